@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Set everything up and run every check: ruff, mypy and the tests.
+# Arguments are handed on to pytest. A failed check does not keep the next one from running.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=recipes/environment.sh
+source recipes/environment.sh
+
+set_up_environment dev
+
+failed=()
+check() {
+  printf '\n== %s\n' "$*"
+  "$@" || failed+=("$1${2:+ $2}")
+}
+
+check ruff check
+check ruff format --check
+check mypy
+
+# last, so that the closing line is pytest's; what failed before it is said ahead of it
+if [ ${#failed[@]} -gt 0 ]; then
+  printf '\nfailed so far:'
+  printf ' [%s]' "${failed[@]}"
+  printf '\n'
+fi
+check pytest "$@"
+[ ${#failed[@]} -eq 0 ]

@@ -1,0 +1,347 @@
+"""The command line: one command per stage, in the order in which data flows.
+
+Each parses, calls one function and prints; heavy imports live inside the commands, so that
+``--help`` answers at once.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from vip_offline import __version__
+from vip_offline.console import bar
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import (
+    CompareOptions,
+    Recipe,
+    RecordOptions,
+    RelabelOptions,
+    RolloutOptions,
+    TrainOptions,
+    WeightBy,
+    load_recipe,
+)
+
+app = typer.Typer(
+    name="vip-offline",
+    help="Few-shot offline RL from a camera, a goal picture and twenty demonstrations.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+DATA, REWARD, POLICY = "Data", "Reward", "Policy"
+
+StoreArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[STORE]", help="Default: the only one under datasets/."),
+]
+Label = Annotated[str, typer.Option(help="Which labelling; default: the only one.")]
+Tau = Annotated[str, typer.Option(help="Temperature in exp(tau R), or auto.")]
+Steps = Annotated[int, typer.Option(help="Gradient steps.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vip-offline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Hold what stands before the command."""
+    del version
+
+
+def _bar(console: Console) -> Any:
+    return lambda description, total, unit: bar(console, description, total, unit)
+
+
+def _store(given: Path | None) -> Path:
+    from vip_offline.data.store import default_store
+
+    return given if given is not None else default_store()
+
+
+def _tau(text: str) -> float | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError:
+        raise VipOfflineError(f"--tau {text}: is neither a number nor auto.") from None
+
+
+# --- data ----------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=DATA)
+def record(
+    store: Annotated[
+        Path | None, typer.Argument(metavar="[STORE]", help="Default: datasets/<task>.zarr.")
+    ] = None,
+    task: Annotated[str, typer.Option(help="A Meta-World task.")] = RecordOptions.task,
+    episodes: Annotated[int, typer.Option(help="In all.")] = RecordOptions.episodes,
+    failures: Annotated[int, typer.Option(help="Of them.")] = RecordOptions.failures,
+    image_size: Annotated[int, typer.Option(help="Pixels, square.")] = RecordOptions.image_size,
+    camera: Annotated[str, typer.Option(help="Name for the frames.")] = RecordOptions.camera,
+    max_steps: Annotated[int, typer.Option(help="Of a failure.")] = RecordOptions.max_steps,
+    tail: Annotated[int, typer.Option(help="Steps kept after success.")] = RecordOptions.tail,
+    first_placement: Annotated[
+        int, typer.Option(help="Seed of the first placement.")
+    ] = RecordOptions.first_placement,
+) -> None:
+    """Record a scripted expert, and failures, in a simulator."""
+    from vip_offline.run.chain import record_stage
+
+    options = RecordOptions(
+        task, episodes, failures, image_size, camera, max_steps, tail, first_placement
+    )
+    console = Console()
+    path = store or Path("datasets") / f"{task}.zarr"
+    console.print(record_stage(Recipe(store=str(path), record=options), _bar(console)))
+
+
+@app.command(rich_help_panel=DATA)
+def inspect(store: StoreArgument = None, as_json: AsJson = False) -> None:
+    """Show what a store holds: arrays, shapes, episodes, labellings and their making."""
+    from vip_offline.data.store import open_store
+    from vip_offline.report.inspection import describe, print_description
+
+    description = describe(open_store(_store(store)))
+    if as_json:
+        typer.echo(json.dumps(description, indent=2))
+    else:
+        print_description(description, Console())
+
+
+# --- reward --------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=REWARD)
+def encoders() -> None:
+    """List the frozen encoders."""
+    from vip_offline.encode.encoders import ENCODERS
+
+    table = Table(box=None, width=80)
+    for heading in ("encoder", "dim", "weights", "licence"):
+        table.add_column(heading, justify="right" if heading == "dim" else "left")
+    for name, entry in ENCODERS.items():
+        origin = f"{entry.origin}{'; needs --weights' if entry.needs_weights else ''}"
+        table.add_row(name, str(entry.dim), escape(origin), entry.licence)
+    Console().print(table)
+
+
+@app.command(rich_help_panel=REWARD)
+def relabel(
+    store: StoreArgument = None,
+    encoder: Annotated[str, typer.Option(help="See `encoders`.")] = RelabelOptions.encoder,
+    weights: Annotated[str, typer.Option(help="Checkpoint.")] = RelabelOptions.weights,
+    camera: Annotated[str, typer.Option(help="Default: the only one.")] = RelabelOptions.camera,
+    name: Annotated[
+        str, typer.Option(help="Of the labelling; default: the encoder's.")
+    ] = RelabelOptions.name,
+    batch_size: Annotated[int, typer.Option(help="Frames at once.")] = RelabelOptions.batch_size,
+    overwrite: Annotated[bool, typer.Option(help="Replace a labelling of this name.")] = False,
+) -> None:
+    """Write the reward of every transition: how much closer it came to the goal (Eq. 1)."""
+    from vip_offline.run.chain import relabel_stage
+
+    options = RelabelOptions(encoder, weights, camera, name, batch_size)
+    console = Console()
+    recipe = Recipe(store=str(_store(store)), relabel=options)
+    console.print(relabel_stage(recipe, _bar(console), overwrite=overwrite))
+
+
+# --- policy --------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=POLICY)
+def train(
+    store: StoreArgument = None,
+    algo: Annotated[str, typer.Option(help="rwr or bc.")] = TrainOptions.algo,
+    tau: Tau = str(TrainOptions.tau),
+    target_ess: Annotated[
+        float, typer.Option(help="What --tau auto aims at.")
+    ] = TrainOptions.target_ess,
+    weight_by: Annotated[WeightBy, typer.Option(help="R in the exponent.")] = "step",
+    only_successes: Annotated[bool, typer.Option(help="Leave failures out.")] = False,
+    label: Label = "",
+    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = TrainOptions.learning_rate,
+    batch_size: Annotated[int, typer.Option(help="Transitions.")] = TrainOptions.batch_size,
+    steps: Steps = TrainOptions.steps,
+    standardise: Annotated[
+        bool, typer.Option(help="Scale the inputs, or take them raw as the paper does.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Of the first policy.")] = TrainOptions.seed,
+    seeds: Annotated[int, typer.Option(help="Policies, with seeds from --seed on.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Default: runs/<store>/<settings>/seed-<seed>.")
+    ] = None,
+) -> None:
+    """Train policies by weighted regression (Eq. 7), through d3rlpy."""
+    from vip_offline.learn.quiet import quiet_d3rlpy
+
+    quiet_d3rlpy()
+    from vip_offline.learn.offline import check_options, seeded
+    from vip_offline.learn.offline import train as train_policy
+    from vip_offline.report.weights import weight_lines
+
+    options = TrainOptions(
+        algo=algo,
+        tau=_tau(tau),
+        target_ess=target_ess,
+        weight_by=weight_by,
+        only_successes=only_successes,
+        label=label,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        steps=steps,
+        standardise=standardise,
+        seed=seed,
+    )
+    check_options(options)
+    if seeds < 1:
+        raise VipOfflineError(f"--seeds {seeds}: must be at least 1.")
+    path, console = _store(store), Console()
+    settings = algo if algo == "bc" else f"{algo}-{weight_by}-tau-{tau}"
+    folder = out or Path("runs") / path.stem / settings
+    for index, each in enumerate(seeded(options, seeds)):
+        target = folder if out and seeds == 1 else folder / f"seed-{each.seed}"
+        with bar(console, f"train, seed {each.seed}", steps, "step") as advance:
+            summary = train_policy(path, each, target, on_steps=advance)
+        if index == 0:
+            for line in weight_lines(summary):
+                console.print(line, highlight=False)
+        console.print(f"policy -> {escape(str(target))}", highlight=False)
+
+
+@app.command(rich_help_panel=POLICY)
+def rollout(
+    policies: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[POLICY]...", help="Default: the only ones under runs/."),
+    ] = None,
+    placements: Annotated[
+        int, typer.Option("--placements", "--episodes", help="Unseen object placements.")
+    ] = RolloutOptions.placements,
+    first_placement: Annotated[
+        int, typer.Option(help="Seed of the first.")
+    ] = RolloutOptions.first_placement,
+    horizon: Annotated[int, typer.Option(help="Environment steps.")] = RolloutOptions.horizon,
+    videos: Annotated[int, typer.Option(help="Placements filmed.")] = RolloutOptions.videos,
+    encoder: Annotated[str, typer.Option(help="Default: the policy's own.")] = "",
+    weights: Annotated[str, typer.Option(help="Its checkpoint.")] = "",
+    processes: Annotated[int, typer.Option(help="That simulate.")] = RolloutOptions.processes,
+    environments: Annotated[int, typer.Option(help="Per process.")] = RolloutOptions.environments,
+    as_json: AsJson = False,
+) -> None:
+    """Run policies closed loop in the simulator, on placements they have not seen."""
+    from dataclasses import asdict
+
+    from vip_offline.learn.policy import find_policies
+    from vip_offline.report.table import rollout_table
+    from vip_offline.run.rollout import rollout as roll_out
+
+    console = Console()
+    options = RolloutOptions(
+        placements, first_placement, horizon, min(videos, placements), processes, environments
+    )
+    folders = find_policies(policies or [Path("runs")], named=bool(policies))
+    with bar(Console(stderr=True), "rollout", 0, "rollout") as advance:
+        results = roll_out(
+            folders,
+            options,
+            encoder=encoder,
+            weights=weights,
+            on_start=lambda total: advance(total=total),
+            on_rollout=lambda folder, success: advance(1),
+        )
+    if as_json:
+        typer.echo(json.dumps({str(k): asdict(v) for k, v in results.items()}, indent=2))
+    else:
+        console.print(rollout_table({str(k): list(v.success) for k, v in results.items()}))
+
+
+@app.command(rich_help_panel=POLICY)
+def compare(
+    store: StoreArgument = None,
+    tau: Tau = str(TrainOptions.tau),
+    label: Label = "",
+    steps: Steps = TrainOptions.steps,
+    seeds: Annotated[int, typer.Option(help="Policies per arm.")] = CompareOptions.seeds,
+    placements: Annotated[
+        int, typer.Option(help="Unseen object placements.")
+    ] = RolloutOptions.placements,
+    arms: Annotated[
+        str, typer.Option(help="Comma-separated; bc among them.")
+    ] = ",".join(CompareOptions.arms),
+    out: Annotated[Path | None, typer.Option(help="Default: runs/<store>-compare.")] = None,
+) -> None:
+    """Does the reward help? Arms and controls on the same data, seeds and placements."""
+    from vip_offline.learn.quiet import quiet_d3rlpy
+
+    quiet_d3rlpy()
+    from vip_offline.run.chain import check_recipe, compare_stages
+
+    path, console = _store(store), Console()
+    recipe = Recipe(
+        name=path.stem,
+        store=str(path),
+        out=str(out or Path("runs") / f"{path.stem}-compare"),
+        train=TrainOptions(tau=_tau(tau), label=label, steps=steps),
+        rollout=RolloutOptions(
+            placements=placements, videos=min(RolloutOptions.videos, placements)
+        ),
+        compare=CompareOptions(arms=tuple(arms.split(",")), seeds=seeds),
+    )
+    check_recipe(recipe)
+    _print_comparison(compare_stages(recipe, _bar(console), console.print), recipe, console)
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A TOML file; see recipes/.")],
+) -> None:
+    """Chain the stages of a recipe; started again, go on from the first unfinished one."""
+    from vip_offline.learn.quiet import quiet_d3rlpy
+
+    quiet_d3rlpy()
+    from vip_offline.run.chain import run_recipe
+
+    loaded, console = load_recipe(recipe), Console()
+    _print_comparison(run_recipe(loaded, _bar(console), console.print), loaded, console)
+
+
+def _print_comparison(summary: dict[str, Any], recipe: Recipe, console: Console) -> None:
+    from vip_offline.report.table import print_comparison
+    from vip_offline.run.chain import NUMBERS, REPORT
+
+    console.print()
+    print_comparison(summary, console)
+    minutes = ", ".join(f"{stage} {spent:.1f}" for stage, spent in summary["minutes"].items())
+    console.print(f"\nminutes: {minutes}", highlight=False)
+    for name in (REPORT, NUMBERS):
+        console.print(f"-> {escape(str(Path(recipe.out) / name))}", highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the program: what a user can put right ends in one message and exit code 2."""
+    try:
+        app()
+    except VipOfflineError as error:
+        Console(stderr=True).print(
+            f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True
+        )
+        sys.exit(2)

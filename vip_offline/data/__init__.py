@@ -1,0 +1,1 @@
+"""Reads demonstrations from wherever they come. Writes one zarr store."""

@@ -1,0 +1,64 @@
+"""What plain zarr on a local disk lacks: fsync at a commit, and one writer at a time."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from zarr.core.buffer import Buffer
+from zarr.storage import LocalStore
+
+from vip_offline.errors import VipOfflineError
+
+
+class DurableStore(LocalStore):
+    """A LocalStore that knows which files it wrote, so that `sync` can flush just those.
+
+    zarr replaces each object atomically (``*.partial``, then rename) but never calls fsync, so
+    after a power cut a renamed file may be empty. `sync` closes that gap.
+    """
+
+    def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
+        super().__init__(root, read_only=read_only)
+        self._touched: set[Path] = set()
+
+    async def _set(self, key: str, value: Buffer, exclusive: bool = False) -> None:
+        await super()._set(key, value, exclusive)
+        self._touched.add(self.root / key)
+
+    def sync(self) -> None:
+        """Flush every file written since the last call, then their folders."""
+        files = [path for path in self._touched if path.exists()]
+        folders = {parent for path in self._touched for parent in (path.parent, path.parent.parent)}
+        for path in [*files, *(each for each in folders if each.exists())]:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        self._touched.clear()
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Hold the folder's write lock.
+
+    The lock is the kernel's, on the folder itself: it leaves no file, and a killed process
+    cannot leave it behind.
+
+    Raises:
+        VipOfflineError: if another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise VipOfflineError(
+                f"{folder}: another process is writing to it. Wait until that one ends (or stop "
+                f"it; `fuser {folder}` may name it), then run this again."
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,76 @@
+"""One demonstration: its arrays, their shapes, and the check at the border."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.errors import VipOfflineError
+
+
+@dataclass(frozen=True)
+class Episode:
+    """T observations and the T actions taken in them.
+
+    Row t is the observation *before* action t. The last row's action was taken as well, but what
+    it led to was not observed: T rows make T - 1 transitions.
+    """
+
+    frames: Mapping[str, NDArray[np.uint8]]  # camera -> (T, H, W, 3), RGB
+    proprio: NDArray[np.float32]  # (T, P), the robot's own state, in the robot's units
+    action: NDArray[np.float32]  # (T, A)
+    succeeded: NDArray[np.bool_]  # (T,), whether the task was solved by observation t
+    true_reward: NDArray[np.float32]  # (T,), the simulator's dense reward of step t; NaN if unknown
+    success: bool  # whether the episode counts as a success
+    kind: str = "demonstration"  # how it came about: "expert", "frozen", ...
+    placement: int = -1  # seed of the objects' placement; -1: unknown
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+    def check(self, where: str) -> None:
+        """Refuse arrays that cannot be one episode.
+
+        Args:
+            where: names the episode in the message, e.g. ``datasets/x.zarr, episode 3``.
+
+        Raises:
+            VipOfflineError: on lengths that differ, fewer than two rows, wrong dtypes or
+                shapes, and on values that are not finite.
+        """
+        arrays = {f"frames of camera {name}": each for name, each in self.frames.items()}
+        arrays |= {
+            "proprio": self.proprio,
+            "action": self.action,
+            "succeeded": self.succeeded,
+            "true_reward": self.true_reward,
+        }
+        lengths = {name: len(each) for name, each in arrays.items()}
+        if len(set(lengths.values())) > 1:
+            listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise VipOfflineError(
+                f"{where}: its arrays differ in length ({listed}); every row needs all of them."
+            )
+        if len(self) < 2:
+            raise VipOfflineError(
+                f"{where}: {len(self)} row(s); a transition needs two. Leave this episode out."
+            )
+        for camera, frames in self.frames.items():
+            if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
+                raise VipOfflineError(
+                    f"{where}: frames of camera {camera} are {frames.dtype} {frames.shape}; "
+                    "expected uint8 (T, H, W, 3), RGB."
+                )
+        for name, array in (("proprio", self.proprio), ("action", self.action)):
+            if array.dtype != np.float32 or array.ndim != 2:
+                raise VipOfflineError(
+                    f"{where}: {name} is {array.dtype} {array.shape}; expected float32 (T, D)."
+                )
+            bad = np.argwhere(~np.isfinite(array))
+            if len(bad):
+                row, column = (int(each) for each in bad[0])
+                raise VipOfflineError(
+                    f"{where}: {name}[{row}, {column}] is {array[row, column]} "
+                    f"({len(bad)} value(s) in all are not finite). Repair or leave out the episode."
+                )

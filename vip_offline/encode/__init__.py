@@ -1,0 +1,1 @@
+"""Reads frames. Writes the store's ``embeddings/<encoder>/<camera>``."""

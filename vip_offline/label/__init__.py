@@ -1,0 +1,1 @@
+"""Reads embeddings. Writes the store's ``labels/<name>/{reward,distance}``."""

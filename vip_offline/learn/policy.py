@@ -1,0 +1,139 @@
+"""The policy folder: plain files that load without d3rlpy, zarr or a simulator.
+
+::
+
+    policy.safetensors   hidden.<i>.{weight,bias}, out.{weight,bias}, mean, std
+    manifest.json        what it was trained on, by which encoder, how
+    model.d3             the same model for d3rlpy's load_learnable (a pickle: own files only)
+    metrics.jsonl        loss per epoch
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from torch.nn import functional
+
+from vip_offline.errors import VipOfflineError
+
+FORMAT, VERSION = "vip-offline-policy", 1
+MANIFEST, TENSORS = "manifest.json", "policy.safetensors"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """An MLP on embedding ++ proprioception, with the statistics that its input is scaled by."""
+
+    tensors: Mapping[str, torch.Tensor]
+    manifest: Mapping[str, Any]
+
+    def act(
+        self, embedding: NDArray[np.float32], proprio: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """(B, D) embeddings and (B, P) proprioception -> (B, A) actions in [-1, 1].
+
+        Raises:
+            VipOfflineError: if the widths are not those it was trained with.
+        """
+        widths = (embedding.shape[-1], proprio.shape[-1])
+        expected = (self.manifest["embedding_size"], self.manifest["proprio_size"])
+        if widths != expected:
+            raise VipOfflineError(
+                f"The policy takes embeddings and proprioception of widths {expected}, "
+                f"not {widths}; it was trained on encoder {self.manifest['encoder']['encoder']}."
+            )
+        with torch.inference_mode():
+            x = torch.from_numpy(np.concatenate([embedding, proprio], axis=1))
+            x = (x - self.tensors["mean"]) / self.tensors["std"]
+            for layer in range(self.manifest["layers"]):
+                weight, bias = (self.tensors[f"hidden.{layer}.{k}"] for k in ("weight", "bias"))
+                x = functional.relu(functional.linear(x, weight, bias))
+            mu = functional.linear(x, self.tensors["out.weight"], self.tensors["out.bias"])
+            action: NDArray[np.float32] = torch.tanh(mu).numpy()
+            return action
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a policy folder; nothing is unpickled.
+
+        Raises:
+            VipOfflineError: if a file is missing or is not what this program wrote.
+        """
+        manifest = read_manifest(folder)
+        try:
+            arrays = load_file(folder / TENSORS)
+        except (OSError, SafetensorError) as error:
+            raise VipOfflineError(
+                f"{folder / TENSORS}: cannot be read ({error}). Copy the whole folder again, or "
+                "train again."
+            ) from None
+        return cls({key: torch.from_numpy(value) for key, value in arrays.items()}, manifest)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a policy folder says of itself.
+
+    Raises:
+        VipOfflineError: if it is no policy folder.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise VipOfflineError(
+            f"{folder}: is not a policy folder ({MANIFEST}: {error}). "
+            "`vip-offline train` writes one."
+        ) from None
+    if manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
+        raise VipOfflineError(
+            f"{path}: says format {manifest.get('format')!r}, version {manifest.get('version')!r}; "
+            f"this program reads {FORMAT!r}, version {VERSION}."
+        )
+    return dict(manifest)
+
+
+def find_policies(folders: Sequence[Path], *, named: bool) -> list[Path]:
+    """The policy folders that a user means: those given, and all beneath a folder given.
+
+    Args:
+        folders: where to look.
+        named: whether the user named them; if not, all found must lie side by side in one folder.
+
+    Raises:
+        VipOfflineError: if there are none, or it is not clear which are meant; it lists them.
+    """
+    found: list[Path] = []
+    for folder in folders:
+        beneath = sorted(
+            path.parent for path in folder.rglob(MANIFEST) if "partial" not in str(path)
+        )
+        if not beneath and named:
+            read_manifest(folder)  # says what is wrong with it
+        found += beneath
+    groups = sorted({path.parent for path in found})
+    if not found:
+        raise VipOfflineError(
+            "No policy given, and none under runs/. `vip-offline train` makes one."
+        )
+    if not named and len(groups) > 1:
+        listed = "".join(f"\n  {group}" for group in groups)
+        raise VipOfflineError(f"No policy given, and runs/ holds several. Name one:{listed}")
+    return found
+
+
+def write_policy(
+    folder: Path, tensors: Mapping[str, NDArray[np.float32]], manifest: Mapping[str, Any]
+) -> None:
+    """Write the files that `Policy.load` reads into an existing folder."""
+    save_file(
+        {key: np.ascontiguousarray(value) for key, value in tensors.items()}, folder / TENSORS
+    )
+    text = json.dumps({"format": FORMAT, "version": VERSION, **manifest}, indent=2)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,212 @@
+"""Every knob of every stage on one page, and the TOML files that say what differs.
+
+One small frozen dataclass per stage; each field carries its unit and its source. A recipe file
+holds differences only. Unknown tables and keys are refused with the nearest known name.
+"""
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from vip_offline.errors import VipOfflineError, did_you_mean
+
+WeightBy = Literal["step", "return"]
+Control = Literal["none", "permuted", "clock"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordOptions:
+    """Demonstrations from a scripted expert (paper, appendix F.1: 10 experts + 20 failures)."""
+
+    task: str = "drawer-close"  # a Meta-World task, without its version suffix
+    episodes: int = 30  # in all
+    failures: int = 20  # of them; their kinds take turns, see run/experts.py
+    image_size: int = 128  # px, square
+    camera: str = "corner"  # the name under which frames are stored
+    max_steps: int = 100  # environment steps of a failed episode; the paper's rollout horizon
+    tail: int = 6  # steps kept after success, so that the last frame is a goal picture
+    first_placement: int = 0  # seed of the first episode's object placement
+
+
+@dataclasses.dataclass(frozen=True)
+class RelabelOptions:
+    """Rewards from a frozen encoder (Eq. 1)."""
+
+    encoder: str = "lite0"  # see `vip-offline encoders`
+    weights: str = ""  # path of a checkpoint, for encoders that carry none
+    camera: str = ""  # which frames; empty: the store's only camera
+    name: str = ""  # of the labelling; empty: the encoder's name
+    batch_size: int = 16  # frames per forward pass; does not change the embeddings
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """Weighted regression (Eq. 7), with the settings of appendix F.2."""
+
+    algo: str = "rwr"  # rwr, or bc (= rwr with tau 0)
+    tau: float | Literal["auto"] = 0.1  # temperature in exp(tau R); auto: by target_ess
+    target_ess: float = 0.4  # effective sample size that `tau = "auto"` aims at, share of uniform
+    weight_by: WeightBy = "step"  # R in the exponent: one step (Eq. 7) or the scaled return-to-go
+    control: Control = "none"  # permuted or clock: the same weights without what the camera saw
+    only_successes: bool = False  # train on the successful episodes alone
+    label: str = ""  # the labelling to use; empty: the store's only one
+    hidden: tuple[int, ...] = (256, 256)  # units per layer (F.2)
+    learning_rate: float = 1e-3  # of Adam (F.2)
+    batch_size: int = 32  # transitions (F.2)
+    steps: int = 20_000  # gradient steps (F.2)
+    standardise: bool = True  # inputs to zero mean, unit variance of the training set
+    seed: int = 0  # of the network's weights and of the order of batches
+
+
+@dataclasses.dataclass(frozen=True)
+class RolloutOptions:
+    """Closed loop in the simulator (appendix F.2: horizon 100)."""
+
+    placements: int = 20  # unseen object placements
+    first_placement: int = 100_000  # seed of the first; never one that was recorded
+    horizon: int = 100  # environment steps
+    videos: int = 3  # mp4s of the first placements, per policy
+    processes: int = 2  # that simulate and render
+    environments: int = 32  # rollouts that advance together, per process
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareOptions:
+    """Arms x seeds x placements on the same data."""
+
+    arms: tuple[str, ...] = (
+        "bc",
+        "rwr-step",
+        "rwr-return",
+        "rwr-return-permuted",
+        "rwr-return-clock",
+        "bc-success",
+    )
+    seeds: int = 10  # policies per arm
+    processes: int = 2  # trainings that run side by side, one thread each
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A chain of stages: record, relabel, train and roll out each arm, compare."""
+
+    name: str = "recipe"
+    store: str = ""  # path; empty: datasets/<name>.zarr
+    out: str = ""  # folder of policies, rollouts and report; empty: runs/<name>
+    record: RecordOptions = dataclasses.field(default_factory=RecordOptions)
+    relabel: RelabelOptions = dataclasses.field(default_factory=RelabelOptions)
+    train: TrainOptions = dataclasses.field(default_factory=TrainOptions)
+    rollout: RolloutOptions = dataclasses.field(default_factory=RolloutOptions)
+    compare: CompareOptions = dataclasses.field(default_factory=CompareOptions)
+
+
+Options = TypeVar("Options")
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether a TOML value may stand in a field of this annotation."""
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return value in typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, each) for each in typing.get_args(annotation))
+    if origin is tuple:
+        item = typing.get_args(annotation)[0]
+        return isinstance(value, list | tuple) and all(_fits(each, item) for each in value)
+    if annotation is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, annotation)
+
+
+def _spelled(annotation: Any) -> str:
+    """Name an annotation the way a user would: ``step or return``, ``a number or auto``."""
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return " or ".join(repr(each) for each in typing.get_args(annotation))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_spelled(each) for each in typing.get_args(annotation))
+    if origin is tuple:
+        return f"a list of {_spelled(typing.get_args(annotation)[0])}"
+    return {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}.get(
+        annotation, str(annotation)
+    )
+
+
+def options_from(kind: type[Options], values: Mapping[str, Any], source: str) -> Options:
+    """Build one dataclass from a mapping, naming what is wrong.
+
+    Args:
+        kind: a dataclass of this module.
+        values: field -> value; nested mappings for nested dataclasses.
+        source: where the values stand, for the message (``recipes/x.toml [train]``).
+
+    Raises:
+        VipOfflineError: on an unknown key or a value of another type.
+    """
+    hints = typing.get_type_hints(kind)
+    fields: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise VipOfflineError(f"{source}: unknown key {key!r}.{did_you_mean(key, hints)}")
+        if dataclasses.is_dataclass(hints[key]):
+            if not isinstance(value, Mapping):
+                raise VipOfflineError(f"{source}: {key} is a table; write [{key}] on its own line.")
+            fields[key] = options_from(typing.cast("type", hints[key]), value, f"{source} [{key}]")
+        elif not _fits(value, hints[key]):
+            raise VipOfflineError(f"{source}: {key} = {value!r} is not {_spelled(hints[key])}.")
+        elif isinstance(value, list):
+            fields[key] = tuple(value)
+        else:
+            fields[key] = value
+    return kind(**fields)
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe; its name is the file's, unless it says another.
+
+    Raises:
+        VipOfflineError: if the file is missing, is not TOML, or holds an unknown key.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        near = sorted(str(each) for each in path.parent.glob("*.toml"))
+        hint = f" There are: {', '.join(near)}." if near else ""
+        raise VipOfflineError(f"{path}: no such recipe.{hint}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise VipOfflineError(f"{path}: cannot be read as TOML: {error}.") from None
+    recipe = options_from(Recipe, {"name": path.stem, **values}, str(path))
+    return dataclasses.replace(
+        recipe,
+        store=recipe.store or f"datasets/{recipe.name}.zarr",
+        out=recipe.out or f"runs/{recipe.name}",
+    )
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(_literal(each) for each in value)}]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def dump(options: Any) -> str:
+    """Write a dataclass of this module as TOML text that `load_recipe` reads back."""
+    plain, tables = [], []
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if dataclasses.is_dataclass(value):
+            tables.append(f"\n[{field.name}]\n{dump(value)}")
+        else:
+            plain.append(f"{field.name} = {_literal(value)}\n")
+    return "".join(plain + tables)

@@ -1,0 +1,1 @@
+"""Reads outcomes of rollouts, weights and distances. Writes tables, figures, one HTML page."""

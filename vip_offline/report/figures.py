@@ -1,0 +1,277 @@
+"""Figures of a comparison: each function draws on the Axes it is given.
+
+`svg` turns them into text whose ink is CSS `currentColor`, so that one picture reads on a light
+and on a dark page. Colours are from Okabe and Ito's colour-blind safe set, those that are visible
+on both; whatever colour says, a marker or a dash says too.
+"""
+
+import html
+import io
+import textwrap
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.transforms import blended_transform_factory
+
+from vip_offline.report.comparison import Arm, Demonstration
+
+INK = "#24292f"  # text and axes; replaced by the colour of the page's text
+BLUE, ORANGE, GREEN, PINK = "#3a8fd0", "#e08a00", "#009e73", "#cc79a7"
+GREY = "#8a8f98"
+LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
+WIDTH = 4.7  # inches; narrow, so that text is still legible where a phone shrinks the figure
+
+
+def svg(draw: Callable[[Axes], None], height: float, label: str) -> str:
+    """Return what `draw` draws as an `<svg>` element that may be put into HTML as it is.
+
+    Args:
+        draw: called with an empty Axes.
+        height: inches; the width is `WIDTH`.
+        label: what the figure shows, for those who cannot see it. Escaped here.
+    """
+    buffer = io.StringIO()
+    # a name in a script that matplotlib's font lacks is drawn by the browser, which has it
+    with (
+        mpl.rc_context(
+            {
+                "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font
+                "svg.hashsalt": label,  # same figure, same bytes; ids differ between figures
+                "font.size": 9,
+            }
+        ),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure.add_subplot())
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # leaves out URLs too
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
+    return text.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)
+
+
+def draw_success(ax: Axes, summary: Mapping[str, Any]) -> None:
+    """Draw success rates: a dot per seed, the mean of each arm and its interval."""
+    arms = summary["arms"]
+    for row, arm in enumerate(arms):
+        color = GREY if arm["name"] == summary["baseline"] else BLUE
+        success = arm["success"]
+        rates = 100 * np.array(arm["per_seed"])
+        ax.plot(rates, row + _spread(rates), "o", ms=4, mfc="none", mec=color, alpha=0.9)
+        if success["low"] is not None:
+            ax.plot([100 * success["low"], 100 * success["high"]], [row] * 2, color=color, lw=2.5)
+        ax.plot(100 * success["mean"], row, "D", ms=6, color=color, mec=INK, mew=0.8)
+    _name_rows(ax, [arm["name"] for arm in arms])
+    ax.set_xlim(-3, 103)
+    ax.set_xlabel(f"successful rollouts (%, within {summary['horizon']} steps)")
+    _legend(
+        ax,
+        [
+            Line2D([], [], marker="o", ls="", ms=4, mfc="none", mec=BLUE, label="one seed"),
+            Line2D([], [], marker="D", ms=6, color=BLUE, mec=INK, lw=2.5, label="mean, 95 %"),
+        ],
+        columns=2,
+    )
+    _finish(ax, grid="x")
+
+
+def draw_differences(ax: Axes, summary: Mapping[str, Any]) -> None:
+    """Draw each arm's success less the baseline's, and what could have been detected at all."""
+    baseline = summary["baseline"]
+    rows = [each for each in summary["differences"] if each["b"] == baseline]
+    ax.axvline(0, color=INK, lw=1)
+    reach = 0.1
+    for row, each in enumerate(rows):
+        reach = max(reach, abs(each["mean"]), abs(each["low"] or 0), abs(each["high"] or 0))
+        color = BLUE if each["differs"] else GREY
+        if each["low"] is not None:
+            smallest = 100 * np.array([-1, 1]) * each["smallest_detectable"]
+            ax.plot(smallest, [row] * 2, "|", ms=13, color=ORANGE, mew=1.5, clip_on=True)
+            ax.plot([100 * each["low"], 100 * each["high"]], [row] * 2, color=color, lw=2.5)
+            reach = max(reach, min(each["smallest_detectable"], 1))
+        ax.plot(100 * each["mean"], row, "D", ms=6, color=color, mec=INK, mew=0.8)
+    _name_rows(ax, [each["a"] for each in rows])
+    ax.set_xlim(-104 * reach, 104 * reach)
+    ax.set_xlabel(_literal(f"success less that of {baseline} (percentage points)"))
+    _legend(
+        ax,
+        [
+            Line2D([], [], marker="D", color=BLUE, mec=INK, lw=2.5, label="95 % excludes 0"),
+            Line2D([], [], marker="D", color=GREY, mec=INK, lw=2.5, label="cannot be told apart"),
+            Line2D(
+                [], [], marker="|", ls="", ms=11, mew=1.5, color=ORANGE, label="smallest detectable"
+            ),
+        ],
+        columns=2,
+    )
+    _finish(ax, grid="x")
+
+
+def draw_placements(ax: Axes, summary: Mapping[str, Any]) -> None:
+    """Draw arms x placements: the share of seeds that succeeded there."""
+    rates = np.array([arm["per_placement"] for arm in summary["arms"]])  # (arms, P)
+    S = len(summary["seeds"])
+    # only k of S seeds is possible, so there is one colour for each k (up to a dozen)
+    levels = min(S, 11) + 1
+    colors = ListedColormap(mpl.colormaps["cividis"](np.linspace(0, 1, levels)))
+    norm = BoundaryNorm((np.arange(levels + 1) - 0.5) / (levels - 1), levels)
+    mesh = ax.pcolormesh(rates, cmap=colors, norm=norm, edgecolors=GREY, linewidth=0.4)
+    if rates.shape[1] <= 12:
+        for (row, column), rate in np.ndenumerate(rates):
+            ink = "black" if rate >= 0.5 else "white"
+            ax.text(
+                column + 0.5,
+                row + 0.5,
+                f"{100 * rate:.0f}",
+                c=ink,
+                size=7,
+                ha="center",
+                va="center",
+            )
+    _name_rows(ax, [arm["name"] for arm in summary["arms"]], offset=0.5)
+    names = [str(each) for each in summary["placements"]]
+    # about 40 characters fit below the axes, a space between names included
+    step = -(-len(names) * (max(map(len, names)) + 1) // 40)
+    ax.set_xticks(np.arange(0, len(names), step) + 0.5, names[::step])
+    ax.set_xlabel("object placement (its seed)")
+    assert isinstance(ax.figure, Figure)
+    shown = np.linspace(0, 1, levels)
+    bar = ax.figure.colorbar(
+        mesh, ax=ax, location="bottom", fraction=0.08, ticks=shown[:: max(1, levels // 6)]
+    )
+    bar.ax.set_xticklabels([f"{100 * each:.0f}" for each in bar.get_ticks()])
+    bar.set_label(f"seeds that succeeded (%, of {S})")
+    for each in (ax, bar.ax):
+        _finish(each)
+        each.tick_params(length=0)
+
+
+def draw_weights(ax: Axes, arms: Sequence[Arm]) -> None:
+    """Draw how much of the total weight is held by the heaviest x % of transitions.
+
+    Even weights give the diagonal. Arms whose curves coincide to a percent, as those of a
+    permutation do, share a line.
+    """
+    grid = np.linspace(0, 1, 201)
+    curves: list[tuple[np.ndarray[Any, Any], list[Arm]]] = []
+    for arm in arms:
+        heaviest = np.sort(arm.weights.astype(np.float64))[::-1]
+        held = np.concatenate([[0.0], np.cumsum(heaviest)]) / heaviest.sum()
+        curve = np.interp(grid, np.linspace(0, 1, len(held)), held)
+        alike = next(
+            (group for known, group in curves if np.allclose(known, curve, atol=0.01)), None
+        )
+        if alike is None:
+            curves.append((curve, [arm]))
+        else:
+            alike.append(arm)
+    palette = (GREY, BLUE, ORANGE, GREEN, PINK, "#d55e00")
+    for index, (curve, group) in enumerate(curves):
+        sizes = sorted({f"{100 * arm.effective_sample_size:.0f} %" for arm in group})
+        label = f"{', '.join(arm.name for arm in group)} ({' / '.join(sizes)})"
+        label = "\n".join(textwrap.wrap(label, 60, break_long_words=True))
+        ax.plot(
+            100 * grid,
+            100 * curve,
+            color=palette[index % len(palette)],
+            ls=LINES[index % len(LINES)],
+            lw=1.8,
+            label=_literal(label),
+        )
+    ax.set_xlim(0, 100)
+    ax.set_ylim(0, 101)
+    ax.set_xlabel("heaviest transitions (% of all)")
+    ax.set_ylabel("share of the weight (%)")
+    _legend(ax, ax.get_lines(), columns=1, title="arm (effective sample size)")
+    _finish(ax, grid="both")
+
+
+def draw_distances(ax: Axes, demonstrations: Sequence[Demonstration]) -> None:
+    """Draw the embedding's distance to the goal over each demonstration, 1 at its start."""
+    looks = {True: (BLUE, "-", "o", "succeeded"), False: (ORANGE, "--", "x", "failed")}
+    for each in demonstrations:
+        color, dashes, marker, _ = looks[each.success]
+        # one that starts at the goal has no distance to be measured against
+        start = float(each.distance[0]) or 1.0
+        relative = each.distance / start
+        ax.plot(relative, color=color, ls=dashes, lw=1.1, alpha=0.85)
+        ax.plot(len(relative) - 1, relative[-1], marker, color=color, ms=5)
+    ax.set_ylim(bottom=0)
+    ax.set_xlim(left=0)
+    ax.set_xlabel("environment step")
+    ax.set_ylabel("distance to the goal\n(1 = at the start)")
+    present = {each.success for each in demonstrations}
+    _legend(
+        ax,
+        [
+            Line2D([], [], color=color, ls=dashes, marker=marker, ms=5, label=label)
+            for success, (color, dashes, marker, label) in looks.items()
+            if success in present
+        ],
+        columns=2,
+    )
+    _finish(ax, grid="y")
+
+
+def _spread(rates: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return vertical offsets that set seeds with equal rates apart, below their arm's line."""
+    offsets = np.zeros(len(rates))
+    for rate in set(rates.tolist()):
+        same = np.flatnonzero(rates == rate)
+        offsets[same] = 0.16 + 0.5 * np.arange(len(same)) / max(len(rates), 5)
+    return offsets
+
+
+def _literal(text: str) -> str:
+    """Return text in which a user's ``$`` is no formula and ``_`` at the start hides nothing."""
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
+def _name_rows(ax: Axes, names: Sequence[str], offset: float = 0.0) -> None:
+    ax.set_yticks(np.arange(len(names)) + offset, [_literal(name) for name in names])
+    ax.set_ylim(len(names) - 0.5 + offset, -0.5 + offset)  # the first on top
+
+
+def _legend(ax: Axes, handles: Sequence[Any], columns: int, title: str = "") -> None:
+    """Put the legend above the axes, where it covers no data."""
+    if not handles:
+        return
+    legend = ax.legend(
+        handles=list(handles),
+        title=title or None,
+        ncols=columns,
+        loc="lower left",
+        # from the figure's edge: names to the left of the axes leave too little room above them
+        bbox_to_anchor=(0.01, 1.0),
+        bbox_transform=blended_transform_factory(ax.figure.transFigure, ax.transAxes),
+        frameon=False,
+        labelcolor=INK,
+        borderaxespad=0.3,
+        handlelength=2.6,
+    )
+    legend.set_alignment("left")
+    legend.get_title().set_color(INK)
+
+
+def _finish(ax: Axes, grid: Literal["", "x", "y", "both"] = "") -> None:
+    for side, spine in ax.spines.items():
+        spine.set_visible(side in ("left", "bottom") or not grid)
+        spine.set_color(INK)
+    ax.tick_params(colors=INK)
+    ax.xaxis.label.set_color(INK)
+    ax.yaxis.label.set_color(INK)
+    if grid:
+        ax.grid(axis=grid, color=GREY, alpha=0.3, lw=0.6)
+        ax.set_axisbelow(True)

@@ -1,0 +1,248 @@
+"""The comparison as one HTML file that needs nothing else: no network, no script, no font."""
+
+import base64
+import html
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vip_offline.report import figures
+from vip_offline.report.comparison import Arm, Comparison, Demonstration
+from vip_offline.report.page_style import PAGE, STYLE
+from vip_offline.report.table import multiplicity, span
+from vip_offline.report.verdicts import points
+
+SHOWN = 2  # demonstrations of each outcome shown as pictures; all are in the figure
+VIDEO_BYTES = 3_000_000  # of all videos together; base64 makes them a third larger
+
+METHOD = (
+    "Each arm was trained once per seed ($seeds) and each of these policies was run once on each "
+    "of the same object placements ($placements), so there are $rollouts rollouts per arm. "
+    "Intervals take both seeds and placements to be a sample of those that could have been: the "
+    "variance of a mean is that of a two-way random effects model (mean squares of seeds and of "
+    "placements less the residual), never below a binomial one, with Student's t and "
+    "Satterthwaite's degrees of freedom; arms are compared rollout by rollout, on the same seed "
+    "and placement. The smallest detectable difference is the one that four out of five such "
+    "comparisons would find."
+)
+ONE_SEED = " With one seed none of this can be computed: there are no intervals."
+ONE_PLACEMENT = " With one placement the intervals cover seeds only."
+
+
+def write_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -> None:
+    """Write the page, replacing an older one only once the new one is complete.
+
+    Args:
+        comparison: what was measured; its pictures, videos and weights go into the page.
+        summary: of this comparison, by `summarise`.
+        path: of the HTML file; its folder is made.
+    """
+    arms = comparison.arms
+    bars = 0.9 + 0.42 * len(arms)  # inches
+    names = ", ".join(arm.name for arm in arms)
+    parts = {
+        "style": STYLE,
+        "title": html.escape(f"{comparison.task}: {len(arms)} arms compared"),
+        "subtitle": html.escape(
+            f"encoder {comparison.encoder} · labels {comparison.label} · {len(comparison.seeds)} "
+            f"seeds × {len(comparison.placements)} placements · {comparison.horizon} steps"
+        ),
+        "answer": html.escape(summary["answer"]),
+        "verdicts": _list(summary["verdicts"]),
+        "multiplicity": html.escape(multiplicity(summary)),
+        "arms": _describe(arms),
+        "success": figures.svg(
+            lambda ax: figures.draw_success(ax, summary), bars, f"Success rate of {names}"
+        ),
+        "differences": figures.svg(
+            lambda ax: figures.draw_differences(ax, summary),
+            bars,
+            f"Success of each arm less that of {comparison.baseline}",
+        )
+        if len(arms) > 1
+        else "",
+        "goal": _picture(comparison.goal, "goal picture"),
+        "strips": "".join(_strip(each) for each in _shown(comparison.demonstrations)),
+        "distances": figures.svg(
+            lambda ax: figures.draw_distances(ax, comparison.demonstrations),
+            2.6,
+            "Distance to the goal over each demonstration",
+        ),
+        "weights": figures.svg(
+            lambda ax: figures.draw_weights(ax, arms),
+            2.6 + 0.2 * len(arms),
+            f"Share of the training weight held by the heaviest transitions, for {names}",
+        ),
+        "placements": figures.svg(
+            lambda ax: figures.draw_placements(ax, summary),
+            1.1 + 0.32 * len(arms),
+            f"Share of seeds that succeeded on each placement, for {names}",
+        ),
+        "videos": _videos(comparison.videos),
+        "numbers": _arm_table(summary),
+        "pairs": _pair_table(summary),
+        "method": html.escape(_method(comparison)),
+        "minutes": _table(
+            ("stage", "minutes"), [(k, f"{v:.1f}") for k, v in comparison.minutes.items()]
+        ),
+        "versions": _table(("package", "version"), list(comparison.versions.items())),
+        "recipe": html.escape(comparison.recipe),
+    }
+    # substitution is one pass, so a "$title" in a name stays what it is
+    _replace(path, Template(PAGE).substitute(parts))
+
+
+def write_json(summary: Mapping[str, Any], path: Path) -> None:
+    """Write the summary as JSON, replacing an older file only once the new one is complete."""
+    _replace(path, json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # in the same folder, as a rename is atomic only within one file system
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _method(comparison: Comparison) -> str:
+    S, P = len(comparison.seeds), len(comparison.placements)
+    text = Template(METHOD).substitute(
+        seeds=", ".join(map(str, comparison.seeds)),
+        placements=", ".join(map(str, comparison.placements)),
+        rollouts=S * P,
+    )
+    return text + ONE_SEED * (S == 1) + ONE_PLACEMENT * (S > 1 and P == 1)
+
+
+def _shown(demonstrations: Sequence[Demonstration]) -> list[Demonstration]:
+    """Return the first few of each outcome, successes first."""
+    successes = [each for each in demonstrations if each.success]
+    failures = [each for each in demonstrations if not each.success]
+    return successes[:SHOWN] + failures[:SHOWN]
+
+
+def _strip(demonstration: Demonstration) -> str:
+    outcome = "succeeded" if demonstration.success else "failed"
+    caption = (
+        f"demonstration {demonstration.episode} ({demonstration.kind}): {outcome}, "
+        f"{len(demonstration.distance)} frames"
+    )
+    side_by_side = np.concatenate(list(demonstration.thumbnails), axis=1)
+    return f'<div class="wide">{_picture(side_by_side, caption)}</div>'
+
+
+def _picture(pixels: npt.NDArray[np.uint8], caption: str) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="JPEG", quality=88)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    text = html.escape(caption)
+    return (
+        f'<figure><img alt="{text}" src="data:image/jpeg;base64,{data}">'
+        f"<figcaption>{text}</figcaption></figure>"
+    )
+
+
+def _videos(videos: Sequence[tuple[str, Path]]) -> str:
+    """Return the videos, as many as fit; what does not is named where it lies."""
+    left, parts = VIDEO_BYTES, []
+    for caption, path in videos:
+        text = html.escape(caption)
+        # a rollout's film that went astray is no reason to lose the page
+        size = path.stat().st_size if path.is_file() else None
+        if size is None or size > left:
+            why = "is not there" if size is None else "is left out to keep this page small"
+            parts.append(f"<p>{text}: the film {why} ({html.escape(str(path))}).</p>")
+            continue
+        left -= size
+        data = base64.b64encode(path.read_bytes()).decode()
+        parts.append(
+            "<figure><video controls loop muted playsinline preload=metadata "
+            f'src="data:video/mp4;base64,{data}"></video><figcaption>{text}</figcaption></figure>'
+        )
+    return f'<div class="films">{"".join(parts)}</div>' if parts else "<p>None were kept.</p>"
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return "<ul>" + "".join(f"<li>{html.escape(each)}</li>" for each in sentences) + "</ul>"
+
+
+def _describe(arms: Sequence[Arm]) -> str:
+    rows = (
+        f"<dt>{html.escape(arm.name)}</dt><dd>{html.escape(arm.description)}</dd>" for arm in arms
+    )
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{html.escape(each)}</th>" for each in headings)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{each}</td>" for each in row) + "</tr>" for row in rows
+    )
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _arm_table(summary: Mapping[str, Any]) -> str:
+    headings = (
+        "arm", "success %", "95 %", "rollouts", "each seed %", "median steps", "tau", "ESS %",
+        "transitions", "weight: 10 % / 50 % / 90 % / most", "held by top 10 %",
+    )  # fmt: skip
+    rows = []
+    for arm in summary["arms"]:
+        success, quantiles, steps = arm["success"], arm["weight_quantiles"], arm["median_steps"]
+        rows.append(
+            (
+                arm["name"],
+                points(success["mean"], sign=False),
+                span(success["low"], success["high"], sign=False),
+                f"{arm['successes']}/{arm['rollouts']}",
+                " ".join(points(each, sign=False) for each in arm["per_seed"]),
+                "–" if steps is None else f"{steps:.0f}",
+                "–" if arm["tau"] is None else f"{arm['tau']:.3g}",
+                f"{100 * arm['effective_sample_size']:.1f}",
+                str(arm["transitions"]),
+                " / ".join(f"{quantiles[q]:.2f}" for q in ("0.1", "0.5", "0.9", "1")),
+                f"{100 * arm['weight_of_top_tenth']:.0f} %",
+            )
+        )
+    return _table(headings, rows)
+
+
+def _pair_table(summary: Mapping[str, Any]) -> str:
+    headings = (
+        "a", "b", "a less b", "95 %", "differs", "smallest detectable", "p", "p (Holm)", "df",
+    )  # fmt: skip
+    rows = [
+        (
+            each["a"],
+            each["b"],
+            points(each["mean"]),
+            span(each["low"], each["high"]),
+            "yes" if each["differs"] else "no",
+            _number(each["smallest_detectable"], lambda x: points(x, sign=False)),
+            _number(each["p_value"], "{:.3f}".format),
+            _number(each["p_holm"], "{:.3f}".format),
+            _number(each["degrees_of_freedom"], "{:.1f}".format),
+        )
+        for each in summary["differences"]
+    ]
+    return _table(headings, rows)
+
+
+def _number(value: float | None, show: Any) -> str:
+    return "–" if value is None else str(show(value))

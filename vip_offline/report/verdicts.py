@@ -1,0 +1,141 @@
+"""Numbers into plain sentences: which arm succeeds more often, and whether seeing was the cause.
+
+"Cannot be told apart" is never turned into "the same"; the smallest difference that would have
+shown is given beside it.
+"""
+
+from collections.abc import Mapping
+
+from vip_offline.report.statistics import Difference
+
+VISUAL_ARM = "rwr-return"
+# what each control can do without seeing how near the goal is
+CONTROLS = {
+    "rwr-return-permuted": "the same weights, shuffled over the transitions",
+    "rwr-return-clock": "weights from a clock instead of the camera",
+    "bc-success": "a success label instead of a reward",
+}
+
+
+def points(value: float, sign: bool = True) -> str:
+    """Return a rate or difference as whole percentage points, ``+42``, ``−3``; tenths near 0."""
+    digits = 1 if 0 < abs(value) < 0.01 else 0
+    text = f"{100 * value:{'+' if sign else ''}.{digits}f}"
+    if float(text) == 0:
+        return "0"
+    return text.replace("-", "−")
+
+
+def verdict(
+    a: str, b: str, difference: Difference, p_holm: float, questions: int, size: str
+) -> str:
+    """Return one sentence on `a` against `b`.
+
+    Args:
+        a: name of an arm.
+        b: name of the arm it is compared to.
+        difference: of `a` less `b`.
+        p_holm: its p value, adjusted for `questions`.
+        questions: how many such sentences there are.
+        size: such as "5 seeds × 10 placements".
+    """
+    by = f"{points(difference.mean)} points"
+    if difference.covers == "nothing":
+        return f"{a} against {b}: {by} ({size}), which may be luck."
+    interval = f"95 % interval {points(difference.low)} to {points(difference.high)}"
+    caveat = "; with one placement this says nothing about others" * (difference.covers == "seeds")
+    if difference.differs:
+        often = "more" if difference.mean > 0 else "less"
+        if p_holm >= 0.05:
+            caveat += (
+                f"; not beyond doubt, as one of {questions} questions asked at once "
+                f"(Holm-adjusted p = {p_holm:.2f})"
+            )
+        return f"{a} succeeded {often} often than {b}: {by} ({interval}; {size}){caveat}."
+    smallest = difference.smallest_detectable
+    limit = (
+        "no difference, however large, would be likely to show"
+        if smallest >= 1
+        else f"only differences of {points(smallest, sign=False)} points or more would be likely "
+        "to show"
+    )
+    return (
+        f"{a} and {b} cannot be told apart: {by} ({interval}); with this many seeds "
+        f"{limit}{caveat}."
+    )
+
+
+def answer(baseline: str, asked: Mapping[tuple[str, str], Difference]) -> str:
+    """Return the conclusion in a sentence or two.
+
+    Where the visual arm ran: whether its reward did anything that its controls could not. That
+    claim needs every one of several differences, so it needs no adjustment for their number.
+
+    Args:
+        baseline: name of an arm.
+        asked: (a, b) -> a less b, in particular (arm, baseline) and (visual arm, control).
+    """
+    if any(difference.covers == "nothing" for difference in asked.values()):
+        return (
+            "One seed was run, so nothing can be concluded about any arm: another seed may turn "
+            "every difference round. Run five or more."
+        )
+    if not asked:
+        return f"Only {baseline} was run, so there is nothing to compare it with."
+    visual = asked.get((VISUAL_ARM, baseline))
+    if visual is None:
+        better = [a for (a, b), d in asked.items() if b == baseline and d.differs and d.mean > 0]
+        if better:
+            text = f"More often than {baseline} succeeded {_and(better)}."
+        else:
+            text = f"No arm can be shown to succeed more often than {baseline}."
+    else:
+        controls = {b: d for (a, b), d in asked.items() if a == VISUAL_ARM and b != baseline}
+        text = _on_vision(baseline, visual, controls)
+    if any(difference.covers == "seeds" for difference in asked.values()):
+        text += " All this on one placement; on others it may be different."
+    return text
+
+
+def _on_vision(baseline: str, visual: Difference, controls: Mapping[str, Difference]) -> str:
+    beaten = [name for name, d in controls.items() if d.differs and d.mean > 0]
+    lost = [name for name, d in controls.items() if d.differs and d.mean < 0]
+    tied = [name for name in controls if name not in beaten and name not in lost]
+    absent = [name for name in CONTROLS if name not in controls and name != baseline]
+
+    if visual.differs and visual.mean < 0:
+        return (
+            f"The visual reward did harm here: {VISUAL_ARM} succeeded less often than {baseline}."
+        )
+    if not visual.differs:
+        also = f", though it did succeed more often than {_and(beaten)}" if beaten else ""
+        return (
+            f"This run does not show that the visual reward helped: {VISUAL_ARM} cannot be told "
+            f"apart from {baseline}{also}. That is not the same as no effect: see the intervals."
+        )
+    gain = f"{VISUAL_ARM} succeeded more often than {baseline}"
+    if not controls:
+        return f"{gain}, but no control was run, so whether seeing was the cause is open."
+    missing = f" Not run, so open: {_explained(absent)}." if absent else ""
+    if not tied and not lost:
+        return (
+            f"The visual reward did what its controls could not: {gain}, and more often than "
+            f"{_explained(beaten)}.{missing}"
+        )
+    clauses = []
+    if tied:
+        clauses.append(f"cannot be told apart from {_explained(tied)}")
+    if lost:
+        clauses.append(f"succeeded less often than {_explained(lost)}")
+    return (
+        f"{gain}, but it {' and '.join(clauses)}: this run cannot put the gain down to what the "
+        f"camera saw.{missing}"
+    )
+
+
+def _explained(names: list[str]) -> str:
+    return _and([f"{name} ({CONTROLS[name]})" for name in names])
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

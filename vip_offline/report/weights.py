@@ -1,0 +1,51 @@
+"""What the weights of a training do, in words a user can act on."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+NEARLY_UNIFORM, FEW = 0.95, 0.2  # effective sample sizes, as shares of uniform
+
+
+class Summary(Protocol):
+    """What `learn.weights.WeightSummary` has."""
+
+    @property
+    def tau(self) -> float:
+        """Temperature."""
+
+    @property
+    def transitions(self) -> int:
+        """N."""
+
+    @property
+    def effective_sample_size(self) -> float:
+        """Share of uniform."""
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """0, 25, 50, 75, 100 %."""
+
+    @property
+    def top_percent_share(self) -> float:
+        """Of the heaviest 1 %."""
+
+
+def weight_lines(summary: Summary) -> Iterator[str]:
+    """Yield the numbers, then a warning where they mean that training cannot do its work."""
+    low, _, median, _, high = summary.quantiles
+    share = summary.effective_sample_size
+    yield (
+        f"weights: tau {summary.tau:g}, {summary.transitions} transitions, effective sample size "
+        f"{share:.1%} of uniform;\n  from {low:.2g} to {high:.2g} (median {median:.2g}, mean 1), "
+        f"the heaviest 1 % hold {summary.top_percent_share:.1%}"
+    )
+    if summary.tau > 0 and share > NEARLY_UNIFORM:
+        yield (
+            "[yellow]  The weights are nearly uniform: this is behaviour cloning in all but name. "
+            "Raise --tau, or let --tau auto choose it.[/]"
+        )
+    if share < FEW:
+        yield (
+            "[yellow]  A few transitions hold most of the weight: training sees little else. "
+            "Lower --tau, or let --tau auto choose it.[/]"
+        )

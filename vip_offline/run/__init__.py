@@ -1,0 +1,1 @@
+"""Steps environments: reads policies, writes demonstrations, rollouts and comparisons."""

@@ -1,0 +1,104 @@
+"""A recipe, stage after stage; each stage does only what is not done yet."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vip_offline.console import Bar
+from vip_offline.label.relabel import relabel
+from vip_offline.learn.offline import check_options
+from vip_offline.recipe import Recipe, dump
+from vip_offline.report.comparison import summarise
+from vip_offline.report.page import write_json, write_page
+from vip_offline.run.compare import (
+    check_compare,
+    gather,
+    roll_out_arms,
+    timed,
+    train_arms,
+)
+from vip_offline.run.record import plan, record
+from vip_offline.run.rollout import check_rollout
+
+REPORT, NUMBERS = "report.html", "comparison.json"
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse a recipe whose last stage would fail, before its first begins.
+
+    Raises:
+        VipOfflineError: see the checks of the stages.
+    """
+    plan(recipe.record)
+    check_options(recipe.train)
+    check_rollout(recipe.rollout)
+    check_compare(recipe.compare)
+
+
+def record_stage(recipe: Recipe, bar: Bar) -> str:
+    """Record the episodes that are missing; says what was done."""
+    with bar("record", recipe.record.episodes, "episode") as advance:
+        done = record(
+            Path(recipe.store),
+            recipe.record,
+            on_start=lambda there, planned: advance(there),
+            on_episode=lambda episode: advance(1),
+        )
+    if not done.episodes:
+        return f"record: all {done.there} episodes are there"
+    again = f", {done.discarded} attempts thrown away" if done.discarded else ""
+    return f"record: {done.episodes} episodes, {done.frames} frames{again} -> {recipe.store}"
+
+
+def relabel_stage(recipe: Recipe, bar: Bar, *, overwrite: bool = False) -> str:
+    """Embed and reward what is not; says what was done."""
+    with bar("relabel", 0, "frame") as advance:
+        done = relabel(
+            Path(recipe.store),
+            recipe.relabel,
+            overwrite=overwrite,
+            on_start=lambda frames: advance(total=frames),
+            on_frames=advance,
+        )
+    if not done.written:
+        return f"relabel: label {done.name!r} is there"
+    return (
+        f"relabel: {done.embedded_frames} frames embedded, label {done.name!r} written, goal from "
+        f"{len(done.goal_rows)} successes"
+    )
+
+
+def compare_stages(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
+    """Train, roll out and compare the arms.
+
+    Returns:
+        The summary; also written to the recipe's `out`, with a page and the resolved recipe.
+    """
+    out = Path(recipe.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "recipe.toml").write_text(dump(recipe), encoding="utf-8")
+    trained = train_arms(recipe, bar)
+    say(f"train: {trained} policies -> {out / 'policies'}" if trained else "train: all are there")
+    rolled = roll_out_arms(recipe, bar)
+    say(f"rollout: {rolled} policies" if rolled else "rollout: all are there")
+    with timed(recipe, "compare"):
+        comparison = gather(recipe)
+        summary = summarise(comparison)
+        write_json(summary, out / NUMBERS)
+        write_page(comparison, summary, out / REPORT)
+    return json.loads((out / NUMBERS).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def run_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
+    """The whole chain; started again, it goes on from what is not done.
+
+    Raises:
+        VipOfflineError: see the stages.
+    """
+    check_recipe(recipe)
+    with timed(recipe, "record"):
+        say(record_stage(recipe, bar))
+    with timed(recipe, "relabel"):
+        say(relabel_stage(recipe, bar))
+    return compare_stages(recipe, bar, say)

@@ -1,0 +1,242 @@
+"""Does the reward help? Arms on the same data, seeds and placements."""
+
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline import __version__
+from vip_offline.console import Bar
+from vip_offline.data.store import Store, open_store
+from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.learn.offline import (
+    TrainJob,
+    is_trained,
+    run_job,
+    seeded,
+    training_set,
+)
+from vip_offline.learn.quiet import quiet_d3rlpy
+from vip_offline.processes import ordered_map
+from vip_offline.recipe import CompareOptions, Recipe, RolloutOptions, dump
+from vip_offline.report.comparison import Arm, Comparison, Demonstration
+from vip_offline.run.rollout import Rollouts, check_rollout, evaluated, rollout
+
+BASELINE = "bc"
+SHOWN = 3  # demonstrations of each outcome on the page
+THUMBNAILS = 8  # frames per demonstration
+VIDEOS = 2  # per arm on the page
+MINUTES = "minutes.json"
+
+
+@dataclass(frozen=True)
+class ArmSpec:
+    """What an arm changes in the recipe's training, and why it is there."""
+
+    description: str
+    changes: Mapping[str, Any]
+
+
+ARMS: dict[str, ArmSpec] = {
+    "bc": ArmSpec("Behaviour cloning of everything, failures too.", {"algo": "bc"}),
+    "rwr-step": ArmSpec(
+        "Eq. 7 as printed: each transition weighted by its own visual reward.",
+        {"algo": "rwr", "weight_by": "step"},
+    ),
+    "rwr-return": ArmSpec(
+        "Weighted by the visual rewards that follow until the episode ends.",
+        {"algo": "rwr", "weight_by": "return"},
+    ),
+    "rwr-return-permuted": ArmSpec(
+        "Control: the weights of rwr-return dealt out at random.",
+        {"algo": "rwr", "weight_by": "return", "control": "permuted"},
+    ),
+    "rwr-return-clock": ArmSpec(
+        "Control: weights as uneven as those of rwr-return, from the clock alone.",
+        {"algo": "rwr", "weight_by": "return", "control": "clock"},
+    ),
+    "bc-success": ArmSpec(
+        "Control: cloning of the successful episodes, by their label.",
+        {"algo": "bc", "only_successes": True},
+    ),
+}
+
+
+def check_compare(options: CompareOptions) -> None:
+    """Refuse a comparison that cannot be made.
+
+    Raises:
+        VipOfflineError: on an unknown or repeated arm, no baseline, or no seed.
+    """
+    for name in options.arms:
+        if name not in ARMS:
+            raise VipOfflineError(f"Unknown arm {name!r}.{did_you_mean(name, ARMS)}")
+    if len(set(options.arms)) < len(options.arms) or BASELINE not in options.arms:
+        raise VipOfflineError(
+            f"arms {list(options.arms)}: each may stand there once, and {BASELINE!r} must, since "
+            "the others are measured against it."
+        )
+    for name in ("seeds", "processes"):
+        if getattr(options, name) < 1:
+            raise VipOfflineError(f"{name} {getattr(options, name)}: must be at least 1.")
+
+
+def jobs(recipe: Recipe) -> dict[str, list[TrainJob]]:
+    """Arm -> one training per seed; the folder says which."""
+    out = Path(recipe.out) / "policies"
+    return {
+        arm: [
+            TrainJob(Path(recipe.store), options, out / arm / f"seed-{options.seed}")
+            for options in seeded(replace(recipe.train, **ARMS[arm].changes), recipe.compare.seeds)
+        ]
+        for arm in recipe.compare.arms
+    }
+
+
+def train_arms(recipe: Recipe, bar: Bar) -> int:
+    """Train what is not trained yet; returns how many policies that were."""
+    check_compare(recipe.compare)
+    every = [job for arm in jobs(recipe).values() for job in arm]
+    missing = [job for job in every if not is_trained(job.out, job.store, job.options)]
+    with timed(recipe, "train"), bar("train", len(missing), "policy") as advance:
+        processes = min(recipe.compare.processes, len(missing))
+        for _ in ordered_map(run_job, missing, processes, quiet_d3rlpy):
+            advance(1)
+    return len(missing)
+
+
+def roll_out_arms(recipe: Recipe, bar: Bar) -> int:
+    """Roll out what is not rolled out yet; returns how many policies that were."""
+    check_rollout(recipe.rollout)
+    # the first seed of each arm is filmed
+    arms = jobs(recipe)
+    filmed = [arm[0].out for arm in arms.values()]
+    others = [job.out for arm in arms.values() for job in arm[1:]]
+    missing = [f for f in [*filmed, *others] if evaluated(f, recipe.rollout) is None]
+    total = len(missing) * recipe.rollout.placements
+    with timed(recipe, "rollout"), bar("rollout", total, "rollout") as advance:
+        for folders, videos in ((filmed, recipe.rollout.videos), (others, 0)):
+            rollout(
+                folders,
+                replace(recipe.rollout, videos=videos),
+                weights=recipe.relabel.weights,
+                on_rollout=lambda folder, success: advance(1),
+            )
+    return len(missing)
+
+
+def gather(recipe: Recipe) -> Comparison:
+    """Read everything that the report shows back from the store and the policy folders.
+
+    Raises:
+        VipOfflineError: if a policy or its rollouts are missing.
+    """
+    store = open_store(Path(recipe.store))
+    label = store.label(recipe.train.label)
+    rows = label.provenance["goal_rows"]
+    camera = label.provenance["camera"]
+    arms, videos = [], []
+    for name, trainings in jobs(recipe).items():
+        results = [_rollouts(job.out, recipe.rollout) for job in trainings]
+        data = training_set(Path(recipe.store), trainings[0].options)
+        arms.append(
+            Arm(
+                name=name,
+                description=ARMS[name].description,
+                success=np.array([each.success for each in results]),
+                steps=np.array([each.steps for each in results]),
+                tau=data.tau,
+                effective_sample_size=data.summary.effective_sample_size,
+                weights=data.weights,
+            )
+        )
+        for path in sorted((trainings[0].out / "videos").glob("*.mp4"))[:VIDEOS]:
+            placement = int(path.stem.removeprefix("placement-"))
+            success = results[0].success[results[0].placements.index(placement)]
+            outcome = "success" if success else "failure"
+            videos.append((f"{name}, placement {placement}: {outcome}", path))
+    return Comparison(
+        task=str(store.attributes.get("task", "")),
+        encoder=label.provenance["encoder"],
+        label=label.name,
+        seeds=tuple(job.options.seed for job in next(iter(jobs(recipe).values()))),
+        placements=results[0].placements,
+        horizon=recipe.rollout.horizon,
+        arms=tuple(arms),
+        baseline=BASELINE,
+        demonstrations=tuple(_demonstrations(store, camera, label.distance)),
+        goal=store.frames(camera, rows[0], rows[0] + 1)[0],
+        videos=tuple(videos),
+        recipe=dump(recipe),
+        minutes=read_minutes(recipe),
+        versions=versions(),
+    )
+
+
+def _rollouts(folder: Path, options: RolloutOptions) -> Rollouts:
+    result = evaluated(folder, options)
+    if result is None:
+        raise VipOfflineError(f"{folder}: was not rolled out on these placements yet.")
+    return result
+
+
+def _demonstrations(
+    store: Store, camera: str, distance: NDArray[np.float32]
+) -> Iterator[Demonstration]:
+    """A few of each outcome; failures one of each kind first."""
+    success, kinds, spans = store.meta("success"), store.kinds(), store.spans()
+    for outcome in (True, False):
+        indices = [index for index in range(len(store)) if success[index] == outcome]
+        first = {kinds[index]: index for index in reversed(indices)}.values()
+        rest = [index for index in indices if index not in first]
+        shown = [*sorted(first), *rest][: max(SHOWN, len(first))]
+        for index in sorted(shown):
+            start, stop = spans[index]
+            rows = np.linspace(start, stop - 1, THUMBNAILS).round().astype(int)
+            yield Demonstration(
+                episode=index,
+                kind=kinds[index],
+                success=bool(outcome),
+                distance=distance[start:stop],
+                thumbnails=np.stack([store.frames(camera, r, r + 1)[0] for r in rows]),
+            )
+
+
+def versions() -> dict[str, str]:
+    """Of everything that the numbers depend on."""
+    packages = ("torch", "d3rlpy", "numpy", "zarr", "mujoco", "metaworld")
+    return {
+        "vip-offline": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }
+
+
+@contextmanager
+def timed(recipe: Recipe, stage: str) -> Iterator[None]:
+    """Add the time that the block takes to the stage's, also over several attempts."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        spent = read_minutes(recipe)
+        spent[stage] = spent.get(stage, 0.0) + (time.perf_counter() - started) / 60
+        path = Path(recipe.out) / MINUTES
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(spent, indent=2) + "\n", encoding="utf-8")
+        partial.replace(path)
+
+
+def read_minutes(recipe: Recipe) -> dict[str, float]:
+    """Stage -> minutes so far."""
+    path = Path(recipe.out) / MINUTES
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}

@@ -1,0 +1,183 @@
+"""Record demonstrations of a scripted expert, and failures, into a store."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.data.episode import Episode
+from vip_offline.data.store import writing
+from vip_offline.errors import VipOfflineError
+from vip_offline.processes import ordered_map
+from vip_offline.recipe import RecordOptions
+from vip_offline.run.experts import BEHAVIOURS, FAILURES, Behaviour
+from vip_offline.run.simulators import (
+    CONTROL_RATE,
+    STEP_LIMIT,
+    Observation,
+    Simulator,
+    check_task,
+    scripted_expert,
+)
+
+ATTEMPTS = 20  # per episode, until one ends as its kind should
+STRIDE = 1_000  # between the placement seeds of an episode's attempts
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What `record` did."""
+
+    episodes: int  # written now
+    there: int  # before
+    frames: int  # written now
+    discarded: int  # attempts that ended otherwise than their kind says
+
+
+def plan(options: RecordOptions) -> list[tuple[str, int]]:
+    """(kind, placement) of each episode: experts first, then the failures in turn.
+
+    Raises:
+        VipOfflineError: on numbers that make no data set.
+    """
+    checks = {
+        "episodes": (options.episodes, 1, STRIDE),
+        "failures": (options.failures, 0, options.episodes),
+        "image_size": (options.image_size, 16, 2048),
+        "max_steps": (options.max_steps, 2, STEP_LIMIT),
+        "tail": (options.tail, 0, STEP_LIMIT),
+        "first_placement": (options.first_placement, 0, 2**31 - ATTEMPTS * STRIDE),
+    }
+    for name, (value, low, high) in checks.items():
+        if not low <= value <= high:
+            raise VipOfflineError(
+                f"--{name.replace('_', '-')} {value}: must lie between {low} and {high}."
+            )
+    check_task(options.task)
+    successes = options.episodes - options.failures
+    failing = [list(FAILURES)[index % len(FAILURES)] for index in range(options.failures)]
+    kinds = ["expert"] * successes + failing
+    return [(kind, options.first_placement + index) for index, kind in enumerate(kinds)]
+
+
+def roll(
+    simulator: Simulator, behaviour: Behaviour, placement: int, max_steps: int, tail: int
+) -> Episode:
+    """One episode: until `tail` steps after success, or `max_steps`.
+
+    The last row's action is taken like the others; only what it leads to is not kept.
+    """
+    observation = simulator.reset(placement)
+    observations: list[Observation] = []
+    actions: list[NDArray[np.float64]] = []
+    rewards: list[float] = []
+    succeeded: list[bool] = []
+    solved, last = False, max_steps
+    while len(actions) < last:
+        # float32, as stored and as replayed: the simulator gets what the store will say
+        action = np.clip(behaviour(simulator.state, len(actions)), -1, 1).astype(np.float32)
+        observations.append(observation)
+        actions.append(action)
+        succeeded.append(solved)
+        observation, reward, success = simulator.step(action)
+        rewards.append(reward)
+        if success and not solved:
+            # the flag may flicker later on: the first time counts
+            solved, last = True, min(last, len(actions) + max(tail, 1))
+    return Episode(
+        frames={"": np.stack([each.frame for each in observations])},
+        proprio=np.stack([each.proprio for each in observations]),
+        action=np.stack(actions).astype(np.float32),
+        succeeded=np.array(succeeded),
+        true_reward=np.array([*rewards[:-1], np.nan], np.float32),
+        success=bool(succeeded[-1]),
+        placement=placement,
+    )
+
+
+@cache
+def _simulator(task: str, image_size: int) -> Simulator:
+    """One per process: making it takes longer than an episode."""
+    return Simulator(task, image_size)
+
+
+def attempt(planned: tuple[str, int], options: RecordOptions) -> tuple[Episode, int]:
+    """Record one planned episode, trying again with other placements until it ends as planned.
+
+    Everything follows from the plan, so a recording that was interrupted goes on unchanged.
+
+    Returns:
+        The episode and the number of attempts that were thrown away.
+    """
+    kind, placement = planned
+    # an expert may need longer than a failure is kept
+    limit = STEP_LIMIT - 1 if kind == "expert" else options.max_steps
+    simulator = _simulator(options.task, options.image_size)
+    for discarded in range(ATTEMPTS):
+        seed = placement + discarded * STRIDE
+        generator = np.random.default_rng([seed, sorted(BEHAVIOURS).index(kind)])
+        behaviour = BEHAVIOURS[kind](scripted_expert(options.task), generator)
+        episode = roll(simulator, behaviour, seed, limit, options.tail)
+        if episode.success == (kind == "expert"):
+            frames = {options.camera: episode.frames[""]}
+            fields = {**vars(episode), "frames": frames, "kind": kind}
+            return Episode(**fields), discarded
+    raise VipOfflineError(
+        f"{options.task}: {ATTEMPTS} attempts of kind {kind!r} from placement {placement} all "
+        f"ended in {'failure' if kind == 'expert' else 'success'}. Choose another task, or other "
+        "numbers of episodes and failures."
+    )
+
+
+def record(
+    path: Path,
+    options: RecordOptions,
+    *,
+    processes: int = 2,
+    on_start: Callable[[int, int], None] = lambda there, planned: None,
+    on_episode: Callable[[Episode], None] = lambda episode: None,
+) -> Recorded:
+    """Record what is missing of a plan.
+
+    Args:
+        path: the store; made if it is not there, continued if it is.
+        options: the plan.
+        processes: that simulate and render.
+        on_start: called with the numbers of episodes there and planned.
+        on_episode: called after each episode is on the disk.
+
+    Raises:
+        VipOfflineError: on an impossible plan, a store that was made by another one, that is
+            locked or not a store, and on a full disk.
+    """
+    planned = plan(options)
+    attributes = {
+        "source": "metaworld",
+        "record": asdict(options),
+        "task": options.task,
+        "control_rate": CONTROL_RATE,
+        "proprio": ["hand x [m]", "hand y [m]", "hand z [m]", "gripper opening"],
+        "episodes_planned": len(planned),
+    }
+    with writing(path, create=attributes) as store:
+        there = len(store)
+        on_start(there, len(planned))
+        frames = discarded = 0
+        for episode, thrown in _episodes(planned[there:], options, processes):
+            store.append(episode)
+            frames += len(episode)
+            discarded += thrown
+            on_episode(episode)
+        return Recorded(len(planned) - there, there, frames, discarded)
+
+
+def _episodes(
+    planned: list[tuple[str, int]], options: RecordOptions, processes: int
+) -> Iterator[tuple[Episode, int]]:
+    yield from ordered_map(partial(attempt, options=options), planned, min(processes, len(planned)))
+    if _simulator.cache_info().currsize:
+        _simulator(options.task, options.image_size).close()
+        _simulator.cache_clear()

@@ -1,0 +1,281 @@
+"""Policies closed loop in the simulator, on placements that no training set holds."""
+
+import json
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.data.video import write_video
+from vip_offline.encode.encoders import Encoder, load_encoder
+from vip_offline.errors import VipOfflineError
+from vip_offline.learn.policy import Policy
+from vip_offline.recipe import RolloutOptions
+from vip_offline.run.fleet import Batch, Command, Fleet
+from vip_offline.run.simulators import STEP_LIMIT, check_task
+
+RESULT = "rollouts.json"
+VIDEO_RATE = 25  # frames per second of the mp4s: the paper's control rate
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """One policy on P placements."""
+
+    placements: tuple[int, ...]
+    success: tuple[bool, ...]  # (P,)
+    steps: tuple[int, ...]  # (P,) until success, or the horizon
+    horizon: int
+
+
+@dataclass
+class _Running:
+    """A rollout under way in a slot."""
+
+    policy: int
+    placement: int
+    steps: int = 0
+    frames: list[NDArray[np.uint8]] = field(default_factory=list)
+
+
+def check_rollout(options: RolloutOptions) -> None:
+    """Refuse settings that cannot be rolled out.
+
+    Raises:
+        VipOfflineError: naming the option, its value and the range.
+    """
+    ranges = {
+        "placements": (options.placements, 1, 1_000_000),
+        "horizon": (options.horizon, 1, STEP_LIMIT),
+        "videos": (options.videos, 0, options.placements),
+        "processes": (options.processes, 1, 256),
+        "environments": (options.environments, 1, 1024),
+        "first_placement": (options.first_placement, 0, 2**31 - 1_000_000),
+    }
+    for name, (value, low, high) in ranges.items():
+        if not low <= value <= high:
+            raise VipOfflineError(
+                f"--{name.replace('_', '-')} {value}: must lie between {low} and {high}."
+            )
+
+
+def _seeds(options: RolloutOptions) -> list[int]:
+    return [options.first_placement + index for index in range(options.placements)]
+
+
+def _check_policy(folder: Path, policy: Policy, seeds: Sequence[int], encoder: Encoder) -> None:
+    seen = sorted(set(policy.manifest["placements"]) & set(seeds))
+    if seen:
+        raise VipOfflineError(
+            f"{folder}: was trained on placements {seen[:5]}, which are to be evaluated. "
+            "Choose another --first-placement."
+        )
+    trained, given = policy.manifest["encoder"], encoder.provenance
+    keys = ("encoder", "weights_sha256", "preprocessing")
+    differing = [
+        f"{key} {trained[key]!r}, not {given[key]!r}" for key in keys if trained[key] != given[key]
+    ]
+    if differing:
+        raise VipOfflineError(
+            f"{folder}: was trained on another encoder ({'; '.join(differing)}). Roll it out with "
+            f"--encoder {trained['encoder']} and the same weights, or train it again."
+        )
+
+
+def evaluated(folder: Path, options: RolloutOptions) -> Rollouts | None:
+    """What was rolled out of this policy with these settings before, if anything was."""
+    try:
+        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None
+    if result["placements"] != _seeds(options) or result["horizon"] != options.horizon:
+        return None
+    return Rollouts(
+        tuple(result["placements"]),
+        tuple(result["success"]),
+        tuple(result["steps"]),
+        result["horizon"],
+    )
+
+
+def rollout(
+    folders: Sequence[Path],
+    options: RolloutOptions,
+    *,
+    encoder: str = "",
+    weights: str = "",
+    on_start: Callable[[int], None] = lambda rollouts: None,
+    on_rollout: Callable[[Path, bool], None] = lambda folder, success: None,
+) -> dict[Path, Rollouts]:
+    """Roll out policies that share task and encoder; those already done are not repeated.
+
+    All of them advance in lockstep: two processes simulate and render, all frames of a step
+    are embedded in one go, and a slot whose rollout ends takes the next one.
+
+    Args:
+        folders: policy folders.
+        options: placements, horizon.
+        encoder: use this one instead of the policies' own; must be of the same weights.
+        weights: checkpoint of an encoder that needs one.
+        on_start: called with the number of rollouts to come.
+        on_rollout: called after each.
+
+    Returns:
+        folder -> results; also written to ``rollouts.json`` in it, with mp4s beside it.
+
+    Raises:
+        VipOfflineError: on a folder that is no policy, an encoder other than the one it was
+            trained on, placements that it was trained on.
+    """
+    check_rollout(options)
+    results = {folder: evaluated(folder, options) for folder in folders}
+    seeds = _seeds(options)
+    policies = {folder: Policy.load(folder) for folder in folders}
+    todo = [folder for folder in folders if results[folder] is None]
+    if todo:
+        task, image_size, frozen = _common(todo, policies, encoder, weights)
+        for folder in todo:
+            _check_policy(folder, policies[folder], seeds, frozen)
+        on_start(len(todo) * len(seeds))
+        for folder, result in _advance(
+            todo, [policies[each] for each in todo], frozen, task, image_size, options, on_rollout
+        ):
+            results[folder] = result
+    else:
+        on_start(0)
+    return {folder: result for folder, result in results.items() if result is not None}
+
+
+def _common(
+    folders: Sequence[Path], policies: dict[Path, Policy], encoder: str, weights: str
+) -> tuple[str, int, Encoder]:
+    """Task, image size and encoder, which policies that advance together must share."""
+    first = policies[folders[0]].manifest
+    for folder in folders:
+        manifest = policies[folder].manifest
+        for key in ("task", "image_shape"):
+            if manifest[key] != first[key]:
+                raise VipOfflineError(
+                    f"{folder}: its {key} is {manifest[key]!r}, that of {folders[0]} is "
+                    f"{first[key]!r}. Roll them out one by one."
+                )
+    if not first["task"]:
+        raise VipOfflineError(
+            f"{folders[0]}: its training set names no simulator task, so it cannot be rolled out."
+        )
+    check_task(first["task"])
+    frozen = load_encoder(
+        encoder or first["encoder"]["encoder"], Path(weights) if weights else None
+    )
+    return first["task"], int(first["image_shape"][0]), frozen
+
+
+def _advance(
+    folders: Sequence[Path],
+    policies: Sequence[Policy],
+    encoder: Encoder,
+    task: str,
+    image_size: int,
+    options: RolloutOptions,
+    on_rollout: Callable[[Path, bool], None],
+) -> list[tuple[Path, Rollouts]]:
+    seeds = _seeds(options)
+    waiting = deque((p, s) for p in range(len(policies)) for s in seeds)
+    environments = min(options.environments, -(-len(waiting) // options.processes))
+    outcome: list[dict[int, tuple[bool, int]]] = [{} for _ in policies]
+    finished: list[tuple[Path, Rollouts]] = []
+    running: dict[int, _Running] = {}
+    commands: dict[int, Command] = {}
+
+    with Fleet(task, image_size, options.processes, environments) as fleet:
+        # fill the processes evenly: slot 0 of each, then slot 1 of each
+        order = sorted(range(fleet.slots), key=lambda slot: (slot % environments, slot))
+
+        def refill() -> None:
+            for slot in order:
+                if slot not in running and waiting:
+                    policy, seed = waiting.popleft()
+                    running[slot] = _Running(policy, seed)
+                    commands[slot] = seed
+
+        refill()
+        while running:
+            commands = dict(sorted(commands.items()))
+            batch = fleet(commands)
+            slots = list(commands)
+            commands = {}
+            going = _settle(slots, batch, running, options, outcome)
+            for slot in slots:
+                if slot not in going:
+                    ended = running.pop(slot)
+                    success, _ = outcome[ended.policy][ended.placement]
+                    folder = folders[ended.policy]
+                    if ended.frames:
+                        video = folder / "videos" / f"placement-{ended.placement}.mp4"
+                        write_video(video, np.stack(ended.frames), VIDEO_RATE)
+                    if len(outcome[ended.policy]) == len(seeds):
+                        finished.append((folder, _write(folder, outcome[ended.policy], options)))
+                    on_rollout(folder, success)
+            if going:
+                rows = [slots.index(slot) for slot in going]
+                actions = _act(
+                    [policies[running[slot].policy] for slot in going],
+                    encoder(batch.frames[rows]),
+                    batch.proprio[rows],
+                )
+                commands = dict(zip(going, actions, strict=True))
+            refill()
+    return finished
+
+
+def _settle(
+    slots: Sequence[int],
+    batch: Batch,
+    running: dict[int, _Running],
+    options: RolloutOptions,
+    outcome: list[dict[int, tuple[bool, int]]],
+) -> list[int]:
+    """Note what ended; return the slots that go on. A reset has taken no step yet."""
+    going = []
+    filmed = set(_seeds(options)[: options.videos])
+    for row, slot in enumerate(slots):
+        rollout_ = running[slot]
+        if rollout_.placement in filmed:
+            rollout_.frames.append(batch.frames[row])
+        if batch.solved[row] or rollout_.steps == options.horizon:
+            result = (bool(batch.solved[row]), rollout_.steps)
+            outcome[rollout_.policy][rollout_.placement] = result
+        else:
+            rollout_.steps += 1
+            going.append(slot)
+    return going
+
+
+def _act(
+    policies: Sequence[Policy], embedding: NDArray[np.float32], proprio: NDArray[np.float32]
+) -> list[NDArray[np.float32]]:
+    """One action per row, each from its own policy; rows of one policy in one batch."""
+    actions: list[Any] = [None] * len(policies)
+    for policy in {id(each): each for each in policies}.values():
+        rows = [row for row, each in enumerate(policies) if each is policy]
+        for row, action in zip(rows, policy.act(embedding[rows], proprio[rows]), strict=True):
+            actions[row] = action
+    return actions
+
+
+def _write(folder: Path, outcome: dict[int, tuple[bool, int]], options: RolloutOptions) -> Rollouts:
+    seeds = _seeds(options)
+    result = Rollouts(
+        placements=tuple(seeds),
+        success=tuple(outcome[seed][0] for seed in seeds),
+        steps=tuple(outcome[seed][1] for seed in seeds),
+        horizon=options.horizon,
+    )
+    partial = folder / f"{RESULT}.partial"
+    partial.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+    partial.replace(folder / RESULT)
+    return result

@@ -165,8 +165,8 @@ _install() {
     return
   fi
 
-  _say "installing the package with [$extra]. PyTorch is a download of some GB: on a fresh"
-  _say "machine this takes about 5 to 20 minutes, nearly silently."
+  _say "installing the package with [$extra]; a first time takes 2 minutes on a fast connection"
+  _say "and 20 or more on a slow one, nearly silently: PyTorch alone is some GB"
   if [ "$ours" = yes ]; then
     echo unfinished >"$env/vip-offline-state"
   fi

@@ -196,7 +196,7 @@ def train(
     quiet_d3rlpy()
     from vip_offline.learn.offline import check_options, seeded
     from vip_offline.learn.offline import train as train_policy
-    from vip_offline.report.weights import weight_lines
+    from vip_offline.report.weighting import weight_lines
 
     options = TrainOptions(
         algo=algo,
@@ -251,7 +251,7 @@ def rollout(
     from dataclasses import asdict
 
     from vip_offline.learn.policy import find_policies
-    from vip_offline.report.table import rollout_table
+    from vip_offline.report.rollouts import rollout_table
     from vip_offline.run.rollout import rollout as roll_out
 
     console = Console()
@@ -284,9 +284,9 @@ def compare(
     placements: Annotated[
         int, typer.Option(help="Unseen object placements.")
     ] = RolloutOptions.placements,
-    arms: Annotated[
-        str, typer.Option(help="Comma-separated; bc among them.")
-    ] = ",".join(CompareOptions.arms),
+    arms: Annotated[str, typer.Option(help="Comma-separated; bc among them.")] = ",".join(
+        CompareOptions.arms
+    ),
     out: Annotated[Path | None, typer.Option(help="Default: runs/<store>-compare.")] = None,
 ) -> None:
     """Does the reward help? Arms and controls on the same data, seeds and placements."""

@@ -18,7 +18,6 @@ from rich.progress import (
 from rich.text import Text
 
 
-
 class Advance(Protocol):
     """Tell a progress bar that so many units are done, or that the total is another."""
 

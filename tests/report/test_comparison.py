@@ -68,6 +68,7 @@ def test_any_arm_may_be_the_baseline() -> None:
         summary = summarise(make_comparison(baseline=baseline))
         versus = {each["a"] for each in summary["differences"] if each["b"] == baseline}
         assert versus == set(NAMES) - {baseline}
+        assert summary["comparisons"] == 15  # and no pair is asked both ways
     assert summarise(make_comparison({"only": 0.5}))["questions"] == 0
 
 

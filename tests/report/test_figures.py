@@ -88,6 +88,12 @@ def test_weights_of_a_known_arm(ax: Axes) -> None:
     assert bulge[100:] == pytest.approx(100)
 
 
+def test_a_name_that_starts_with_an_underscore_stays_in_the_legend() -> None:
+    arm = make_arm("_mine", np.ones((2, 2), dtype=bool))
+    text = figures.svg(lambda ax: figures.draw_weights(ax, [arm]), 2.0, "x")
+    assert "_mine (100 %)</text>" in text
+
+
 def test_distances_start_at_one_and_tell_failures_apart(ax: Axes) -> None:
     demonstrations = make_comparison().demonstrations
     figures.draw_distances(ax, demonstrations)
@@ -108,8 +114,9 @@ def test_svg_takes_the_colour_of_the_page() -> None:
     assert figures.INK not in text
     assert "#000000" not in text
     assert "<script>" not in text
-    assert "&lt;script&gt;$x$" in text
-    assert "_hidden" in text
+    # as text, and not only in the comments that matplotlib leaves for paths
+    assert ">&lt;script&gt;$x$</text>" in text
+    assert "_hidden</text>" in text
 
 
 def test_svg_is_the_same_each_time() -> None:

@@ -151,6 +151,7 @@ def test_small_runs_make_a_page_that_says_so(tmp_path: Path, seeds: int, placeme
     seen = written(make_comparison(seeds=seeds, placements=placements), tmp_path)
     assert ("there are no intervals" in seen.text) == (seeds == 1)
     assert ("cover seeds only" in seen.text) == (seeds > 1 and placements == 1)
+    assert f"{seeds} seed{'s' * (seeds > 1)} × {placements} placement" in seen.text
     assert "nan" not in seen.text.lower().split()
     assert "None" not in seen.text.replace("None were kept.", "")
 

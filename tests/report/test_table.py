@@ -53,10 +53,13 @@ def test_answer_and_verdicts_are_below_the_table() -> None:
     assert multiplicity(summary) in flat
     assert "8 questions were asked" in flat
     assert "(15 pairs of arms in all)" in flat
+    assert "about 0.4 of 8 would still seem to differ" in flat
 
 
 def test_names_are_not_taken_for_markup() -> None:
-    assert "[red]hot" in printed(summarise(make_comparison({"bc": 0.2, "[red]hot": 0.4})))
+    text = printed(summarise(make_comparison({"bc": 0.2, "[red]hot": 0.4})))
+    assert row(text, "[red]hot")[1] == "40"
+    assert "[red]hot and bc cannot be told apart" in text
 
 
 def test_no_interval_is_a_dash() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +40,8 @@ class Episode:
             VipOfflineError: on lengths that differ, fewer than two rows, wrong dtypes or
                 shapes, and on values that are not finite.
         """
-        arrays = {f"frames of camera {name}": each for name, each in self.frames.items()}
-        arrays |= {
+        arrays: dict[str, NDArray[Any]] = {
+            **{f"frames of camera {name}": each for name, each in self.frames.items()},
             "proprio": self.proprio,
             "action": self.action,
             "succeeded": self.succeeded,

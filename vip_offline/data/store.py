@@ -142,7 +142,9 @@ class Store:
     @property
     def cameras(self) -> list[str]:
         """Names under which frames are stored."""
-        return [key.removeprefix("frames_") for key in self.keys("data") if key.startswith("frames_")]
+        return [
+            key.removeprefix("frames_") for key in self.keys("data") if key.startswith("frames_")
+        ]
 
     def camera(self, name: str) -> str:
         """The camera that is meant: the one named, or the only one.
@@ -175,7 +177,7 @@ class Store:
 
     def kinds(self) -> list[str]:
         """(E,) how each episode came about."""
-        names = list(self._array("meta/kind").attrs.get("names", []))
+        names = cast("list[str]", self._array("meta/kind").attrs["names"])
         return [names[index] for index in self.meta("kind")]
 
     def embedding(self, encoder: str, camera: str) -> tuple[NDArray[np.float32], Attributes]:
@@ -306,17 +308,18 @@ class Store:
             array = self._require(f"data/{name}", values.shape[1:], values.dtype, fill, {})
             self._put(array, start, values)
         kind = self._require("meta/kind", (), np.int16, -1, {"names": []})
-        names = list(kind.attrs["names"])
+        names = [*cast("list[str]", kind.attrs["names"])]
         if episode.kind not in names:
             names.append(episode.kind)
             kind.attrs["names"] = names
         self._put(kind, index, np.array([names.index(episode.kind)], np.int16))
-        for name, value, dtype, fill in (
-            ("success", episode.success, np.bool_, False),
-            ("placement", episode.placement, np.int64, -1),
-            ("episode_ends", start + len(episode), np.int64, 0),
-        ):
-            array = self._require(f"meta/{name}", (), dtype, fill, {})
+        about: dict[str, tuple[Any, Any, Any]] = {
+            "success": (episode.success, np.bool_, False),
+            "placement": (episode.placement, np.int64, -1),
+            "episode_ends": (start + len(episode), np.int64, 0),
+        }
+        for name, (value, dtype, empty) in about.items():
+            array = self._require(f"meta/{name}", (), dtype, empty, {})
             self._put(array, index, np.array([value], dtype))
         self._durable.sync()
         done = self._require("meta/done", (), np.bool_, False, {})
@@ -330,6 +333,9 @@ class Store:
             for key in self.keys(group):
                 array = self._array(f"{group}/{key}")
                 if array.shape[0] > length:
+                    if array.chunks[0] > 1:
+                        # resize drops whole chunks; the rest of the last one it leaves as it is
+                        array[length:] = array.fill_value
                     array.resize((length, *array.shape[1:]))
         self._durable.sync()
 

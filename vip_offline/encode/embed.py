@@ -30,7 +30,9 @@ def embed_store(
     Raises:
         VipOfflineError: if the store holds this name from another encoder.
     """
-    store.begin_embedding(encoder.name, camera, encoder.dim, encoder.provenance | {"created": now()})
+    store.begin_embedding(
+        encoder.name, camera, encoder.dim, encoder.provenance | {"created": now()}
+    )
     embedded = 0
     missing = np.flatnonzero(~store.embedded(encoder.name, camera))
     spans = store.spans()

@@ -46,13 +46,13 @@ class Preprocessing:
             raise VipOfflineError(
                 f"frames are {frames.dtype} {frames.shape}; encoders take uint8 (N, H, W, 3), RGB."
             )
-        images = torch.from_numpy(np.ascontiguousarray(frames))
+        images = torch.from_numpy(np.require(frames, requirements=["C", "W"]))
         images = rearrange(images, "n h w c -> n c h w")
         if min(images.shape[-2:]) != self.resize:
             images = pixels.resize(
                 images, [self.resize], interpolation=InterpolationMode.BILINEAR, antialias=True
             )
-        images = pixels.center_crop(images, [self.crop, self.crop])
+        images = cast("Tensor", pixels.center_crop(images, [self.crop, self.crop]))
         mean, std = (torch.tensor(each).view(1, 3, 1, 1) * 255 for each in (self.mean, self.std))
         return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
 
@@ -79,9 +79,8 @@ class Encoder:
         self.dim = entry.dim
         self.preprocessing = entry.preprocessing
         self.sha256 = sha256
-        self._network = cast("nn.Module", network.eval().requires_grad_(False)).to(
-            memory_format=torch.channels_last
-        )
+        self._network = network.eval().requires_grad_(False)
+        self._network.to(memory_format=torch.channels_last)
 
     def __call__(self, frames: NDArray[np.uint8], batch_size: int = 16) -> NDArray[np.float32]:
         """(N, H, W, 3) uint8 RGB -> (N, D) float32.
@@ -225,15 +224,9 @@ ENCODERS: dict[str, Entry] = {
         build=_Lite0,
         carried=_lite0_path,
     ),
-    "resnet18": Entry(
-        512, _RESNET, "BSD-3-Clause", _TORCHVISION, _resnet(18), needs_weights=True
-    ),
-    "resnet34": Entry(
-        512, _RESNET, "BSD-3-Clause", _TORCHVISION, _resnet(34), needs_weights=True
-    ),
-    "resnet50": Entry(
-        2048, _RESNET, "BSD-3-Clause", _TORCHVISION, _resnet(50), needs_weights=True
-    ),
+    "resnet18": Entry(512, _RESNET, "BSD-3-Clause", _TORCHVISION, _resnet(18), needs_weights=True),
+    "resnet34": Entry(512, _RESNET, "BSD-3-Clause", _TORCHVISION, _resnet(34), needs_weights=True),
+    "resnet50": Entry(2048, _RESNET, "BSD-3-Clause", _TORCHVISION, _resnet(50), needs_weights=True),
     "random-resnet18": Entry(
         dim=512,
         preprocessing=Preprocessing(128, 128, IMAGENET_MEAN, IMAGENET_STD),

@@ -69,9 +69,7 @@ def relabel(
         store.require_finished()
         camera = store.camera(options.camera)
         rows = goal_rows(store)
-        encoder = load_encoder(
-            options.encoder, Path(options.weights) if options.weights else None
-        )
+        encoder = load_encoder(options.encoder, Path(options.weights) if options.weights else None)
         there = store.embedded(encoder.name, camera)
         lengths = np.array([stop - start for start, stop in store.spans()])
         on_start(int(lengths[~there].sum()))

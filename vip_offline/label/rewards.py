@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 
 def mean_goal(goals: ArrayLike) -> NDArray[np.float64]:
     """(G, D) embeddings of goal pictures -> (D,), their mean (paper, appendix F.1)."""
-    return np.asarray(goals, np.float64).mean(axis=0)
+    return np.asarray(np.asarray(goals, np.float64).mean(axis=0))
 
 
 def goal_distance(embedding: ArrayLike, goal: ArrayLike) -> NDArray[np.float64]:
@@ -20,7 +20,7 @@ def goal_distance(embedding: ArrayLike, goal: ArrayLike) -> NDArray[np.float64]:
         (T,) in the units of the embedding.
     """
     offset = np.asarray(embedding, np.float64) - np.asarray(goal, np.float64)
-    return np.sqrt(np.einsum("td,td->t", offset, offset))
+    return np.asarray(np.sqrt(np.einsum("td,td->t", offset, offset)))
 
 
 def potential_difference(distance: ArrayLike) -> NDArray[np.float64]:

@@ -125,7 +125,7 @@ class RWRImpl(QLearningAlgoImplBase):
         loss = weighted_regression_loss(
             predicted, batch.actions, batch.rewards, self._tau, self._log_mean_weight
         )
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self._modules.optim.step()
         return {"loss": float(loss.detach())}
 

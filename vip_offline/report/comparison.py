@@ -112,9 +112,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
     }
     adjusted = holm(np.array([found[pair].p_value for pair in asked]))
     p_holm = dict(zip(asked, adjusted.tolist(), strict=True))
-    size = " × ".join(
-        (_count(len(comparison.seeds), "seed"), _count(len(comparison.placements), "placement"))
-    )
+    size = sample_size(comparison)
     sentences = [verdict(*pair, found[pair], p_holm[pair], len(asked), size) for pair in asked]
     summary = {
         "task": comparison.task,
@@ -138,6 +136,12 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
     }
     plain: dict[str, Any] = _plain(summary)
     return plain
+
+
+def sample_size(comparison: Comparison) -> str:
+    """Return such as ``5 seeds × 1 placement``."""
+    counts = {"seed": len(comparison.seeds), "placement": len(comparison.placements)}
+    return " × ".join(f"{n} {noun}" + "s" * (n != 1) for noun, n in counts.items())
 
 
 def _questions(names: list[str], baseline: str) -> list[tuple[str, str]]:
@@ -197,10 +201,6 @@ def _notes(comparison: Comparison) -> list[str]:
         # fewer transitions are a choice of data, which even weights do not undo
         and len(arm.weights) == len(baseline.weights)
     ]
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _plain(value: Any) -> Any:

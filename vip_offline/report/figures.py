@@ -236,6 +236,7 @@ def _spread(rates: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _literal(text: str) -> str:
     """Return text in which a user's ``$`` is no formula and ``_`` at the start hides nothing."""
     text = text.replace("$", r"\$")
+    # matplotlib before 3.10 leaves a label with a leading underscore out of the legend
     return f" {text}" if text.startswith("_") else text
 
 

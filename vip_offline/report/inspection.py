@@ -1,0 +1,62 @@
+"""What a store holds, for a person and as JSON."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from vip_offline.data.store import Store
+
+Description = dict[str, Any]
+SHORT = 60  # characters of a provenance value that fit a line
+
+
+def describe(store: Store) -> Description:
+    """Return everything that `print_description` shows, ready for JSON."""
+    lengths = [stop - start for start, stop in store.spans()]
+    kinds = store.kinds() if lengths else []
+    return {
+        "path": str(store.path),
+        "attributes": store.attributes,
+        "episodes": len(store),
+        "successes": int(store.meta("success").sum()) if lengths else 0,
+        "rows": store.rows,
+        "lengths": [min(lengths), max(lengths)] if lengths else [],
+        "kinds": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
+        "tree": [
+            {"path": path, "shape": shape, "dtype": dtype, "attributes": attributes}
+            for path, shape, dtype, attributes in store.tree()
+        ],
+    }
+
+
+def print_description(description: Description, console: Console) -> None:
+    """Print the store's tree, its episodes, and how each embedding and labelling was made."""
+    attributes = description["attributes"]
+    planned = attributes.get("episodes_planned", description["episodes"])
+    console.print(f"[bold]{escape(description['path'])}[/]", soft_wrap=True)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in description["kinds"].items())
+    console.print(
+        f"{description['episodes']} of {planned} episodes ({kinds or 'none'}), "
+        f"{description['successes']} successes, {description['rows']} rows"
+        + (
+            f", lengths {description['lengths'][0]} to {description['lengths'][1]}" if kinds else ""
+        ),
+        highlight=False,
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("array")
+    table.add_column("shape")
+    table.add_column("dtype")
+    for row in description["tree"]:
+        if row["shape"]:
+            table.add_row(escape(row["path"]), row["shape"], row["dtype"])
+    console.print(table)
+    for row in description["tree"]:
+        if row["path"].startswith(("embeddings/", "labels/")) and row["attributes"]:
+            console.print(f"[bold]{escape(row['path'].rstrip('/'))}[/]", soft_wrap=True)
+            for key, value in row["attributes"].items():
+                text = str(value)
+                short = text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
+                console.print(f"  {key}: {escape(short)}", highlight=False, soft_wrap=True)

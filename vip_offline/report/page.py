@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vip_offline.report import figures
-from vip_offline.report.comparison import Arm, Comparison, Demonstration
+from vip_offline.report.comparison import Arm, Comparison, Demonstration, sample_size
 from vip_offline.report.page_style import PAGE, STYLE
 from vip_offline.report.table import multiplicity, span
 from vip_offline.report.verdicts import points
@@ -51,8 +51,8 @@ def write_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -
         "style": STYLE,
         "title": html.escape(f"{comparison.task}: {len(arms)} arms compared"),
         "subtitle": html.escape(
-            f"encoder {comparison.encoder} · labels {comparison.label} · {len(comparison.seeds)} "
-            f"seeds × {len(comparison.placements)} placements · {comparison.horizon} steps"
+            f"encoder {comparison.encoder} · labels {comparison.label} · "
+            f"{sample_size(comparison)} · {comparison.horizon} steps"
         ),
         "answer": html.escape(summary["answer"]),
         "verdicts": _list(summary["verdicts"]),
@@ -192,7 +192,7 @@ def _describe(arms: Sequence[Arm]) -> str:
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{html.escape(each)}</th>" for each in headings)
     body = "".join(
-        "<tr>" + "".join(f"<td>{each}</td>" for each in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>" for row in rows
     )
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 

@@ -20,6 +20,7 @@ h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; padding-top: .6rem;
 ul { padding-left: 1.2rem; } li { margin: .35rem 0; }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .2rem 1rem; }
 dt { font-weight: 600; } dd { margin: 0; }
+@media (max-width: 32rem) { dl { display: block; } dd { margin-bottom: .5rem; } }
 svg { display: block; width: 100%; max-width: 36rem; height: auto; margin: .6rem 0; }
 svg text { font-family: system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif !important; }
 figure { margin: .5rem 0; }

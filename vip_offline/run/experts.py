@@ -40,9 +40,12 @@ def pulled(scripted: Any, generator: np.random.Generator) -> Behaviour:
 
 def noisy(scripted: Any, generator: np.random.Generator) -> Behaviour:
     """The expert drowned in noise."""
-    return lambda state, step: (
-        np.clip(expert_action(scripted, state), -1, 1) + NOISE * generator.normal(size=4)
-    )
+
+    def act(state: NDArray[np.float64], step: int) -> Action:
+        noise = NOISE * generator.normal(size=4)
+        return np.asarray(np.clip(expert_action(scripted, state), -1, 1) + noise)
+
+    return act
 
 
 def wandering(scripted: Any, generator: np.random.Generator) -> Behaviour:
@@ -54,7 +57,7 @@ def wandering(scripted: Any, generator: np.random.Generator) -> Behaviour:
         nonlocal velocity
         kick = generator.normal(size=4) * np.sqrt(1 - WALK_MEMORY**2)
         velocity = WALK_MEMORY * velocity + kick
-        return velocity.copy()
+        return np.asarray(velocity)
 
     return act
 

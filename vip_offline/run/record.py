@@ -72,7 +72,7 @@ def roll(
     """
     observation = simulator.reset(placement)
     observations: list[Observation] = []
-    actions: list[NDArray[np.float64]] = []
+    actions: list[NDArray[np.float32]] = []
     rewards: list[float] = []
     succeeded: list[bool] = []
     solved, last = False, max_steps

@@ -1,0 +1,92 @@
+"""A three-episode store with a known answer, and small worlds around it."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vip_offline.data.episode import Episode
+from vip_offline.data.store import writing
+
+PROGRAM = [sys.executable, "-m", "vip_offline"]
+SIZE = 32  # px
+LENGTHS = (5, 7, 6)
+SUCCESSES = (True, False, True)
+
+
+def brightness_episode(length: int, success: bool, placement: int) -> Episode:
+    """Frames of one grey level: it rises to 100 in a success and stays at 0 in a failure."""
+    top = 100 if success else 0
+    levels = np.linspace(0, top, length).round().astype(np.uint8)
+    frames = np.broadcast_to(levels[:, None, None, None], (length, SIZE, SIZE, 3))
+    generator = np.random.default_rng(placement)
+    return Episode(
+        frames={"front": np.ascontiguousarray(frames)},
+        proprio=generator.normal(size=(length, 4)).astype(np.float32),
+        action=generator.uniform(-1, 1, (length, 4)).astype(np.float32),
+        succeeded=np.arange(length) >= (length - 1 if success else length),
+        true_reward=np.append(np.ones(length - 1), np.nan).astype(np.float32),
+        success=success,
+        kind="expert" if success else "frozen",
+        placement=placement,
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet() -> None:
+    """One line per model built, with all 3,000 means of its input, drowns what failed."""
+    from vip_offline.learn.quiet import quiet_d3rlpy
+
+    quiet_d3rlpy()
+
+
+@pytest.fixture
+def make_store(tmp_path: Path) -> Callable[..., Path]:
+    def make(
+        name: str = "demos",
+        lengths: tuple[int, ...] = LENGTHS,
+        successes: tuple[bool, ...] = SUCCESSES,
+    ) -> Path:
+        path = tmp_path / f"{name}.zarr"
+        with writing(path, create={"task": "drawer-close", "proprio": ["x", "y", "z", "g"]}) as s:
+            for index, (length, success) in enumerate(zip(lengths, successes, strict=True)):
+                s.append(brightness_episode(length, success, index))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def store_path(make_store: Callable[..., Path]) -> Path:
+    return make_store()
+
+
+@pytest.fixture
+def labelled(store_path: Path) -> Path:
+    from vip_offline.label.relabel import relabel
+    from vip_offline.recipe import RelabelOptions
+
+    relabel(store_path, RelabelOptions(encoder="pixels"))
+    return store_path
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `vip-offline run recipes/smoke.toml` ran, as a user runs it."""
+    folder = tmp_path_factory.mktemp("smoke")
+    shutil.copytree(Path(__file__).parents[1] / "recipes", folder / "recipes")
+    result = subprocess.run(
+        [*PROGRAM, "run", "recipes/smoke.toml"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    (folder / "output.txt").write_text(result.stdout)
+    return folder

@@ -1,0 +1,42 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+from vip_offline.data.durable import DurableStore, only_writer
+from vip_offline.errors import VipOfflineError
+
+
+def test_a_commit_flushes_each_file_written_and_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> Any:
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    durable = DurableStore(tmp_path / "x.zarr")
+    array = zarr.create_group(durable).create_array("a", shape=(4,), chunks=(2,), dtype="int8")
+    array[:] = np.arange(1, 5)
+    durable.sync()
+    root = str(tmp_path / "x.zarr")
+    for name in ("/zarr.json", "/a/zarr.json", "/a/c/0", "/a/c/1", "", "/a", "/a/c"):
+        assert root + name in flushed
+    flushed.clear()
+    durable.sync()
+    assert not flushed
+
+
+def test_the_lock_is_given_back(tmp_path: Path) -> None:
+    with only_writer(tmp_path):
+        with pytest.raises(VipOfflineError, match="another process"), only_writer(tmp_path):
+            pass
+    with only_writer(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,24 @@
+import numpy as np
+
+from vip_offline.learn.weights import regression_weights, summarise_weights
+from vip_offline.report.weighting import weight_lines
+
+
+def lines(score: list[float], tau: float) -> str:
+    return "\n".join(weight_lines(summarise_weights(regression_weights(score, tau), tau)))
+
+
+def test_numbers_are_said() -> None:
+    text = lines([0.0] * 9 + [np.log(11)], 1.0)
+    assert "tau 1, 10 transitions" in text
+    assert "effective sample size 30.8%" in text  # (9 + 11)^2 / (10 (9 + 121))
+    assert "heaviest 1 % hold 55.0%" in text
+
+
+def test_a_warning_where_weights_do_nothing_or_everything() -> None:
+    assert "nearly uniform" in lines([0.0, 0.1], 0.1)
+    assert "A few transitions" in lines([0.0] * 99 + [50.0], 1.0)
+    middle = lines([0.0, 1.5], 1.0)
+    assert "nearly" not in middle
+    assert "few" not in middle
+    assert "nearly" not in lines([0.0, 0.1], 0.0)  # cloning is meant to be uniform

@@ -1,0 +1,88 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from conftest import PROGRAM
+
+from vip_offline.console import bar
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import load_recipe
+from vip_offline.run.chain import run_recipe
+
+pytestmark = pytest.mark.sim
+RUN = [*PROGRAM, "run", "recipes/smoke.toml"]
+
+
+def test_the_whole_chain(smoke: Path) -> None:
+    output = (smoke / "output.txt").read_text()
+    for stage in ("record: 3 episodes", "relabel: ", "train: 6 policies", "rollout: 6 policies"):
+        assert stage in output
+    assert max(len(line) for line in output.splitlines()) <= 80
+    numbers = json.loads((smoke / "runs/smoke/comparison.json").read_text())
+    assert [arm["name"] for arm in numbers["arms"]] == ["bc", "rwr-step", "rwr-return"]
+    assert numbers["verdicts"]
+    page = (smoke / "runs/smoke/report.html").read_text()
+    HTMLParser().feed(page)
+    assert "rwr-return" in page
+    assert (smoke / "runs/smoke/recipe.toml").exists()
+    # the resolved recipe runs as it is
+    load_recipe(smoke / "runs/smoke/recipe.toml")
+
+
+def test_started_again_it_only_reports(smoke: Path) -> None:
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in smoke.rglob("*")
+        if (path.is_file() and "policies" in str(path)) or "datasets" in str(path)
+    }
+    result = subprocess.run(RUN, cwd=smoke, capture_output=True, text=True, check=True)
+    for line in ("all 3 episodes are there", "label 'random-resnet18' is there", "train: all"):
+        assert line in result.stdout
+    after = {path: path.stat().st_mtime_ns for path in before}
+    assert after == before
+
+
+def test_stopped_in_the_middle_of_training_it_goes_on(smoke: Path, tmp_path: Path) -> None:
+    shutil.copytree(smoke / "recipes", tmp_path / "recipes")
+    shutil.copytree(smoke / "datasets", tmp_path / "datasets")
+    process = subprocess.Popen(RUN, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
+    second = tmp_path / "runs/smoke/policies/bc/seed-1/manifest.json"
+    while not second.exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = second.read_bytes()
+    result = subprocess.run(RUN, cwd=tmp_path, capture_output=True, text=True, check=True)
+    trained = int(result.stdout.split("train: ")[1].split()[0])
+    assert 1 <= trained <= 4
+    assert second.read_bytes() == kept
+    numbers, undisturbed = (
+        json.loads((folder / "runs/smoke/comparison.json").read_text())
+        for folder in (tmp_path, smoke)
+    )
+    assert numbers["arms"] == undisturbed["arms"]
+    assert numbers["differences"] == undisturbed["differences"]
+
+
+def test_the_last_stages_mistakes_are_found_before_the_first_runs(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    path = tmp_path / "mine.toml"
+    for text, part in (
+        ('[compare]\narms = ["bcc"]\n', "Unknown arm"),
+        ("[rollout]\nhorizon = 0\n", "--horizon 0"),
+        ('[train]\nalgo = "sac"\n', "Unknown algorithm"),
+    ):
+        path.write_text(f'store = "{tmp_path}/x.zarr"\nout = "{tmp_path}/out"\n{text}')
+        with pytest.raises(VipOfflineError, match=part):
+            run_recipe(
+                load_recipe(path), lambda d, t, u: bar(Console(), d, t, u), lambda line: None
+            )
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.toml"]

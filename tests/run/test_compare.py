@@ -1,0 +1,65 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import CompareOptions, Recipe, TrainOptions, load_recipe
+from vip_offline.run.compare import ARMS, check_compare, gather, jobs
+
+pytestmark = pytest.mark.sim
+
+
+@pytest.fixture
+def recipe(smoke: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    monkeypatch.chdir(smoke)
+    return load_recipe(Path("recipes/smoke.toml"))
+
+
+def test_arms_differ_in_what_they_say_and_nothing_else() -> None:
+    recipe = Recipe(train=TrainOptions(tau=1.0, steps=7), compare=CompareOptions(seeds=2))
+    every = jobs(recipe)
+    assert list(every) == list(ARMS)
+    for name, trainings in every.items():
+        assert [job.options.seed for job in trainings] == [0, 1]
+        expected = replace(recipe.train, **ARMS[name].changes, seed=1)
+        assert trainings[1].options == expected
+        assert expected.tau == 1.0
+    assert len({job.out for trainings in every.values() for job in trainings}) == 12
+
+
+def test_everything_is_gathered(recipe: Recipe) -> None:
+    comparison = gather(recipe)
+    comparison.check()
+    assert [arm.name for arm in comparison.arms] == ["bc", "rwr-step", "rwr-return"]
+    assert comparison.arms[0].success.shape == (2, 2)
+    assert comparison.arms[0].effective_sample_size == 1
+    assert comparison.arms[1].weights.mean() == pytest.approx(1)
+    assert {each.kind for each in comparison.demonstrations} == {"expert", "frozen"}
+    for each in comparison.demonstrations:
+        assert each.thumbnails.shape == (8, 64, 64, 3)
+        assert np.isfinite(each.distance).all()
+    assert comparison.goal.shape == (64, 64, 3)
+    assert len(comparison.videos) == 3
+    assert {"record", "relabel", "train", "rollout"} <= set(comparison.minutes)
+
+
+def test_a_missing_rollout_is_named(recipe: Recipe) -> None:
+    other = replace(recipe, rollout=replace(recipe.rollout, horizon=9))
+    with pytest.raises(VipOfflineError, match=r"seed-0: was not rolled out"):
+        gather(other)
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (CompareOptions(arms=("bc", "rwr-retrun")), "Did you mean 'rwr-return'"),
+        (CompareOptions(arms=("rwr-step",)), "'bc' must"),
+        (CompareOptions(arms=("bc", "bc")), "each may stand there once"),
+        (CompareOptions(seeds=0), "seeds 0"),
+    ],
+)
+def test_comparisons_that_cannot_be_made(options: CompareOptions, part: str) -> None:
+    with pytest.raises(VipOfflineError, match=part):
+        check_compare(options)

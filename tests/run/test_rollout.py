@@ -1,0 +1,131 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vip_offline.errors import VipOfflineError
+from vip_offline.learn.policy import Policy
+from vip_offline.recipe import RolloutOptions
+from vip_offline.run.rollout import RESULT, rollout
+
+pytestmark = pytest.mark.sim
+OPTIONS = RolloutOptions(placements=3, horizon=6, videos=1, processes=1, environments=2)
+
+
+@pytest.fixture
+def policies(smoke: Path, tmp_path: Path) -> list[Path]:
+    folders = []
+    for seed in ("seed-0", "seed-1"):
+        folder = tmp_path / seed
+        shutil.copytree(smoke / "runs/smoke/policies/bc" / seed, folder)
+        shutil.rmtree(folder / "videos", ignore_errors=True)
+        (folder / RESULT).unlink()
+        folders.append(folder)
+    return folders
+
+
+def edit(folder: Path, **changes: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_results_films_and_no_second_time(policies: list[Path]) -> None:
+    told: list[Path] = []
+    results = rollout(policies, OPTIONS, on_rollout=lambda folder, success: told.append(folder))
+    assert sorted(told) == sorted(policies * 3)
+    for folder in policies:
+        result = results[folder]
+        assert result.placements == (100_000, 100_001, 100_002)
+        assert result.steps == (6, 6, 6)  # an untrained policy needs longer than six steps
+        assert not any(result.success)
+        assert [each.name for each in (folder / "videos").iterdir()] == ["placement-100000.mp4"]
+    told.clear()
+    assert rollout(policies, OPTIONS, on_rollout=lambda *_: told.append(Path())) == results
+    assert told == []
+
+
+def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
+    """The closed loop is each policy's own: same actions, whoever else is rolled out."""
+    from vip_offline.encode.encoders import load_encoder
+    from vip_offline.run.rollout import _act
+    from vip_offline.run.simulators import Simulator
+
+    together = rollout(policies, OPTIONS)
+    for folder in policies:
+        (folder / RESULT).unlink()
+        alone = rollout([folder], replace(OPTIONS, environments=1))[folder]
+        assert alone == together[folder]
+    loaded = [Policy.load(folder) for folder in policies]
+    encoder = load_encoder("random-resnet18")
+    with Simulator("drawer-close", 64) as simulator:
+        seen = [simulator.reset(placement) for placement in range(4)]
+    owners = [loaded[0], loaded[1], loaded[0], loaded[1]]
+    embedding = encoder(np.stack([each.frame for each in seen]))
+    proprio = np.stack([each.proprio for each in seen])
+    for row, action in enumerate(_act(owners, embedding, proprio)):
+        expected = owners[row].act(embedding[row : row + 1], proprio[row : row + 1])[0]
+        np.testing.assert_allclose(action, expected, atol=1e-6)
+
+
+def test_success_ends_a_rollout(policies: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the fleet is played: what counts is what is made of its answers."""
+    from vip_offline.run import rollout as module
+    from vip_offline.run.fleet import Batch
+
+    class Played:
+        slots = 2
+
+        def __init__(self, *_: object) -> None:
+            self.age: dict[int, int] = {}
+
+        def __enter__(self) -> "Played":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def __call__(self, commands: dict[int, object]) -> Batch:
+            for slot, command in commands.items():
+                self.age[slot] = 0 if isinstance(command, int) else self.age[slot] + 1
+            solved = np.array([self.age[slot] == 4 for slot in commands])
+            size = len(commands)
+            return Batch(
+                np.zeros((size, 64, 64, 3), np.uint8), np.zeros((size, 4), np.float32), solved
+            )
+
+    monkeypatch.setattr(module, "Fleet", Played)
+    result = rollout(policies[:1], OPTIONS)[policies[0]]
+    assert result.success == (True, True, True)
+    assert result.steps == (4, 4, 4)
+
+
+def test_placements_of_the_training_set_are_refused(policies: list[Path]) -> None:
+    with pytest.raises(VipOfflineError, match=r"was trained on placements \[1, 2\]"):
+        rollout(policies, replace(OPTIONS, first_placement=1))
+    assert not (policies[0] / RESULT).exists()
+
+
+def test_another_encoder_is_refused(policies: list[Path]) -> None:
+    with pytest.raises(VipOfflineError, match="trained on another encoder.*'random-resnet18'"):
+        rollout(policies, OPTIONS, encoder="pixels")
+    manifest = json.loads((policies[0] / "manifest.json").read_text())
+    edit(policies[0], encoder=manifest["encoder"] | {"weights_sha256": "0" * 64})
+    with pytest.raises(VipOfflineError, match="weights_sha256"):
+        rollout(policies, OPTIONS)
+
+
+def test_policies_of_two_tasks_do_not_mix(policies: list[Path]) -> None:
+    edit(policies[1], task="push")
+    with pytest.raises(VipOfflineError, match="its task is 'push'"):
+        rollout(policies, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [({"placements": 0}, "--placements 0"), ({"horizon": 501}, "--horizon 501")],
+)
+def test_settings_that_cannot_be_rolled_out(changes: dict[str, int], part: str) -> None:
+    with pytest.raises(VipOfflineError, match=part):
+        rollout([], replace(OPTIONS, videos=0, **changes))

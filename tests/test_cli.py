@@ -1,0 +1,135 @@
+"""The program as a user meets it: a real process, its exit code, what it prints."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PROGRAM
+
+from vip_offline import __version__
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def refused(*arguments: str, cwd: Path) -> str:
+    """The message of a command that must end in one."""
+    result = run(*arguments, cwd=cwd)
+    assert result.returncode == 2, (result.returncode, result.stdout, result.stderr)
+    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("error: ")
+    return result.stderr
+
+
+def test_help_lists_the_commands_in_the_order_of_the_data(tmp_path: Path) -> None:
+    result = run("--help", cwd=tmp_path)
+    assert result.returncode == 0
+    order = ["record", "inspect", "encoders", "relabel", "train", "rollout", "compare"]
+    places = [result.stdout.index(f"│ {name} ") for name in order]
+    assert places == sorted(places)
+    assert "--install-completion" in result.stdout
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, vip_offline.cli\n"
+        "heavy = {'torch', 'd3rlpy', 'zarr', 'numpy', 'matplotlib', 'mujoco', 'sklearn', 'av'}\n"
+        "print(heavy & set(sys.modules))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "set()"
+
+
+def test_version(tmp_path: Path) -> None:
+    assert run("--version", cwd=tmp_path).stdout == f"vip-offline {__version__}\n"
+
+
+def test_the_store_may_be_left_out(smoke: Path) -> None:
+    assert "is there" in run("relabel", "--encoder", "random-resnet18", cwd=smoke).stdout
+    inspected = run("inspect", "--json", cwd=smoke)
+    assert json.loads(inspected.stdout)["episodes"] == 3
+
+
+@pytest.mark.sim
+def test_train_and_roll_out_as_they_stand(smoke: Path, tmp_path: Path) -> None:
+    (tmp_path / "datasets").symlink_to(smoke / "datasets")
+    result = run("train", "--algo", "rwr", "--tau", "0.1", "--steps", "20", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "effective sample size" in result.stdout
+    assert "nearly uniform" in result.stdout  # as with the paper's tau nearly always
+    assert result.stderr == ""
+    assert (tmp_path / "runs/smoke/rwr-step-tau-0.1/seed-0/manifest.json").exists()
+    options = ["--placements", "2", "--horizon", "5", "--videos", "1", "--environments", "1"]
+    result = run("rollout", *options, "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    (rollouts,) = json.loads(result.stdout).values()
+    assert rollouts["steps"] == [5, 5]
+    assert "0" in run("rollout", *options, cwd=tmp_path).stdout
+    message = refused("rollout", "--encoder", "pixels", "--first-placement", "5000", cwd=tmp_path)
+    assert "trained on another encoder" in message
+
+
+def test_encoders_are_listed(tmp_path: Path) -> None:
+    output = run("encoders", cwd=tmp_path).stdout
+    for part in ("lite0", "1280", "Apache-2.0", "resnet50", "needs", "control"):
+        assert part in output
+    assert max(map(len, output.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["inspect", "nowhere.zarr"], ["nowhere.zarr: there is no such store"]),
+        (["relabel"], ["none under datasets/", "vip-offline record"]),
+        (["train"], ["none under datasets/"]),
+        (["rollout"], ["No policy given", "vip-offline train"]),
+        (["rollout", "."], ["is not a policy folder"]),
+        (["record", "--episodes", "0"], ["--episodes 0", "between 1"]),
+        (["record", "--task", "drawer-clse"], ["Did you mean 'drawer-close'"]),
+        (["run", "mine.toml"], ["mine.toml: no such recipe"]),
+        (["compare", "--arms", "bc,x"], ["none under datasets/"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_mistakes_end_in_one_message(
+    arguments: list[str], parts: list[str], tmp_path: Path
+) -> None:
+    message = refused(*arguments, cwd=tmp_path)
+    for part in parts:
+        assert part in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mistakes_on_a_store_leave_it_alone(smoke: Path) -> None:
+    from test_store import contents
+
+    store = smoke / "datasets/smoke.zarr"
+    before = contents(store)
+    for arguments, part in (
+        (["relabel", "--encoder", "lite"], "Did you mean 'lite0'"),
+        (["relabel", "--encoder", "resnet50"], "needs --weights"),
+        (["relabel", "--camera", "top"], "no camera 'top'"),
+        (["train", "--algo", "sac"], "Unknown algorithm 'sac'"),
+        (["train", "--tau", "warm"], "--tau warm"),
+        (["train", "--seeds", "0"], "--seeds 0"),
+        (["train", "--label", "vip"], "no label 'vip'"),
+        (["train", "--tau", "auto", "--target-ess", "2"], "target_ess"),
+        (["compare", "--arms", "bc,x"], "Unknown arm 'x'"),
+        (["record", "datasets/smoke.zarr", "--tail", "2"], "made with other settings"),
+    ):
+        assert part in refused(*arguments, cwd=smoke)
+    assert contents(store) == before

@@ -1,0 +1,73 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from vip_offline.processes import ordered_map
+
+
+def slow_square(value: int) -> int:
+    time.sleep(0.2 if value == 0 else 0.0)  # the first ends last
+    return value**2
+
+
+def identity(value: int) -> int:
+    return value
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    assert list(ordered_map(slow_square, range(7), 2)) == [each**2 for each in range(7)]
+
+
+def test_one_process_starts_none() -> None:
+    assert list(ordered_map(lambda each: os.getpid(), [1, 2], 1)) == [os.getpid()] * 2
+
+
+def test_items_are_drawn_as_results_are_taken() -> None:
+    drawn = []
+
+    def items() -> object:
+        for each in range(100):
+            drawn.append(each)
+            yield each
+
+    results = ordered_map(identity, items(), 2)  # type: ignore[arg-type]
+    assert next(results) == 0
+    assert len(drawn) <= 5
+    results.close()  # type: ignore[attr-defined]
+
+
+def alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+SCRIPT = """
+import os, time
+from vip_offline.processes import ordered_map
+def work(path):
+    open(path, "w").write(str(os.getpid()))
+    time.sleep(60)
+if __name__ == "__main__":
+    import sys
+    list(ordered_map(work, sys.argv[1:], 2))
+"""
+
+
+def test_side_processes_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    notes = [tmp_path / "a", tmp_path / "b"]
+    parent = subprocess.Popen([sys.executable, str(script), *map(str, notes)])
+    deadline = time.monotonic() + 60
+    while not all(note.exists() and note.read_text() for note in notes):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    pids = [int(note.read_text()) for note in notes]
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

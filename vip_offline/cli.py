@@ -103,7 +103,7 @@ def record(
     ] = RecordOptions.first_placement,
 ) -> None:
     """Record a scripted expert, and failures, in a simulator."""
-    from vip_offline.run.chain import record_stage
+    from vip_offline.run.stages import record_stage
 
     options = RecordOptions(
         task, episodes, failures, image_size, camera, max_steps, tail, first_placement
@@ -156,7 +156,7 @@ def relabel(
     overwrite: Annotated[bool, typer.Option(help="Replace a labelling of this name.")] = False,
 ) -> None:
     """Write the reward of every transition: how much closer it came to the goal (Eq. 1)."""
-    from vip_offline.run.chain import relabel_stage
+    from vip_offline.run.stages import relabel_stage
 
     options = RelabelOptions(encoder, weights, camera, name, batch_size)
     console = Console()

@@ -17,7 +17,7 @@ def test_a_commit_flushes_each_file_written_and_its_folder(
     real = os.fsync
 
     def fsync(descriptor: int) -> Any:
-        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        flushed.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         return real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
@@ -34,9 +34,12 @@ def test_a_commit_flushes_each_file_written_and_its_folder(
 
 
 def test_the_lock_is_given_back(tmp_path: Path) -> None:
-    with only_writer(tmp_path):
-        with pytest.raises(VipOfflineError, match="another process"), only_writer(tmp_path):
-            pass
+    with (
+        only_writer(tmp_path),
+        pytest.raises(VipOfflineError, match="another process"),
+        only_writer(tmp_path),
+    ):
+        pass
     with only_writer(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []

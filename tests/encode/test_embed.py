@@ -36,7 +36,7 @@ def test_an_embedding_of_the_same_name_by_another_encoder_is_kept(store_path: Pa
         embed_store(store, first, "front")
     before, _ = open_store(store_path).embedding("pixels", "front")
     with (
-        pytest.raises(VipOfflineError, match="written by another encoder.*weights_sha256"),
+        pytest.raises(VipOfflineError, match=r"written by another encoder.*weights_sha256"),
         writing(store_path) as store,
     ):
         embed_store(store, second, "front")

@@ -19,9 +19,8 @@ def pictures(count: int, height: int = 96, width: int = 128) -> NDArray[np.uint8
     generator = np.random.default_rng(0)
     small = generator.integers(0, 256, (count, 6, 8, 3), np.uint8)
     size = (width, height)
-    return np.stack(
-        [Image.fromarray(each).resize(size, Image.Resampling.BICUBIC) for each in small]
-    )
+    resized = [Image.fromarray(each).resize(size, Image.Resampling.BICUBIC) for each in small]
+    return np.stack([np.asarray(each) for each in resized])
 
 
 @pytest.mark.parametrize("name", HERE)
@@ -53,17 +52,16 @@ def test_a_frame_does_not_depend_on_its_batch_mates(name: str) -> None:
 
 
 def test_the_embedded_weights_are_real() -> None:
-    """Lite0 finds a photograph's class among ImageNet's thousand; random weights do not."""
+    """Of ImageNet's thousand classes Lite0 finds those of the photograph; random weights do not."""
     from sklearn.datasets import load_sample_image
 
     encoder = load_encoder("lite0")
-    photo = np.asarray(load_sample_image("flower.jpg"))  # a dahlia; the nearest class is daisy
-    network = encoder._network.network  # type: ignore[union-attr]
+    photo = np.asarray(load_sample_image("china.jpg"))  # a temple with curved roofs
+    network = encoder._network.network
     with torch.inference_mode():
-        features = torch.from_numpy(encoder(photo[None]))
-        probability = network._fc(features).softmax(1)[0]  # type: ignore[union-attr,operator]
-    assert int(probability.argmax()) == 985  # daisy
-    assert float(probability[985]) > 0.1
+        probability = network._fc(torch.from_numpy(encoder(photo[None]))).softmax(1)[0]  # type: ignore[union-attr,operator]
+    bell_cote, monastery, palace = 442, 663, 698
+    assert set(probability.topk(3).indices.tolist()) == {bell_cote, monastery, palace}
 
 
 def test_resize_equals_pils() -> None:

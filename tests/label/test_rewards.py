@@ -21,7 +21,7 @@ def test_a_case_by_hand() -> None:
 
 
 @given(embeddings)
-def test_rewards_sum_to_the_distance_covered(embedding: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_rewards_sum_to_the_distance_covered(embedding: np.ndarray) -> None:
     distance = goal_distance(embedding, embedding[-1])
     reward = potential_difference(distance)
     assert np.isnan(reward[-1])
@@ -31,7 +31,7 @@ def test_rewards_sum_to_the_distance_covered(embedding: np.ndarray) -> None:  # 
 
 
 @given(embeddings, st.floats(-100, 100))
-def test_only_the_offset_to_the_goal_counts(embedding: np.ndarray, shift: float) -> None:  # type: ignore[type-arg]
+def test_only_the_offset_to_the_goal_counts(embedding: np.ndarray, shift: float) -> None:
     goal = embedding[0]
     np.testing.assert_allclose(
         goal_distance(embedding + shift, goal + shift), goal_distance(embedding, goal), atol=1e-6

@@ -15,6 +15,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import relabel
 from vip_offline.learn.offline import TrainJob, fit, run_job, seeded, train, training_set
 from vip_offline.learn.policy import Policy
+from vip_offline.learn.regression import RWR
 from vip_offline.learn.weights import return_to_go
 from vip_offline.recipe import RelabelOptions, TrainOptions
 
@@ -110,13 +111,11 @@ def test_the_folder_does_what_the_model_does(
     assert told == [100, 30]  # the rest of 130 is trained too
     policy = Policy.load(out)
     model = d3rlpy.load_learnable(str(out / "model.d3"))
+    assert isinstance(model, RWR)
     embedding, _ = open_store(labelled).embedding("pixels", "front")
     proprio = open_store(labelled).data("proprio")
-    np.testing.assert_allclose(
-        policy.act(embedding, proprio),
-        model.predict(np.concatenate([embedding, proprio], 1)),
-        atol=1e-6,
-    )
+    theirs = model.predict(np.concatenate([embedding, proprio], 1))
+    np.testing.assert_allclose(np.asarray(policy.act(embedding, proprio)), theirs, atol=1e-6)
     assert policy.manifest["weights"]["effective_sample_size"] == summary.effective_sample_size
     lines = (out / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [100, 130]
@@ -124,11 +123,11 @@ def test_the_folder_does_what_the_model_does(
 
 
 def test_training_lowers_the_loss_and_follows_the_seed(labelled: Path, short_epochs: None) -> None:
-    options = replace(SMALL, steps=300, hidden=(32,), learning_rate=3e-3)
+    options = replace(SMALL, algo="bc", steps=400, hidden=(64,), learning_rate=1e-4)
     data = training_set(labelled, options)
     _, metrics = fit(data, options)
-    assert [each["step"] for each in metrics] == [100, 200, 300]
-    assert metrics[-1]["loss"] < 0.5 * metrics[0]["loss"]
+    assert [each["step"] for each in metrics] == [100, 200, 300, 400]
+    assert metrics[-1]["loss"] < 0.8 * metrics[0]["loss"]
     parameters = []
     for seed in (0, 0, 1):
         algo, _ = fit(data, replace(SMALL, seed=seed))

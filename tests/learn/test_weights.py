@@ -52,7 +52,7 @@ def test_tau_zero_is_uniform() -> None:
 
 
 @given(scores, st.floats(0.2, 0.95))
-def test_tau_meets_its_target(score: np.ndarray, target: float) -> None:  # type: ignore[type-arg]
+def test_tau_meets_its_target(score: np.ndarray, target: float) -> None:
     assume(np.ptp(score) > 1e-3)
     top = score >= score.max() - 1e-9
     assume(top.mean() < target * 0.5)

@@ -8,11 +8,11 @@ WANTED = np.array([0.5, -2.0, 0.25, 1.0])  # beyond the range, as scripted exper
 
 
 class Scripted:
-    def get_action(self, state: object) -> np.ndarray:  # type: ignore[type-arg]
+    def get_action(self, state: object) -> np.ndarray:
         return WANTED
 
 
-def actions(kind: str, steps: int = 100, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg]
+def actions(kind: str, steps: int = 100, seed: int = 0) -> np.ndarray:
     behaviour = BEHAVIOURS[kind](Scripted(), np.random.default_rng(seed))
     return np.stack([behaviour(STATE, step) for step in range(steps)])
 

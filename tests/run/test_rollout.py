@@ -108,7 +108,7 @@ def test_placements_of_the_training_set_are_refused(policies: list[Path]) -> Non
 
 
 def test_another_encoder_is_refused(policies: list[Path]) -> None:
-    with pytest.raises(VipOfflineError, match="trained on another encoder.*'random-resnet18'"):
+    with pytest.raises(VipOfflineError, match=r"trained on another encoder.*'random-resnet18'"):
         rollout(policies, OPTIONS, encoder="pixels")
     manifest = json.loads((policies[0] / "manifest.json").read_text())
     edit(policies[0], encoder=manifest["encoder"] | {"weights_sha256": "0" * 64})

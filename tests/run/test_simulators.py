@@ -61,5 +61,5 @@ def test_actions_are_clipped_to_what_policies_reach() -> None:
 
 def test_tasks() -> None:
     assert len(tasks()) == 50
-    with pytest.raises(VipOfflineError, match="'drawer-clos'.*Did you mean 'drawer-close'"):
+    with pytest.raises(VipOfflineError, match=r"'drawer-clos'.*Did you mean 'drawer-close'"):
         check_task("drawer-clos")

@@ -19,6 +19,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -113,7 +114,7 @@ class Store:
     def spans(self) -> list[tuple[int, int]]:
         """(start, stop) rows of each finished episode."""
         ends = [int(end) for end in self.ends]
-        return list(zip([0, *ends[:-1]], ends, strict=True))
+        return list(pairwise([0, *ends]))
 
     def require_finished(self) -> None:
         """Refuse a store whose recording or import stopped in the middle, or never began.
@@ -355,9 +356,11 @@ class Store:
                 f"{self.path}: {key} was written by another encoder ({listed}). "
                 f"Use the same one, or remove the folder {self.path / key} first."
             )
-        array.resize((self.rows, dim))
+        if array.shape[0] != self.rows:
+            array.resize((self.rows, dim))
         done = self._require(f"{key}_done", (), np.bool_, False, {})
-        done.resize((len(self),))
+        if done.shape[0] != len(self):
+            done.resize((len(self),))
         self._durable.sync()
 
     def write_embedding(

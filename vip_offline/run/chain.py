@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from vip_offline.console import Bar
-from vip_offline.label.relabel import relabel
 from vip_offline.learn.offline import check_options
 from vip_offline.recipe import Recipe, dump
 from vip_offline.report.comparison import summarise
@@ -18,8 +17,9 @@ from vip_offline.run.compare import (
     timed,
     train_arms,
 )
-from vip_offline.run.record import plan, record
+from vip_offline.run.record import plan
 from vip_offline.run.rollout import check_rollout
+from vip_offline.run.stages import record_stage, relabel_stage
 
 REPORT, NUMBERS = "report.html", "comparison.json"
 
@@ -34,39 +34,6 @@ def check_recipe(recipe: Recipe) -> None:
     check_options(recipe.train)
     check_rollout(recipe.rollout)
     check_compare(recipe.compare)
-
-
-def record_stage(recipe: Recipe, bar: Bar) -> str:
-    """Record the episodes that are missing; says what was done."""
-    with bar("record", recipe.record.episodes, "episode") as advance:
-        done = record(
-            Path(recipe.store),
-            recipe.record,
-            on_start=lambda there, planned: advance(there),
-            on_episode=lambda episode: advance(1),
-        )
-    if not done.episodes:
-        return f"record: all {done.there} episodes are there"
-    again = f", {done.discarded} attempts thrown away" if done.discarded else ""
-    return f"record: {done.episodes} episodes, {done.frames} frames{again} -> {recipe.store}"
-
-
-def relabel_stage(recipe: Recipe, bar: Bar, *, overwrite: bool = False) -> str:
-    """Embed and reward what is not; says what was done."""
-    with bar("relabel", 0, "frame") as advance:
-        done = relabel(
-            Path(recipe.store),
-            recipe.relabel,
-            overwrite=overwrite,
-            on_start=lambda frames: advance(total=frames),
-            on_frames=advance,
-        )
-    if not done.written:
-        return f"relabel: label {done.name!r} is there"
-    return (
-        f"relabel: {done.embedded_frames} frames embedded, label {done.name!r} written, goal from "
-        f"{len(done.goal_rows)} successes"
-    )
 
 
 def compare_stages(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Many environments in a few processes, stepped together so that frames come in batches."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -88,7 +89,8 @@ class Fleet:
         busy = []
         for share, (process, pipe) in zip(shares, self._workers, strict=True):
             if share:
-                pipe.send(share)
+                with contextlib.suppress(ConnectionError):  # `_receive` says what happened
+                    pipe.send(share)
                 busy.append((process, pipe))
         parts = [_receive(process, pipe) for process, pipe in busy]
         return Batch(
@@ -98,7 +100,7 @@ class Fleet:
     def close(self) -> None:
         """End the processes."""
         for process, pipe in self._workers:
-            if process.is_alive():
+            with contextlib.suppress(ConnectionError):  # it may have ended already
                 pipe.send(None)
             process.join(timeout=10)
             process.terminate()
@@ -114,7 +116,7 @@ class Fleet:
 def _receive(process: BaseProcess, pipe: Connection) -> Any:
     try:
         answer = pipe.recv()
-    except EOFError:
+    except (EOFError, ConnectionError):
         process.join(timeout=5)
         raise VipOfflineError(
             f"A simulator process ended with exit code {process.exitcode} (killed, or out of "

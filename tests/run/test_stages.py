@@ -1,0 +1,25 @@
+from functools import partial
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from vip_offline.console import bar
+from vip_offline.recipe import Recipe, RecordOptions, RelabelOptions
+from vip_offline.run.stages import record_stage, relabel_stage
+
+pytestmark = pytest.mark.sim
+
+
+def test_what_was_done_is_said(tmp_path: Path) -> None:
+    recipe = Recipe(
+        store=str(tmp_path / "x.zarr"),
+        record=RecordOptions(episodes=2, failures=1, image_size=32, max_steps=10),
+        relabel=RelabelOptions(encoder="pixels"),
+    )
+    silent = partial(bar, Console())
+    assert record_stage(recipe, silent).startswith("record: 2 episodes, ")
+    assert record_stage(recipe, silent) == "record: all 2 episodes are there"
+    said = relabel_stage(recipe, silent)
+    assert said.endswith("frames embedded, label 'pixels' written, goal from 1 success")
+    assert relabel_stage(recipe, silent) == "relabel: label 'pixels' is there"

@@ -251,8 +251,7 @@ class Store:
         rows: list[tuple[str, str, str, Attributes]] = []
         for key, node in sorted(self._root.members(max_depth=None)):
             if isinstance(node, zarr.Array):
-                shape = "(" + ", ".join(str(size) for size in node.shape) + ")"
-                rows.append((key, shape, str(node.dtype), dict(node.attrs)))
+                rows.append((key, str(node.shape), str(node.dtype), dict(node.attrs)))
             elif node.attrs:
                 rows.append((f"{key}/", "", "", dict(node.attrs)))
         return rows

@@ -9,7 +9,7 @@ from rich.table import Table
 from vip_offline.data.store import Store
 
 Description = dict[str, Any]
-SHORT = 60  # characters of a provenance value that fit a line
+SHORT = 66  # characters of a provenance value that fit a line
 
 
 def describe(store: Store) -> Description:
@@ -45,6 +45,9 @@ def print_description(description: Description, console: Console) -> None:
         ),
         highlight=False,
     )
+    said = {key: attributes[key] for key in ("source", "task", "control_rate") if key in attributes}
+    if said:
+        console.print(", ".join(f"{key} {value}" for key, value in said.items()), highlight=False)
     table = Table(box=None, pad_edge=False)
     table.add_column("array")
     table.add_column("shape")

@@ -21,7 +21,7 @@ from rich.table import Table
 from vip_offline.data.store import writing
 from vip_offline.recipe import RecordOptions
 from vip_offline.run.experts import expert
-from vip_offline.run.record import attempt, plan
+from vip_offline.run.record import attempt, close_simulator, plan
 from vip_offline.run.simulators import Simulator, scripted_expert
 
 STOCK_FRAMES = 12  # per round; the stock renderer needs a quarter of a second for each
@@ -86,6 +86,7 @@ def main() -> None:
             rates["ours"].append(frames / seconds)
             frames, seconds = stock(options.task, options.image_size)
             rates["stock"].append(frames / seconds)
+    close_simulator(options)
     limit = 1 / drawing(options)
     record_fps, stock_fps = (float(np.median(rates[side])) for side in ("ours", "stock"))
     table = Table(title=f"{options.task}, {options.image_size} px, one core, {rounds} rounds")

@@ -53,7 +53,7 @@ def test_differences_are_those_of_the_named_arms() -> None:
 
 def test_conclusion_follows_from_the_outcomes() -> None:
     summary = summarise(make_comparison())
-    assert summary["answer"].startswith("The visual reward did what its controls could not")
+    assert summary["answer"].startswith("The visual reward helped: ")
     assert any(
         text.startswith("rwr-return succeeded more often than rwr-return-clock: +60 points")
         for text in summary["verdicts"]

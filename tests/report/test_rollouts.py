@@ -14,4 +14,6 @@ def test_a_row_per_policy_with_wilsons_interval() -> None:
     assert "90" in text
     assert "60 to 98" in text  # Wilson, 9 of 10
     assert "0 to 49" in text  # Wilson, 0 of 4
+    assert "+++++++++." in text
+    assert "...." in text
     assert max(map(len, text.splitlines())) <= 80

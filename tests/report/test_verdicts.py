@@ -60,16 +60,25 @@ def asked(baseline: Difference, *controls: Difference) -> dict[tuple[str, str], 
     return {**pairs, ("rwr-return", "bc"): baseline, ("rwr-step", "bc"): EVEN}
 
 
-def test_vision_is_credited_only_where_every_control_is_beaten() -> None:
+def test_vision_is_credited_only_where_every_blind_control_is_beaten() -> None:
     assert answer("bc", asked(BETTER, BETTER, BETTER, BETTER)).startswith(
-        "The visual reward did what its controls could not"
+        "The visual reward helped: "
     )
-    for controls in ((EVEN, BETTER, BETTER), (BETTER, EVEN, BETTER), (BETTER, BETTER, WORSE)):
+    for controls in ((EVEN, BETTER, BETTER), (BETTER, EVEN, BETTER), (BETTER, WORSE, BETTER)):
         text = answer("bc", asked(BETTER, *controls))
         assert "cannot put the gain down to what the camera saw" in text
         name = list(CONTROLS)[[each is BETTER for each in controls].index(False)]
         assert f"{name} ({CONTROLS[name]})" in text
         assert ("less often than" in text) == (WORSE in controls)
+
+
+def test_a_label_that_does_better_is_said_whatever_vision_did() -> None:
+    for baseline in (BETTER, EVEN, WORSE):
+        text = answer("bc", asked(baseline, BETTER, BETTER, WORSE))
+        assert "a success label instead of a reward (bc-success) did better" in text
+    assert "The visual reward helped" in answer("bc", asked(BETTER, BETTER, BETTER, WORSE))
+    assert "did more than a success label" in answer("bc", asked(BETTER, BETTER, BETTER, BETTER))
+    assert "cannot be told apart" in answer("bc", asked(BETTER, BETTER, BETTER, EVEN))
 
 
 def test_vision_is_not_credited_without_a_gain_on_the_baseline() -> None:

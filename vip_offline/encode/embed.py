@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vip_offline import __version__
 from vip_offline.data.store import Store, now
 from vip_offline.encode.encoders import Encoder
 
@@ -30,9 +31,8 @@ def embed_store(
     Raises:
         VipOfflineError: if the store holds this name from another encoder.
     """
-    store.begin_embedding(
-        encoder.name, camera, encoder.dim, encoder.provenance | {"created": now()}
-    )
+    made = {"code_version": __version__, "created": now()}
+    store.begin_embedding(encoder.name, camera, encoder.dim, encoder.provenance | made)
     embedded = 0
     missing = np.flatnonzero(~store.embedded(encoder.name, camera))
     spans = store.spans()

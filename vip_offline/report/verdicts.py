@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from vip_offline.report.statistics import Difference
 
 VISUAL_ARM = "rwr-return"
-# what each control can do without seeing how near the goal is
-CONTROLS = {
+# weights as uneven as the visual ones that know nothing of the camera: beaten, seeing is the cause
+BLIND = {
     "rwr-return-permuted": "the same weights, shuffled over the transitions",
     "rwr-return-clock": "weights from a clock instead of the camera",
-    "bc-success": "a success label instead of a reward",
 }
+# told which episodes succeeded: what a person could do without any reward
+LABEL = {"bc-success": "a success label instead of a reward"}
+CONTROLS = BLIND | LABEL
 
 
 def points(value: float, sign: bool = True) -> str:
@@ -98,30 +100,34 @@ def answer(baseline: str, asked: Mapping[tuple[str, str], Difference]) -> str:
 
 
 def _on_vision(baseline: str, visual: Difference, controls: Mapping[str, Difference]) -> str:
-    beaten = [name for name, d in controls.items() if d.differs and d.mean > 0]
-    lost = [name for name, d in controls.items() if d.differs and d.mean < 0]
-    tied = [name for name in controls if name not in beaten and name not in lost]
-    absent = [name for name in CONTROLS if name not in controls and name != baseline]
+    blind = {name: d for name, d in controls.items() if name in BLIND}
+    beaten = [name for name, d in blind.items() if d.differs and d.mean > 0]
+    lost = [name for name, d in blind.items() if d.differs and d.mean < 0]
+    tied = [name for name in blind if name not in beaten and name not in lost]
+    label = _on_label({name: d for name, d in controls.items() if name in LABEL})
 
     if visual.differs and visual.mean < 0:
         return (
             f"The visual reward did harm here: {VISUAL_ARM} succeeded less often than {baseline}."
+            f"{label}"
         )
     if not visual.differs:
         also = f", though it did succeed more often than {_and(beaten)}" if beaten else ""
         return (
             f"This run does not show that the visual reward helped: {VISUAL_ARM} cannot be told "
             f"apart from {baseline}{also}. That is not the same as no effect: see the intervals."
+            f"{label}"
         )
     gain = f"{VISUAL_ARM} succeeded more often than {baseline}"
     if not controls:
         return f"{gain}, but no control was run, so whether seeing was the cause is open."
+    absent = [name for name in CONTROLS if name not in controls and name != baseline]
     missing = f" Not run, so open: {_explained(absent)}." if absent else ""
-    if not tied and not lost:
-        return (
-            f"The visual reward did what its controls could not: {gain}, and more often than "
-            f"{_explained(beaten)}.{missing}"
-        )
+    if beaten and not tied and not lost:
+        text = f"The visual reward helped: {gain}, and more often than {_explained(beaten)}."
+        return f"{text}{label}{missing}"
+    if not blind:
+        return f"{gain}.{label}{missing}"
     clauses = []
     if tied:
         clauses.append(f"cannot be told apart from {_explained(tied)}")
@@ -129,8 +135,22 @@ def _on_vision(baseline: str, visual: Difference, controls: Mapping[str, Differe
         clauses.append(f"succeeded less often than {_explained(lost)}")
     return (
         f"{gain}, but it {' and '.join(clauses)}: this run cannot put the gain down to what the "
-        f"camera saw.{missing}"
+        f"camera saw.{label}{missing}"
     )
+
+
+def _on_label(controls: Mapping[str, Difference]) -> str:
+    """Say whether a person's label of success would have done as well; empty if it was not run."""
+    text = ""
+    for name, difference in controls.items():
+        what = f"{CONTROLS[name]} ({name})"
+        if not difference.differs:
+            text += f" From {what} it cannot be told apart."
+        elif difference.mean > 0:
+            text += f" It also did more than {what}."
+        else:
+            text += f" But {what} did better: where there is one, use it."
+    return text
 
 
 def _explained(names: list[str]) -> str:

@@ -104,6 +104,13 @@ def _simulator(task: str, image_size: int) -> Simulator:
     return Simulator(task, image_size)
 
 
+def close_simulator(options: RecordOptions) -> None:
+    """Free what `attempt` keeps between episodes, if it was called in this process."""
+    if _simulator.cache_info().currsize:
+        _simulator(options.task, options.image_size).close()
+        _simulator.cache_clear()
+
+
 def attempt(planned: tuple[str, int], options: RecordOptions) -> tuple[Episode, int]:
     """Record one planned episode, trying again with other placements until it ends as planned.
 
@@ -178,6 +185,4 @@ def _episodes(
     planned: list[tuple[str, int]], options: RecordOptions, processes: int
 ) -> Iterator[tuple[Episode, int]]:
     yield from ordered_map(partial(attempt, options=options), planned, min(processes, len(planned)))
-    if _simulator.cache_info().currsize:
-        _simulator(options.task, options.image_size).close()
-        _simulator.cache_clear()
+    close_simulator(options)

@@ -20,6 +20,8 @@ HOMES = {
     "torchvision": ("encode/",),
     "efficientnet_lite_pytorch": ("encode/",),
     "d3rlpy": ("learn/",),
+    "timm": ("encode/architectures.py",),
+    "open_clip": ("encode/architectures.py",),
     "safetensors": ("learn/policy.py",),
     "mujoco": ("run/drawing.py",),
     "metaworld": ("run/simulators.py",),

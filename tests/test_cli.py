@@ -85,7 +85,7 @@ def test_train_and_roll_out_as_they_stand(smoke: Path, tmp_path: Path) -> None:
 
 def test_encoders_are_listed(tmp_path: Path) -> None:
     output = run("encoders", cwd=tmp_path).stdout
-    for part in ("lite0", "1280", "Apache-2.0", "resnet50", "needs", "control"):
+    for part in ("lite0", "1280", "Apache-2.0", "vip", "not for commercial", "control"):
         assert part in output
     assert max(map(len, output.splitlines())) <= 80
 
@@ -121,7 +121,7 @@ def test_mistakes_on_a_store_leave_it_alone(smoke: Path) -> None:
     before = contents(store)
     for arguments, part in (
         (["relabel", "--encoder", "lite"], "Did you mean 'lite0'"),
-        (["relabel", "--encoder", "resnet50"], "needs --weights"),
+        (["relabel", "--encoder", "r3m-50"], "needs --weights"),
         (["relabel", "--camera", "top"], "no camera 'top'"),
         (["train", "--algo", "sac"], "Unknown algorithm 'sac'"),
         (["train", "--tau", "warm"], "--tau warm"),

@@ -131,15 +131,18 @@ def inspect(store: StoreArgument = None, as_json: AsJson = False) -> None:
 
 @app.command(rich_help_panel=REWARD)
 def encoders() -> None:
-    """List the frozen encoders."""
-    from vip_offline.encode.encoders import ENCODERS
+    """List the frozen encoders: dimension, licence, and whether their weights are here."""
+    from vip_offline.encode.encoders import ENCODERS, here
 
     table = Table(box=None, width=80)
-    for heading in ("encoder", "dim", "weights", "licence"):
+    for heading in ("encoder", "dim", "weights", "licence", "here"):
         table.add_column(heading, justify="right" if heading == "dim" else "left")
     for name, entry in ENCODERS.items():
-        origin = f"{entry.origin}{'; needs --weights' if entry.needs_weights else ''}"
-        table.add_row(name, str(entry.dim), escape(origin), entry.licence)
+        if here(name):
+            there = "yes"
+        else:
+            there = "download" if entry.origin and entry.origin.url else "--weights"
+        table.add_row(name, str(entry.dim), escape(entry.weights), entry.licence, there)
     Console().print(table)
 
 

@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,10 @@ import torchvision
 from numpy.typing import NDArray
 from PIL import Image
 
-from vip_offline.encode.encoders import ENCODERS, Preprocessing, load_encoder
+from vip_offline.encode.encoders import ENCODERS, here, load_encoder
 from vip_offline.errors import VipOfflineError
 
-HERE = [name for name, entry in ENCODERS.items() if not entry.needs_weights]
-PLAIN = Preprocessing(64, 48, (0.0,) * 3, (1.0,) * 3)
+HERE = [name for name, entry in ENCODERS.items() if entry.origin is None]
 
 
 def pictures(count: int, height: int = 96, width: int = 128) -> NDArray[np.uint8]:
@@ -64,84 +64,191 @@ def test_the_embedded_weights_are_real() -> None:
     assert set(probability.topk(3).indices.tolist()) == {bell_cote, monastery, palace}
 
 
-def test_resize_equals_pils() -> None:
-    frames = pictures(2, height=240, width=424)
-    ours = (PLAIN(frames) * 255).numpy().round()
-    for index, frame in enumerate(frames):
-        scaled = Image.fromarray(frame).resize((113, 64), Image.Resampling.BILINEAR)
-        left, top = round((113 - 48) / 2), (64 - 48) // 2
-        theirs = np.asarray(scaled.crop((left, top, left + 48, top + 48)))
-        difference = np.abs(ours[index].transpose(1, 2, 0) - theirs)
-        assert difference.max() <= 1  # grey level
-
-
-def test_no_resize_leaves_pixels_alone() -> None:
-    frames = pictures(1, height=64, width=64)
-    ours = PLAIN(frames)[0].permute(1, 2, 0).numpy() * 255
-    np.testing.assert_allclose(ours, frames[0, 8:56, 8:56], atol=1e-3)
-
-
 def test_lite0_takes_googles_scale() -> None:
     frames = np.full((1, 128, 128, 3), 255, np.uint8)
     np.testing.assert_allclose(ENCODERS["lite0"].preprocessing(frames), 1.0, atol=1e-6)
     np.testing.assert_allclose(ENCODERS["lite0"].preprocessing(frames * 0), -127 / 128, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "frames",
-    [
-        np.zeros((2, 8, 8, 3), np.float32),
-        np.zeros((8, 8, 3), np.uint8),
-        np.zeros((2, 3, 8, 8), np.uint8),
-    ],
-)
-def test_other_frames_are_refused(frames: NDArray[np.uint8]) -> None:
-    with pytest.raises(VipOfflineError, match=r"uint8 \(N, H, W, 3\)"):
-        PLAIN(frames)
-
-
-def test_a_torchvision_checkpoint_loads(tmp_path: Path) -> None:
+def module(name: str) -> torch.nn.Module:
+    """A publisher's network with random weights, as an encoder's checkpoint would hold it."""
     torch.manual_seed(3)
-    network = torchvision.models.resnet18(weights=None).eval()
-    path = tmp_path / "resnet18.pth"
-    torch.save(network.state_dict(), path)
-    encoder = load_encoder("resnet18", path)
-    frames = pictures(2)
+    return ENCODERS[name].build().eval()
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vip"])
+def test_the_feature_is_the_publishers(name: str, tmp_path: Path) -> None:
+    """The ImageNet ResNet's pooled feature; VIP's linear output on it."""
+    frames, path = pictures(2), tmp_path / "model.pt"
+    torch.manual_seed(3)
+    if name == "vip":
+        network = torchvision.models.resnet50(num_classes=1024).eval()
+        theirs = network
+        content = {
+            "vip": {f"module.convnet.{key}": v for key, v in network.state_dict().items()},
+            "global_step": 20_000,
+        }
+    else:
+        network = torchvision.models.resnet18(weights=None).eval()
+        theirs = torch.nn.Sequential(*list(network.children())[:-1], torch.nn.Flatten())
+        content = network.state_dict()
+    torch.save(content, path)
     with torch.inference_mode():
-        images = ENCODERS["resnet18"].preprocessing(frames)
-        pooled = torch.nn.Sequential(*list(network.children())[:-1])(images).flatten(1)
-    np.testing.assert_allclose(encoder(frames), pooled, rtol=1e-4, atol=1e-4)
+        expected = theirs(ENCODERS[name].preprocessing(frames))
+    np.testing.assert_allclose(load_encoder(name, path)(frames), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_weights_that_do_not_fit(tmp_path: Path) -> None:
-    state = torchvision.models.resnet18(weights=None).state_dict()
-    del state["layer1.0.conv1.weight"]
-    cases = {
-        "lacking.pth": (state, "layer1.0.conv1.weight"),
-        "list.pth": ([1, 2], "does not fit"),
-    }
-    for name, (content, part) in cases.items():
-        torch.save(content, tmp_path / name)
-        with pytest.raises(VipOfflineError, match=part) as caught:
-            load_encoder("resnet18", tmp_path / name)
-        assert name in str(caught.value)
+def in_published_layout(name: str) -> dict[str, object]:
+    """Random weights in the layout of the file that the publisher offers."""
+    state = module(name).state_dict()
+    if name.startswith("r3m"):
+        heads = {
+            "module.lang_enc.weight": torch.zeros(2),
+            "module.lang_rew.pred.0.bias": torch.ones(2),
+        }
+        return {"r3m": {**{f"module.convnet.{k}": v for k, v in state.items()}, **heads}}
+    if name == "moco-v2":
+        names = {f"module.encoder_q.{k}": v for k, v in state.items()}
+        other = {f"module.encoder_k.{k}": v + 1 for k, v in state.items()}
+        heads = {"module.encoder_q.fc.0.weight": torch.zeros(3), "module.queue": torch.zeros(4)}
+        return {"epoch": 800, "arch": "resnet50", "state_dict": {**names, **other, **heads}}
+    if name.startswith(("clip", "liv")):
+        text = {"token_embedding.weight": torch.zeros(3, 2), "logit_scale": torch.tensor(1.0)}
+        whole = {**{f"visual.{k}": v for k, v in state.items()}, **text}
+        if name == "liv":
+            return {"liv": {f"module.model.{key}": value for key, value in whole.items()}}
+        return {**whole, "input_resolution": torch.tensor(224)}
+    if name.startswith(("mae", "vc1")):
+        decoder = {"mask_token": torch.zeros(1, 1, 4), "decoder_embed.weight": torch.zeros(2, 2)}
+        return {"model": {**state, **decoder}}
+    assert name.startswith("dinov2")
+    position = torch.randn(1, 37 * 37 + 1, state["pos_embed"].shape[-1])
+    return {**state, "pos_embed": position, "mask_token": torch.zeros(1, 4)}
+
+
+PUBLISHED = ["r3m-18", "moco-v2", "clip-vit-b32", "liv", "mae-vit-b", "dinov2-s"]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_layouts_load_strictly(name: str, tmp_path: Path) -> None:
+    content, path = in_published_layout(name), tmp_path / "model.pt"
+    torch.save(content, path)
+    encoder, frames = load_encoder(name, path), pictures(1)
+    embedding = encoder(frames)
+    assert embedding.shape == (1, ENCODERS[name].dim)
+    if not name.startswith("dinov2"):  # whose position embedding was resized
+        with torch.inference_mode():
+            expected = module(name)(ENCODERS[name].preprocessing(frames))
+        np.testing.assert_allclose(embedding, expected, rtol=1e-3, atol=1e-4)
+    # one tensor less, or one more: named
+    states = [value for value in content.values() if isinstance(value, dict)] or [content]
+    state = states[-1]
+    norm = next(k for k in state if k.endswith(("bn1.weight", "norm1.weight", "ln_1.weight")))
+    taken = state.pop(norm)
+    torch.save(content, path)
+    with pytest.raises(VipOfflineError, match=r"bn1|norm1|ln_1.*is missing"):
+        load_encoder(name, path)
+    state[norm], state[norm.replace(".weight", ".extra")] = taken, taken
+    torch.save(content, path)
+    with pytest.raises(VipOfflineError, match="extra is not the network's"):
+        load_encoder(name, path)
+
+
+def test_an_openai_archive_loads(tmp_path: Path) -> None:
+    """OpenAI's files are TorchScript, in half precision."""
+    visual = module("clip-vit-b32").half()
+
+    class Archive(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for key, value in visual.state_dict().items():
+                *folders, leaf = f"visual.{key}".split(".")
+                here: torch.nn.Module = self
+                for folder in folders:
+                    if not hasattr(here, folder):
+                        here.add_module(folder, torch.nn.Module())
+                    here = getattr(here, folder)
+                here.register_parameter(leaf, torch.nn.Parameter(value))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    path = tmp_path / "ViT-B-32.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated
+        traced = torch.jit.trace(Archive(), torch.zeros(1))  # type: ignore[no-untyped-call]
+        torch.jit.save(traced, str(path))
+    frames = pictures(1)
+    embedding = load_encoder("clip-vit-b32", path)(frames)
+    assert embedding.dtype == np.float32
+    with torch.inference_mode():
+        expected = visual.float()(ENCODERS["clip-vit-b32"].preprocessing(frames))
+    np.testing.assert_allclose(embedding, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_dinov2_position_embedding_is_resized_as_the_hub_does() -> None:
+    """A plane in the patches' coordinates stays the same plane, sampled at the hub's places."""
+    from vip_offline.encode.architectures import dinov2_at_224
+
+    row, column = torch.meshgrid(torch.arange(37.0), torch.arange(37.0), indexing="ij")
+    plane = torch.stack([row, column], dim=-1).reshape(1, 37 * 37, 2)
+    token = torch.tensor([[[7.0, -7.0]]])
+    resized = dinov2_at_224({"pos_embed": torch.cat([token, plane], dim=1)})["pos_embed"]
+    assert resized.shape == (1, 257, 2)
+    torch.testing.assert_close(resized[:, :1], token)
+    grid = resized[0, 1:].reshape(16, 16, 2)
+    # pixel centres under the hub's scale of (16 + 0.1) / 37
+    places = (torch.arange(16) + 0.5) * 37 / 16.1 - 0.5
+    # torch's bicubic (a = -0.75) keeps planes to 0.05; without the offset it is 0.2 off
+    inner = slice(1, 15)
+    torch.testing.assert_close(grid[inner, 5, 0], places[inner], atol=0.06, rtol=0)
+    torch.testing.assert_close(grid[5, inner, 1], places[inner], atol=0.06, rtol=0)
+
+
+def test_a_checkpoint_of_another_model_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save(in_published_layout("r3m-18"), path)
+    with pytest.raises(VipOfflineError, match="looks like r3m-18; did you mean --encoder r3m-18"):
+        load_encoder("vip", path)
+    torch.save(torchvision.models.resnet34(weights=None).state_dict(), path)
+    with pytest.raises(VipOfflineError, match="did you mean --encoder resnet34"):
+        load_encoder("resnet18", path)
+
+
+def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(VipOfflineError, match="holds a list"):
+        load_encoder("resnet18", tmp_path / "list.pth")
     (tmp_path / "page.pth").write_text("<html>404</html>")
-    whole = (tmp_path / "lacking.pth").read_bytes()
+    torch.save(module("resnet18").state_dict(), tmp_path / "whole.pth")
+    whole = (tmp_path / "whole.pth").read_bytes()
     (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
-    for name in ("page.pth", "cut.pth"):
-        with pytest.raises(VipOfflineError, match="not a PyTorch checkpoint, or is cut short"):
+    (tmp_path / "empty.pth").touch()
+    for name in ("page.pth", "cut.pth", "empty.pth"):
+        with pytest.raises(VipOfflineError, match=f"{name}: is not a PyTorch checkpoint"):
             load_encoder("resnet18", tmp_path / name)
 
 
-def test_nothing_falls_back_to_random_weights(tmp_path: Path) -> None:
-    with pytest.raises(VipOfflineError, match="needs --weights"):
-        load_encoder("resnet50")
+def test_nothing_falls_back_to_random_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(VipOfflineError, match=r"r3m-50 needs --weights FILE: download R3M"):
+        load_encoder("r3m-50")
     with pytest.raises(VipOfflineError, match="no such file"):
         load_encoder("resnet50", tmp_path / "absent.pth")
     with pytest.raises(VipOfflineError, match="takes no --weights"):
         load_encoder("lite0", tmp_path / "absent.pth")
     with pytest.raises(VipOfflineError, match=r"Unknown encoder 'lite'.*Did you mean 'lite0'"):
         load_encoder("lite")
+
+
+def test_what_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert here("lite0")
+    assert here("pixels")
+    assert not here("vip")
+    assert not here("r3m-50")
 
 
 def test_the_random_control_leaves_the_global_generator_alone() -> None:

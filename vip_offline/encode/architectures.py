@@ -1,0 +1,101 @@
+"""The networks behind the encoders: torchvision's, timm's and open_clip's; none is written here.
+
+Each builder returns a network of random weights under the names of its published checkpoint,
+and `body` says what of it makes the embedding.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, cast
+
+import torch
+import torchvision
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vip_offline.encode.checkpoints import State
+from vip_offline.errors import VipOfflineError
+
+Build = Callable[[], nn.Module]
+
+
+def resnet(depth: Literal[18, 34, 50], head: int = 0) -> Build:
+    """A ResNet of torchvision: pooled features, or `head` outputs of a linear layer on them."""
+
+    def build() -> nn.Module:
+        network: nn.Module = getattr(torchvision.models, f"resnet{depth}")(weights=None)
+        width = cast("nn.Linear", network.fc).in_features
+        network.fc = nn.Linear(width, head) if head else nn.Identity()
+        return network
+
+    return build
+
+
+def random_resnet18() -> nn.Module:
+    """Always the same random weights; the global generator is left as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return resnet(18)()
+
+
+class Lite0(nn.Module):
+    """EfficientNet-Lite0: the mean over its last feature map, before the classifier."""
+
+    def __init__(self) -> None:
+        from efficientnet_lite_pytorch import EfficientNet
+
+        super().__init__()
+        self.network = EfficientNet.from_name("efficientnet-lite0")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, S, S), S divisible by 32 -> (N, 1280)."""
+        return cast("Tensor", self.network.extract_features(images)).mean((2, 3))
+
+
+def vit(name: str, **options: Any) -> Build:
+    """A vision transformer of timm: the class token after the last norm."""
+
+    def build() -> nn.Module:
+        try:
+            import timm
+        except ImportError as error:
+            raise _absent(error) from error
+        return timm.create_model(name, num_classes=0, **options)
+
+    return build
+
+
+def clip_visual(name: str) -> Build:
+    """open_clip's image tower of an OpenAI model, as ``encode_image`` uses it, not normalised."""
+
+    def build() -> nn.Module:
+        try:
+            import open_clip
+        except ImportError as error:
+            raise _absent(error) from error
+        config = open_clip.get_model_config(name)
+        return cast("nn.Module", open_clip.CLIP(**config).visual)
+
+    return build
+
+
+def _absent(error: ImportError) -> VipOfflineError:
+    return VipOfflineError(
+        f"This encoder's architecture is not installed ({error}). "
+        "pip install 'vip-offline[encoders]'"
+    )
+
+
+def dinov2_at_224(state: State) -> State:
+    """Resize DINOv2's position embedding from 37 x 37 to 16 x 16 patches as its hub code does.
+
+    Bicubic without antialias, with the offset of 0.1 that the publisher keeps for his old
+    checkpoints; timm's own resize differs by up to 1 % of an output.
+    """
+    position = state["pos_embed"]
+    side = round((position.shape[1] - 1) ** 0.5)
+    grid = rearrange(position[:, 1:], "1 (h w) d -> 1 d h w", h=side)
+    scale = (16 + 0.1) / side
+    grid = functional.interpolate(grid, scale_factor=(scale, scale), mode="bicubic")
+    resized = rearrange(grid, "1 d h w -> 1 (h w) d")
+    return {**state, "pos_embed": torch.cat([position[:, :1], resized], dim=1)}

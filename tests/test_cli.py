@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -85,7 +87,7 @@ def test_train_and_roll_out_as_they_stand(smoke: Path, tmp_path: Path) -> None:
 
 def test_encoders_are_listed(tmp_path: Path) -> None:
     output = run("encoders", cwd=tmp_path).stdout
-    for part in ("lite0", "1280", "Apache-2.0", "vip", "not for commercial", "control"):
+    for part in ("lite0", "1280", "Apache-2.0", "vip", "CC-BY-NC-4.0", "control"):
         assert part in output
     assert max(map(len, output.splitlines())) <= 80
 
@@ -115,7 +117,7 @@ def test_mistakes_end_in_one_message(
 
 
 def test_mistakes_on_a_store_leave_it_alone(smoke: Path) -> None:
-    from test_store import contents
+    from store_files import contents
 
     store = smoke / "datasets/smoke.zarr"
     before = contents(store)
@@ -133,3 +135,57 @@ def test_mistakes_on_a_store_leave_it_alone(smoke: Path) -> None:
     ):
         assert part in refused(*arguments, cwd=smoke)
     assert contents(store) == before
+
+
+def test_names_stay_inside_the_store(smoke: Path) -> None:
+    for name in ("../x", "a/b", "."):
+        assert "is no name" in refused(
+            "relabel", "--encoder", "random-resnet18", "--name", name, cwd=smoke
+        )
+        assert "is no name" in refused("record", "new.zarr", "--camera", name, cwd=smoke)
+    assert not (smoke / "new.zarr").exists()
+
+
+def test_files_in_the_way_and_folders_that_are_closed(tmp_path: Path, smoke: Path) -> None:
+    (tmp_path / "file").touch()
+    message = refused("record", "file", "--episodes", "1", cwd=tmp_path)
+    assert "file" in message
+    assert "choose another place" in message.lower()
+    store = str(smoke / "datasets/smoke.zarr")
+    message = refused("train", store, "--steps", "5", "--out", "file/policy", cwd=tmp_path)
+    assert "file" in message
+
+
+def test_a_terminal_without_minus_signs(smoke: Path) -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    result = subprocess.run(
+        [*PROGRAM, "run", "recipes/smoke.toml"],
+        cwd=smoke,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "rwr-return" in result.stdout
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*PROGRAM, "record", "x.zarr"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / "x.zarr/meta/done").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the side processes get it too
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "goes on from here" in errors
+    inspected = run("inspect", "x.zarr", "--json", cwd=tmp_path)
+    assert 0 < json.loads(inspected.stdout)["episodes"] < 30

@@ -39,7 +39,7 @@ def test_defaults_are_the_papers() -> None:
 def test_paths_follow_the_name(tmp_path: Path) -> None:
     recipe = load_recipe(written(tmp_path, "[train]\ntau = 1\n"))
     assert (recipe.store, recipe.out) == ("datasets/mine.zarr", "runs/mine")
-    assert recipe.train == dataclasses.replace(TrainOptions(), tau=1)
+    assert recipe.train == dataclasses.replace(TrainOptions(), tau=1, label="lite0")
 
 
 def test_dump_reads_back(tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ Each parses, calls one function and prints; heavy imports live inside the comman
 ``--help`` answers at once.
 """
 
+import errno
+import io
 import json
+import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -36,6 +39,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 DATA, REWARD, POLICY = "Data", "Reward", "Policy"
+INTERRUPTED = 130  # exit code after ctrl-C
+HINTS = {
+    errno.ENOSPC: " Free some space and run the same command again.",
+    errno.EACCES: " Give yourself access, or choose another place.",
+    errno.EPERM: " Give yourself access, or choose another place.",
+    errno.EROFS: " Choose another place.",
+    errno.ENOTDIR: " A file is where a folder should be; choose another place.",
+    errno.EEXIST: " Choose another place.",
+}
 
 StoreArgument = Annotated[
     Path | None,
@@ -93,7 +105,9 @@ def record(
     ] = None,
     task: Annotated[str, typer.Option(help="A Meta-World task.")] = RecordOptions.task,
     episodes: Annotated[int, typer.Option(help="In all.")] = RecordOptions.episodes,
-    failures: Annotated[int, typer.Option(help="Of them.")] = RecordOptions.failures,
+    failures: Annotated[
+        int | None, typer.Option(help="Of them; default: two thirds.", show_default=False)
+    ] = None,
     image_size: Annotated[int, typer.Option(help="Pixels, square.")] = RecordOptions.image_size,
     camera: Annotated[str, typer.Option(help="Name for the frames.")] = RecordOptions.camera,
     max_steps: Annotated[int, typer.Option(help="Of a failure.")] = RecordOptions.max_steps,
@@ -105,8 +119,9 @@ def record(
     """Record a scripted expert, and failures, in a simulator."""
     from vip_offline.run.stages import record_stage
 
+    failing = episodes * 2 // 3 if failures is None else failures
     options = RecordOptions(
-        task, episodes, failures, image_size, camera, max_steps, tail, first_placement
+        task, episodes, failing, image_size, camera, max_steps, tail, first_placement
     )
     console = Console()
     path = store or Path("datasets") / f"{task}.zarr"
@@ -199,6 +214,7 @@ def train(
     quiet_d3rlpy()
     from vip_offline.learn.offline import check_options, seeded
     from vip_offline.learn.offline import train as train_policy
+    from vip_offline.learn.weights import WeightSummary
     from vip_offline.report.weighting import weight_lines
 
     options = TrainOptions(
@@ -222,11 +238,13 @@ def train(
     folder = out or Path("runs") / path.stem / settings
     for index, each in enumerate(seeded(options, seeds)):
         target = folder if out and seeds == 1 else folder / f"seed-{each.seed}"
-        with bar(console, f"train, seed {each.seed}", steps, "step") as advance:
-            summary = train_policy(path, each, target, on_steps=advance)
-        if index == 0:
-            for line in weight_lines(summary):
+
+        def say(summary: WeightSummary, first: bool = index == 0) -> None:
+            for line in weight_lines(summary) if first else ():
                 console.print(line, highlight=False)
+
+        with bar(console, f"train, seed {each.seed}", steps, "step") as advance:
+            train_policy(path, each, target, on_steps=advance, on_weights=say)
         console.print(f"policy -> {escape(str(target))}", highlight=False)
 
 
@@ -282,6 +300,7 @@ def compare(
     store: StoreArgument = None,
     tau: Tau = str(TrainOptions.tau),
     label: Label = "",
+    weights: Annotated[str, typer.Option(help="Checkpoint of the label's encoder.")] = "",
     steps: Steps = TrainOptions.steps,
     seeds: Annotated[int, typer.Option(help="Policies per arm.")] = CompareOptions.seeds,
     placements: Annotated[
@@ -303,6 +322,7 @@ def compare(
         name=path.stem,
         store=str(path),
         out=str(out or Path("runs") / f"{path.stem}-compare"),
+        relabel=RelabelOptions(weights=weights),
         train=TrainOptions(tau=_tau(tau), label=label, steps=steps),
         rollout=RolloutOptions(
             placements=placements, videos=min(RolloutOptions.videos, placements)
@@ -341,10 +361,28 @@ def _print_comparison(summary: dict[str, Any], recipe: Recipe, console: Console)
 
 def main() -> None:
     """Run the program: what a user can put right ends in one message and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without minus signs gets a ?
     try:
         app()
     except VipOfflineError as error:
-        Console(stderr=True).print(
-            f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True
-        )
-        sys.exit(2)
+        _fail(str(error))
+    except BrokenPipeError:
+        # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        hint = HINTS.get(error.errno or 0, "")
+        _fail(f"{where}{error.strerror or error}.{hint}")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            Console(stderr=True).print("Stopped. The same command goes on from here.")
+        raise
+
+
+def _fail(message: str) -> NoReturn:
+    console = Console(stderr=True)
+    console.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    sys.exit(2)

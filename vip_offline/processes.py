@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -36,8 +37,14 @@ def _nothing() -> None:
     """The default set-up; a lambda could not travel."""
 
 
+def leave_interrupts_to_parent() -> None:
+    """Ignore ctrl-C, which a terminal sends to every process: the parent acts on it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _start(setup: Callable[[], None]) -> None:
     end_with_parent()
+    leave_interrupts_to_parent()
     setup()
 
 

@@ -53,7 +53,7 @@ class TrainOptions:
     weight_by: WeightBy = "step"  # R in the exponent: one step (Eq. 7) or the scaled return-to-go
     control: Control = "none"  # permuted or clock: the same weights without what the camera saw
     only_successes: bool = False  # train on the successful episodes alone
-    label: str = ""  # the labelling to use; empty: the store's only one
+    label: str = ""  # the labelling; empty: the recipe's own, or the store's only one
     hidden: tuple[int, ...] = (256, 256)  # units per layer (F.2)
     learning_rate: float = 1e-3  # of Adam (F.2)
     batch_size: int = 32  # transitions (F.2)
@@ -186,6 +186,11 @@ def load_recipe(path: Path) -> Recipe:
         recipe,
         store=recipe.store or f"datasets/{recipe.name}.zarr",
         out=recipe.out or f"runs/{recipe.name}",
+        # the labelling that the recipe makes, whatever others the store holds
+        train=dataclasses.replace(
+            recipe.train,
+            label=recipe.train.label or recipe.relabel.name or recipe.relabel.encoder,
+        ),
     )
 
 

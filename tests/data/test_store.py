@@ -1,36 +1,22 @@
 import dataclasses
-import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import zarr
 from conftest import LENGTHS, SIZE, brightness_episode
+from store_files import contents
 
 from vip_offline.data.store import default_store, open_store, writing
 from vip_offline.errors import VipOfflineError
 
 PLAN = {"task": "drawer-close", "proprio": ["x", "y", "z", "g"]}
-
-
-def contents(path: Path) -> dict[str, bytes]:
-    """Every file of a store; dates and release left out."""
-    files = {}
-    for file in sorted(path.rglob("*")):
-        if file.is_file():
-            data = file.read_bytes()
-            if file.name == "zarr.json":
-                metadata = json.loads(data)
-                for key in ("created", "code_version"):
-                    metadata.get("attributes", {}).pop(key, None)
-                data = json.dumps(metadata, sort_keys=True).encode()
-            files[file.relative_to(path).as_posix()] = data
-    return files
 
 
 def test_what_was_written_is_read(store_path: Path) -> None:
@@ -271,3 +257,108 @@ def test_cameras(store_path: Path) -> None:
     assert store.camera("") == store.camera("front") == "front"
     with pytest.raises(VipOfflineError, match=r"no camera 'frnt'.*Did you mean 'front'"):
         store.camera("frnt")
+
+
+def test_a_lost_frame_is_not_black(tmp_path: Path) -> None:
+    path = tmp_path / "x.zarr"
+    with writing(path, create=PLAN) as store:
+        store.append(brightness_episode(5, False, 0))  # every frame is black
+    store = open_store(path)
+    assert not store.frames("front", 0, 5).any()
+    (path / "data/frames_front/c.3.0.0.0").unlink()
+    with pytest.raises(VipOfflineError, match="frame 3 of camera front is missing"):
+        store.frames("front", 0, 5)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/tmp/x", ".hidden", "x.replaced"])
+def test_names_that_would_leave_the_store(labelled: Path, tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "x"
+    victim.mkdir()
+    (victim / "thesis.tex").write_text("precious")
+    before, around = contents(labelled), sorted(tmp_path.iterdir())
+    label = open_store(labelled).label()
+    with pytest.raises(VipOfflineError, match="is no name"), writing(labelled) as store:
+        store.write_label(name, label.reward, label.distance, {})
+    episode = brightness_episode(5, True, 0)
+    with (
+        pytest.raises(VipOfflineError, match="is no name"),
+        writing(tmp_path / "new.zarr", create=PLAN) as store,
+    ):
+        store.append(dataclasses.replace(episode, frames={name: episode.frames["front"]}))
+    shutil.rmtree(tmp_path / "new.zarr")
+    assert contents(labelled) == before
+    assert sorted(tmp_path.iterdir()) == around
+    assert (victim / "thesis.tex").exists()
+
+
+def test_files_of_the_users_own_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mine"
+    path.mkdir()
+    (path / "movie.partial").write_text("precious")
+    with pytest.raises(VipOfflineError, match="is not a vip-offline"), writing(path, create=PLAN):
+        pass
+    assert (path / "movie.partial").exists()
+
+
+def test_ends_that_do_not_ascend(store_path: Path) -> None:
+    ends = zarr.open_group(store_path, mode="r+")["meta/episode_ends"]
+    assert isinstance(ends, zarr.Array)
+    ends[1] = 3
+    with pytest.raises(VipOfflineError, match=r"episode_ends\[1\] is 3"):
+        open_store(store_path).require_finished()
+
+
+def test_a_shortened_array(store_path: Path) -> None:
+    action = zarr.open_group(store_path, mode="r+")["data/action"]
+    assert isinstance(action, zarr.Array)
+    action.resize((10, 4))
+    with pytest.raises(VipOfflineError, match=r"data/action has 10 rows.*differ in length"):
+        open_store(store_path).require_finished()
+
+
+def test_a_damaged_description(store_path: Path) -> None:
+    (store_path / "data/action/zarr.json").write_text("{garbage")
+    with pytest.raises(VipOfflineError, match=r"data/action \(its zarr.json\) cannot be read"):
+        open_store(store_path).data("action")
+
+
+def test_each_marker_is_written_between_two_flushes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a marker vouches for is on the disk before it, and the marker before anything else."""
+    from vip_offline.data.durable import DurableStore
+
+    events: list[str] = []
+    write, sync = DurableStore._set, DurableStore.sync
+
+    async def noted(self: DurableStore, key: str, value: Any, exclusive: bool = False) -> None:
+        events.append(key)
+        await write(self, key, value, exclusive)
+
+    def synced(self: DurableStore) -> None:
+        events.append("sync")
+        sync(self)
+
+    monkeypatch.setattr(DurableStore, "_set", noted)
+    monkeypatch.setattr(DurableStore, "sync", synced)
+    path = tmp_path / "x.zarr"
+    with writing(path, create=PLAN) as store:
+        store.append(brightness_episode(5, True, 0))
+        store.append(brightness_episode(5, True, 1))
+        store.begin_embedding("e", "front", 2, {"encoder": "e"})
+        for index in range(2):
+            store.write_embedding("e", "front", index, np.ones((5, 2), np.float32))
+    for marker, vouched in (
+        ("meta/done/c.0", ("data/", "meta/episode_ends/c")),
+        ("embeddings/e/front_done/c.0", ("embeddings/e/front/c",)),
+    ):
+        places = [place for place, event in enumerate(events) if event == marker]
+        for place in places[-2:]:
+            last_flush = max(at for at in range(place) if events[at] == "sync")
+            assert not any(each.startswith(vouched) for each in events[last_flush:place])
+            next_flush = events.index("sync", place)
+            assert not any(each.startswith(vouched) for each in events[place:next_flush])
+    events.clear()
+    with writing(path) as store:
+        store.write_label("l", np.ones(10, np.float32), np.ones(10, np.float32), {})
+    assert "sync" in events[events.index("reward/c/0") :]

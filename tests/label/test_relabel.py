@@ -1,12 +1,13 @@
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import LENGTHS
+from conftest import LENGTHS, brightness_episode
 
-from vip_offline.data.store import open_store
+from vip_offline.data.store import open_store, writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import relabel
 from vip_offline.recipe import RelabelOptions
@@ -65,3 +66,34 @@ def test_no_success_means_no_goal(make_store: Callable[..., Path]) -> None:
     with pytest.raises(VipOfflineError, match="none of its 3 episodes succeeded"):
         relabel(path, PIXELS)
     assert open_store(path).label_names == []
+
+
+def test_the_camera_that_was_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "two.zarr"
+    episode = brightness_episode(5, True, 0)
+    frames = {"front": episode.frames["front"], "side": 255 - episode.frames["front"]}
+    with writing(path, create={"task": "x"}) as store:
+        store.append(replace(episode, frames=frames))
+    with pytest.raises(VipOfflineError, match="has 2 cameras; name one"):
+        relabel(path, PIXELS)
+    relabel(path, replace(PIXELS, camera="side", name="side"))
+    relabel(path, replace(PIXELS, camera="front", name="front"))
+    store = open_store(path)
+    for camera in ("front", "side"):
+        assert store.label(camera).provenance["camera"] == camera
+        embedding, _ = store.embedding("pixels", camera)
+        np.testing.assert_allclose(embedding[0], frames[camera][0, 0, 0, 0] / 255, atol=1e-6)
+
+
+def test_a_removed_embedding_is_computed_again(labelled: Path) -> None:
+    before = open_store(labelled).label("pixels").reward
+    shutil.rmtree(labelled / "embeddings/pixels/front")  # its markers stay
+    assert relabel(labelled, replace(PIXELS, name="again")).embedded_frames == sum(LENGTHS)
+    np.testing.assert_array_equal(open_store(labelled).label("again").reward, before)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "."])
+def test_names_that_are_none(store_path: Path, name: str) -> None:
+    with pytest.raises(VipOfflineError, match="is no name"):
+        relabel(store_path, replace(PIXELS, name=name))
+    assert open_store(store_path).keys("embeddings") == []

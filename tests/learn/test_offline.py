@@ -10,6 +10,7 @@ import torch
 import zarr
 from conftest import LENGTHS
 
+from vip_offline.data.durable import only_writer
 from vip_offline.data.store import open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import relabel
@@ -46,16 +47,26 @@ def test_every_transition_and_no_other(labelled: Path) -> None:
     )
 
 
-def test_d3rlpy_sees_the_same_rows(labelled: Path) -> None:
+def test_d3rlpy_sees_the_stores_rows(labelled: Path) -> None:
+    """Observation, action and reward of row t make transition t, read back from the store."""
     from vip_offline.learn.offline import _replay_buffer
 
+    last = np.cumsum(LENGTHS) - 1
+    for row in range(sum(LENGTHS)):  # rewards that differ, or a shift would not show
+        if row not in last:
+            overwrite(labelled, "labels/pixels/reward", row, row / 10)
     data = training_set(labelled, SMALL)
-    buffer = _replay_buffer(data)
-    assert buffer.transition_count == data.summary.transitions
-    transition = buffer.transition_picker(buffer.episodes[0], 2)
-    np.testing.assert_array_equal(transition.observation, data.observations[0][2])
-    np.testing.assert_array_equal(transition.action, data.actions[0][2])
-    np.testing.assert_allclose(transition.reward, data.scores[0][2], rtol=1e-6)
+    buffer, store = _replay_buffer(data), open_store(labelled)
+    assert buffer.transition_count == data.summary.transitions == sum(LENGTHS) - 3
+    embedding, _ = store.embedding("pixels", "front")
+    for (start, stop), episode in zip(store.spans(), buffer.episodes, strict=True):
+        for row in range(start, stop - 1):
+            transition = buffer.transition_picker(episode, row - start)
+            observation = np.asarray(transition.observation)
+            np.testing.assert_array_equal(observation[:3072], embedding[row])
+            np.testing.assert_array_equal(observation[3072:], store.data("proprio")[row])
+            np.testing.assert_array_equal(transition.action, store.data("action")[row])
+            np.testing.assert_allclose(np.asarray(transition.reward), [row / 10], rtol=1e-6)
 
 
 def test_only_successes(labelled: Path) -> None:
@@ -94,12 +105,13 @@ def test_permuted_weights_are_the_same_ones_elsewhere(labelled: Path) -> None:
 
 
 def test_the_clock_is_as_uneven_and_knows_no_frames(labelled: Path) -> None:
-    options = replace(SMALL, weight_by="return")
+    options = replace(SMALL, weight_by="return", tau=0.1)
     share = training_set(labelled, options).summary.effective_sample_size
     clocked = training_set(labelled, replace(options, control="clock"))
     assert clocked.summary.effective_sample_size == pytest.approx(share, abs=1e-6)
+    longest = max(clocked.scores, key=len)
     for scores in clocked.scores:
-        np.testing.assert_allclose(scores, return_to_go(np.full(len(scores), 1 / len(scores))))
+        np.testing.assert_array_equal(scores, longest[: len(scores)])
 
 
 def test_the_folder_does_what_the_model_does(
@@ -162,6 +174,23 @@ def test_a_trained_policy_is_kept(labelled: Path, tmp_path: Path) -> None:
     assert (out / "manifest.json").read_bytes() == before
 
 
+def test_a_store_recorded_again_is_another_store(labelled: Path, tmp_path: Path) -> None:
+    train(labelled, SMALL, tmp_path / "policy")
+    overwrite(labelled, "meta/placement", 1, 77)
+    with pytest.raises(VipOfflineError, match="other episodes"):
+        train(labelled, SMALL, tmp_path / "policy")
+
+
+def test_two_trainings_into_one_folder(labelled: Path, tmp_path: Path) -> None:
+    partial = tmp_path / ".policy.partial"
+    partial.mkdir()
+    with only_writer(partial), pytest.raises(VipOfflineError, match="another process"):
+        train(labelled, SMALL, tmp_path / "policy")
+    (partial / "model.d3").write_text("left by a killed one")
+    train(labelled, SMALL, tmp_path / "policy")
+    assert not partial.exists()
+
+
 def test_a_folder_that_is_no_policy_is_left_alone(labelled: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
@@ -177,6 +206,8 @@ def test_a_folder_that_is_no_policy_is_left_alone(labelled: Path, tmp_path: Path
         ({"steps": 0}, "steps 0"),
         ({"tau": -1.0}, r"tau -1\.0"),
         ({"tau": float("nan")}, "tau nan"),
+        ({"target_ess": 1.5}, r"target_ess 1\.5"),
+        ({"seed": -1}, "seed -1"),
         ({"hidden": ()}, "hidden"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"label": "pixel"}, "Did you mean 'pixels'"),
@@ -195,6 +226,26 @@ def test_a_store_without_labels_says_what_to_do(store_path: Path) -> None:
 def test_values_that_cannot_be_learnt_from(labelled: Path) -> None:
     overwrite(labelled, "labels/pixels/reward", 6, np.nan)
     with pytest.raises(VipOfflineError, match="episode 1: reward of row 1 in label 'pixels'"):
+        training_set(labelled, SMALL)
+
+
+def test_a_label_of_other_embeddings_is_refused(labelled: Path) -> None:
+    attributes = zarr.open_group(labelled, mode="r+")["labels/pixels"].attrs
+    attributes["weights_sha256"] = "0" * 64
+    with pytest.raises(VipOfflineError, match=r"other embeddings.*weights_sha256 differs"):
+        training_set(labelled, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("key", "row", "part"),
+    [
+        ("data/proprio", 6, r"episode 1: proprio\[1, 0\] is nan"),
+        ("embeddings/pixels/front", 6, r"episode 1: .*not finite"),
+    ],
+)
+def test_inputs_that_are_not_finite(labelled: Path, key: str, row: int, part: str) -> None:
+    overwrite(labelled, key, row, np.nan)
+    with pytest.raises(VipOfflineError, match=part):
         training_set(labelled, SMALL)
 
 

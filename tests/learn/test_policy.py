@@ -25,7 +25,19 @@ def folder(path: Path) -> Path:
             "out.weight": np.full((1, 1), 2, np.float32),
             "out.bias": np.zeros(1, np.float32),
         },
-        {"layers": 1, "embedding_size": 2, "proprio_size": 1, "encoder": ENCODER},
+        {
+            "layers": 1,
+            "embedding_size": 2,
+            "proprio_size": 1,
+            "action_size": 1,
+            "encoder": ENCODER,
+            "label": {},
+            "options": {},
+            "placements": [],
+            "image_shape": [8, 8, 3],
+            "store": "x.zarr",
+            "task": "drawer-close",
+        },
     )
     return path
 
@@ -56,17 +68,50 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
         Policy.load(path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "part"),
+    [
+        ("layers", "two", "layers is 'two'; expected a int"),
+        ("layers", 2, r"has no matrix hidden\.1\.weight"),
+        ("layers", 0, "is not the network"),
+        ("encoder", {"encoder": "x"}, "has no weights_sha256"),
+        ("placements", None, "placements is None"),
+        ("action_size", 3, "is not the network"),
+        ("proprio_size", 4, "is not the network"),
+    ],
+)
+def test_a_manifest_that_was_edited(tmp_path: Path, key: str, value: object, part: str) -> None:
+    path = folder(tmp_path / "p") / MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(VipOfflineError, match=part):
+        Policy.load(tmp_path / "p")
+
+
+def test_weights_and_actions_that_are_not_finite(tmp_path: Path) -> None:
+    policy = Policy.load(folder(tmp_path / "p"))
+    with pytest.raises(VipOfflineError, match=r"not finite \(row 1\)"):
+        policy.act(np.array([[1, 1], [np.nan, 1]], np.float32), np.ones((2, 1), np.float32))
+    tensors = {key: value.numpy() for key, value in policy.tensors.items()}
+    tensors["out.bias"] = np.full(1, np.nan, np.float32)
+    write_policy(tmp_path / "p", tensors, policy.manifest)
+    with pytest.raises(VipOfflineError, match=r"out\.bias is not finite"):
+        Policy.load(tmp_path / "p")
+
+
 def test_finding_policies(tmp_path: Path) -> None:
     with pytest.raises(VipOfflineError, match="none under"):
         find_policies([tmp_path / "runs"], named=False)
     for name in ("a/seed-0", "a/seed-1"):
         folder(tmp_path / "runs" / name)
+    folder(tmp_path / "runs" / "a" / ".seed-2.partial")  # a training that was killed
     found = find_policies([tmp_path / "runs"], named=False)
     assert [each.name for each in found] == ["seed-0", "seed-1"]
     folder(tmp_path / "runs" / "b" / "seed-0")
     with pytest.raises(VipOfflineError, match="holds several"):
         find_policies([tmp_path / "runs"], named=False)
     assert len(find_policies([tmp_path / "runs"], named=True)) == 3
+    named = folder(tmp_path / "partial-demos.partial")
+    assert find_policies([named], named=True) == [named]
     with pytest.raises(VipOfflineError, match="is not a policy folder"):
         find_policies([tmp_path / "elsewhere"], named=True)
 

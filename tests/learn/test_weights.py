@@ -24,8 +24,10 @@ def test_return_to_go_by_hand() -> None:
     )
 
 
-def test_the_clock_counts_to_one() -> None:
-    np.testing.assert_allclose(clock(4), [0.25] * 4)
+def test_the_clock_knows_the_time_and_nothing_else() -> None:
+    np.testing.assert_allclose(np.asarray(clock(4, 4)), np.sqrt([4, 3, 2, 1]) / 4)
+    # an episode that ends early, as successes do, looks like the beginning of a long one
+    np.testing.assert_array_equal(clock(3, 9), clock(9, 9)[:3])
 
 
 def test_weights_are_eq_7_up_to_a_factor() -> None:

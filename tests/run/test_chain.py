@@ -71,6 +71,37 @@ def test_stopped_in_the_middle_of_training_it_goes_on(smoke: Path, tmp_path: Pat
     assert numbers["differences"] == undisturbed["differences"]
 
 
+def test_a_refused_run_changes_nothing(smoke: Path, tmp_path: Path) -> None:
+    for name in ("recipes", "datasets", "runs"):
+        shutil.copytree(smoke / name, tmp_path / name)
+    recipe = tmp_path / "recipes/smoke.toml"
+    recipe.write_text(recipe.read_text().replace("tau = 1.0", "tau = 7.0"))
+    before = {each: each.read_bytes() for each in (tmp_path / "runs").rglob("*") if each.is_file()}
+    result = subprocess.run(RUN, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "tau 1.0, now 7.0" in result.stderr
+    after = {each: each.read_bytes() for each in before}
+    minutes = tmp_path / "runs/smoke/minutes.json"  # of the stages that found their work done
+    assert {each for each in before if after[each] != before[each]} <= {minutes}
+
+
+def test_other_placements_are_rolled_out_and_filmed_again(smoke: Path, tmp_path: Path) -> None:
+    for name in ("recipes", "datasets", "runs"):
+        shutil.copytree(smoke / name, tmp_path / name)
+    recipe = tmp_path / "recipes/smoke.toml"
+    recipe.write_text(
+        recipe.read_text().replace("[rollout]", "[rollout]\nfirst_placement = 200000")
+    )
+    # a second labelling does not confuse the recipe, which uses its own
+    subprocess.run([*PROGRAM, "relabel", "--encoder", "pixels"], cwd=tmp_path, check=True)
+    result = subprocess.run(RUN, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "train: all are there" in result.stdout
+    assert "rollout: 6 policies" in result.stdout
+    films = sorted(each.name for each in (tmp_path / "runs").rglob("*.mp4"))
+    assert films == ["placement-200000.mp4"] * 3
+
+
 def test_the_last_stages_mistakes_are_found_before_the_first_runs(tmp_path: Path) -> None:
     from rich.console import Console
 
@@ -79,6 +110,14 @@ def test_the_last_stages_mistakes_are_found_before_the_first_runs(tmp_path: Path
         ('[compare]\narms = ["bcc"]\n', "Unknown arm"),
         ("[rollout]\nhorizon = 0\n", "--horizon 0"),
         ('[train]\nalgo = "sac"\n', "Unknown algorithm"),
+        ('[train]\ntau = "auto"\ntarget_ess = 1.5\n', "target_ess 1.5"),
+        ("[train]\nseed = -1\n", "seed -1"),
+        ('[relabel]\nencoder = "lite1"\n', "Did you mean 'lite0'"),
+        ('[relabel]\nencoder = "r3m-50"\n', "needs --weights"),
+        ("[relabel]\nbatch_size = 0\n", "batch_size 0"),
+        ("[record]\nimage_size = 65\n", "must be even"),
+        ('[record]\ncamera = "../x"\n', "is no name"),
+        ("[record]\nfirst_placement = 100000\n", "not evaluated on"),
     ):
         path.write_text(f'store = "{tmp_path}/x.zarr"\nout = "{tmp_path}/out"\n{text}')
         with pytest.raises(VipOfflineError, match=part):

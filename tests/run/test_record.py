@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROGRAM
-from test_store import contents
+from store_files import contents
 
 from vip_offline.data.store import open_store
 from vip_offline.errors import VipOfflineError

@@ -63,3 +63,11 @@ def test_tasks() -> None:
     assert len(tasks()) == 50
     with pytest.raises(VipOfflineError, match=r"'drawer-clos'.*Did you mean 'drawer-close'"):
         check_task("drawer-clos")
+
+
+def test_an_action_that_is_not_finite_is_refused() -> None:
+    """Meta-World would take it for a success."""
+    with Simulator("drawer-close", 32) as simulator:
+        simulator.reset(0)
+        with pytest.raises(VipOfflineError, match="not finite"):
+            simulator.step(np.array([0, np.nan, 0, 0]))

@@ -16,6 +16,7 @@ import contextlib
 import datetime
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ from vip_offline.errors import VipOfflineError, did_you_mean
 
 FORMAT = "vip-offline"
 SCHEMA_VERSION = 1
+REPLACED = ".replaced"
+# what zarr leaves of a write that was killed
+LEFTOVER = re.compile(r".+\.[0-9a-f]{32}\.partial")
 ROWS_PER_CHUNK = 1024  # of the small arrays; a frame is a chunk of its own
 
 Attributes = dict[str, Any]
@@ -47,6 +51,20 @@ def now() -> str:
 def settings_of(attributes: Mapping[str, Any]) -> Attributes:
     """Provenance as it is compared: what was done, not when or by which release."""
     return {k: v for k, v in attributes.items() if k not in ("created", "code_version")}
+
+
+def check_name(kind: str, name: str) -> str:
+    """Refuse a name that is no plain folder name: names become folders of the store.
+
+    Raises:
+        VipOfflineError: with what may stand there.
+    """
+    if not re.fullmatch(r"\w[\w.+ -]*", name) or name.endswith((REPLACED, ".partial")):
+        raise VipOfflineError(
+            f"{kind} {name!r}: is no name. It begins with a letter or digit; letters, digits, "
+            "blanks and . _ + - may follow."
+        )
+    return name
 
 
 @dataclass(frozen=True)
@@ -70,7 +88,13 @@ class Store:
     # --- reading ---------------------------------------------------------------------------
 
     def _find(self, key: str) -> zarr.Array[Any] | None:
-        found = self._root.get(key)
+        try:
+            found = self._root.get(key)
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            raise VipOfflineError(
+                f"{self.path}: the description of {key} (its zarr.json) cannot be read: {error}. "
+                "Restore it, or record or import the store again."
+            ) from error
         return found if isinstance(found, zarr.Array) else None
 
     def _array(self, key: str) -> zarr.Array[Any]:
@@ -123,8 +147,10 @@ class Store:
             VipOfflineError: naming the first episode that is not finished.
         """
         finished, planned = len(self), int(self.attributes.get("episodes_planned", 0))
+        self._check_index()
         lengths = {self._array(f"data/{name}").shape[0] for name in self.keys("data")}
-        if lengths - {self.rows}:
+        about = {self._array(f"meta/{name}").shape[0] for name in self.keys("meta")}
+        if lengths - {self.rows} or about - {finished}:
             raise VipOfflineError(
                 f"{self.path}: episode {finished} is unfinished ({finished} are whole). Run the "
                 "command that wrote the store again; it goes on from there."
@@ -134,6 +160,23 @@ class Store:
                 f"{self.path}: {finished} of {max(planned, 1)} episodes are there. Run the command "
                 "that wrote the store again; it goes on from there."
             )
+
+    def _check_index(self) -> None:
+        """Refuse episode ends that do not ascend, or reach beyond the data."""
+        ends = self.ends
+        if len(ends) and (np.diff(ends, prepend=0) < 1).any():
+            index = int(np.argmax(np.diff(ends, prepend=0) < 1))
+            raise VipOfflineError(
+                f"{self.path}: meta/episode_ends[{index}] is {ends[index]}, not beyond the end "
+                "before it. The store was damaged; restore it, or record or import it again."
+            )
+        for name in self.keys("data"):
+            rows = self._array(f"data/{name}").shape[0]
+            if rows < self.rows:
+                raise VipOfflineError(
+                    f"{self.path}: data/{name} has {rows} rows, but its episodes end at "
+                    f"{self.rows}. Its arrays differ in length; record or import it again."
+                )
 
     def keys(self, group: str) -> list[str]:
         """Names of the arrays in a group, sorted; none if there is no such group."""
@@ -165,7 +208,18 @@ class Store:
         )
 
     def frames(self, camera: str, start: int, stop: int) -> NDArray[np.uint8]:
-        """(stop - start, H, W, 3) RGB."""
+        """(stop - start, H, W, 3) RGB.
+
+        Raises:
+            VipOfflineError: if a frame's file is gone, which zarr would read as black.
+        """
+        folder = self.path / "data" / f"frames_{camera}"
+        for row in range(start, stop):
+            if not (folder / f"c.{row}.0.0.0").exists():
+                raise VipOfflineError(
+                    f"{self.path}: frame {row} of camera {camera} is missing. Restore it, or "
+                    "record or import the store again."
+                )
         return cast("NDArray[np.uint8]", self._read(f"data/frames_{camera}", start, stop))
 
     def data(self, key: str) -> NDArray[Any]:
@@ -195,7 +249,14 @@ class Store:
                 f"{self.path}: {key} lacks episode {missing} ({int(done.sum())} of {len(done)} are "
                 f"there). Run `vip-offline relabel {self.path} --encoder {encoder}` again."
             )
-        return self._read(key, 0, self.rows), dict(self._array(key).attrs)
+        values = self._read(key, 0, self.rows)
+        for index, (start, stop) in enumerate(self.spans()):
+            if not np.isfinite(values[start:stop]).all():
+                raise VipOfflineError(
+                    f"{self.path}, episode {index}: {key} holds a value that is not finite. Remove "
+                    f"the folder {self.path / key} and run `vip-offline relabel` again."
+                )
+        return values, dict(self._array(key).attrs)
 
     def embedded(self, encoder: str, camera: str) -> NDArray[np.bool_]:
         """(E,) which finished episodes have an embedding."""
@@ -235,7 +296,8 @@ class Store:
         reward = self._read(f"labels/{name}/reward")
         distance = self._read(f"labels/{name}/distance")
         done = self._read(f"labels/{name}/done")
-        if len(done) != len(self) or not done.all() or len(reward) != self.rows:
+        complete = len(reward) == len(distance) == self.rows
+        if len(done) != len(self) or not done.all() or not complete:
             raise VipOfflineError(
                 f"{self.path}: label {name!r} covers {int(done.sum())} of {len(self)} episodes. "
                 f"Run `vip-offline relabel {self.path}` again."
@@ -272,6 +334,8 @@ class Store:
                 dtype=dtype,
                 fill_value=fill,
                 attributes=attributes,
+                # a black frame is a frame: were it left out, a lost one would look the same
+                config={"write_empty_chunks": frames},
                 # flat names: one file per frame, not four folders per frame
                 chunk_key_encoding={"name": "default", "separator": "."},
             )
@@ -285,6 +349,8 @@ class Store:
     @staticmethod
     def _put(array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
         array.resize((max(array.shape[0], start + len(values)), *array.shape[1:]))
+        if array.ndim == 4:
+            array = array.with_config({"write_empty_chunks": True})
         array[start : start + len(values)] = values
 
     def append(self, episode: Episode) -> None:
@@ -297,6 +363,7 @@ class Store:
         episode.check(f"{self.path}, episode {index}")
         nan, columns = np.float32(np.nan), dict(episode.frames)
         for camera, frames in columns.items():
+            check_name("camera", camera)
             key = f"data/frames_{camera}"
             self._put(self._require(key, frames.shape[1:], np.uint8, 0, {}), start, frames)
         for name, values, fill in (
@@ -346,6 +413,7 @@ class Store:
             VipOfflineError: if another encoder, weights file or preprocessing wrote this name.
         """
         key = f"embeddings/{encoder}/{camera}"
+        fresh = self._find(key) is None
         array = self._require(key, (dim,), np.float32, np.float32(np.nan), provenance)
         there, wanted = settings_of(dict(array.attrs)), settings_of(provenance)
         differing = sorted(k for k in there.keys() | wanted if there.get(k) != wanted.get(k))
@@ -360,6 +428,8 @@ class Store:
         done = self._require(f"{key}_done", (), np.bool_, False, {})
         if done.shape[0] != len(self):
             done.resize((len(self),))
+        if fresh:
+            done[:] = False  # markers of an embedding that somebody removed
         self._durable.sync()
 
     def write_embedding(
@@ -368,10 +438,14 @@ class Store:
         """Store the (T, D) embedding of episode `index`, and mark it done."""
         key = f"embeddings/{encoder}/{camera}"
         start, stop = self.spans()[index]
-        if values.shape != (stop - start, self._array(key).shape[1]) or np.isnan(values).any():
+        if (
+            values.shape != (stop - start, self._array(key).shape[1])
+            or not np.isfinite(values).all()
+        ):
             raise VipOfflineError(
                 f"{self.path}, episode {index}: encoder {encoder} gave {values.shape} "
-                f"with {int(np.isnan(values).sum())} NaN for {stop - start} frames."
+                f"with {int((~np.isfinite(values)).sum())} values that are not finite for "
+                f"{stop - start} frames."
             )
         self._put(self._array(key), start, values)
         self._durable.sync()
@@ -390,6 +464,7 @@ class Store:
         It is written beside the store and renamed into it, so that a reader meets the whole
         labelling or none, and an older one of this name stays until the new one is complete.
         """
+        check_name("label", name)
         staging, final = self._staging / name, self.path / "labels" / name
         self._root.require_group("labels")
         shutil.rmtree(staging, ignore_errors=True)
@@ -407,7 +482,7 @@ class Store:
         done = group.create_array("done", shape=(len(self),), dtype=bool, fill_value=False)
         done[:] = True
         durable.sync()
-        replaced = self._staging / f"{name}.replaced"
+        replaced = self._staging / f"{name}{REPLACED}"
         if final.exists():
             final.rename(replaced)
         staging.rename(final)
@@ -423,13 +498,14 @@ class Store:
 
     def recover(self) -> None:
         """Undo what a killed writer left: half-written files, a labelling taken out of place."""
-        for replaced in self._staging.glob("*.replaced"):
-            final = self.path / "labels" / replaced.name.removesuffix(".replaced")
+        for replaced in self._staging.glob(f"*{REPLACED}"):
+            final = self.path / "labels" / replaced.name.removesuffix(REPLACED)
             if not final.exists():
                 replaced.rename(final)
         shutil.rmtree(self._staging, ignore_errors=True)
         for leftover in self.path.rglob("*.partial"):
-            leftover.unlink()
+            if LEFTOVER.fullmatch(leftover.name):
+                leftover.unlink()
 
 
 def open_store(path: Path) -> Store:
@@ -510,7 +586,7 @@ def writing(path: Path, create: Mapping[str, Any] | None = None) -> Iterator[Sto
 
 def _create(path: Path, attributes: Attributes) -> None:
     wanted = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **attributes}
-    if all(each.suffix == ".partial" for each in path.iterdir()):
+    if all(LEFTOVER.fullmatch(each.name) for each in path.iterdir()):
         # one file, renamed into place: the store is there with all it says of itself, or not
         durable = DurableStore(path)
         provenance = {"code_version": __version__, "created": now()}
@@ -523,7 +599,7 @@ def _create(path: Path, attributes: Attributes) -> None:
         listed = "; ".join(f"{key} {there.get(key)!r}, now {wanted[key]!r}" for key in differing)
         raise VipOfflineError(
             f"{path}: was made with other settings ({listed}). Give the same settings to go on "
-            "with it, or another --store."
+            "with it, or name another store."
         )
 
 

@@ -114,15 +114,12 @@ def load_encoder(
         VipOfflineError: on an unknown name, and on weights that are missing, unreadable, of
             another model, or given to an encoder that has its own.
     """
-    if name not in ENCODERS:
-        raise VipOfflineError(f"Unknown encoder {name!r}.{did_you_mean(name, ENCODERS)}")
+    check_encoder(name, str(weights or ""))
     entry = ENCODERS[name]
     if entry.origin is None and weights is not None:
         raise VipOfflineError(
             f"Encoder {name} takes no --weights ({entry.weights}); {weights} would be ignored."
         )
-    if weights is not None and not weights.is_file():
-        raise VipOfflineError(f"{weights}: no such file; encoder {name} needs it.")
     network = entry.build()
     if entry.carried is not None:
         path = entry.carried()
@@ -145,9 +142,9 @@ def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> State:
     )
     if state is None or wrong:
         others = [each for each in recognise(content) if each != name]
-        hint = (
-            f" This looks like {others[0]}; did you mean --encoder {others[0]}?" if others else ""
-        )
+        hint = ""
+        if others:
+            hint = f" This looks like {others[0]}; did you mean --encoder {others[0]}?"
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise VipOfflineError(f"{path}: does not fit encoder {name}: {wrong[0]}{more}.{hint}")
     return entry.adapt(state)
@@ -185,6 +182,32 @@ def here(name: str) -> bool:
     """Whether an encoder can be loaded without a download or a path."""
     entry = ENCODERS[name]
     return entry.origin is None or cached(name, entry.origin) is not None
+
+
+def download(name: str, progress: Progress) -> None:
+    """Bring an encoder's weights into the cache, where they are neither there nor carried.
+
+    Raises:
+        VipOfflineError: see `fetch`.
+    """
+    entry = ENCODERS.get(name)
+    if entry is not None and entry.origin is not None and not here(name):
+        fetch(name, entry.origin, progress)
+
+
+def check_encoder(name: str, weights: str = "") -> None:
+    """Refuse an encoder that cannot be had, without loading it.
+
+    Raises:
+        VipOfflineError: on an unknown name, and where a file is needed and not given or not there.
+    """
+    if name not in ENCODERS:
+        raise VipOfflineError(f"Unknown encoder {name!r}.{did_you_mean(name, ENCODERS)}")
+    origin = ENCODERS[name].origin
+    if weights and not Path(weights).is_file():
+        raise VipOfflineError(f"--weights {weights}: is no file; encoder {name} needs one.")
+    if origin is not None and not weights and not origin.url:
+        raise VipOfflineError(f"Encoder {name} needs --weights FILE: {origin.note}.")
 
 
 def _lite0_path() -> Path:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from vip_offline import __version__
-from vip_offline.data.store import Store, now, settings_of, writing
+from vip_offline.data.store import Store, check_name, now, settings_of, writing
 from vip_offline.encode.embed import embed_store
-from vip_offline.encode.encoders import load_encoder
+from vip_offline.encode.encoders import check_encoder, load_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.rewards import goal_distance, mean_goal, potential_difference
 from vip_offline.recipe import RelabelOptions
@@ -65,6 +65,10 @@ def relabel(
         VipOfflineError: if the store is unfinished, locked or not one, without a success, or
             holds another labelling or embedding under the name.
     """
+    name = check_name("label", options.name or options.encoder)
+    if options.batch_size < 1:
+        raise VipOfflineError(f"--batch-size {options.batch_size}: must be at least 1.")
+    check_encoder(options.encoder, options.weights)
     with writing(path) as store:
         store.require_finished()
         camera = store.camera(options.camera)
@@ -76,7 +80,6 @@ def relabel(
         embedded = embed_store(store, encoder, camera, options.batch_size, on_frames)
         embedding, _ = store.embedding(encoder.name, camera)
         goal = mean_goal(embedding[rows])
-        name = options.name or encoder.name
         provenance = {
             **encoder.provenance,
             "camera": camera,

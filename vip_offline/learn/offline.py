@@ -17,6 +17,7 @@ from d3rlpy.preprocessing import StandardObservationScaler
 from numpy.typing import NDArray
 
 from vip_offline import __version__
+from vip_offline.data.durable import only_writer
 from vip_offline.data.store import now, open_store, settings_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.policy import MANIFEST, read_manifest, write_policy
@@ -68,6 +69,10 @@ def check_options(options: TrainOptions) -> None:
     for name in ("steps", "batch_size", "learning_rate"):
         if not getattr(options, name) > 0:
             raise VipOfflineError(f"{name} {getattr(options, name)}: must be above 0.")
+    if not 0 < options.target_ess < 1:
+        raise VipOfflineError(f"target_ess {options.target_ess}: must lie between 0 and 1.")
+    if not 0 <= options.seed < 2**32:
+        raise VipOfflineError(f"seed {options.seed}: must be a whole number from 0 up.")
     if options.tau != "auto" and not (np.isfinite(options.tau) and options.tau >= 0):
         raise VipOfflineError(f"tau {options.tau}: must be a number from 0 up, or auto.")
     if not options.hidden or min(options.hidden) < 1:
@@ -87,6 +92,13 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     label = store.label(options.label)
     encoder, camera = label.provenance["encoder"], label.provenance["camera"]
     embedding, provenance = store.embedding(encoder, camera)
+    for key in ("weights_sha256", "preprocessing"):
+        if label.provenance.get(key) != provenance.get(key):
+            raise VipOfflineError(
+                f"{path}: label {label.name!r} was made from other embeddings than those under "
+                f"{encoder}/{camera} ({key} differs). Run `vip-offline relabel {path} --encoder "
+                f"{encoder} --name {label.name} --overwrite`."
+            )
     proprio, action = store.data("proprio"), store.data("action")
     success = store.meta("success")
     chosen = [index for index in range(len(store)) if success[index] or not options.only_successes]
@@ -97,13 +109,15 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         start, stop = store.spans()[index]
         where = f"{path}, episode {index}"
         reward = label.reward[start : stop - 1]
-        if np.isnan(reward).any():
-            row = int(np.argmax(np.isnan(reward)))
+        if not np.isfinite(reward).all():
+            row = int(np.argmin(np.isfinite(reward)))
             raise VipOfflineError(
-                f"{where}: reward of row {row} in label {label.name!r} is NaN; only the last row's "
-                f"may be. Run `vip-offline relabel {path} --overwrite`."
+                f"{where}: reward of row {row} in label {label.name!r} is {reward[row]}; only the "
+                f"last row's may be NaN. Run `vip-offline relabel {path} --overwrite`."
             )
-        _check_actions(action[start:stop], where)
+        _check_finite("proprio", proprio[start:stop], where)
+        _check_finite("action", action[start:stop], where)
+        _check_reach(action[start:stop], where)
         row_inputs = [embedding[start:stop], proprio[start:stop].astype(np.float32)]
         observations.append(np.concatenate(row_inputs, axis=1))
         actions.append(action[start:stop].astype(np.float32))
@@ -129,12 +143,16 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     return TrainingSet(observations, actions, scores, tau, summary, manifest)
 
 
-def _check_actions(action: NDArray[Any], where: str) -> None:
-    if not np.isfinite(action).all():
-        row, column = (int(each) for each in np.argwhere(~np.isfinite(action))[0])
+def _check_finite(name: str, values: NDArray[Any], where: str) -> None:
+    if not np.isfinite(values).all():
+        row, column = (int(each) for each in np.argwhere(~np.isfinite(values))[0])
         raise VipOfflineError(
-            f"{where}: action[{row}, {column}] is {action[row, column]}. Repair or leave it out."
+            f"{where}: {name}[{row}, {column}] is {values[row, column]}. Repair the store, or "
+            "record or import it without this episode."
         )
+
+
+def _check_reach(action: NDArray[Any], where: str) -> None:
     if np.abs(action).max() > 1:
         row, column = (int(each) for each in np.argwhere(np.abs(action) > 1)[0])
         raise VipOfflineError(
@@ -164,7 +182,8 @@ def _scores(
     if options.control == "clock":
         # as strong as the reward's weights are, but by time alone
         share = effective_sample_size(regression_weights(flat, tau))
-        scores = horizon([clock(len(each)) for each in rewards])
+        longest = max(len(each) for each in rewards)
+        scores = [clock(len(each), longest) for each in rewards]
         flat = np.concatenate(scores)
         return scores, tau_for(flat, share) if share < 1 - 1e-9 and np.ptp(flat) > 0 else 0.0
     return scores, tau
@@ -247,6 +266,12 @@ def fit(
                 )
             on_steps(epoch_steps)
     assert step == options.steps
+    assert algo.impl is not None
+    if not all(bool(torch.isfinite(each).all()) for each in algo.impl.policy.parameters()):
+        raise VipOfflineError(
+            f"The network's weights are not finite after {step} steps: training diverged. Lower "
+            f"the learning rate ({options.learning_rate}) or tau ({data.tau:g})."
+        )
     return algo, metrics
 
 
@@ -309,20 +334,46 @@ def train(
     options: TrainOptions,
     out: Path,
     on_steps: Callable[[int], None] = lambda steps: None,
+    on_weights: Callable[[WeightSummary], None] = lambda summary: None,
 ) -> WeightSummary:
     """Train one policy into the folder `out`, which appears when it is whole.
+
+    Args:
+        store: the labelled demonstrations.
+        options: what to train.
+        out: the policy folder.
+        on_steps: called with the number of steps since the last call.
+        on_weights: called once, before training, with what the weights do.
 
     Raises:
         VipOfflineError: see `training_set`, `fit` and `is_trained`.
     """
     data = training_set(store, options)
+    on_weights(data.summary)
     if is_trained(out, store, options):
         on_steps(options.steps)
         return data.summary
-    algo, metrics = fit(data, options, on_steps)
     partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial.mkdir(parents=True, exist_ok=True)
+    with only_writer(partial):  # what a killed process left is taken over, a living one refused
+        try:
+            for leftover in partial.iterdir():
+                leftover.unlink()
+            _train_into(partial, data, options, on_steps)
+            partial.rename(out)  # onto nothing or an empty folder: `is_trained` refused all else
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    return data.summary
+
+
+def _train_into(
+    partial: Path,
+    data: TrainingSet,
+    options: TrainOptions,
+    on_steps: Callable[[int], None],
+) -> None:
+    algo, metrics = fit(data, options, on_steps)
     algo.save(str(partial / "model.d3"))
     lines = "".join(json.dumps(each) + "\n" for each in metrics)
     (partial / "metrics.jsonl").write_text(lines, encoding="utf-8")
@@ -336,8 +387,6 @@ def train(
         "created": now(),
     }
     write_policy(partial, _tensors(algo, data, options), manifest)
-    partial.rename(out)  # onto nothing or an empty folder: `is_trained` refused all else
-    return data.summary
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,19 @@ from vip_offline.errors import VipOfflineError
 
 FORMAT, VERSION = "vip-offline-policy", 1
 MANIFEST, TENSORS = "manifest.json", "policy.safetensors"
+KEYS: dict[str, type] = {
+    "layers": int,
+    "embedding_size": int,
+    "proprio_size": int,
+    "action_size": int,
+    "encoder": dict,
+    "label": dict,
+    "options": dict,
+    "placements": list,
+    "image_shape": list,
+    "store": str,
+    "task": str,
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,13 @@ class Policy:
                 x = functional.relu(functional.linear(x, weight, bias))
             mu = functional.linear(x, self.tensors["out.weight"], self.tensors["out.bias"])
             action: NDArray[np.float32] = torch.tanh(mu).numpy()
-            return action
+        if not np.isfinite(action).all():
+            # a simulator may take NaN for success, a robot for anything
+            raise VipOfflineError(
+                f"The policy's action is not finite (row {np.argwhere(~np.isfinite(action))[0][0]})"
+                ": its weights or its input are damaged."
+            )
+        return action
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -74,6 +93,7 @@ class Policy:
                 f"{folder / TENSORS}: cannot be read ({error}). Copy the whole folder again, or "
                 "train again."
             ) from None
+        _check_tensors(folder / TENSORS, arrays, manifest)
         return cls({key: torch.from_numpy(value) for key, value in arrays.items()}, manifest)
 
 
@@ -91,12 +111,54 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder}: is not a policy folder ({MANIFEST}: {error}). "
             "`vip-offline train` writes one."
         ) from None
+    if not isinstance(manifest, dict):
+        raise VipOfflineError(f"{path}: holds a {type(manifest).__name__}, not a table.")
     if manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
         raise VipOfflineError(
             f"{path}: says format {manifest.get('format')!r}, version {manifest.get('version')!r}; "
             f"this program reads {FORMAT!r}, version {VERSION}."
         )
+    for key, kind in KEYS.items():
+        if not isinstance(manifest.get(key), kind):
+            raise VipOfflineError(
+                f"{path}: {key} is {manifest.get(key)!r}; expected a {kind.__name__}. Copy the "
+                "folder again, or train again."
+            )
+    for key in ("encoder", "weights_sha256", "preprocessing"):
+        if key not in manifest["encoder"]:
+            raise VipOfflineError(f"{path}: its encoder has no {key}. Copy the folder again.")
     return dict(manifest)
+
+
+def _check_tensors(
+    path: Path, arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]
+) -> None:
+    """Refuse tensors that are not the network the manifest describes."""
+    width = manifest["embedding_size"] + manifest["proprio_size"]
+    expected: dict[str, tuple[int, ...]] = {"mean": (width,), "std": (width,)}
+    names = [*(f"hidden.{layer}" for layer in range(manifest["layers"])), "out"]
+    for name in names:
+        weight = arrays.get(f"{name}.weight")
+        if weight is None or weight.ndim != 2:
+            raise VipOfflineError(f"{path}: has no matrix {name}.weight. Copy the folder again.")
+        expected[f"{name}.weight"] = (len(weight), width)
+        width = len(weight)
+        expected[f"{name}.bias"] = (width,)
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != expected or width != manifest["action_size"]:
+        raise VipOfflineError(
+            f"{path}: holds {found}, which is not the network that {MANIFEST} describes. Copy the "
+            "folder again."
+        )
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise VipOfflineError(f"{path}: {name} is not finite. Copy the folder again.")
+
+
+def _unfinished(path: Path, under: Path) -> bool:
+    """Whether a file lies in a folder that training has not finished."""
+    parts = path.relative_to(under).parts
+    return any(part.startswith(".") and part.endswith(".partial") for part in parts)
 
 
 def find_policies(folders: Sequence[Path], *, named: bool) -> list[Path]:
@@ -111,9 +173,8 @@ def find_policies(folders: Sequence[Path], *, named: bool) -> list[Path]:
     """
     found: list[Path] = []
     for folder in folders:
-        beneath = sorted(
-            path.parent for path in folder.rglob(MANIFEST) if "partial" not in str(path)
-        )
+        manifests = [path for path in folder.rglob(MANIFEST) if not _unfinished(path, folder)]
+        beneath = sorted(path.parent for path in manifests)
         if not beneath and named:
             read_manifest(folder)  # says what is wrong with it
         found += beneath

@@ -34,9 +34,20 @@ def return_to_go(reward: ArrayLike) -> NDArray[np.float64]:
     return np.cumsum(reward[::-1])[::-1] / np.sqrt(left)
 
 
-def clock(transitions: int) -> NDArray[np.float64]:
-    """(T - 1,) rewards of plain time progress: each step is an equal share of its episode."""
-    return np.full(transitions, 1 / transitions)
+def clock(transitions: int, horizon: int) -> NDArray[np.float64]:
+    """What `return_to_go` gives where every step is an equal share of the same horizon.
+
+    A function of the time since the start and of nothing else. Were it the episode's own length,
+    that length would tell successes, which end early, from failures.
+
+    Args:
+        transitions: T - 1, of this episode.
+        horizon: transitions of the longest episode.
+
+    Returns:
+        (T - 1,).
+    """
+    return return_to_go(np.full(horizon, 1 / horizon))[:transitions]
 
 
 def log_mean_exp(values: ArrayLike) -> float:

@@ -61,5 +61,5 @@ def print_description(description: Description, console: Console) -> None:
             console.print(f"[bold]{escape(row['path'].rstrip('/'))}[/]", soft_wrap=True)
             for key, value in row["attributes"].items():
                 text = str(value)
-                short = text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
+                short = text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
                 console.print(f"  {key}: {escape(short)}", highlight=False, soft_wrap=True)

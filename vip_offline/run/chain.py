@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from vip_offline.console import Bar
+from vip_offline.data.durable import only_writer
+from vip_offline.data.store import open_store
+from vip_offline.encode.encoders import check_encoder
+from vip_offline.errors import VipOfflineError
 from vip_offline.learn.offline import check_options
 from vip_offline.recipe import Recipe, dump
 from vip_offline.report.comparison import summarise
@@ -17,7 +21,7 @@ from vip_offline.run.compare import (
     timed,
     train_arms,
 )
-from vip_offline.run.record import plan
+from vip_offline.run.record import ATTEMPTS, STRIDE, plan
 from vip_offline.run.rollout import check_rollout
 from vip_offline.run.stages import record_stage, relabel_stage
 
@@ -31,9 +35,21 @@ def check_recipe(recipe: Recipe) -> None:
         VipOfflineError: see the checks of the stages.
     """
     plan(recipe.record)
+    if recipe.relabel.batch_size < 1:
+        raise VipOfflineError(f"batch_size {recipe.relabel.batch_size}: must be at least 1.")
+    check_encoder(recipe.relabel.encoder, recipe.relabel.weights)
     check_options(recipe.train)
     check_rollout(recipe.rollout)
     check_compare(recipe.compare)
+    # a placement may be recorded up to ATTEMPTS times, with seeds STRIDE apart
+    first = recipe.record.first_placement
+    last = first + recipe.record.episodes + ATTEMPTS * STRIDE
+    start = recipe.rollout.first_placement
+    if start < last and first < start + recipe.rollout.placements:
+        raise VipOfflineError(
+            f"rollout.first_placement {start}: recording takes placements from {first} to {last}, "
+            "and what was trained on is not evaluated on. Choose one beyond."
+        )
 
 
 def compare_stages(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
@@ -44,8 +60,18 @@ def compare_stages(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict
     """
     out = Path(recipe.out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "recipe.toml").write_text(dump(recipe), encoding="utf-8")
+    with only_writer(out):
+        return _compare(recipe, out, bar, say)
+
+
+def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
+    label = open_store(Path(recipe.store)).label(recipe.train.label)
+    check_encoder(label.provenance["encoder"], recipe.relabel.weights)
     trained = train_arms(recipe, bar)
+    # not before: policies of another recipe in this folder were refused just now
+    partial = out / "recipe.toml.partial"
+    partial.write_text(dump(recipe), encoding="utf-8")
+    partial.replace(out / "recipe.toml")
     say(f"train: {trained} policies -> {out / 'policies'}" if trained else "train: all are there")
     rolled = roll_out_arms(recipe, bar)
     say(f"rollout: {rolled} policies" if rolled else "rollout: all are there")

@@ -28,7 +28,7 @@ from vip_offline.learn.quiet import quiet_d3rlpy
 from vip_offline.processes import ordered_map
 from vip_offline.recipe import CompareOptions, Recipe, RolloutOptions, dump
 from vip_offline.report.comparison import Arm, Comparison, Demonstration
-from vip_offline.run.rollout import Rollouts, check_rollout, evaluated, rollout
+from vip_offline.run.rollout import Rollouts, check_rollout, evaluated, rollout, video_of
 
 BASELINE = "bc"
 SHOWN = 3  # demonstrations of each outcome on the page
@@ -158,11 +158,12 @@ def gather(recipe: Recipe) -> Comparison:
                 weights=data.weights,
             )
         )
-        for path in sorted((trainings[0].out / "videos").glob("*.mp4"))[:VIDEOS]:
-            placement = int(path.stem.removeprefix("placement-"))
-            success = results[0].success[results[0].placements.index(placement)]
-            outcome = "success" if success else "failure"
-            videos.append((f"{name}, placement {placement}: {outcome}", path))
+        filmed = zip(results[0].placements[:VIDEOS], results[0].success, strict=False)
+        for placement, success in filmed:
+            path = video_of(trainings[0].out, placement)
+            if path.exists():
+                outcome = "success" if success else "failure"
+                videos.append((f"{name}, placement {placement}: {outcome}", path))
     return Comparison(
         task=str(store.attributes.get("task", "")),
         encoder=label.provenance["encoder"],

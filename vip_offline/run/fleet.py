@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.processes import context, end_with_parent
+from vip_offline.processes import context, end_with_parent, leave_interrupts_to_parent
 from vip_offline.run.simulators import Simulator
 
 Command = int | NDArray[np.float32]  # a placement to reset to, or an action to take
@@ -29,6 +29,7 @@ class Batch:
 def _serve(pipe: Connection, task: str, image_size: int, environments: int) -> None:
     """A side process: owns its environments, answers commands until the pipe closes."""
     end_with_parent()
+    leave_interrupts_to_parent()
     try:
         simulators = [Simulator(task, image_size) for _ in range(environments)]
         while True:
@@ -50,7 +51,7 @@ def _serve(pipe: Connection, task: str, image_size: int, environments: int) -> N
                 solved.append(success)
             pipe.send(Batch(np.stack(frames), np.stack(proprio), np.array(solved)))
         simulators[0].close()
-    except (EOFError, KeyboardInterrupt):
+    except EOFError:
         return
     except Exception as error:  # whatever broke the simulator: said over there, not lost here
         pipe.send(VipOfflineError(f"simulator of {task}: {type(error).__name__}: {error}"))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.data.episode import Episode
-from vip_offline.data.store import writing
+from vip_offline.data.store import check_name, writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.processes import ordered_map
 from vip_offline.recipe import RecordOptions
@@ -48,7 +48,7 @@ def plan(options: RecordOptions) -> list[tuple[str, int]]:
         "failures": (options.failures, 0, options.episodes),
         "image_size": (options.image_size, 16, 2048),
         "max_steps": (options.max_steps, 2, STEP_LIMIT),
-        "tail": (options.tail, 0, STEP_LIMIT),
+        "tail": (options.tail, 1, STEP_LIMIT),
         "first_placement": (options.first_placement, 0, 2**31 - ATTEMPTS * STRIDE),
     }
     for name, (value, low, high) in checks.items():
@@ -56,6 +56,9 @@ def plan(options: RecordOptions) -> list[tuple[str, int]]:
             raise VipOfflineError(
                 f"--{name.replace('_', '-')} {value}: must lie between {low} and {high}."
             )
+    if options.image_size % 2:
+        raise VipOfflineError(f"--image-size {options.image_size}: must be even, for the videos.")
+    check_name("camera", options.camera)
     check_task(options.task)
     successes = options.episodes - options.failures
     failing = [list(FAILURES)[index % len(FAILURES)] for index in range(options.failures)]
@@ -86,7 +89,7 @@ def roll(
         rewards.append(reward)
         if success and not solved:
             # the flag may flicker later on: the first time counts
-            solved, last = True, min(last, len(actions) + max(tail, 1))
+            solved, last = True, min(last, len(actions) + tail)
     return Episode(
         frames={"": np.stack([each.frame for each in observations])},
         proprio=np.stack([each.proprio for each in observations]),

@@ -1,6 +1,7 @@
 """Policies closed loop in the simulator, on placements that no training set holds."""
 
 import json
+import shutil
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -90,16 +91,25 @@ def evaluated(folder: Path, options: RolloutOptions) -> Rollouts | None:
     """What was rolled out of this policy with these settings before, if anything was."""
     try:
         result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        found = Rollouts(
+            tuple(result["placements"]),
+            tuple(result["success"]),
+            tuple(result["steps"]),
+            result["horizon"],
+        )
+    except (OSError, json.JSONDecodeError, KeyError, TypeError):
         return None
-    if result["placements"] != _seeds(options) or result["horizon"] != options.horizon:
-        return None
-    return Rollouts(
-        tuple(result["placements"]),
-        tuple(result["success"]),
-        tuple(result["steps"]),
-        result["horizon"],
-    )
+    as_wanted = found.placements == tuple(_seeds(options)) and found.horizon == options.horizon
+    return found if as_wanted else None
+
+
+def video_of(folder: Path, placement: int) -> Path:
+    """Where a policy's rollout on a placement is filmed."""
+    return folder / "videos" / f"placement-{placement}.mp4"
+
+
+def _filmed(folder: Path, options: RolloutOptions) -> bool:
+    return all(video_of(folder, seed).exists() for seed in _seeds(options)[: options.videos])
 
 
 def rollout(
@@ -135,12 +145,15 @@ def rollout(
     results = {folder: evaluated(folder, options) for folder in folders}
     seeds = _seeds(options)
     policies = {folder: Policy.load(folder) for folder in folders}
-    todo = [folder for folder in folders if results[folder] is None]
+    todo = [each for each in folders if results[each] is None or not _filmed(each, options)]
     if todo:
         task, image_size, frozen = _common(todo, policies, encoder, weights)
         for folder in todo:
             _check_policy(folder, policies[folder], seeds, frozen)
         on_start(len(todo) * len(seeds))
+        for folder in todo:
+            shutil.rmtree(folder / "videos", ignore_errors=True)  # of other placements
+            (folder / RESULT).unlink(missing_ok=True)
         for folder, result in _advance(
             todo, [policies[each] for each in todo], frozen, task, image_size, options, on_rollout
         ):
@@ -215,7 +228,7 @@ def _advance(
                     success, _ = outcome[ended.policy][ended.placement]
                     folder = folders[ended.policy]
                     if ended.frames:
-                        video = folder / "videos" / f"placement-{ended.placement}.mp4"
+                        video = video_of(folder, ended.placement)
                         write_video(video, np.stack(ended.frames), VIDEO_RATE)
                     if len(outcome[ended.policy]) == len(seeds):
                         finished.append((folder, _write(folder, outcome[ended.policy], options)))

@@ -95,7 +95,12 @@ class Simulator:
 
         Returns:
             The next observation, the simulator's dense reward, and whether the task is solved.
+
+        Raises:
+            VipOfflineError: if the action is not finite: Meta-World would call that a success.
         """
+        if not np.isfinite(action).all():
+            raise VipOfflineError(f"The action {np.asarray(action).tolist()} is not finite.")
         state, reward, _, _, info = self._env.step(np.clip(action, -1.0, 1.0).astype(np.float32))
         self.state = state
         self.steps += 1

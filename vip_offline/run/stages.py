@@ -28,8 +28,16 @@ def record_stage(recipe: Recipe, bar: Bar) -> str:
 
 def relabel_stage(recipe: Recipe, bar: Bar, *, overwrite: bool = False) -> str:
     """Embed and reward what is not; says what was done."""
+    from vip_offline.encode.download import BLOCK
+    from vip_offline.encode.encoders import download
     from vip_offline.label.relabel import relabel
 
+    if not recipe.relabel.weights:
+        with bar("download", 0, "MB") as advance:
+            download(
+                recipe.relabel.encoder,
+                lambda done, total: advance(1, total=total // BLOCK if total else None),
+            )
     with bar("relabel", 0, "frame") as advance:
         done = relabel(
             Path(recipe.store),

@@ -1,0 +1,19 @@
+"""What two stores must have in common to be the same."""
+
+import json
+from pathlib import Path
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Every file of a store; dates and release left out."""
+    files = {}
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            data = file.read_bytes()
+            if file.name == "zarr.json":
+                metadata = json.loads(data)
+                for key in ("created", "code_version"):
+                    metadata.get("attributes", {}).pop(key, None)
+                data = json.dumps(metadata, sort_keys=True).encode()
+            files[file.relative_to(path).as_posix()] = data
+    return files

@@ -235,7 +235,7 @@ def test_nothing_falls_back_to_random_weights(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(VipOfflineError, match=r"r3m-50 needs --weights FILE: download R3M"):
         load_encoder("r3m-50")
-    with pytest.raises(VipOfflineError, match="no such file"):
+    with pytest.raises(VipOfflineError, match="is no file"):
         load_encoder("resnet50", tmp_path / "absent.pth")
     with pytest.raises(VipOfflineError, match="takes no --weights"):
         load_encoder("lite0", tmp_path / "absent.pth")

@@ -114,12 +114,13 @@ def load_encoder(
         VipOfflineError: on an unknown name, and on weights that are missing, unreadable, of
             another model, or given to an encoder that has its own.
     """
-    check_encoder(name, str(weights or ""))
-    entry = ENCODERS[name]
-    if entry.origin is None and weights is not None:
+    entry = ENCODERS.get(name)
+    if entry is not None and entry.origin is None and weights is not None:
         raise VipOfflineError(
             f"Encoder {name} takes no --weights ({entry.weights}); {weights} would be ignored."
         )
+    check_encoder(name, str(weights or ""))
+    entry = ENCODERS[name]
     network = entry.build()
     if entry.carried is not None:
         path = entry.carried()

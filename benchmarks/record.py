@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from vip_offline.data.store import writing
+from vip_offline.data.writer import writing
 from vip_offline.recipe import RecordOptions
 from vip_offline.run.experts import expert
 from vip_offline.run.record import attempt, close_simulator, plan

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vip_offline.data.episode import Episode
-from vip_offline.data.store import writing
+from vip_offline.data.writer import writing
 
 PROGRAM = [sys.executable, "-m", "vip_offline"]
 SIZE = 32  # px

@@ -2,10 +2,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from vip_offline.processes import ordered_map
+import pytest
+
+from vip_offline.processes import ordered_map, threaded_map
 
 
 def slow_square(value: int) -> int:
@@ -71,3 +75,33 @@ def test_side_processes_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     while any(alive(pid) for pid in pids):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_threads_keep_the_order_and_take_little_ahead() -> None:
+    taken, most = list[int](), 0
+    ready = set[int]()
+
+    def items() -> Iterator[int]:
+        for each in range(30):
+            taken.append(each)
+            yield each
+
+    def setup() -> None:
+        ready.add(threading.get_ident())
+
+    def work(value: int) -> int:
+        assert threading.get_ident() in ready
+        return slow_square(value)
+
+    for done, result in enumerate(threaded_map(work, items(), 2, setup)):
+        assert result == done**2
+        most = max(most, len(taken) - done)
+    assert most <= 4
+
+
+def test_an_error_in_a_thread_is_the_callers() -> None:
+    def fail(value: int) -> int:
+        raise ValueError(value)
+
+    with pytest.raises(ValueError, match="0"):
+        list(threaded_map(fail, range(1000), 2))

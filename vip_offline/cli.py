@@ -21,11 +21,17 @@ from vip_offline import __version__
 from vip_offline.console import bar
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import (
+    BackendName,
     CompareOptions,
+    Computing,
+    Device,
+    Precision,
     Recipe,
     RecordOptions,
     RelabelOptions,
+    Reward,
     RolloutOptions,
+    Similarity,
     TrainOptions,
     WeightBy,
     load_recipe,
@@ -166,20 +172,72 @@ def relabel(
     store: StoreArgument = None,
     encoder: Annotated[str, typer.Option(help="See `encoders`.")] = RelabelOptions.encoder,
     weights: Annotated[str, typer.Option(help="Checkpoint.")] = RelabelOptions.weights,
-    camera: Annotated[str, typer.Option(help="Default: the only one.")] = RelabelOptions.camera,
+    camera: Annotated[
+        str, typer.Option(help="Default: the only one; a,b: both, side by side.")
+    ] = RelabelOptions.camera,
+    goal: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="successes, last, EPISODE:FRAME, a picture file or text:PROMPT; of several the "
+            "mean. Default: successes.",
+            show_default=False,
+        ),
+    ] = None,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(help="Goals to reach one after the other.", show_default=False),
+    ] = None,
+    reach: Annotated[
+        float, typer.Option(help="Share of the first distance that counts as reached.")
+    ] = RelabelOptions.reach,
+    reward: Annotated[Reward, typer.Option(help="difference: Eq. 1.")] = RelabelOptions.reward,
+    similarity: Annotated[
+        Similarity, typer.Option(help="auto: cosine for text, else l2.")
+    ] = RelabelOptions.similarity,
+    gamma: Annotated[float, typer.Option(help="Of shaping.")] = RelabelOptions.gamma,
+    n_steps: Annotated[int, typer.Option(help="Steps ahead.")] = RelabelOptions.n_steps,
     name: Annotated[
         str, typer.Option(help="Of the labelling; default: the encoder's.")
     ] = RelabelOptions.name,
-    batch_size: Annotated[int, typer.Option(help="Frames at once.")] = RelabelOptions.batch_size,
+    batch_size: Annotated[
+        int, typer.Option(help="Frames at once; 0: the fastest.")
+    ] = RelabelOptions.batch_size,
+    backend: Annotated[
+        BackendName, typer.Option(help="auto: ONNX Runtime if installed.")
+    ] = Computing.backend,
+    device: Annotated[Device, typer.Option(help="Where to embed.")] = Computing.device,
+    precision: Annotated[
+        Precision, typer.Option(help="fp16: mixed, for CUDA.")
+    ] = Computing.precision,
     overwrite: Annotated[bool, typer.Option(help="Replace a labelling of this name.")] = False,
 ) -> None:
-    """Write the reward of every transition: how much closer it came to the goal (Eq. 1)."""
+    """Write the reward of every transition: how much closer it came to the goal (Eq. 1).
+
+    The embeddings stay in the store: another goal or reward takes no time.
+    """
     from vip_offline.run.stages import relabel_stage
 
-    options = RelabelOptions(encoder, weights, camera, name, batch_size)
+    options = RelabelOptions(
+        encoder=encoder,
+        weights=weights,
+        camera=camera,
+        name=name,
+        goal=tuple(goal or RelabelOptions.goal),
+        stages=tuple(stage or ()),
+        reach=reach,
+        reward=reward,
+        similarity=similarity,
+        gamma=gamma,
+        n_steps=n_steps,
+        batch_size=batch_size,
+        backend=backend,
+        device=device,
+        precision=precision,
+    )
     console = Console()
     recipe = Recipe(store=str(_store(store)), relabel=options)
-    console.print(relabel_stage(recipe, _bar(console), overwrite=overwrite))
+    said = relabel_stage(recipe, _bar(console), console.print, overwrite=overwrite)
+    console.print(said)
 
 
 # --- policy --------------------------------------------------------------------------------

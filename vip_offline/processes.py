@@ -1,11 +1,12 @@
-"""Side processes that end with the process that started them."""
+"""Work beside the main thread: processes that end with the one that started them, threads."""
 
 import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.context import SpawnContext
 from typing import TypeVar
 
@@ -63,15 +64,37 @@ def ordered_map(
     if processes <= 1:
         yield from map(function, items)
         return
-    pending: list[Future[Result]] = []
     with ProcessPoolExecutor(processes, context(), _start, (setup,)) as pool:
-        try:
-            for item in items:
-                pending.append(pool.submit(function, item))
-                if len(pending) >= 2 * processes:
-                    yield pending.pop(0).result()
-            while pending:
-                yield pending.pop(0).result()
-        finally:
-            for future in pending:
-                future.cancel()
+        yield from _in_order(pool, function, items, 2 * processes)
+
+
+def threaded_map(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int,
+    setup: Callable[[], None] = _nothing,
+) -> Iterator[Result]:
+    """Yield ``function(item)`` in the items' order, computed by up to `threads` at once.
+
+    Items are taken, and results handed on, in the caller's thread: reading, computing and
+    writing overlap where each lets go of the interpreter's lock. At most two results per thread
+    wait to be taken. `setup` runs first in every thread.
+    """
+    with ThreadPoolExecutor(threads, initializer=setup) as pool:
+        yield from _in_order(pool, function, items, 2 * threads)
+
+
+def _in_order(
+    pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], most: int
+) -> Iterator[Result]:
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) >= most:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()

@@ -16,6 +16,11 @@ from vip_offline.errors import VipOfflineError, did_you_mean
 
 WeightBy = Literal["step", "return"]
 Control = Literal["none", "permuted", "clock"]
+Reward = Literal["difference", "shaping", "distance", "sparse", "success"]
+Similarity = Literal["auto", "l2", "cosine"]
+BackendName = Literal["auto", "torch", "onnx"]
+Device = Literal["cpu", "cuda"]
+Precision = Literal["fp32", "fp16"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,14 +38,42 @@ class RecordOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class Computing:
+    """What embeds frames; all choices agree to 1e-3 of an embedding's length."""
+
+    backend: BackendName = "auto"  # auto: ONNX Runtime where installed and on the CPU, else torch
+    device: Device = "cpu"
+    precision: Precision = "fp32"  # fp16: mixed precision, torch only; made for CUDA
+
+
+@dataclasses.dataclass(frozen=True)
 class RelabelOptions:
     """Rewards from a frozen encoder (Eq. 1)."""
 
     encoder: str = "lite0"  # see `vip-offline encoders`
     weights: str = ""  # path of a checkpoint, for encoders that carry none
-    camera: str = ""  # which frames; empty: the store's only camera
+    camera: str = ""  # which frames; empty: the store's only one; "a,b": both, side by side
     name: str = ""  # of the labelling; empty: the encoder's name
-    batch_size: int = 16  # frames per forward pass; does not change the embeddings
+    # what the mean goal is taken of: successes (their last frames), last (each episode's own last
+    # frame), EPISODE:FRAME, a picture file, or text:PROMPT
+    goal: tuple[str, ...] = ("successes",)
+    stages: tuple[str, ...] = ()  # in place of a goal: goals to reach one after the other
+    # a goal counts as reached at this share of the first distance to it; by lite0 the quickstart's
+    # successes end at 0.36 to 0.66 of it, of its failures one comes below 0.7
+    reach: float = 0.7
+    reward: Reward = "difference"  # Eq. 1; see label/rewards.py
+    similarity: Similarity = "auto"  # S: l2 is -|phi(o) - phi(g)|; auto: cosine for text, else l2
+    gamma: float = 0.98  # discount of the shaping reward (Table 2)
+    n_steps: int = 1  # reward over so many steps ahead
+    batch_size: int = 0  # frames per forward pass; 0: what is fastest. Changes no embedding
+    backend: BackendName = Computing.backend
+    device: Device = Computing.device
+    precision: Precision = Computing.precision
+
+    @property
+    def computing(self) -> Computing:
+        """What embeds the frames."""
+        return Computing(self.backend, self.device, self.precision)
 
 
 @dataclasses.dataclass(frozen=True)

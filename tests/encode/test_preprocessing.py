@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from test_encoders import pictures
+from test_frozen import pictures
 
 from vip_offline.encode.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError

@@ -1,15 +1,26 @@
 import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import open_clip
 import pytest
-from conftest import LENGTHS, brightness_episode
+import torch
+from conftest import LENGTHS, PROGRAM, brightness_episode
+from PIL import Image
 
-from vip_offline.data.store import open_store, writing
+from vip_offline.data.store import Store, open_store
+from vip_offline.data.writer import writing
+from vip_offline.encode.encoders import ENCODERS
+from vip_offline.encode.text import embed_text
 from vip_offline.errors import VipOfflineError
-from vip_offline.label.relabel import relabel
+from vip_offline.label.relabel import needs_encoder, relabel
+from vip_offline.label.rewards import cosine_distance
 from vip_offline.recipe import RelabelOptions
 
 PIXELS = RelabelOptions(encoder="pixels")
@@ -32,6 +43,8 @@ def test_the_known_answer(store_path: Path) -> None:
     assert np.isnan(label.reward[last]).all()
     assert np.isnan(label.reward).sum() == 3
     assert not np.isnan(label.distance).any()
+    assert label.goal is not None
+    np.testing.assert_allclose(label.goal, np.full((1, 3072), 100 / 255), rtol=1e-5)
     assert label.provenance["goal_rows"] == list(result.goal_rows)
     assert label.provenance["encoder"] == "pixels"
 
@@ -76,12 +89,14 @@ def test_the_camera_that_was_asked_for(tmp_path: Path) -> None:
         store.append(replace(episode, frames=frames))
     with pytest.raises(VipOfflineError, match="has 2 cameras; name one"):
         relabel(path, PIXELS)
+    with pytest.raises(VipOfflineError, match="names a camera twice"):
+        relabel(path, replace(PIXELS, camera="side,side"))
     relabel(path, replace(PIXELS, camera="side", name="side"))
     relabel(path, replace(PIXELS, camera="front", name="front"))
-    store = open_store(path)
+    written = open_store(path)
     for camera in ("front", "side"):
-        assert store.label(camera).provenance["camera"] == camera
-        embedding, _ = store.embedding("pixels", camera)
+        assert written.label(camera).provenance["camera"] == camera
+        embedding, _ = written.embedding("pixels", camera)
         np.testing.assert_allclose(embedding[0], frames[camera][0, 0, 0, 0] / 255, atol=1e-6)
 
 
@@ -97,3 +112,166 @@ def test_names_that_are_none(store_path: Path, name: str) -> None:
     with pytest.raises(VipOfflineError, match="is no name"):
         relabel(store_path, replace(PIXELS, name=name))
     assert open_store(store_path).keys("embeddings") == []
+
+
+def two_cameras(path: Path) -> Path:
+    with writing(path, create={"task": "x"}) as store:
+        for index, success in enumerate((True, False, True)):
+            episode = brightness_episode(5 + index, success, index)
+            frames = {"front": episode.frames["front"], "wrist": episode.frames["front"] // 2}
+            store.append(replace(episode, frames=frames))
+    return path
+
+
+def test_two_cameras_side_by_side(tmp_path: Path) -> None:
+    """The embedding of both is one vector: its squared distance is the sum of theirs."""
+    path = two_cameras(tmp_path / "two.zarr")
+    for camera in ("front", "wrist", "front,wrist"):
+        relabel(path, replace(PIXELS, camera=camera, name=camera.replace(",", " ")))
+    store = open_store(path)
+    front, wrist, both = (store.label(each) for each in ("front", "wrist", "front wrist"))
+    np.testing.assert_allclose(
+        both.distance**2, front.distance**2 + wrist.distance**2, rtol=1e-4, atol=1e-4
+    )
+    assert both.provenance["camera"] == "front,wrist"
+    assert store.embedding("pixels", "front,wrist")[0].shape == (5 + 6 + 7, 2 * 3072)
+    picture = tmp_path / "goal.png"
+    Image.fromarray(store.frames("front", 4, 5)[0]).save(picture)
+    with pytest.raises(VipOfflineError, match="shows one camera's view, but there are 2"):
+        relabel(path, replace(PIXELS, camera="front,wrist", name="p", goal=(str(picture),)))
+
+
+def test_a_picture_is_a_goal_and_is_embedded_once(labelled: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "goal.png"
+    Image.fromarray(open_store(labelled).frames("front", 4, 5)[0]).save(picture)
+    first = relabel(labelled, replace(PIXELS, name="picture", goal=(str(picture),)))
+    assert (first.embedded_frames, first.notes) == (0, ())
+    same = relabel(labelled, replace(PIXELS, name="frame", goal=("0:-1",)))
+    assert same.goal_rows == (4,)
+    store = open_store(labelled)
+    np.testing.assert_array_equal(store.label("picture").reward, store.label("frame").reward)
+    assert len(store.keys("goals/pixels")) == 1
+    (stage,) = store.label("picture").provenance["stages"]
+    assert list(stage["pictures"]) == [str(picture)]
+    # another picture under that name is another goal
+    Image.fromarray(np.full((32, 32, 3), 7, np.uint8)).save(picture)
+    with pytest.raises(VipOfflineError, match=r"made with other settings \(stages\)"):
+        relabel(labelled, replace(PIXELS, name="picture", goal=(str(picture),)))
+
+
+def test_a_picture_of_another_shape_is_noted(labelled: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((32, 64, 3), np.uint8)).save(tmp_path / "wide.png")
+    done = relabel(labelled, replace(PIXELS, name="wide", goal=(str(tmp_path / "wide.png"),)))
+    assert "has 64 x 32 px, the frames 32 x 32: it shows another field of view" in done.notes[0]
+
+
+def test_what_is_embedded_needs_no_encoder(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor its weights: they may be gone from this machine."""
+    from vip_offline.encode import frozen
+
+    path = tmp_path / "resnet.pth"
+    torch.save(ENCODERS["resnet18"].build().state_dict(), path)
+    options = RelabelOptions(encoder="resnet18", weights=str(path), backend="torch")
+    relabel(labelled, options)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "nothing is here"))
+    monkeypatch.setattr(frozen, "load_encoder", lambda *_, **__: pytest.fail("was loaded"))
+    path.unlink()
+    again = replace(options, weights="", name="again", goal=("last",), n_steps=2)
+    assert not needs_encoder(labelled, again)
+    done = relabel(labelled, again)
+    assert (done.written, done.backend) == (True, "")
+    label = open_store(labelled).label("again")
+    assert label.goal is None
+    np.testing.assert_array_equal(label.distance[np.cumsum(LENGTHS) - 1], 0)
+    # a weights file of other content is another encoder
+    torch.manual_seed(9)
+    torch.save(ENCODERS["resnet18"].build().state_dict(), path)
+    with pytest.raises(VipOfflineError, match=r"written by another encoder .*weights_sha256"):
+        relabel(labelled, replace(options, name="other"))
+
+
+def test_the_simulators_own_success(labelled: Path) -> None:
+    relabel(labelled, replace(PIXELS, name="told", reward="success"))
+    reward = open_store(labelled).label("told").reward
+    assert reward[: LENGTHS[0]].tolist()[:-1] == [0, 0, 0, 1]
+    assert not np.nan_to_num(reward[LENGTHS[0] : LENGTHS[0] + LENGTHS[1]]).any()
+
+
+def test_how_many_reached_their_goals(labelled: Path) -> None:
+    sparse = relabel(labelled, replace(PIXELS, name="sparse", reward="sparse"))
+    assert sparse.reached == (1, 0, 1)
+    staged = replace(PIXELS, name="staged", stages=("0:2", "successes"))
+    assert relabel(labelled, staged).reached == (2, 0, 2)
+    assert relabel(labelled, staged).reached == (2, 0, 2)  # asked again, nothing is written
+    assert open_store(labelled).label("staged").provenance["reach"] == RelabelOptions.reach
+
+
+def test_words_are_a_goal(store_path: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = open_clip.CLIP(**open_clip.get_model_config("ViT-B-32-quickgelu"))
+    weights = tmp_path / "clip.pt"
+    torch.save(model.half().state_dict(), weights)
+    options = RelabelOptions(
+        encoder="clip-vit-b32", weights=str(weights), goal=("text:a bright room",), backend="torch"
+    )
+    relabel(store_path, options)
+    label = open_store(store_path).label()
+    assert label.provenance["similarity"] == "cosine"  # lengths of words and pictures differ
+    assert label.goal is not None
+    expected = embed_text("clip-vit-b32", "a bright room", str(weights))
+    np.testing.assert_allclose(label.goal[0], expected, rtol=1e-5)
+    embedding, _ = open_store(store_path).embedding("clip-vit-b32", "front")
+    np.testing.assert_allclose(label.distance, cosine_distance(embedding, expected), atol=1e-6)
+    with pytest.raises(VipOfflineError, match="pixels embeds pictures only"):
+        relabel(store_path, replace(PIXELS, goal=("text:a bright room",)))
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"n_steps": 0}, "--n-steps 0"),
+        ({"gamma": 0.0}, "--gamma 0.0"),
+        ({"reach": 1.0}, "--reach 1.0"),
+        ({"batch_size": -1}, "--batch-size -1"),
+        ({"goal": ()}, "No goal"),
+        ({"goal": ("0:0",), "stages": ("0:1",)}, "one or the other"),
+    ],
+)
+def test_settings_that_cannot_label(store_path: Path, options: dict[str, Any], part: str) -> None:
+    with pytest.raises(VipOfflineError, match=part):
+        relabel(store_path, replace(PIXELS, **options))
+
+
+def test_labels_of_many_blocks_are_those_of_one(
+    labelled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = open_store(labelled).label("pixels").reward
+    read = Store.embedding_blocks
+    monkeypatch.setattr(
+        Store, "embedding_blocks", lambda self, encoder, camera: read(self, encoder, camera, 6)
+    )
+    relabel(labelled, replace(PIXELS, name="pieces"))
+    np.testing.assert_array_equal(open_store(labelled).label("pieces").reward, whole)
+
+
+def test_ctrl_c_leaves_a_valid_store_that_goes_on(make_store: Callable[..., Path]) -> None:
+    path = make_store(lengths=(12,) * 20, successes=(True,) * 20)
+    command = [*PROGRAM, "relabel", str(path), "--encoder", "random-resnet18", "--backend", "torch"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not open_store(path).embedded("random-resnet18", "front").any():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    store = open_store(path)
+    done = int(store.embedded("random-resnet18", "front").sum())
+    assert 0 < done < 20
+    assert store.label_names == []
+    options = RelabelOptions(encoder="random-resnet18", backend="torch")
+    assert relabel(path, options).embedded_frames == 12 * (20 - done)
+    whole = make_store("whole", lengths=(12,) * 20, successes=(True,) * 20)
+    relabel(whole, options)
+    label, expected = (open_store(each).label() for each in (path, whole))
+    np.testing.assert_allclose(label.reward, expected.reward, atol=1e-4)

@@ -28,7 +28,7 @@ def test_what_a_store_holds(labelled: Path) -> None:
 
 
 def test_an_empty_store(tmp_path: Path) -> None:
-    from vip_offline.data.store import writing
+    from vip_offline.data.writer import writing
 
     path = tmp_path / "x.zarr"
     with writing(path, create={"episodes_planned": 4}):

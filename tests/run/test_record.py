@@ -142,7 +142,7 @@ def test_kill_9_and_again_is_as_if_undisturbed(recorded: Path, tmp_path: Path, s
     subprocess.run(["cp", "-r", str(path), str(undisturbed)], check=True)
     again = [*relabel[:1], str(undisturbed), *relabel[2:]]
     subprocess.run([*PROGRAM, *again], check=True, stdout=subprocess.DEVNULL)
-    begun = ("embeddings", "embeddings/random-resnet18/corner_done", "labels", "labels")[seed]
+    begun = ("embeddings", "embeddings/random-resnet18/corner@content", "labels", "labels")[seed]
     until_killed_in_the_middle(relabel, path, begun, seed)
     subprocess.run([*PROGRAM, *relabel], check=True, stdout=subprocess.DEVNULL)
     assert contents(path) == contents(undisturbed)

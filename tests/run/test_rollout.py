@@ -49,7 +49,7 @@ def test_results_films_and_no_second_time(policies: list[Path]) -> None:
 
 def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
     """The closed loop is each policy's own: same actions, whoever else is rolled out."""
-    from vip_offline.encode.encoders import load_encoder
+    from vip_offline.encode.frozen import load_encoder
     from vip_offline.run.rollout import _act
     from vip_offline.run.simulators import Simulator
 
@@ -129,3 +129,9 @@ def test_policies_of_two_tasks_do_not_mix(policies: list[Path]) -> None:
 def test_settings_that_cannot_be_rolled_out(changes: dict[str, int], part: str) -> None:
     with pytest.raises(VipOfflineError, match=part):
         rollout([], replace(OPTIONS, videos=0, **changes))
+
+
+def test_a_policy_of_several_cameras_is_refused(policies: list[Path]) -> None:
+    edit(policies[0], camera="corner,wrist")
+    with pytest.raises(VipOfflineError, match=r"on 2 cameras \(corner, wrist\); the simulator"):
+        rollout(policies[:1], OPTIONS)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,13 @@ def test_what_was_done_is_said(tmp_path: Path) -> None:
     silent = partial(bar, Console())
     assert record_stage(recipe, silent).startswith("record: 2 episodes, ")
     assert record_stage(recipe, silent) == "record: all 2 episodes are there"
-    said = relabel_stage(recipe, silent)
-    assert said.endswith("frames embedded, label 'pixels' written, goal from 1 success")
-    assert relabel_stage(recipe, silent) == "relabel: label 'pixels' is there"
+    said = list[str]()
+    goal = "goal: the last frame of 1 success"
+    assert relabel_stage(recipe, silent, said.append) == f"relabel: label 'pixels' written; {goal}"
+    (computed,) = said
+    assert "frames embedded by torch" in computed
+    assert relabel_stage(recipe, silent, said.append) == f"relabel: label 'pixels' is there; {goal}"
+    assert len(said) == 1
+    sparse = replace(recipe, relabel=RelabelOptions(encoder="pixels", reward="sparse", name="s"))
+    relabel_stage(sparse, silent, said.append)
+    assert "the goal reached in" in said[-1]

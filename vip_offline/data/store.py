@@ -4,33 +4,31 @@ A superset of the diffusion_policy replay buffer, so its readers find what they 
 
     data/<key>                          (N, ...)  all episodes, one after the other
     meta/episode_ends                   (E,)      exclusive end of each episode in data/
+    meta/content_<camera>               (E, 16)   hash of the episode's frames
     meta/done                           (E,)      written last: without it an episode is not there
     embeddings/<encoder>/<camera>       (N, D)    NaN where not computed
-    embeddings/<encoder>/<camera>_done  (E,)
+    embeddings/<encoder>/<camera>@content (E, 16)   hash of the frames that were embedded
+    goals/<encoder>/<hash>              (D,)      embedding of a goal picture or prompt
     labels/<name>/{reward,distance}     (N,)      the last row of an episode has no reward: NaN
+    labels/<name>/goal                  (K, D)    its goals, one per stage
 
 Row t is the observation before action t; reward t belongs to the step from t to t+1.
 """
 
-import contextlib
 import datetime
-import errno
-import os
+import hashlib
 import re
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from vip_offline import __version__
-from vip_offline.data.durable import DurableStore, only_writer
-from vip_offline.data.episode import Episode
+from vip_offline.data.durable import DurableStore
 from vip_offline.errors import VipOfflineError, did_you_mean
 
 FORMAT = "vip-offline"
@@ -38,9 +36,11 @@ SCHEMA_VERSION = 1
 REPLACED = ".replaced"
 # what zarr leaves of a write that was killed
 LEFTOVER = re.compile(r".+\.[0-9a-f]{32}\.partial")
-ROWS_PER_CHUNK = 1024  # of the small arrays; a frame is a chunk of its own
+DIGEST = 16  # bytes of the hash by which frames are known
+BLOCK_ROWS = 1024  # about as many are in memory at once where rows are gone through
 
 Attributes = dict[str, Any]
+Opened = TypeVar("Opened", bound="Store")
 
 
 def now() -> str:
@@ -49,8 +49,9 @@ def now() -> str:
 
 
 def settings_of(attributes: Mapping[str, Any]) -> Attributes:
-    """Provenance as it is compared: what was done, not when or by which release."""
-    return {k: v for k, v in attributes.items() if k not in ("created", "code_version")}
+    """Provenance as it is compared: what was done, not when, by which release or on what."""
+    circumstances = ("created", "code_version", "backend")
+    return {k: v for k, v in attributes.items() if k not in circumstances}
 
 
 def check_name(kind: str, name: str) -> str:
@@ -67,6 +68,13 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
+def content_of(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(DIGEST,) hash by which the frames of an episode are known: their shape and every pixel."""
+    digest = hashlib.blake2b(repr(frames.shape).encode(), digest_size=DIGEST)
+    digest.update(np.ascontiguousarray(frames).data)
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
 @dataclass(frozen=True)
 class Label:
     """One labelling of a store: N rows, NaN in each episode's last."""
@@ -74,6 +82,7 @@ class Label:
     name: str
     reward: NDArray[np.float32]  # (N,), of the step from row t to t+1
     distance: NDArray[np.float32]  # (N,), of row t to the goal
+    goal: NDArray[np.float32] | None  # (K, D), per stage; None: each episode has its own
     provenance: Attributes
 
 
@@ -84,8 +93,7 @@ class Store:
         self.path = path
         self._durable = durable
         self._root = zarr.open_group(durable, mode="r" if durable.read_only else "r+")
-
-    # --- reading ---------------------------------------------------------------------------
+        self._ends: NDArray[np.int64] | None = None  # read once: everything asks for them
 
     def _find(self, key: str) -> zarr.Array[Any] | None:
         try:
@@ -104,8 +112,13 @@ class Store:
         return found
 
     def _read(self, key: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        return self._read_array(self._array(key), key, start, stop)
+
+    def _read_array(
+        self, array: zarr.Array[Any], key: str, start: int, stop: int | None
+    ) -> NDArray[Any]:
         try:
-            return np.asarray(self._array(key)[start:stop])
+            return np.asarray(array[start:stop])
         except (ValueError, RuntimeError, OSError, KeyError) as error:
             raise VipOfflineError(
                 f"{self.path}: {key}, rows {start} to {stop}, cannot be read: {error}. "
@@ -119,7 +132,12 @@ class Store:
 
     @property
     def ends(self) -> NDArray[np.int64]:
-        """(E,) exclusive ends of the finished episodes."""
+        """(E,) exclusive ends of the finished episodes, as of when they were first asked for."""
+        if self._ends is None:
+            self._ends = self._read_ends()
+        return self._ends
+
+    def _read_ends(self) -> NDArray[np.int64]:
         if self._find("meta/done") is None:
             return np.zeros(0, np.int64)
         done = self._read("meta/done")
@@ -213,14 +231,23 @@ class Store:
         Raises:
             VipOfflineError: if a frame's file is gone, which zarr would read as black.
         """
-        folder = self.path / "data" / f"frames_{camera}"
-        for row in range(start, stop):
-            if not (folder / f"c.{row}.0.0.0").exists():
-                raise VipOfflineError(
-                    f"{self.path}: frame {row} of camera {camera} is missing. Restore it, or "
-                    "record or import the store again."
-                )
-        return cast("NDArray[np.uint8]", self._read(f"data/frames_{camera}", start, stop))
+        return self.frame_reader(camera)(start, stop)
+
+    def frame_reader(self, camera: str) -> Callable[[int, int], NDArray[np.uint8]]:
+        """`frames` of one camera for many calls, from several threads too."""
+        key = f"data/frames_{camera}"
+        array, folder = self._array(key), self.path / key
+
+        def read(start: int, stop: int) -> NDArray[np.uint8]:
+            for row in range(start, stop):
+                if not (folder / f"c.{row}.0.0.0").exists():
+                    raise VipOfflineError(
+                        f"{self.path}: frame {row} of camera {camera} is missing. Restore it, or "
+                        "record or import the store again."
+                    )
+            return cast("NDArray[np.uint8]", self._read_array(array, key, start, stop))
+
+        return read
 
     def data(self, key: str) -> NDArray[Any]:
         """(N, ...) of one small array: ``proprio``, ``action``, ``succeeded``, ``true_reward``."""
@@ -235,12 +262,65 @@ class Store:
         names = cast("list[str]", self._array("meta/kind").attrs["names"])
         return [names[index] for index in self.meta("kind")]
 
+    def cameras_of(self, names: str) -> list[str]:
+        """The cameras that are meant by comma-separated names; see `camera`."""
+        found = [self.camera(name) for name in names.split(",")]
+        if len(set(found)) < len(found):
+            raise VipOfflineError(f"--camera {names}: names a camera twice.")
+        return found
+
     def embedding(self, encoder: str, camera: str) -> tuple[NDArray[np.float32], Attributes]:
-        """(N, D) and its provenance.
+        """(N, D) and its provenance; of ``a,b`` the embeddings of both, side by side.
 
         Raises:
             VipOfflineError: if it is not there, or not for every finished episode.
         """
+        parts = [rows for _, rows in self.embedding_blocks(encoder, camera, max(1, self.rows))]
+        _, provenance = self._complete(encoder, camera.split(",")[0])
+        return np.concatenate(parts), provenance
+
+    def embedding_blocks(
+        self, encoder: str, camera: str, rows: int = BLOCK_ROWS
+    ) -> Iterator[tuple[range, NDArray[np.float32]]]:
+        """Whole episodes and their (n, D) rows, a few at a time, however many there are.
+
+        Args:
+            encoder: whose embedding.
+            camera: of which camera; of ``a,b`` the embeddings of both, side by side.
+            rows: as many as are read at once, unless one episode alone has more.
+
+        Raises:
+            VipOfflineError: see `embedding`.
+        """
+        keys = [self._complete(encoder, each)[0] for each in camera.split(",")]
+        spans, first = self.spans(), 0
+        while first < len(spans):
+            last, begin = first, spans[first][0]
+            while last + 1 < len(spans) and spans[last + 1][1] - begin <= rows:
+                last += 1
+            values = np.concatenate(
+                [self._read(key, begin, spans[last][1]) for key in keys], axis=1
+            )
+            if not np.isfinite(values).all():
+                bad = int(np.argmin(np.isfinite(values).all(axis=1))) + begin
+                index = next(i for i, (_, stop) in enumerate(spans) if bad < stop)
+                raise VipOfflineError(
+                    f"{self.path}, episode {index}: the embedding by {encoder} holds a value that "
+                    f"is not finite. Remove the folder {self.path / keys[0]} and run `vip-offline "
+                    "relabel` again."
+                )
+            yield range(first, last + 1), values
+            first = last + 1
+
+    def embedding_rows(self, encoder: str, camera: str, rows: list[int]) -> NDArray[np.float32]:
+        """(G, D) of some rows alone."""
+        keys = [self._complete(encoder, each)[0] for each in camera.split(",")]
+        return np.concatenate(
+            [np.concatenate([self._read(key, r, r + 1) for r in rows]) for key in keys], axis=1
+        )
+
+    def _complete(self, encoder: str, camera: str) -> tuple[str, Attributes]:
+        """Key and provenance of an embedding that covers every finished episode."""
         key = f"embeddings/{encoder}/{camera}"
         done = self.embedded(encoder, camera)
         if not done.all():
@@ -249,23 +329,37 @@ class Store:
                 f"{self.path}: {key} lacks episode {missing} ({int(done.sum())} of {len(done)} are "
                 f"there). Run `vip-offline relabel {self.path} --encoder {encoder}` again."
             )
-        values = self._read(key, 0, self.rows)
-        for index, (start, stop) in enumerate(self.spans()):
-            if not np.isfinite(values[start:stop]).all():
-                raise VipOfflineError(
-                    f"{self.path}, episode {index}: {key} holds a value that is not finite. Remove "
-                    f"the folder {self.path / key} and run `vip-offline relabel` again."
-                )
-        return values, dict(self._array(key).attrs)
+        return key, dict(self._array(key).attrs)
 
     def embedded(self, encoder: str, camera: str) -> NDArray[np.bool_]:
-        """(E,) which finished episodes have an embedding."""
+        """(E,) which finished episodes have an embedding, made of the frames that are there."""
         done = np.zeros(len(self), bool)
-        key = f"embeddings/{encoder}/{camera}_done"
-        if self._find(key) is not None:
-            stored = self._read(key, 0, len(self))
-            done[: len(stored)] = stored
+        key = f"embeddings/{encoder}/{camera}"
+        if self._find(key) is not None and self._find(f"{key}@content") is not None:
+            made, there = self._read(f"{key}@content", 0, len(self)), self.content(camera)
+            known = min(len(made), len(there))
+            done[:known] = (made[:known] == there[:known]).all(1) & there[:known].any(1)
         return done
+
+    def content(self, camera: str) -> NDArray[np.uint8]:
+        """(E, DIGEST) hashes of the finished episodes' frames; zeros where none was taken."""
+        key = f"meta/content_{camera}"
+        if self._find(key) is None:
+            return np.zeros((len(self), DIGEST), np.uint8)
+        return cast("NDArray[np.uint8]", self._read(key, 0, len(self)))
+
+    def embedding_provenance(self, encoder: str, camera: str) -> Attributes | None:
+        """How the embedding under this name was made; None if there is none."""
+        found = self._find(f"embeddings/{encoder}/{camera}")
+        return None if found is None else dict(found.attrs)
+
+    def goal(self, encoder: str, content: str) -> NDArray[np.float32] | None:
+        """(D,) embedding of a goal picture or prompt by its hash; None if it was not kept."""
+        key = f"goals/{encoder}/{content}"
+        if self._find(key) is None:
+            return None
+        values = self._read(key)
+        return values if np.isfinite(values).all() else None
 
     @property
     def label_names(self) -> list[str]:
@@ -302,7 +396,8 @@ class Store:
                 f"{self.path}: label {name!r} covers {int(done.sum())} of {len(self)} episodes. "
                 f"Run `vip-offline relabel {self.path}` again."
             )
-        return Label(name, reward, distance, self.label_provenance(name))
+        goal = self._read(f"labels/{name}/goal") if self._find(f"labels/{name}/goal") else None
+        return Label(name, reward, distance, goal, self.label_provenance(name))
 
     def label_provenance(self, name: str) -> Attributes:
         """How a labelling was made."""
@@ -318,195 +413,6 @@ class Store:
                 rows.append((f"{key}/", "", "", dict(node.attrs)))
         return rows
 
-    # --- writing ---------------------------------------------------------------------------
-
-    def _require(
-        self, key: str, tail: tuple[int, ...], dtype: Any, fill: Any, attributes: Attributes
-    ) -> zarr.Array[Any]:
-        """The array of this name, made empty if it is not there."""
-        found = self._find(key)
-        if found is None:
-            frames = len(tail) == 3
-            return self._root.create_array(
-                key,
-                shape=(0, *tail),
-                chunks=(1 if frames else ROWS_PER_CHUNK, *tail),
-                dtype=dtype,
-                fill_value=fill,
-                attributes=attributes,
-                # a black frame is a frame: were it left out, a lost one would look the same
-                config={"write_empty_chunks": frames},
-                # flat names: one file per frame, not four folders per frame
-                chunk_key_encoding={"name": "default", "separator": "."},
-            )
-        if found.shape[1:] != tail or found.dtype != np.dtype(dtype):
-            raise VipOfflineError(
-                f"{self.path}: {key} holds {found.dtype} {found.shape}; rows of "
-                f"{np.dtype(dtype)} {tail} do not fit. Write them to another store."
-            )
-        return found
-
-    @staticmethod
-    def _put(array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
-        array.resize((max(array.shape[0], start + len(values)), *array.shape[1:]))
-        if array.ndim == 4:
-            array = array.with_config({"write_empty_chunks": True})
-        array[start : start + len(values)] = values
-
-    def append(self, episode: Episode) -> None:
-        """Add one episode: whole and on the disk, or not at all.
-
-        Raises:
-            VipOfflineError: if `Episode.check` refuses it or its shapes differ from the store's.
-        """
-        index, start = len(self), self.rows
-        episode.check(f"{self.path}, episode {index}")
-        nan, columns = np.float32(np.nan), dict(episode.frames)
-        for camera, frames in columns.items():
-            check_name("camera", camera)
-            key = f"data/frames_{camera}"
-            self._put(self._require(key, frames.shape[1:], np.uint8, 0, {}), start, frames)
-        for name, values, fill in (
-            ("proprio", episode.proprio, nan),
-            ("action", episode.action, nan),
-            ("succeeded", episode.succeeded, False),
-            ("true_reward", episode.true_reward, nan),
-        ):
-            array = self._require(f"data/{name}", values.shape[1:], values.dtype, fill, {})
-            self._put(array, start, values)
-        kind = self._require("meta/kind", (), np.int16, -1, {"names": []})
-        names = [*cast("list[str]", kind.attrs["names"])]
-        if episode.kind not in names:
-            names.append(episode.kind)
-            kind.attrs["names"] = names
-        self._put(kind, index, np.array([names.index(episode.kind)], np.int16))
-        about: dict[str, tuple[Any, Any, Any]] = {
-            "success": (episode.success, np.bool_, False),
-            "placement": (episode.placement, np.int64, -1),
-            "episode_ends": (start + len(episode), np.int64, 0),
-        }
-        for name, (value, dtype, empty) in about.items():
-            array = self._require(f"meta/{name}", (), dtype, empty, {})
-            self._put(array, index, np.array([value], dtype))
-        self._durable.sync()
-        done = self._require("meta/done", (), np.bool_, False, {})
-        self._put(done, index, np.array([True]))
-        self._durable.sync()
-
-    def drop_unfinished(self) -> None:
-        """Cut off whatever lies behind the last finished episode."""
-        finished, rows = len(self), self.rows
-        for group, length in (("data", rows), ("meta", finished)):
-            for key in self.keys(group):
-                array = self._array(f"{group}/{key}")
-                if array.shape[0] > length:
-                    if array.chunks[0] > 1:
-                        # resize drops whole chunks; the rest of the last one it leaves as it is
-                        array[length:] = array.fill_value
-                    array.resize((length, *array.shape[1:]))
-        self._durable.sync()
-
-    def begin_embedding(self, encoder: str, camera: str, dim: int, provenance: Attributes) -> None:
-        """Make room for an embedding, or check that the one there is of the same making.
-
-        Raises:
-            VipOfflineError: if another encoder, weights file or preprocessing wrote this name.
-        """
-        key = f"embeddings/{encoder}/{camera}"
-        fresh = self._find(key) is None
-        array = self._require(key, (dim,), np.float32, np.float32(np.nan), provenance)
-        there, wanted = settings_of(dict(array.attrs)), settings_of(provenance)
-        differing = sorted(k for k in there.keys() | wanted if there.get(k) != wanted.get(k))
-        if differing:
-            listed = "; ".join(f"{k} {there.get(k)!r}, now {wanted.get(k)!r}" for k in differing)
-            raise VipOfflineError(
-                f"{self.path}: {key} was written by another encoder ({listed}). "
-                f"Use the same one, or remove the folder {self.path / key} first."
-            )
-        if array.shape[0] != self.rows:
-            array.resize((self.rows, dim))
-        done = self._require(f"{key}_done", (), np.bool_, False, {})
-        if done.shape[0] != len(self):
-            done.resize((len(self),))
-        if fresh:
-            done[:] = False  # markers of an embedding that somebody removed
-        self._durable.sync()
-
-    def write_embedding(
-        self, encoder: str, camera: str, index: int, values: NDArray[np.float32]
-    ) -> None:
-        """Store the (T, D) embedding of episode `index`, and mark it done."""
-        key = f"embeddings/{encoder}/{camera}"
-        start, stop = self.spans()[index]
-        if (
-            values.shape != (stop - start, self._array(key).shape[1])
-            or not np.isfinite(values).all()
-        ):
-            raise VipOfflineError(
-                f"{self.path}, episode {index}: encoder {encoder} gave {values.shape} "
-                f"with {int((~np.isfinite(values)).sum())} values that are not finite for "
-                f"{stop - start} frames."
-            )
-        self._put(self._array(key), start, values)
-        self._durable.sync()
-        self._put(self._array(f"{key}_done"), index, np.array([True]))
-        self._durable.sync()
-
-    def write_label(
-        self,
-        name: str,
-        reward: NDArray[np.float32],
-        distance: NDArray[np.float32],
-        provenance: Attributes,
-    ) -> None:
-        """Store a labelling under a new name, all of it at once.
-
-        It is written beside the store and renamed into it, so that a reader meets the whole
-        labelling or none, and an older one of this name stays until the new one is complete.
-        """
-        check_name("label", name)
-        staging, final = self._staging / name, self.path / "labels" / name
-        self._root.require_group("labels")
-        shutil.rmtree(staging, ignore_errors=True)
-        durable = DurableStore(staging)
-        group = zarr.create_group(durable, attributes=provenance)
-        for key, values in (("reward", reward), ("distance", distance)):
-            array = group.create_array(
-                key,
-                shape=values.shape,
-                chunks=(ROWS_PER_CHUNK,),
-                dtype=np.float32,
-                fill_value=np.float32(np.nan),
-            )
-            array[:] = values
-        done = group.create_array("done", shape=(len(self),), dtype=bool, fill_value=False)
-        done[:] = True
-        durable.sync()
-        replaced = self._staging / f"{name}{REPLACED}"
-        if final.exists():
-            final.rename(replaced)
-        staging.rename(final)
-        shutil.rmtree(self._staging)
-        descriptor = os.open(final.parent, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
-        self._durable.sync()
-
-    @property
-    def _staging(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.staging")
-
-    def recover(self) -> None:
-        """Undo what a killed writer left: half-written files, a labelling taken out of place."""
-        for replaced in self._staging.glob(f"*{REPLACED}"):
-            final = self.path / "labels" / replaced.name.removesuffix(REPLACED)
-            if not final.exists():
-                replaced.rename(final)
-        shutil.rmtree(self._staging, ignore_errors=True)
-        for leftover in self.path.rglob("*.partial"):
-            if LEFTOVER.fullmatch(leftover.name):
-                leftover.unlink()
-
 
 def open_store(path: Path) -> Store:
     """Open a store for reading.
@@ -514,14 +420,15 @@ def open_store(path: Path) -> Store:
     Raises:
         VipOfflineError: if there is none, it is not one, or a newer version wrote it.
     """
-    return _open(path, read_only=True)
+    return open_as(Store, path, read_only=True)
 
 
-def _open(path: Path, *, read_only: bool) -> Store:
+def open_as(kind: type[Opened], path: Path, *, read_only: bool) -> Opened:
+    """Open a store as a reader or a writer; see `open_store` and `writing`."""
     if not path.exists():
         raise VipOfflineError(f"{path}: there is no such store. `vip-offline record` makes one.")
     try:
-        store = Store(path, DurableStore(path, read_only=read_only))
+        store = kind(path, DurableStore(path, read_only=read_only))
         written_by = store.attributes.get("format")
     except (ValueError, TypeError, KeyError, OSError):
         written_by = None
@@ -537,70 +444,6 @@ def _open(path: Path, *, read_only: bool) -> Store:
             "Update vip-offline, or make the store again."
         )
     return store
-
-
-@contextlib.contextmanager
-def writing(path: Path, create: Mapping[str, Any] | None = None) -> Iterator[Store]:
-    """Open a store for writing, the only one to do so.
-
-    Args:
-        path: the store's folder.
-        create: attributes of a store to be made where there is none; they must equal those of
-            one that is there, but for dates. A store being created or extended has its
-            unfinished tail dropped, at the start and when the block ends in an error.
-
-    Raises:
-        VipOfflineError: if it is locked, not a store, made differently, or the disk is full.
-    """
-    if create is not None:
-        path.mkdir(parents=True, exist_ok=True)
-    elif not path.is_dir():
-        _open(path, read_only=True)
-    with only_writer(path):
-        if create is not None:
-            _create(path, dict(create))
-        store = _open(path, read_only=False)
-        store.recover()
-        if create is not None:
-            store.drop_unfinished()
-        try:
-            yield store
-        except BaseException as error:
-            if create is not None:
-                # best effort: on a full disk even this may fail, and the next writer does it
-                with contextlib.suppress(OSError):
-                    store.drop_unfinished()
-            with contextlib.suppress(OSError):
-                store.recover()
-            if isinstance(error, OSError) and error.errno in (
-                errno.ENOSPC,
-                errno.EDQUOT,
-                errno.EFBIG,
-            ):
-                raise VipOfflineError(
-                    f"{path}: the disk is full ({error.strerror}). What was finished is safe "
-                    f"({len(store)} episodes). Free some space and run the same command again."
-                ) from error
-            raise
-
-
-def _create(path: Path, attributes: Attributes) -> None:
-    wanted = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **attributes}
-    if all(LEFTOVER.fullmatch(each.name) for each in path.iterdir()):
-        # one file, renamed into place: the store is there with all it says of itself, or not
-        durable = DurableStore(path)
-        provenance = {"code_version": __version__, "created": now()}
-        zarr.create_group(durable, attributes=wanted | provenance)
-        durable.sync()
-        return
-    there = _open(path, read_only=True).attributes
-    differing = [key for key in wanted if there.get(key) != wanted[key]]
-    if differing:
-        listed = "; ".join(f"{key} {there.get(key)!r}, now {wanted[key]!r}" for key in differing)
-        raise VipOfflineError(
-            f"{path}: was made with other settings ({listed}). Give the same settings to go on "
-            "with it, or name another store."
-        )
 
 
 def default_store(folder: Path = Path("datasets")) -> Path:

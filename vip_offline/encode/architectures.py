@@ -1,28 +1,31 @@
 """The networks behind the encoders: torchvision's, timm's and open_clip's; none is written here.
 
-Each builder returns a network of random weights under the names of its published checkpoint,
-and `body` says what of it makes the embedding.
+Each builder returns a network of random weights under the names of its published checkpoint. torch
+is imported when a network is built, not before: reading the table of encoders costs nothing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-import torch
-import torchvision
-from einops import rearrange
-from torch import Tensor, nn
-from torch.nn import functional
-
-from vip_offline.encode.checkpoints import State
 from vip_offline.errors import VipOfflineError
 
-Build = Callable[[], nn.Module]
+if TYPE_CHECKING:
+    from torch import nn
+
+    from vip_offline.encode.checkpoints import State
+
+Build = Callable[[], "nn.Module"]
 
 
 def resnet(depth: Literal[18, 34, 50], head: int = 0) -> Build:
     """A ResNet of torchvision: pooled features, or `head` outputs of a linear layer on them."""
 
     def build() -> nn.Module:
+        import torchvision
+        from torch import nn
+
         network: nn.Module = getattr(torchvision.models, f"resnet{depth}")(weights=None)
         width = cast("nn.Linear", network.fc).in_features
         network.fc = nn.Linear(width, head) if head else nn.Identity()
@@ -33,23 +36,25 @@ def resnet(depth: Literal[18, 34, 50], head: int = 0) -> Build:
 
 def random_resnet18() -> nn.Module:
     """Always the same random weights; the global generator is left as it is."""
+    import torch
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return resnet(18)()
 
 
-class Lite0(nn.Module):
-    """EfficientNet-Lite0: the mean over its last feature map, before the classifier."""
+def lite0() -> nn.Module:
+    """EfficientNet-Lite0 without its classifier."""
+    from vip_offline.encode.lite0 import Lite0
 
-    def __init__(self) -> None:
-        from efficientnet_lite_pytorch import EfficientNet
+    return Lite0()
 
-        super().__init__()
-        self.network = EfficientNet.from_name("efficientnet-lite0")
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, S, S), S divisible by 32 -> (N, 1280)."""
-        return cast("Tensor", self.network.extract_features(images)).mean((2, 3))
+def pixels() -> nn.Module:
+    """The picture itself, as one row."""
+    from torch import nn
+
+    return nn.Flatten()
 
 
 def vit(name: str, **options: Any) -> Build:
@@ -92,6 +97,10 @@ def dinov2_at_224(state: State) -> State:
     Bicubic without antialias, with the offset of 0.1 that the publisher keeps for his old
     checkpoints; timm's own resize differs by up to 1 % of an output.
     """
+    import torch
+    from einops import rearrange
+    from torch.nn import functional
+
     position = state["pos_embed"]
     side = round((position.shape[1] - 1) ** 0.5)
     grid = rearrange(position[:, 1:], "1 (h w) d -> 1 d h w", h=side)

@@ -4,19 +4,22 @@ Layouts as read in the publishers' own loaders (vip 81b0520, r3m b2334e7, LIV a1
 eai-vc e782c35, dinov2 b8931f7, CLIP d05afc4, mae efb2a80).
 """
 
+from __future__ import annotations
+
 import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from vip_offline.errors import VipOfflineError
 
-State = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+State = dict[str, "Tensor"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ def read_checkpoint(path: Path) -> Mapping[str, object]:
     Raises:
         VipOfflineError: if it is cut short, a web page, or no dict of tensors.
     """
+    import torch
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit is deprecated; the files are as they are
@@ -67,6 +72,8 @@ def _first_line(error: BaseException) -> str:
 
 def unwrap(content: Mapping[str, object], layout: Layout) -> State | None:
     """The encoder's tensors under the network's own names; None if the layout is another."""
+    from torch import Tensor
+
     inner = content.get(layout.outer) if layout.outer else content
     if not isinstance(inner, Mapping):
         return None

@@ -1,42 +1,43 @@
-"""Frozen encoders by name: uint8 frames (N, H, W, 3) in, float32 embeddings (N, D) out.
+"""The table of encoders: what is known of each before it is loaded; no torch until then.
 
 An encoder of one's own is one entry in `ENCODERS`, at the foot of this file.
 """
 
-import hashlib
-from collections.abc import Callable, Mapping
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import nn
+from typing import TYPE_CHECKING, Any, Literal
 
 from vip_offline.encode.architectures import (
     Build,
-    Lite0,
     clip_visual,
     dinov2_at_224,
+    lite0,
+    pixels,
     random_resnet18,
     resnet,
     vit,
 )
-from vip_offline.encode.checkpoints import (
-    Layout,
-    State,
-    load_strictly,
-    misfits,
-    read_checkpoint,
-    unwrap,
-)
+from vip_offline.encode.checkpoints import Layout
 from vip_offline.encode.download import Origin, Progress, cached, fetch, sha256_of
 from vip_offline.encode.preprocessing import Colour, Preprocessing
 from vip_offline.errors import VipOfflineError, did_you_mean
 
+if TYPE_CHECKING:
+    from vip_offline.encode.checkpoints import State
+
 NONE_NEEDED = "none needed"
 NON_COMMERCIAL = "CC-BY-NC-4.0: not for commercial use"
+
+
+@dataclass(frozen=True)
+class TextTower:
+    """The text half of an encoder that embeds pictures and prompts in one space."""
+
+    model: str  # open_clip's name of the whole
+    layout: Layout  # of both halves in the checkpoint
 
 
 @dataclass(frozen=True)
@@ -52,136 +53,61 @@ class Entry:
     layout: Layout = field(default_factory=Layout)
     adapt: Callable[[State], State] = lambda state: state
     carried: Callable[[], Path] | None = None  # path of weights that a package brought along
+    text: TextTower | None = None  # for goals given as a text prompt
 
 
-class Encoder:
-    """A frozen network with its preprocessing and its provenance."""
+def entry_of(name: str) -> Entry:
+    """What the table says of an encoder.
 
-    def __init__(self, name: str, entry: Entry, network: nn.Module, sha256: str) -> None:
-        self.name = name
-        self.dim = entry.dim
-        self.preprocessing = entry.preprocessing
-        self.licence = entry.licence
-        self.sha256 = sha256
-        self._network = network.eval().requires_grad_(False)
-        self._network.to(memory_format=torch.channels_last)
+    Raises:
+        VipOfflineError: on an unknown name.
+    """
+    if name not in ENCODERS:
+        raise VipOfflineError(f"Unknown encoder {name!r}.{did_you_mean(name, ENCODERS)}")
+    return ENCODERS[name]
 
-    def __call__(self, frames: NDArray[np.uint8], batch_size: int = 16) -> NDArray[np.float32]:
-        """(N, H, W, 3) uint8 RGB -> (N, D) float32.
 
-        Args:
-            frames: the pictures.
-            batch_size: frames per forward pass. Small ones are fastest on a CPU: the
-                activations of 16 frames stay in its cache.
-        """
-        parts = []
-        with torch.inference_mode():
-            for start in range(0, len(frames), batch_size):
-                images = self.preprocessing(frames[start : start + batch_size])
-                parts.append(self._network(images).float().numpy())
-        return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
+def weights_file(name: str, weights: str = "") -> Path | None:
+    """The file with an encoder's weights, if it is on this machine; nothing is downloaded."""
+    entry = entry_of(name)
+    if weights:
+        return Path(weights)
+    if entry.carried is not None:
+        return entry.carried()
+    return cached(name, entry.origin) if entry.origin is not None else None
 
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """What another run must share for its embeddings to be comparable."""
-        preprocessing = {key: _plain(value) for key, value in asdict(self.preprocessing).items()}
-        return {
-            "encoder": self.name,
-            "dim": self.dim,
-            "weights_sha256": self.sha256,
-            "preprocessing": preprocessing,
-            "licence": self.licence,
-        }
+
+def provenance_of(name: str, sha256: str) -> dict[str, Any]:
+    """What another run must share for its embeddings to be comparable.
+
+    Args:
+        name: of the encoder.
+        sha256: of its weights.
+    """
+    entry = entry_of(name)
+    preprocessing = {key: _plain(value) for key, value in asdict(entry.preprocessing).items()}
+    return {
+        "encoder": name,
+        "dim": entry.dim,
+        "weights_sha256": sha256,
+        "preprocessing": preprocessing,
+        "licence": entry.licence,
+    }
+
+
+def known_provenance(name: str, weights: str = "") -> dict[str, Any] | None:
+    """`provenance_of` without loading the encoder; None if only its tensors can tell."""
+    path = weights_file(name, weights)
+    return provenance_of(name, sha256_of(path)) if path is not None else None
 
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value  # as JSON gives it back
 
 
-def load_encoder(
-    name: str,
-    weights: Path | None = None,
-    progress: Progress = lambda done, total: None,
-) -> Encoder:
-    """Load an encoder; never with random weights unless it is named so.
-
-    Args:
-        name: a key of `ENCODERS`.
-        weights: path of its checkpoint; by default the cache's, or the publisher's.
-        progress: of a download, in bytes.
-
-    Raises:
-        VipOfflineError: on an unknown name, and on weights that are missing, unreadable, of
-            another model, or given to an encoder that has its own.
-    """
-    entry = ENCODERS.get(name)
-    if entry is not None and entry.origin is None and weights is not None:
-        raise VipOfflineError(
-            f"Encoder {name} takes no --weights ({entry.weights}); {weights} would be ignored."
-        )
-    check_encoder(name, str(weights or ""))
-    entry = ENCODERS[name]
-    network = entry.build()
-    if entry.carried is not None:
-        path = entry.carried()
-        load_strictly(network, _state(name, entry, path, network))
-    elif entry.origin is not None:
-        path = weights or fetch(name, entry.origin, progress)
-        load_strictly(network, _state(name, entry, path, network))
-    else:
-        return Encoder(name, entry, network, _sha256_of_tensors(network))
-    return Encoder(name, entry, network, sha256_of(path))
-
-
-def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> State:
-    content = read_checkpoint(path)
-    state = unwrap(content, entry.layout)
-    wrong = (
-        misfits(network, entry.adapt(state))
-        if state is not None
-        else [f"it has not the layout that encoder {name} is published in"]
-    )
-    if state is None or wrong:
-        others = [each for each in recognise(content) if each != name]
-        hint = ""
-        if others:
-            hint = f" This looks like {others[0]}; did you mean --encoder {others[0]}?"
-        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        raise VipOfflineError(f"{path}: does not fit encoder {name}: {wrong[0]}{more}.{hint}")
-    return entry.adapt(state)
-
-
-def recognise(content: Mapping[str, object]) -> list[str]:
-    """Names of the encoders whose layout, names and shapes a checkpoint has.
-
-    Several may share them (MAE and VC-1 ViT-B): a file does not say what it was trained on.
-    """
-    found = []
-    for name, entry in ENCODERS.items():
-        state = unwrap(content, entry.layout) if entry.origin is not None else None
-        if state is None:
-            continue
-        try:
-            with torch.device("meta"):  # shapes alone: nothing is computed
-                network = entry.build()
-                adapted = entry.adapt({k: v.to("meta") for k, v in state.items()})
-            if not misfits(network, adapted):
-                found.append(name)
-        except (VipOfflineError, KeyError, RuntimeError):
-            continue
-    return found
-
-
-def _sha256_of_tensors(network: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for key, tensor in sorted(network.state_dict().items()):
-        digest.update(key.encode() + tensor.numpy().tobytes())
-    return digest.hexdigest()
-
-
 def here(name: str) -> bool:
     """Whether an encoder can be loaded without a download or a path."""
-    entry = ENCODERS[name]
+    entry = entry_of(name)
     return entry.origin is None or cached(name, entry.origin) is not None
 
 
@@ -202,9 +128,12 @@ def check_encoder(name: str, weights: str = "") -> None:
     Raises:
         VipOfflineError: on an unknown name, and where a file is needed and not given or not there.
     """
-    if name not in ENCODERS:
-        raise VipOfflineError(f"Unknown encoder {name!r}.{did_you_mean(name, ENCODERS)}")
-    origin = ENCODERS[name].origin
+    entry = entry_of(name)
+    origin = entry.origin
+    if origin is None and weights:
+        raise VipOfflineError(
+            f"Encoder {name} takes no --weights ({entry.weights}); {weights} would be ignored."
+        )
     if weights and not Path(weights).is_file():
         raise VipOfflineError(f"--weights {weights}: is no file; encoder {name} needs one.")
     if origin is not None and not weights and not origin.url:
@@ -232,6 +161,7 @@ _META = "https://dl.fbaipublicfiles.com/"
 _OPENAI = "https://openaipublic.azureedge.net/clip/models/"
 # the text tower and what OpenAI's archive says of itself
 _IMAGE_TOWER = Layout(prefix="visual.", others=True)
+_CLIP = Layout(others=True)
 _MAE = Layout(outer="model", dropped=("decoder", "mask_token"))
 
 
@@ -264,7 +194,7 @@ ENCODERS: dict[str, Entry] = {
         # Google's own scale for the Lite models, (x - 127) / 128; fully convolutional, so the
         # frame is taken whole, at 128 px instead of 224: a third of the time
         preprocessing=Preprocessing(128, 128, (127 / 255,) * 3, (128 / 255,) * 3),
-        build=Lite0,
+        build=lite0,
         licence="Apache-2.0",
         weights="ImageNet; comes with the installation",
         layout=Layout(),
@@ -327,6 +257,7 @@ ENCODERS: dict[str, Entry] = {
             "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762", "RN50.pt"
         ),
         layout=_IMAGE_TOWER,
+        text=TextTower("RN50-quickgelu", _CLIP),
     ),
     "clip-vit-b32": Entry(
         dim=512,
@@ -338,6 +269,7 @@ ENCODERS: dict[str, Entry] = {
             "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", "ViT-B-32.pt"
         ),
         layout=_IMAGE_TOWER,
+        text=TextTower("ViT-B-32-quickgelu", _CLIP),
     ),
     "liv": Entry(
         dim=1024,
@@ -348,6 +280,7 @@ ENCODERS: dict[str, Entry] = {
         weights="LIV, CLIP ResNet-50 on EpicKitchens",
         origin=Origin("https://huggingface.co/jasonyma/LIV/resolve/main/model.pt"),
         layout=Layout(outer="liv", prefix="module.model.visual.", others=True),
+        text=TextTower("RN50-quickgelu", Layout(outer="liv", prefix="module.model.")),
     ),
     "mae-vit-b": Entry(
         dim=768,
@@ -401,7 +334,7 @@ ENCODERS: dict[str, Entry] = {
     "pixels": Entry(
         dim=3 * 32 * 32,
         preprocessing=Preprocessing(32, 32, (0.0,) * 3, (1.0,) * 3),
-        build=nn.Flatten,
+        build=pixels,
         licence=NONE_NEEDED,
         weights="a control: the frame itself at 32 px, in [0, 1]",
     ),

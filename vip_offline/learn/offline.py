@@ -130,7 +130,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "control_rate": store.attributes.get("control_rate"),
         "proprio": store.attributes.get("proprio", []),
         "camera": camera,
-        "image_shape": list(store.frames(camera, 0, 1).shape[1:]),
+        "image_shape": list(store.frames(camera.split(",")[0], 0, 1).shape[1:]),
         "encoder": {k: v for k, v in provenance.items() if k != "created"},
         "label": {"name": label.name, **label.provenance},
         "embedding_size": embedding.shape[1],

@@ -54,7 +54,7 @@ class Comparison:
     arms: tuple[Arm, ...]
     baseline: str  # name of the arm that the others are compared to
     demonstrations: tuple[Demonstration, ...]
-    goal: npt.NDArray[np.uint8]  # (h, w, 3), one of the frames whose mean embedding is the goal
+    goal: npt.NDArray[np.uint8] | None  # (h, w, 3), one of its pictures; None: it has none
     videos: tuple[tuple[str, Path], ...]  # (caption, mp4)
     recipe: str  # resolved, as TOML
     minutes: Mapping[str, float]  # stage -> minutes

@@ -68,7 +68,7 @@ def write_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -
         )
         if len(arms) > 1
         else "",
-        "goal": _picture(comparison.goal, "goal picture"),
+        "goal": "" if comparison.goal is None else _picture(comparison.goal, "goal picture"),
         "strips": "".join(_strip(each) for each in _shown(comparison.demonstrations)),
         "distances": figures.svg(
             lambda ax: figures.draw_distances(ax, comparison.demonstrations),

@@ -10,6 +10,7 @@ from vip_offline.data.durable import only_writer
 from vip_offline.data.store import open_store
 from vip_offline.encode.encoders import check_encoder
 from vip_offline.errors import VipOfflineError
+from vip_offline.label.relabel import check_relabel
 from vip_offline.learn.offline import check_options
 from vip_offline.recipe import Recipe, dump
 from vip_offline.report.comparison import summarise
@@ -35,8 +36,7 @@ def check_recipe(recipe: Recipe) -> None:
         VipOfflineError: see the checks of the stages.
     """
     plan(recipe.record)
-    if recipe.relabel.batch_size < 1:
-        raise VipOfflineError(f"batch_size {recipe.relabel.batch_size}: must be at least 1.")
+    check_relabel(recipe.relabel)
     check_encoder(recipe.relabel.encoder, recipe.relabel.weights)
     check_options(recipe.train)
     check_rollout(recipe.rollout)
@@ -93,5 +93,5 @@ def run_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str
     with timed(recipe, "record"):
         say(record_stage(recipe, bar))
     with timed(recipe, "relabel"):
-        say(relabel_stage(recipe, bar))
+        say(relabel_stage(recipe, bar, say))
     return compare_stages(recipe, bar, say)

@@ -17,6 +17,7 @@ from vip_offline import __version__
 from vip_offline.console import Bar
 from vip_offline.data.store import Store, open_store
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.label.goals import read_picture
 from vip_offline.learn.offline import (
     TrainJob,
     is_trained,
@@ -141,8 +142,8 @@ def gather(recipe: Recipe) -> Comparison:
     """
     store = open_store(Path(recipe.store))
     label = store.label(recipe.train.label)
-    rows = label.provenance["goal_rows"]
-    camera = label.provenance["camera"]
+    # of several cameras the first is shown
+    camera = label.provenance["camera"].split(",")[0]
     arms, videos = [], []
     for name, trainings in jobs(recipe).items():
         results = [_rollouts(job.out, recipe.rollout) for job in trainings]
@@ -174,12 +175,26 @@ def gather(recipe: Recipe) -> Comparison:
         arms=tuple(arms),
         baseline=BASELINE,
         demonstrations=tuple(_demonstrations(store, camera, label.distance)),
-        goal=store.frames(camera, rows[0], rows[0] + 1)[0],
+        goal=_goal_picture(store, camera, label.provenance),
         videos=tuple(videos),
         recipe=dump(recipe),
         minutes=read_minutes(recipe),
         versions=versions(),
     )
+
+
+def _goal_picture(
+    store: Store, camera: str, provenance: Mapping[str, Any]
+) -> NDArray[np.uint8] | None:
+    """One of the pictures that make the goal; None where it is words, or a file that is gone."""
+    rows = provenance["goal_rows"]
+    if not rows and not provenance["stages"]:  # each episode's own last frame
+        rows = [store.spans()[0][1] - 1]
+    if rows:
+        picture: NDArray[np.uint8] = store.frames(camera, rows[-1], rows[-1] + 1)[0]
+        return picture
+    files = [path for path in provenance["stages"][-1]["pictures"] if Path(path).is_file()]
+    return read_picture(files[0]) if files else None
 
 
 def _rollouts(folder: Path, options: RolloutOptions) -> Rollouts:

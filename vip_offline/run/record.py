@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.data.episode import Episode
-from vip_offline.data.store import check_name, writing
+from vip_offline.data.store import check_name
+from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.processes import ordered_map
 from vip_offline.recipe import RecordOptions

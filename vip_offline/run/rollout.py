@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.data.video import write_video
-from vip_offline.encode.encoders import Encoder, load_encoder
+from vip_offline.encode.frozen import Encoder, load_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.policy import Policy
 from vip_offline.recipe import RolloutOptions
@@ -74,6 +74,12 @@ def _check_policy(folder: Path, policy: Policy, seeds: Sequence[int], encoder: E
         raise VipOfflineError(
             f"{folder}: was trained on placements {seen[:5]}, which are to be evaluated. "
             "Choose another --first-placement."
+        )
+    cameras = str(policy.manifest["camera"]).split(",")
+    if len(cameras) > 1:
+        raise VipOfflineError(
+            f"{folder}: was trained on {len(cameras)} cameras ({', '.join(cameras)}); the "
+            "simulator draws one. Label and train on one of them to roll out here."
         )
     trained, given = policy.manifest["encoder"], encoder.provenance
     keys = ("encoder", "weights_sha256", "preprocessing")

@@ -3,6 +3,7 @@
 Each imports what it needs itself: torch takes seconds, and recording does without.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from vip_offline.console import Bar
@@ -26,29 +27,39 @@ def record_stage(recipe: Recipe, bar: Bar) -> str:
     return f"record: {done.episodes} episodes, {done.frames} frames{again} -> {recipe.store}"
 
 
-def relabel_stage(recipe: Recipe, bar: Bar, *, overwrite: bool = False) -> str:
+def relabel_stage(
+    recipe: Recipe, bar: Bar, say: Callable[[str], None], *, overwrite: bool = False
+) -> str:
     """Embed and reward what is not; says what was done."""
     from vip_offline.encode.download import BLOCK
     from vip_offline.encode.encoders import download
-    from vip_offline.label.relabel import relabel
+    from vip_offline.label.relabel import needs_encoder, relabel
 
-    if not recipe.relabel.weights:
+    options = recipe.relabel
+    if not options.weights and needs_encoder(Path(recipe.store), options):
         with bar("download", 0, "MB") as advance:
             download(
-                recipe.relabel.encoder,
+                options.encoder,
                 lambda done, total: advance(1, total=total // BLOCK if total else None),
             )
     with bar("relabel", 0, "frame") as advance:
         done = relabel(
             Path(recipe.store),
-            recipe.relabel,
+            options,
             overwrite=overwrite,
             on_start=lambda frames: advance(total=frames),
             on_frames=advance,
+            on_prepare=say,
         )
-    if not done.written:
-        return f"relabel: label {done.name!r} is there"
-    return (
-        f"relabel: {done.embedded_frames} frames embedded, label {done.name!r} written, goal from "
-        f"{len(done.goal_rows)} success{'es' if len(done.goal_rows) > 1 else ''}"
-    )
+    for note in done.notes:
+        say(f"note: {note}")
+    if done.embedded_frames:
+        say(f"relabel: {done.embedded_frames} frames embedded by {done.backend}")
+    if done.reached is not None:
+        goals = max(1, len(options.stages))
+        for goal in range(1, goals + 1):
+            count = sum(each >= goal for each in done.reached)
+            which = f"goal {goal} of {goals}" if goals > 1 else "the goal"
+            say(f"relabel: {which} reached in {count} of {len(done.reached)} episodes")
+    what = "written" if done.written else "is there"
+    return f"relabel: label {done.name!r} {what}; goal: {done.goal}"

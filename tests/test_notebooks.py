@@ -1,0 +1,34 @@
+"""Every notebook runs from its first cell to its last."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs(path: Path, tmp_path: Path) -> None:
+    copy = shutil.copy(path, tmp_path)
+    execute = Path(sys.executable).with_name("jupyter-execute")
+    done = subprocess.run(
+        [execute, "--timeout=240", copy], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_shows_what_it_gave(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    nbformat.validate(notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in cells), "run it and save it with its outputs"
+    assert not any(out.output_type == "error" for cell in cells for out in cell.outputs)
+
+
+def test_there_are_some() -> None:
+    assert NOTEBOOKS

@@ -1,0 +1,339 @@
+"""Writing to a store: one process at a time, each episode whole and on the disk or not at all."""
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from vip_offline import __version__
+from vip_offline.data.durable import DurableStore, only_writer
+from vip_offline.data.episode import Episode
+from vip_offline.data.store import (
+    DIGEST,
+    FORMAT,
+    LEFTOVER,
+    REPLACED,
+    SCHEMA_VERSION,
+    Attributes,
+    Label,
+    Store,
+    check_name,
+    content_of,
+    now,
+    open_as,
+    settings_of,
+)
+from vip_offline.errors import VipOfflineError
+
+ROWS_PER_CHUNK = 1024  # of the small arrays; a frame is a chunk of its own
+EMBEDDINGS_PER_CHUNK = 256  # about a megabyte: the chunk that an episode ends in is written again
+
+
+class StoreWriter(Store):
+    """A store that is open for writing, which `writing` hands out."""
+
+    def _require(
+        self, key: str, tail: tuple[int, ...], dtype: Any, fill: Any, attributes: Attributes
+    ) -> zarr.Array[Any]:
+        """The array of this name, made empty if it is not there."""
+        found = self._find(key)
+        if found is None:
+            frames, embeddings = len(tail) == 3, key.startswith("embeddings/")
+            rows = 1 if frames else EMBEDDINGS_PER_CHUNK if embeddings else ROWS_PER_CHUNK
+            return self._root.create_array(
+                key,
+                shape=(0, *tail),
+                chunks=(rows, *tail),
+                # embeddings are noise to a compressor
+                compressors=None if embeddings else "auto",
+                dtype=dtype,
+                fill_value=fill,
+                attributes=attributes,
+                # a black frame is a frame: were it left out, a lost one would look the same
+                config={"write_empty_chunks": frames},
+                # flat names: one file per frame, not four folders per frame
+                chunk_key_encoding={"name": "default", "separator": "."},
+            )
+        if found.shape[1:] != tail or found.dtype != np.dtype(dtype):
+            raise VipOfflineError(
+                f"{self.path}: {key} holds {found.dtype} {found.shape}; rows of "
+                f"{np.dtype(dtype)} {tail} do not fit. Write them to another store."
+            )
+        return found
+
+    @staticmethod
+    def _put(array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
+        array.resize((max(array.shape[0], start + len(values)), *array.shape[1:]))
+        if array.ndim == 4:
+            array = array.with_config({"write_empty_chunks": True})
+        array[start : start + len(values)] = values
+
+    def append(self, episode: Episode) -> None:
+        """Add one episode: whole and on the disk, or not at all.
+
+        Raises:
+            VipOfflineError: if `Episode.check` refuses it or its shapes differ from the store's.
+        """
+        index, start = len(self), self.rows
+        episode.check(f"{self.path}, episode {index}")
+        nan, columns = np.float32(np.nan), dict(episode.frames)
+        for camera, frames in columns.items():
+            check_name("camera", camera)
+            key = f"data/frames_{camera}"
+            self._put(self._require(key, frames.shape[1:], np.uint8, 0, {}), start, frames)
+            content = self._require(f"meta/content_{camera}", (DIGEST,), np.uint8, 0, {})
+            self._put(content, index, content_of(frames)[None])
+        for name, values, fill in (
+            ("proprio", episode.proprio, nan),
+            ("action", episode.action, nan),
+            ("succeeded", episode.succeeded, False),
+            ("true_reward", episode.true_reward, nan),
+        ):
+            array = self._require(f"data/{name}", values.shape[1:], values.dtype, fill, {})
+            self._put(array, start, values)
+        kind = self._require("meta/kind", (), np.int16, -1, {"names": []})
+        names = [*cast("list[str]", kind.attrs["names"])]
+        if episode.kind not in names:
+            names.append(episode.kind)
+            kind.attrs["names"] = names
+        self._put(kind, index, np.array([names.index(episode.kind)], np.int16))
+        about: dict[str, tuple[Any, Any, Any]] = {
+            "success": (episode.success, np.bool_, False),
+            "placement": (episode.placement, np.int64, -1),
+            "episode_ends": (start + len(episode), np.int64, 0),
+        }
+        for name, (value, dtype, empty) in about.items():
+            array = self._require(f"meta/{name}", (), dtype, empty, {})
+            self._put(array, index, np.array([value], dtype))
+        self._durable.sync()
+        done = self._require("meta/done", (), np.bool_, False, {})
+        self._put(done, index, np.array([True]))
+        self._durable.sync()
+        self._ends = None
+
+    def drop_unfinished(self) -> None:
+        """Cut off whatever lies behind the last finished episode."""
+        self._ends = None
+        finished, rows = len(self), self.rows
+        for group, length in (("data", rows), ("meta", finished)):
+            for key in self.keys(group):
+                array = self._array(f"{group}/{key}")
+                if array.shape[0] > length:
+                    if array.chunks[0] > 1:
+                        # resize drops whole chunks; the rest of the last one it leaves as it is
+                        array[length:] = array.fill_value
+                    array.resize((length, *array.shape[1:]))
+        self._durable.sync()
+
+    def begin_embedding(self, encoder: str, camera: str, dim: int, provenance: Attributes) -> None:
+        """Make room for an embedding, or check that the one there is of the same making.
+
+        Raises:
+            VipOfflineError: if another encoder, weights file or preprocessing wrote this name.
+        """
+        self._know_contents(camera)
+        key = f"embeddings/{encoder}/{camera}"
+        fresh = self._find(key) is None
+        array = self._require(key, (dim,), np.float32, np.float32(np.nan), provenance)
+        check_same_making(self.path, key, dict(array.attrs), provenance)
+        if array.shape[0] != self.rows:
+            array.resize((self.rows, dim))
+        made = self._require(f"{key}@content", (DIGEST,), np.uint8, 0, {})
+        if made.shape[0] != len(self):
+            made.resize((len(self), DIGEST))
+        if fresh:
+            made[:] = 0  # markers of an embedding that somebody removed
+        self._durable.sync()
+
+    def _know_contents(self, camera: str) -> None:
+        """Take the hashes of frames that were stored without, by an earlier release."""
+        there = self.content(camera)
+        unknown = np.flatnonzero(~there.any(axis=1))
+        if not len(unknown):
+            return
+        contents, spans = there.copy(), self.spans()
+        for index in unknown:
+            contents[index] = content_of(self.frames(camera, *spans[index]))
+        key = f"meta/content_{camera}"
+        if self._find(key) is None:
+            # at its full length at once: what is shorter counts as unfinished
+            self._root.create_array(key, data=contents, chunks=(ROWS_PER_CHUNK, DIGEST))
+        else:
+            self._array(key)[:] = contents
+        self._durable.sync()
+
+    def write_embedding(
+        self, encoder: str, camera: str, index: int, values: NDArray[np.float32]
+    ) -> None:
+        """Store the (T, D) embedding of episode `index`, and whose frames it is of."""
+        key = f"embeddings/{encoder}/{camera}"
+        start, stop = self.spans()[index]
+        if (
+            values.shape != (stop - start, self._array(key).shape[1])
+            or not np.isfinite(values).all()
+        ):
+            raise VipOfflineError(
+                f"{self.path}, episode {index}: encoder {encoder} gave {values.shape} "
+                f"with {int((~np.isfinite(values)).sum())} values that are not finite for "
+                f"{stop - start} frames."
+            )
+        self._put(self._array(key), start, values)
+        self._durable.sync()
+        self._put(self._array(f"{key}@content"), index, self.content(camera)[index : index + 1])
+        self._durable.sync()
+
+    def write_goal(
+        self, encoder: str, content: str, values: NDArray[np.float32], provenance: Attributes
+    ) -> None:
+        """Keep the (D,) embedding of a goal picture or prompt under its hash."""
+        key = f"goals/{encoder}/{content}"
+        self._root.create_array(
+            key,
+            shape=values.shape,
+            chunks=values.shape,
+            dtype=np.float32,
+            fill_value=np.float32(np.nan),
+            attributes=provenance,
+            overwrite=True,
+        )[:] = values
+        self._durable.sync()
+
+    def write_label(self, label: Label) -> None:
+        """Store a labelling under its name, all of it at once.
+
+        It is written beside the store and renamed into it, so that a reader meets the whole
+        labelling or none, and an older one of this name stays until the new one is complete.
+        """
+        name = check_name("label", label.name)
+        staging, final = self._staging / name, self.path / "labels" / name
+        self._root.require_group("labels")
+        shutil.rmtree(staging, ignore_errors=True)
+        durable = DurableStore(staging)
+        group = zarr.create_group(durable, attributes=label.provenance)
+        arrays: dict[str, NDArray[Any]] = {
+            "reward": label.reward,
+            "distance": label.distance,
+            "done": np.ones(len(self), bool),
+        }
+        if label.goal is not None:
+            arrays["goal"] = label.goal
+        for key, values in arrays.items():
+            group.create_array(
+                key,
+                shape=values.shape,
+                chunks=(ROWS_PER_CHUNK, *values.shape[1:]),
+                dtype=values.dtype,
+                fill_value=values.dtype.type(0 if values.dtype == bool else np.nan),
+            )[:] = values
+        durable.sync()
+        replaced = self._staging / f"{name}{REPLACED}"
+        if final.exists():
+            final.rename(replaced)
+        staging.rename(final)
+        shutil.rmtree(self._staging)
+        descriptor = os.open(final.parent, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        self._durable.sync()
+
+    @property
+    def _staging(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.staging")
+
+    def recover(self) -> None:
+        """Undo what a killed writer left: half-written files, a labelling taken out of place."""
+        for replaced in self._staging.glob(f"*{REPLACED}"):
+            final = self.path / "labels" / replaced.name.removesuffix(REPLACED)
+            if not final.exists():
+                replaced.rename(final)
+        shutil.rmtree(self._staging, ignore_errors=True)
+        for leftover in self.path.rglob("*.partial"):
+            if LEFTOVER.fullmatch(leftover.name):
+                leftover.unlink()
+
+
+def check_same_making(path: Path, key: str, there: Attributes, wanted: Attributes) -> None:
+    """Refuse to go on with an embedding that another encoder wrote under this name.
+
+    Raises:
+        VipOfflineError: naming what differs, and the way out.
+    """
+    before, after = settings_of(there), settings_of(wanted)
+    differing = sorted(k for k in before.keys() | after if before.get(k) != after.get(k))
+    if differing:
+        listed = "; ".join(f"{k} {before.get(k)!r}, now {after.get(k)!r}" for k in differing)
+        raise VipOfflineError(
+            f"{path}: {key} was written by another encoder ({listed}). "
+            f"Use the same one, or remove the folder {path / key} first."
+        )
+
+
+@contextlib.contextmanager
+def writing(path: Path, create: Mapping[str, Any] | None = None) -> Iterator[StoreWriter]:
+    """Open a store for writing, the only one to do so.
+
+    Args:
+        path: the store's folder.
+        create: attributes of a store to be made where there is none; they must equal those of
+            one that is there, but for dates. A store being created or extended has its
+            unfinished tail dropped, at the start and when the block ends in an error.
+
+    Raises:
+        VipOfflineError: if it is locked, not a store, made differently, or the disk is full.
+    """
+    if create is not None:
+        path.mkdir(parents=True, exist_ok=True)
+    elif not path.is_dir():
+        open_as(Store, path, read_only=True)
+    with only_writer(path):
+        if create is not None:
+            _create(path, dict(create))
+        store = open_as(StoreWriter, path, read_only=False)
+        store.recover()
+        if create is not None:
+            store.drop_unfinished()
+        try:
+            yield store
+        except BaseException as error:
+            if create is not None:
+                # best effort: on a full disk even this may fail, and the next writer does it
+                with contextlib.suppress(OSError):
+                    store.drop_unfinished()
+            with contextlib.suppress(OSError):
+                store.recover()
+            if isinstance(error, OSError) and error.errno in (
+                errno.ENOSPC,
+                errno.EDQUOT,
+                errno.EFBIG,
+            ):
+                raise VipOfflineError(
+                    f"{path}: the disk is full ({error.strerror}). What was finished is safe "
+                    f"({len(store)} episodes). Free some space and run the same command again."
+                ) from error
+            raise
+
+
+def _create(path: Path, attributes: Attributes) -> None:
+    wanted = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **attributes}
+    if all(LEFTOVER.fullmatch(each.name) for each in path.iterdir()):
+        # one file, renamed into place: the store is there with all it says of itself, or not
+        durable = DurableStore(path)
+        provenance = {"code_version": __version__, "created": now()}
+        zarr.create_group(durable, attributes=wanted | provenance)
+        durable.sync()
+        return
+    there = open_as(Store, path, read_only=True).attributes
+    differing = [key for key in wanted if there.get(key) != wanted[key]]
+    if differing:
+        listed = "; ".join(f"{key} {there.get(key)!r}, now {wanted[key]!r}" for key in differing)
+        raise VipOfflineError(
+            f"{path}: was made with other settings ({listed}). Give the same settings to go on "
+            "with it, or name another store."
+        )

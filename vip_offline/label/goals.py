@@ -1,0 +1,238 @@
+"""What is to be reached: frames of the store, picture files, or words."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vip_offline.data.store import DIGEST, Store, content_of
+from vip_offline.errors import VipOfflineError, did_you_mean
+
+FRAME = re.compile(r"(-?\d+):(-?\d+)")  # EPISODE:FRAME, from the end where negative
+TEXT = "text:"
+EIGHT_BIT = ("L", "RGB", "RGBA", "P", "1", "LA", "CMYK", "YCbCr")  # modes of PIL
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A goal picture from a file."""
+
+    path: str
+    frame: NDArray[np.uint8]  # (H, W, 3) RGB
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One goal: the mean over all of these."""
+
+    said: str  # for people
+    rows: tuple[int, ...] = ()  # of the store
+    pictures: tuple[Picture, ...] = ()
+    prompts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Goals:
+    """A goal, or a sequence of them; without stages each episode's own last frame is its goal."""
+
+    stages: tuple[Stage, ...]
+
+    @property
+    def said(self) -> str:
+        """For people."""
+        return ", then ".join(each.said for each in self.stages) or "each episode's own last frame"
+
+    @property
+    def in_words(self) -> bool:
+        """Whether a prompt is among them."""
+        return any(stage.prompts for stage in self.stages)
+
+    def provenance(self) -> dict[str, Any]:
+        """All that makes them what they are."""
+        described = [
+            {
+                "rows": list(stage.rows),
+                "pictures": {
+                    each.path: content_of(each.frame).tobytes().hex() for each in stage.pictures
+                },
+                "prompts": list(stage.prompts),
+            }
+            for stage in self.stages
+        ]
+        rows = [row for stage in self.stages for row in stage.rows]
+        return {"goal": self.said, "goal_rows": rows, "stages": described}
+
+
+def success_rows(store: Store) -> list[int]:
+    """Last row of every successful episode.
+
+    The paper takes all demonstrations' last frames; of a failed one that picture shows anything
+    but the goal, so failures are left out.
+
+    Raises:
+        VipOfflineError: if no episode succeeded.
+    """
+    success = store.meta("success")
+    rows = [stop - 1 for (_, stop), good in zip(store.spans(), success, strict=True) if good]
+    if not rows:
+        raise VipOfflineError(
+            f"{store.path}: none of its {len(success)} episodes succeeded, so none ends in a goal "
+            "picture. Record or import at least one success, or give another --goal: a picture "
+            "file, EPISODE:FRAME or last."
+        )
+    return rows
+
+
+def choose_goals(store: Store, goal: tuple[str, ...], stages: tuple[str, ...]) -> Goals:
+    """Find what the options name, and read the pictures.
+
+    Args:
+        store: whose frames may be goals.
+        goal: the mean is taken over all of them: ``successes``, ``EPISODE:FRAME``, a picture
+            file, ``text:PROMPT``; or ``last`` alone, each episode's own last frame.
+        stages: goals to be reached one after the other, each with commas between its parts.
+
+    Raises:
+        VipOfflineError: on a frame that is not there, a picture that cannot be read, no success
+            to take a goal from.
+    """
+    if stages:
+        return Goals(tuple(_stage(store, _parts(each)) for each in stages))
+    if goal == ("last",):
+        return Goals(())
+    return Goals((_stage(store, [part for each in goal for part in _parts(each)]),))
+
+
+def _parts(text: str) -> list[str]:
+    """Split at commas, which prompts and names of files that are there may hold."""
+    if text.startswith(TEXT) or Path(text).exists():
+        return [text]
+    return [part.strip() for part in text.split(",")]
+
+
+def _stage(store: Store, parts: list[str]) -> Stage:
+    rows, pictures, prompts, said = list[int](), list[Picture](), list[str](), list[str]()
+    for part in parts:
+        chosen = FRAME.fullmatch(part)
+        if part == "successes":
+            rows += (found := success_rows(store))
+            many = len(found) > 1
+            said.append(f"the last frame{'s' * many} of {len(found)} success{'es' * many}")
+        elif part == "last":
+            raise VipOfflineError(
+                "--goal last: is each episode's own last frame, so it can be no part of a mean or "
+                "of a sequence. Give it alone."
+            )
+        elif chosen:
+            rows.append(_row(store, int(chosen[1]), int(chosen[2])))
+            said.append(f"frame {part}")
+        elif part.startswith(TEXT):
+            prompts.append(part.removeprefix(TEXT).strip())
+            said.append(f"the words {prompts[-1]!r}")
+        else:
+            pictures.append(Picture(part, read_picture(part)))
+            said.append(f"picture {part}")
+    among = " and ".join(said)
+    several = len(rows) + len(pictures) + len(prompts) > 1
+    return Stage(
+        f"the mean of {among}" if several else among, tuple(rows), tuple(pictures), tuple(prompts)
+    )
+
+
+def _row(store: Store, episode: int, frame: int) -> int:
+    spans = store.spans()
+    if not -len(spans) <= episode < len(spans):
+        raise VipOfflineError(
+            f"--goal {episode}:{frame}: {store.path} has episodes 0 to {len(spans) - 1}."
+        )
+    start, stop = spans[episode]
+    if not start - stop <= frame < stop - start:
+        raise VipOfflineError(
+            f"--goal {episode}:{frame}: episode {episode} of {store.path} has frames 0 to "
+            f"{stop - start - 1}."
+        )
+    return start + frame if frame >= 0 else stop + frame
+
+
+def read_picture(path: str) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of a picture file, upright as its camera held it.
+
+    Raises:
+        VipOfflineError: if there is no such file, or it is no picture of 8 bits per channel.
+    """
+    if not Path(path).is_file():
+        hint = did_you_mean(path, ["successes", "last"])
+        raise VipOfflineError(
+            f"--goal {path}: is no file.{hint} A goal is successes, last, EPISODE:FRAME, a picture "
+            "file or text:PROMPT."
+        )
+    try:
+        with Image.open(path) as picture:
+            mode = picture.mode
+            upright = ImageOps.exif_transpose(picture)
+            frame = np.asarray(upright.convert("RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise VipOfflineError(
+            f"{path}: cannot be read as a picture ({error}). Save it again as PNG or JPEG."
+        ) from None
+    if mode not in EIGHT_BIT:
+        raise VipOfflineError(
+            f"{path}: has pixels of mode {mode}, not 8 bits per channel as the frames. Save it "
+            "again as an 8-bit PNG."
+        )
+    return frame
+
+
+Embed = Callable[[Picture | str], NDArray[np.float32]]
+
+
+def goal_embeddings(
+    store: Store,
+    goals: Goals,
+    identity: Mapping[str, Any],
+    camera: str,
+    embed: Embed,
+    keep: Callable[[str, NDArray[np.float32], dict[str, Any]], None],
+) -> NDArray[np.float64] | None:
+    """(K, D) goals, one per stage; None if each episode has its own.
+
+    Args:
+        store: whose embedding is complete.
+        goals: which.
+        identity: provenance of the encoder.
+        camera: of the embedding; of ``a,b`` the goal is both, side by side.
+        embed: computes a picture's or prompt's (D,) embedding where it was not kept.
+        keep: hands over such an embedding, its hash and where it comes from.
+    """
+    encoder, means = str(identity["encoder"]), []
+    for stage in goals.stages:
+        found: list[NDArray[np.float32]] = []
+        if stage.rows:
+            found.extend(store.embedding_rows(encoder, camera, list(stage.rows)))
+        given: list[Picture | str] = [*stage.pictures, *stage.prompts]
+        for each in given:
+            key = _key(each, identity)
+            values = store.goal(encoder, key)
+            if values is None:
+                values = embed(each)
+                origin = {"picture": each.path} if isinstance(each, Picture) else {"prompt": each}
+                keep(key, values, {**identity, **origin})
+            # words say the same to every camera
+            found.append(np.tile(values, len(camera.split(","))))
+        means.append(np.asarray(found).mean(axis=0, dtype=np.float64))
+    return np.stack(means) if means else None
+
+
+def _key(goal: Picture | str, identity: Mapping[str, Any]) -> str:
+    digest = hashlib.blake2b(
+        json.dumps(dict(identity), sort_keys=True).encode(), digest_size=DIGEST
+    )
+    digest.update(content_of(goal.frame).tobytes() if isinstance(goal, Picture) else goal.encode())
+    return digest.hexdigest()

@@ -51,7 +51,8 @@ def graph_of(
     torch_release = torch.__version__.split("+")[0]
     path = cache_folder().with_name("graphs") / f"{name}-{sha256[:16]}-torch-{torch_release}.onnx"
     if path.is_file():
-        # an entry of one's own may have changed since
+        # it may be cut short, or an entry of one's own may have changed since; whatever ONNX
+        # Runtime then raises, the graph is made anew, and made again it must agree
         with contextlib.suppress(Exception):
             if _disagrees(path, network, size) <= AGREEMENT:
                 return path
@@ -67,7 +68,7 @@ def graph_of(
                 f"difference {found:.1g}, allowed {AGREEMENT:g}. Use --backend torch."
             )
         partial.replace(path)
-    except VipOfflineError:
+    except (VipOfflineError, OSError):  # a full disk is no fault of the network
         raise
     except Exception as error:  # the exporter raises whatever it meets
         said = str(error).strip().splitlines() or [type(error).__name__]

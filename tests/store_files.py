@@ -1,7 +1,9 @@
-"""What two stores must have in common to be the same."""
+"""What two stores must have in common to be the same, and how one is damaged."""
 
 import json
 from pathlib import Path
+
+import zarr
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -17,3 +19,10 @@ def contents(path: Path) -> dict[str, bytes]:
                 data = json.dumps(metadata, sort_keys=True).encode()
             files[file.relative_to(path).as_posix()] = data
     return files
+
+
+def overwrite(path: Path, key: str, row: int, value: float) -> None:
+    """Put a value into one row of an array."""
+    array = zarr.open_group(path, mode="r+")[key]
+    assert isinstance(array, zarr.Array)
+    array[row] = value

@@ -57,7 +57,7 @@ def test_dump_reads_back(tmp_path: Path) -> None:
         ('[train]\ntau = "warm"\n', ["tau = 'warm'", "a number or 'auto'"]),
         ("[train]\nsteps = 1.5\n", ["steps = 1.5", "a whole number"]),
         ("[train]\nsteps = true\n", ["steps = True", "a whole number"]),
-        ('[train]\nweight_by = "retrun"\n', ["'retrun'", "'step' or 'return'"]),
+        ('[train]\nweight_by = "retrun"\n', ["'retrun'", "'step' or 'n-step' or 'return' or"]),
         ("train = 3\n", ["[train]"]),
         ("[train\n", ["cannot be read as TOML"]),
     ],

@@ -25,6 +25,7 @@ from vip_offline.recipe import (
     CompareOptions,
     Computing,
     Device,
+    Head,
     Precision,
     Recipe,
     RecordOptions,
@@ -246,12 +247,22 @@ def relabel(
 @app.command(rich_help_panel=POLICY)
 def train(
     store: StoreArgument = None,
-    algo: Annotated[str, typer.Option(help="rwr or bc.")] = TrainOptions.algo,
+    algo: Annotated[str, typer.Option(help="rwr, bc, awr, iql or scratch-bc.")] = TrainOptions.algo,
+    head: Annotated[Head, typer.Option(help="Mean action, or a Gaussian.")] = TrainOptions.head,
     tau: Tau = str(TrainOptions.tau),
     target_ess: Annotated[
         float, typer.Option(help="What --tau auto aims at.")
     ] = TrainOptions.target_ess,
-    weight_by: Annotated[WeightBy, typer.Option(help="R in the exponent.")] = "step",
+    weight_by: Annotated[
+        WeightBy, typer.Option(help="R in the exponent.")
+    ] = TrainOptions.weight_by,
+    n_steps: Annotated[int, typer.Option(help="That n-step looks ahead.")] = TrainOptions.n_steps,
+    standardise_scores: Annotated[
+        bool, typer.Option(help="R to unit variance before tau.")
+    ] = TrainOptions.standardise_scores,
+    weight_cap: Annotated[
+        float, typer.Option(help="Largest weight over the mean one; 0: none.")
+    ] = TrainOptions.weight_cap,
     only_successes: Annotated[bool, typer.Option(help="Leave failures out.")] = False,
     label: Label = "",
     learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = TrainOptions.learning_rate,
@@ -259,9 +270,21 @@ def train(
     steps: Steps = TrainOptions.steps,
     standardise: Annotated[
         bool, typer.Option(help="Scale the inputs, or take them raw as the paper does.")
-    ] = True,
+    ] = TrainOptions.standardise,
+    hold_out: Annotated[
+        int, typer.Option(help="Successes kept back, to measure the action error on.")
+    ] = TrainOptions.hold_out,
+    discount: Annotated[float, typer.Option(help="Of awr and iql.")] = TrainOptions.discount,
+    beta: Annotated[float, typer.Option(help="Of awr: exp(A / beta).")] = TrainOptions.beta,
+    expectile: Annotated[float, typer.Option(help="Of iql.")] = TrainOptions.expectile,
+    inverse_temperature: Annotated[
+        float, typer.Option(help="Of iql: exp(it * A).")
+    ] = TrainOptions.inverse_temperature,
     seed: Annotated[int, typer.Option(help="Of the first policy.")] = TrainOptions.seed,
     seeds: Annotated[int, typer.Option(help="Policies, with seeds from --seed on.")] = 1,
+    processes: Annotated[
+        int, typer.Option(help="That train side by side.")
+    ] = CompareOptions.processes,
     out: Annotated[
         Path | None, typer.Option(help="Default: runs/<store>/<settings>/seed-<seed>.")
     ] = None,
@@ -270,40 +293,60 @@ def train(
     from vip_offline.learn.quiet import quiet_d3rlpy
 
     quiet_d3rlpy()
-    from vip_offline.learn.offline import check_options, seeded
-    from vip_offline.learn.offline import train as train_policy
-    from vip_offline.learn.weights import WeightSummary
+    from vip_offline.learn.offline import seeded, train_all
+    from vip_offline.learn.policy import read_manifest
+    from vip_offline.learn.transitions import TrainingSet, check_options
+    from vip_offline.learn.underway import TrainJob
+    from vip_offline.report.table import held_out_table
     from vip_offline.report.weighting import weight_lines
 
     options = TrainOptions(
         algo=algo,
+        head=head,
         tau=_tau(tau),
         target_ess=target_ess,
         weight_by=weight_by,
+        n_steps=n_steps,
+        standardise_scores=standardise_scores,
+        weight_cap=weight_cap,
         only_successes=only_successes,
         label=label,
         learning_rate=learning_rate,
         batch_size=batch_size,
         steps=steps,
         standardise=standardise,
+        hold_out=hold_out,
+        discount=discount,
+        beta=beta,
+        expectile=expectile,
+        inverse_temperature=inverse_temperature,
         seed=seed,
     )
     check_options(options)
-    if seeds < 1:
-        raise VipOfflineError(f"--seeds {seeds}: must be at least 1.")
+    for name, value in (("seeds", seeds), ("processes", processes)):
+        if value < 1:
+            raise VipOfflineError(f"--{name} {value}: must be at least 1.")
     path, console = _store(store), Console()
-    settings = algo if algo == "bc" else f"{algo}-{weight_by}-tau-{tau}"
+    horizon = f"{n_steps}-step" if weight_by == "n-step" else weight_by
+    settings = f"{algo}-{horizon}-tau-{tau}" if algo == "rwr" else algo
     folder = out or Path("runs") / path.stem / settings
-    for index, each in enumerate(seeded(options, seeds)):
-        target = folder if out and seeds == 1 else folder / f"seed-{each.seed}"
+    jobs = [
+        TrainJob(path, each, folder if out and seeds == 1 else folder / f"seed-{each.seed}")
+        for each in seeded(options, seeds)
+    ]
 
-        def say(summary: WeightSummary, first: bool = index == 0) -> None:
-            for line in weight_lines(summary) if first else ():
-                console.print(line, highlight=False)
+    def say(data: TrainingSet) -> None:
+        for line in (*weight_lines(data.weighed.summary), *data.notes):
+            console.print(line, highlight=False)
 
-        with bar(console, f"train, seed {each.seed}", steps, "step") as advance:
-            train_policy(path, each, target, on_steps=advance, on_weights=say)
-        console.print(f"policy -> {escape(str(target))}", highlight=False)
+    what = f"train, {seeds} seeds" if seeds > 1 else f"train, seed {seed}"
+    with bar(console, what, steps * seeds, "step") as advance:
+        train_all(jobs, processes, advance, say)
+    for job in jobs:
+        console.print(f"policy -> {escape(str(job.out))}", highlight=False, soft_wrap=True)
+    if hold_out:
+        errors = {job.options.seed: read_manifest(job.out)["held_out_error"] for job in jobs}
+        console.print(held_out_table(errors), width=min(80, console.width))
 
 
 @app.command(rich_help_panel=POLICY)
@@ -324,6 +367,9 @@ def rollout(
     weights: Annotated[str, typer.Option(help="Its checkpoint.")] = "",
     processes: Annotated[int, typer.Option(help="That simulate.")] = RolloutOptions.processes,
     environments: Annotated[int, typer.Option(help="Per process.")] = RolloutOptions.environments,
+    as_table_1: Annotated[
+        bool, typer.Option("--as-table-1", help="The paper's ± in place of the interval.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run policies closed loop in the simulator, on placements they have not seen."""
@@ -350,7 +396,8 @@ def rollout(
     if as_json:
         typer.echo(json.dumps({str(k): asdict(v) for k, v in results.items()}, indent=2))
     else:
-        console.print(rollout_table({str(k): list(v.success) for k, v in results.items()}))
+        outcomes = {str(k): list(v.success) for k, v in results.items()}
+        console.print(rollout_table(outcomes, as_table_1=as_table_1))
 
 
 @app.command(rich_help_panel=POLICY)

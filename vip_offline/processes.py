@@ -1,5 +1,6 @@
 """Work beside the main thread: processes that end with the one that started them, threads."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -7,8 +8,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import SpawnContext
 from typing import TypeVar
+
+from vip_offline.errors import VipOfflineError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,6 +47,27 @@ def leave_interrupts_to_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+@contextlib.contextmanager
+def children_start_deaf() -> Iterator[None]:
+    """Start processes in this block, so that ctrl-C does not meet them in their imports.
+
+    They inherit a mask; what arrives here meanwhile is delivered when the block ends.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def killed() -> VipOfflineError:
+    """What to say when a side process is gone."""
+    return VipOfflineError(
+        "A side process was killed, most likely for lack of memory. Run the same command again; "
+        "fewer --processes take less."
+    )
+
+
 def _start(setup: Callable[[], None]) -> None:
     end_with_parent()
     leave_interrupts_to_parent()
@@ -54,18 +79,29 @@ def ordered_map(
     items: Iterable[Item],
     processes: int,
     setup: Callable[[], None] = _nothing,
+    on_stop: Callable[[], None] = _nothing,
 ) -> Iterator[Result]:
     """Yield ``function(item)`` in the items' order, computed by up to `processes` at once.
 
     At most two results per process wait to be taken, so memory does not grow with the items.
     With one process nothing is started: the work is done here. `setup` runs first in every
-    side process, before the module of `function` is imported there.
+    side process, before the module of `function` is imported there. Where the results are not
+    taken to the end, `on_stop` is called before what is under way is waited for.
+
+    Raises:
+        VipOfflineError: if a side process was killed.
     """
     if processes <= 1:
         yield from map(function, items)
         return
     with ProcessPoolExecutor(processes, context(), _start, (setup,)) as pool:
-        yield from _in_order(pool, function, items, 2 * processes)
+        try:
+            yield from _in_order(pool, function, items, 2 * processes)
+        except BrokenProcessPool:
+            raise killed() from None
+        except BaseException:
+            on_stop()
+            raise
 
 
 def threaded_map(
@@ -90,7 +126,8 @@ def _in_order(
     pending: deque[Future[Result]] = deque()
     try:
         for item in items:
-            pending.append(pool.submit(function, item))
+            with children_start_deaf():
+                pending.append(pool.submit(function, item))
             if len(pending) >= most:
                 yield pending.popleft().result()
         while pending:

@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeVar
 
 from vip_offline.errors import VipOfflineError, did_you_mean
 
-WeightBy = Literal["step", "return"]
+WeightBy = Literal["step", "n-step", "return", "advantage"]
+Head = Literal["deterministic", "gaussian"]
 Control = Literal["none", "permuted", "clock"]
 Reward = Literal["difference", "shaping", "distance", "sparse", "success"]
 Similarity = Literal["auto", "l2", "cosine"]
@@ -78,12 +79,16 @@ class RelabelOptions:
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
-    """Weighted regression (Eq. 7), with the settings of appendix F.2."""
+    """Weighted regression (Eq. 7) and its relatives, with the settings of appendix F.2."""
 
-    algo: str = "rwr"  # rwr, or bc (= rwr with tau 0)
+    algo: str = "rwr"  # rwr; bc (= rwr with tau 0); awr; iql; scratch-bc (pixels, end to end)
+    head: Head = "deterministic"  # of rwr, bc, awr: the mean action alone, or a Gaussian around it
     tau: float | Literal["auto"] = 0.1  # temperature in exp(tau R); auto: by target_ess
     target_ess: float = 0.4  # effective sample size that `tau = "auto"` aims at, share of uniform
-    weight_by: WeightBy = "step"  # R in the exponent: one step (Eq. 7) or the scaled return-to-go
+    weight_by: WeightBy = "step"  # R in the exponent: of one step (Eq. 7), or of more
+    n_steps: int = 10  # that weight_by "n-step" looks ahead
+    standardise_scores: bool = False  # R to zero mean, unit variance: tau then fits any encoder
+    weight_cap: float = 0.0  # largest weight, in units of the mean one; 0: none
     control: Control = "none"  # permuted or clock: the same weights without what the camera saw
     only_successes: bool = False  # train on the successful episodes alone
     label: str = ""  # the labelling; empty: the recipe's own, or the store's only one
@@ -92,6 +97,11 @@ class TrainOptions:
     batch_size: int = 32  # transitions (F.2)
     steps: int = 20_000  # gradient steps (F.2)
     standardise: bool = True  # inputs to zero mean, unit variance of the training set
+    hold_out: int = 0  # successful episodes kept back, to measure the action error on
+    discount: float = 0.99  # of awr and iql
+    beta: float = 1.0  # of awr: weight exp(advantage / beta), in deviations of the return
+    expectile: float = 0.7  # of iql
+    inverse_temperature: float = 3.0  # of iql: weight exp(it * advantage), same unit
     seed: int = 0  # of the network's weights and of the order of batches
 
 

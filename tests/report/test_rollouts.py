@@ -17,3 +17,13 @@ def test_a_row_per_policy_with_wilsons_interval() -> None:
     assert "+++++++++." in text
     assert "...." in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_papers_own_spread_is_that_of_one_rollout() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    # 80 +- 40, 30 +- 46, 100 +- 0 are cells of Table 1
+    rates = {"a": 8, "b": 3, "c": 10}
+    rows = {name: [True] * n + [False] * (10 - n) for name, n in rates.items()}
+    console.print(rollout_table(rows, as_table_1=True))
+    lines = [line.split()[:3] for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert lines[1:] == [["a", "80", "40"], ["b", "30", "46"], ["c", "100", "0"]]

@@ -8,7 +8,7 @@ from PIL import Image
 from vip_offline.data.store import open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import CompareOptions, Recipe, TrainOptions, load_recipe
-from vip_offline.run.compare import ARMS, _goal_picture, check_compare, gather, jobs
+from vip_offline.run.compare import ARMS, _goal_picture, arm_spec, check_compare, gather, jobs
 
 pytestmark = pytest.mark.sim
 
@@ -22,7 +22,7 @@ def recipe(smoke: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
 def test_arms_differ_in_what_they_say_and_nothing_else() -> None:
     recipe = Recipe(train=TrainOptions(tau=1.0, steps=7), compare=CompareOptions(seeds=2))
     every = jobs(recipe)
-    assert list(every) == list(ARMS)
+    assert list(every) == list(CompareOptions.arms)
     for name, trainings in every.items():
         assert [job.options.seed for job in trainings] == [0, 1]
         expected = replace(recipe.train, **ARMS[name].changes, seed=1)
@@ -31,12 +31,38 @@ def test_arms_differ_in_what_they_say_and_nothing_else() -> None:
     assert len({job.out for trainings in every.values() for job in trainings}) == 12
 
 
+def test_names_of_arms_say_what_they_change() -> None:
+    assert arm_spec("rwr-10-step").changes == {
+        "algo": "rwr",
+        "weight_by": "n-step",
+        "n_steps": 10,
+    }
+    assert arm_spec("rwr-return@auto").changes["tau"] == "auto"
+    assert arm_spec("rwr-1-step@0.5").changes["tau"] == 0.5
+    assert arm_spec("iql").changes == {"algo": "iql"}
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("rwr-retrun@1", "Did you mean 'rwr-return'"),
+        ("bc@1", "only arms of rwr have a tau"),
+        ("rwr-step@x", "'x' is no tau"),
+        ("rwr-0-step", "Unknown arm"),
+    ],
+)
+def test_names_that_are_no_arms(name: str, part: str) -> None:
+    with pytest.raises(VipOfflineError, match=part):
+        arm_spec(name)
+
+
 def test_everything_is_gathered(recipe: Recipe) -> None:
     comparison = gather(recipe)
     comparison.check()
     assert [arm.name for arm in comparison.arms] == ["bc", "rwr-step", "rwr-return"]
     assert comparison.arms[0].success.shape == (2, 2)
     assert comparison.arms[0].effective_sample_size == 1
+    assert comparison.arms[1].weights is not None
     assert comparison.arms[1].weights.mean() == pytest.approx(1)
     assert {each.kind for each in comparison.demonstrations} == {"expert", "frozen"}
     for each in comparison.demonstrations:

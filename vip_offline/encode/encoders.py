@@ -338,4 +338,11 @@ ENCODERS: dict[str, Entry] = {
         licence=NONE_NEEDED,
         weights="a control: the frame itself at 32 px, in [0, 1]",
     ),
+    "pixels-64": Entry(
+        dim=3 * 64 * 64,
+        preprocessing=Preprocessing(64, 64, (0.0,) * 3, (1.0,) * 3),
+        build=pixels,
+        licence=NONE_NEEDED,
+        weights="the frame at 64 px, in [0, 1]: what scratch-bc sees",
+    ),
 }

@@ -2,13 +2,16 @@
 
 ::
 
-    policy.safetensors   hidden.<i>.{weight,bias}, out.{weight,bias}, mean, std
+    policy.safetensors   hidden.<i>.{weight,bias}, out.{weight,bias}, mean, std, and where actions
+                         reach beyond [-1, 1] action_low, action_high; of a policy that was
+                         trained from pixels convolution.<i>.{weight,bias}
     manifest.json        what it was trained on, by which encoder, how
     model.d3             the same model for d3rlpy's load_learnable (a pickle: own files only)
     metrics.jsonl        loss per epoch
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +28,8 @@ from vip_offline.errors import VipOfflineError
 
 FORMAT, VERSION = "vip-offline-policy", 1
 MANIFEST, TENSORS = "manifest.json", "policy.safetensors"
+UNTIL = "-until-step-"  # in the name of a folder that holds the last good state
+LOW, HIGH = "action_low", "action_high"  # what -1 and 1 stand for, per dimension
 KEYS: dict[str, type] = {
     "layers": int,
     "embedding_size": int,
@@ -50,7 +55,7 @@ class Policy:
     def act(
         self, embedding: NDArray[np.float32], proprio: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """(B, D) embeddings and (B, P) proprioception -> (B, A) actions in [-1, 1].
+        """(B, D) embeddings and (B, P) proprioception -> (B, A) actions in the store's own unit.
 
         Raises:
             VipOfflineError: if the widths are not those it was trained with.
@@ -62,14 +67,10 @@ class Policy:
                 f"The policy takes embeddings and proprioception of widths {expected}, "
                 f"not {widths}; it was trained on encoder {self.manifest['encoder']['encoder']}."
             )
-        with torch.inference_mode():
-            x = torch.from_numpy(np.concatenate([embedding, proprio], axis=1))
-            x = (x - self.tensors["mean"]) / self.tensors["std"]
-            for layer in range(self.manifest["layers"]):
-                weight, bias = (self.tensors[f"hidden.{layer}.{k}"] for k in ("weight", "bias"))
-                x = functional.relu(functional.linear(x, weight, bias))
-            mu = functional.linear(x, self.tensors["out.weight"], self.tensors["out.bias"])
-            action: NDArray[np.float32] = torch.tanh(mu).numpy()
+        action = self.output(np.concatenate([embedding, proprio], axis=1))
+        if LOW in self.tensors:
+            low, high = self.tensors[LOW].numpy(), self.tensors[HIGH].numpy()
+            action = low + (action + 1) / 2 * (high - low)
         if not np.isfinite(action).all():
             # a simulator may take NaN for success, a robot for anything
             raise VipOfflineError(
@@ -77,6 +78,31 @@ class Policy:
                 ": its weights or its input are damaged."
             )
         return action
+
+    def output(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, D + P) embeddings ++ proprioception -> (B, A) what the network gives, in [-1, 1]."""
+        with torch.inference_mode():
+            x = torch.from_numpy(observation)
+            x = (x - self.tensors["mean"]) / self.tensors["std"]
+            strides = self.manifest.get("strides", [])
+            if strides:
+                x = self._convolved(x, strides)
+            for layer in range(self.manifest["layers"]):
+                weight, bias = (self.tensors[f"hidden.{layer}.{k}"] for k in ("weight", "bias"))
+                x = functional.relu(functional.linear(x, weight, bias))
+            mu = functional.linear(x, self.tensors["out.weight"], self.tensors["out.bias"])
+            action: NDArray[np.float32] = torch.tanh(mu).numpy()
+        return action
+
+    def _convolved(self, x: torch.Tensor, strides: Sequence[int]) -> torch.Tensor:
+        """Convolutions over the picture that the embedding is: what scratch-bc was trained on."""
+        size = self.manifest["embedding_size"]
+        side = math.isqrt(size // 3)
+        picture, rest = x[:, :size].reshape(-1, 3, side, side), x[:, size:]
+        for layer, stride in enumerate(strides):
+            weight, bias = (self.tensors[f"convolution.{layer}.{k}"] for k in ("weight", "bias"))
+            picture = functional.relu(functional.conv2d(picture, weight, bias, stride))
+        return torch.cat([picture.flatten(1), rest], dim=1)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -136,6 +162,27 @@ def _check_tensors(
     """Refuse tensors that are not the network the manifest describes."""
     width = manifest["embedding_size"] + manifest["proprio_size"]
     expected: dict[str, tuple[int, ...]] = {"mean": (width,), "std": (width,)}
+    strides = manifest.get("strides", [])
+    whole = isinstance(strides, list) and all(type(each) is int for each in strides)
+    if not whole or min(strides, default=1) < 1:
+        raise VipOfflineError(
+            f"{path.with_name(MANIFEST)}: strides is {strides!r}; expected numbers from 1 up. "
+            "Copy the folder again."
+        )
+    if strides:
+        # each is checked by what the next one takes
+        channels, side = 3, math.isqrt(manifest["embedding_size"] // 3)
+        for layer, stride in enumerate(strides):
+            kernel = arrays.get(f"convolution.{layer}.weight")
+            if kernel is None or kernel.ndim != 4 or kernel.shape[2] > side:
+                raise VipOfflineError(
+                    f"{path}: has no kernel convolution.{layer}.weight. Copy the folder again."
+                )
+            count, _, size, _ = kernel.shape
+            expected[f"convolution.{layer}.weight"] = (count, channels, size, size)
+            expected[f"convolution.{layer}.bias"] = (count,)
+            channels, side = count, (side - size) // stride + 1
+        width = channels * side**2 + manifest["proprio_size"]
     names = [*(f"hidden.{layer}" for layer in range(manifest["layers"])), "out"]
     for name in names:
         weight = arrays.get(f"{name}.weight")
@@ -144,6 +191,8 @@ def _check_tensors(
         expected[f"{name}.weight"] = (len(weight), width)
         width = len(weight)
         expected[f"{name}.bias"] = (width,)
+    if LOW in arrays:
+        expected[LOW] = expected[HIGH] = (width,)
     found = {name: array.shape for name, array in arrays.items()}
     if found != expected or width != manifest["action_size"]:
         raise VipOfflineError(
@@ -174,7 +223,12 @@ def find_policies(folders: Sequence[Path], *, named: bool) -> list[Path]:
     found: list[Path] = []
     for folder in folders:
         manifests = [path for path in folder.rglob(MANIFEST) if not _unfinished(path, folder)]
-        beneath = sorted(path.parent for path in manifests)
+        # the last good state of a training that diverged is looked at when it is named
+        beneath = sorted(
+            path.parent
+            for path in manifests
+            if UNTIL not in path.parent.name or path.parent == folder
+        )
         if not beneath and named:
             read_manifest(folder)  # says what is wrong with it
         found += beneath
@@ -193,8 +247,9 @@ def write_policy(
     folder: Path, tensors: Mapping[str, NDArray[np.float32]], manifest: Mapping[str, Any]
 ) -> None:
     """Write the files that `Policy.load` reads into an existing folder."""
-    save_file(
-        {key: np.ascontiguousarray(value) for key, value in tensors.items()}, folder / TENSORS
-    )
+    try:
+        save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / TENSORS)
+    except SafetensorError as error:  # which is no OSError
+        raise VipOfflineError(f"{folder / TENSORS}: cannot be written ({error}).") from None
     text = json.dumps({"format": FORMAT, "version": VERSION, **manifest}, indent=2)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")

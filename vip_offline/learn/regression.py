@@ -6,14 +6,13 @@ head, same likelihood, same batches.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
-import torch
 from d3rlpy.algos import QLearningAlgoBase, QLearningAlgoImplBase
 from d3rlpy.base import DeviceArg, LearnableConfig, register_learnable
 from d3rlpy.constants import ActionSpace
-from d3rlpy.models.builders import create_deterministic_policy
 from d3rlpy.models.encoders import EncoderFactory, make_encoder_field
-from d3rlpy.models.torch import DeterministicPolicy, Policy
+from d3rlpy.models.torch import Policy
 from d3rlpy.optimizers.optimizers import (
     OptimizerFactory,
     OptimizerWrapper,
@@ -25,24 +24,9 @@ from d3rlpy.types import Shape, TorchObservation
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-
-def weighted_regression_loss(
-    predicted: Tensor, action: Tensor, score: Tensor, tau: float, log_mean_weight: float = 0.0
-) -> Tensor:
-    """-mean(exp(tau R) log pi(a|o)) of a Gaussian with fixed variance, up to constants (Eq. 7).
-
-    Args:
-        predicted: (B, A), the mean action.
-        action: (B, A), the action taken.
-        score: (B, 1), R: the one-step reward in the paper.
-        tau: the temperature; 0 is behaviour cloning.
-        log_mean_weight: log of the mean weight over the training set, which weights are divided by.
-
-    Returns:
-        A scalar; for tau 0 the mean squared error.
-    """
-    weight = torch.exp(tau * score - log_mean_weight)
-    return (weight * (predicted - action) ** 2).mean()
+from vip_offline.learn.descent import exponential_weight
+from vip_offline.learn.heads import create_policy, sample, weighted_loss
+from vip_offline.recipe import Head
 
 
 @dataclasses.dataclass()
@@ -52,10 +36,10 @@ class FusedAdamFactory(OptimizerFactory):
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
 
-    def create_optimizer(self, named_modules: object, lr: float) -> Adam:
+    def create_optimizer(self, named_modules: Iterable[tuple[str, nn.Module]], lr: float) -> Adam:
         """Adam over every parameter, each once (a module and its parent name the same ones)."""
-        modules: list[tuple[str, nn.Module]] = list(named_modules)  # type: ignore[call-overload]
-        parameters = list(dict.fromkeys(p for _, module in modules for p in module.parameters()))
+        named = list(named_modules)
+        parameters = list(dict.fromkeys(p for _, module in named for p in module.parameters()))
         return Adam(parameters, lr=lr, betas=self.betas, eps=self.eps, fused=True)
 
     @staticmethod
@@ -74,6 +58,8 @@ class RWRConfig(LearnableConfig):
 
     tau: float = 0.1
     log_mean_weight: float = 0.0
+    max_weight: float | None = None
+    head: Head = "deterministic"
     learning_rate: float = 1e-3
     batch_size: int = 32
     optim_factory: OptimizerFactory = make_optimizer_field()
@@ -95,7 +81,7 @@ class RWRConfig(LearnableConfig):
 class RWRModules(Modules):
     """The network and its optimiser."""
 
-    policy: DeterministicPolicy
+    policy: Policy
     optim: OptimizerWrapper
 
 
@@ -109,22 +95,22 @@ class RWRImpl(QLearningAlgoImplBase):
         observation_shape: Shape,
         action_size: int,
         modules: RWRModules,
-        tau: float,
-        log_mean_weight: float,
+        config: RWRConfig,
         device: str,
     ) -> None:
         super().__init__(observation_shape, action_size, modules, device)
-        self._tau = tau
-        self._log_mean_weight = log_mean_weight
+        self._config = config
 
     def inner_update(self, batch: TorchMiniBatch, grad_step: int) -> dict[str, float]:
         """One step on a batch; returns its loss."""
         del grad_step
-        self._modules.optim.zero_grad()
-        predicted = self._modules.policy(batch.observations).squashed_mu
-        loss = weighted_regression_loss(
-            predicted, batch.actions, batch.rewards, self._tau, self._log_mean_weight
+        config = self._config
+        weight = exponential_weight(
+            batch.rewards, config.tau, config.log_mean_weight, config.max_weight
         )
+        # to None, not to zeros, which d3rlpy's wrapper fills in and autograd then adds to
+        self._modules.optim.optim.zero_grad(set_to_none=True)
+        loss = weighted_loss(self._modules.policy(batch.observations), batch.actions, weight)
         loss.backward()  # type: ignore[no-untyped-call]
         self._modules.optim.step()
         return {"loss": float(loss.detach())}
@@ -134,8 +120,8 @@ class RWRImpl(QLearningAlgoImplBase):
         return self._modules.policy(x).squashed_mu
 
     def inner_sample_action(self, x: TorchObservation) -> Tensor:
-        """(B, A); the policy is deterministic."""
-        return self.inner_predict_best_action(x)
+        """(B, A), drawn from the head."""
+        return sample(self._modules.policy(x))
 
     def inner_predict_value(self, x: TorchObservation, action: Tensor) -> Tensor:
         """There is no value function."""
@@ -157,12 +143,12 @@ class RWR(QLearningAlgoBase[RWRImpl, RWRConfig]):
 
     def inner_create_impl(self, observation_shape: Shape, action_size: int) -> None:
         """Build the network."""
-        policy = create_deterministic_policy(
+        policy = create_policy(
+            self._config.head,
             observation_shape,
             action_size,
             self._config.encoder_factory,
-            device=self._device,
-            enable_ddp=self._enable_ddp,
+            self._device,
         )
         optim = self._config.optim_factory.create(
             policy.named_modules(), lr=self._config.learning_rate, compiled=self.compiled
@@ -171,8 +157,7 @@ class RWR(QLearningAlgoBase[RWRImpl, RWRConfig]):
             observation_shape=observation_shape,
             action_size=action_size,
             modules=RWRModules(policy=policy, optim=optim),
-            tau=self._config.tau,
-            log_mean_weight=self._config.log_mean_weight,
+            config=self._config,
             device=self._device,
         )
 

@@ -12,16 +12,34 @@ from scipy.optimize import brentq
 
 from vip_offline.errors import VipOfflineError
 
+HARDLY = 1e-2  # an input that varies less than this share of the others' mean spread
 TAU_LIMIT = 1e6  # per unit of score, where the search for a temperature ends
 
 
-def return_to_go(reward: ArrayLike) -> NDArray[np.float64]:
-    """What follows, per square root of the steps it takes.
+def n_step_return(reward: ArrayLike, n: int) -> NDArray[np.float64]:
+    """What the next `n` steps bring, per square root of their number.
 
-    The plain sum would put all weight on early transitions, which have the most to come; the
-    mean would let the last few, noisy steps reach extremes. Under a random walk of the distance
-    the sum's standard deviation grows with the root of the steps, so this score is on one scale
-    along the episode.
+    Where fewer are left, those. The plain sum would put all weight on transitions with the most
+    to come; the mean would let the last few, noisy steps reach extremes. Under a random walk of the
+    distance the sum's standard deviation grows with the root of the steps, so this score is on one
+    scale along the episode.
+
+    Args:
+        reward: (T - 1,), of the transitions of one episode.
+        n: steps to look ahead; 1 is the reward itself (Eq. 7).
+
+    Returns:
+        (T - 1,).
+    """
+    reward = np.asarray(reward, np.float64)
+    total = np.append(0.0, np.cumsum(reward))
+    start = np.arange(len(reward))
+    stop = np.minimum(start + n, len(reward))
+    return reward if n == 1 else (total[stop] - total[start]) / np.sqrt(stop - start)
+
+
+def return_to_go(reward: ArrayLike) -> NDArray[np.float64]:
+    """What follows until the episode ends, per square root of the steps it takes.
 
     Args:
         reward: (T - 1,), of the transitions of one episode.
@@ -29,9 +47,68 @@ def return_to_go(reward: ArrayLike) -> NDArray[np.float64]:
     Returns:
         (T - 1,).
     """
-    reward = np.asarray(reward, np.float64)
-    left = np.arange(len(reward), 0, -1)
-    return np.cumsum(reward[::-1])[::-1] / np.sqrt(left)
+    return n_step_return(reward, max(1, np.size(reward)))
+
+
+def discounted_return(reward: ArrayLike, gamma: float) -> NDArray[np.float64]:
+    """sum_k gamma^k r_(t+k) until the episode ends, which is no terminal state: nothing is added.
+
+    Args:
+        reward: (T - 1,), of the transitions of one episode.
+        gamma: discount, 1 for the plain sum.
+
+    Returns:
+        (T - 1,).
+    """
+    out = np.array(reward, np.float64)
+    for step in range(len(out) - 2, -1, -1):
+        out[step] += gamma * out[step + 1]
+    return out
+
+
+def advantage(
+    score: Sequence[NDArray[np.float64]], observation: Sequence[NDArray[np.float32]]
+) -> list[NDArray[np.float64]]:
+    """How much better each transition's score is than its observation alone lets expect.
+
+    The expectation is a ridge regression, its strength chosen by leave-one-out error, fitted to the
+    *other* episodes (five folds): one that had seen the episode would explain its own luck away.
+    Of an input that hardly changes in those, nothing is expected, and nothing far beyond the
+    scores that they hold: one episode that looks like no other would otherwise get all the weight.
+
+    Args:
+        score: per episode (T - 1,), usually `return_to_go`.
+        observation: per episode (T, D); the last row belongs to no transition.
+
+    Returns:
+        Per episode (T - 1,).
+
+    Raises:
+        VipOfflineError: with fewer than two episodes.
+    """
+    if len(score) < 2:
+        raise VipOfflineError(
+            "--weight-by advantage: expects of an episode what the others bring, and there is only "
+            "one. Use --weight-by return."
+        )
+    # slow to import, and needed only here
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import GroupKFold
+
+    lengths = [len(each) for each in score]
+    cut = [each[:length] for each, length in zip(observation, lengths, strict=True)]
+    rows, flat = np.concatenate(cut).astype(np.float64), np.concatenate(score)
+    episode = np.repeat(np.arange(len(lengths)), lengths)
+    expected = np.empty(len(flat))
+    for others, own in GroupKFold(min(5, len(lengths))).split(rows, groups=episode):
+        spread = rows[others].std(axis=0)
+        changes = spread > HARDLY * spread.mean()
+        scaled = (rows[:, changes] - rows[others][:, changes].mean(axis=0)) / spread[changes]
+        ridge = RidgeCV(np.logspace(0, 6, 7)).fit(scaled[others], flat[others])
+        low, high, slack = flat[others].min(), flat[others].max(), flat[others].std()
+        expected[own] = ridge.predict(scaled[own]).clip(low - slack, high + slack)
+    ends = np.cumsum(lengths)[:-1]
+    return [each - value for each, value in zip(score, np.split(expected, ends), strict=True)]
 
 
 def clock(transitions: int, horizon: int) -> NDArray[np.float64]:
@@ -57,14 +134,22 @@ def log_mean_exp(values: ArrayLike) -> float:
     return top + float(np.log(np.exp(values - top).mean()))
 
 
-def regression_weights(score: ArrayLike, tau: float) -> NDArray[np.float64]:
+def regression_weights(
+    score: ArrayLike, tau: float, cap: float | None = None
+) -> NDArray[np.float64]:
     """exp(tau * score), scaled to mean 1 (Eq. 7).
 
     The scale changes the loss by a constant factor, to which Adam is blind; it keeps the
     learning rate's meaning the same for every temperature, and exp from overflowing.
+
+    Args:
+        score: (N,).
+        tau: the temperature.
+        cap: none weighs more than so many times the mean before the cap; afterwards the mean is
+            below 1.
     """
     exponent = tau * np.asarray(score, np.float64)
-    return np.exp(exponent - log_mean_exp(exponent))
+    return np.minimum(np.exp(exponent - log_mean_exp(exponent)), cap or np.inf)
 
 
 def effective_sample_size(weights: ArrayLike) -> float:
@@ -73,8 +158,8 @@ def effective_sample_size(weights: ArrayLike) -> float:
     return float(weights.sum() ** 2 / (len(weights) * (weights**2).sum()))
 
 
-def tau_for(score: ArrayLike, target_ess: float) -> float:
-    """The temperature at which the weights have this effective sample size.
+def tau_for(score: ArrayLike, target_ess: float, cap: float | None = None) -> float:
+    """The temperature at which the weights, capped, have this effective sample size.
 
     Raises:
         VipOfflineError: if the target is not a share, or the scores are all the same, so that
@@ -92,13 +177,13 @@ def tau_for(score: ArrayLike, target_ess: float) -> float:
         )
 
     def excess(log_tau: float) -> float:
-        return effective_sample_size(regression_weights(score, np.exp(log_tau))) - target_ess
+        return effective_sample_size(regression_weights(score, np.exp(log_tau), cap)) - target_ess
 
     # the scale of the scores is that of the embedding, so start from their spread
     spread = float(score.std())
     low, high = np.log(1e-6 / spread), np.log(TAU_LIMIT / spread)
     if excess(high) > 0:
-        share = effective_sample_size(regression_weights(score, float(np.exp(high))))
+        share = effective_sample_size(regression_weights(score, float(np.exp(high)), cap))
         raise VipOfflineError(
             f"target_ess {target_ess}: so many transitions share the highest score that weights "
             f"never concentrate below {share:.3f}. Choose a larger target."
@@ -115,9 +200,12 @@ class WeightSummary:
     effective_sample_size: float  # share of uniform, 0 to 1
     quantiles: tuple[float, ...]  # 0, 25, 50, 75, 100 % of the weights, whose mean is 1
     top_percent_share: float  # of all weight that the heaviest 1 % of transitions hold
+    helpful_tau: float | None = None  # where the sample would be as uneven as a target says
 
 
-def summarise_weights(weights: NDArray[np.float64], tau: float) -> WeightSummary:
+def summarise_weights(
+    weights: NDArray[np.float64], tau: float, helpful_tau: float | None = None
+) -> WeightSummary:
     """Describe weights of mean 1."""
     top = max(1, round(len(weights) / 100))
     quantiles: Sequence[float] = np.quantile(weights, [0, 0.25, 0.5, 0.75, 1]).tolist()
@@ -127,4 +215,5 @@ def summarise_weights(weights: NDArray[np.float64], tau: float) -> WeightSummary
         effective_sample_size=effective_sample_size(weights),
         quantiles=tuple(quantiles),
         top_percent_share=float(np.sort(weights)[-top:].sum() / weights.sum()),
+        helpful_tau=helpful_tau,
     )

@@ -26,8 +26,9 @@ class Arm:
     success: npt.NDArray[np.bool_]  # (S, P)
     steps: npt.NDArray[np.int64]  # (S, P) environment steps until success, or the horizon
     tau: float  # temperature of the weights
-    effective_sample_size: float  # of the weights, share of uniform in (0, 1]; 1 for cloning
-    weights: npt.NDArray[np.floating[Any]]  # (N,) of the N training transitions, mean 1
+    # of the weights, share of uniform in (0, 1]; 1 for cloning, nan where training found them
+    effective_sample_size: float
+    weights: npt.NDArray[np.floating[Any]] | None  # (N,) of the N training transitions, mean 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Comparison:
                         f"{expected[1]} placements were announced. Run the missing rollouts, or "
                         "announce only what all arms ran."
                     )
-            if not arm.weights.sum() > 0:
+            if arm.weights is not None and not arm.weights.sum() > 0:
                 raise VipOfflineError(
                     f"Arm {arm.name!r}: its {arm.weights.size} training weights add up to nothing, "
                     "so it cannot have been trained. Hand over the weights that training used."
@@ -154,8 +155,6 @@ def _questions(names: list[str], baseline: str) -> list[tuple[str, str]]:
 
 
 def _arm_numbers(arm: Arm) -> dict[str, Any]:
-    weights = np.sort(arm.weights.astype(np.float64))[::-1]
-    tenth = max(1, round(len(weights) / 10))
     return {
         "name": arm.name,
         "description": arm.description,
@@ -168,6 +167,16 @@ def _arm_numbers(arm: Arm) -> dict[str, Any]:
         "median_steps": float(np.median(arm.steps[arm.success])) if arm.success.any() else None,
         "tau": arm.tau,
         "effective_sample_size": arm.effective_sample_size,
+        **_weight_numbers(arm),
+    }
+
+
+def _weight_numbers(arm: Arm) -> dict[str, Any]:
+    if arm.weights is None:
+        return {"transitions": None, "weight_quantiles": None, "weight_of_top_tenth": None}
+    weights = np.sort(arm.weights.astype(np.float64))[::-1]
+    tenth = max(1, round(len(weights) / 10))
+    return {
         "transitions": len(weights),
         "weight_quantiles": {f"{q:g}": float(np.quantile(weights, q)) for q in WEIGHT_QUANTILES},
         "weight_of_top_tenth": float(weights[:tenth].sum() / weights.sum()),
@@ -199,6 +208,8 @@ def _notes(comparison: Comparison) -> list[str]:
         and baseline.effective_sample_size == 1
         and arm.effective_sample_size >= 0.99
         # fewer transitions are a choice of data, which even weights do not undo
+        and arm.weights is not None
+        and baseline.weights is not None
         and len(arm.weights) == len(baseline.weights)
     ]
 

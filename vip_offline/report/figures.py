@@ -166,6 +166,8 @@ def draw_weights(ax: Axes, arms: Sequence[Arm]) -> None:
     grid = np.linspace(0, 1, 201)
     curves: list[tuple[np.ndarray[Any, Any], list[Arm]]] = []
     for arm in arms:
+        if arm.weights is None:
+            continue
         heaviest = np.sort(arm.weights.astype(np.float64))[::-1]
         held = np.concatenate([[0.0], np.cumsum(heaviest)]) / heaviest.sum()
         curve = np.interp(grid, np.linspace(0, 1, len(held)), held)

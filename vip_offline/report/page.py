@@ -17,7 +17,7 @@ from vip_offline.report import figures
 from vip_offline.report.comparison import Arm, Comparison, Demonstration, sample_size
 from vip_offline.report.page_style import PAGE, STYLE
 from vip_offline.report.table import multiplicity, span
-from vip_offline.report.verdicts import points
+from vip_offline.report.verdicts import percent, points
 
 SHOWN = 2  # demonstrations of each outcome shown as pictures; all are in the figure
 VIDEO_BYTES = 3_000_000  # of all videos together; base64 makes them a third larger
@@ -204,7 +204,8 @@ def _arm_table(summary: Mapping[str, Any]) -> str:
     )  # fmt: skip
     rows = []
     for arm in summary["arms"]:
-        success, quantiles, steps = arm["success"], arm["weight_quantiles"], arm["median_steps"]
+        success, steps = arm["success"], arm["median_steps"]
+        quantiles, top = arm["weight_quantiles"], arm["weight_of_top_tenth"]
         rows.append(
             (
                 arm["name"],
@@ -214,10 +215,12 @@ def _arm_table(summary: Mapping[str, Any]) -> str:
                 " ".join(points(each, sign=False) for each in arm["per_seed"]),
                 "–" if steps is None else f"{steps:.0f}",
                 "–" if arm["tau"] is None else f"{arm['tau']:.3g}",
-                f"{100 * arm['effective_sample_size']:.1f}",
-                str(arm["transitions"]),
-                " / ".join(f"{quantiles[q]:.2f}" for q in ("0.1", "0.5", "0.9", "1")),
-                f"{100 * arm['weight_of_top_tenth']:.0f} %",
+                percent(arm["effective_sample_size"], digits=1),
+                "–" if arm["transitions"] is None else str(arm["transitions"]),
+                "–"
+                if quantiles is None
+                else " / ".join(f"{quantiles[q]:.2f}" for q in ("0.1", "0.5", "0.9", "1")),
+                "–" if top is None else f"{100 * top:.0f} %",
             )
         )
     return _table(headings, rows)

@@ -5,29 +5,35 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from vip_offline.report.statistics import success_interval
+from vip_offline.report.statistics import bernoulli_deviation, success_interval
 from vip_offline.report.table import span
 from vip_offline.report.verdicts import points
 
 SIGNS = 20  # per line
 
 
-def rollout_table(success: Mapping[str, Sequence[bool]]) -> Table:
+def rollout_table(success: Mapping[str, Sequence[bool]], *, as_table_1: bool = False) -> Table:
     """Return one row per policy: how often it succeeded, with Wilson's 95 % interval, and where.
 
     Args:
         success: policy -> outcome per placement, in the order of their seeds.
+        as_table_1: in place of the interval the standard deviation of a single rollout, as the
+            paper's Table 1 has it. It says nothing of how sure the rate is: at 50 % it is 50
+            points, after ten rollouts or a thousand.
     """
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column("policy", overflow="fold")
-    for heading in ("success %", "95 %", "of"):
+    for heading in ("success %", "± (Table 1)" if as_table_1 else "95 %", "of"):
         table.add_column(heading, justify="right")
     # one sign per placement, in their order; folded where there are many
     table.add_column("per placement", overflow="fold", max_width=SIGNS)
     for name, outcomes in success.items():
-        low, high = success_interval(sum(outcomes), len(outcomes))
         rate = sum(outcomes) / len(outcomes)
+        if as_table_1:
+            spread = points(bernoulli_deviation(rate), sign=False)
+        else:
+            spread = span(*success_interval(sum(outcomes), len(outcomes)), sign=False)
         signs = "".join("+" if outcome else "." for outcome in outcomes)
-        numbers = (points(rate, sign=False), span(low, high, sign=False), str(len(outcomes)))
+        numbers = (points(rate, sign=False), spread, str(len(outcomes)))
         table.add_row(Text(name), *numbers, signs)
     return table

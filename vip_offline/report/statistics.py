@@ -69,6 +69,11 @@ def success_interval(successes: int, n: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def bernoulli_deviation(rate: float) -> float:
+    """Return the standard deviation of one rollout's outcome, which Table 1 prints after its ±."""
+    return float(np.sqrt(rate * (1 - rate)))
+
+
 def two_way_variance(values: Floats) -> tuple[Floats, Floats]:
     """Return the variance of the mean over seeds and placements, and its degrees of freedom.
 

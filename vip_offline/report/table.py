@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vip_offline.report.verdicts import points
+from vip_offline.report.verdicts import percent, points
 
 WIDTH = 80  # columns
 
@@ -37,7 +37,7 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
             span(success["low"], success["high"], sign=False),
             _starred(difference) if difference else "",
             span(difference["low"], difference["high"]) if difference else "",
-            f"{100 * arm['effective_sample_size']:.0f}",
+            percent(arm["effective_sample_size"]),
             "-" if steps is None else f"{steps:.0f}",
         )
     return table
@@ -77,3 +77,31 @@ def span(low: float | None, high: float | None, sign: bool = True) -> str:
 
 def _starred(difference: Mapping[str, Any]) -> str:
     return points(difference["mean"]) + (" *" if difference["differs"] else "")
+
+
+def held_out_table(errors: Mapping[int, Mapping[str, float]]) -> Table:
+    """Return one row per held-out episode: the action error of the policies, over their seeds.
+
+    Args:
+        errors: seed -> episode -> mean squared action error, of actions in [-1, 1].
+    """
+    table = Table(
+        box=None,
+        padding=(0, 1),
+        title="held-out episodes: squared action error",
+        caption=f"mean over steps, sum over dimensions; {len(errors)} seed(s)",
+        width=WIDTH,
+    )
+    for heading in ("episode", "mean", "lowest seed", "highest seed"):
+        table.add_column(heading, justify="right")
+    rows = {
+        episode: [per_episode[episode] for per_episode in errors.values()]
+        for episode in next(iter(errors.values()))
+    }
+    for episode, values in rows.items():
+        row = (sum(values) / len(values), min(values), max(values))
+        table.add_row(episode, *(f"{each:.4f}" for each in row))
+    every = [value for values in rows.values() for value in values]
+    table.add_section()
+    table.add_row("all", f"{sum(every) / len(every):.4f}", "", "")
+    return table

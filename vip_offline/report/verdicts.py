@@ -4,6 +4,7 @@
 shown is given beside it.
 """
 
+import math
 from collections.abc import Mapping
 
 from vip_offline.report.statistics import Difference
@@ -26,6 +27,11 @@ def points(value: float, sign: bool = True) -> str:
     if float(text) == 0:
         return "0"
     return text.replace("-", "−")
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """Return a share as percent, a dash where there is none."""
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.{digits}f}"
 
 
 def verdict(

@@ -29,9 +29,16 @@ class Summary(Protocol):
     def top_percent_share(self) -> float:
         """Of the heaviest 1 %."""
 
+    @property
+    def helpful_tau(self) -> float | None:
+        """Where the sample would be as uneven as `--target-ess` says."""
 
-def weight_lines(summary: Summary) -> Iterator[str]:
+
+def weight_lines(summary: Summary | None) -> Iterator[str]:
     """Yield the numbers, then a warning where they mean that training cannot do its work."""
+    if summary is None:
+        yield "weights: found in training, by a value that is learnt along; not known before"
+        return
     low, _, median, _, high = summary.quantiles
     share = summary.effective_sample_size
     yield (
@@ -42,10 +49,16 @@ def weight_lines(summary: Summary) -> Iterator[str]:
     if summary.tau > 0 and share > NEARLY_UNIFORM:
         yield (
             "[yellow]  The weights are nearly uniform: this is behaviour cloning in all but name. "
-            "Raise --tau, or let --tau auto choose it.[/]"
+            f"{_way_out('Raise', summary)}[/]"
         )
     if share < FEW:
         yield (
             "[yellow]  A few transitions hold most of the weight: training sees little else. "
-            "Lower --tau, or let --tau auto choose it.[/]"
+            f"{_way_out('Lower', summary)}[/]"
         )
+
+
+def _way_out(verb: str, summary: Summary) -> str:
+    if summary.helpful_tau is None:
+        return f"{verb} the temperature."
+    return f"{verb} --tau: {summary.helpful_tau:.3g} would help, as --tau auto finds."

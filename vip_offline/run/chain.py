@@ -11,7 +11,7 @@ from vip_offline.data.store import open_store
 from vip_offline.encode.encoders import check_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import check_relabel
-from vip_offline.learn.offline import check_options
+from vip_offline.learn.transitions import check_options
 from vip_offline.recipe import Recipe, dump
 from vip_offline.report.comparison import summarise
 from vip_offline.report.page import write_json, write_page

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,15 +19,9 @@ from vip_offline.console import Bar
 from vip_offline.data.store import Store, open_store
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.label.goals import read_picture
-from vip_offline.learn.offline import (
-    TrainJob,
-    is_trained,
-    run_job,
-    seeded,
-    training_set,
-)
-from vip_offline.learn.quiet import quiet_d3rlpy
-from vip_offline.processes import ordered_map
+from vip_offline.learn.offline import seeded, train_all
+from vip_offline.learn.transitions import training_set
+from vip_offline.learn.underway import TrainJob, is_trained
 from vip_offline.recipe import CompareOptions, Recipe, RolloutOptions, dump
 from vip_offline.report.comparison import Arm, Comparison, Demonstration
 from vip_offline.run.rollout import Rollouts, check_rollout, evaluated, rollout, video_of
@@ -68,7 +63,46 @@ ARMS: dict[str, ArmSpec] = {
         "Control: cloning of the successful episodes, by their label.",
         {"algo": "bc", "only_successes": True},
     ),
+    "rwr-advantage": ArmSpec(
+        "Weighted by how much more follows than the observation alone lets expect.",
+        {"algo": "rwr", "weight_by": "advantage"},
+    ),
+    "awr": ArmSpec("Advantage-weighted regression: the value is learnt along.", {"algo": "awr"}),
+    "iql": ArmSpec("Implicit Q-learning on the visual reward.", {"algo": "iql"}),
+    "scratch-bc": ArmSpec(
+        "Cloning from pixels: encoder and policy trained together, without pre-training.",
+        {"algo": "scratch-bc"},
+    ),
 }
+N_STEP = re.compile(r"rwr-([1-9][0-9]*)-step")
+
+
+def arm_spec(name: str) -> ArmSpec:
+    """What an arm changes: one of `ARMS` or ``rwr-<n>-step``, with ``@<tau>`` where tau differs.
+
+    ``rwr-return@auto``, ``rwr-10-step`` and ``rwr-step@0.1`` are arms.
+
+    Raises:
+        VipOfflineError: on a name that is none of these.
+    """
+    base, _, tau = name.partition("@")
+    n_step = N_STEP.fullmatch(base)
+    if n_step:
+        changes = {"algo": "rwr", "weight_by": "n-step", "n_steps": int(n_step[1])}
+        spec = ArmSpec(f"Weighted by the visual rewards of the next {n_step[1]} steps.", changes)
+    elif base in ARMS:
+        spec = ARMS[base]
+    else:
+        raise VipOfflineError(f"Unknown arm {name!r}.{did_you_mean(base, ARMS)}")
+    if not tau:
+        return spec
+    if spec.changes["algo"] != "rwr":
+        raise VipOfflineError(f"Unknown arm {name!r}: only arms of rwr have a tau.")
+    try:
+        value: float | str = "auto" if tau == "auto" else float(tau)
+    except ValueError:
+        raise VipOfflineError(f"Unknown arm {name!r}: {tau!r} is no tau.") from None
+    return ArmSpec(f"{spec.description} tau {tau}.", {**spec.changes, "tau": value})
 
 
 def check_compare(options: CompareOptions) -> None:
@@ -78,8 +112,7 @@ def check_compare(options: CompareOptions) -> None:
         VipOfflineError: on an unknown or repeated arm, no baseline, or no seed.
     """
     for name in options.arms:
-        if name not in ARMS:
-            raise VipOfflineError(f"Unknown arm {name!r}.{did_you_mean(name, ARMS)}")
+        arm_spec(name)
     if len(set(options.arms)) < len(options.arms) or BASELINE not in options.arms:
         raise VipOfflineError(
             f"arms {list(options.arms)}: each may stand there once, and {BASELINE!r} must, since "
@@ -96,7 +129,9 @@ def jobs(recipe: Recipe) -> dict[str, list[TrainJob]]:
     return {
         arm: [
             TrainJob(Path(recipe.store), options, out / arm / f"seed-{options.seed}")
-            for options in seeded(replace(recipe.train, **ARMS[arm].changes), recipe.compare.seeds)
+            for options in seeded(
+                replace(recipe.train, **arm_spec(arm).changes), recipe.compare.seeds
+            )
         ]
         for arm in recipe.compare.arms
     }
@@ -107,10 +142,9 @@ def train_arms(recipe: Recipe, bar: Bar) -> int:
     check_compare(recipe.compare)
     every = [job for arm in jobs(recipe).values() for job in arm]
     missing = [job for job in every if not is_trained(job.out, job.store, job.options)]
-    with timed(recipe, "train"), bar("train", len(missing), "policy") as advance:
-        processes = min(recipe.compare.processes, len(missing))
-        for _ in ordered_map(run_job, missing, processes, quiet_d3rlpy):
-            advance(1)
+    total = len(missing) * recipe.train.steps
+    with timed(recipe, "train"), bar("train", total, "step") as advance:
+        train_all(missing, recipe.compare.processes, on_steps=advance)
     return len(missing)
 
 
@@ -147,16 +181,17 @@ def gather(recipe: Recipe) -> Comparison:
     arms, videos = [], []
     for name, trainings in jobs(recipe).items():
         results = [_rollouts(job.out, recipe.rollout) for job in trainings]
-        data = training_set(Path(recipe.store), trainings[0].options)
+        weighed = training_set(Path(recipe.store), trainings[0].options).weighed
+        summary = weighed.summary
         arms.append(
             Arm(
                 name=name,
-                description=ARMS[name].description,
+                description=arm_spec(name).description,
                 success=np.array([each.success for each in results]),
                 steps=np.array([each.steps for each in results]),
-                tau=data.tau,
-                effective_sample_size=data.summary.effective_sample_size,
-                weights=data.weights,
+                tau=weighed.tau,
+                effective_sample_size=summary.effective_sample_size if summary else float("nan"),
+                weights=weighed.weights,
             )
         )
         filmed = zip(results[0].placements[:VIDEOS], results[0].success, strict=False)

@@ -32,13 +32,11 @@ def test_ctrl_c_is_obeyed_at_once_and_nothing_is_lost(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # the first checkpoint comes at the first stop
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    while len(list(tmp_path.glob("out/.seed-*.partial"))) != 2:
+    while len(list(tmp_path.glob("out/.seed-*.partial/checkpoint.npz"))) != 2:
         assert process.poll() is None
         time.sleep(0.05)
-    time.sleep(8)  # into the training
     started = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the side processes get it too
     _, errors = process.communicate(timeout=60)
@@ -112,7 +110,7 @@ def test_a_killed_side_process_is_said(labelled: Path, tmp_path: Path) -> None:
                 ["pgrep", "-P", str(os.getpid()), "-f", "spawn_main"],
                 capture_output=True,
                 text=True,
-                check=True,
+                check=False,  # the second time they may be gone
             )
             for each in found.stdout.split():
                 os.kill(int(each), signal.SIGKILL)

@@ -17,6 +17,7 @@ buffer and optimiser, on one thread, without log or progress bar. Last line: one
 """
 
 import argparse
+import itertools
 import json
 import tempfile
 import time
@@ -131,8 +132,7 @@ def limit_per_step() -> tuple[float, float]:
     torch.mm(left, left, out=out)
     gemm = min(seconds(lambda: torch.mm(left, left, out=out)) for _ in range(5))
     widths = (INPUTS, *OPTIONS.hidden, ACTIONS)
-    pairs = list(zip(widths, widths[1:], strict=False))  # noqa: RUF007
-    products = sum(a * b for a, b in pairs)
+    products = sum(before * after for before, after in itertools.pairwise(widths))
     # forward, gradient of the weights, and of the layer's input but for the first
     flop = 2 * OPTIONS.batch_size * (3 * products - widths[0] * widths[1])
     parameters = products + sum(widths[1:])

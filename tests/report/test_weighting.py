@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 
 from vip_offline.learn.weights import regression_weights, summarise_weights
@@ -22,3 +24,16 @@ def test_a_warning_where_weights_do_nothing_or_everything() -> None:
     assert "nearly" not in middle
     assert "few" not in middle
     assert "nearly" not in lines([0.0, 0.1], 0.0)  # cloning is meant to be uniform
+
+
+def test_weights_as_sharp_as_they_were_asked_to_be_are_no_surprise() -> None:
+    weights = regression_weights([0.0] * 99 + [5.0], 1.0)
+    summary = summarise_weights(weights, 1.0)
+    assert summary.effective_sample_size < 0.2
+
+    def said(helpful: float) -> str:
+        return "\n".join(weight_lines(dataclasses.replace(summary, helpful_tau=helpful)))
+
+    assert "few" not in said(1.0)
+    assert "Lower --tau: 0.5 would help" in said(0.5)
+    assert "--target-ess 0.4" in said(2.0)

@@ -108,6 +108,8 @@ def test_the_last_stages_mistakes_are_found_before_the_first_runs(tmp_path: Path
     path = tmp_path / "mine.toml"
     for text, part in (
         ('[compare]\narms = ["bcc"]\n', "Unknown arm"),
+        ('[compare]\narms = ["bc", "rwr-step@nan"]\n', "tau nan"),
+        ('[compare]\narms = ["bc", "awr@beta=0"]\n', "beta 0.0"),
         ("[rollout]\nhorizon = 0\n", "--horizon 0"),
         ('[train]\nalgo = "sac"\n', "Unknown algorithm"),
         ('[train]\ntau = "auto"\ntarget_ess = 1.5\n', "target_ess 1.5"),

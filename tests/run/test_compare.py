@@ -8,7 +8,15 @@ from PIL import Image
 from vip_offline.data.store import open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import CompareOptions, Recipe, TrainOptions, load_recipe
-from vip_offline.run.compare import ARMS, _goal_picture, arm_spec, check_compare, gather, jobs
+from vip_offline.run.compare import (
+    ARMS,
+    _goal_picture,
+    arm_spec,
+    check_compare,
+    gather,
+    jobs,
+    weight_on,
+)
 
 pytestmark = pytest.mark.sim
 
@@ -40,20 +48,32 @@ def test_names_of_arms_say_what_they_change() -> None:
     assert arm_spec("rwr-return@auto").changes["tau"] == "auto"
     assert arm_spec("rwr-1-step@0.5").changes["tau"] == 0.5
     assert arm_spec("iql").changes == {"algo": "iql"}
+    assert arm_spec("awr@beta=0.3").changes == {"algo": "awr", "beta": 0.3}
+    sharp = arm_spec("rwr-step@ess=0.2").changes
+    assert (sharp["tau"], sharp["target_ess"]) == ("auto", 0.2)
 
 
 @pytest.mark.parametrize(
     ("name", "part"),
     [
         ("rwr-retrun@1", "Did you mean 'rwr-return'"),
-        ("bc@1", "only arms of rwr have a tau"),
+        ("bc@1", "only arms of rwr have tau"),
         ("rwr-step@x", "'x' is no tau"),
         ("rwr-0-step", "Unknown arm"),
+        ("rwr-step@es=0.2", "Did you mean 'ess'"),
+        ("rwr-step@ess=x", "'x' is no ess"),
+        ("rwr-step@beta=1", "only arms of awr have beta"),
     ],
 )
 def test_names_that_are_no_arms(name: str, part: str) -> None:
     with pytest.raises(VipOfflineError, match=part):
         arm_spec(name)
+
+
+def test_the_share_of_the_weight_on_some_episodes() -> None:
+    weights = np.array([1.0, 1.0, 6.0, 2.0])
+    assert weight_on(weights, [2, 1, 1], np.array([False, True, False])) == 0.6
+    assert np.isnan(weight_on(None, [2, 1, 1], np.array([False, True, False])))
 
 
 def test_everything_is_gathered(recipe: Recipe) -> None:

@@ -140,13 +140,22 @@ def _descend(jobs: Sequence[TrainJob], processes: int, on_steps: OnSteps, on_dat
     """Train regressions, `processes` of them at a time."""
     waiting = _with_data(jobs, on_data)
     running: dict[Future[tuple[State, float]], tuple[Underway, int]] = {}
+    entered: list[Underway] = []
     # the crew ends first: then nobody advances any more, and every run writes down where it stands
     with ExitStack() as stack, Crew(processes, jobs[0].out.parent) as crew:
+
+        def close_all() -> None:
+            for run in entered:
+                run.close()
+
+        stack.callback(close_all)
 
         def go_on(run: Underway) -> None:
             steps, training = run.chunk, run.training
             if not steps:
                 run.finish()
+                run.close()
+                entered.remove(run)  # and with the last run of an arm its data
                 return
             assert isinstance(training, Regression)
             future = crew.advance(training.state, run.data.columns, training.settings, steps)
@@ -158,7 +167,8 @@ def _descend(jobs: Sequence[TrainJob], processes: int, on_steps: OnSteps, on_dat
                 following = next(waiting, None)
                 if following is None:
                     return
-                run = stack.enter_context(Underway(*following))
+                run = Underway(*following)
+                entered.append(run)
                 on_steps(run.done)
                 go_on(run)
 

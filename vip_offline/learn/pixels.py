@@ -1,6 +1,7 @@
 """The network of scratch-bc: an encoder that starts from nothing and is trained with the policy."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -34,7 +35,7 @@ class PixelsAndProprio(Encoder):
         self._dense = nn.Sequential(
             *(
                 module
-                for into, out in zip(sizes, sizes[1:], strict=False)  # noqa: RUF007
+                for into, out in itertools.pairwise(sizes)
                 for module in (nn.Linear(into, out), nn.ReLU())
             )
         )

@@ -215,6 +215,10 @@ class Underway:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave: write down where it stands unless it is finished, and let others in."""
         if not self._finished:
             with contextlib.suppress(OSError):  # a full disk; what was kept before stays
                 self._keep()

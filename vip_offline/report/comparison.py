@@ -29,6 +29,7 @@ class Arm:
     # of the weights, share of uniform in (0, 1]; 1 for cloning, nan where training found them
     effective_sample_size: float
     weights: npt.NDArray[np.floating[Any]] | None  # (N,) of the N training transitions, mean 1
+    weight_on_successes: float = float("nan")  # share that episodes called successes hold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +168,7 @@ def _arm_numbers(arm: Arm) -> dict[str, Any]:
         "median_steps": float(np.median(arm.steps[arm.success])) if arm.success.any() else None,
         "tau": arm.tau,
         "effective_sample_size": arm.effective_sample_size,
+        "weight_on_successes": arm.weight_on_successes,
         **_weight_numbers(arm),
     }
 

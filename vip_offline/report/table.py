@@ -22,6 +22,8 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
         caption=Text(f"* the 95 % interval of the difference to {baseline} excludes 0"),
         box=None,
         padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
         width=WIDTH,
     )
     table.add_column("arm", overflow="fold")

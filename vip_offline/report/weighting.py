@@ -51,10 +51,14 @@ def weight_lines(summary: Summary | None) -> Iterator[str]:
             "[yellow]  The weights are nearly uniform: this is behaviour cloning in all but name. "
             f"{_way_out('Raise', summary)}[/]"
         )
-    if share < FEW:
+    if share < FEW and summary.helpful_tau != summary.tau:  # else it is what was asked for
+        wider = summary.helpful_tau is not None and summary.helpful_tau > summary.tau
+        way_out = (
+            "--tau auto --target-ess 0.4 spreads it wider." if wider else _way_out("Lower", summary)
+        )
         yield (
             "[yellow]  A few transitions hold most of the weight: training sees little else. "
-            f"{_way_out('Lower', summary)}[/]"
+            f"{way_out}[/]"
         )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from vip_offline.recipe import Recipe, dump
 from vip_offline.report.comparison import summarise
 from vip_offline.report.page import write_json, write_page
 from vip_offline.run.compare import (
+    arm_spec,
     check_compare,
     gather,
     roll_out_arms,
@@ -41,6 +43,8 @@ def check_recipe(recipe: Recipe) -> None:
     check_options(recipe.train)
     check_rollout(recipe.rollout)
     check_compare(recipe.compare)
+    for arm in recipe.compare.arms:  # one may bring a tau of its own
+        check_options(replace(recipe.train, **arm_spec(arm).changes))
     # a placement may be recorded up to ATTEMPTS times, with seeds STRIDE apart
     first = recipe.record.first_placement
     last = first + recipe.record.episodes + ATTEMPTS * STRIDE

@@ -4,7 +4,7 @@ import json
 import platform
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -74,18 +74,27 @@ ARMS: dict[str, ArmSpec] = {
         {"algo": "scratch-bc"},
     ),
 }
+# what may stand behind the @ of an arm -> algorithm that has it, field of TrainOptions
+SET_BY_ARMS = {
+    "tau": ("rwr", "tau"),
+    "ess": ("rwr", "target_ess"),
+    "beta": ("awr", "beta"),
+    "expectile": ("iql", "expectile"),
+    "inverse-temperature": ("iql", "inverse_temperature"),
+}
 N_STEP = re.compile(r"rwr-([1-9][0-9]*)-step")
 
 
 def arm_spec(name: str) -> ArmSpec:
-    """What an arm changes: one of `ARMS` or ``rwr-<n>-step``, with ``@<tau>`` where tau differs.
+    """What an arm changes: one of `ARMS` or ``rwr-<n>-step``, with ``@...`` for its temperature.
 
-    ``rwr-return@auto``, ``rwr-10-step`` and ``rwr-step@0.1`` are arms.
+    ``rwr-10-step``, ``rwr-step@0.1``, ``rwr-return@auto`` (tau by the recipe's target_ess),
+    ``rwr-return@ess=0.2`` (tau by this one) and ``awr@beta=0.3`` are arms.
 
     Raises:
         VipOfflineError: on a name that is none of these.
     """
-    base, _, tau = name.partition("@")
+    base, _, at = name.partition("@")
     n_step = N_STEP.fullmatch(base)
     if n_step:
         changes = {"algo": "rwr", "weight_by": "n-step", "n_steps": int(n_step[1])}
@@ -94,15 +103,23 @@ def arm_spec(name: str) -> ArmSpec:
         spec = ARMS[base]
     else:
         raise VipOfflineError(f"Unknown arm {name!r}.{did_you_mean(base, ARMS)}")
-    if not tau:
+    if not at:
         return spec
-    if spec.changes["algo"] != "rwr":
-        raise VipOfflineError(f"Unknown arm {name!r}: only arms of rwr have a tau.")
+    key, _, value = at.rpartition("=")
+    key = key or "tau"
+    if key not in SET_BY_ARMS:
+        raise VipOfflineError(f"Unknown arm {name!r}.{did_you_mean(key, SET_BY_ARMS)}")
+    algo, field = SET_BY_ARMS[key]
+    if spec.changes["algo"] != algo:
+        raise VipOfflineError(f"Unknown arm {name!r}: only arms of {algo} have {key}.")
+    changes = dict(spec.changes)
     try:
-        value: float | str = "auto" if tau == "auto" else float(tau)
+        changes[field] = value if (key, value) == ("tau", "auto") else float(value)
     except ValueError:
-        raise VipOfflineError(f"Unknown arm {name!r}: {tau!r} is no tau.") from None
-    return ArmSpec(f"{spec.description} tau {tau}.", {**spec.changes, "tau": value})
+        raise VipOfflineError(f"Unknown arm {name!r}: {value!r} is no {key}.") from None
+    if key == "ess":
+        changes["tau"] = "auto"
+    return ArmSpec(f"{spec.description} {key} {value}.", changes)
 
 
 def check_compare(options: CompareOptions) -> None:
@@ -181,7 +198,8 @@ def gather(recipe: Recipe) -> Comparison:
     arms, videos = [], []
     for name, trainings in jobs(recipe).items():
         results = [_rollouts(job.out, recipe.rollout) for job in trainings]
-        weighed = training_set(Path(recipe.store), trainings[0].options).weighed
+        data = training_set(Path(recipe.store), trainings[0].options)
+        weighed = data.weighed
         summary = weighed.summary
         arms.append(
             Arm(
@@ -192,6 +210,11 @@ def gather(recipe: Recipe) -> Comparison:
                 tau=weighed.tau,
                 effective_sample_size=summary.effective_sample_size if summary else float("nan"),
                 weights=weighed.weights,
+                weight_on_successes=weight_on(
+                    weighed.weights,
+                    [len(each) - 1 for each in data.observations],
+                    store.meta("success")[data.manifest["episodes"]],
+                ),
             )
         )
         filmed = zip(results[0].placements[:VIDEOS], results[0].success, strict=False)
@@ -216,6 +239,21 @@ def gather(recipe: Recipe) -> Comparison:
         minutes=read_minutes(recipe),
         versions=versions(),
     )
+
+
+def weight_on(
+    weights: NDArray[np.float64] | None, transitions: Sequence[int], chosen: NDArray[np.bool_]
+) -> float:
+    """Share of the weight that some episodes hold.
+
+    Args:
+        weights: (N,) of all transitions, episode after episode; None: not known.
+        transitions: (E,) of each episode.
+        chosen: (E,) whether it is one of them.
+    """
+    if weights is None:
+        return float("nan")
+    return float(weights[np.repeat(chosen, transitions)].sum() / weights.sum())
 
 
 def _goal_picture(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROGRAM
+from origins import lerobot, replay
 
 from vip_offline import __version__
 
@@ -38,7 +39,8 @@ def refused(*arguments: str, cwd: Path) -> str:
 def test_help_lists_the_commands_in_the_order_of_the_data(tmp_path: Path) -> None:
     result = run("--help", cwd=tmp_path)
     assert result.returncode == 0
-    order = ["record", "inspect", "encoders", "relabel", "train", "rollout", "compare"]
+    order = ["record", "import", "inspect", "datasets"]
+    order += ["encoders", "relabel", "export", "train", "rollout", "compare"]
     places = [result.stdout.index(f"│ {name} ") for name in order]
     assert places == sorted(places)
     assert "--install-completion" in result.stdout
@@ -85,6 +87,32 @@ def test_train_and_roll_out_as_they_stand(smoke: Path, tmp_path: Path) -> None:
     assert "trained on another encoder" in message
 
 
+def test_import_from_a_dry_run_to_labels(tmp_path: Path) -> None:
+    lerobot(tmp_path / "pick")
+    result = run("import", "pick", "--dry-run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "LeRobotDataset v3.0: 3 of 3 episodes" in result.stdout
+    assert not (tmp_path / "datasets").exists()
+    described = json.loads(run("import", "pick", "--dry-run", "--json", cwd=tmp_path).stdout)
+    assert described["columns"]["action"]["becomes"] == ["action"]
+    result = run("import", "pick", cwd=tmp_path)
+    assert result.stdout.endswith("import: 3 episodes, 16 rows -> datasets/pick.zarr\n")
+    assert "all 3 episodes are there" in run("import", "pick", cwd=tmp_path).stdout
+    result = run("relabel", "--encoder", "pixels", cwd=tmp_path)
+    assert "label 'pixels' written" in result.stdout, result.stderr
+    result = run("train", "--steps", "20", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_replay_buffer_is_labelled_as_it_is(tmp_path: Path) -> None:
+    replay(tmp_path / "pusht.zarr")
+    assert "is a replay buffer without labels" in refused("train", "pusht.zarr", cwd=tmp_path)
+    result = run("relabel", "pusht.zarr", "--encoder", "pixels", cwd=tmp_path)
+    assert "link: pusht.zarr stays as it is" in result.stdout, result.stderr
+    described = json.loads(run("inspect", "pusht.zarr", "--json", cwd=tmp_path).stdout)
+    assert (described["path"], described["episodes"]) == ("pusht.vip.zarr", 3)
+
+
 def test_encoders_are_listed(tmp_path: Path) -> None:
     output = run("encoders", cwd=tmp_path).stdout
     for part in ("lite0", "1280", "Apache-2.0", "vip", "CC-BY-NC-4.0", "control"):
@@ -104,6 +132,9 @@ def test_encoders_are_listed(tmp_path: Path) -> None:
         (["record", "--task", "drawer-clse"], ["Did you mean 'drawer-close'"]),
         (["run", "mine.toml"], ["mine.toml: no such recipe"]),
         (["compare", "--arms", "bc,x"], ["none under datasets/"]),
+        (["import", "nowhere"], ["nowhere: there is nothing"]),
+        (["import", "nowhere", "--resize", "224"], ["--resize 224: expected HEIGHTxWIDTH"]),
+        (["import", "/usr", "--format", "rlds"], ["--format rlds: is none of lerobot"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -88,9 +88,10 @@ def _bar(console: Console) -> Any:
 
 
 def _store(given: Path | None) -> Path:
+    from vip_offline.data.beside import store_of
     from vip_offline.data.store import default_store
 
-    return given if given is not None else default_store()
+    return store_of(given) if given is not None else default_store()
 
 
 def _tau(text: str) -> float | Literal["auto"]:
@@ -100,6 +101,15 @@ def _tau(text: str) -> float | Literal["auto"]:
         return float(text)
     except ValueError:
         raise VipOfflineError(f"--tau {text}: is neither a number nor auto.") from None
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    height, _, width = text.partition("x")
+    if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
+        raise VipOfflineError(f"--resize {text}: expected HEIGHTxWIDTH, e.g. 224x224.")
+    return int(height), int(width)
 
 
 # --- data ----------------------------------------------------------------------------------
@@ -135,10 +145,97 @@ def record(
     console.print(record_stage(Recipe(store=str(path), record=options), _bar(console)))
 
 
+@app.command("import", rich_help_panel=DATA)
+def import_(
+    source: Annotated[Path, typer.Argument(help="A file or folder, or a Minari id.")],
+    store: Annotated[
+        Path | None, typer.Argument(metavar="[STORE]", help="Default: datasets/<its name>.zarr.")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option("--format", help="lerobot, robomimic, zarr, minari, folders.")
+    ] = "",
+    key_map: Annotated[
+        list[str] | None,
+        typer.Option(help="ROLE=COLUMN: action, proprio (several: A,B), camera:NAME, ..."),
+    ] = None,
+    camera: Annotated[str, typer.Option(help="Which cameras, with commas; default: all.")] = "",
+    resize: Annotated[str, typer.Option(help="Frames, as HEIGHTxWIDTH.")] = "",
+    max_episodes: Annotated[int, typer.Option(help="0: all.")] = 0,
+    copy_frames: Annotated[
+        bool, typer.Option("--copy-frames", help="Copy what lies in videos, too.")
+    ] = False,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Decode all videos once, to find damage now.")
+    ] = False,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out what cannot be read, and say so.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be imported, and stop.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import what you have: LeRobot, robomimic, Minari, diffusion_policy, videos, folders."""
+    from vip_offline.data.importing import ImportOptions, chosen, extras_of
+    from vip_offline.data.importing import key_map as map_keys
+    from vip_offline.data.sources.recognise import open_source
+    from vip_offline.report.catalogue import describe_import, print_import
+    from vip_offline.run.stages import import_stage
+
+    options = ImportOptions(
+        key_map=tuple(key_map or ()),
+        cameras=tuple(name for name in camera.split(",") if name),
+        size=_size(resize),
+        max_episodes=max_episodes,
+        copy_frames=copy_frames,
+        decode=decode,
+        skip_broken=skip_broken,
+    )
+    console, origin = Console(), open_source(source, kind)
+    try:
+        if dry_run:
+            catalogue = origin.catalogue()
+            keys = map_keys(catalogue, options, source)
+            description = describe_import(
+                str(source),
+                catalogue,
+                keys,
+                extras_of(catalogue, keys),
+                len(chosen(catalogue, options)),
+            )
+            if as_json:
+                typer.echo(json.dumps(description))
+            else:
+                print_import(description, console)
+            return
+        name = (source.resolve() if source.exists() else source).name.split(".")[0]
+        path = store or Path("datasets") / f"{name}.zarr"
+        console.print(import_stage(origin, path, options, _bar(console), console.print))
+    finally:
+        origin.close()
+
+
 @app.command(rich_help_panel=DATA)
-def inspect(store: StoreArgument = None, as_json: AsJson = False) -> None:
+def inspect(
+    store: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[STORE]",
+            help="Default: the only one under datasets/. With --check also what import takes.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read it all; exit code 1 if something is wrong.")
+    ] = False,
+    kind: Annotated[str, typer.Option("--format", help="Of what --check reads; see import.")] = "",
+    as_json: AsJson = False,
+) -> None:
     """Show what a store holds: arrays, shapes, episodes, labellings and their making."""
-    from vip_offline.data.store import open_store
+    from vip_offline.data.store import default_store, open_store
+
+    if check:
+        _check(store or default_store(), kind, as_json)
+        return
     from vip_offline.report.inspection import describe, print_description
 
     description = describe(open_store(_store(store)))
@@ -146,6 +243,80 @@ def inspect(store: StoreArgument = None, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(description, indent=2))
     else:
         print_description(description, Console())
+
+
+def _check(path: Path, kind: str, as_json: bool) -> None:
+    from vip_offline.data.survey import check
+    from vip_offline.report.checks import describe_checks, print_checks
+
+    with bar(Console(stderr=True), "check", 0, "frame") as advance:
+        checked = check(path, kind, on_start=lambda total: advance(total=total), on_frames=advance)
+    description = describe_checks(checked)
+    if as_json:
+        typer.echo(json.dumps(description, indent=2))
+    else:
+        print_checks(description, Console())
+    if checked.wrong:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=DATA)
+def datasets(
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="Show its card; default: list them all.")
+    ] = "",
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Get it, or say what is to be done by hand.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List known data sets: licence, size, whether they are here, how they are had."""
+    from vip_offline.data.card import card, cards
+    from vip_offline.report.cards import describe_card, print_card, print_cards
+
+    console = Console()
+    if fetch:
+        if not name:
+            raise VipOfflineError("--fetch: say which data set. `vip-offline datasets` lists them.")
+        _fetch(name, console)
+    elif name and as_json:
+        typer.echo(json.dumps(describe_card(card(name)), indent=2))
+    elif name:
+        print_card(describe_card(card(name)), console)
+    elif as_json:
+        typer.echo(json.dumps([describe_card(each) for each in cards().values()], indent=2))
+    else:
+        print_cards(cards().values(), console)
+
+
+def _fetch(name: str, console: Console) -> None:
+    from vip_offline.data.card import card
+    from vip_offline.data.downloading import BLOCK
+    from vip_offline.data.fetching import fetch
+    from vip_offline.report.cards import describe_card
+
+    def say(line: str) -> None:
+        console.print(f"$ {escape(line)}", highlight=False, soft_wrap=True)
+
+    wanted = card(name)
+    licence = ". ".join(each for each in (wanted.licence, wanted.licence_note) if each)
+    console.print(f"licence: {escape(licence)}", highlight=False, soft_wrap=True)
+    if wanted.fetch.url:
+        say(f"GET {wanted.fetch.url}")
+    # a bar only where bytes are counted: other programs draw their own
+    shown = Console(stderr=True) if wanted.fetch.url else Console(stderr=True, force_terminal=False)
+    with bar(shown, "fetch", 0, "MB") as advance:
+        done = 0
+
+        def progress(there: int, total: int) -> None:
+            nonlocal done
+            advance(there // BLOCK - done, total=total // BLOCK if total else None)
+            done = there // BLOCK
+
+        path = fetch(wanted, progress, say)
+    console.print(f"fetch: {escape(name)} -> {escape(str(path))}", highlight=False, soft_wrap=True)
+    if path != wanted.store:
+        say(describe_card(wanted)["import"])
 
 
 # --- reward --------------------------------------------------------------------------------
@@ -216,7 +387,7 @@ def relabel(
 
     The embeddings stay in the store: another goal or reward takes no time.
     """
-    from vip_offline.run.stages import relabel_stage
+    from vip_offline.run.stages import link_stage, relabel_stage
 
     options = RelabelOptions(
         encoder=encoder,
@@ -236,9 +407,38 @@ def relabel(
         precision=precision,
     )
     console = Console()
+    if store is not None:
+        link_stage(store, _bar(console), console.print)
     recipe = Recipe(store=str(_store(store)), relabel=options)
     said = relabel_stage(recipe, _bar(console), console.print, overwrite=overwrite)
     console.print(said)
+
+
+@app.command(rich_help_panel=REWARD)
+def export(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[STORE] OUT",
+            help="A labelled store, by default the only one under datasets/; the file or folder "
+            "to write.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(help="lerobot-progress, lerobot, robomimic, minari, zarr or d3rlpy."),
+    ],
+    label: Label = "",
+) -> None:
+    """Give the rewards back, in the format that your data came in or another one."""
+    from vip_offline.run.exporting import export_stage
+
+    *stores, out = paths
+    if len(stores) > 1:
+        raise VipOfflineError(f"{len(paths)} paths given; expected [STORE] OUT.")
+    console, store = Console(), _store(stores[0] if stores else None)
+    console.print(export_stage(store, out, to, label, _bar(console), console.print))
 
 
 # --- policy --------------------------------------------------------------------------------

@@ -46,3 +46,17 @@ def test_one_row_makes_no_transition() -> None:
     short = {name: getattr(GOOD, name)[:1] for name in arrays}
     with pytest.raises(VipOfflineError, match="a transition needs two"):
         dataclasses.replace(GOOD, frames={"front": GOOD.frames["front"][:1]}, **short).check("here")
+
+
+def test_no_action_in_the_last_observation_is_no_mistake() -> None:
+    action = GOOD.action.copy()
+    action[-1] = np.nan
+    dataclasses.replace(GOOD, action=action).check("here")
+    action[-1, 0] = 0.5  # half an action is one
+    with pytest.raises(VipOfflineError, match=r"action\[4, 1\] is nan"):
+        dataclasses.replace(GOOD, action=action).check("here")
+
+
+def test_what_else_there_is_has_as_many_rows() -> None:
+    with pytest.raises(VipOfflineError, match="force 4"):
+        dataclasses.replace(GOOD, extras={"force": np.zeros((4, 3))}).check("here")

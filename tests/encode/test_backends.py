@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_frozen import pictures
+from made_up_pictures import pictures
 
 from vip_offline.encode.backends import OnnxRuntime, Torch, choose_backend
 from vip_offline.encode.encoders import ENCODERS

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from numpy.typing import NDArray
-from PIL import Image
+from made_up_pictures import pictures
 
 from vip_offline.encode.backends import Torch
 from vip_offline.encode.encoders import ENCODERS
@@ -16,15 +15,6 @@ from vip_offline.recipe import Computing
 
 EAGER = Computing(backend="torch")
 HERE = [name for name, entry in ENCODERS.items() if entry.origin is None]
-
-
-def pictures(count: int, height: int = 96, width: int = 128) -> NDArray[np.uint8]:
-    """Smooth ones, as a camera gives."""
-    generator = np.random.default_rng(0)
-    small = generator.integers(0, 256, (count, 6, 8, 3), np.uint8)
-    size = (width, height)
-    resized = [Image.fromarray(each).resize(size, Image.Resampling.BICUBIC) for each in small]
-    return np.stack([np.asarray(each) for each in resized])
 
 
 @pytest.mark.parametrize("name", HERE)

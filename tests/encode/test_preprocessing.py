@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from made_up_pictures import pictures
 from numpy.typing import NDArray
 from PIL import Image
-from test_frozen import pictures
 
 from vip_offline.encode.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError

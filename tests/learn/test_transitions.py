@@ -52,6 +52,16 @@ def test_d3rlpy_sees_the_stores_rows(labelled: Path) -> None:
             np.testing.assert_allclose(np.asarray(transition.reward), [row / 10], rtol=1e-6)
 
 
+def test_what_was_done_in_the_last_observation_changes_nothing(labelled: Path) -> None:
+    before = training_set(labelled, SMALL)
+    for row, value in zip(np.cumsum(LENGTHS) - 1, (np.nan, 50.0, np.nan), strict=True):
+        overwrite(labelled, "data/action", row, value)
+    after = training_set(labelled, SMALL)
+    assert after.action_range is None
+    np.testing.assert_array_equal(after.columns.action, before.columns.action)
+    assert all(np.isfinite(each).all() for each in after.actions)
+
+
 def test_the_columns_are_those_rows_scaled(labelled: Path) -> None:
     data = training_set(labelled, SMALL)
     rows = np.concatenate([each[:-1] for each in data.observations])

@@ -1,7 +1,8 @@
 """One demonstration: its arrays, their shapes, and the check at the border."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,41 @@ from vip_offline.errors import VipOfflineError
 
 
 @dataclass(frozen=True)
+class Clip:
+    """Frames that stay in the video file where they are."""
+
+    file: Path  # relative to the folder that the store names as `videos`, or absolute
+    size: int  # bytes of the file
+    pts: NDArray[np.int64]  # (T,) presentation time of each frame, in units of the stream
+    shape: tuple[int, int, int]  # (H, W, 3) of a frame, as it is handed out
+    content: NDArray[np.uint8]  # hash by which these frames are known
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+
+@dataclass(frozen=True)
+class Link:
+    """Frames that stay in the zarr array where they are."""
+
+    file: Path  # of the other store
+    array: str  # its key there
+    start: int  # first row
+    rows: int
+    shape: tuple[int, int, int]  # (H, W, 3) of a frame
+    content: NDArray[np.uint8]  # hash by which these frames are known
+
+    def __len__(self) -> int:
+        return self.rows
+
+
+@dataclass(frozen=True)
 class Episode:
     """T observations and the T actions taken in them.
 
     Row t is the observation *before* action t. The last row's action was taken as well, but what
-    it led to was not observed: T rows make T - 1 transitions.
+    it led to was not observed: T rows make T - 1 transitions. Where no action was taken in the
+    last observation, its row is NaN; where there are no actions at all, A is 0.
     """
 
     frames: Mapping[str, NDArray[np.uint8]]  # camera -> (T, H, W, 3), RGB
@@ -26,6 +57,14 @@ class Episode:
     success: bool  # whether the episode counts as a success
     kind: str = "demonstration"  # how it came about: "expert", "frozen", ...
     placement: int = -1  # seed of the objects' placement; -1: unknown
+    clips: Mapping[str, Clip] = field(default_factory=dict)  # cameras whose frames stay elsewhere
+    links: Mapping[str, Link] = field(default_factory=dict)
+    # what else the origin had per row: name -> (T, ...) numbers, kept as they are
+    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    origin: int = -1  # its number in its origin; -1: it has none
+    name: str = ""  # in its origin
+    task: str = ""  # in words
+    splits: tuple[str, ...] = ()  # of its origin that it belongs to: "train", "valid", ...
 
     def __len__(self) -> int:
         return len(self.action)
@@ -40,12 +79,15 @@ class Episode:
             VipOfflineError: on lengths that differ, fewer than two rows, wrong dtypes or
                 shapes, and on values that are not finite.
         """
-        arrays: dict[str, NDArray[Any]] = {
+        arrays: dict[str, NDArray[Any] | Clip | Link] = {
             **{f"frames of camera {name}": each for name, each in self.frames.items()},
             "proprio": self.proprio,
             "action": self.action,
             "succeeded": self.succeeded,
             "true_reward": self.true_reward,
+            **{f"frames of camera {name}": each for name, each in self.clips.items()},
+            **{f"frames of camera {name}": each for name, each in self.links.items()},
+            **self.extras,
         }
         lengths = {name: len(each) for name, each in arrays.items()}
         if len(set(lengths.values())) > 1:
@@ -68,6 +110,8 @@ class Episode:
                 raise VipOfflineError(
                     f"{where}: {name} is {array.dtype} {array.shape}; expected float32 (T, D)."
                 )
+            if name == "action" and np.isnan(array[-1]).all():
+                array = array[:-1]  # none was taken in the last observation
             bad = np.argwhere(~np.isfinite(array))
             if len(bad):
                 row, column = (int(each) for each in bad[0])

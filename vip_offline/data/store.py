@@ -3,6 +3,10 @@
 A superset of the diffusion_policy replay buffer, so its readers find what they know::
 
     data/<key>                          (N, ...)  all episodes, one after the other
+    data/frames_<camera>                (N, H, W, 3)  or, of frames that stay in their videos:
+    data/pts_<camera>                   (N,)      which frame of the file meta/video_<camera>
+    data/rows_<camera>                  (N,)      or which row of another zarr array
+    extras/<column>                     (N, ...)  what else the origin had, as it was
     meta/episode_ends                   (E,)      exclusive end of each episode in data/
     meta/content_<camera>               (E, 16)   hash of the episode's frames
     meta/done                           (E,)      written last: without it an episode is not there
@@ -15,10 +19,12 @@ A superset of the diffusion_policy replay buffer, so its readers find what they 
 Row t is the observation before action t; reward t belongs to the step from t to t+1.
 """
 
+import bisect
 import datetime
 import hashlib
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +35,8 @@ import zarr
 from numpy.typing import NDArray
 
 from vip_offline.data.durable import DurableStore
+from vip_offline.data.linked import LinkedFrames
+from vip_offline.data.video import FrameReader
 from vip_offline.errors import VipOfflineError, did_you_mean
 
 FORMAT = "vip-offline"
@@ -70,8 +78,16 @@ def check_name(kind: str, name: str) -> str:
 
 def content_of(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(DIGEST,) hash by which the frames of an episode are known: their shape and every pixel."""
-    digest = hashlib.blake2b(repr(frames.shape).encode(), digest_size=DIGEST)
-    digest.update(np.ascontiguousarray(frames).data)
+    return content_of_blocks(frames.shape, [frames])
+
+
+def content_of_blocks(
+    shape: tuple[int, ...], blocks: Iterable[NDArray[np.uint8]]
+) -> NDArray[np.uint8]:
+    """`content_of` frames of which only some are in memory at once."""
+    digest = hashlib.blake2b(repr(shape).encode(), digest_size=DIGEST)
+    for block in blocks:
+        digest.update(np.ascontiguousarray(block).data)
     return np.frombuffer(digest.digest(), np.uint8)
 
 
@@ -165,8 +181,13 @@ class Store:
             VipOfflineError: naming the first episode that is not finished.
         """
         finished, planned = len(self), int(self.attributes.get("episodes_planned", 0))
+        planned -= len(self.attributes.get("left_out", ()))
         self._check_index()
-        lengths = {self._array(f"data/{name}").shape[0] for name in self.keys("data")}
+        lengths = {
+            self._array(f"{group}/{name}").shape[0]
+            for group in ("data", "extras")
+            for name in self.keys(group)
+        }
         about = {self._array(f"meta/{name}").shape[0] for name in self.keys("meta")}
         if lengths - {self.rows} or about - {finished}:
             raise VipOfflineError(
@@ -204,9 +225,12 @@ class Store:
     @property
     def cameras(self) -> list[str]:
         """Names under which frames are stored."""
-        return [
-            key.removeprefix("frames_") for key in self.keys("data") if key.startswith("frames_")
-        ]
+        return sorted(
+            key.removeprefix(prefix)
+            for key in self.keys("data")
+            for prefix in ("frames_", "pts_", "rows_")
+            if key.startswith(prefix)
+        )
 
     def camera(self, name: str) -> str:
         """The camera that is meant: the one named, or the only one.
@@ -218,6 +242,11 @@ class Store:
             return name
         if not name and len(self.cameras) == 1:
             return self.cameras[0]
+        if not self.cameras:
+            raise VipOfflineError(
+                f"{self.path}: has no frames (it was imported without), so there is nothing to "
+                "embed."
+            )
         hint = did_you_mean(name, self.cameras)
         raise VipOfflineError(
             f"{self.path}: no camera {name!r}.{hint}"
@@ -235,6 +264,10 @@ class Store:
 
     def frame_reader(self, camera: str) -> Callable[[int, int], NDArray[np.uint8]]:
         """`frames` of one camera for many calls, from several threads too."""
+        if self._find(f"data/pts_{camera}") is not None:
+            return self._video_reader(camera)
+        if self._find(f"data/rows_{camera}") is not None:
+            return self._linked_reader(camera)
         key = f"data/frames_{camera}"
         array, folder = self._array(key), self.path / key
 
@@ -249,9 +282,82 @@ class Store:
 
         return read
 
-    def data(self, key: str) -> NDArray[Any]:
-        """(N, ...) of one small array: ``proprio``, ``action``, ``succeeded``, ``true_reward``."""
-        return self._read(f"data/{key}", 0, self.rows)
+    def _linked_reader(self, camera: str) -> Callable[[int, int], NDArray[np.uint8]]:
+        """Frames that stay in somebody else's zarr array."""
+        rows = self._array(f"data/rows_{camera}")
+        file, key = Path(str(rows.attrs["file"])), str(rows.attrs["array"])
+        there = np.asarray(rows[:])
+        try:
+            other = LinkedFrames(file, key)
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            raise VipOfflineError(
+                f"{self.path}: its frames are in {file}, which cannot be read ({error}). Restore "
+                "it, or import it (the store then holds the frames itself)."
+            ) from error
+
+        def read(start: int, stop: int) -> NDArray[np.uint8]:
+            wanted = there[start:stop]
+            if len(wanted) and wanted[-1] >= len(other):
+                raise VipOfflineError(
+                    f"{self.path}: row {stop - 1} is row {wanted[-1]} of {key} in {file}, which "
+                    f"has {len(other)}: it was changed. Remove {self.path} and label that again."
+                )
+            return other(wanted)
+
+        return read
+
+    def _video_reader(self, camera: str) -> Callable[[int, int], NDArray[np.uint8]]:
+        pts, spans = self._array(f"data/pts_{camera}"), self.spans()
+        height, width, _ = cast("list[int]", pts.attrs["frame_shape"])
+        files, sizes = self.texts(f"video_{camera}"), self.meta(f"video_bytes_{camera}")
+        folder = Path(str(self.attributes.get("videos", "")))
+        reader = FrameReader((height, width))
+        stops = [stop for _, stop in spans]
+
+        def read(start: int, stop: int) -> NDArray[np.uint8]:
+            parts = []
+            while start < stop:
+                index = bisect.bisect_right(stops, start)
+                upto = min(stop, stops[index])
+                file, there = folder / files[index], int(sizes[index])
+                if not file.is_file() or file.stat().st_size != there:
+                    state = "is gone" if not file.is_file() else "was changed"
+                    raise VipOfflineError(
+                        f"{self.path}, episode {index}: its frames are in {file}, which {state}. "
+                        "Restore that file, or import again (with --copy-frames the store holds "
+                        "the frames itself)."
+                    )
+                parts.append(reader(file, np.asarray(pts[start:upto])))
+                start = upto
+            return np.concatenate(parts)
+
+        return read
+
+    def data(self, key: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """(N, ...) of one small array: ``proprio``, ``action``, ``succeeded``, ``true_reward``.
+
+        Without proprioception or actions those are (N, 0). Rows `start` to `stop` alone may be
+        asked for.
+        """
+        stop = self.rows if stop is None else stop
+        if key in ("proprio", "action") and self._find(f"data/{key}") is None:
+            return np.zeros((stop - start, 0), np.float32)
+        return self._read(f"data/{key}", start, stop)
+
+    def extra(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """(N, ...) of one of the origin's other columns; or its rows `start` to `stop` alone."""
+        return self._read(f"extras/{name}", start, self.rows if stop is None else stop)
+
+    def texts(self, key: str) -> list[str]:
+        """(E,) names, paths or instructions of the episodes; empty where there are none."""
+        found = self._find(f"meta/{key}")
+        if found is None:
+            return [""] * len(self)
+        values = self.meta(key)
+        if values.ndim == 1:
+            names = cast("list[str]", found.attrs["names"])
+            return [names[index] for index in values]
+        return [bytes(row).rstrip(b"\0").decode() for row in values]
 
     def meta(self, key: str) -> NDArray[Any]:
         """(E,) of one array about episodes: ``success``, ``kind``, ``placement``."""
@@ -259,8 +365,7 @@ class Store:
 
     def kinds(self) -> list[str]:
         """(E,) how each episode came about."""
-        names = cast("list[str]", self._array("meta/kind").attrs["names"])
-        return [names[index] for index in self.meta("kind")]
+        return self.texts("kind")
 
     def cameras_of(self, names: str) -> list[str]:
         """The cameras that are meant by comma-separated names; see `camera`."""
@@ -279,6 +384,16 @@ class Store:
         _, provenance = self._complete(encoder, camera.split(",")[0])
         return np.concatenate(parts), provenance
 
+    def episode_blocks(self, rows: int = BLOCK_ROWS) -> Iterator[range]:
+        """Whole episodes, a few at a time: as many as have so many rows, but at least one."""
+        spans, first = self.spans(), 0
+        while first < len(spans):
+            last, begin = first, spans[first][0]
+            while last + 1 < len(spans) and spans[last + 1][1] - begin <= rows:
+                last += 1
+            yield range(first, last + 1)
+            first = last + 1
+
     def embedding_blocks(
         self, encoder: str, camera: str, rows: int = BLOCK_ROWS
     ) -> Iterator[tuple[range, NDArray[np.float32]]]:
@@ -293,14 +408,10 @@ class Store:
             VipOfflineError: see `embedding`.
         """
         keys = [self._complete(encoder, each)[0] for each in camera.split(",")]
-        spans, first = self.spans(), 0
-        while first < len(spans):
-            last, begin = first, spans[first][0]
-            while last + 1 < len(spans) and spans[last + 1][1] - begin <= rows:
-                last += 1
-            values = np.concatenate(
-                [self._read(key, begin, spans[last][1]) for key in keys], axis=1
-            )
+        spans = self.spans()
+        for episodes in self.episode_blocks(rows):
+            begin, end = spans[episodes[0]][0], spans[episodes[-1]][1]
+            values = np.concatenate([self._read(key, begin, end) for key in keys], axis=1)
             if not np.isfinite(values).all():
                 bad = int(np.argmin(np.isfinite(values).all(axis=1))) + begin
                 index = next(i for i, (_, stop) in enumerate(spans) if bad < stop)
@@ -309,8 +420,7 @@ class Store:
                     f"is not finite. Remove the folder {self.path / keys[0]} and run `vip-offline "
                     "relabel` again."
                 )
-            yield range(first, last + 1), values
-            first = last + 1
+            yield episodes, values
 
     def embedding_rows(self, encoder: str, camera: str, rows: list[int]) -> NDArray[np.float32]:
         """(G, D) of some rows alone."""
@@ -444,6 +554,15 @@ def open_as(kind: type[Opened], path: Path, *, read_only: bool) -> Opened:
             "Update vip-offline, or make the store again."
         )
     return store
+
+
+def is_store(path: Path) -> bool:
+    """Whether a store of ours is there, whole or not."""
+    try:
+        described = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+        return bool(described["attributes"]["format"] == FORMAT)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def default_store(folder: Path = Path("datasets")) -> Path:

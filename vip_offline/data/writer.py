@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vip_offline import __version__
 from vip_offline.data.durable import DurableStore, only_writer
-from vip_offline.data.episode import Episode
+from vip_offline.data.episode import Clip, Episode, Link
 from vip_offline.data.store import (
     DIGEST,
     FORMAT,
@@ -32,6 +32,7 @@ from vip_offline.data.store import (
 )
 from vip_offline.errors import VipOfflineError
 
+TEXT = 512  # bytes of a name or a path
 ROWS_PER_CHUNK = 1024  # of the small arrays; a frame is a chunk of its own
 EMBEDDINGS_PER_CHUNK = 256  # about a megabyte: the chunk that an episode ends in is written again
 
@@ -45,7 +46,7 @@ class StoreWriter(Store):
         """The array of this name, made empty if it is not there."""
         found = self._find(key)
         if found is None:
-            frames, embeddings = len(tail) == 3, key.startswith("embeddings/")
+            frames, embeddings = key.startswith("data/frames_"), key.startswith("embeddings/")
             rows = 1 if frames else EMBEDDINGS_PER_CHUNK if embeddings else ROWS_PER_CHUNK
             return self._root.create_array(
                 key,
@@ -71,58 +72,146 @@ class StoreWriter(Store):
     @staticmethod
     def _put(array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
         array.resize((max(array.shape[0], start + len(values)), *array.shape[1:]))
-        if array.ndim == 4:
+        if array.path.startswith("data/frames_"):
             array = array.with_config({"write_empty_chunks": True})
         array[start : start + len(values)] = values
 
-    def append(self, episode: Episode) -> None:
-        """Add one episode: whole and on the disk, or not at all.
+    def append(self, *episodes: Episode) -> None:
+        """Add episodes: all of them whole and on the disk, or none.
+
+        Args:
+            episodes: with the same cameras, extras and widths. Many short ones are better added
+                together: each call writes and flushes every array's last chunk.
 
         Raises:
-            VipOfflineError: if `Episode.check` refuses it or its shapes differ from the store's.
+            VipOfflineError: if `Episode.check` refuses one or its shapes differ from the store's.
         """
         index, start = len(self), self.rows
-        episode.check(f"{self.path}, episode {index}")
-        nan, columns = np.float32(np.nan), dict(episode.frames)
-        for camera, frames in columns.items():
+        for offset, episode in enumerate(episodes):
+            episode.check(f"{self.path}, episode {index + offset}")
+        for camera in episodes[0].frames:
             check_name("camera", camera)
-            key = f"data/frames_{camera}"
-            self._put(self._require(key, frames.shape[1:], np.uint8, 0, {}), start, frames)
-            content = self._require(f"meta/content_{camera}", (DIGEST,), np.uint8, 0, {})
-            self._put(content, index, content_of(frames)[None])
-        for name, values, fill in (
-            ("proprio", episode.proprio, nan),
-            ("action", episode.action, nan),
-            ("succeeded", episode.succeeded, False),
-            ("true_reward", episode.true_reward, nan),
-        ):
-            array = self._require(f"data/{name}", values.shape[1:], values.dtype, fill, {})
-            self._put(array, start, values)
-        kind = self._require("meta/kind", (), np.int16, -1, {"names": []})
-        names = [*cast("list[str]", kind.attrs["names"])]
-        if episode.kind not in names:
-            names.append(episode.kind)
-            kind.attrs["names"] = names
-        self._put(kind, index, np.array([names.index(episode.kind)], np.int16))
-        about: dict[str, tuple[Any, Any, Any]] = {
-            "success": (episode.success, np.bool_, False),
-            "placement": (episode.placement, np.int64, -1),
-            "episode_ends": (start + len(episode), np.int64, 0),
+            frames = [each.frames[camera] for each in episodes]
+            key, at = f"data/frames_{camera}", start
+            for part in frames:
+                self._put(self._require(key, part.shape[1:], np.uint8, 0, {}), at, part)
+                at += len(part)
+            self._append_contents(camera, [content_of(part) for part in frames], index)
+        for camera in episodes[0].clips:
+            check_name("camera", camera)
+            self._append_clips(camera, [each.clips[camera] for each in episodes], start, index)
+        for camera in episodes[0].links:
+            check_name("camera", camera)
+            self._append_links(camera, [each.links[camera] for each in episodes], start, index)
+        nan = np.float32(np.nan)
+        rows: dict[str, tuple[list[NDArray[Any]], Any]] = {
+            "data/proprio": ([each.proprio for each in episodes], nan),
+            "data/action": ([each.action for each in episodes], nan),
+            "data/succeeded": ([each.succeeded for each in episodes], False),
+            "data/true_reward": ([each.true_reward for each in episodes], nan),
         }
-        for name, (value, dtype, empty) in about.items():
+        for name in episodes[0].extras:
+            columns = [each.extras[name] for each in episodes]
+            rows[f"extras/{check_name('column', name)}"] = columns, columns[0].dtype.type(0)
+        for key, (parts, fill) in rows.items():
+            values = np.concatenate(parts)
+            if 0 not in values.shape[1:]:
+                self._put(
+                    self._require(key, values.shape[1:], values.dtype, fill, {}), start, values
+                )
+        self._append_codes("kind", [each.kind for each in episodes], index)
+        if any(each.task for each in episodes) or self._find("meta/instruction") is not None:
+            self._append_codes("instruction", [each.task for each in episodes], index)
+        about: dict[str, tuple[list[Any], Any, Any]] = {
+            "success": ([each.success for each in episodes], np.bool_, False),
+            "placement": ([each.placement for each in episodes], np.int64, -1),
+            "episode_ends": (
+                list(start + np.cumsum([len(each) for each in episodes])),
+                np.int64,
+                0,
+            ),
+        }
+        if any(each.origin >= 0 for each in episodes):
+            about["source_episode"] = [each.origin for each in episodes], np.int64, -1
+        for split in self.attributes.get("splits", []):
+            about[f"split_{split}"] = [split in each.splits for each in episodes], np.bool_, False
+        for name, (values_, dtype, empty) in about.items():
             array = self._require(f"meta/{name}", (), dtype, empty, {})
-            self._put(array, index, np.array([value], dtype))
+            self._put(array, index, np.array(values_, dtype))
+        if any(each.name for each in episodes) or self._find("meta/name") is not None:
+            self._append_texts("name", [each.name for each in episodes], index)
         self._durable.sync()
         done = self._require("meta/done", (), np.bool_, False, {})
-        self._put(done, index, np.array([True]))
+        self._put(done, index, np.ones(len(episodes), bool))
         self._durable.sync()
         self._ends = None
+
+    def _append_clips(self, camera: str, clips: Sequence[Clip], start: int, index: int) -> None:
+        shape = list(clips[0].shape)
+        pts = self._require(f"data/pts_{camera}", (), np.int64, -1, {"frame_shape": shape})
+        shape = cast("list[int]", pts.attrs["frame_shape"])
+        for offset, clip in enumerate(clips):
+            if list(clip.shape) != shape:
+                raise VipOfflineError(
+                    f"{self.path}, episode {index + offset}: frames of camera {camera} are "
+                    f"{list(clip.shape)}, those before {shape}. Give them one size with --resize."
+                )
+        self._put(pts, start, np.concatenate([clip.pts for clip in clips]))
+        self._append_texts(f"video_{camera}", [str(clip.file) for clip in clips], index)
+        size = self._require(f"meta/video_bytes_{camera}", (), np.int64, -1, {})
+        self._put(size, index, np.array([clip.size for clip in clips], np.int64))
+        self._append_contents(camera, [clip.content for clip in clips], index)
+
+    def _append_links(self, camera: str, links: Sequence[Link], start: int, index: int) -> None:
+        first = links[0]
+        said = {
+            "file": str(first.file.absolute()),
+            "array": first.array,
+            "frame_shape": list(first.shape),
+        }
+        rows = self._require(f"data/rows_{camera}", (), np.int64, -1, said)
+        parts = [np.arange(each.start, each.start + each.rows) for each in links]
+        self._put(rows, start, np.concatenate(parts))
+        self._append_contents(camera, [each.content for each in links], index)
+
+    def _append_contents(
+        self, camera: str, contents: Sequence[NDArray[np.uint8]], index: int
+    ) -> None:
+        array = self._require(f"meta/content_{camera}", (DIGEST,), np.uint8, 0, {})
+        self._put(array, index, np.stack(contents))
+
+    def _append_codes(self, key: str, texts: Sequence[str], index: int) -> None:
+        """Texts of which there are few: numbers, and what they stand for."""
+        array = self._require(f"meta/{key}", (), np.int16, -1, {"names": []})
+        names = [*cast("list[str]", array.attrs["names"])]
+        fresh = [text for text in dict.fromkeys(texts) if text not in names]
+        if fresh:
+            names += fresh
+            array.attrs["names"] = names
+        self._put(array, index, np.array([names.index(text) for text in texts], np.int16))
+
+    def _append_texts(self, key: str, texts: Sequence[str], index: int) -> None:
+        """Texts that differ from episode to episode, in UTF-8."""
+        array = self._require(f"meta/{key}", (TEXT,), np.uint8, 0, {"encoding": "utf-8"})
+        values = np.zeros((len(texts), TEXT), np.uint8)
+        for row, text in zip(values, texts, strict=True):
+            data = text.encode()
+            if len(data) > TEXT:
+                raise VipOfflineError(f"{self.path}: {key} {text!r} is longer than {TEXT} bytes.")
+            row[: len(data)] = np.frombuffer(data, np.uint8)
+        self._put(array, index, values)
+
+    def leave_out(self, reasons: Mapping[int, str]) -> None:
+        """Remember which episodes of the origin are left out, and why."""
+        known = cast("dict[str, str]", self.attributes.get("left_out", {}))
+        self._root.attrs["left_out"] = known | {str(k): why for k, why in reasons.items()}
+        self._durable.sync()
 
     def drop_unfinished(self) -> None:
         """Cut off whatever lies behind the last finished episode."""
         self._ends = None
         finished, rows = len(self), self.rows
-        for group, length in (("data", rows), ("meta", finished)):
+        for group, length in (("data", rows), ("extras", rows), ("meta", finished)):
             for key in self.keys(group):
                 array = self._array(f"{group}/{key}")
                 if array.shape[0] > length:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vip_offline.data.store import Store, open_store, settings_of
+from vip_offline.data.store import Label, Store, open_store, settings_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.descent import Columns, exponential_weight
 from vip_offline.learn.weighing import Weighed, weigh
@@ -130,6 +130,17 @@ def _inputs(store: Store, path: Path, options: TrainOptions) -> _Inputs:
     label = store.label(options.label)
     name, camera = label.provenance["encoder"], label.provenance["camera"]
     embedding, provenance = store.embedding(name, camera)
+    check_same_embeddings(path, label, provenance)
+    return _Inputs(embedding, camera, {k: v for k, v in provenance.items() if k != "created"})
+
+
+def check_same_embeddings(path: Path, label: Label, provenance: Mapping[str, Any]) -> None:
+    """Refuse a label that was made from other embeddings than those that are there.
+
+    Raises:
+        VipOfflineError: naming what differs, and the way out.
+    """
+    name, camera = label.provenance["encoder"], label.provenance["camera"]
     for key in ("weights_sha256", "preprocessing"):
         if label.provenance.get(key) != provenance.get(key):
             raise VipOfflineError(
@@ -137,7 +148,6 @@ def _inputs(store: Store, path: Path, options: TrainOptions) -> _Inputs:
                 f"{name}/{camera} ({key} differs). Run `vip-offline relabel {path} --encoder "
                 f"{name} --name {label.name} --overwrite`."
             )
-    return _Inputs(embedding, camera, {k: v for k, v in provenance.items() if k != "created"})
 
 
 def training_set(path: Path, options: TrainOptions) -> TrainingSet:
@@ -153,6 +163,11 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     inputs = _inputs(store, path, options)
     rewards = _rewards(store, path, options)
     proprio, action = store.data("proprio"), store.data("action")
+    if not action.shape[1]:
+        raise VipOfflineError(
+            f"{path}: has no actions to learn from (it was imported without). Import it again with "
+            "--key-map action=COLUMN."
+        )
     chosen, kept_back = _episodes(store, path, options)
     for index in (*chosen, *kept_back):
         start, stop = store.spans()[index]
@@ -163,7 +178,8 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
                 "the store without it."
             )
         _check_finite("proprio", proprio[start:stop], where)
-        _check_finite("action", action[start:stop], where)
+        # what was done in the last observation, if anything was, belongs to no transition
+        _check_finite("action", action[start : stop - 1], where)
 
     def observation(index: int) -> NDArray[np.float32]:
         start, stop = store.spans()[index]
@@ -173,9 +189,10 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     def actions(index: int) -> NDArray[np.float32]:
         start, stop = store.spans()[index]
         values: NDArray[np.float32] = action[start:stop].astype(np.float32)
+        values[-1] = np.nan_to_num(values[-1])  # where none was taken in the last observation
         return values
 
-    reach = action_range([actions(index) for index in chosen])
+    reach = action_range([actions(index)[:-1] for index in chosen])
     observations = [observation(index) for index in chosen]
     statistics, constant = _statistics(observations)
     notes = []

@@ -1,13 +1,18 @@
-"""Recording and relabelling, with a progress bar and a closing sentence.
+"""Recording, importing and relabelling, with a progress bar and a closing sentence.
 
 Each imports what it needs itself: torch takes seconds, and recording does without.
 """
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vip_offline.console import Bar
 from vip_offline.recipe import Recipe
+
+if TYPE_CHECKING:
+    from vip_offline.data.importing import ImportOptions
+    from vip_offline.data.sources.source import Source
 
 
 def record_stage(recipe: Recipe, bar: Bar) -> str:
@@ -25,6 +30,47 @@ def record_stage(recipe: Recipe, bar: Bar) -> str:
         return f"record: all {done.there} episodes are there"
     again = f", {done.discarded} attempts thrown away" if done.discarded else ""
     return f"record: {done.episodes} episodes, {done.frames} frames{again} -> {recipe.store}"
+
+
+def import_stage(
+    source: "Source", store: Path, options: "ImportOptions", bar: Bar, say: Callable[[str], None]
+) -> str:
+    """Import the episodes that are missing; says what was done."""
+    from vip_offline.data.importing import import_source
+
+    with bar("import", 0, "episode") as advance:
+
+        def on_start(there: int, planned: int) -> None:
+            advance(total=planned)
+            advance(there)
+
+        done = import_source(source, store, options, on_start=on_start, on_episodes=advance)
+    for note in done.notes:
+        say(f"note: {note}")
+    for reason in done.broken:
+        say(f"left out: {reason}")
+    if not done.episodes:
+        return f"import: all {done.there} episodes are there"
+    without = f", {len(done.broken)} left out" if done.broken else ""
+    return f"import: {done.episodes} episodes, {done.rows} rows{without} -> {store}"
+
+
+def link_stage(path: Path, bar: Bar, say: Callable[[str], None]) -> None:
+    """Where a replay buffer is given in place of a store: make the one beside it."""
+    from vip_offline.data.beside import beside, is_replay, linked
+
+    if not is_replay(path):
+        return
+    fresh = not beside(path).exists()
+    with bar("link", 0, "episode") as advance:
+
+        def on_start(there: int, planned: int) -> None:
+            advance(total=planned)
+            advance(there)
+
+        store = linked(path, on_start=on_start, on_episodes=advance)
+    if fresh:
+        say(f"link: {path} stays as it is; what is made of it goes into {store}")
 
 
 def relabel_stage(

@@ -1,0 +1,151 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from origins import FPS, LENGTHS, lerobot
+from store_files import contents
+
+from vip_offline.data.importing import ImportOptions, import_source
+from vip_offline.data.sources.lerobot import LeRobot
+from vip_offline.data.store import open_store
+from vip_offline.errors import VipOfflineError
+
+CAMERA = "observation.images.front"
+DATA = "data/chunk-000/file-000.parquet"
+EPISODES = "meta/episodes/chunk-000/file-000.parquet"
+VIDEO = f"videos/{CAMERA}/chunk-000/file-000.mp4"
+
+
+def edit_info(path: Path, **changes: Any) -> None:
+    info = json.loads((path / "meta/info.json").read_text())
+    (path / "meta/info.json").write_text(json.dumps(info | changes))
+
+
+def edit_column(file: Path, name: str, row: int, value: Any) -> None:
+    table = pyarrow.parquet.read_table(file)
+    values = table[name].to_pylist()
+    values[row] = value
+    column = pyarrow.array(values, type=table.schema.field(name).type)
+    place = table.schema.get_field_index(name)
+    pyarrow.parquet.write_table(table.set_column(place, name, column), file)
+
+
+def drop_column(file: Path, name: str) -> None:
+    pyarrow.parquet.write_table(pyarrow.parquet.read_table(file).drop([name]), file)
+
+
+def depth(path: Path) -> None:
+    info = json.loads((path / "meta/info.json").read_text())
+    info["features"][CAMERA]["info"] = {"video.is_depth_map": True}
+    (path / "meta/info.json").write_text(json.dumps(info))
+
+
+def cut(path: Path) -> None:
+    import av
+
+    with av.open(str(path / VIDEO)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    from vip_offline.data.video import write_video
+
+    write_video(path / VIDEO, np.stack(frames[:-3]), FPS)
+
+
+BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "no description": (lambda p: (p / "meta/info.json").write_text("{"), "info.json: cannot be"),
+    "old version": (lambda p: edit_info(p, codebase_version="v1.6"), "'v1.6'; read here are v3.0"),
+    "no frame rate": (lambda p: edit_info(p, fps=0), "fps is 0"),
+    "fewer episodes": (lambda p: edit_info(p, total_episodes=4), "says 4 episodes.*has 3"),
+    "depth": (depth, "front is depth video"),
+    "Lance": (lambda p: shutil.rmtree(p / "meta/episodes"), "holds no parquet file"),
+    "cut parquet": (lambda p: (p / DATA).write_bytes(b"PAR1xx"), "file-000.parquet: cannot be"),
+    "no action": (lambda p: drop_column(p / DATA, "action"), "lacks the column 'action'"),
+    "short video": (cut, r"episode 2.*row 1 of 4 needs the frame at 1.300 s.*ends at 1.200 s"),
+    "no video": (lambda p: (p / VIDEO).unlink(), "episode 0: its video .* is not there"),
+    "late stamp": (
+        lambda p: edit_column(p / DATA, "timestamp", 6, 0.16),
+        r"episode 1: timestamp of row 1 is 0.1600 s, 0.0600 s off",
+    ),
+    "rows missing": (
+        lambda p: edit_column(p / EPISODES, "length", 1, 8),
+        "episode 1: its metadata says 8 rows, .* has 7",
+    ),
+    "rows mixed up": (
+        lambda p: edit_column(p / DATA, "frame_index", 3, 4),
+        "episode 0: frame_index of row 3 is 4",
+    ),
+    "leads out": (
+        lambda p: edit_info(p, data_path="../{chunk_index}/{file_index}.parquet"),
+        "data_path is '../0/0.parquet', which leads out",
+    ),
+    "absolute": (
+        lambda p: edit_info(p, video_path="/{video_key}/{chunk_index}/{file_index}.mp4"),
+        "video_path is '/.*leads out",
+    ),
+    "wide": (
+        lambda p: edit_column(p / DATA, "action", 0, [1.0]),
+        r"episode 0: column 'action' holds 9 numbers in 5 rows; info.json says \(2,\) each",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_sets_are_refused_by_name_and_leave_nothing(tmp_path: Path, name: str) -> None:
+    spoil, part = BAD[name]
+    lerobot(tmp_path / "set")
+    spoil(tmp_path / "set")
+    with pytest.raises(VipOfflineError, match=part):
+        import_source(LeRobot(tmp_path / "set"), tmp_path / "store.zarr", ImportOptions())
+    assert [each.name for each in tmp_path.iterdir()] == ["set"]
+
+
+def test_discrete_actions_are_refused(tmp_path: Path) -> None:
+    lerobot(tmp_path / "set")
+    info = json.loads((tmp_path / "set/meta/info.json").read_text())
+    info["features"]["action"]["dtype"] = "int64"
+    (tmp_path / "set/meta/info.json").write_text(json.dumps(info))
+    with pytest.raises(VipOfflineError, match="discrete actions"):
+        import_source(LeRobot(tmp_path / "set"), tmp_path / "store.zarr", ImportOptions())
+
+
+def test_broken_episodes_are_left_out_if_asked(tmp_path: Path) -> None:
+    lerobot(tmp_path / "set")
+    cut(tmp_path / "set")
+    options = ImportOptions(skip_broken=True)
+    done = import_source(LeRobot(tmp_path / "set"), tmp_path / "store.zarr", options)
+    assert done.episodes == 2 and len(done.broken) == 1 and "episode 2" in done.broken[0]
+
+
+def test_text_is_left_out_and_said(tmp_path: Path) -> None:
+    lerobot(tmp_path / "set")
+    info = json.loads((tmp_path / "set/meta/info.json").read_text())
+    info["features"]["words"] = {"dtype": "string", "shape": [1]}
+    (tmp_path / "set/meta/info.json").write_text(json.dumps(info))
+    catalogue = LeRobot(tmp_path / "set").catalogue()
+    assert "words" not in catalogue.columns
+    assert catalogue.notes == ("words is text and is left out",)
+
+
+def test_instructions_splits_and_success_are_kept(tmp_path: Path) -> None:
+    lerobot(tmp_path / "set")
+    import_source(LeRobot(tmp_path / "set"), tmp_path / "store.zarr", ImportOptions())
+    store = open_store(tmp_path / "store.zarr")
+    assert store.texts("instruction") == ["pick é"] * len(LENGTHS)
+    assert list(store.meta("split_valid")) == [False, False, True]
+    succeeded = store.data("succeeded")
+    assert [int(each) for each in np.flatnonzero(succeeded)] == [4, 11, 15]
+    assert store.extra("force").shape == (16, 2, 2)
+
+
+def test_both_layouts_make_the_same_store_but_for_where_frames_are(tmp_path: Path) -> None:
+    stores = []
+    for version in ("v3.0", "v2.1"):
+        lerobot(tmp_path / version, version=version, pictures="image")
+        import_source(LeRobot(tmp_path / version), tmp_path / f"{version}.zarr", ImportOptions())
+        stores.append(contents(tmp_path / f"{version}.zarr"))
+    differing = {key for key in stores[0] if stores[0][key] != stores[1].get(key)}
+    assert differing == {"zarr.json"} and set(stores[0]) == set(stores[1])

@@ -1,0 +1,65 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from origins import demos, replay
+from store_files import contents
+
+from vip_offline.data.beside import beside, is_replay, linked, store_of
+from vip_offline.data.store import open_store
+from vip_offline.errors import VipOfflineError
+
+
+def test_the_buffer_stays_as_it_is_and_its_frames_where_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "pusht.zarr"
+    replay(path)
+    before = contents(path)
+    store = open_store(linked(path))
+    assert store.path == tmp_path / "pusht.vip.zarr" == store_of(path)
+    assert "frames_img" not in store.keys("data")
+    wanted = np.concatenate([each.frames for each in demos()])
+    np.testing.assert_array_equal(store.frames("img", 0, 16), wanted)
+    np.testing.assert_array_equal(store.frames("img", 4, 6), wanted[4:6])
+    assert len({*map(bytes, store.content("img"))}) == 3
+    assert contents(path) == before
+    assert linked(path) == store.path  # and once more
+
+
+def test_it_is_labelled_and_trained_on(tmp_path: Path) -> None:
+    from vip_offline.label.relabel import relabel
+    from vip_offline.learn.transitions import training_set
+    from vip_offline.recipe import RelabelOptions, TrainOptions
+
+    replay(tmp_path / "pusht.zarr")
+    store = linked(tmp_path / "pusht.zarr")
+    relabel(store, RelabelOptions(encoder="pixels"))
+    assert len(training_set(store, TrainOptions()).actions) == 3
+
+
+def test_a_buffer_that_changed_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
+    import zarr
+
+    path = tmp_path / "pusht.zarr"
+    replay(path)
+    store = linked(path)
+    array = zarr.open_group(path, mode="r+")["data/img"]
+    assert isinstance(array, zarr.Array)
+    array[0] = 7
+    with pytest.raises(VipOfflineError, match="origin_state"):
+        linked(path)
+    shutil.rmtree(path)
+    with pytest.raises(VipOfflineError, match="cannot be read"):
+        open_store(store).frames("img", 0, 1)
+
+
+def test_without_labels_it_says_how_to_get_them(tmp_path: Path) -> None:
+    replay(tmp_path / "pusht.zarr")
+    with pytest.raises(VipOfflineError, match=r"`vip-offline relabel .*pusht.zarr` writes them"):
+        store_of(tmp_path / "pusht.zarr")
+
+
+def test_what_is_no_buffer_is_left_to_others(store_path: Path, tmp_path: Path) -> None:
+    assert not is_replay(store_path) and store_of(store_path) == store_path
+    assert not is_replay(tmp_path / "nowhere") and not is_replay(tmp_path)
+    assert beside(Path("a/pusht.zarr.zip")) == Path("a/pusht.vip.zarr")

@@ -1,0 +1,40 @@
+import io
+import json
+from pathlib import Path
+
+from origins import lerobot, robomimic
+from rich.console import Console
+
+from vip_offline.data.importing import ImportOptions, extras_of, key_map
+from vip_offline.data.sources.recognise import open_source
+from vip_offline.report.catalogue import describe_import, print_import
+
+
+def described(path: Path, episodes: int) -> dict[str, object]:
+    catalogue = open_source(path).catalogue()
+    keys = key_map(catalogue, ImportOptions(), path)
+    return describe_import(str(path), catalogue, keys, extras_of(catalogue, keys), episodes)
+
+
+def test_what_becomes_of_each_column(tmp_path: Path) -> None:
+    robomimic(tmp_path / "set.hdf5")
+    description = described(tmp_path / "set.hdf5", 2)
+    assert (description["episodes"], description["taken"], description["rows"]) == (3, 2, 12)
+    columns = description["columns"]
+    assert isinstance(columns, dict)
+    assert columns["actions"]["becomes"] == ["action"]
+    assert columns["obs/robot0_eef_pos"]["becomes"] == ["proprio", "extras/obs.robot0_eef_pos"]
+    assert columns["obs/agentview_image"]["becomes"] == ["camera agentview"]
+    assert json.loads(json.dumps(description)) == description
+
+
+def test_it_fits_the_terminal(tmp_path: Path) -> None:
+    lerobot(tmp_path / "set")
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_import(described(tmp_path / "set", 3), console)
+    text = console.export_text()
+    assert "LeRobotDataset v3.0: 3 of 3 episodes, 16 rows, lengths 4 to 7 (median 5), 10 Hz" in text
+    assert "splits: train, valid" in text
+    line = next(each for each in text.splitlines() if each.startswith("observation.images.front"))
+    assert "video 32x32x3" in line and "camera front" in line
+    assert max(len(each) for each in text.splitlines()[1:]) <= 80

@@ -1,0 +1,71 @@
+"""What is written appears when it is whole."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from vip_offline.data.durable import only_writer
+from vip_offline.errors import VipOfflineError
+
+
+@contextlib.contextmanager
+def appearing(out: Path) -> Iterator[Path]:
+    """A path to write a file or folder to, which becomes `out` when the block has ended well.
+
+    It lies in a hidden folder beside `out`, so that it is moved by renaming. What a killed process
+    left there is removed by the next one.
+
+    Args:
+        out: a file or folder that is not there; the folder around it is made.
+
+    Raises:
+        VipOfflineError: if something is there, or another process is writing it.
+    """
+    _refuse_existing(out)
+    partial = out.with_name(f".{out.name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    with only_writer(partial):
+        try:
+            for leftover in partial.iterdir():
+                _remove(leftover)
+            yield partial / out.name
+            _flush(partial)
+            _refuse_existing(out)  # renaming would replace a file that came in the meantime
+            (partial / out.name).rename(out)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        _flush_one(out.parent)
+
+
+def _refuse_existing(out: Path) -> None:
+    if out.exists() or out.is_symlink():
+        raise VipOfflineError(
+            f"{out}: is there already, and nothing is overwritten. Remove it, or name another "
+            "place."
+        )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _flush(folder: Path) -> None:
+    """Files and folders onto the disk: a renamed one could be empty after a power cut."""
+    for where, _, files in os.walk(folder):
+        for each in [*files, "."]:
+            path = Path(where, each)
+            if not path.is_symlink():
+                _flush_one(path)
+
+
+def _flush_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

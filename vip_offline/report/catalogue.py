@@ -1,0 +1,74 @@
+"""What an origin holds and what an import would take of it, for a person and as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from vip_offline.data.importing import stored_as
+from vip_offline.data.sources.source import Catalogue, KeyMap, column_and_part
+
+
+def describe_import(
+    source: str, catalogue: Catalogue, keys: KeyMap, extras: Sequence[str], episodes: int
+) -> dict[str, Any]:
+    """Return everything that `print_import` shows, ready for JSON."""
+    lengths = catalogue.lengths[:episodes]
+    becomes: dict[str, list[str]] = {name: [] for name in catalogue.columns}
+    for camera, column in keys.cameras.items():
+        becomes[column].append(f"camera {camera}")
+    for role, specs in (("proprio", keys.proprio), ("action", keys.action)):
+        for spec in specs:
+            column, _ = column_and_part(spec)
+            becomes[column].append(role + spec.removeprefix(column))
+    if keys.success:
+        becomes[keys.success].append("succeeded")
+    if keys.reward:
+        becomes[keys.reward].append("true_reward")
+    for column, name in stored_as(extras).items():
+        becomes[column].append(f"extras/{name}")
+    return {
+        "source": source,
+        "format": catalogue.format,
+        "episodes": len(catalogue.lengths),
+        "taken": episodes,
+        "rows": int(lengths.sum()),
+        "lengths": [int(lengths.min()), int(np.median(lengths)), int(lengths.max())],
+        "control_rate": catalogue.control_rate,
+        "task": catalogue.task,
+        "splits": list(catalogue.splits),
+        "columns": {
+            name: {**asdict(column), "shape": list(column.shape), "becomes": becomes[name]}
+            for name, column in catalogue.columns.items()
+        },
+        "notes": list(catalogue.notes),
+    }
+
+
+def print_import(description: dict[str, Any], console: Console) -> None:
+    """Print the columns of an origin, what becomes of each, and how much there is."""
+    least, median, most = description["lengths"]
+    console.print(f"[bold]{escape(description['source'])}[/]", soft_wrap=True)
+    rate = description["control_rate"]
+    console.print(
+        f"{description['format']}: {description['taken']} of {description['episodes']} episodes, "
+        f"{description['rows']} rows, lengths {least} to {most} (median {median})"
+        + (f", {rate:g} Hz" if rate else ""),
+        highlight=False,
+    )
+    if description["splits"]:
+        console.print(f"splits: {', '.join(description['splits'])}", highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("column", "per row", "becomes"):
+        table.add_column(heading, overflow="fold")
+    for name, column in description["columns"].items():
+        shape = "x".join(str(each) for each in column["shape"]) or "1"
+        kind = column["dtype"] if column["kind"] == "numbers" else column["kind"]
+        table.add_row(escape(name), f"{kind} {shape}", ", ".join(column["becomes"]) or "left out")
+    console.print(table)
+    for note in description["notes"]:
+        console.print(f"note: {escape(note)}", highlight=False)

@@ -1,0 +1,95 @@
+"""A labelled store, with its rewards, in another format: which one, and that it appears whole."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vip_offline.console import Bar
+from vip_offline.errors import VipOfflineError, did_you_mean
+
+if TYPE_CHECKING:
+    from vip_offline.data.exports.labelled import Exported, Labelled
+
+    Writer = Callable[[Labelled, Path, Callable[[int], None]], Exported]
+
+FORMATS = ("lerobot-progress", "lerobot", "robomimic", "minari", "zarr", "d3rlpy")
+
+
+def _writer(format_: str) -> "Writer":
+    """What writes a format; each imports its library."""
+    if format_ == "lerobot-progress":
+        from vip_offline.data.exports.progress import write_progress
+
+        return write_progress
+    if format_ == "lerobot":
+        from vip_offline.data.exports.lerobot import write_lerobot
+
+        return write_lerobot
+    if format_ == "robomimic":
+        from vip_offline.data.exports.robomimic import write_robomimic
+
+        return write_robomimic
+    if format_ == "minari":
+        from vip_offline.data.exports.minari import write_minari
+
+        return write_minari
+    if format_ == "zarr":
+        from vip_offline.data.exports.replay import write_replay
+
+        return write_replay
+    if format_ == "d3rlpy":
+        from vip_offline.learn.dumping import write_d3rlpy
+
+        return write_d3rlpy
+    raise VipOfflineError(f"--to {format_}: no such format.{did_you_mean(format_, FORMATS)}")
+
+
+def export(
+    store: Path,
+    out: Path,
+    format_: str,
+    label: str = "",
+    *,
+    on_start: Callable[[int], None] = lambda episodes: None,
+    on_episodes: Callable[[int], None] = lambda count: None,
+) -> "Exported":
+    """Write a store's episodes and rewards in another format; the store stays as it is.
+
+    Args:
+        store: a labelled store.
+        out: the file or folder to write, which appears when it is whole.
+        format_: one of `FORMATS`.
+        label: name of the labelling; empty: the only one.
+        on_start: called with the number of episodes.
+        on_episodes: called with how many more are written.
+
+    Raises:
+        VipOfflineError: if something is there already, the store is unfinished or not labelled, or
+            the format cannot hold it.
+    """
+    from vip_offline.data.exports.labelled import open_labelled
+    from vip_offline.data.exports.whole import appearing
+
+    write = _writer(format_)
+    labelled = open_labelled(store, label)
+    with appearing(out) as partial:
+        on_start(len(labelled.store))
+        return write(labelled, partial, on_episodes)
+
+
+def export_stage(
+    store: Path, out: Path, format_: str, label: str, bar: Bar, say: Callable[[str], None]
+) -> str:
+    """Export with a progress bar; says what was done."""
+    with bar("export", 0, "episode") as advance:
+        done = export(
+            store,
+            out,
+            format_,
+            label,
+            on_start=lambda episodes: advance(total=episodes),
+            on_episodes=advance,
+        )
+    for note in done.notes:
+        say(f"note: {note}")
+    return f"export: {done.episodes} episodes, {done.rows} rows -> {out}"

@@ -37,8 +37,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from vip_offline.data.importing import ImportOptions, import_source
+from vip_offline.data.importing import import_source
 from vip_offline.data.sources.recognise import open_source
+from vip_offline.recipe import ImportOptions
 
 VIDEO = (480, 640)  # px, as most LeRobotDatasets have it
 PICTURE = (84, 84)  # px, as robomimic's

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from vip_offline.data.episode import Episode
 from vip_offline.data.exports.labelled import Labelled, open_labelled
-from vip_offline.data.importing import ImportOptions, import_source
+from vip_offline.data.importing import import_source
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.data.store import Label, Store, open_store
 from vip_offline.data.writer import writing
+from vip_offline.recipe import ImportOptions
 
 FRAME = (4, 6, 3)
 DTYPES = ("float32", "float64", "int64", "uint8", "bool")

@@ -176,9 +176,11 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Import what you have: LeRobot, robomimic, Minari, diffusion_policy, videos, folders."""
-    from vip_offline.data.importing import ImportOptions, chosen, extras_of
-    from vip_offline.data.importing import key_map as map_keys
+    from vip_offline.data.importing import chosen
+    from vip_offline.data.mapping import extras_of
+    from vip_offline.data.mapping import key_map as map_keys
     from vip_offline.data.sources.recognise import open_source
+    from vip_offline.recipe import ImportOptions
     from vip_offline.report.catalogue import describe_import, print_import
     from vip_offline.run.stages import import_stage
 

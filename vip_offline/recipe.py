@@ -39,6 +39,20 @@ class RecordOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class ImportOptions:
+    """What of an origin is imported, and how."""
+
+    key_map: tuple[str, ...] = ()  # "action=actions", "proprio=a,b", "camera:top=images.top"
+    cameras: tuple[str, ...] = ()  # of those there are; none: all
+    size: tuple[int, int] | None = None  # (height, width) of frames; None: as they are
+    max_episodes: int = 0  # 0: all
+    copy_frames: bool = False  # frames of videos into the store, rather than a pointer to them
+    link_frames: bool = False  # leave frames of zarr arrays where they are
+    decode: bool = False  # every frame of the videos, to find damaged ones now
+    skip_broken: bool = False  # leave out episodes that cannot be read, and say which
+
+
+@dataclasses.dataclass(frozen=True)
 class Computing:
     """What embeds frames; all choices agree to 1e-3 of an embedding's length."""
 

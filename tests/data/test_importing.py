@@ -10,124 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROGRAM
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from origins import LENGTHS, SIZE, demos, folders, force, lerobot, replay, robomimic
+from imported import imported
+from origins import demos, replay, robomimic
 from store_files import contents
 
 from vip_offline.data.episode import Episode
-from vip_offline.data.importing import ImportOptions, batches, import_source, key_map, stored_as
-from vip_offline.data.sources.recognise import open_source
-from vip_offline.data.store import Store, open_store
+from vip_offline.data.importing import batches
+from vip_offline.data.store import open_store
 from vip_offline.errors import VipOfflineError
 
 FRONT = "front"
-
-
-def imported(source: Path, store: Path, **options: object) -> Store:
-    origin = open_source(source)
-    try:
-        import_source(origin, store, ImportOptions(**options))  # type: ignore[arg-type]
-    finally:
-        origin.close()
-    return open_store(store)
-
-
-def frames_of(store: Store, camera: str) -> np.ndarray:
-    return np.concatenate([store.frames(camera, *span) for span in store.spans()])
-
-
-@pytest.mark.parametrize("copy", [False, True])
-def test_frames_of_videos_stay_where_they_are_unless_copied(tmp_path: Path, copy: bool) -> None:
-    made = lerobot(tmp_path / "set")
-    store = imported(tmp_path / "set", tmp_path / "store.zarr", copy_frames=copy)
-    assert ("frames_front" in store.keys("data")) == copy
-    assert ("pts_front" in store.keys("data")) != copy
-    shown = frames_of(store, FRONT).astype(int)
-    wanted = np.concatenate([each.frames for each in made]).astype(int)
-    assert np.abs(shown - wanted).max() <= 2  # H.264
-    assert len({*map(bytes, store.content(FRONT))}) == len(LENGTHS)
-
-
-def test_frames_are_found_by_any_thread_in_any_order(tmp_path: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    made = lerobot(tmp_path / "set", lengths=(40, 60, 30))
-    store = imported(tmp_path / "set", tmp_path / "store.zarr")
-    read = store.frame_reader(FRONT)
-    wanted = np.concatenate([each.frames for each in made]).astype(int)
-    starts = np.random.default_rng(0).permutation(range(0, 120, 5))
-    with ThreadPoolExecutor(4) as pool:
-        for start, found in zip(starts, pool.map(lambda s: read(s, s + 7), starts), strict=True):
-            assert np.abs(found.astype(int) - wanted[start : start + 7]).max() <= 2
-
-
-def test_a_video_that_changed_or_went_is_noticed(tmp_path: Path) -> None:
-    lerobot(tmp_path / "set")
-    store = imported(tmp_path / "set", tmp_path / "store.zarr")
-    video = next((tmp_path / "set").rglob("*.mp4"))
-    video.write_bytes(video.read_bytes() + b"x")
-    with pytest.raises(VipOfflineError, match=r"episode 0: .*was changed"):
-        store.frames(FRONT, 0, 1)
-    video.unlink()
-    with pytest.raises(VipOfflineError, match=r"is gone.*--copy-frames"):
-        store.frames(FRONT, 0, 1)
-
-
-def test_frames_are_drawn_at_another_size(tmp_path: Path) -> None:
-    lerobot(tmp_path / "set")
-    store = imported(tmp_path / "set", tmp_path / "a.zarr", size=(16, 24))
-    assert store.frames(FRONT, 0, 2).shape == (2, 16, 24, 3)
-    replay(tmp_path / "r.zarr")
-    store = imported(tmp_path / "r.zarr", tmp_path / "b.zarr", size=(16, 24))
-    assert store.frames("img", 0, 2).shape == (2, 16, 24, 3)
-
-
-def test_roles_are_guessed_and_may_be_said(tmp_path: Path) -> None:
-    folders(tmp_path / "set")
-    store = imported(
-        tmp_path / "set",
-        tmp_path / "store.zarr",
-        key_map=("action=robot.command", "proprio=robot.qpos,log.grip", "camera:top=front"),
-        cameras=("top", "wrist"),
-    )
-    assert store.cameras == ["top", "wrist"]
-    assert store.data("proprio").shape == (sum(LENGTHS), 4)
-    assert store.attributes["proprio"][-1] == "log.grip"
-    assert store.texts("name") == ["pick é 0", "pick é 1", "pick é 2"]
-    np.testing.assert_array_equal(
-        store.data("action"), np.concatenate([each.action for each in demos()])
-    )
-    assert set(store.keys("extras")) == {"log.t", "log.grip", "robot.qpos"}
-
-
-def test_a_part_of_a_column(tmp_path: Path) -> None:
-    made = replay(tmp_path / "set.zarr")
-    keys = ("proprio=state[0:2],n_contacts",)
-    store = imported(tmp_path / "set.zarr", tmp_path / "s.zarr", key_map=keys)
-    state = np.concatenate([each.state for each in made])
-    np.testing.assert_array_equal(store.data("proprio"), state[:, [0, 1, 0]])
-    assert store.attributes["proprio"] == ["state[0]", "state[1]", "n_contacts"]
-    np.testing.assert_array_equal(store.extra("state"), state)
-
-
-@pytest.mark.parametrize(
-    ("options", "part"),
-    [
-        ({"key_map": ("action=action[2:]",)}, "is empty: column 'action' has 2 numbers"),
-        ({"key_map": ("action=actoin",)}, "Did you mean 'action'"),
-        ({"key_map": ("actoin=action",)}, "expected ROLE=COLUMN"),
-        ({"key_map": ("action=observation.images.front",)}, "holds pictures"),
-        ({"key_map": ("camera:top=action",)}, "cannot be camera:top"),
-        ({"key_map": ("reward=action",)}, "needs one number"),
-        ({"cameras": ("frnt",)}, "Did you mean 'front'"),
-    ],
-)
-def test_roles_that_cannot_be(tmp_path: Path, options: dict[str, object], part: str) -> None:
-    lerobot(tmp_path / "set")
-    with pytest.raises(VipOfflineError, match=part):
-        imported(tmp_path / "set", tmp_path / "store.zarr", **options)
-    assert [each.name for each in tmp_path.iterdir()] == ["set"]
 
 
 def test_a_broken_episode_leaves_nothing_or_is_left_out(tmp_path: Path) -> None:
@@ -172,10 +64,10 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
 def test_a_killed_import_goes_on_with_the_next_episode(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr", lengths=(3,) * 6)
     wait = (
-        "import sys, time; from vip_offline.data import importing; "
+        "import sys, time; from vip_offline.data import converting, importing; "
         "one = importing.batches; "
-        "importing.BATCH_EPISODES = 1; convert = importing._Converter.__call__; "
-        "importing._Converter.__call__ = lambda self, i: (time.sleep(0.2), convert(self, i))[1]; "
+        "importing.BATCH_EPISODES = 1; convert = converting.Converter.__call__; "
+        "converting.Converter.__call__ = lambda self, i: (time.sleep(0.2), convert(self, i))[1]; "
         "from vip_offline.cli import main; "
         "sys.argv = ['vip-offline', 'import', 'set.zarr', 'store.zarr']; main()"
     )
@@ -245,42 +137,6 @@ def test_ten_thousand_tiny_episodes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(store.data("action"), action)
 
 
-@given(
-    lengths=st.lists(st.integers(2, 5), min_size=1, max_size=4),
-    dtype=st.sampled_from(["float32", "float64", "int64", "uint8", "bool"]),
-    names=st.lists(
-        st.text("aé漢_ñ0", min_size=1, max_size=4).filter(str.isalpha),
-        min_size=1,
-        max_size=3,
-        unique=True,
-    ),
-)
-@settings(max_examples=10, deadline=None)
-def test_what_else_there_is_is_kept_as_it_is(
-    tmp_path_factory: pytest.TempPathFactory, lengths: list[int], dtype: str, names: list[str]
-) -> None:
-    import zarr
-
-    path = tmp_path_factory.mktemp("hypothesis")
-    replay(path / "set.zarr", lengths=lengths)
-    root = zarr.open_group(path / "set.zarr", mode="r+")
-    rows = sum(lengths)
-    columns = {name: np.arange(rows * 2).reshape(rows, 2).astype(dtype) for name in names}
-    for name, values in columns.items():
-        root.create_array(f"data/{name}", data=values)
-    store = imported(path / "set.zarr", path / "store.zarr", key_map=("proprio=state",))
-    for name, values in columns.items():
-        kept = store.extra(name)
-        assert kept.dtype == values.dtype
-        np.testing.assert_array_equal(kept, values)
-    np.testing.assert_array_equal(np.diff(store.ends, prepend=0), lengths)
-
-
-def test_names_that_a_store_cannot_hold() -> None:
-    names = stored_as(["obs/x", "obs.x", "pos(x)", "-a", "é 漢", "x.partial"])
-    assert [*names.values()] == ["obs.x", "obs.x_", "pos_x_", "_-a", "é 漢", "x.partial_"]
-
-
 def test_into_itself_or_less_than_nothing(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
     before = contents(tmp_path / "set.zarr")
@@ -305,13 +161,3 @@ def test_without_pictures_nothing_is_embedded(tmp_path: Path) -> None:
     imported(tmp_path / "set.hdf5", tmp_path / "s.zarr")
     with pytest.raises(VipOfflineError, match="has no frames"):
         relabel(tmp_path / "s.zarr", RelabelOptions(encoder="pixels"))
-
-
-def test_the_map_of_keys_is_of_the_catalogue(tmp_path: Path) -> None:
-    lerobot(tmp_path / "set")
-    origin = open_source(tmp_path / "set")
-    keys = key_map(origin.catalogue(), ImportOptions(), origin.path)
-    assert keys.action == ("action",) and keys.proprio == ("observation.state",)
-    assert keys.cameras == {FRONT: "observation.images.front"}
-    np.testing.assert_array_equal(force(demos()[0]).shape, (LENGTHS[0], 2, 2))
-    assert SIZE == 32

@@ -16,13 +16,14 @@ from conftest import brightness_episode
 from origins import FPS, LENGTHS, SIZE, folders, lerobot, replay, robomimic
 from store_files import overwrite
 
-from vip_offline.data.importing import ImportOptions, import_source
+from vip_offline.data.importing import import_source
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.data.store import Label, open_store
 from vip_offline.data.survey import BLOCK, Checked, Group, check
 from vip_offline.data.video import write_video
 from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import ImportOptions
 
 VIDEO = "videos/observation.images.front/chunk-000/file-000.mp4"
 TABLE = "data/chunk-000/file-000.parquet"

@@ -89,11 +89,11 @@ def write(folder: Path) -> None:
 def export(folder: Path) -> None:
     """Import, label and export everything, and note what the others must find."""
     from vip_offline.data.exports.progress import progress_of
-    from vip_offline.data.importing import ImportOptions, import_source
+    from vip_offline.data.importing import import_source
     from vip_offline.data.sources.recognise import open_source
     from vip_offline.data.store import open_store
     from vip_offline.label.relabel import relabel
-    from vip_offline.recipe import RelabelOptions
+    from vip_offline.recipe import ImportOptions, RelabelOptions
     from vip_offline.run.exporting import export as give_back
 
     for mode in MODES:

@@ -5,8 +5,9 @@ from pathlib import Path
 from origins import lerobot, robomimic
 from rich.console import Console
 
-from vip_offline.data.importing import ImportOptions, extras_of, key_map
+from vip_offline.data.mapping import extras_of, key_map
 from vip_offline.data.sources.recognise import open_source
+from vip_offline.recipe import ImportOptions
 from vip_offline.report.catalogue import describe_import, print_import
 
 

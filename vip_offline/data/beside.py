@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from vip_offline.data.importing import ImportOptions, import_source
+from vip_offline.data.importing import import_source
 from vip_offline.data.sources.recognise import format_of, open_source
 from vip_offline.data.store import is_store
 from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import ImportOptions
 
 SUFFIX = ".vip.zarr"
 

@@ -31,12 +31,13 @@ from vip_offline.data.checking import (
     range_of,
     rate_of,
 )
-from vip_offline.data.importing import ImportOptions, key_map
+from vip_offline.data.mapping import key_map
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.data.sources.source import Catalogue, Rows, Source, VideoSpan
 from vip_offline.data.store import Store, content_of_blocks, is_store, open_store
 from vip_offline.data.video import FrameReader, Timeline, timeline
 from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import ImportOptions
 
 BLOCK = 32  # frames that are in memory at once
 TIMELINES = 8  # videos whose time stamps are: cameras that advance side by side

@@ -206,6 +206,7 @@ class Decoder:
             try:
                 frame = next(self._frames, None)
             except av.error.FFmpegError as error:
+                self.next = None  # whoever asks next is served from another place, if that is whole
                 raise VipOfflineError(
                     f"{self.path}: cannot be decoded ({error.strerror}). The file is damaged; "
                     "restore it, or leave out the episodes that need it."

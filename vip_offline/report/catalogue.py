@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vip_offline.data.importing import stored_as
+from vip_offline.data.mapping import stored_as
 from vip_offline.data.sources.source import Catalogue, KeyMap, column_and_part
 
 

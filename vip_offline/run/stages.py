@@ -11,8 +11,8 @@ from vip_offline.console import Bar
 from vip_offline.recipe import Recipe
 
 if TYPE_CHECKING:
-    from vip_offline.data.importing import ImportOptions
     from vip_offline.data.sources.source import Source
+    from vip_offline.recipe import ImportOptions
 
 
 def record_stage(recipe: Recipe, bar: Bar) -> str:

@@ -15,9 +15,10 @@ from origins import lerobot
 
 from vip_offline.data.exports.labelled import Labelled
 from vip_offline.data.exports.lerobot import statistics, write_lerobot
-from vip_offline.data.importing import ImportOptions, import_source
+from vip_offline.data.importing import import_source
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import ImportOptions
 
 STATS = ("min", "max", "mean", "std", "count", "q01", "q50")
 LENGTHS = (5, 7, 4)

@@ -16,9 +16,10 @@ from origins import lerobot
 
 from vip_offline.data.exports import progress
 from vip_offline.data.exports.progress import progress_of, write_progress
-from vip_offline.data.importing import ImportOptions, import_source
+from vip_offline.data.importing import import_source
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import ImportOptions
 
 
 def silent(count: int) -> None:

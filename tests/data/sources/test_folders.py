@@ -7,11 +7,12 @@ import pytest
 from origins import FPS, demos, folders
 from PIL import Image
 
-from vip_offline.data.importing import ImportOptions, import_source
+from vip_offline.data.importing import import_source
 from vip_offline.data.sources.folders import Folders
 from vip_offline.data.store import open_store
 from vip_offline.data.video import write_video
 from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import ImportOptions
 
 FIRST, SECOND = "pick é 0", "pick é 1"
 

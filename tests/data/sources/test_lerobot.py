@@ -10,10 +10,11 @@ import pytest
 from origins import FPS, LENGTHS, lerobot
 from store_files import contents
 
-from vip_offline.data.importing import ImportOptions, import_source
+from vip_offline.data.importing import import_source
 from vip_offline.data.sources.lerobot import LeRobot
 from vip_offline.data.store import open_store
 from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import ImportOptions
 
 CAMERA = "observation.images.front"
 DATA = "data/chunk-000/file-000.parquet"

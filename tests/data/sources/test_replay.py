@@ -7,10 +7,11 @@ import pytest
 import zarr
 from origins import demos, replay
 
-from vip_offline.data.importing import ImportOptions, import_source
+from vip_offline.data.importing import import_source
 from vip_offline.data.sources.replay import Replay
 from vip_offline.data.store import open_store
 from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import ImportOptions
 
 
 def zipped(path: Path) -> Path:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from origins import robomimic
 
-from vip_offline.data.importing import ImportOptions, import_source
+from vip_offline.data.importing import import_source
 from vip_offline.data.sources.robomimic import Robomimic
 from vip_offline.data.store import open_store
 from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import ImportOptions
 
 
 def remove(file: h5py.File, key: str) -> None:

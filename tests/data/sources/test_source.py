@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from origins import LENGTHS, Demo, folders, lerobot, minari, replay, robomimic
 
-from vip_offline.data.importing import ImportOptions, chosen, import_source
+from vip_offline.data.importing import chosen, import_source
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.data.sources.source import VideoSpan, guessed
 from vip_offline.data.store import open_store
+from vip_offline.recipe import ImportOptions
 
 FORMATS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "LeRobotDataset v3.0": ("set", lerobot),

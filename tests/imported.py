@@ -1,0 +1,18 @@
+"""An import in one call."""
+
+from pathlib import Path
+
+from vip_offline.data.importing import import_source
+from vip_offline.data.sources.recognise import open_source
+from vip_offline.data.store import Store, open_store
+from vip_offline.recipe import ImportOptions
+
+
+def imported(source: Path, store: Path, **options: object) -> Store:
+    """Import, and open what came of it."""
+    origin = open_source(source)
+    try:
+        import_source(origin, store, ImportOptions(**options))  # type: ignore[arg-type]
+    finally:
+        origin.close()
+    return open_store(store)

@@ -1,0 +1,245 @@
+"""Rows as an origin has them -> episodes as a store takes them."""
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.data.episode import Clip, Episode, Link
+from vip_offline.data.mapping import extras_of, stored_as
+from vip_offline.data.sources.source import (
+    Catalogue,
+    KeyMap,
+    Rows,
+    Source,
+    VideoSpan,
+    column_and_part,
+)
+from vip_offline.data.store import content_of
+from vip_offline.data.video import Decoder, Timeline, decode, resized, timeline
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import ImportOptions
+
+OPEN = 8  # videos at a time: of cameras that advance side by side
+
+
+@dataclass
+class _Timelines:
+    """The time lines of the files that were met last."""
+
+    kept: dict[Path, Timeline] = field(default_factory=dict)
+
+    def __call__(self, path: Path) -> Timeline:
+        if path not in self.kept:
+            while len(self.kept) >= OPEN:
+                self.kept.pop(next(iter(self.kept)))
+            self.kept[path] = timeline(path)
+        return self.kept[path]
+
+
+def _numbers(rows: Rows, names: Sequence[str], length: int) -> NDArray[np.float32]:
+    """(T, D) float32 of columns side by side."""
+    parts = []
+    for spec in names:
+        name, part = column_and_part(spec)
+        parts.append(np.asarray(rows.columns[name]).reshape(length, -1)[:, part])
+    if not parts:
+        return np.zeros((length, 0), np.float32)
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def _one(rows: Rows, name: str) -> NDArray[Any]:
+    return np.asarray(rows.columns[name]).reshape(-1)
+
+
+class Converter:
+    """Rows of an origin -> episodes of a store."""
+
+    def __init__(self, source: Source, catalogue: Catalogue, keys: KeyMap, options: ImportOptions):
+        self._source, self._catalogue, self._keys = source, catalogue, keys
+        self._options = options
+        self._extras = stored_as(extras_of(catalogue, keys))
+        self._starts = np.cumsum(catalogue.lengths) - catalogue.lengths
+        self._splits = stored_as(catalogue.splits)
+        self._timelines = _Timelines()
+        self._decoders: dict[Path, Decoder] = {}
+        self._beside = ThreadPoolExecutor(1)  # decodes; ffmpeg does without the interpreter's lock
+        self._decoding: list[Future[None]] = []  # what the episode at hand waits for
+        self._shapes: dict[str, tuple[int, ...]] = {}  # of each camera's frames
+
+    def __call__(self, index: int) -> tuple[Episode, list[Future[None]]]:
+        """Episode `index` of the origin, converted and checked.
+
+        Returns:
+            The episode, and what is still decoded to find damage: it is whole when these have ended
+            without an error, and the next one may be converted meanwhile.
+
+        Raises:
+            VipOfflineError: naming file, episode and value.
+        """
+        self._decoding = []
+        if index in self._catalogue.broken:
+            raise VipOfflineError(self._catalogue.broken[index])
+        keys, length = self._keys, int(self._catalogue.lengths[index])
+        name = self._catalogue.names[index]
+        where = f"{self._source.path}, episode {name}"
+        numbers = {column_and_part(spec)[0] for spec in (*keys.proprio, *keys.action)}
+        wanted = {*keys.cameras.values(), *numbers, *self._extras}
+        wanted |= {each for each in (keys.success, keys.reward) if each}
+        rows = self._source.read(index, sorted(wanted))
+        frames: dict[str, NDArray[np.uint8]] = {}
+        clips: dict[str, Clip] = {}
+        links: dict[str, Link] = {}
+        for camera, column in keys.cameras.items():
+            found = self._frames(rows.columns[column], length, f"{where}, camera {camera}")
+            if isinstance(found, Clip):
+                clips[camera] = found
+            elif self._options.link_frames and column in self._catalogue.arrays:
+                links[camera] = self._link(index, column, found)
+            else:
+                frames[camera] = found
+        for column, values in rows.columns.items():
+            if not isinstance(values, VideoSpan) and len(values) != length:
+                raise VipOfflineError(
+                    f"{where}: column {column!r} has {len(values)} rows; the episode has {length}. "
+                    "Its metadata and its data disagree; repair it, or leave such episodes out "
+                    "with --skip-broken."
+                )
+        succeeded = _one(rows, keys.success) > 0 if keys.success else np.zeros(length, bool)
+        reward = (
+            _one(rows, keys.reward).astype(np.float32)
+            if keys.reward
+            else np.full(length, np.nan, np.float32)
+        )
+        success = rows.success
+        if success is None and keys.success:
+            success = bool(succeeded.any())
+        episode = Episode(
+            frames=frames,
+            clips=clips,
+            links=links,
+            proprio=_numbers(rows, keys.proprio, length),
+            action=_numbers(rows, keys.action, length),
+            succeeded=succeeded,
+            true_reward=reward,
+            # what nobody calls a failure is a demonstration of the task
+            success=True if success is None else success,
+            extras={name: np.asarray(rows.columns[each]) for each, name in self._extras.items()},
+            origin=index,
+            name=name,
+            task=rows.task,
+            splits=tuple(self._splits[each] for each in rows.splits),
+        )
+        episode.check(where)
+        self._check_sizes(episode, where)
+        return episode, self._decoding
+
+    def _check_sizes(self, episode: Episode, where: str) -> None:
+        """Refuse frames of another size than those before: a store has one per camera."""
+        shapes = {camera: each.shape[1:] for camera, each in episode.frames.items()}
+        shapes |= {camera: each.shape for camera, each in episode.clips.items()}
+        for camera, shape in shapes.items():
+            before = self._shapes.setdefault(camera, shape)
+            if shape != before:
+                raise VipOfflineError(
+                    f"{where}: frames of camera {camera} are {shape[0]}x{shape[1]} px, those "
+                    f"before {before[0]}x{before[1]}. Give them one size with --resize "
+                    f"{before[0]}x{before[1]}, or leave such episodes out with --skip-broken."
+                )
+
+    def _frames(
+        self, values: NDArray[Any] | VideoSpan, length: int, where: str
+    ) -> NDArray[np.uint8] | Clip:
+        size = self._options.size
+        if isinstance(values, VideoSpan):
+            clip = self._clip(values, length, where)
+            pts = [int(each) for each in clip.pts]
+            if self._options.copy_frames:
+                return np.stack(list(decode(self._decoder(values.file), pts, size)))
+            if self._options.decode:
+                self._decoding.append(self._beside.submit(self._decode, values.file, pts, where))
+            return clip
+        if size is None:
+            return values
+        return np.stack([resized(frame, size) for frame in values])
+
+    def _link(self, index: int, column: str, frames: NDArray[np.uint8]) -> Link:
+        height, width, channels = frames.shape[1:]
+        return Link(
+            file=self._source.path,
+            array=self._catalogue.arrays[column],
+            start=int(self._starts[index]),
+            rows=len(frames),
+            shape=(height, width, channels),
+            content=content_of(frames),
+        )
+
+    def _decode(self, file: Path, pts: list[int], where: str) -> None:
+        """Find out whether frames can be decoded; none is kept."""
+        try:
+            deque(self._decoder(file)(pts), maxlen=0)
+        except VipOfflineError as error:
+            raise VipOfflineError(f"{where}: {error}") from error
+
+    def _decoder(self, file: Path) -> Decoder:
+        """The file's, which goes on where it was: episodes follow each other in a file."""
+        if file not in self._decoders:
+            while len(self._decoders) >= OPEN:
+                self._decoders.pop(next(iter(self._decoders))).close()
+            self._decoders[file] = Decoder(file)
+        return self._decoders[file]
+
+    def close(self) -> None:
+        """Close the files that are open."""
+        self._beside.shutdown(cancel_futures=True)
+        while self._decoders:
+            self._decoders.popitem()[1].close()
+
+    def _clip(self, span: VideoSpan, length: int, where: str) -> Clip:
+        """Find the frames of a span by their time stamps."""
+        line = self._timelines(span.file)
+        pts = line.pts
+        if len(span.seconds):
+            times = line.seconds
+            right = np.searchsorted(times, span.seconds).clip(1, max(1, len(times) - 1))
+            left = right - 1
+            right = right.clip(max=len(times) - 1)
+            nearer = np.abs(times[left] - span.seconds) <= np.abs(times[right] - span.seconds)
+            nearest = np.where(nearer, left, right)
+            off = np.abs(times[nearest] - span.seconds)
+            bad = off > span.tolerance
+            if bad.any():
+                row = int(np.argmax(bad))
+                beyond = span.seconds[row] > times[-1]
+                what = (
+                    f"the video ends at {times[-1]:.3f} s"
+                    if beyond
+                    else f"the nearest frame is {off[row]:.3f} s off"
+                )
+                raise VipOfflineError(
+                    f"{where}: row {row} of {length} needs the frame at {span.seconds[row]:.3f} s "
+                    f"of {span.file}, but {what} (allowed: {span.tolerance:.3f} s). Repair the "
+                    "time stamps or the video, or leave such episodes out with --skip-broken."
+                )
+            if (np.diff(nearest) < 1).any():
+                row = int(np.argmax(np.diff(nearest) < 1))
+                raise VipOfflineError(
+                    f"{where}: rows {row} and {row + 1} fall on one frame of {span.file} "
+                    f"({times[nearest[row]]:.3f} s). Repair the time stamps, or leave such "
+                    "episodes out with --skip-broken."
+                )
+            pts = line.pts[nearest]
+        if len(pts) != length:
+            raise VipOfflineError(
+                f"{where}: {span.file} has {len(pts)} frames, the episode has {length} rows. "
+                "Repair it, or leave such episodes out with --skip-broken."
+            )
+        size = self._options.size or (line.shape[0], line.shape[1])
+        folder = self._catalogue.videos
+        file = span.file.relative_to(folder) if folder else span.file.absolute()
+        return Clip(file, span.file.stat().st_size, pts, (*size, 3), line.content(pts, size))

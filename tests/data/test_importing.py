@@ -65,7 +65,6 @@ def test_a_killed_import_goes_on_with_the_next_episode(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr", lengths=(3,) * 6)
     wait = (
         "import sys, time; from vip_offline.data import converting, importing; "
-        "one = importing.batches; "
         "importing.BATCH_EPISODES = 1; convert = converting.Converter.__call__; "
         "converting.Converter.__call__ = lambda self, i: (time.sleep(0.2), convert(self, i))[1]; "
         "from vip_offline.cli import main; "

@@ -27,6 +27,13 @@ def edit_info(path: Path, **changes: Any) -> None:
     (path / "meta/info.json").write_text(json.dumps(info | changes))
 
 
+def edit_feature(path: Path, name: str, **changes: Any) -> None:
+    info = json.loads((path / "meta/info.json").read_text())
+    feature = info["features"][name] | changes
+    info["features"][name] = {key: value for key, value in feature.items() if value is not None}
+    (path / "meta/info.json").write_text(json.dumps(info))
+
+
 def edit_column(file: Path, name: str, row: int, value: Any) -> None:
     table = pyarrow.parquet.read_table(file)
     values = table[name].to_pylist()
@@ -61,6 +68,21 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "old version": (lambda p: edit_info(p, codebase_version="v1.6"), "'v1.6'; read here are v3.0"),
     "no frame rate": (lambda p: edit_info(p, fps=0), "fps is 0"),
     "fewer episodes": (lambda p: edit_info(p, total_episodes=4), "says 4 episodes.*has 3"),
+    "no object": (lambda p: (p / "meta/info.json").write_text("[]"), "holds no JSON object"),
+    "odd shape": (lambda p: edit_feature(p, "action", shape="two"), "'action' is .*'two'"),
+    "no dtype": (lambda p: edit_feature(p, "action", dtype=None), "'action' is .* needs a dtype"),
+    "odd template": (
+        lambda p: edit_info(p, data_path="data/{nonsense}.parquet"),
+        "data_path is 'data/{nonsense}.parquet', which cannot be filled with chunk_index",
+    ),
+    "no length": (
+        lambda p: edit_column(p / EPISODES, "length", 1, None),
+        "length of the 2. episode listed is None",
+    ),
+    "no place": (
+        lambda p: edit_column(p / EPISODES, "data/file_index", 1, None),
+        "episode 1: its metadata has data/file_index None",
+    ),
     "depth": (depth, "front is depth video"),
     "Lance": (lambda p: shutil.rmtree(p / "meta/episodes"), "holds no parquet file"),
     "cut parquet": (lambda p: (p / DATA).write_bytes(b"PAR1xx"), "file-000.parquet: cannot be"),

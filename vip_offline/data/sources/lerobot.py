@@ -6,7 +6,7 @@ a parquet file and an mp4; in v2.1 each has its own.
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -50,6 +50,8 @@ class LeRobot:
             info: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
+        if not isinstance(info, dict):
+            raise VipOfflineError(f"{file}: holds no JSON object. Restore it.")
         version = info.get("codebase_version")
         if version not in VERSIONS:
             raise VipOfflineError(
@@ -61,6 +63,19 @@ class LeRobot:
                 raise VipOfflineError(f"{file}: lacks {key!r}. Restore it.")
         if not isinstance(info["fps"], int | float) or not info["fps"] > 0:
             raise VipOfflineError(f"{file}: fps is {info['fps']!r}; it must be above 0.")
+        if not isinstance(info["features"], dict):
+            raise VipOfflineError(f"{file}: features is {info['features']!r}. Restore it.")
+        for name, feature in info["features"].items():
+            shape = feature.get("shape", []) if isinstance(feature, dict) else None
+            if (
+                not isinstance(shape, list)
+                or not all(isinstance(each, int) and each > 0 for each in shape)
+                or "dtype" not in feature
+            ):
+                raise VipOfflineError(
+                    f"{file}: feature {name!r} is {feature!r}; it needs a dtype and a shape of "
+                    "whole numbers. Restore it."
+                )
         return info
 
     @property
@@ -70,6 +85,13 @@ class LeRobot:
     def _read_episodes(self) -> list[dict[str, Any]]:
         """Metadata of all episodes, in the order of their index."""
         found = list(self._episodes_of_v3() if self._v3 else self._episodes_of_v2())
+        for place, each in enumerate(found):
+            for key in ("episode_index", "length"):
+                if not isinstance(each.get(key), int):
+                    raise VipOfflineError(
+                        f"{self.path / 'meta'}: {key} of the {place + 1}. episode listed is "
+                        f"{each.get(key)!r}. Restore the meta folder."
+                    )
         found.sort(key=lambda each: int(each["episode_index"]))
         indices = [int(each["episode_index"]) for each in found]
         total = int(self._info["total_episodes"])
@@ -212,15 +234,36 @@ class LeRobot:
         return found
 
     def _data_file(self, episode: int) -> Path:
-        about = self._episodes[episode]
         if self._v3:
             places = {
-                "chunk_index": int(about["data/chunk_index"]),
-                "file_index": int(about["data/file_index"]),
+                "chunk_index": self._place(episode, "data/chunk_index"),
+                "file_index": self._place(episode, "data/file_index"),
             }
         else:
             places = self._places_of_v2(episode)
-        return self._inside(self._info["data_path"].format(**places), "data_path")
+        return self._named("data_path", places)
+
+    def _place(self, episode: int, key: str) -> int:
+        """Which chunk or file an episode is in."""
+        found = self._episodes[episode].get(key)
+        if not isinstance(found, int):
+            raise VipOfflineError(
+                f"{self.path}, episode {episode}: its metadata has {key} {found!r}, so its file is "
+                "not known. Restore the meta folder."
+            )
+        return found
+
+    def _named(self, key: str, places: Mapping[str, Any]) -> Path:
+        """The file that a template of info.json names."""
+        template = self._info.get(key)
+        try:
+            name = str(template).format(**places)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise VipOfflineError(
+                f"{self.path / 'meta/info.json'}: {key} is {template!r}, which cannot be filled "
+                f"with {', '.join(places)} ({error!r}). Restore it."
+            ) from error
+        return self._inside(name, key)
 
     def _places_of_v2(self, episode: int) -> dict[str, int]:
         return {
@@ -298,17 +341,21 @@ class LeRobot:
                 )
             places = {
                 "video_key": name,
-                "chunk_index": int(about[f"{key}/chunk_index"]),
-                "file_index": int(about[f"{key}/file_index"]),
+                "chunk_index": self._place(episode, f"{key}/chunk_index"),
+                "file_index": self._place(episode, f"{key}/file_index"),
             }
-            begin = float(about[f"{key}/from_timestamp"])
+            begin = about.get(f"{key}/from_timestamp")
+            if not isinstance(begin, int | float):
+                raise VipOfflineError(
+                    f"{self.path}, episode {episode}: its metadata has {key}/from_timestamp "
+                    f"{begin!r}. Restore the meta folder."
+                )
         else:
             places = {"video_key": name, **self._places_of_v2(episode)}
             begin = 0.0
-        template = self._info.get("video_path")
-        if not template:
+        if not self._info.get("video_path"):
             raise VipOfflineError(f"{self.path / 'meta/info.json'}: has videos but no video_path.")
-        file = self._inside(template.format(**places), "video_path")
+        file = self._named("video_path", places)
         if not file.is_file():
             raise VipOfflineError(
                 f"{self.path}, episode {episode}: its video {file} is not there. Fetch it, or "

@@ -10,6 +10,7 @@ faster renderer: drawing).
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -102,7 +103,7 @@ def main() -> None:
         "speedup": round(record_fps / stock_fps, 1),
         "draw_fraction": round(record_fps / limit, 3),
     }
-    print(json.dumps(result))  # noqa: T201
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 def _ends(values: list[float]) -> tuple[float, float]:

@@ -24,6 +24,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -347,7 +348,7 @@ def main() -> None:
         console.print(result)
         if not quick:
             result["memory_growth"] = round(growth(folder, 2_000, 20_000), 3)
-    print(json.dumps(result))  # noqa: T201
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

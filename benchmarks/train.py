@@ -19,10 +19,12 @@ buffer and optimiser, on one thread, without log or progress bar. Last line: one
 import argparse
 import itertools
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +187,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Crew(2, Path(folder)) as crew:
         first = twenty(data)
 
+        def one_by_one(policies: list[Regression], count: int) -> None:
+            for policy in policies:
+                policy.advance(count)
+
         def together(policies: list[Regression], count: int) -> None:
             futures = [crew.advance(t.state, data.columns, t.settings, count) for t in policies]
             for future in futures:
@@ -203,10 +209,8 @@ def main() -> None:
             turns["fit"].append(
                 sum(seconds(lambda: fit(regression, vector, steps)) for _ in range(POLICIES))
             )
-            policies = twenty(data)
-            turns["one"].append(seconds(lambda p=policies: [t.advance(steps) for t in p]))  # type: ignore[misc]
-            policies = twenty(data)
-            turns["two"].append(seconds(lambda p=policies: together(p, steps)))  # type: ignore[misc]
+            turns["one"].append(seconds(partial(one_by_one, twenty(data), steps)))
+            turns["two"].append(seconds(partial(together, twenty(data), steps)))
             multiplying, adam = limit_per_step()
             turns["limit"].append((multiplying + adam) * POLICIES * steps)
     table = Table(title=f"{POLICIES} policies, {steps} steps each, {rounds} turns")
@@ -237,7 +241,7 @@ def main() -> None:
         "twenty_max_difference": float(f"{difference:.2g}"),
         "limit_fraction": round(float(np.median(np.array(turns["limit"]) / turns["one"])), 3),
     }
-    print(json.dumps(result))  # noqa: T201
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Episodes as exports get them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_memory_holds_few_episodes_however_many_there_are(
     asked: list[int] = []
     real = Store._read_array
 
-    def noting(self, array, key, start, stop):  # type: ignore[no-untyped-def]
+    def noting(self: Store, array: Any, key: str, start: int, stop: int) -> Any:
         if key.startswith(("data/", "extras/")):
             asked.append(stop - start)
         return real(self, array, key, start, stop)

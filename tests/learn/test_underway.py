@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import time
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,7 +99,8 @@ def test_a_damaged_checkpoint_is_named(labelled: Path, tmp_path: Path) -> None:
     assert (partial / "checkpoint.npz").exists()
 
 
-def test_a_killed_side_process_is_said(labelled: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("noticed", [False, True])  # by the pool, before it gets the next steps
+def test_a_killed_side_process_is_said(labelled: Path, tmp_path: Path, noticed: bool) -> None:
     jobs = [
         TrainJob(labelled, each, tmp_path / f"{each.seed}")
         for each in seeded(replace(SMALL, steps=200_000), 2)
@@ -114,6 +116,8 @@ def test_a_killed_side_process_is_said(labelled: Path, tmp_path: Path) -> None:
             )
             for each in found.stdout.split():
                 os.kill(int(each), signal.SIGKILL)
+            if noticed:
+                time.sleep(1)
 
     with pytest.raises(VipOfflineError, match="lack of memory"):
         train_all(jobs, 2, kill)

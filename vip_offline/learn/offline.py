@@ -172,20 +172,20 @@ def _descend(jobs: Sequence[TrainJob], processes: int, on_steps: OnSteps, on_dat
                 on_steps(run.done)
                 go_on(run)
 
-        refill()
-        while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                run, steps = running.pop(future)
-                assert isinstance(run.training, Regression)
-                try:
-                    run.training.state, loss = future.result()
-                except BrokenProcessPool:
-                    raise killed() from None
-                run.settle(loss)
-                on_steps(steps)
-                go_on(run)
+        try:  # a process that was killed shows in a result, or when it is handed the next steps
             refill()
+            while running:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    run, steps = running.pop(future)
+                    assert isinstance(run.training, Regression)
+                    run.training.state, loss = future.result()
+                    run.settle(loss)
+                    on_steps(steps)
+                    go_on(run)
+                refill()
+        except BrokenProcessPool:
+            raise killed() from None
 
 
 _stop: Event | None = None  # in a side process: its parent wants it to come to an end

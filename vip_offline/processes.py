@@ -81,19 +81,29 @@ def ordered_map(
     setup: Callable[[], None] = _nothing,
     on_stop: Callable[[], None] = _nothing,
 ) -> Iterator[Result]:
+    """`side_map`; with one process nothing is started: the work is done here."""
+    if processes <= 1:
+        return map(function, items)
+    return side_map(function, items, processes, setup, on_stop)
+
+
+def side_map(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    processes: int,
+    setup: Callable[[], None] = _nothing,
+    on_stop: Callable[[], None] = _nothing,
+) -> Iterator[Result]:
     """Yield ``function(item)`` in the items' order, computed by up to `processes` at once.
 
     At most two results per process wait to be taken, so memory does not grow with the items.
-    With one process nothing is started: the work is done here. `setup` runs first in every
-    side process, before the module of `function` is imported there. Where the results are not
-    taken to the end, `on_stop` is called before what is under way is waited for.
+    `setup` runs first in every side process, before the module of `function` is imported there.
+    Where the results are not taken to the end, `on_stop` is called before what is under way is
+    waited for.
 
     Raises:
         VipOfflineError: if a side process was killed.
     """
-    if processes <= 1:
-        yield from map(function, items)
-        return
     with ProcessPoolExecutor(processes, context(), _start, (setup,)) as pool:
         try:
             yield from _in_order(pool, function, items, 2 * processes)

@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import time
-import time
 from dataclasses import replace
 from pathlib import Path
 

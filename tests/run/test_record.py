@@ -2,6 +2,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -29,6 +30,22 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("record") / "a.zarr"
     record(path, SMALL, processes=1)
     return path
+
+
+def test_frames_can_be_embedded_in_the_process_that_recorded_them(tmp_path: Path) -> None:
+    """Drawing in it as well would end it with a segmentation fault, where Mesa draws."""
+    code = (
+        "import pathlib, sys\n"
+        "from vip_offline.recipe import RecordOptions\n"
+        "from vip_offline.run.record import record\n"
+        "if __name__ == '__main__':\n"
+        "    options = RecordOptions(episodes=1, failures=0, image_size=32)\n"
+        "    record(pathlib.Path(sys.argv[1]), options, processes=1)\n"
+        "    import torchvision.transforms.v2\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    subprocess.run([sys.executable, script, tmp_path / "a.zarr"], check=True)
 
 
 def test_kinds_have_equal_shares_fixed_beforehand() -> None:

@@ -12,7 +12,7 @@ from vip_offline.data.episode import Episode
 from vip_offline.data.store import check_name
 from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.processes import ordered_map
+from vip_offline.processes import side_map
 from vip_offline.recipe import RecordOptions
 from vip_offline.run.experts import BEHAVIOURS, FAILURES, Behaviour
 from vip_offline.run.simulators import (
@@ -188,5 +188,6 @@ def record(
 def _episodes(
     planned: list[tuple[str, int]], options: RecordOptions, processes: int
 ) -> Iterator[tuple[Episode, int]]:
-    yield from ordered_map(partial(attempt, options=options), planned, min(processes, len(planned)))
-    close_simulator(options)
+    # never in this process, be it for one episode: Mesa, which draws where there is no graphics
+    # card, brings an LLVM that ends the process when torchvision later loads that of triton
+    yield from side_map(partial(attempt, options=options), planned, processes)

@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     turns, episodes = (2, 4) if quick else (5, 20)
-    clips = 20 if quick else 60
+    clips = 20 if quick else 120  # a LeRobotDataset fills files of hundreds of MB
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         lerobot(place / "lerobot", clips)

@@ -3,6 +3,7 @@
 #
 #   set_up_environment sim     # the package and the simulators
 #   set_up_environment dev     # the same and what the tests need
+#   set_up_browser             # what they open pages in
 #
 # Afterwards $VIP_OFFLINE_ENV/bin is first in PATH and MUJOCO_GL names a way to draw without a
 # display that was seen to work. A second call is quick. A call that was cut off leaves an
@@ -230,6 +231,17 @@ _find_gl() {
     _fail "MuJoCo still cannot draw with EGL; its message is above." \
       "A software renderer to try instead:  apt-get install libosmesa6"
   export MUJOCO_GL=egl
+}
+
+# set_up_browser: a headless browser, in which tests open the pages that the package writes.
+set_up_browser() {
+  local name
+  for name in chromium chromium-browser google-chrome; do
+    if command -v "$name" >/dev/null; then
+      return
+    fi
+  done
+  _apt_install "no browser to open pages in" chromium
 }
 
 # set_up_environment EXTRA: see the top of this file.

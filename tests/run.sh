@@ -8,6 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source recipes/environment.sh
 
 set_up_environment dev
+set_up_browser
 
 failed=()
 check() {

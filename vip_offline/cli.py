@@ -21,6 +21,7 @@ from vip_offline import __version__
 from vip_offline.console import bar
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import (
+    AnalyzeOptions,
     BackendName,
     CompareOptions,
     Computing,
@@ -414,6 +415,53 @@ def relabel(
     recipe = Recipe(store=str(_store(store)), relabel=options)
     said = relabel_stage(recipe, _bar(console), console.print, overwrite=overwrite)
     console.print(said)
+
+
+@app.command(rich_help_panel=REWARD)
+def analyze(
+    store: StoreArgument = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="A labelling; several: side by side. Default: the only one."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder. Default: runs/<name of the store>/analysis.")
+    ] = None,
+    n_steps: Annotated[
+        int, typer.Option(help="As in train --weight-by n-step.")
+    ] = AnalyzeOptions.n_steps,
+    target_ess: Annotated[
+        float, typer.Option(help="As in train --tau auto.")
+    ] = AnalyzeOptions.target_ess,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Each figure as PNG and SVG, too.")
+    ] = False,
+    films: Annotated[int, typer.Option(help="Episodes as mp4, video beside curve.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a labelling's reward means progress on these demonstrations, before training.
+
+    Writes a page (report.html) and every number (analysis.json).
+    """
+    from vip_offline.run.analyzing import analyze_stage
+
+    path = _store(store)
+    options = AnalyzeOptions(
+        labels=tuple(label or ()), n_steps=n_steps, target_ess=target_ess, films=films
+    )
+    folder = out or Path("runs") / path.stem.removesuffix(".vip") / "analysis"
+    console = Console(stderr=as_json)
+    found, said = analyze_stage(path, options, folder, _bar(console), figures=figures)
+    if as_json:
+        from vip_offline.report.analysis.evidence import summarise
+
+        typer.echo(json.dumps(summarise(found), indent=2, ensure_ascii=False))
+        return
+    from vip_offline.report.analysis.table import print_analysis
+
+    print_analysis(found, console)
+    for line in said:
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 @app.command(rich_help_panel=REWARD)

@@ -92,6 +92,16 @@ class RelabelOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class AnalyzeOptions:
+    """What `analyze` looks at."""
+
+    labels: tuple[str, ...] = ()  # labellings side by side; empty: the store's only one
+    n_steps: int = 20  # as `TrainOptions.n_steps`
+    target_ess: float = 0.1  # as `TrainOptions.target_ess`
+    films: int = 0  # episodes of which a film is made, video beside curve
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainOptions:
     """Weighted regression (Eq. 7) and its relatives, with the settings of appendix F.2."""
 

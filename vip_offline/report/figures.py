@@ -7,6 +7,7 @@ on both; whatever colour says, a marker or a dash says too.
 
 import html
 import io
+import re
 import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -27,38 +28,74 @@ INK = "#24292f"  # text and axes; replaced by the colour of the page's text
 BLUE, ORANGE, GREEN, PINK = "#3a8fd0", "#e08a00", "#009e73", "#cc79a7"
 GREY = "#8a8f98"
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
+DPI = 160  # of layers that are drawn as pixels because they hold thousands of points
+# metadata that would differ from run to run, or name a URL
+UNDATED = {
+    "svg": ("Creator", "Date", "Format", "Type"),
+    "pdf": ("Creator", "Producer", "CreationDate"),
+    "png": ("Software",),
+}
+PATHS = re.compile(r'<path[^>]* d="[^"]*"|<use[^>]*>')
+DIGITS = re.compile(r"(\d\.\d\d)\d+")
 WIDTH = 4.7  # inches; narrow, so that text is still legible where a phone shrinks the figure
 
 
-def svg(draw: Callable[[Axes], None], height: float, label: str) -> str:
+def svg(draw: Callable[[Axes], None], height: float, label: str, width: float = WIDTH) -> str:
     """Return what `draw` draws as an `<svg>` element that may be put into HTML as it is.
 
     Args:
         draw: called with an empty Axes.
-        height: inches; the width is `WIDTH`.
+        height: inches.
         label: what the figure shows, for those who cannot see it. Escaped here.
+        width: inches.
     """
-    buffer = io.StringIO()
+    text = rendered(draw, height, "svg", width=width, salt=label, transparent=True).decode()
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
+    # a hundredth of a point is enough, and a third of the bytes
+    text = PATHS.sub(lambda path: DIGITS.sub(r"\1", path[0]), text)
+    return text.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)
+
+
+def rendered(
+    draw: Callable[[Axes], None],
+    height: float,
+    kind: str,
+    *,
+    width: float = WIDTH,
+    salt: str = "",
+    dpi: float = DPI,
+    transparent: bool = False,
+) -> bytes:
+    """Return what `draw` draws as the bytes of a file: the same figure, the same bytes.
+
+    Args:
+        draw: called with an empty Axes.
+        height: inches.
+        kind: a key of `UNDATED`.
+        width: inches.
+        salt: of the ids in an SVG, which differ where salts do.
+        dpi: of a PNG, and of what is drawn as pixels within others.
+        transparent: whether the ground is left to the page.
+    """
+    buffer = io.BytesIO()
     # a name in a script that matplotlib's font lacks is drawn by the browser, which has it
     with (
         mpl.rc_context(
             {
                 "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font
-                "svg.hashsalt": label,  # same figure, same bytes; ids differ between figures
+                "svg.hashsalt": salt,
                 "font.size": 9,
             }
         ),
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # leaves out URLs too
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :].replace(INK, "currentColor")
-    return text.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)
+        metadata = dict.fromkeys(UNDATED[kind])
+        figure.savefig(buffer, format=kind, dpi=dpi, transparent=transparent, metadata=metadata)
+    return buffer.getvalue()
 
 
 def draw_success(ax: Axes, summary: Mapping[str, Any]) -> None:
@@ -72,10 +109,10 @@ def draw_success(ax: Axes, summary: Mapping[str, Any]) -> None:
         if success["low"] is not None:
             ax.plot([100 * success["low"], 100 * success["high"]], [row] * 2, color=color, lw=2.5)
         ax.plot(100 * success["mean"], row, "D", ms=6, color=color, mec=INK, mew=0.8)
-    _name_rows(ax, [arm["name"] for arm in arms])
+    name_rows(ax, [arm["name"] for arm in arms])
     ax.set_xlim(-3, 103)
     ax.set_xlabel(f"successful rollouts (%, within {summary['horizon']} steps)")
-    _legend(
+    legend(
         ax,
         [
             Line2D([], [], marker="o", ls="", ms=4, mfc="none", mec=BLUE, label="one seed"),
@@ -83,7 +120,7 @@ def draw_success(ax: Axes, summary: Mapping[str, Any]) -> None:
         ],
         columns=2,
     )
-    _finish(ax, grid="x")
+    finish(ax, grid="x")
 
 
 def draw_differences(ax: Axes, summary: Mapping[str, Any]) -> None:
@@ -101,10 +138,10 @@ def draw_differences(ax: Axes, summary: Mapping[str, Any]) -> None:
             ax.plot([100 * each["low"], 100 * each["high"]], [row] * 2, color=color, lw=2.5)
             reach = max(reach, min(each["smallest_detectable"], 1))
         ax.plot(100 * each["mean"], row, "D", ms=6, color=color, mec=INK, mew=0.8)
-    _name_rows(ax, [each["a"] for each in rows])
+    name_rows(ax, [each["a"] for each in rows])
     ax.set_xlim(-104 * reach, 104 * reach)
-    ax.set_xlabel(_literal(f"success less that of {baseline} (percentage points)"))
-    _legend(
+    ax.set_xlabel(literal(f"success less that of {baseline} (percentage points)"))
+    legend(
         ax,
         [
             Line2D([], [], marker="D", color=BLUE, mec=INK, lw=2.5, label="95 % excludes 0"),
@@ -115,7 +152,7 @@ def draw_differences(ax: Axes, summary: Mapping[str, Any]) -> None:
         ],
         columns=2,
     )
-    _finish(ax, grid="x")
+    finish(ax, grid="x")
 
 
 def draw_placements(ax: Axes, summary: Mapping[str, Any]) -> None:
@@ -139,7 +176,7 @@ def draw_placements(ax: Axes, summary: Mapping[str, Any]) -> None:
                 ha="center",
                 va="center",
             )
-    _name_rows(ax, [arm["name"] for arm in summary["arms"]], offset=0.5)
+    name_rows(ax, [arm["name"] for arm in summary["arms"]], offset=0.5)
     names = [str(each) for each in summary["placements"]]
     # about 40 characters fit below the axes, a space between names included
     step = -(-len(names) * (max(map(len, names)) + 1) // 40)
@@ -153,7 +190,7 @@ def draw_placements(ax: Axes, summary: Mapping[str, Any]) -> None:
     bar.ax.set_xticklabels([f"{100 * each:.0f}" for each in bar.get_ticks()])
     bar.set_label(f"seeds that succeeded (%, of {S})")
     for each in (ax, bar.ax):
-        _finish(each)
+        finish(each)
         each.tick_params(length=0)
 
 
@@ -189,14 +226,14 @@ def draw_weights(ax: Axes, arms: Sequence[Arm]) -> None:
             color=palette[index % len(palette)],
             ls=LINES[index % len(LINES)],
             lw=1.8,
-            label=_literal(label),
+            label=literal(label),
         )
     ax.set_xlim(0, 100)
     ax.set_ylim(0, 101)
     ax.set_xlabel("heaviest transitions (% of all)")
     ax.set_ylabel("share of the weight (%)")
-    _legend(ax, ax.get_lines(), columns=1, title="arm (effective sample size)")
-    _finish(ax, grid="both")
+    legend(ax, ax.get_lines(), columns=1, title="arm (effective sample size)")
+    finish(ax, grid="both")
 
 
 def draw_distances(ax: Axes, demonstrations: Sequence[Demonstration]) -> None:
@@ -214,7 +251,7 @@ def draw_distances(ax: Axes, demonstrations: Sequence[Demonstration]) -> None:
     ax.set_xlabel("environment step")
     ax.set_ylabel("distance to the goal\n(1 = at the start)")
     present = {each.success for each in demonstrations}
-    _legend(
+    legend(
         ax,
         [
             Line2D([], [], color=color, ls=dashes, marker=marker, ms=5, label=label)
@@ -223,7 +260,7 @@ def draw_distances(ax: Axes, demonstrations: Sequence[Demonstration]) -> None:
         ],
         columns=2,
     )
-    _finish(ax, grid="y")
+    finish(ax, grid="y")
 
 
 def _spread(rates: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -235,23 +272,24 @@ def _spread(rates: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return offsets
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Return text in which a user's ``$`` is no formula and ``_`` at the start hides nothing."""
     text = text.replace("$", r"\$")
     # matplotlib before 3.10 leaves a label with a leading underscore out of the legend
     return f" {text}" if text.startswith("_") else text
 
 
-def _name_rows(ax: Axes, names: Sequence[str], offset: float = 0.0) -> None:
-    ax.set_yticks(np.arange(len(names)) + offset, [_literal(name) for name in names])
+def name_rows(ax: Axes, names: Sequence[str], offset: float = 0.0) -> None:
+    """Put names at the left, the first on top, each at its number and `offset`."""
+    ax.set_yticks(np.arange(len(names)) + offset, [literal(name) for name in names])
     ax.set_ylim(len(names) - 0.5 + offset, -0.5 + offset)  # the first on top
 
 
-def _legend(ax: Axes, handles: Sequence[Any], columns: int, title: str = "") -> None:
+def legend(ax: Axes, handles: Sequence[Any], columns: int, title: str = "") -> None:
     """Put the legend above the axes, where it covers no data."""
     if not handles:
         return
-    legend = ax.legend(
+    box = ax.legend(
         handles=list(handles),
         title=title or None,
         ncols=columns,
@@ -264,11 +302,12 @@ def _legend(ax: Axes, handles: Sequence[Any], columns: int, title: str = "") -> 
         borderaxespad=0.3,
         handlelength=2.6,
     )
-    legend.set_alignment("left")
-    legend.get_title().set_color(INK)
+    box.set_alignment("left")
+    box.get_title().set_color(INK)
 
 
-def _finish(ax: Axes, grid: Literal["", "x", "y", "both"] = "") -> None:
+def finish(ax: Axes, grid: Literal["", "x", "y", "both"] = "") -> None:
+    """Give axes, ticks and labels the page's ink, and a faint grid."""
     for side, spine in ax.spines.items():
         spine.set_visible(side in ("left", "bottom") or not grid)
         spine.set_color(INK)

@@ -55,7 +55,7 @@ def write_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -
             f"{sample_size(comparison)} · {comparison.horizon} steps"
         ),
         "answer": html.escape(summary["answer"]),
-        "verdicts": _list(summary["verdicts"]),
+        "verdicts": bullets(summary["verdicts"]),
         "multiplicity": html.escape(multiplicity(summary)),
         "arms": _describe(arms),
         "success": figures.svg(
@@ -68,7 +68,7 @@ def write_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -
         )
         if len(arms) > 1
         else "",
-        "goal": "" if comparison.goal is None else _picture(comparison.goal, "goal picture"),
+        "goal": "" if comparison.goal is None else picture(comparison.goal, "goal picture"),
         "strips": "".join(_strip(each) for each in _shown(comparison.demonstrations)),
         "distances": figures.svg(
             lambda ax: figures.draw_distances(ax, comparison.demonstrations),
@@ -89,28 +89,35 @@ def write_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -
         "numbers": _arm_table(summary),
         "pairs": _pair_table(summary),
         "method": html.escape(_method(comparison)),
-        "minutes": _table(
+        "minutes": table(
             ("stage", "minutes"), [(k, f"{v:.1f}") for k, v in comparison.minutes.items()]
         ),
-        "versions": _table(("package", "version"), list(comparison.versions.items())),
+        "versions": table(("package", "version"), list(comparison.versions.items())),
         "recipe": html.escape(comparison.recipe),
     }
     # substitution is one pass, so a "$title" in a name stays what it is
-    _replace(path, Template(PAGE).substitute(parts))
+    replace_file(path, Template(PAGE).substitute(parts).encode())
 
 
 def write_json(summary: Mapping[str, Any], path: Path) -> None:
     """Write the summary as JSON, replacing an older file only once the new one is complete."""
-    _replace(path, json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    replace_file(path, text.encode())
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file, replacing an older one only once the new one is complete.
+
+    Args:
+        path: of the file; its folder is made.
+        content: all of it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     # in the same folder, as a rename is atomic only within one file system
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -142,20 +149,24 @@ def _strip(demonstration: Demonstration) -> str:
         f"{len(demonstration.distance)} frames"
     )
     side_by_side = np.concatenate(list(demonstration.thumbnails), axis=1)
-    return f'<div class="wide">{_picture(side_by_side, caption)}</div>'
+    return f'<div class="wide">{picture(side_by_side, caption)}</div>'
 
 
-def _picture(pixels: npt.NDArray[np.uint8], caption: str) -> str:
+def picture(pixels: npt.NDArray[np.uint8], caption: str) -> str:
+    """A `<figure>` of (H, W, 3) pixels above their caption, which is escaped here."""
+    return (
+        f"<figure>{image(pixels, caption)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
+
+
+def image(pixels: npt.NDArray[np.uint8], alt: str) -> str:
+    """An `<img>` that holds (H, W, 3) pixels itself; what it shows is escaped here."""
     from PIL import Image
 
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="JPEG", quality=88)
     data = base64.b64encode(buffer.getvalue()).decode()
-    text = html.escape(caption)
-    return (
-        f'<figure><img alt="{text}" src="data:image/jpeg;base64,{data}">'
-        f"<figcaption>{text}</figcaption></figure>"
-    )
+    return f'<img alt="{html.escape(alt)}" src="data:image/jpeg;base64,{data}">'
 
 
 def _videos(videos: Sequence[tuple[str, Path]]) -> str:
@@ -178,7 +189,8 @@ def _videos(videos: Sequence[tuple[str, Path]]) -> str:
     return f'<div class="films">{"".join(parts)}</div>' if parts else "<p>None were kept.</p>"
 
 
-def _list(sentences: Sequence[str]) -> str:
+def bullets(sentences: Sequence[str]) -> str:
+    """A `<ul>` of sentences, which are escaped here."""
     return "<ul>" + "".join(f"<li>{html.escape(each)}</li>" for each in sentences) + "</ul>"
 
 
@@ -189,7 +201,8 @@ def _describe(arms: Sequence[Arm]) -> str:
     return f"<dl>{''.join(rows)}</dl>"
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A `<table>` that scrolls sideways where it must; all text is escaped here."""
     head = "".join(f"<th>{html.escape(each)}</th>" for each in headings)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>" for row in rows
@@ -223,7 +236,7 @@ def _arm_table(summary: Mapping[str, Any]) -> str:
                 "–" if top is None else f"{100 * top:.0f} %",
             )
         )
-    return _table(headings, rows)
+    return table(headings, rows)
 
 
 def _pair_table(summary: Mapping[str, Any]) -> str:
@@ -244,7 +257,7 @@ def _pair_table(summary: Mapping[str, Any]) -> str:
         )
         for each in summary["differences"]
     ]
-    return _table(headings, rows)
+    return table(headings, rows)
 
 
 def _number(value: float | None, show: Any) -> str:

@@ -1,0 +1,92 @@
+"""An analysis, and what it leaves in a folder: a page, numbers, figures, films."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from vip_offline.console import Bar
+from vip_offline.data.store import Store, open_store
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import AnalyzeOptions
+from vip_offline.report.analysis.evidence import Analysis, summarise
+from vip_offline.report.analysis.films import write_film
+from vip_offline.report.analysis.page import write_page
+from vip_offline.report.analysis.plates import save_figures
+from vip_offline.report.analysis.progress import normalised
+from vip_offline.report.analysis.reading import analyse
+from vip_offline.report.page import write_json
+
+RATE = 10.0  # frames per second of a film where the store gives no control rate
+
+
+def check_analyze(options: AnalyzeOptions) -> None:
+    """Refuse settings that say nothing.
+
+    Raises:
+        VipOfflineError: naming the option, its value and the range.
+    """
+    if options.n_steps < 1:
+        raise VipOfflineError(f"--n-steps {options.n_steps}: must be at least 1.")
+    if not 0 < options.target_ess < 1:
+        raise VipOfflineError(f"--target-ess {options.target_ess}: must lie between 0 and 1.")
+    if options.films < 0:
+        raise VipOfflineError(f"--films {options.films}: must be 0 or above.")
+    twice = [each for each in options.labels if options.labels.count(each) > 1]
+    if twice:
+        raise VipOfflineError(f"--label {twice[0]}: is given twice.")
+
+
+def analyze_stage(
+    path: Path, options: AnalyzeOptions, out: Path, bar: Bar, *, figures: bool
+) -> tuple[Analysis, list[str]]:
+    """Analyse a store and write what was found; says where.
+
+    Raises:
+        VipOfflineError: see `analyse`; if films are wanted and there are no frames.
+    """
+    check_analyze(options)
+    with bar("look at frames", 0, "frame") as advance:
+        analysis = analyse(
+            path, options, on_start=lambda total: advance(total=total), on_frames=advance
+        )
+    if options.films and analysis.episodes[0].thumbnails is None:
+        raise VipOfflineError(
+            f"--films {options.films}: the frames are not in {path}, so none can be made."
+        )
+    write_page(analysis, out / "report.html")
+    write_json(summarise(analysis), out / "analysis.json")
+    said = [f"-> {out / 'report.html'}", f"-> {out / 'analysis.json'}"]
+    if figures:
+        saved = save_figures(analysis, out / "figures")
+        said.append(f"-> {out / 'figures'}: {len(saved)} files")
+    if options.films:
+        chosen = list(_filmed(analysis))[: options.films]
+        store = open_store(path)
+        with bar("films", len(chosen), "film") as advance:
+            for index in chosen:
+                _film(store, analysis, index, out / "films" / f"episode-{index}.mp4")
+                advance(1)
+        said.append(f"-> {out / 'films'}: {len(chosen)} films")
+    return analysis, said
+
+
+def _filmed(analysis: Analysis) -> Iterator[int]:
+    """Episodes, a success and a failure in turn."""
+    good = [each.index for each in analysis.episodes if each.success]
+    bad = [each.index for each in analysis.episodes if not each.success]
+    for place in range(max(len(good), len(bad))):
+        yield from (each[place] for each in (good, bad) if place < len(each))
+
+
+def _film(store: Store, analysis: Analysis, index: int, path: Path) -> None:
+    label = store.label(analysis.labellings[0].name)
+    camera = str(label.provenance["camera"]).split(",")[0]
+    start, stop = store.spans()[index]
+    curves = {
+        each.name: normalised(each.distances[index])
+        for each in analysis.labellings
+        if np.isfinite(each.distances[index]).all()
+    }
+    rate = float(store.attributes.get("control_rate") or RATE)
+    write_film(path, store.frames(camera, start, stop), curves, rate)

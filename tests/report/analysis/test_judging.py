@@ -7,7 +7,7 @@ import pytest
 from made_up_analysis import make_analysis
 
 from vip_offline.report.analysis.evidence import Analysis, Row
-from vip_offline.report.analysis.judging import HELPS, TESTED, judge
+from vip_offline.report.analysis.judging import HELPS, SURELY, TESTED, judge
 from vip_offline.report.analysis.ruling import best_threshold, cases_of, leave_one_task_out
 
 RESULTS = Path(__file__).parents[3] / "recipes" / "results"
@@ -30,6 +30,7 @@ def test_constants_are_those_of_the_results() -> None:
     files = sorted(RESULTS.glob("*.json"))
     cases = [each for file in files for each in cases_of(json.loads(file.read_text()))]
     assert leave_one_task_out(cases) == TESTED
+    assert leave_one_task_out(cases, surely=True) == SURELY
     threshold = best_threshold([each.gain for each in cases], [each.helped for each in cases])
     assert pytest.approx(threshold, abs=0.005) == HELPS
 

@@ -16,6 +16,7 @@ from vip_offline.report.analysis.ruling import Score, gain_of
 
 HELPS = 0.535  # gain from which on weighting is likely to help: the best threshold of all cases
 TESTED = Score(cases=86, tasks=7, right=71, commonest=62)  # leave one task out
+SURELY = Score(cases=86, tasks=7, right=75, commonest=78)  # where intervals must exclude 0
 PAPER_TAU = 0.1
 UNIFORM = 0.95  # effective sample size above which training is cloning in all but name
 AS_GOOD = 0.05  # gain by which two rewards may differ and still be called equally good
@@ -74,7 +75,9 @@ def judge(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[st
     return verdict, [
         f"The rule was right in {TESTED.right} of {TESTED.cases} cases when each of {TESTED.tasks} "
         f"simulated tasks was judged by a threshold from the others; always giving the commonest "
-        f"answer is right in {TESTED.commonest}. It counts ten points of success as help.",
+        f"answer is right in {TESTED.commonest}. It counts ten points of success as help; where a "
+        f"95 % interval must exclude 0, the rule is right in {SURELY.right} and the commonest "
+        f"answer, no, in {SURELY.commonest}.",
         "You know which episodes succeeded: cloning those alone (--algo bc --only-successes) needs "
         "no reward, and was the best of all arms on every such task that was tried. Compare it.",
         *reasons,

@@ -22,6 +22,12 @@ Similarity = Literal["auto", "l2", "cosine"]
 BackendName = Literal["auto", "torch", "onnx"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16"]
+Objective = Literal["vip", "tcn", "lstd"]
+Sampling = Literal["algorithm-1", "released"]
+Negatives = Literal["pooled", "separate"]
+Norm = Literal["batch", "frozen"]
+Mixed = Literal["fp32", "bf16", "fp16"]
+Pack = Literal["auto", "always", "never"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +56,42 @@ class ImportOptions:
     link_frames: bool = False  # leave frames of zarr arrays where they are
     decode: bool = False  # every frame of the videos, to find damaged ones now
     skip_broken: bool = False  # leave out episodes that cannot be read, and say which
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainOptions:
+    """An encoder from videos (paper, section 4; the defaults are Table 2 and appendix D.1)."""
+
+    objective: Objective = "vip"  # Eq. 4; R3M's time-contrastive loss; Eq. 29
+    backbone: str = "vip"  # ResNet-50, 1,024 outputs (Table 2); see `vip-offline encoders`
+    init: str = ""  # an encoder of the table or a checkpoint to begin with; empty: random (D.2)
+    init_weights: str = ""  # checkpoint of `init`, where that encoder carries none
+    # pull towards what `init` makes of the same frames, for few videos: 1 costs as much as frames
+    # are apart from each other. The paper's in-domain VIP from scratch overfits (Table 1)
+    anchor: float = 0.0
+    norm: Norm = "batch"  # frozen: BatchNorm by the statistics it has, as in few-shot fine-tuning
+    gamma: float = 0.98  # (Table 2)
+    negatives: int = 3  # per sub-trajectory (D.1)
+    negative_term: Negatives = "pooled"  # in one logarithm (D.1); separate: as the released code
+    sampling: Sampling = "algorithm-1"  # released: start never the last but one, any negative
+    crop: bool = True  # one random resized crop per sub-trajectory (D.1)
+    l1: float = 0.001  # on embeddings (Table 2; the released Ego4D settings)
+    l2: float = 0.001
+    learning_rate: float = 1e-4  # of Adam (Table 2)
+    batch_size: int = 32  # sub-trajectories, over all processes (Table 2)
+    steps: int = 20_000  # the paper does not say; the released settings have 2,000,000
+    hold_out: float = 0.1  # share of the videos that validation is on
+    validate_every: int = 500  # steps
+    save_every: int = 500  # steps
+    keep: int = 3  # checkpoints, the latest
+    seed: int = 0  # of the weights, of what is drawn and of which videos are held out
+    camera: str = ""  # of stores: which; empty: all, each a video
+    pack: Pack = "auto"  # frames once decoded to a file of the size that is trained on
+    pack_gib: float = 20.0  # that auto may use; larger: frames are decoded as they are drawn
+    readers: int = 2  # threads that read and crop ahead
+    device: Device = "cpu"
+    precision: Mixed = "fp32"  # bf16, fp16: mixed, made for CUDA
+    max_skipped: float = 0.01  # share of the videos that may be unreadable; they are named
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,6 +50,17 @@ def lite0() -> nn.Module:
     return Lite0()
 
 
+def mini(head: int) -> Build:
+    """vip-mini's narrow ResNet."""
+
+    def build() -> nn.Module:
+        from vip_offline.encode.mini import MiniResNet
+
+        return MiniResNet(head)
+
+    return build
+
+
 def pixels() -> nn.Module:
     """The picture itself, as one row."""
     from torch import nn

@@ -6,7 +6,8 @@ An encoder of one's own is one entry in `ENCODERS`, at the foot of this file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +16,7 @@ from vip_offline.encode.architectures import (
     clip_visual,
     dinov2_at_224,
     lite0,
+    mini,
     pixels,
     random_resnet18,
     resnet,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from vip_offline.encode.checkpoints import State
 
 NONE_NEEDED = "none needed"
+OWN = "as you say"
 NON_COMMERCIAL = "CC-BY-NC-4.0: not for commercial use"
 
 
@@ -54,17 +57,38 @@ class Entry:
     adapt: Callable[[State], State] = lambda state: state
     carried: Callable[[], Path] | None = None  # path of weights that a package brought along
     text: TextTower | None = None  # for goals given as a text prompt
+    # of what `pretrain` can train: the network with so many outputs; 0: the table's own number
+    headed: Callable[[int], Build] | None = None
 
 
 def entry_of(name: str) -> Entry:
-    """What the table says of an encoder.
+    """What the table says of an encoder; ``vip-mini-d2`` is vip-mini with two outputs.
 
     Raises:
         VipOfflineError: on an unknown name.
     """
-    if name not in ENCODERS:
-        raise VipOfflineError(f"Unknown encoder {name!r}.{did_you_mean(name, ENCODERS)}")
-    return ENCODERS[name]
+    if name in ENCODERS:
+        return ENCODERS[name]
+    base, _, digits = name.rpartition("-d")
+    entry = ENCODERS.get(base)
+    if entry is not None and entry.headed is not None and digits.isdigit() and int(digits):
+        dim = int(digits)
+        note = f"train one: vip-offline pretrain --backbone {name}"
+        return replace(
+            entry,
+            dim=dim,
+            build=entry.headed(dim),
+            weights="one of your own",
+            licence=OWN,
+            origin=Origin(note=note),
+            carried=None,
+        )
+    raise VipOfflineError(f"Unknown encoder {name!r}.{did_you_mean(name, ENCODERS)}")
+
+
+def backbones() -> list[str]:
+    """Names of the encoders that `pretrain` can train."""
+    return [name for name, entry in ENCODERS.items() if entry.headed is not None]
 
 
 def weights_file(name: str, weights: str = "") -> Path | None:
@@ -117,8 +141,8 @@ def download(name: str, progress: Progress) -> None:
     Raises:
         VipOfflineError: see `fetch`.
     """
-    entry = ENCODERS.get(name)
-    if entry is not None and entry.origin is not None and not here(name):
+    entry = entry_of(name)
+    if entry.origin is not None and not here(name):
         fetch(name, entry.origin, progress)
 
 
@@ -130,7 +154,7 @@ def check_encoder(name: str, weights: str = "") -> None:
     """
     entry = entry_of(name)
     origin = entry.origin
-    if origin is None and weights:
+    if origin is None and weights and entry.headed is None:
         raise VipOfflineError(
             f"Encoder {name} takes no --weights ({entry.weights}); {weights} would be ignored."
         )
@@ -162,10 +186,14 @@ _OPENAI = "https://openaipublic.azureedge.net/clip/models/"
 # the text tower and what OpenAI's archive says of itself
 _IMAGE_TOWER = Layout(prefix="visual.", others=True)
 _CLIP = Layout(others=True)
+VIP = Layout(outer="vip", prefix="module.convnet.")  # the released file's, and of ours
+MINI_DIM = 128
+_TRAIN = "train one: vip-offline pretrain --backbone {}"
 _MAE = Layout(outer="model", dropped=("decoder", "mask_token"))
 
 
 Depth = Literal[18, 34, 50]
+_SMALLER: tuple[Depth, ...] = (18, 34)
 # depth, dimension, Google Drive id
 _R3M: tuple[tuple[Depth, int, str], ...] = (
     (18, 512, "1A1ic-p4KtYlKXdXHcV2QV0cUzI4kn0u-"),
@@ -178,6 +206,10 @@ _SUPERVISED: tuple[tuple[Depth, int, str], ...] = (
     (34, 512, "b627a593"),
     (50, 2048, "0676ba61"),
 )
+
+
+def _without_head(head: int) -> Build:
+    raise VipOfflineError(f"vip-lite0 has no head that could have {head} outputs; it has 1280.")
 
 
 def _r3m(depth: int, drive: str) -> Origin:
@@ -208,7 +240,41 @@ ENCODERS: dict[str, Entry] = {
         licence=NON_COMMERCIAL,
         weights="VIP ResNet-50, Ego4D",
         origin=Origin("https://pytorch.s3.amazonaws.com/models/rl/vip/model.pt"),
-        layout=Layout(outer="vip", prefix="module.convnet."),
+        layout=VIP,
+        headed=partial(resnet, 50),
+    ),
+    **{
+        f"vip-resnet{depth}": Entry(
+            dim=1024,
+            preprocessing=RESNET,
+            build=resnet(depth, head=1024),
+            licence=OWN,
+            weights="one of your own",
+            origin=Origin(note=_TRAIN.format(f"vip-resnet{depth}")),
+            layout=VIP,
+            headed=partial(resnet, depth),
+        )
+        for depth in _SMALLER
+    },
+    "vip-mini": Entry(
+        dim=MINI_DIM,
+        preprocessing=Preprocessing(64, 64, *IMAGENET),
+        build=mini(MINI_DIM),
+        licence=OWN,
+        weights="one of your own",
+        origin=Origin(note=_TRAIN.format("vip-mini")),
+        layout=VIP,
+        headed=mini,
+    ),
+    "vip-lite0": Entry(
+        dim=1280,
+        preprocessing=Preprocessing(64, 64, (127 / 255,) * 3, (128 / 255,) * 3),
+        build=lite0,
+        licence=OWN,
+        weights="one of your own",
+        origin=Origin(note=_TRAIN.format("vip-lite0")),
+        layout=VIP,
+        headed=_without_head,
     ),
     **{
         f"r3m-{depth}": Entry(

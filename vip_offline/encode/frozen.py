@@ -19,7 +19,7 @@ from vip_offline.encode.checkpoints import (
     unwrap,
 )
 from vip_offline.encode.download import Progress, fetch, sha256_of
-from vip_offline.encode.encoders import ENCODERS, Entry, check_encoder, provenance_of
+from vip_offline.encode.encoders import ENCODERS, Entry, check_encoder, entry_of, provenance_of
 from vip_offline.encode.graphs import AGREEMENT, disagreement, graph_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.processes import threaded_map
@@ -105,7 +105,7 @@ def load_encoder(
     check_encoder(name, str(weights or ""))
     computing = computing or Computing()
     chosen = choose_backend(computing)
-    entry = ENCODERS[name]
+    entry = entry_of(name)
     network, sha256 = _network(name, entry, weights, progress)
     # a picture that is only flattened has nothing to be computed
     if chosen == "onnx" and any(True for _ in network.parameters()):
@@ -129,11 +129,11 @@ def _network(
 ) -> tuple[nn.Module, str]:
     """The network with its weights, in evaluation mode, and their sha256."""
     network = entry.build()
-    path = None
-    if entry.carried is not None:
+    path = weights
+    if path is None and entry.carried is not None:
         path = entry.carried()
-    elif entry.origin is not None:
-        path = weights or fetch(name, entry.origin, progress)
+    elif path is None and entry.origin is not None:
+        path = fetch(name, entry.origin, progress)
     if path is not None:
         load_strictly(network, _state(name, entry, path, network))
     network.eval().requires_grad_(False)
@@ -165,7 +165,8 @@ def recognise(content: Mapping[str, object]) -> list[str]:
     """
     found = []
     for name, entry in ENCODERS.items():
-        state = unwrap(content, entry.layout) if entry.origin is not None else None
+        published = entry.origin is not None or entry.headed is not None
+        state = unwrap(content, entry.layout) if published else None
         if state is None:
             continue
         try:

@@ -41,7 +41,7 @@ def embed_text(name: str, prompt: str, weights: str = "") -> NDArray[np.float32]
     """
     check_text(name)
     check_encoder(name, weights)
-    entry = ENCODERS[name]
+    entry = entry_of(name)
     try:
         import open_clip
     except ImportError as error:

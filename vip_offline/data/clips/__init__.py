@@ -1,0 +1,1 @@
+"""Reads video clips: folders of pictures, videos, stores, manifests. Writes them decoded, once."""

@@ -1,0 +1,97 @@
+"""What pre-training draws its frames from: clips, whatever holds them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.errors import VipOfflineError
+
+SHORTEST = 2  # frames: a clip of fewer shows no step
+NAMED = 3  # clips that a message names
+
+
+class Clips(Protocol):
+    """C clips. For several threads at once."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(C,) frames of each, at least `SHORTEST`."""
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """(C,) which of `group_names` each belongs to."""
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """Of the top folders or stores."""
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Name and reason of each clip that was left out."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash by which a run that goes on sees that its clips changed."""
+
+    def name(self, clip: int) -> str:
+        """Where it is, for messages."""
+
+    def read(self, clip: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """(n, H, W, 3) RGB of n frames of a clip, in any order and repeated.
+
+        Raises:
+            VipOfflineError: naming the file and the frame that cannot be read.
+        """
+
+
+class Clip(Protocol):
+    """One of them, wherever its frames are. For several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """See `Clips.name`."""
+
+    @property
+    def length(self) -> int:
+        """Frames, at least `SHORTEST`."""
+
+    @property
+    def identity(self) -> str:
+        """Its part of the fingerprint: another one says that the frames may be others."""
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """See `Clips.read`."""
+
+
+def check_length(name: str, length: int) -> None:
+    """Refuse a clip in which nothing happens.
+
+    Raises:
+        VipOfflineError: naming it.
+    """
+    if length < SHORTEST:
+        frames = "1 frame" if length == 1 else f"{length} frames"
+        raise VipOfflineError(f"{name}: has {frames}, and a clip needs {SHORTEST}.")
+
+
+def check_skipped(skipped: Sequence[str], total: int, most: float) -> None:
+    """Refuse to go on without more clips than the user allows.
+
+    Args:
+        skipped: name and reason of each clip that is left out.
+        total: clips, those among them.
+        most: share that may be left out.
+
+    Raises:
+        VipOfflineError: with how many there are, and the first few.
+    """
+    if len(skipped) > most * total:
+        listed = "".join(f"\n  {each}" for each in skipped[:NAMED])
+        more = f"\n  and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+        share = len(skipped) / total
+        raise VipOfflineError(
+            f"{len(skipped)} of {total} clips ({share:.1%}) cannot be used, and --max-skipped "
+            f"allows {most:.1%}. Restore or remove them, or raise --max-skipped:{listed}{more}"
+        )

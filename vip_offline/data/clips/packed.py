@@ -1,0 +1,124 @@
+"""Clips whose frames lie decoded in one file: reading one is copying its bytes.
+
+<name>/
+  frames.bin   every frame, raw uint8 RGB, clip after clip
+  index.npz    offsets, heights, widths, lengths, groups (C,); text: JSON of the rest
+"""
+
+import json
+import os
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.data.clips.index import DAMAGED
+from vip_offline.errors import VipOfflineError
+
+FRAMES = "frames.bin"
+INDEX = "index.npz"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class PackIndex:
+    """What lies where in a pack of C clips."""
+
+    offsets: NDArray[np.int64]  # (C,) bytes before a clip's first frame
+    heights: NDArray[np.int64]  # (C,) px
+    widths: NDArray[np.int64]  # (C,) px
+    lengths: NDArray[np.int64]  # (C,) frames
+    groups: NDArray[np.int64]  # (C,)
+    group_names: tuple[str, ...]
+    names: tuple[str, ...]  # (C,) where the clips were
+    skipped: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def frame_bytes(self) -> NDArray[np.int64]:
+        """(C,) of one frame of each clip."""
+        return self.heights * self.widths * 3
+
+    @property
+    def total(self) -> int:
+        """Bytes of all frames."""
+        return int((self.lengths * self.frame_bytes).sum())
+
+    def save(self, path: Path) -> None:
+        """Write it, and wait until it is on the disk."""
+        text = json.dumps([self.group_names, self.names, self.skipped, self.fingerprint])
+        with path.open("wb") as file:
+            np.savez(
+                file,
+                version=VERSION,
+                offsets=self.offsets,
+                heights=self.heights,
+                widths=self.widths,
+                lengths=self.lengths,
+                groups=self.groups,
+                text=np.frombuffer(text.encode(), np.uint8),
+            )
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class PackedClips:
+    """See `Clips`. A pack that is open; of its frames none is kept in memory."""
+
+    def __init__(self, folder: Path, index: PackIndex) -> None:
+        self.lengths = index.lengths
+        self.groups = index.groups
+        self.group_names = index.group_names
+        self.skipped = index.skipped
+        self.fingerprint = index.fingerprint
+        self._index = index
+        self._frames = folder / FRAMES
+        self._file = os.open(self._frames, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+
+    def name(self, clip: int) -> str:
+        """See `Clips.name`."""
+        return self._index.names[clip]
+
+    def read(self, clip: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """See `Clips.read`."""
+        index = self._index
+        size, begin = int(index.frame_bytes[clip]), int(index.offsets[clip])
+        frames = np.empty((len(rows), size), np.uint8)
+        for frame, row in zip(frames, rows, strict=True):
+            # no seek, whose place threads would share; and no map of the file, which counts as
+            # this process's memory
+            data = os.pread(self._file, size, begin + int(row) * size)
+            if len(data) != size:
+                raise VipOfflineError(
+                    f"{self._frames}: ends before frame {row} of {self.name(clip)}. It was "
+                    "changed; remove its folder, and the frames are decoded anew."
+                )
+            frame[:] = np.frombuffer(data, np.uint8)
+        return frames.reshape(-1, int(index.heights[clip]), int(index.widths[clip]), 3)
+
+
+def open_pack(folder: Path) -> PackedClips | None:
+    """A pack, or None where there is none that is whole."""
+    try:
+        with (folder / INDEX).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            if int(archive["version"]) != VERSION:
+                return None
+            text = json.loads(archive["text"].tobytes())
+            numbers = ("offsets", "heights", "widths", "lengths", "groups")
+            arrays = {name: np.asarray(archive[name], np.int64) for name in numbers}
+        group_names, names, skipped, fingerprint = text
+        index = PackIndex(
+            **arrays,
+            group_names=tuple(group_names),
+            names=tuple(names),
+            skipped=tuple(skipped),
+            fingerprint=fingerprint,
+        )
+        if (folder / FRAMES).stat().st_size != index.total:
+            return None
+        return PackedClips(folder, index)
+    except DAMAGED:
+        return None

@@ -1,0 +1,64 @@
+"""A clip as a folder of pictures."""
+
+import os
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vip_offline.data.clips.listing import Names
+from vip_offline.errors import VipOfflineError
+
+# what Pillow raises for files that are damaged, depending on their kind and on where
+DAMAGED = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+
+
+def read_picture(path: str) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB.
+
+    Raises:
+        VipOfflineError: if it is gone or damaged.
+    """
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except FileNotFoundError:
+        raise VipOfflineError(f"{path}: is gone. Restore it, or remove its clip.") from None
+    except DAMAGED as error:
+        raise VipOfflineError(
+            f"{path}: is no picture that can be read ({error}). Restore it, or remove its clip."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class PictureClip:
+    """Pictures of one folder, by name."""
+
+    name: str  # the folder
+    names: Names
+    identity: str
+
+    @property
+    def length(self) -> int:
+        """See `Clip.length`."""
+        return self.names.length
+
+    def path(self, row: int) -> str:
+        """Of one frame."""
+        return os.path.join(self.name, self.names(row))  # noqa: PTH118 - at each frame drawn
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """See `Clips.read`."""
+        wanted, places = np.unique(rows, return_inverse=True)
+        frames = [read_picture(self.path(int(row))) for row in wanted]
+        for row, frame in zip(wanted, frames, strict=True):
+            if frame.shape != frames[0].shape:
+                (height, width, _), (high, wide, _) = frame.shape, frames[0].shape
+                raise VipOfflineError(
+                    f"{self.path(int(row))}: is {width} x {height} px, and "
+                    f"{self.names(int(wanted[0]))} is {wide} x {high}. Give a clip's frames one "
+                    "size, or remove the clip."
+                )
+        return np.stack([frames[place] for place in places])

@@ -1,0 +1,170 @@
+"""Which frames make a batch: a function of the seed and of the step, and of nothing else.
+
+So there is no sampler to save: training that goes on from step 700 draws what it would have drawn,
+and of several processes each draws the whole batch and takes its share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import Objective, Sampling
+
+Integers = NDArray[np.int64]
+
+AREA = 0.2, 1.0  # share of the picture that a random crop keeps (R3M, VIP)
+RATIO = 3 / 4, 4 / 3  # its width over its height
+TRIES = 10  # at a crop that fits
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What one batch is made of."""
+
+    clips: Integers  # (B,)
+    rows: Integers  # (B, F) frames of each clip, by the objective: `value_rows`, `triple_rows`
+    negatives: Integers  # (M, B) for each member of the batch others of the batch
+    chances: NDArray[np.float64]  # (B, TRIES, 4) of each member's crop: see `crop_box`
+
+
+def generator(seed: int, step: int) -> np.random.Generator:
+    """The randomness of one step."""
+    return np.random.default_rng([seed, step])
+
+
+def value_rows(
+    lengths: Integers, random: np.random.Generator, *, released: bool = False
+) -> Integers:
+    """(B,) lengths -> (B, 4) rows of o_0, o_k, o_k+1 and the goal (Algorithm 1, line 2).
+
+    With rows counted from 0 and L frames: start from 0 to L - 2, goal from start + 1 to L - 1, k
+    from start to goal - 1, each of equal chance. A clip of two frames gives (0, 0, 1, 1).
+
+    Args:
+        lengths: at least 2 each.
+        random: where chance comes from.
+        released: as the released code, whose start is never the last but one (unless there are
+            two frames, of which it can make nothing).
+    """
+    last = np.maximum(lengths - (3 if released else 2), 0)
+    start = random.integers(0, last, endpoint=True)
+    goal = random.integers(start + 1, lengths - 1, endpoint=True)
+    now = random.integers(start, goal - 1, endpoint=True)
+    return np.stack([start, now, now + 1, goal], axis=1)
+
+
+def triple_rows(lengths: Integers, random: np.random.Generator) -> Integers:
+    """(B,) lengths -> (B, 3) rows early < middle <= late, as R3M draws them, counted from 0.
+
+    R3M's frames count from 1: middle from 2 to L - 1, early from 1 to middle - 1, late from middle
+    to L. A clip of two frames gives (0, 1, 1).
+    """
+    middle = random.integers(1, np.maximum(lengths - 2, 1), endpoint=True)
+    early = random.integers(0, middle - 1, endpoint=True)
+    late = random.integers(middle, lengths - 1, endpoint=True)
+    return np.stack([early, middle, late], axis=1)
+
+
+def other_videos(clips: Integers, count: int, random: np.random.Generator) -> Integers:
+    """(B,) clips -> (count, B): for each member of the batch others, of another video.
+
+    Each is one of the members that show another clip, of equal chance. A random permutation, as in
+    the released code, leaves one member in its place on average and then sets a video against
+    itself.
+
+    Raises:
+        VipOfflineError: if all of a batch show one clip.
+    """
+    different = clips[:, None] != clips[None, :]
+    options = different.sum(axis=1)
+    if count and not options.all():
+        raise VipOfflineError(
+            f"A batch of {len(clips)} shows one clip only, so it has no negatives from other "
+            "videos. Give more clips, a larger --batch-size, or --negatives 0."
+        )
+    if not count:
+        return np.zeros((0, len(clips)), np.int64)
+    pick = random.integers(0, np.broadcast_to(options, (count, len(clips))))
+    # the pick-th True of each row
+    rank = different.cumsum(axis=1)
+    return (rank[None] > pick[..., None]).argmax(axis=2)
+
+
+def permutations(size: int, count: int, random: np.random.Generator) -> Integers:
+    """(count, size): whole permutations, fixed points and all, as in the released code."""
+    if not count:
+        return np.zeros((0, size), np.int64)
+    return np.stack([random.permutation(size) for _ in range(count)])
+
+
+def crop_box(chances: NDArray[np.float64], height: int, width: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width in px of a random crop, as torchvision's RandomResizedCrop.
+
+    Args:
+        chances: (TRIES, 4) from 0 to below 1: area, ratio, place down, place across, of each try.
+        height: of the picture, px.
+        width: px.
+
+    Returns:
+        The first try that fits into the picture; the largest crop in the middle whose ratio is
+        within `RATIO`, if none does.
+    """
+    for area, ratio, down, across in chances:
+        share = AREA[0] + area * (AREA[1] - AREA[0])
+        shape = np.exp(np.log(RATIO[0]) + ratio * (np.log(RATIO[1]) - np.log(RATIO[0])))
+        high = round(float(np.sqrt(height * width * share / shape)))
+        wide = round(float(np.sqrt(height * width * share * shape)))
+        if 0 < high <= height and 0 < wide <= width:
+            return int(down * (height - high + 1)), int(across * (width - wide + 1)), high, wide
+    high = min(height, round(width / RATIO[0]))
+    wide = min(width, round(height * RATIO[1]))
+    return (height - high) // 2, (width - wide) // 2, high, wide
+
+
+def draw(
+    lengths: Integers,
+    seed: int,
+    step: int,
+    *,
+    objective: Objective,
+    batch_size: int,
+    negatives: int,
+    sampling: Sampling = "algorithm-1",
+) -> Draw:
+    """One batch.
+
+    Args:
+        lengths: (C,) frames of all clips; which have equal chances, whatever their length.
+        seed: of the run.
+        step: of it.
+        objective: vip, tcn or lstd.
+        batch_size: B, over all processes.
+        negatives: M, for each member; LSTD has none. Frames and crops are the same for any M.
+        sampling: of Algorithm 1 and appendix D.1, or of the released code.
+
+    Raises:
+        VipOfflineError: see `other_videos`.
+    """
+    random = generator(seed, step)
+    released = sampling == "released"
+    if released:
+        clips = random.integers(0, len(lengths), batch_size)
+    elif batch_size <= len(lengths):  # D.1 samples "a set of videos"
+        clips = random.choice(len(lengths), batch_size, replace=False)
+    else:  # each as often as the others, so that two or more clips always give negatives
+        clips = np.resize(random.permutation(len(lengths)), batch_size)
+    there = lengths[clips]
+    if objective == "tcn":
+        rows = triple_rows(there, random)
+    else:
+        rows = value_rows(there, random, released=released)
+    chances = random.uniform(size=(batch_size, TRIES, 4))
+    count = 0 if objective == "lstd" else negatives
+    others = (
+        permutations(batch_size, count, random) if released else other_videos(clips, count, random)
+    )
+    return Draw(clips.astype(np.int64), rows, others, chances)

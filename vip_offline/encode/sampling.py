@@ -69,29 +69,31 @@ def triple_rows(lengths: Integers, random: np.random.Generator) -> Integers:
     return np.stack([early, middle, late], axis=1)
 
 
-def other_videos(clips: Integers, count: int, random: np.random.Generator) -> Integers:
-    """(B,) clips -> (count, B): for each member of the batch others, of another video.
+def other_videos(takes: Integers, count: int, random: np.random.Generator) -> Integers:
+    """(B,) takes -> (count, B): for each member of the batch others, of another video.
 
-    Each is one of the members that show another clip, of equal chance. A random permutation, as in
-    the released code, leaves one member in its place on average and then sets a video against
-    itself.
+    Each is one of the members that show another take, of equal chance: another camera of the same
+    one is no other video. A random permutation, as in the released code, leaves one member in its
+    place on average and then sets a video against itself.
 
     Raises:
-        VipOfflineError: if all of a batch show one clip.
+        VipOfflineError: if all of a batch show one take.
     """
-    different = clips[:, None] != clips[None, :]
+    different = takes[:, None] != takes[None, :]
     options = different.sum(axis=1)
     if count and not options.all():
         raise VipOfflineError(
-            f"A batch of {len(clips)} shows one clip only, so it has no negatives from other "
-            "videos. Give more clips, a larger --batch-size, or --negatives 0."
+            f"A batch of {len(takes)} shows one clip only, or several cameras of one episode, so "
+            "it has no negatives from other videos. Give more clips, a larger --batch-size, or "
+            "--negatives 0."
         )
     if not count:
-        return np.zeros((0, len(clips)), np.int64)
-    pick = random.integers(0, np.broadcast_to(options, (count, len(clips))))
+        return np.zeros((0, len(takes)), np.int64)
+    pick = random.integers(0, np.broadcast_to(options, (count, len(takes))))
     # the pick-th True of each row
     rank = different.cumsum(axis=1)
-    return (rank[None] > pick[..., None]).argmax(axis=2)
+    places: Integers = (rank[None] > pick[..., None]).argmax(axis=2)
+    return places
 
 
 def permutations(size: int, count: int, random: np.random.Generator) -> Integers:
@@ -127,6 +129,7 @@ def crop_box(chances: NDArray[np.float64], height: int, width: int) -> tuple[int
 
 def draw(
     lengths: Integers,
+    takes: Integers,
     seed: int,
     step: int,
     *,
@@ -139,6 +142,7 @@ def draw(
 
     Args:
         lengths: (C,) frames of all clips; which have equal chances, whatever their length.
+        takes: (C,) what they show; see `Clips.takes`.
         seed: of the run.
         step: of it.
         objective: vip, tcn or lstd.
@@ -155,7 +159,7 @@ def draw(
         clips = random.integers(0, len(lengths), batch_size)
     elif batch_size <= len(lengths):  # D.1 samples "a set of videos"
         clips = random.choice(len(lengths), batch_size, replace=False)
-    else:  # each as often as the others, so that two or more clips always give negatives
+    else:  # each as often as the others, so that two or more takes always give negatives
         clips = np.resize(random.permutation(len(lengths)), batch_size)
     there = lengths[clips]
     if objective == "tcn":
@@ -164,7 +168,8 @@ def draw(
         rows = value_rows(there, random, released=released)
     chances = random.uniform(size=(batch_size, TRIES, 4))
     count = 0 if objective == "lstd" else negatives
-    others = (
-        permutations(batch_size, count, random) if released else other_videos(clips, count, random)
-    )
+    if released:
+        others = permutations(batch_size, count, random)
+    else:
+        others = other_videos(takes[clips], count, random)
     return Draw(clips.astype(np.int64), rows, others, chances)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from vip_offline.encode.checkpoints import State, read_checkpoint
+from vip_offline.encode.checkpoints import State, read_checkpoint, unwrap
 from vip_offline.encode.encoders import entry_of
 from vip_offline.errors import VipOfflineError
 
@@ -27,6 +27,7 @@ FREE = (
     "validate_every",
     "save_every",
     "keep",
+    "pack_folder",
     "pack_gib",
     "readers",
     "device",
@@ -57,6 +58,13 @@ def published(backbone: str, state: State) -> dict[str, State]:
     """A network's state in the layout in which the VIP file is published, names and all."""
     layout = entry_of(backbone).layout
     return {layout.outer: {layout.prefix + name: tensor for name, tensor in state.items()}}
+
+
+def network_of(content: Mapping[str, Any], backbone: str) -> State:
+    """A network's state out of a checkpoint, under the network's own names."""
+    state = unwrap(content, entry_of(backbone).layout)
+    assert state is not None, "refuse_other compared the backbone"
+    return state
 
 
 def numbered(out: Path) -> list[tuple[int, Path]]:
@@ -95,7 +103,13 @@ def latest(out: Path, settings: Mapping[str, Any], fingerprint: str) -> Mapping[
     if not there:
         return None
     path = there[-1][1]
-    content = read_checkpoint(path)
+    try:
+        content = read_checkpoint(path)
+    except VipOfflineError:
+        before = f"goes on from step {there[-2][0]}" if there[1:] else "begins anew"
+        raise VipOfflineError(
+            f"{path}: is cut short or damaged. Remove it, and the training {before}."
+        ) from None
     if content.get("format") != FORMAT:
         raise VipOfflineError(f"{path}: is no checkpoint of `vip-offline pretrain`. Move it away.")
     refuse_other(path, content, settings, fingerprint)

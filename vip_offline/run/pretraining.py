@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Some:
         self._clips, self._chosen = clips, chosen
         self.lengths = clips.lengths[chosen]
         self.groups = clips.groups[chosen]
+        self.takes = clips.takes[chosen]
         self.group_names = clips.group_names
         self.skipped = clips.skipped
         self.fingerprint = clips.fingerprint
@@ -100,7 +102,7 @@ def _stage(
     say: Callable[[str], None],
 ) -> Pretrained:
     clips = ready_clips(videos, options, out, bar, say)
-    kept = held_out(clips.groups, options.hold_out, options.seed)
+    kept = held_out(clips.groups, clips.takes, options.hold_out, options.seed)
     if kept.all() or (~kept).sum() < 2:
         raise VipOfflineError(
             f"{', '.join(map(str, videos))}: of {len(kept)} videos {int(kept.sum())} are held out, "
@@ -125,13 +127,15 @@ def _stage(
             f"pretrain: {len(train.lengths)} videos, {int(train.lengths.sum())} frames; "
             f"{int(kept.sum())} more held out; {processes} {noun} on {options.device}"
         )
-        if began:
+        if began >= options.steps:
+            say(f"is done: {began} steps")
+        elif began:
             say(f"goes on from step {began}")
 
     with bar("pretrain", options.steps, "step") as advance:
 
         def on_step(report: Report) -> None:
-            advance(1 if report.step > 1 else 1)
+            advance(1)
             if report.metrics:
                 shown = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items())
                 say(f"step {report.step}: loss {report.loss:.4f}, {shown}")
@@ -194,7 +198,7 @@ def ready_clips(
             clips = packed(
                 clips,
                 side,
-                out / "packed",
+                Path(options.pack_folder) if options.pack_folder else out / "packed",
                 threads=options.readers,
                 max_skipped=options.max_skipped,
                 on_start=lambda total: advance(total=total),
@@ -228,10 +232,16 @@ def summary(result: Pretrained, options: PretrainOptions) -> dict[str, Any]:
         "frames": result.frames,
         "held_out": result.held_out,
         "skipped": list(result.skipped),
-        "frames_per_s": result.trained.frames_per_s,
-        "data_wait": result.trained.waited,
+        "frames_per_s": _known(result.trained.frames_per_s),
+        "data_wait": _known(result.trained.waited),
         "validation": {
-            name: progress.named() | {"clips": progress.clips}
+            name: {key: _known(value) for key, value in progress.named().items()}
+            | {"clips": progress.clips}
             for name, progress in (rows | result.controls).items()
         },
     }
+
+
+def _known(value: float) -> float | None:
+    """A number as JSON takes it, which has no nan."""
+    return None if math.isnan(value) else value

@@ -42,22 +42,28 @@ class Progress:
         return {prefix + name: value for name, value in values.items()}
 
 
-def held_out(groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
-    """(C,) which clips are held out: whole videos, of every group its share.
+def held_out(
+    groups: NDArray[np.int64], takes: NDArray[np.int64], share: float, seed: int
+) -> NDArray[np.bool_]:
+    """(C,) which clips are held out: whole takes, of every group its share.
+
+    A take that one camera shows in training is not unseen by another.
 
     Args:
         groups: (C,) of each clip.
-        share: of each group, rounded; of a group of two or more at least one, never all.
+        takes: (C,) of each clip.
+        share: of each group's takes, rounded; of two or more at least one, never all.
         seed: of the run.
     """
     out = np.zeros(len(groups), bool)
     random = np.random.default_rng([seed, 0])
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
-        count = round(share * len(members))
+        there = np.unique(takes[members])
+        count = round(share * len(there))
         if share > 0:
-            count = min(max(count, 1), len(members) - 1)
-        out[random.permutation(members)[:count]] = True
+            count = min(max(count, 1), len(there) - 1)
+        out[members[np.isin(takes[members], random.permutation(there)[:count])]] = True
     return out
 
 
@@ -72,14 +78,25 @@ def watched(clips: Clips, chosen: Sequence[int]) -> NDArray[np.int64]:
     return np.asarray(chosen, np.int64)[places]
 
 
-def progress(embeddings: Sequence[NDArray[np.float32]], groups: NDArray[np.int64]) -> Progress:
-    """How embeddings of whole clips, (T, D) each, order their frames."""
+def progress(
+    embeddings: Sequence[NDArray[np.float32]],
+    groups: NDArray[np.int64],
+    takes: NDArray[np.int64],
+) -> Progress:
+    """How embeddings of whole clips order their frames.
+
+    Args:
+        embeddings: of each clip (T, D).
+        groups: (C,) whose last frames make each other's goal.
+        takes: (C,) of which one's own never does, by whichever camera.
+    """
     bumps, order, others = [], [], []
     goals = np.full((len(embeddings), embeddings[0].shape[1]), np.nan)
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
-        last = np.stack([embeddings[member][-1] for member in members])
-        goals[members] = leave_one_out_goals(last, range(len(members)), len(members))
+        last = np.stack([embeddings[int(member)][-1] for member in members])
+        shown, of_member = np.unique(takes[members], return_inverse=True)
+        goals[members] = leave_one_out_goals(last, of_member.tolist(), len(shown))[of_member]
     for values, goal in zip(embeddings, goals, strict=True):
         own = np.linalg.norm(values.astype(np.float64) - values[-1], axis=1)
         bumps.append(bump_fraction(own))
@@ -112,6 +129,7 @@ class Validation:
         self._clips = clips
         self.watched = watched(clips, chosen)
         self.groups = clips.groups[self.watched]
+        self.takes = clips.takes[self.watched]
         pixels, random, weights = [], [], random_weights()
         for clip in self.watched:
             small = shrink(self._frames(int(clip)))
@@ -119,8 +137,8 @@ class Validation:
             random.append(random_features(small, weights))
             on_clips(1)
         self.controls: Mapping[str, Progress] = {
-            "raw pixels": progress(pixels, self.groups),
-            "random network": progress(random, self.groups),
+            "raw pixels": progress(pixels, self.groups, self.takes),
+            "random network": progress(random, self.groups, self.takes),
         }
 
     def _frames(self, clip: int) -> NDArray[np.uint8]:
@@ -128,4 +146,5 @@ class Validation:
 
     def __call__(self, embed: Embed) -> Progress:
         """Of an encoder."""
-        return progress([embed(self._frames(int(clip))) for clip in self.watched], self.groups)
+        embeddings = [embed(self._frames(int(clip))) for clip in self.watched]
+        return progress(embeddings, self.groups, self.takes)

@@ -1,9 +1,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from made_up_clips import pictures, write_clip, write_film
+from made_up_clips import pictures, rows, write_clip, write_film
+from origins import demos, replay
 
+from vip_offline.data.beside import linked
 from vip_offline.data.clips.candidates import Candidate, group_of, in_folder, in_store, video
 from vip_offline.data.clips.index import Index
 from vip_offline.data.clips.listing import Listing
@@ -38,6 +41,8 @@ def test_clips_of_every_kind_at_any_depth(tmp_path: Path, make_store: Callable[.
     assert [each.opened().length for each in clips] == [2, 2, 6, 2, 5, 7, 6]
     assert [each.of_store for each in clips] == [False] * 4 + [True] * 3
     assert len({each.where for each in clips}) == len(clips)
+    assert [bool(each.take) for each in clips] == [False] * 4 + [True] * 3
+    assert len({each.take for each in clips[4:]}) == 3
 
 
 def test_the_folder_itself_may_be_a_clip(tmp_path: Path) -> None:
@@ -90,3 +95,18 @@ def test_a_store_and_its_cameras(store_path: Path) -> None:
     ]
     with pytest.raises(VipOfflineError, match="no camera 'back'"):
         list(in_store(store_path, "back"))
+
+
+def test_a_replay_buffer_is_read_through_the_store_beside_it(tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    root.mkdir()
+    replay(root / "pusht.zarr")
+    with pytest.raises(VipOfflineError, match=r"pusht.zarr: is a replay buffer without labels"):
+        found(root)
+    linked(root / "pusht.zarr")
+    clips = found(root)
+    assert [each.key for each in clips] == [f"pusht.vip/img/{i}" for i in range(3)]
+    assert [each.where for each in in_store(root / "pusht.zarr", "")] == [c.where for c in clips]
+    wanted = demos()[1].frames
+    got = clips[1].opened().read(rows(2, 0, 2))
+    np.testing.assert_array_equal(got, wanted[[2, 0, 2]])

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_clips import pictures, rows, write_clip, write_film, write_manifest
+from made_up_clips import (
+    pictures,
+    rows,
+    write_clip,
+    write_film,
+    write_manifest,
+    write_two_cameras,
+)
 
 from vip_offline.data.clips import index as index_module
 from vip_offline.data.clips.listing import Listing, list_folder
@@ -35,6 +42,7 @@ def test_clips_of_several_paths(tmp_path: Path, make_store: Callable[..., Path])
     assert clips.lengths.dtype == clips.groups.dtype == np.int64
     assert clips.groups.tolist() == [0, 0, 0, 1, 1, 1, 2, 3]
     assert clips.group_names == ("a", "demos", "film.mp4", "x")
+    assert clips.takes.dtype == np.int64 and len(set(clips.takes.tolist())) == 8
     assert clips.skipped == () and totals == [8] and sum(counts) == 8
     assert clips.name(1) == str(folder / "1")
     np.testing.assert_array_equal(clips.read(2, rows(5, 0)), pictures(6, 2)[[5, 0]])
@@ -58,6 +66,17 @@ def test_a_folder_of_stores(tmp_path: Path, make_store: Callable[..., Path]) -> 
         open_clips([tmp_path], camera="back")
     with pytest.raises(VipOfflineError, match="--camera front: only stores have cameras"):
         open_clips([clip_folder(tmp_path / "a")], camera="front")
+
+
+def test_cameras_of_an_episode_show_one_take(tmp_path: Path) -> None:
+    stores = [write_two_cameras(tmp_path / name / "demos.zarr") for name in ("one", "two")]
+    write_clip(tmp_path / "a" / "short", pictures(1))
+    write_clip(tmp_path / "a" / "whole", pictures(2))
+    clips = open_clips([tmp_path / "a", *stores], max_skipped=0.2)
+    first, *others = clips.takes.tolist()
+    assert others[:4] == others[:2] * 2 and others[4:] == others[4:6] * 2
+    assert len({first, *others}) == 5
+    assert len(set(open_clips(stores, camera="right").takes.tolist())) == 4
 
 
 def test_groups_of_one_name(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ def write_pack(folder: Path) -> PackIndex:
         widths=np.array([24, 8]),
         lengths=np.array([5, 3]),
         groups=np.array([1, 0]),
+        takes=np.array([4, 2]),
         group_names=("a", "é"),
         names=("a/0", os.fsdecode(b"b\xff/1")),
         skipped=("c: is broken\nthere",),
@@ -40,6 +41,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     index = write_pack(tmp_path / "pack")
     clips = opened(tmp_path / "pack")
     assert clips.lengths.tolist() == [5, 3] and clips.groups.tolist() == [1, 0]
+    assert clips.takes.tolist() == [4, 2]
     assert (clips.group_names, clips.skipped) == (index.group_names, index.skipped)
     assert clips.fingerprint == "f-16" and clips.name(1) == index.names[1]
     for clip, frames in enumerate(CLIPS):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
-from made_up_clips import pictures, rows, write_clip, write_film
+from made_up_clips import pictures, rows, write_clip, write_film, write_two_cameras
 
 from vip_offline.data.clips.clips import Clips
 from vip_offline.data.clips.opening import open_clips
@@ -40,7 +40,7 @@ def test_the_same_frames_smaller(tmp_path: Path, clips: Clips, side: int) -> Non
     counts: list[int] = []
     pack = packed(clips, side, tmp_path / "p", on_start=totals.append, on_frames=counts.append)
     assert totals == [clips.lengths.sum()] == [sum(counts)]
-    for name in ("lengths", "groups"):
+    for name in ("lengths", "groups", "takes"):
         np.testing.assert_array_equal(getattr(pack, name), getattr(clips, name))
     assert (pack.group_names, pack.skipped) == (clips.group_names, ())
     for clip, length in enumerate(clips.lengths):
@@ -102,6 +102,20 @@ def test_a_damaged_clip_is_left_out(tmp_path: Path, clips: Clips) -> None:
     np.testing.assert_array_equal(pack.read(1, np.arange(6)), pictures(6, 2))
     with pytest.raises(VipOfflineError, match=r"2 of 7 clips \(28.6%\)"):
         packed(clips, 100, tmp_path / "p", max_skipped=0.2)
+
+
+def test_takes_outlast_what_is_left_out(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a" / "0", pictures(3))
+    clips = open_clips([tmp_path / "a", write_two_cameras(tmp_path / "demos.zarr")])
+    names = [clips.name(clip) for clip in range(5)]
+    (tmp_path / "a" / "0" / "1.png").write_bytes(b"no picture")
+    for row in range(4):  # of the first episode, as the left camera saw it
+        (tmp_path / "demos.zarr" / "data" / "frames_left" / f"c.{row}.0.0.0").unlink()
+    pack = packed(clips, SIDE, tmp_path / "p", max_skipped=0.5)
+    assert [pack.name(clip) for clip in range(3)] == names[2:]
+    left_second, right_first, right_second = pack.takes.tolist()
+    assert left_second == right_second != right_first
+    np.testing.assert_array_equal(pack.takes, clips.takes[2:])
 
 
 def test_clips_left_out_before_count(tmp_path: Path) -> None:

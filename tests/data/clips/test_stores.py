@@ -3,35 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_clips import pictures, rows
+from made_up_clips import pictures, rows, write_two_cameras
 
 from vip_offline.data.clips.stores import clips_of
-from vip_offline.data.episode import Episode
 from vip_offline.data.store import open_store
-from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
 
 
-def two_cameras(path: Path) -> Path:
-    with writing(path, create={"task": "t"}) as store:
-        for seed, length in enumerate((4, 3)):
-            store.append(
-                Episode(
-                    frames={"left": pictures(length, seed), "right": pictures(length, 10 + seed)},
-                    proprio=np.zeros((length, 0), np.float32),
-                    action=np.zeros((length, 0), np.float32),
-                    succeeded=np.zeros(length, bool),
-                    true_reward=np.full(length, np.nan, np.float32),
-                    success=False,
-                    kind="",
-                    placement=-1,
-                )
-            )
-    return path
-
-
 def test_every_camera_of_every_episode(tmp_path: Path) -> None:
-    found = list(clips_of(two_cameras(tmp_path / "a.zarr"), ""))
+    found = list(clips_of(write_two_cameras(tmp_path / "a.zarr"), ""))
     assert [key for key, _ in found] == ["left/0", "left/1", "right/0", "right/1"]
     assert [clip.length for _, clip in found] == [4, 3, 4, 3]
     for (_, clip), seed in zip(found, (0, 1, 10, 11), strict=True):
@@ -39,18 +19,20 @@ def test_every_camera_of_every_episode(tmp_path: Path) -> None:
         for wanted in (rows(0), rows(2, 0, 0), np.arange(clip.length)):
             np.testing.assert_array_equal(clip.read(wanted), frames[wanted])
     assert "a.zarr, episode 1, camera right" in found[3][1].name
+    takes = [clip.take for _, clip in found]
+    assert takes[:2] == takes[2:] and takes[0] != takes[1]
 
 
 def test_one_camera(tmp_path: Path) -> None:
-    path = two_cameras(tmp_path / "a.zarr")
+    path = write_two_cameras(tmp_path / "a.zarr")
     assert [key for key, _ in clips_of(path, "right")] == ["right/0", "right/1"]
     with pytest.raises(VipOfflineError, match=r"no camera 'rihgt'\. Did you mean 'right'"):
         list(clips_of(path, "rihgt"))
 
 
 def test_the_content_is_the_identity(tmp_path: Path) -> None:
-    found = [clip.identity for _, clip in clips_of(two_cameras(tmp_path / "a.zarr"), "")]
-    moved = [clip.identity for _, clip in clips_of(two_cameras(tmp_path / "b.zarr"), "")]
+    found = [clip.identity for _, clip in clips_of(write_two_cameras(tmp_path / "a.zarr"), "")]
+    moved = [clip.identity for _, clip in clips_of(write_two_cameras(tmp_path / "b.zarr"), "")]
     assert found == moved and len(set(found)) == 4
     assert found[0] == open_store(tmp_path / "a.zarr").content("left")[0].tobytes().hex()
 

@@ -25,6 +25,7 @@ class Candidate:
     key: str  # the same wherever the data are moved to
     group: str
     opened: Callable[[], Clip]  # VipOfflineError: it cannot be used
+    take: str = ""  # the same for all that show one; empty: this alone does
     of_store: bool = False
 
 
@@ -38,7 +39,8 @@ def in_store(path: Path, camera: str) -> Iterator[Candidate]:
     path = store_of(path)
     group = path.name.removesuffix(STORE)
     for key, clip in clips_of(path, camera):
-        yield Candidate(clip.name, f"{group}/{key}", group, partial(_long_enough, clip), True)
+        opened = partial(_long_enough, clip)
+        yield Candidate(clip.name, f"{group}/{key}", group, opened, clip.take, True)
 
 
 def in_folder(root: Path, camera: str, index: Index, decoders: Decoders) -> Iterator[Candidate]:

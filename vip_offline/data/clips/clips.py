@@ -24,6 +24,13 @@ class Clips(Protocol):
         """(C,) which of `group_names` each belongs to."""
 
     @property
+    def takes(self) -> NDArray[np.int64]:
+        """(C,) which clips show one and the same take: cameras of an episode share a number.
+
+        All of a take are in one group. Some numbers may be missing.
+        """
+
+    @property
     def group_names(self) -> tuple[str, ...]:
         """Of the top folders or stores."""
 

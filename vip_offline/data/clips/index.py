@@ -16,7 +16,7 @@ from vip_offline.data.clips.listing import Listing, Names, list_folder
 from vip_offline.data.clips.videos import Stamps, stamps_of
 from vip_offline.errors import VipOfflineError
 
-VERSION = 1
+VERSION = 2
 # what numpy raises for an archive that is damaged, depending on where
 DAMAGED = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
@@ -35,8 +35,9 @@ class Index:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._before: dict[str, tuple[State, Any]] = {} if path is None else _load(path)
-        self._now: dict[str, tuple[State, Any]] = {}
+        # records as JSON: as objects those of a folder take several times the memory
+        self._before: dict[str, tuple[State, str]] = {} if path is None else _load(path)
+        self._now: dict[str, tuple[State, str]] = {}
 
     def listing(self, folder: str, mtime: int) -> Listing:
         """See `list_folder`; a folder's time changes with the names in it."""
@@ -44,7 +45,7 @@ class Index:
         record = self._known(folder, state)
         if record is None:
             listing = list_folder(folder)
-            self._keep(folder, state, _listing_record(listing))
+            self._keep(folder, state, json.dumps(_listing_record(listing)))
             return listing
         folders, videos, pictures = record
         if pictures is not None:
@@ -62,7 +63,7 @@ class Index:
         if record is None:
             stamps = stamps_of(video)
             listed = None if stamps.listed is None else stamps.listed.tolist()
-            self._keep(video, state, {**asdict(stamps), "listed": listed})
+            self._keep(video, state, json.dumps({**asdict(stamps), "listed": listed}))
             return stamps
         listed = record["listed"]
         return Stamps(
@@ -74,9 +75,9 @@ class Index:
         if found is None or found[0] != state:
             return None
         self._keep(path, *found)
-        return found[1]
+        return json.loads(found[1])
 
-    def _keep(self, path: str, state: State, record: Any) -> None:
+    def _keep(self, path: str, state: State, record: str) -> None:
         if self._path is not None:
             self._now[path] = state, record
 
@@ -116,7 +117,7 @@ def _listing_record(listing: Listing) -> Any:
     return [list(listing.folders), list(listing.videos), pictures]
 
 
-def _load(path: Path) -> dict[str, tuple[State, Any]]:
+def _load(path: Path) -> dict[str, tuple[State, str]]:
     """What an earlier run kept; nothing where it cannot be read, since it can be made again."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:

@@ -42,7 +42,8 @@ def in_manifest(path: Path) -> Iterator[Candidate]:
         inside = Path(row.folder)
         parts = inside.relative_to(root).parts if inside.is_relative_to(root) else ()
         key = f"{root.name}/{row.path}"
-        opened = partial(_opened, row, first)
+        # not the row: its path would stay beside the key, for each of tens of thousands
+        opened = partial(_opened, row.folder, row.length, first)
         yield Candidate(row.folder, key, group_of(root, parts), opened)
 
 
@@ -93,22 +94,22 @@ def _names(length: int, first: int) -> Names:
     return Names(length, DIGITS, first=first, suffix=SUFFIX)
 
 
-def _opened(row: Row, first: int) -> Clip:
+def _opened(folder: str, length: int, first: int) -> Clip:
     """The clip, if its first and its last frame are there.
 
     Raises:
         VipOfflineError: naming the one that is not.
     """
-    check_length(row.folder, row.length)
-    clip = PictureClip(row.folder, _names(row.length, first), "")
+    check_length(folder, length)
+    clip = PictureClip(folder, _names(length, first), "")
     states = []
-    for frame in (0, row.length - 1):
+    for frame in (0, length - 1):
         try:
             states.append(os.stat(clip.path(frame)))  # noqa: PTH116 - tens of thousands of them
         except OSError as error:
             reason = "is missing" if isinstance(error, FileNotFoundError) else error.strerror
             raise VipOfflineError(
-                f"{row.folder}: its frame {clip.names(frame)} (of {row.length}) {reason}."
+                f"{folder}: its frame {clip.names(frame)} (of {length}) {reason}."
             ) from None
     identity = " ".join(f"{each.st_size} {each.st_mtime_ns}" for each in states)
-    return PictureClip(row.folder, clip.names, identity)
+    return PictureClip(folder, clip.names, identity)

@@ -30,12 +30,14 @@ class OpenClips:
         self,
         clips: Sequence[Clip],
         groups: NDArray[np.int64],
+        takes: NDArray[np.int64],
         group_names: tuple[str, ...],
         skipped: tuple[str, ...],
         fingerprint: str,
     ) -> None:
         self.lengths = np.array([clip.length for clip in clips], np.int64)
         self.groups = groups
+        self.takes = takes
         self.group_names = group_names
         self.skipped = skipped
         self.fingerprint = fingerprint
@@ -112,8 +114,10 @@ def open_clips(
     if not clips:
         listed = "".join(f"\n  {each}" for each in skipped[:1])
         raise VipOfflineError(f"None of the {len(found)} clips can be used. The first:{listed}")
-    groups, names = _groups([found[place] for place in places])
-    return OpenClips(clips, groups, names, tuple(skipped), digest.hexdigest())
+    used = [found[place] for place in places]
+    groups, names = _groups(used)
+    takes = _takes([each for _, each in used])
+    return OpenClips(clips, groups, takes, names, tuple(skipped), digest.hexdigest())
 
 
 def _candidates(path: Path, camera: str, index: Index, decoders: Decoders) -> Iterator[Candidate]:
@@ -176,3 +180,10 @@ def _groups(
     return np.array(groups, np.int64), tuple(
         name if times[name] == 1 else f"{name} ({path})" for path, name in numbers
     )
+
+
+def _takes(candidates: Sequence[Candidate]) -> NDArray[np.int64]:
+    """(C,) take of each clip."""
+    numbers: dict[str, int] = {}
+    takes = [numbers.setdefault(each.take or each.where, len(numbers)) for each in candidates]
+    return np.array(takes, np.int64)

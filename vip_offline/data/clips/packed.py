@@ -2,7 +2,7 @@
 
 <name>/
   frames.bin   every frame, raw uint8 RGB, clip after clip
-  index.npz    offsets, heights, widths, lengths, groups (C,); text: JSON of the rest
+  index.npz    offsets, heights, widths, lengths, groups, takes (C,); text: JSON of the rest
 """
 
 import json
@@ -19,7 +19,7 @@ from vip_offline.errors import VipOfflineError
 
 FRAMES = "frames.bin"
 INDEX = "index.npz"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class PackIndex:
     widths: NDArray[np.int64]  # (C,) px
     lengths: NDArray[np.int64]  # (C,) frames
     groups: NDArray[np.int64]  # (C,)
+    takes: NDArray[np.int64]  # (C,)
     group_names: tuple[str, ...]
     names: tuple[str, ...]  # (C,) where the clips were
     skipped: tuple[str, ...]
@@ -58,6 +59,7 @@ class PackIndex:
                 widths=self.widths,
                 lengths=self.lengths,
                 groups=self.groups,
+                takes=self.takes,
                 text=np.frombuffer(text.encode(), np.uint8),
             )
             file.flush()
@@ -70,6 +72,7 @@ class PackedClips:
     def __init__(self, folder: Path, index: PackIndex) -> None:
         self.lengths = index.lengths
         self.groups = index.groups
+        self.takes = index.takes
         self.group_names = index.group_names
         self.skipped = index.skipped
         self.fingerprint = index.fingerprint
@@ -107,7 +110,7 @@ def open_pack(folder: Path) -> PackedClips | None:
             if int(archive["version"]) != VERSION:
                 return None
             text = json.loads(archive["text"].tobytes())
-            numbers = ("offsets", "heights", "widths", "lengths", "groups")
+            numbers = ("offsets", "heights", "widths", "lengths", "groups", "takes")
             arrays = {name: np.asarray(archive[name], np.int64) for name in numbers}
         group_names, names, skipped, fingerprint = text
         index = PackIndex(

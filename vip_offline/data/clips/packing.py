@@ -129,6 +129,7 @@ def _pack(
             widths=sizes[:, 1],
             lengths=clips.lengths[written.kept],
             groups=clips.groups[written.kept],
+            takes=clips.takes[written.kept],
             group_names=clips.group_names,
             names=tuple(clips.name(clip) for clip in written.kept),
             skipped=(*clips.skipped, *written.damaged.values()),

@@ -17,6 +17,7 @@ class StoreClip:
     name: str
     length: int
     identity: str
+    take: str  # the episode, whichever camera sees it
     start: int  # row of the store
     frames: Callable[[int, int], NDArray[np.uint8]]  # of rows start to stop
 
@@ -53,7 +54,8 @@ def clips_of(path: Path, camera: str) -> Iterator[tuple[str, StoreClip]]:
             if not contents[episode].any():
                 identity = _circumstances(store)
             name = f"{path}, episode {episode}, camera {each}"
-            yield f"{each}/{episode}", StoreClip(name, stop - start, identity, start, frames)
+            take = f"{path}, episode {episode}"
+            yield f"{each}/{episode}", StoreClip(name, stop - start, identity, take, start, frames)
 
 
 def _circumstances(store: Store) -> str:

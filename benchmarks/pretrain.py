@@ -10,7 +10,7 @@ resizes again; a `DataLoader` puts them together, with workers or without, which
 Its sizes are scaled from 256 and 224 px to 73 and 64. What would only slow it down on a CPU is left
 out: the try at a jpg before each png, DataParallel, pinned memory, the second resize in the network
 and its logger. It runs in a process of its own, since `pretrain` sets how a whole process keeps its
-memory, and the other side would gain by that unnoticed.
+memory: neither side is to run under the other's settings.
 
 Last line: one JSON object with
 
@@ -184,7 +184,13 @@ def _term(reward: Tensor, now: Tensor, then: Tensor) -> Tensor:
 
 def repository_batches(folder: str, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
     """As its script sets them up; the workers end with the iterator."""
-    loader = DataLoader(RepositoryClips(folder), batch_size=OPTIONS.batch_size, num_workers=workers)
+    loader = DataLoader(
+        RepositoryClips(folder),
+        batch_size=OPTIONS.batch_size,
+        num_workers=workers,
+        # as there, on Linux; this process, itself started anew, would start them anew as well
+        multiprocessing_context="fork" if workers else None,
+    )
     return iter(loader)
 
 

@@ -66,8 +66,8 @@ class PretrainOptions:
     backbone: str = "vip"  # ResNet-50, 1,024 outputs (Table 2); see `vip-offline encoders`
     init: str = ""  # an encoder of the table or a checkpoint to begin with; empty: random (D.2)
     init_weights: str = ""  # checkpoint of `init`, where that encoder carries none
-    # pull towards what `init` makes of the same frames, for few videos: 1 costs as much as frames
-    # are apart from each other. The paper's in-domain VIP from scratch overfits (Table 1)
+    # pull towards what `init` makes of the same frames, for few videos: with 1, collapse into their
+    # mean would cost 1. The paper's in-domain VIP from scratch overfits (Table 1)
     anchor: float = 0.0
     norm: Norm = "batch"  # frozen: BatchNorm by the statistics it has, as in few-shot fine-tuning
     gamma: float = 0.98  # (Table 2)

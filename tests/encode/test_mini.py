@@ -60,8 +60,8 @@ def test_the_seed_says_all() -> None:
 
 
 def test_weights_begin_as_torchvisions() -> None:
-    """Kaiming's normal by fan out: the last stage has 256 outputs of 3 x 3."""
-    weight = built(0).state_dict()["layer4.0.conv2.weight"]
+    """Kaiming's normal by fan out: 256 outputs of 3 x 3, of 128 inputs."""
+    weight = built(0).state_dict()["layer4.0.conv1.weight"]
     assert weight.std().item() == pytest.approx((2 / (256 * 9)) ** 0.5, rel=0.02)
 
 

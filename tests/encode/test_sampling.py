@@ -380,7 +380,21 @@ def test_a_crop_by_hand() -> None:
     assert crop_box(chances, 100, 100) == (11, 0, 89, 67)
     # the whole area at ratio 4/3 does not fit into a square; the second try does
     chances[0, :2] = 1, 1
+    chances[2:] = 0.5
     assert crop_box(chances, 100, 100) == (11, 0, 89, 67)
+
+
+def test_a_crop_may_be_as_high_or_as_wide_as_the_picture() -> None:
+    # share 0.2 + 0.375 * 0.8 = 1/2 of 100 x 200, ratio 1: side sqrt(10000) = 100; 101 places
+    chances = np.tile([0.375, 0.5, 0.5, 0.5], (TRIES, 1))
+    assert crop_box(chances, 100, 200) == (0, 50, 100, 100)
+    assert crop_box(chances, 200, 100) == (50, 0, 100, 100)
+
+
+@pytest.mark.parametrize("ratio", [0, 1])
+def test_no_crop_is_empty(ratio: float) -> None:
+    """A fifth of one pixel, at ratio 3/4 or 4/3, rounds to a side of none."""
+    assert crop_box(np.tile([0, ratio, 0.5, 0.5], (TRIES, 1)), 1, 1) == (0, 0, 1, 1)
 
 
 @pytest.mark.parametrize(("height", "width"), [(100, 100), (120, 100), (100, 133), (64, 85)])

@@ -1,11 +1,11 @@
-import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vip_offline.report.paths import Path2D, draw_paths
+from vip_offline.report.paths import Path2D, draw_paths, save_paths
 
 
 def path(objective: str = "vip", steps: int = 500, length: int = 9) -> Path2D:
@@ -34,9 +34,9 @@ def test_objectives_stand_side_by_side_and_steps_below_each_other() -> None:
     assert all(ax.get_xlabel() and ax.get_ylabel() for ax in figure.axes)
 
 
-def test_it_can_be_drawn() -> None:
-    figure = Figure(figsize=(4, 5), layout="constrained")
-    draw_paths(figure, [path()])
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    assert np.asarray(Image.open(buffer)).std() > 10
+def test_the_same_paths_are_the_same_files(tmp_path: Path) -> None:
+    written = save_paths([path()], tmp_path)
+    assert [each.name for each in written] == ["figure-2.png", "figure-2.svg"]
+    assert np.asarray(Image.open(written[0])).std() > 10
+    before = written[0].read_bytes()
+    assert save_paths([path()], tmp_path)[0].read_bytes() == before

@@ -48,7 +48,7 @@ def save_paths(paths: Sequence[Path2D], folder: Path) -> list[Path]:
     written = []
     for kind in ("png", "svg"):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=150, metadata=UNDATED[kind])
+        figure.savefig(buffer, format=kind, dpi=150, metadata=dict.fromkeys(UNDATED[kind]))
         written.append(folder / f"figure-2.{kind}")
         replace_file(written[-1], buffer.getvalue())
     return written

@@ -56,7 +56,7 @@ def held_out(
         seed: of the run.
     """
     out = np.zeros(len(groups), bool)
-    random = np.random.default_rng([seed, 0])
+    random = np.random.default_rng([seed, 0])  # steps are numbered from 1
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
         there = np.unique(takes[members])

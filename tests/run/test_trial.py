@@ -16,12 +16,8 @@ def straight(start: float, stop: float, length: int = 5) -> np.ndarray:
 
 def test_straight_ways_to_a_common_goal_are_in_order() -> None:
     found = tried([straight(0, 10), straight(2, 10), straight(0, 1)], np.array([1, 1, 0], bool))
-    assert (found.order, found.bumps, found.successes, found.failures) == (
-        pytest.approx(1),
-        0.0,
-        2,
-        1,
-    )
+    assert found.order == pytest.approx(1)
+    assert (found.bumps, found.successes, found.failures) == (0.0, 2, 1)
     assert found.apart is not None
     assert found.apart.auc == 1.0
 

@@ -263,8 +263,8 @@ def _restore(found: Mapping[str, Any], accelerator: Accelerator) -> None:
 def _memory_is_kept() -> Iterator[None]:
     """Have glibc keep the large blocks that every step asks for again.
 
-    By default each is mapped anew from the kernel, which clears its pages: 3 % of a step of vip-mini
-    on one thread here, more where memory is slow. Elsewhere (musl, macOS, another allocator
+    By default each is mapped anew from the kernel, which clears its pages: 3 % of a step of
+    vip-mini on one thread here, more where memory is slow. Elsewhere (musl, macOS, an allocator
     preloaded) nothing is done. glibc has no way to ask what was set before, so it stays set.
     """
     if sys.platform.startswith("linux"):

@@ -81,14 +81,23 @@ def _draw_path(ax: Any, path: Path2D) -> None:
     points = path.points.astype(np.float64)
     ax.plot(*points.T, color=GREY, lw=0.6, zorder=1)
     ax.scatter(*points.T, c=np.arange(len(points)), cmap=TIMES, s=14, zorder=2)
-    for place, name in ((0, "first frame"), (-1, "last frame")):
+    middle = points.mean(axis=0)
+    for place, name, up in ((0, "first frame", 7), (-1, "last frame", -12)):
+        # towards the middle, so that it stays inside; above and below, so that both can be read
+        side = "right" if points[place, 0] > middle[0] else "left"
         ax.annotate(
-            name, points[place], xytext=(5, 5), textcoords="offset points", fontsize=7, zorder=3
+            name,
+            points[place],
+            xytext=(-7 if side == "right" else 7, up),
+            textcoords="offset points",
+            ha=side,
+            fontsize=7,
+            zorder=3,
         )
     ax.set_title(f"{path.objective.upper()}, {path.steps} steps", fontsize=9)
     ax.set_xlabel("embedding, first dimension")
     ax.set_ylabel("second dimension")
-    ax.margins(0.12)
+    ax.margins(0.15)
     finish(ax)
 
 
@@ -105,7 +114,7 @@ def _draw_curve(ax: Any, path: Path2D) -> None:
         va="top",
         fontsize=7,
     )
-    ax.set_ylim(0, None)
+    ax.set_ylim(0, 1.3 * float(path.curve.max()))
     ax.set_xlabel("step of the demonstration (frames)")
     ax.set_ylabel("distance to its\nlast frame (first = 1)")
     finish(ax, grid="y")

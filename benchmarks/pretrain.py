@@ -56,7 +56,7 @@ from vip_offline.data.clips.packing import packed
 from vip_offline.encode.batches import batches, packing_side
 from vip_offline.encode.encoders import entry_of
 from vip_offline.encode.frozen import Encoder, load_encoder
-from vip_offline.encode.pretrain import Objective, Report, pretrain
+from vip_offline.encode.pretrain import Report, loss_of, pretrain
 from vip_offline.encode.sampling import crop_box
 from vip_offline.encode.snapshots import MODEL
 from vip_offline.processes import context, end_with_parent, threaded_map
@@ -246,12 +246,12 @@ def network_alone(steps: int) -> float:
     size = OPTIONS.batch_size
     images = torch.randn(4 * size, 3, SEEN.crop, SEEN.crop)
     negatives = torch.stack([torch.arange(size).roll(1 + n) for n in range(OPTIONS.negatives)])
-    network, objective = entry_of(BACKBONE).build().train(), Objective(OPTIONS)
+    network = entry_of(BACKBONE).build().train()
     optimizer = torch.optim.Adam(network.parameters(), lr=OPTIONS.learning_rate)
 
     def losses() -> Iterator[Tensor]:
         while True:
-            loss = objective(network(images).unflatten(0, (4, size)), negatives)
+            loss = loss_of(network(images).unflatten(0, (4, size)), negatives, OPTIONS)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

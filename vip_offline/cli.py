@@ -22,6 +22,7 @@ from rich.table import Table
 from vip_offline import __version__
 from vip_offline.console import bar
 from vip_offline.errors import VipOfflineError
+from vip_offline.processes import is_first
 from vip_offline.recipe import (
     AnalyzeOptions,
     BackendName,
@@ -552,8 +553,10 @@ def pretrain(
 ) -> None:
     """Train an encoder of your own on videos, by VIP, TCN or LSTD (paper, section 4).
 
-    The checkpoint loads in `relabel --encoder BACKBONE --weights OUT/model.pt`. Started again, it
-    goes on. On several GPUs or nodes: torchrun --nproc_per_node N -m vip_offline pretrain ...
+    The result loads by `relabel --encoder BACKBONE --weights OUT/model.pt`.
+
+    Started again, it goes on. On several GPUs or nodes it is started by
+    `torchrun --nproc_per_node N -m vip_offline pretrain ...`
     """
     from vip_offline.report.encoders import print_validation
     from vip_offline.run.pretraining import pretrain_stage, summary
@@ -604,7 +607,7 @@ def pretrain(
 @contextlib.contextmanager
 def _first_alone(console: Console) -> Iterator[Console]:
     """Of several processes that torchrun started, let the first alone print."""
-    if os.environ.get("RANK", "0") == "0":
+    if is_first():
         yield console
     else:
         with Path(os.devnull).open("w") as nothing:
@@ -859,6 +862,8 @@ def _run_pretrain(recipe: PretrainRecipe) -> None:
 
     with _first_alone(Console()) as console:
         numbers = run_pretrain_recipe(recipe, _bar(console), console.print)
+        if not is_first():
+            return
         for name, trained in numbers["trained"].items():
             console.print(f"\n[bold]{escape(name)}[/]")
             print_validation(trained, console)

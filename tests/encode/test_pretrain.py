@@ -13,18 +13,19 @@ import torch
 from made_up_pretraining import MadeUpClips, losses, small, tensors
 from torch import Tensor
 
-from vip_offline.encode import snapshots
+from vip_offline.encode import objectives, snapshots
+from vip_offline.encode import pretrain as training
 from vip_offline.encode.beginning import begin
 from vip_offline.encode.checkpoints import read_checkpoint
 from vip_offline.encode.encoders import entry_of
 from vip_offline.encode.frozen import load_encoder
 from vip_offline.encode.pretrain import (
     Embed,
-    Objective,
     Report,
     Trained,
     check_pretrain,
     keep_lines,
+    loss_of,
     pretrain,
 )
 from vip_offline.errors import VipOfflineError
@@ -415,7 +416,7 @@ def test_processes_that_accelerate_does_not_see_are_refused(
     class Alone:
         num_processes = 1
 
-    monkeypatch.setattr("vip_offline.encode.pretrain.Accelerator", lambda **options: Alone())
+    monkeypatch.setattr("accelerate.Accelerator", lambda **options: Alone())
     with pytest.raises(VipOfflineError, match="WORLD_SIZE is 2, but Accelerate runs 1 process"):
         pretrain(CLIPS, small(), tmp_path)
 
@@ -446,7 +447,7 @@ def test_a_loss_that_is_no_number_stops_it(tmp_path: Path) -> None:
 def test_many_clips_of_a_bad_batch_are_named_in_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Objective, "bare", lambda *given: torch.tensor(float("nan")))
+    monkeypatch.setattr(objectives, "vip", lambda *given, **options: torch.tensor(float("nan")))
     with pytest.raises(VipOfflineError, match=r"step 1: the loss is nan.*, and 2 more\. Look at"):
         pretrain(MadeUpClips(10), small(batch_size=10, steps=1), tmp_path)
     assert not (tmp_path / "model.pt").exists()
@@ -572,7 +573,7 @@ def test_the_objective_is_that_of_the_options(objective: str) -> None:
         start, now, then, goal = values
         bare = objectives.vip(start, now, then, goal, negatives, gamma=0.9, separate=True)
     wanted = bare + 0.5 * values.abs().sum(-1).mean() + 0.25 * values.norm(dim=-1).mean()
-    torch.testing.assert_close(Objective(options)(values, negatives), wanted)
+    torch.testing.assert_close(loss_of(values, negatives, options), wanted)
 
 
 # what is refused before anything is read
@@ -623,5 +624,29 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_defaults_and_heads_of_other_sizes_are_taken() -> None:
     check_pretrain(PretrainOptions())
-    check_pretrain(small(backbone="vip-resnet18-d2", anchor=1.0, init="resnet18"))
+    check_pretrain(small(backbone="vip-lite0", anchor=1.0, init="lite0"))
+    check_pretrain(small(backbone="vip-resnet18-d2"))
     check_pretrain(small(batch_size=1, negatives=0))
+
+
+def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "find_spec", lambda name: None)
+    with pytest.raises(VipOfflineError, match=r"accelerate and tensorboard.*\[pretrain\]"):
+        check_pretrain(small())
+
+
+def test_nothing_of_the_extra_is_imported_before_it_is_needed() -> None:
+    code = (
+        "import sys, vip_offline.encode.pretrain;"
+        "sys.exit(bool({'accelerate', 'tensorboard'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_lstd_needs_no_others_in_its_batch() -> None:
+    check_pretrain(small(objective="lstd", batch_size=1, negatives=3))
+
+
+def test_weights_to_begin_with_are_looked_for_at_once(tmp_path: Path) -> None:
+    with pytest.raises(VipOfflineError, match=r"gone\.pt: is no file"):
+        check_pretrain(small(init=str(tmp_path / "gone.pt")))

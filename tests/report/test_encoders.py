@@ -3,7 +3,7 @@ from typing import Any
 
 from rich.console import Console
 
-from vip_offline.report.encoders import print_trial, print_validation
+from vip_offline.report.encoders import differences, print_trial, print_validation
 
 
 def printed(show: Any, numbers: dict[str, Any]) -> str:
@@ -36,7 +36,7 @@ def test_a_trial_has_a_column_per_task_and_their_mean() -> None:
         return {"order": order, "auc": None if auc is None else {"value": auc}}
 
     trial = {"vip-0": {"push": row(0.5, 1.0), "door": row(0.25, None)}}
-    text = printed(print_trial, {"trial": trial})
+    text = printed(print_trial, {"trial": trial, "trained": {"vip-0": {}}})
     lines = [line.split() for line in text.splitlines()]
     assert ["embedding", "door", "push", "mean"] in lines
     assert ["vip-0", "0.25", "0.50", "0.38"] in lines
@@ -47,3 +47,25 @@ def test_no_trial_prints_nothing() -> None:
     console = Console(width=80, file=io.StringIO())
     print_trial({"trial": {}}, console)
     assert console.file.getvalue() == ""  # type: ignore[attr-defined]
+
+
+def test_objectives_are_compared_task_by_task_over_the_mean_of_their_seeds() -> None:
+    def orders(*values: float) -> dict[str, Any]:
+        return {f"task {place}": {"order": value} for place, value in enumerate(values)}
+
+    trial = {
+        "vip-0": orders(0.5, 0.6),
+        "vip-1": orders(0.7, 0.8),
+        "tcn-0": orders(0.6, 0.9),
+        "lite0": orders(0.3, 0.5),
+    }
+    lines = differences({"trial": trial, "trained": dict.fromkeys(("vip-0", "vip-1", "tcn-0"))})
+    # gaps of 0 and -0.2: mean -0.1, standard error 0.1, t of one degree of freedom 12.71
+    assert lines[0] == (
+        "vip less tcn: order -0.10 (95 % interval -1.37 to +1.17, 2 tasks, mean of 2 seeds)"
+    )
+    assert [line.split(":")[0] for line in lines] == [
+        "vip less tcn",
+        "vip less lite0",
+        "tcn less lite0",
+    ]

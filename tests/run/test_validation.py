@@ -162,10 +162,10 @@ def test_what_is_not_known_is_left_out_of_the_mean() -> None:
 
 
 def test_names_for_a_log() -> None:
-    assert Progress(0.25, 0.5, 0.75, 9).named("seen/") == {
-        "seen/bumps": 0.25,
-        "seen/order": 0.5,
-        "seen/order_others": 0.75,
+    assert Progress(0.25, 0.5, 0.75, 9).named() == {
+        "bumps": 0.25,
+        "order": 0.5,
+        "order_others": 0.75,
     }
 
 

@@ -12,6 +12,15 @@ from zarr.storage import LocalStore
 from vip_offline.errors import VipOfflineError
 
 
+def flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class DurableStore(LocalStore):
     """A LocalStore that knows which files it wrote, so that `sync` can flush just those.
 
@@ -32,11 +41,7 @@ class DurableStore(LocalStore):
         files = [path for path in self._touched if path.exists()]
         folders = {parent for path in self._touched for parent in (path.parent, path.parent.parent)}
         for path in [*files, *(each for each in folders if each.exists())]:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            flush(path)
         self._touched.clear()
 
 

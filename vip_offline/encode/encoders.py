@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vip_offline.encode.checkpoints import State
 
 NONE_NEEDED = "none needed"
-OWN = "as you say"
+OWN = "yours"
 NON_COMMERCIAL = "CC-BY-NC-4.0: not for commercial use"
 
 
@@ -57,7 +57,7 @@ class Entry:
     adapt: Callable[[State], State] = lambda state: state
     carried: Callable[[], Path] | None = None  # path of weights that a package brought along
     text: TextTower | None = None  # for goals given as a text prompt
-    # of what `pretrain` can train: the network with so many outputs; 0: the table's own number
+    # of what `pretrain` can train: the network with so many outputs
     headed: Callable[[int], Build] | None = None
 
 

@@ -7,21 +7,18 @@ how many processes there are. `accelerate launch --cpu` starts one process whate
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import json
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -30,15 +27,17 @@ from vip_offline import __version__
 from vip_offline.data.clips.clips import Clips
 from vip_offline.encode import objectives, snapshots
 from vip_offline.encode.batches import Batch, batches, share_of
-from vip_offline.encode.beginning import begin
+from vip_offline.encode.beginning import begin, initial_state
 from vip_offline.encode.encoders import entry_of
 from vip_offline.encode.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import PretrainOptions
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 LOSSES = "losses.jsonl"
 NAMED = 8  # clips of a batch that a message names
-MOST = 2**31 - 1  # bytes: mallopt takes an int
 AT_ONCE = 64  # frames that validation embeds
 RENDEZVOUS = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # as torchrun sets them
 Metrics = Mapping[str, float]
@@ -74,37 +73,25 @@ class Trained:
     metrics: Metrics  # of the last validation
 
 
-class Objective:
-    """A loss of the embeddings of a batch: (F, B, D) of all processes -> ()."""
+def loss_of(embedding: Tensor, negatives: Tensor, options: PretrainOptions) -> Tensor:
+    """(): the objective and the penalty on embeddings, by the options.
 
-    def __init__(self, options: PretrainOptions) -> None:
-        self.options = options
-
-    def __call__(self, embedding: Tensor, negatives: Tensor) -> Tensor:
-        """The objective and the penalty on the embeddings, by the options."""
-        options = self.options
-        loss = self.bare(embedding, negatives)
-        flat = rearrange(embedding, "f b d -> (f b) d")
-        return loss + objectives.penalty(flat, options.l1, options.l2)
-
-    def bare(self, embedding: Tensor, negatives: Tensor) -> Tensor:
-        """The objective alone."""
-        options = self.options
-        if options.objective == "tcn":
-            early, middle, late = embedding
-            return objectives.tcn(early, middle, late, negatives)
-        start, now, then, goal = embedding
-        if options.objective == "lstd":
-            return objectives.lstd(now, then, goal, gamma=options.gamma)
-        return objectives.vip(
-            start,
-            now,
-            then,
-            goal,
-            negatives,
-            gamma=options.gamma,
-            separate=options.negative_term == "separate",
-        )
+    Args:
+        embedding: (F, B, D) of the whole batch, float32.
+        negatives: (M, B) int64; see `Draw`.
+        options: which objective, and its settings.
+    """
+    penalty = objectives.penalty(rearrange(embedding, "f b d -> (f b) d"), options.l1, options.l2)
+    if options.objective == "tcn":
+        early, middle, late = embedding
+        return objectives.tcn(early, middle, late, negatives) + penalty
+    start, now, then, goal = embedding
+    if options.objective == "lstd":
+        return objectives.lstd(now, then, goal, gamma=options.gamma) + penalty
+    separate = options.negative_term == "separate"
+    return penalty + objectives.vip(
+        start, now, then, goal, negatives, gamma=options.gamma, separate=separate
+    )
 
 
 def pretrain(
@@ -139,7 +126,7 @@ def pretrain(
     found = snapshots.latest(out, settings, clips.fingerprint)
     began = int(found["step"]) if found else 0
     preprocessing = entry_of(options.backbone).preprocessing
-    with torch.random.fork_rng(devices=[]), _memory_is_kept():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network, frozen = begin(options)
         network = _normalised(network, options, accelerator)
@@ -153,7 +140,6 @@ def pretrain(
         if found is not None:
             _restore(found, accelerator)
         run = _Run(options, out, clips, accelerator, network, optimizer, frozen, preprocessing)
-        run.settings = settings
         if accelerator.is_main_process:
             on_begin(began, accelerator.num_processes)
         try:
@@ -168,6 +154,12 @@ def check_pretrain(options: PretrainOptions) -> None:
     Raises:
         VipOfflineError: naming the option, its value and what may stand there.
     """
+    absent = [name for name in ("accelerate", "tensorboard") if find_spec(name) is None]
+    if absent:
+        raise VipOfflineError(
+            f"Training an encoder needs {' and '.join(absent)}, which is not installed. "
+            "pip install 'vip-offline[pretrain]'"
+        )
     entry = entry_of(options.backbone)
     if entry.headed is None:
         from vip_offline.encode.encoders import backbones
@@ -194,7 +186,7 @@ def check_pretrain(options: PretrainOptions) -> None:
             raise VipOfflineError(
                 f"--{name.replace('_', '-')} {value}: must lie from 0 to below 1."
             )
-    if options.batch_size < 2 and options.negatives:
+    if options.batch_size < 2 and options.negatives and options.objective != "lstd":
         raise VipOfflineError(
             f"--batch-size {options.batch_size}: negatives are others of the batch; take at least "
             "2, or --negatives 0."
@@ -204,6 +196,8 @@ def check_pretrain(options: PretrainOptions) -> None:
             f"--anchor {options.anchor}: pulls towards the encoder that training begins with; name "
             "it with --init."
         )
+    if options.init:
+        initial_state(options)
     if options.precision == "fp16" and options.device == "cpu":
         raise VipOfflineError("--precision fp16: is for --device cuda. Take fp32 or bf16.")
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -214,6 +208,9 @@ def check_pretrain(options: PretrainOptions) -> None:
 
 
 def _accelerator(options: PretrainOptions) -> Accelerator:
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
     mixed = "no" if options.precision == "fp32" else options.precision
     wanted = int(os.environ.get("WORLD_SIZE", "1"))
     absent = [name for name in RENDEZVOUS if name not in os.environ]
@@ -259,26 +256,8 @@ def _restore(found: Mapping[str, Any], accelerator: Accelerator) -> None:
         torch.cuda.set_rng_state(found["cuda"])
 
 
-@contextlib.contextmanager
-def _memory_is_kept() -> Iterator[None]:
-    """Have glibc keep the large blocks that every step asks for again.
-
-    By default each is mapped anew from the kernel, which clears its pages: 3 % of a step of
-    vip-mini on one thread here, more where memory is slow. Elsewhere (musl, macOS, an allocator
-    preloaded) nothing is done. glibc has no way to ask what was set before, so it stays set.
-    """
-    if sys.platform.startswith("linux"):
-        with contextlib.suppress(OSError, AttributeError):
-            libc = ctypes.CDLL(None)
-            libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
-            libc.mallopt(-1, MOST)  # M_TRIM_THRESHOLD
-    yield
-
-
 class _Run:
     """A training that is under way."""
-
-    settings: Mapping[str, Any]
 
     def __init__(
         self,
@@ -293,7 +272,7 @@ class _Run:
     ) -> None:
         self.options, self.out, self.clips = options, out, clips
         self.accelerator, self.network, self.optimizer = accelerator, network, optimizer
-        self.frozen, self.objective = frozen, Objective(options)
+        self.frozen = frozen
         self.preprocessing = preprocessing
         mean, std = (
             torch.tensor(each, device=accelerator.device).view(1, 3, 1, 1) * 255
@@ -374,7 +353,7 @@ class _Run:
         own = rearrange(embedding.float(), "(f b) d -> f b d", f=frames)
         together = self._of_all(own)
         negatives = torch.from_numpy(batch.draw.negatives).to(together.device)
-        loss = self.objective(together, negatives)
+        loss = loss_of(together, negatives, self.options)
         if self.frozen is not None:
             with torch.no_grad(), self.accelerator.autocast():
                 anchor = self.frozen(images)
@@ -457,7 +436,7 @@ class _Run:
             "generator": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state() if self.options.device == "cuda" else None,
             "scaler": scaler.state_dict() if scaler is not None else None,
-            "settings": dict(self.settings),
+            "settings": dataclasses.asdict(self.options),
             "fingerprint": self.clips.fingerprint,
             "version": __version__,
         }

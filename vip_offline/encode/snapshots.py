@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from vip_offline.data.durable import flush
 from vip_offline.encode.checkpoints import State, read_checkpoint, unwrap
 from vip_offline.encode.encoders import entry_of
 from vip_offline.errors import VipOfflineError
@@ -47,11 +48,7 @@ def write_whole(content: Mapping[str, Any], path: Path) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    flush(path.parent)
 
 
 def published(backbone: str, state: State) -> dict[str, State]:

@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from vip_offline.report.statistics import CONFIDENCE, quantile
 
 WIDTH = 80  # columns
 
@@ -56,6 +60,44 @@ def print_trial(numbers: Mapping[str, Any], console: Console) -> None:
             table.add_row(Text(name), *(_number(each) for each in [*values, mean]))
         console.print(table)
         console.print()
+    for line in differences(numbers):
+        console.print(Text(line), width=min(WIDTH, console.width))
+
+
+def differences(numbers: Mapping[str, Any]) -> list[str]:
+    """Each objective's value-order correlation less that of every other, task by task.
+
+    Seeds are averaged first. The interval is Student's t over tasks: what other tasks would be
+    expected to give, were these drawn from the same ones.
+    """
+    names: dict[str, list[str]] = {}
+    for name in numbers["trial"]:
+        own = name in numbers["trained"]
+        names.setdefault(name.rpartition("-")[0] or name if own else name, []).append(name)
+    orders = {
+        shown: np.mean([_orders(numbers["trial"][each]) for each in members], axis=0)
+        for shown, members in names.items()
+    }
+    trained = [shown for shown, members in names.items() if members[0] in numbers["trained"]]
+    lines = []
+    for place, one in enumerate(orders):
+        for other in list(orders)[place + 1 :] if one in trained else ():
+            gap = orders[one] - orders[other]
+            n = int(np.isfinite(gap).sum())
+            if n < 2:
+                continue
+            mean, error = np.nanmean(gap), np.nanstd(gap, ddof=1) / n**0.5
+            width = quantile(n - 1, (1 + CONFIDENCE) / 2) * error
+            seeds = f", mean of {len(names[one])} seeds" if len(names[one]) > 1 else ""
+            lines.append(
+                f"{one} less {other}: order {mean:+.2f} (95 % interval {mean - width:+.2f} to "
+                f"{mean + width:+.2f}, {n} tasks{seeds})"
+            )
+    return lines
+
+
+def _orders(found: Mapping[str, Any]) -> NDArray[np.float64]:
+    return np.array([found[task]["order"] for task in sorted(found)], np.float64)
 
 
 def _of(row: Mapping[str, Any], key: str) -> float | None:

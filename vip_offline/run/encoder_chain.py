@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from vip_offline.encode.frozen import load_encoder
 from vip_offline.encode.pretrain import check_pretrain
 from vip_offline.encode.snapshots import MODEL, numbered
 from vip_offline.errors import VipOfflineError
+from vip_offline.processes import is_first
 from vip_offline.recipe import Computing, PretrainRecipe, Recipe, RecordOptions, dump
 from vip_offline.report.page import replace_file, write_json
 from vip_offline.report.paths import Path2D, save_paths
@@ -37,6 +39,12 @@ def check_pretrain_recipe(recipe: PretrainRecipe) -> None:
     """
     for options in recipe.runs().values():
         check_pretrain(options)
+    missing = [path for path, _ in _recordings(recipe, "") if not path.exists()]
+    if missing and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise VipOfflineError(
+            f"{missing[0]}: is not recorded yet, and processes that train together cannot record. "
+            "Run the recipe without torchrun first; stop it when it trains."
+        )
     options = recipe.pretrain
     if recipe.paths_at and entry_of(options.backbone).dim != 2:
         raise VipOfflineError(
@@ -84,13 +92,14 @@ def run_pretrain_recipe(
     """The whole chain; started again, it goes on from what is not done.
 
     Returns:
-        What was found; also written to the recipe's `out`, with the resolved recipe.
+        What was found; also written to the recipe's `out`, with the resolved recipe. Nothing, of
+        several processes, to all but the first.
 
     Raises:
         VipOfflineError: see the stages.
     """
     check_pretrain_recipe(recipe)
-    for path, each in _recordings(recipe, ""):
+    for path, each in _recordings(recipe, "") if is_first() else ():
         said = record_stage(each, bar)
         if "are there" not in said:
             say(f"{path.stem}: {said}")
@@ -106,9 +115,11 @@ def run_pretrain_recipe(
         shared = options.pack_folder or str(out / "packed")
         found = pretrain_stage(videos, replace(options, pack_folder=shared), folder, bar, say)
         trained[name or options.objective] = summary(found, options)
-    paths = draw_figure_2(recipe, videos) if recipe.paths_at else []
+    if not is_first():
+        return {}
     stores = [path for path, _ in _recordings(recipe, "trial")]
     rows = _trial(recipe, stores, bar) if stores else {}
+    paths = draw_figure_2(recipe, videos) if recipe.paths_at else []
     numbers = {
         "recipe": recipe.name,
         "trained": trained,

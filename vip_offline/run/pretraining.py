@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,12 @@ from vip_offline.data.clips.packing import packed, packed_bytes
 from vip_offline.data.durable import only_writer
 from vip_offline.encode.batches import packing_side
 from vip_offline.encode.encoders import entry_of
-from vip_offline.encode.pretrain import Report, Trained, check_pretrain, pretrain
+from vip_offline.encode.pretrain import Embed, Metrics, Report, Trained, check_pretrain, pretrain
 from vip_offline.errors import VipOfflineError
+from vip_offline.processes import is_first
 from vip_offline.recipe import PretrainOptions, dump
-from vip_offline.report.page import write_json
-from vip_offline.run.validation import Progress, Validation, held_out
+from vip_offline.report.page import replace_file, write_json
+from vip_offline.run.validation import CLIPS, Progress, Validation, held_out
 
 GIB = 2**30
 SHOWN = 5  # clips that were left out, by name
@@ -86,12 +87,9 @@ def pretrain_stage(
         VipOfflineError: see `open_clips`, `packed` and `pretrain`.
     """
     check_pretrain(options)
-    first = os.environ.get("RANK", "0") == "0"
     out.mkdir(parents=True, exist_ok=True)
-    if not first:
-        return _stage(videos, options, out, bar, lambda line: None)
-    with only_writer(out):
-        return _stage(videos, options, out, bar, say)
+    with only_writer(out) if is_first() else contextlib.nullcontext():
+        return _stage(videos, options, out, bar, say if is_first() else lambda line: None)
 
 
 def _stage(
@@ -110,12 +108,12 @@ def _stage(
         )
     train = Some(clips, np.flatnonzero(~kept))
     validation = None
-    if kept.any():
-        with bar("controls", min(int(kept.sum()), 100), "clip") as advance:
+    if kept.any() and is_first():
+        with bar("controls", min(int(kept.sum()), CLIPS), "clip") as advance:
             validation = Validation(clips, np.flatnonzero(kept).tolist(), advance)
     seen: list[Progress] = []
 
-    def validate(embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]], step: int) -> Any:
+    def validate(embed: Embed, step: int) -> Metrics:
         if validation is None:
             return {}
         seen.append(validation(embed))
@@ -156,7 +154,7 @@ def _stage(
         held_out=int(kept.sum()),
         skipped=clips.skipped,
     )
-    if os.environ.get("RANK", "0") == "0":
+    if is_first():
         _write(result, options, out)
     return result
 
@@ -214,9 +212,7 @@ def ready_clips(
 
 
 def _write(result: Pretrained, options: PretrainOptions, out: Path) -> None:
-    partial = out / "recipe.toml.partial"
-    partial.write_text(dump(options), encoding="utf-8")
-    partial.replace(out / "recipe.toml")
+    replace_file(out / "recipe.toml", dump(options).encode())
     write_json(summary(result, options), out / REPORT)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.data.clips.clips import Clips
+from vip_offline.encode.pretrain import Embed
 from vip_offline.report.analysis.controls import (
     random_features,
     random_weights,
@@ -23,8 +24,6 @@ from vip_offline.report.analysis.progress import (
 
 CLIPS = 100  # of those held out, evenly spread; more take longer and say the same
 FRAMES = 200  # of each, evenly spread where it has more
-Floats = NDArray[np.float64]
-Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, 3) RGB -> (N, D)
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,9 @@ class Progress:
     order_others: float  # the same, to the mean last frame of others of its group; nan without any
     clips: int
 
-    def named(self, prefix: str = "") -> dict[str, float]:
+    def named(self) -> dict[str, float]:
         """By name, for a log."""
-        values = {"bumps": self.bumps, "order": self.order, "order_others": self.order_others}
-        return {prefix + name: value for name, value in values.items()}
+        return {"bumps": self.bumps, "order": self.order, "order_others": self.order_others}
 
 
 def held_out(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vip_offline.data.clips.clips import Clips, check_skipped
 from vip_offline.data.clips.decoding import small, write_frames
 from vip_offline.data.clips.packed import FRAMES, INDEX, PackIndex, open_pack
+from vip_offline.data.durable import flush
 from vip_offline.errors import VipOfflineError
 
 PARTIAL = ".partial"
@@ -136,11 +137,11 @@ def _pack(
             fingerprint=f"{clips.fingerprint}-{side}",
         )
         index.save(partial / INDEX)
-        _sync(partial)
+        flush(partial)
         if target.exists():  # and is not whole
             shutil.rmtree(target)
         partial.rename(target)
-        _sync(target.parent)
+        flush(target.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -158,11 +159,3 @@ def _remove_leftovers(folder: Path, name: str) -> None:
                 shutil.rmtree(each, ignore_errors=True)
         except Timeout:
             continue
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

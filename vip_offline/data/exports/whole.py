@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from vip_offline.data.durable import only_writer
+from vip_offline.data.durable import flush, only_writer
 from vip_offline.errors import VipOfflineError
 
 
@@ -36,7 +36,7 @@ def appearing(out: Path) -> Iterator[Path]:
             (partial / out.name).rename(out)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        _flush_one(out.parent)
+        flush(out.parent)
 
 
 def _refuse_existing(out: Path) -> None:
@@ -60,12 +60,4 @@ def _flush(folder: Path) -> None:
         for each in [*files, "."]:
             path = Path(where, each)
             if not path.is_symlink():
-                _flush_one(path)
-
-
-def _flush_one(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+                flush(path)

@@ -90,3 +90,19 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert result.stderr == ""
     (folder / "output.txt").write_text(result.stdout)
     return folder
+
+
+@pytest.fixture(scope="session")
+def shipped_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy folder that was made ready, with vip-mini in it; to be read alone."""
+    from made_up_policies import shipped_policy
+
+    return shipped_policy(tmp_path_factory.mktemp("shipped"))
+
+
+@pytest.fixture
+def shipped(shipped_once: Path, tmp_path: Path) -> Path:
+    """A copy of it, as on another computer."""
+    from made_up_policies import copied
+
+    return copied(shipped_once, tmp_path / "robot")

@@ -17,6 +17,7 @@ PURE = {
     "label/rewards.py",
     "learn/weights.py",
     "report/analysis/progress.py",
+    "report/analysis/reattempts.py",
     "report/analysis/ruling.py",
     "report/statistics.py",
 }  # maths: of ours they import errors alone
@@ -29,10 +30,12 @@ HOMES = {
     "d3rlpy": ("learn/",),
     "timm": ("encode/architectures.py",),
     "open_clip": ("encode/architectures.py", "encode/text.py"),
-    "onnxruntime": ("encode/backends.py",),
+    "onnxruntime": ("encode/backends.py", "learn/loaded.py"),
+    "onnx": ("learn/whole_graph.py", "run/shipping.py"),
     "safetensors": ("learn/policy.py",),
     "mujoco": ("run/drawing.py",),
     "metaworld": ("run/simulators.py",),
+    "gymnasium": ("run/", "data/sources/minari.py", "data/exports/minari.py"),
     "matplotlib": ("report/",),
     "typer": ("cli.py",),
     "av": ("data/video.py",),
@@ -40,6 +43,8 @@ HOMES = {
     "numcodecs": ("data/exports/replay.py",),
     "pyarrow": ("data/sources/", "data/exports/"),
     "minari": ("data/sources/minari.py", "data/exports/minari.py"),
+    "msgpack": ("serve/",),
+    "websockets": ("serve/",),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 STAGES = sorted(path for path in FILES if path.parent != PACKAGE)

@@ -42,6 +42,7 @@ def test_help_lists_the_commands_in_the_order_of_the_data(tmp_path: Path) -> Non
     assert result.returncode == 0
     order = ["record", "import", "inspect", "datasets"]
     order += ["encoders", "relabel", "analyze", "pretrain", "export", "train", "rollout", "compare"]
+    order += ["ship", "verify"]
     places = [result.stdout.index(f"│ {name} ") for name in order]
     assert places == sorted(places)
     assert "--install-completion" in result.stdout
@@ -86,6 +87,36 @@ def test_train_and_roll_out_as_they_stand(smoke: Path, tmp_path: Path) -> None:
     assert "0" in run("rollout", *options, cwd=tmp_path).stdout
     message = refused("rollout", "--encoder", "pixels", "--first-placement", "5000", cwd=tmp_path)
     assert "trained on another encoder" in message
+    # and it can be taken to a robot as it stands, with what was found
+    folder = "runs/smoke/rwr-step-tau-0.1/seed-0"
+    result = run("verify", folder, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "8 files are as they were written" in result.stdout
+    assert result.stdout.count("the same") == 2
+    assert "0 of 2 rollouts" in (tmp_path / folder / "README.md").read_text()
+
+
+@pytest.mark.sim
+def test_from_a_comparison_to_another_computer(smoke: Path, tmp_path: Path) -> None:
+    """Policies of a comparison are small; one that is chosen is made ready, and described."""
+    (tmp_path / "datasets").symlink_to(smoke / "datasets")
+    folder = tmp_path / "runs/chosen"
+    shutil.copytree(smoke / "runs/smoke/policies/rwr-return/seed-0", folder)
+    assert "vip-offline ship" in refused("verify", "runs/chosen", cwd=tmp_path)
+    (tmp_path / "arm.toml").write_text('gripper = "none"\n[key_map]\nproprio = ["q", "g"]\n')
+    result = run("ship", "runs/chosen", "--describe", "arm.toml", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "ready -> runs/chosen" in result.stdout
+    found = run("verify", "runs/chosen", "--json", cwd=tmp_path)
+    said = json.loads(found.stdout)
+    assert said["manifest"]["interface"]["key_map"] == {"proprio": ["q", "g"]}
+    assert [each["action_error"] < 1e-3 for each in said["backends"]] == [True, True]
+    (folder / "policy.onnx").write_bytes(b"cut short")
+    assert "policy.onnx was changed" in refused("verify", "runs/chosen", cwd=tmp_path)
+    (tmp_path / "arm.toml").write_text("gripper = ")
+    assert "arm.toml: cannot be read as TOML" in refused(
+        "ship", "runs/chosen", "--describe", "arm.toml", cwd=tmp_path
+    )
 
 
 def test_import_from_a_dry_run_to_labels(tmp_path: Path) -> None:

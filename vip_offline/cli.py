@@ -512,6 +512,9 @@ def pretrain(
         Negatives, typer.Option(help="separate: as the released code.")
     ] = PretrainOptions.negative_term,
     sampling: Annotated[Sampling, typer.Option(help="Of frames.")] = PretrainOptions.sampling,
+    stride: Annotated[
+        int, typer.Option(help="Frames from one to the next.")
+    ] = PretrainOptions.stride,
     crop: Annotated[
         bool, typer.Option(help="One random crop per sub-trajectory.")
     ] = PretrainOptions.crop,
@@ -572,6 +575,7 @@ def pretrain(
         negatives=negatives,
         negative_term=negative_term,
         sampling=sampling,
+        stride=stride,
         crop=crop,
         l1=l1,
         l2=l2,
@@ -685,6 +689,7 @@ def train(
     processes: Annotated[
         int, typer.Option(help="That train side by side.")
     ] = CompareOptions.processes,
+    weights: Annotated[str, typer.Option(help="Checkpoint of the label's encoder.")] = "",
     out: Annotated[
         Path | None, typer.Option(help="Default: runs/<store>/<settings>/seed-<seed>.")
     ] = None,
@@ -744,9 +749,29 @@ def train(
         train_all(jobs, processes, advance, say)
     for job in jobs:
         console.print(f"policy -> {escape(str(job.out))}", highlight=False, soft_wrap=True)
+        _ship_trained(job.out, weights, console)
     if hold_out:
         errors = {job.options.seed: read_manifest(job.out)["held_out_error"] for job in jobs}
         console.print(held_out_table(errors), width=min(80, console.width))
+
+
+def _ship_trained(folder: Path, weights: str, console: Console) -> None:
+    """Make it ready for another computer, if that can be had here; a policy it is in any case."""
+    from vip_offline.learn.checksums import read_sums
+    from vip_offline.run.shipping import ship as make_ready
+
+    if read_sums(folder):
+        return
+    try:
+        notes = make_ready(
+            folder,
+            weights=Path(weights) if weights else None,
+            on_prepare=lambda what: console.print(what, highlight=False),
+        )
+    except VipOfflineError as error:
+        notes = [f"not ready for another computer yet: {error} Then: vip-offline ship {folder}"]
+    for note in notes:
+        console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
 
 
 @app.command(rich_help_panel=POLICY)
@@ -778,6 +803,7 @@ def rollout(
     from vip_offline.learn.policy import find_policies
     from vip_offline.report.rollouts import rollout_table
     from vip_offline.run.rollout import rollout as roll_out
+    from vip_offline.run.shipping import note_success
 
     console = Console()
     options = RolloutOptions(
@@ -793,11 +819,14 @@ def rollout(
             on_start=lambda total: advance(total=total),
             on_rollout=lambda folder, success: advance(1),
         )
+    for folder in results:
+        note_success(folder)
     if as_json:
         typer.echo(json.dumps({str(k): asdict(v) for k, v in results.items()}, indent=2))
     else:
         outcomes = {str(k): list(v.success) for k, v in results.items()}
-        console.print(rollout_table(outcomes, as_table_1=as_table_1))
+        again = {str(k): v.reattempts for k, v in results.items()}
+        console.print(rollout_table(outcomes, again, as_table_1=as_table_1))
 
 
 @app.command(rich_help_panel=POLICY)
@@ -836,6 +865,135 @@ def compare(
     )
     check_recipe(recipe)
     _print_comparison(compare_stages(recipe, _bar(console), console.print), recipe, console)
+
+
+@app.command(rich_help_panel=POLICY)
+def ship(
+    policies: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[POLICY]...", help="Default: the only ones under runs/."),
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="What it was trained on, if that was moved.")
+    ] = None,
+    weights: Annotated[str, typer.Option(help="Checkpoint of its encoder.")] = "",
+    describe: Annotated[
+        Path | None,
+        typer.Option(help="TOML: proprio, action, gripper, control_rate, key_map.", dir_okay=False),
+    ] = None,
+    without_encoder: Annotated[
+        bool, typer.Option("--without-encoder", help="policy.onnx takes embeddings.")
+    ] = False,
+) -> None:
+    """Make policy folders whole for another computer (`train` does it too)."""
+    from vip_offline.learn.policy import find_policies
+    from vip_offline.recipe import read_toml
+    from vip_offline.run.shipping import ship as make_ready
+
+    console = Console()
+    folders = find_policies(policies or [Path("runs")], named=bool(policies))
+    described = read_toml(describe) if describe is not None else None
+    with bar(Console(stderr=True), "ship", len(folders), "policy") as advance:
+        for folder in folders:
+            notes = make_ready(
+                folder,
+                store=store,
+                weights=Path(weights) if weights else None,
+                described=described,
+                takes="embedding" if without_encoder else "frames",
+                on_prepare=lambda what: console.print(what, highlight=False),
+            )
+            advance(1)
+            console.print(f"ready -> {escape(str(folder))}", highlight=False, soft_wrap=True)
+            for note in notes:
+                console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
+
+
+@app.command(rich_help_panel=POLICY)
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="POLICY", help="A policy folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Does a policy do on this computer what it did where it was trained?"""
+    from dataclasses import asdict
+
+    from vip_offline.learn.verifying import verify as recompute
+    from vip_offline.report.verification import verification_table
+
+    console = Console()
+    found = recompute(folder)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2))
+    else:
+        console.print(f"{found.files} files are as they were written", highlight=False)
+        if found.backends:
+            rate = found.manifest["interface"]["control_rate"]
+            console.print(verification_table(found.backends, rate))
+        for note in found.notes:
+            console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
+    if found.problems:
+        raise VipOfflineError(
+            f"{folder}: {'; '.join(found.problems)}. Do not run it here; copy the folder again, or "
+            "train it anew."
+        )
+    if not as_json:
+        console.print("verified: the actions are those of the computer that trained it")
+
+
+@app.command(rich_help_panel=POLICY)
+def serve(
+    folder: Annotated[Path, typer.Argument(metavar="POLICY", help="A policy folder.")],
+    host: Annotated[str, typer.Option(help="Another needs an API key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any free one.")] = 8000,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="Default: $VIP_OFFLINE_API_KEY.", dir_okay=False)
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds without an observation; then one hold action.")
+    ] = 1.0,
+    hold: Annotated[
+        str, typer.Option(help="In place of an unsafe action: zero, last, or numbers with commas.")
+    ] = "zero",
+    stop_above: Annotated[
+        float | None, typer.Option(help="Novelty; above it a connection is held for good.")
+    ] = None,
+    max_message_mb: Annotated[
+        float, typer.Option(help="0: twice an observation, and 64 KiB.")
+    ] = 0.0,
+    max_connections: Annotated[int, typer.Option(help="At once.")] = 16,
+    idle: Annotated[
+        float, typer.Option(help="Seconds without a message; then the connection is closed.")
+    ] = 300.0,
+    key_map: Annotated[
+        str, typer.Option(help="droid, libero, JSON or a file; default: the policy's own.")
+    ] = "",
+    log: Annotated[
+        Path | None, typer.Option(help="Add a JSON line per reply.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Serve a policy to a robot: openpi's WebSocket protocol, with limits on its actions."""
+    from vip_offline.serve.options import ServeOptions, parse_hold, read_api_key
+    from vip_offline.serve.serving import serve as serve_folder
+
+    options = ServeOptions(
+        host=host,
+        port=port,
+        timeout=timeout,
+        hold=parse_hold(hold),
+        stop_above=stop_above,
+        max_message_mb=max_message_mb,
+        max_connections=max_connections,
+        idle=idle,
+        api_key=read_api_key(api_key_file),
+    )
+    console = Console()
+
+    def say(line: str) -> None:
+        # whoever read our output may be gone; the robot is not
+        with contextlib.suppress(OSError):
+            console.print(escape(line), highlight=False, soft_wrap=True)
+
+    say(serve_folder(folder, options, say, key_map, log))
 
 
 @app.command()

@@ -74,6 +74,7 @@ class PretrainOptions:
     negatives: int = 3  # per sub-trajectory (D.1)
     negative_term: Negatives = "pooled"  # in one logarithm (D.1); separate: as the released code
     sampling: Sampling = "algorithm-1"  # released: start never the last but one, any negative
+    stride: int = 1  # frames from o_k to o_k+1; more for a fast camera, whose frames hardly differ
     crop: bool = True  # one random resized crop per sub-trajectory (D.1)
     l1: float = 0.001  # on embeddings (Table 2; the released Ego4D settings)
     l2: float = 0.001
@@ -343,7 +344,7 @@ def load_pretrain_recipe(path: Path) -> PretrainRecipe | None:
     Raises:
         VipOfflineError: see `load_recipe`.
     """
-    values = _toml(path)
+    values = read_toml(path)
     if "pretrain" not in values:
         return None
     recipe = options_from(PretrainRecipe, {"name": path.stem, **values}, str(path))
@@ -362,7 +363,7 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         VipOfflineError: if the file is missing, is not TOML, or holds an unknown key.
     """
-    recipe = options_from(Recipe, {"name": path.stem, **_toml(path)}, str(path))
+    recipe = options_from(Recipe, {"name": path.stem, **read_toml(path)}, str(path))
     return dataclasses.replace(
         recipe,
         store=recipe.store or f"datasets/{recipe.name}.zarr",
@@ -375,7 +376,12 @@ def load_recipe(path: Path) -> Recipe:
     )
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file's content.
+
+    Raises:
+        VipOfflineError: if it is missing, or is not TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

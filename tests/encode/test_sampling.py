@@ -19,6 +19,7 @@ from vip_offline.encode.sampling import (
     generator,
     other_videos,
     permutations,
+    thinned,
     triple_rows,
     value_rows,
 )
@@ -121,6 +122,32 @@ def test_every_row_keeps_to_its_own_clip(lengths: list[int], seed: int, released
     early, middle, late = triple_rows(last + 1, generator(seed, 1)).T
     assert (early >= 0).all() and (late <= last).all()
     assert (early < middle).all() and (middle <= late).all()
+
+
+@few
+@given(st.lists(st.integers(2, 200), min_size=1, max_size=40), st.integers(1, 9), st.integers(0, 9))
+def test_a_thinned_clip_is_every_nth_frame_of_it(
+    lengths: list[int], stride: int, seed: int
+) -> None:
+    there = np.array(lengths)
+    left, first, apart = thinned(there, stride, generator(seed, 0))
+    assert (left >= 2).all()
+    assert (apart == np.minimum(stride, there - 1)).all()
+    last = first + (left - 1) * apart
+    assert ((first >= 0) & (first < apart) & (last < there) & (last + apart >= there)).all()
+    drawn = draw(
+        np.resize(there, 8), np.arange(8), seed, 3,
+        objective="vip", batch_size=8, negatives=0, stride=stride,
+    )  # fmt: skip
+    of = np.resize(there, 8)[drawn.clips]
+    now, then = drawn.rows[:, 1], drawn.rows[:, 2]
+    assert (then - now == np.minimum(stride, of - 1)).all()
+    assert ((drawn.rows >= 0) & (drawn.rows < of[:, None])).all()
+
+
+def test_a_thinned_clip_begins_anywhere() -> None:
+    _, first, _ = thinned(np.full(MANY, 10), 4, generator(0, 0))
+    check_equal(np.bincount(first, minlength=4))
 
 
 def test_negatives_are_of_another_video_and_of_each_equally_often() -> None:

@@ -27,3 +27,14 @@ def test_the_papers_own_spread_is_that_of_one_rollout() -> None:
     console.print(rollout_table(rows, as_table_1=True))
     lines = [line.split()[:3] for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert lines[1:] == [["a", "80", "40"], ["b", "30", "46"], ["c", "100", "0"]]
+
+
+def test_those_that_tried_again() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    rows = {"a": [True, False, True], "b": [True, True, True], "c": [False] * 3}
+    console.print(rollout_table(rows, {"a": (1, 2, 0), "b": (0, 0, 0), "c": None}))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert "tried again" in lines[0]
+    assert "2, 1 solved" in lines[1]
+    assert lines[2].split()[-2:] == ["0", "+++"]
+    assert max(map(len, lines)) <= 80

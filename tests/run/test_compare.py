@@ -3,14 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from vip_offline.data.store import open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import CompareOptions, Recipe, TrainOptions, load_recipe
 from vip_offline.run.compare import (
     ARMS,
-    _goal_picture,
     arm_spec,
     check_compare,
     gather,
@@ -112,23 +109,3 @@ def test_a_missing_rollout_is_named(recipe: Recipe) -> None:
 def test_comparisons_that_cannot_be_made(options: CompareOptions, part: str) -> None:
     with pytest.raises(VipOfflineError, match=part):
         check_compare(options)
-
-
-def test_the_goal_that_the_page_shows(store_path: Path, tmp_path: Path) -> None:
-    store = open_store(store_path)
-    frame, picture = store.frames("front", 4, 5)[0], tmp_path / "goal.png"
-    Image.fromarray(frame // 2).save(picture)
-    stage = {"rows": [], "pictures": {str(picture): "its hash"}, "prompts": []}
-    rows = {"goal_rows": [0, 4], "stages": [stage]}
-    shown = _goal_picture(store, "front", rows)
-    assert shown is not None
-    np.testing.assert_array_equal(shown, frame)
-    own = _goal_picture(store, "front", {"goal_rows": [], "stages": []})
-    assert own is not None
-    np.testing.assert_array_equal(own, frame)
-    given = {"goal_rows": [], "stages": [stage]}
-    file = _goal_picture(store, "front", given)
-    assert file is not None
-    np.testing.assert_array_equal(file, frame // 2)
-    picture.unlink()
-    assert _goal_picture(store, "front", given) is None

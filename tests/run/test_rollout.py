@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.learn.policy import Policy
+from vip_offline.learn.loaded import load_policy
 from vip_offline.recipe import RolloutOptions
 from vip_offline.run.rollout import RESULT, rollout
+from vip_offline.run.simulators import Observation
 
 pytestmark = pytest.mark.sim
 OPTIONS = RolloutOptions(placements=3, horizon=6, videos=1, processes=1, environments=2)
@@ -25,6 +27,10 @@ def policies(smoke: Path, tmp_path: Path) -> list[Path]:
         (folder / RESULT).unlink()
         folders.append(folder)
     return folders
+
+
+def vars_of(observation: Observation) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    return observation.frame, observation.proprio
 
 
 def edit(folder: Path, **changes: object) -> None:
@@ -49,7 +55,6 @@ def test_results_films_and_no_second_time(policies: list[Path]) -> None:
 
 def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
     """The closed loop is each policy's own: same actions, whoever else is rolled out."""
-    from vip_offline.encode.frozen import load_encoder
     from vip_offline.run.rollout import _act
     from vip_offline.run.simulators import Simulator
 
@@ -58,16 +63,19 @@ def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
         (folder / RESULT).unlink()
         alone = rollout([folder], replace(OPTIONS, environments=1))[folder]
         assert alone == together[folder]
-    loaded = [Policy.load(folder) for folder in policies]
-    encoder = load_encoder("random-resnet18")
+    first = load_policy(policies[0])
+    loaded = [first, load_policy(policies[1], encoder=first.encoder)]
     with Simulator("drawer-close", 64) as simulator:
         seen = [simulator.reset(placement) for placement in range(4)]
     owners = [loaded[0], loaded[1], loaded[0], loaded[1]]
-    embedding = encoder(np.stack([each.frame for each in seen]))
-    proprio = np.stack([each.proprio for each in seen])
-    for row, action in enumerate(_act(owners, embedding, proprio)):
-        expected = owners[row].act(embedding[row : row + 1], proprio[row : row + 1])[0]
-        np.testing.assert_allclose(action, expected, atol=1e-6)
+    frames, proprio = (np.stack(each) for each in zip(*map(vars_of, seen), strict=True))
+    actions, distances = _act(owners, frames, proprio)
+    for row, (action, distance) in enumerate(zip(actions, distances, strict=True)):
+        single = owners[row].infer({"frame/corner": frames[row], "proprio": proprio[row]})
+        np.testing.assert_allclose(action, single.action[0], atol=1e-6)
+        goal = owners[row].goal
+        assert goal is not None
+        assert distance == pytest.approx(np.linalg.norm(single.embedding[0] - goal[-1]), rel=1e-4)
 
 
 def test_success_ends_a_rollout(policies: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,7 @@ def batches(
             batch_size=options.batch_size,
             negatives=options.negatives,
             sampling=options.sampling,
+            stride=options.stride,
         )
         return Batch(step, drawn, pictures(clips, drawn, seen, options.crop, mine))
 

@@ -106,7 +106,7 @@ def load_encoder(
     computing = computing or Computing()
     chosen = choose_backend(computing)
     entry = entry_of(name)
-    network, sha256 = _network(name, entry, weights, progress)
+    network, sha256 = load_network(name, weights, progress)
     # a picture that is only flattened has nothing to be computed
     if chosen == "onnx" and any(True for _ in network.parameters()):
         graph = graph_of(name, network, entry.preprocessing.crop, sha256, on_prepare)
@@ -124,10 +124,16 @@ def load_encoder(
     return Encoder(name, entry, backend, sha256)
 
 
-def _network(
-    name: str, entry: Entry, weights: Path | None, progress: Progress
+def load_network(
+    name: str, weights: Path | None = None, progress: Progress = lambda done, total: None
 ) -> tuple[nn.Module, str]:
-    """The network with its weights, in evaluation mode, and their sha256."""
+    """An encoder's network with its weights, in evaluation mode, and their sha256.
+
+    Raises:
+        VipOfflineError: see `load_encoder`.
+    """
+    check_encoder(name, str(weights or ""))
+    entry = entry_of(name)
     network = entry.build()
     path = weights
     if path is None and entry.carried is not None:
@@ -138,6 +144,27 @@ def _network(
         load_strictly(network, _state(name, entry, path, network))
     network.eval().requires_grad_(False)
     return network, _sha256_of_tensors(network) if path is None else sha256_of(path)
+
+
+def rebuild_encoder(name: str, state: State, sha256: str) -> Encoder:
+    """An encoder from its network's own tensors, in torch on the CPU.
+
+    Args:
+        name: of the encoder.
+        state: the network's state, as it was when it was loaded.
+        sha256: of the file that it was loaded from.
+
+    Raises:
+        VipOfflineError: on tensors that are not this encoder's.
+    """
+    entry = entry_of(name)
+    network = entry.build()
+    wrong = misfits(network, state)
+    if wrong:
+        raise VipOfflineError(f"does not fit encoder {name}: {wrong[0]}.")
+    load_strictly(network, state)
+    network.eval().requires_grad_(False)
+    return Encoder(name, entry, Torch(network), sha256)
 
 
 def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> State:

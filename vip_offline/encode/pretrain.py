@@ -168,7 +168,15 @@ def check_pretrain(options: PretrainOptions) -> None:
             f"--backbone {options.backbone}: cannot be trained here. Take {', '.join(backbones())};"
             " with -dN behind it, it has N outputs."
         )
-    for name in ("batch_size", "save_every", "validate_every", "keep", "readers", "steps"):
+    for name in (
+        "batch_size",
+        "save_every",
+        "validate_every",
+        "keep",
+        "readers",
+        "steps",
+        "stride",
+    ):
         value = getattr(options, name)
         if value < 1:
             raise VipOfflineError(f"--{name.replace('_', '-')} {value}: must be at least 1.")

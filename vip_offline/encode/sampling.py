@@ -69,6 +69,24 @@ def triple_rows(lengths: Integers, random: np.random.Generator) -> Integers:
     return np.stack([early, middle, late], axis=1)
 
 
+def thinned(
+    lengths: Integers, stride: int, random: np.random.Generator
+) -> tuple[Integers, Integers, Integers]:
+    """Every `stride`-th frame of each clip, from a first one of equal chance.
+
+    From one frame of a fast camera to the next next to nothing changes, and a value that is to
+    change by one step there fits what does: noise. A clip that is shorter keeps two frames.
+
+    Returns:
+        (B,) how many frames are left, which is the first of them, and how far they are apart.
+    """
+    if stride == 1:  # nothing is drawn: the frames are those that were drawn before there was this
+        return lengths, np.zeros_like(lengths), np.ones_like(lengths)
+    apart = np.minimum(stride, lengths - 1)
+    first = random.integers(0, np.minimum(apart, lengths - apart))
+    return (lengths - 1 - first) // apart + 1, first, apart
+
+
 def other_videos(takes: Integers, count: int, random: np.random.Generator) -> Integers:
     """(B,) takes -> (count, B): for each member of the batch others, of another video.
 
@@ -137,6 +155,7 @@ def draw(
     batch_size: int,
     negatives: int,
     sampling: Sampling = "algorithm-1",
+    stride: int = 1,
 ) -> Draw:
     """One batch.
 
@@ -149,6 +168,7 @@ def draw(
         batch_size: B, over all processes.
         negatives: M, for each member; LSTD has none. Frames and crops are the same for any M.
         sampling: of Algorithm 1 and appendix D.1, or of the released code.
+        stride: frames from one to the next that the objective looks at; see `thinned`.
 
     Raises:
         VipOfflineError: see `other_videos`.
@@ -161,11 +181,12 @@ def draw(
         clips = random.choice(len(lengths), batch_size, replace=False)
     else:  # each as often as the others, so that two or more takes always give negatives
         clips = np.resize(random.permutation(len(lengths)), batch_size)
-    there = lengths[clips]
+    there, first, apart = thinned(lengths[clips], stride, random)
     if objective == "tcn":
         rows = triple_rows(there, random)
     else:
         rows = value_rows(there, random, released=released)
+    rows = first[:, None] + rows * apart[:, None]
     chances = random.uniform(size=(batch_size, TRIES, 4))
     count = 0 if objective == "lstd" else negatives
     if released:

@@ -6,6 +6,7 @@ and writes in place. These are plain tensors, numbers and texts in one file.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from vip_offline.data.durable import flush
 from vip_offline.encode.checkpoints import State, read_checkpoint, unwrap
 from vip_offline.encode.encoders import entry_of
 from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import PretrainOptions
 
 FORMAT = "vip-offline pretraining"
 MODEL, FOLDER = "model.pt", "checkpoints"
@@ -121,7 +123,8 @@ def refuse_other(
     Raises:
         VipOfflineError: naming the first setting that differs, and both of its values.
     """
-    made = content["settings"]
+    # an option that is younger than the checkpoint had its default
+    made = {**dataclasses.asdict(PretrainOptions()), **content["settings"]}
     way_out = f"Choose another --out, or remove {path.parents[1]} to begin anew."
     for name, wanted in settings.items():
         if name in FREE or made.get(name) == wanted:

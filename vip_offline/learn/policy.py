@@ -4,10 +4,12 @@
 
     policy.safetensors   hidden.<i>.{weight,bias}, out.{weight,bias}, mean, std, and where actions
                          reach beyond [-1, 1] action_low, action_high; of a policy that was
-                         trained from pixels convolution.<i>.{weight,bias}
-    manifest.json        what it was trained on, by which encoder, how
+                         trained from pixels convolution.<i>.{weight,bias}; the embedded goal
+    manifest.json        what it takes and gives, what it was trained on, by which encoder, how
     model.d3             the same model for d3rlpy's load_learnable (a pickle: own files only)
     metrics.jsonl        loss per epoch
+
+What makes it whole for another computer, the encoder among it, is added by `shipping`.
 """
 
 import json
@@ -21,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from torch.nn import functional
 
 from vip_offline.errors import VipOfflineError
@@ -30,6 +32,7 @@ FORMAT, VERSION = "vip-offline-policy", 1
 MANIFEST, TENSORS = "manifest.json", "policy.safetensors"
 UNTIL = "-until-step-"  # in the name of a folder that holds the last good state
 LOW, HIGH = "action_low", "action_high"  # what -1 and 1 stand for, per dimension
+GOAL = "goal"  # (K, D), the embedded goal of each stage
 KEYS: dict[str, type] = {
     "layers": int,
     "embedding_size": int,
@@ -112,13 +115,7 @@ class Policy:
             VipOfflineError: if a file is missing or is not what this program wrote.
         """
         manifest = read_manifest(folder)
-        try:
-            arrays = load_file(folder / TENSORS)
-        except (OSError, SafetensorError) as error:
-            raise VipOfflineError(
-                f"{folder / TENSORS}: cannot be read ({error}). Copy the whole folder again, or "
-                "train again."
-            ) from None
+        arrays = read_tensors(folder / TENSORS)
         _check_tensors(folder / TENSORS, arrays, manifest)
         return cls({key: torch.from_numpy(value) for key, value in arrays.items()}, manifest)
 
@@ -193,6 +190,8 @@ def _check_tensors(
         expected[f"{name}.bias"] = (width,)
     if LOW in arrays:
         expected[LOW] = expected[HIGH] = (width,)
+    if GOAL in arrays and arrays[GOAL].ndim == 2:
+        expected[GOAL] = (len(arrays[GOAL]), manifest["embedding_size"])
     found = {name: array.shape for name, array in arrays.items()}
     if found != expected or width != manifest["action_size"]:
         raise VipOfflineError(
@@ -247,9 +246,32 @@ def write_policy(
     folder: Path, tensors: Mapping[str, NDArray[np.float32]], manifest: Mapping[str, Any]
 ) -> None:
     """Write the files that `Policy.load` reads into an existing folder."""
+    write_tensors(folder / TENSORS, tensors)
+    write_manifest(folder, {"format": FORMAT, "version": VERSION, **manifest})
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Replace what a policy folder says of itself; it is whole or what it was."""
+    partial = folder / f"{MANIFEST}.partial"
+    partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    partial.replace(folder / MANIFEST)
+
+
+def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Arrays by name; nothing is unpickled.
+
+    Raises:
+        VipOfflineError: if the file is missing or damaged.
+    """
     try:
-        save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / TENSORS)
-    except SafetensorError as error:  # which is no OSError
-        raise VipOfflineError(f"{folder / TENSORS}: cannot be written ({error}).") from None
-    text = json.dumps({"format": FORMAT, "version": VERSION, **manifest}, indent=2)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise VipOfflineError(
+            f"{path}: cannot be read ({error}). Copy the whole folder again, or train again."
+        ) from None
+
+
+def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """What `read_tensors` reads."""
+    # its own way to write a file lets nobody else read it, and a full disk is no OSError there
+    path.write_bytes(save({key: np.asarray(value, order="C") for key, value in tensors.items()}))

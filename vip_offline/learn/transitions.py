@@ -1,5 +1,6 @@
 """A labelled store -> the transitions that a policy learns from, checked and weighed."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from vip_offline.data.store import Label, Store, open_store, settings_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.descent import Columns, exponential_weight
+from vip_offline.learn.interface import ACTIONS, FRAME, Interface
 from vip_offline.learn.weighing import Weighed, weigh
 from vip_offline.recipe import TrainOptions
 
@@ -56,6 +58,7 @@ class TrainingSet:
     held_out: tuple[HeldOut, ...]
     notes: tuple[str, ...]  # sentences for the user
     manifest: dict[str, Any]  # what of it the policy folder records
+    goal: NDArray[np.float32] | None = None  # (K, D), embedded, per stage; None: there is not one
 
     @cached_property
     def columns(self) -> Columns:
@@ -217,6 +220,8 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "image_shape": list(store.frames(inputs.camera.split(",")[0], 0, 1).shape[1:]),
         "encoder": inputs.provenance,
         "label": _label_identity(store, options),
+        "interface": _interface(store, inputs.camera, [actions(each) for each in chosen]).plain(),
+        "data_sha256": _data_hash(store, inputs.camera, proprio, action),
         "embedding_size": inputs.embedding.shape[1],
         "proprio_size": proprio.shape[1],
         "action_size": action.shape[1],
@@ -236,7 +241,47 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         ),
         notes=tuple(notes),
         manifest=manifest,
+        goal=None if options.algo == "scratch-bc" else store.label(options.label).goal,
     )
+
+
+def _interface(store: Store, camera: str, actions: Sequence[NDArray[np.float32]]) -> Interface:
+    """What the policy takes and gives, and how far its actions went in the training set."""
+    frames = {}
+    for each in camera.split(","):
+        height, width, channels = store.frames(each, 0, 1).shape[1:]
+        frames[f"{FRAME}{each}"] = (int(height), int(width), int(channels))
+    taken = [each[:-1] for each in actions]  # the last row's belongs to no transition
+    rows = np.concatenate(taken)
+    steps = [np.abs(np.diff(each, axis=0)).max(axis=0, initial=0.0) for each in taken]
+    width = rows.shape[1]
+    names, gripper = ACTIONS.get(str(store.attributes.get("source")), ((), ""))
+    if len(names) != width:
+        names, gripper = tuple(f"action[{place}]" for place in range(width)), ""
+    proprio = store.data("proprio", 0, 1).shape[1]
+    said = [str(each) for each in store.attributes.get("proprio", [])]
+    if len(said) != proprio:
+        said = [f"proprio[{place}]" for place in range(proprio)]
+    return Interface(
+        frames=frames,
+        proprio=tuple(said),
+        action=names,
+        low=tuple(float(each) for each in rows.min(axis=0)),
+        high=tuple(float(each) for each in rows.max(axis=0)),
+        largest_step=tuple(float(each) for each in np.max(steps, axis=0)),
+        gripper=gripper,
+        control_rate=store.attributes.get("control_rate"),
+    )
+
+
+def _data_hash(store: Store, camera: str, proprio: NDArray[Any], action: NDArray[Any]) -> str:
+    """sha256 of all demonstrations: their frames by the hashes that the store keeps."""
+    digest = hashlib.sha256()
+    for each in camera.split(","):
+        digest.update(np.ascontiguousarray(store.content(each)).data)
+    for array in (store.ends, store.meta("success"), proprio, action):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _label_identity(store: Store, options: TrainOptions) -> dict[str, Any]:

@@ -18,12 +18,12 @@ from vip_offline import __version__
 from vip_offline.console import Bar
 from vip_offline.data.store import Store, open_store
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.label.goals import read_picture
 from vip_offline.learn.offline import seeded, train_all
 from vip_offline.learn.transitions import training_set
 from vip_offline.learn.underway import TrainJob, is_trained
 from vip_offline.recipe import CompareOptions, Recipe, RolloutOptions, dump
 from vip_offline.report.comparison import Arm, Comparison, Demonstration
+from vip_offline.run.goal_pictures import goal_picture
 from vip_offline.run.rollout import Rollouts, check_rollout, evaluated, rollout, video_of
 
 BASELINE = "bc"
@@ -233,7 +233,7 @@ def gather(recipe: Recipe) -> Comparison:
         arms=tuple(arms),
         baseline=BASELINE,
         demonstrations=tuple(_demonstrations(store, camera, label.distance)),
-        goal=_goal_picture(store, camera, label.provenance),
+        goal=goal_picture(store, camera, label.provenance),
         videos=tuple(videos),
         recipe=dump(recipe),
         minutes=read_minutes(recipe),
@@ -254,20 +254,6 @@ def weight_on(
     if weights is None:
         return float("nan")
     return float(weights[np.repeat(chosen, transitions)].sum() / weights.sum())
-
-
-def _goal_picture(
-    store: Store, camera: str, provenance: Mapping[str, Any]
-) -> NDArray[np.uint8] | None:
-    """One of the pictures that make the goal; None where it is words, or a file that is gone."""
-    rows = provenance["goal_rows"]
-    if not rows and not provenance["stages"]:  # each episode's own last frame
-        rows = [store.spans()[0][1] - 1]
-    if rows:
-        picture: NDArray[np.uint8] = store.frames(camera, rows[-1], rows[-1] + 1)[0]
-        return picture
-    files = [path for path in provenance["stages"][-1]["pictures"] if Path(path).is_file()]
-    return read_picture(files[0]) if files else None
 
 
 def _rollouts(folder: Path, options: RolloutOptions) -> Rollouts:

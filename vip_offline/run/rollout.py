@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,12 @@ from numpy.typing import NDArray
 from vip_offline.data.video import write_video
 from vip_offline.encode.frozen import Encoder, load_encoder
 from vip_offline.errors import VipOfflineError
-from vip_offline.learn.policy import Policy
+from vip_offline.learn.checksums import read_sums
+from vip_offline.learn.interface import PROPRIO
+from vip_offline.learn.loaded import LoadedPolicy, load_policy
+from vip_offline.learn.policy import read_manifest
 from vip_offline.recipe import RolloutOptions
+from vip_offline.report.analysis.reattempts import reattempts
 from vip_offline.run.fleet import Batch, Command, Fleet
 from vip_offline.run.simulators import STEP_LIMIT, check_task
 
@@ -31,6 +35,18 @@ class Rollouts:
     success: tuple[bool, ...]  # (P,)
     steps: tuple[int, ...]  # (P,) until success, or the horizon
     horizon: int
+    # (P,) how often it moved away from the goal and came back, as its encoder sees it (App. F.4);
+    # None: it has no goal
+    reattempts: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a rollout ended."""
+
+    success: bool
+    steps: int
+    reattempts: int | None
 
 
 @dataclass
@@ -40,6 +56,7 @@ class _Running:
     policy: int
     placement: int
     steps: int = 0
+    distances: list[float] = field(default_factory=list)  # to the goal, of each frame
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
 
 
@@ -68,28 +85,18 @@ def _seeds(options: RolloutOptions) -> list[int]:
     return [options.first_placement + index for index in range(options.placements)]
 
 
-def _check_policy(folder: Path, policy: Policy, seeds: Sequence[int], encoder: Encoder) -> None:
-    seen = sorted(set(policy.manifest["placements"]) & set(seeds))
+def _check_policy(folder: Path, manifest: Mapping[str, Any], seeds: Sequence[int]) -> None:
+    seen = sorted(set(manifest["placements"]) & set(seeds))
     if seen:
         raise VipOfflineError(
             f"{folder}: was trained on placements {seen[:5]}, which are to be evaluated. "
             "Choose another --first-placement."
         )
-    cameras = str(policy.manifest["camera"]).split(",")
+    cameras = str(manifest["camera"]).split(",")
     if len(cameras) > 1:
         raise VipOfflineError(
             f"{folder}: was trained on {len(cameras)} cameras ({', '.join(cameras)}); the "
             "simulator draws one. Label and train on one of them to roll out here."
-        )
-    trained, given = policy.manifest["encoder"], encoder.provenance
-    keys = ("encoder", "weights_sha256", "preprocessing")
-    differing = [
-        f"{key} {trained[key]!r}, not {given[key]!r}" for key in keys if trained[key] != given[key]
-    ]
-    if differing:
-        raise VipOfflineError(
-            f"{folder}: was trained on another encoder ({'; '.join(differing)}). Roll it out with "
-            f"--encoder {trained['encoder']} and the same weights, or train it again."
         )
 
 
@@ -102,6 +109,7 @@ def evaluated(folder: Path, options: RolloutOptions) -> Rollouts | None:
             tuple(result["success"]),
             tuple(result["steps"]),
             result["horizon"],
+            None if result.get("reattempts") is None else tuple(result["reattempts"]),
         )
     except (OSError, json.JSONDecodeError, KeyError, TypeError):
         return None
@@ -150,19 +158,18 @@ def rollout(
     check_rollout(options)
     results = {folder: evaluated(folder, options) for folder in folders}
     seeds = _seeds(options)
-    policies = {folder: Policy.load(folder) for folder in folders}
+    manifests = {folder: read_manifest(folder) for folder in folders}
     todo = [each for each in folders if results[each] is None or not _filmed(each, options)]
     if todo:
-        task, image_size, frozen = _common(todo, policies, encoder, weights)
+        task, image_size = _common(todo, manifests)
         for folder in todo:
-            _check_policy(folder, policies[folder], seeds, frozen)
+            _check_policy(folder, manifests[folder], seeds)
+        policies = _loaded(todo, manifests, encoder, weights)
         on_start(len(todo) * len(seeds))
         for folder in todo:
             shutil.rmtree(folder / "videos", ignore_errors=True)  # of other placements
             (folder / RESULT).unlink(missing_ok=True)
-        for folder, result in _advance(
-            todo, [policies[each] for each in todo], frozen, task, image_size, options, on_rollout
-        ):
+        for folder, result in _advance(todo, policies, task, image_size, options, on_rollout):
             results[folder] = result
     else:
         on_start(0)
@@ -170,16 +177,15 @@ def rollout(
 
 
 def _common(
-    folders: Sequence[Path], policies: dict[Path, Policy], encoder: str, weights: str
-) -> tuple[str, int, Encoder]:
-    """Task, image size and encoder, which policies that advance together must share."""
-    first = policies[folders[0]].manifest
+    folders: Sequence[Path], manifests: Mapping[Path, Mapping[str, Any]]
+) -> tuple[str, int]:
+    """Task and image size, which policies that advance together must share."""
+    first = manifests[folders[0]]
     for folder in folders:
-        manifest = policies[folder].manifest
         for key in ("task", "image_shape"):
-            if manifest[key] != first[key]:
+            if manifests[folder][key] != first[key]:
                 raise VipOfflineError(
-                    f"{folder}: its {key} is {manifest[key]!r}, that of {folders[0]} is "
+                    f"{folder}: its {key} is {manifests[folder][key]!r}, that of {folders[0]} is "
                     f"{first[key]!r}. Roll them out one by one."
                 )
     if not first["task"]:
@@ -187,16 +193,33 @@ def _common(
             f"{folders[0]}: its training set names no simulator task, so it cannot be rolled out."
         )
     check_task(first["task"])
-    frozen = load_encoder(
-        encoder or first["encoder"]["encoder"], Path(weights) if weights else None
-    )
-    return first["task"], int(first["image_shape"][0]), frozen
+    return first["task"], int(first["image_shape"][0])
+
+
+def _loaded(
+    folders: Sequence[Path],
+    manifests: Mapping[Path, Mapping[str, Any]],
+    encoder: str,
+    weights: str,
+) -> list[LoadedPolicy]:
+    """As a robot would load them; those that do not hold their encoder share one."""
+    path = Path(weights) if weights else None
+    given = load_encoder(encoder, path) if encoder else None
+    shared: dict[str, Encoder] = {}
+    policies = []
+    for folder in folders:
+        name = manifests[folder]["encoder"]["encoder"]
+        own = given or (None if read_sums(folder) else shared.get(name))
+        policy = load_policy(folder, encoder=own, weights=path)
+        if policy.encoder is not None:
+            shared[name] = policy.encoder
+        policies.append(policy)
+    return policies
 
 
 def _advance(
     folders: Sequence[Path],
-    policies: Sequence[Policy],
-    encoder: Encoder,
+    policies: Sequence[LoadedPolicy],
     task: str,
     image_size: int,
     options: RolloutOptions,
@@ -205,7 +228,7 @@ def _advance(
     seeds = _seeds(options)
     waiting = deque((p, s) for p in range(len(policies)) for s in seeds)
     environments = min(options.environments, -(-len(waiting) // options.processes))
-    outcome: list[dict[int, tuple[bool, int]]] = [{} for _ in policies]
+    outcome: list[dict[int, _Ended]] = [{} for _ in policies]
     finished: list[tuple[Path, Rollouts]] = []
     running: dict[int, _Running] = {}
     commands: dict[int, Command] = {}
@@ -231,7 +254,7 @@ def _advance(
             for slot in slots:
                 if slot not in going:
                     ended = running.pop(slot)
-                    success, _ = outcome[ended.policy][ended.placement]
+                    success = outcome[ended.policy][ended.placement].success
                     folder = folders[ended.policy]
                     if ended.frames:
                         video = video_of(folder, ended.placement)
@@ -241,11 +264,10 @@ def _advance(
                     on_rollout(folder, success)
             if going:
                 rows = [slots.index(slot) for slot in going]
-                actions = _act(
-                    [policies[running[slot].policy] for slot in going],
-                    encoder(batch.frames[rows]),
-                    batch.proprio[rows],
-                )
+                owners = [policies[running[slot].policy] for slot in going]
+                actions, distances = _act(owners, batch.frames[rows], batch.proprio[rows])
+                for slot, distance in zip(going, distances, strict=True):
+                    running[slot].distances.append(distance)
                 commands = dict(zip(going, actions, strict=True))
             refill()
     return finished
@@ -256,7 +278,7 @@ def _settle(
     batch: Batch,
     running: dict[int, _Running],
     options: RolloutOptions,
-    outcome: list[dict[int, tuple[bool, int]]],
+    outcome: list[dict[int, _Ended]],
 ) -> list[int]:
     """Note what ended; return the slots that go on. A reset has taken no step yet."""
     going = []
@@ -266,8 +288,9 @@ def _settle(
         if rollout_.placement in filmed:
             rollout_.frames.append(batch.frames[row])
         if batch.solved[row] or rollout_.steps == options.horizon:
-            result = (bool(batch.solved[row]), rollout_.steps)
-            outcome[rollout_.policy][rollout_.placement] = result
+            outcome[rollout_.policy][rollout_.placement] = _Ended(
+                bool(batch.solved[row]), rollout_.steps, _count(rollout_.distances)
+            )
         else:
             rollout_.steps += 1
             going.append(slot)
@@ -275,24 +298,49 @@ def _settle(
 
 
 def _act(
-    policies: Sequence[Policy], embedding: NDArray[np.float32], proprio: NDArray[np.float32]
-) -> list[NDArray[np.float32]]:
-    """One action per row, each from its own policy; rows of one policy in one batch."""
+    policies: Sequence[LoadedPolicy], frames: NDArray[np.uint8], proprio: NDArray[np.float32]
+) -> tuple[list[NDArray[np.float32]], list[float]]:
+    """One action per row, each from its own policy, and how far from the goal the row looks.
+
+    Rows of one policy go through it in one batch; rows of one encoder through that.
+    """
+    embedded: dict[int, NDArray[np.float32]] = {}  # row -> (D,)
+    for encoder in {id(each.encoder): each.encoder for each in policies if each.encoder}.values():
+        rows = [row for row, each in enumerate(policies) if each.encoder is encoder]
+        embedded |= dict(zip(rows, encoder(frames[rows]), strict=True))
     actions: list[Any] = [None] * len(policies)
+    distances = [float("nan")] * len(policies)
     for policy in {id(each): each for each in policies}.values():
         rows = [row for row, each in enumerate(policies) if each is policy]
-        for row, action in zip(rows, policy.act(embedding[rows], proprio[rows]), strict=True):
-            actions[row] = action
-    return actions
+        if policy.encoder is None:
+            (key,) = policy.interface.frames
+            found = policy.infer({key: frames[rows], PROPRIO: proprio[rows]})
+            action, embedding = found.action, found.embedding
+        else:
+            embedding = np.stack([embedded[row] for row in rows])
+            action = policy.decide(embedding, proprio[rows])
+        for place, row in enumerate(rows):
+            actions[row] = action[place]
+            if policy.goal is not None:
+                distances[row] = float(np.linalg.norm(embedding[place] - policy.goal[-1]))
+    return actions, distances
 
 
-def _write(folder: Path, outcome: dict[int, tuple[bool, int]], options: RolloutOptions) -> Rollouts:
+def _count(distances: Sequence[float]) -> int | None:
+    """Re-attempts on a curve; None where there is no goal to be near to."""
+    curve = np.asarray(distances)
+    return None if np.isnan(curve).any() else reattempts(curve)
+
+
+def _write(folder: Path, outcome: dict[int, _Ended], options: RolloutOptions) -> Rollouts:
     seeds = _seeds(options)
+    counts = [outcome[seed].reattempts for seed in seeds]
     result = Rollouts(
         placements=tuple(seeds),
-        success=tuple(outcome[seed][0] for seed in seeds),
-        steps=tuple(outcome[seed][1] for seed in seeds),
+        success=tuple(outcome[seed].success for seed in seeds),
+        steps=tuple(outcome[seed].steps for seed in seeds),
         horizon=options.horizon,
+        reattempts=None if None in counts else tuple(each for each in counts if each is not None),
     )
     partial = folder / f"{RESULT}.partial"
     partial.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")

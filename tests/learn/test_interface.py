@@ -1,0 +1,96 @@
+import json
+
+import numpy as np
+import pytest
+
+from vip_offline.errors import VipOfflineError
+from vip_offline.learn.interface import Interface
+
+INTERFACE = Interface(
+    frames={"frame/front": (4, 6, 3), "frame/wrist": (4, 4, 3)},
+    proprio=("x [m]", "y [m]"),
+    action=("dx [m]",),
+    low=(-1.0,),
+    high=(0.5,),
+    largest_step=(0.25,),
+    gripper="none",
+    control_rate=25.0,
+    key_map={"proprio": ["joints", "gripper"]},
+)
+
+
+def observation(rows: tuple[int, ...] = ()) -> dict[str, object]:
+    return {
+        "frame/front": np.zeros((*rows, 4, 6, 3), np.uint8),
+        "frame/wrist": np.ones((*rows, 4, 4, 3), np.uint8),
+        "proprio": np.arange(2 * int(np.prod(rows, dtype=int)), dtype=np.float64).reshape(*rows, 2),
+    }
+
+
+def test_one_and_several() -> None:
+    one = INTERFACE.check({**observation(), "prompt": "close it"})
+    assert not one.batched
+    assert one.frames["frame/front"].shape == (1, 4, 6, 3)
+    assert one.proprio.dtype == np.float32
+    assert one.proprio.tolist() == [[0, 1]]
+    several = INTERFACE.check(observation((3,)))
+    assert several.batched
+    assert several.frames["frame/wrist"].shape == (3, 4, 4, 3)
+    assert several.proprio.tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"frame/front": None}, r"has no 'frame/front'\. Did you mean 'frame/wrist'"),
+        ({"proprio": np.zeros(2, np.int64)}, "proprio is int64; expected float32"),
+        ({"proprio": np.zeros(2, np.float16)}, "proprio is float16; expected float32"),
+        ({"proprio": np.zeros(3, np.float32)}, r"proprio has shape \(3,\); expected \(2,\)"),
+        ({"proprio": np.zeros((1, 2, 2))}, r"proprio has shape \(1, 2, 2\)"),
+        ({"proprio": np.zeros((2, 2))}, r"frame/front has shape \(4, 6, 3\)"),
+        ({"proprio": np.array([0, np.nan])}, r"'y \[m\]' is nan"),
+        ({"frame/front": np.zeros((6, 4, 3), np.uint8)}, r"frame/front has shape \(6, 4, 3\)"),
+        (
+            {"frame/front": np.zeros((4, 6, 3), np.float32)},
+            "frame/front is float32; expected uint8",
+        ),
+        (
+            {"frame/wrist": np.zeros((1, 4, 4, 3), np.uint8)},
+            r"frame/wrist has shape \(1, 4, 4, 3\)",
+        ),
+    ],
+)
+def test_what_is_no_observation(changes: dict[str, object], part: str) -> None:
+    given = {k: v for k, v in {**observation(), **changes}.items() if v is not None}
+    with pytest.raises(VipOfflineError, match=part):
+        INTERFACE.check(given)
+
+
+def test_an_empty_batch() -> None:
+    with pytest.raises(VipOfflineError, match="a batch of none"):
+        INTERFACE.check(observation((0,)))
+
+
+def test_as_json_and_back() -> None:
+    assert Interface.read(json.loads(json.dumps(INTERFACE.plain())), "x") == INTERFACE
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"action": "dx"}, "not what this program wrote"),
+        ({"frames": {"frame/front": {"shape": [4, 6, 1]}}}, "not what this program wrote"),
+        ({"frames": 3}, "not what this program wrote"),
+        ({"low": [0, 0]}, r"low of its interface is \[0.0, 0.0\]; expected 1 numbers"),
+        ({"high": [float("nan")]}, "high of its interface"),
+        ({"control_rate": 0}, "control_rate is 0"),
+        ({"control_rate": True}, "control_rate is True"),
+        ({"key_map": {"propio": "state"}}, "key_map names 'propio'.*Did you mean 'proprio'"),
+        ({"key_map": {"proprio": 3}}, "key_map of 'proprio' is 3"),
+    ],
+)
+def test_a_manifest_that_was_edited(changes: dict[str, object], part: str) -> None:
+    with pytest.raises(VipOfflineError, match=f"m.json.*{part}"):
+        Interface.read({**INTERFACE.plain(), **changes}, "m.json")
+    with pytest.raises(VipOfflineError, match=r"m.json"):
+        Interface.read(None, "m.json")

@@ -1,0 +1,197 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_policies import SIZE, copied, trained_policy
+from numpy.typing import NDArray
+
+from vip_offline.encode.frozen import load_encoder
+from vip_offline.errors import VipOfflineError
+from vip_offline.learn.checksums import write_sums
+from vip_offline.learn.loaded import load_policy
+from vip_offline.learn.policy import Policy, read_tensors, write_tensors
+from vip_offline.run.shipping import ship
+
+
+def observations(
+    count: int, cameras: tuple[str, ...] = ("front",)
+) -> dict[str, NDArray[np.generic]]:
+    generator = np.random.default_rng(5)
+    frames: dict[str, NDArray[np.generic]] = {
+        f"frame/{each}": generator.integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)
+        for each in cameras
+    }
+    return {**frames, "proprio": generator.normal(size=(count, 4)).astype(np.float32)}
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_it_acts_as_what_was_trained(shipped: Path, backend: str) -> None:
+    given = observations(3)
+    encoder, network = load_encoder("vip-mini"), Policy.load(shipped)
+    expected = network.act(encoder(given["frame/front"]), given["proprio"])  # type: ignore[arg-type]
+    policy = load_policy(shipped, backend=backend)  # type: ignore[arg-type]
+    policy.reset()
+    np.testing.assert_allclose(policy.act(given), expected, atol=1e-4)
+    assert np.abs(expected).max() > 1.2  # in the store's unit, beyond [-1, 1]
+    one = policy.act({key: value[1] for key, value in given.items()})
+    assert one.shape == (2,)
+    np.testing.assert_allclose(one, expected[1], atol=1e-4)
+    assert policy.backend.startswith({"onnx": "ONNX Runtime", "torch": "torch"}[backend])
+    found = policy.infer(given)
+    assert found.novelty is not None
+    assert found.embedding.shape == (3, 128)
+
+
+def test_novelty_of_the_training_set_and_of_noise(shipped_once: Path) -> None:
+    policy = load_policy(shipped_once)
+    with np.load(shipped_once / "sample_io.npz") as file:
+        known = policy.infer({key: file[key] for key in ("frame/front", "proprio")}).novelty
+    black = np.zeros((1, *SIZE, 3), np.uint8)
+    strange = policy.infer({"frame/front": black, "proprio": np.zeros((1, 4))}).novelty
+    assert known is not None
+    assert strange is not None
+    assert known.max() < 0.01  # they are among what is kept
+    assert strange[0] > known.max() + 0.5
+
+
+def test_neither_d3rlpy_nor_zarr_nor_a_simulator(shipped: Path) -> None:
+    """In a fresh interpreter that has none of them, nor a network; and nothing is unpickled."""
+    code = f"""
+import sys
+for name in ("d3rlpy", "zarr", "metaworld", "mujoco", "gymnasium", "h5py", "matplotlib"):
+    sys.modules[name] = None
+def refuse(event, args):
+    assert event not in ("pickle.find_class", "socket.connect", "socket.getaddrinfo"), event
+sys.addaudithook(refuse)
+import numpy as np
+from vip_offline.learn.loaded import load_policy
+for backend in ("onnx", "torch"):
+    policy = load_policy({str(shipped)!r}, backend=backend)
+    picture = np.zeros({(*SIZE, 3)}, np.uint8)
+    print(policy.act({{"frame/front": picture, "proprio": np.zeros(4, np.float32)}}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=shipped
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_the_graph_needs_onnx_runtime_alone(shipped: Path) -> None:
+    code = f"""
+import sys
+for name in ("torch", "vip_offline", "onnx"):
+    sys.modules[name] = None
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession({str(shipped / "policy.onnx")!r})
+with np.load({str(shipped / "sample_io.npz")!r}) as file:
+    given = {{each.name: file[each.name] for each in session.get_inputs()}}
+    (action,) = session.run(["action"], given)
+    np.testing.assert_allclose(action, file["action"], atol=1e-4)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["policy.onnx", "reference.safetensors", "encoder.safetensors"])
+def test_a_missing_file(shipped: Path, name: str) -> None:
+    (shipped / name).unlink()
+    with pytest.raises(VipOfflineError, match=f"{name} is missing. Copy the folder again"):
+        load_policy(shipped)
+
+
+def test_a_manifest_that_was_edited(shipped: Path) -> None:
+    path = shipped / "manifest.json"
+    path.write_text(path.read_text().replace('"drawer-close"', '"push"'))
+    with pytest.raises(VipOfflineError, match=r"manifest.json was changed.*vip-offline ship"):
+        load_policy(shipped)
+
+
+def rewritten(folder: Path) -> None:
+    write_sums(folder, [each.name for each in folder.iterdir() if each.name != "SHA256SUMS"])
+
+
+def test_a_graph_of_another_opset_or_interface(shipped: Path) -> None:
+    import onnx
+
+    path = shipped / "policy.onnx"
+    model = onnx.load(path)
+    model.opset_import[0].version = 999
+    path.write_bytes(model.SerializeToString())
+    rewritten(shipped)
+    with pytest.raises(VipOfflineError, match=r"ONNX Runtime .* cannot load it.*backend torch"):
+        load_policy(shipped)
+    load_policy(shipped, backend="torch")
+    model.opset_import[0].version = 20
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = "state" if name == "proprio" else name
+    next(each for each in model.graph.input if each.name == "proprio").name = "state"
+    path.write_bytes(model.SerializeToString())
+    rewritten(shipped)
+    with pytest.raises(VipOfflineError, match=r"policy.onnx: takes \['frame/front', 'state'\]"):
+        load_policy(shipped)
+
+
+def test_a_reference_of_another_encoder(shipped: Path) -> None:
+    write_tensors(
+        shipped / "reference.safetensors",
+        {"embedding": np.ones((3, 1280), np.float32), "scale": np.ones(1)},
+    )
+    rewritten(shipped)
+    with pytest.raises(VipOfflineError, match=r"no embeddings of width 128.*another encoder"):
+        load_policy(shipped)
+
+
+def test_an_encoder_of_another_kind(shipped: Path) -> None:
+    tensors = read_tensors(shipped / "encoder.safetensors")
+    tensors.pop(next(each for each in tensors if each.endswith("weight")))
+    write_tensors(shipped / "encoder.safetensors", tensors)
+    rewritten(shipped)
+    with pytest.raises(VipOfflineError, match=r"encoder.safetensors: does not fit .* is missing"):
+        load_policy(shipped, backend="torch")
+
+
+def test_a_folder_that_was_not_made_ready(tmp_path: Path) -> None:
+    folder = trained_policy(tmp_path, "pixels", cameras=("left", "right"))
+    policy = load_policy(folder)
+    given = observations(2, ("left", "right"))
+    found = policy.infer(given)
+    assert found.novelty is None
+    encoder = load_encoder("pixels")
+    left, right = (encoder(given[f"frame/{each}"]) for each in ("left", "right"))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.embedding, np.concatenate([left, right], axis=1))
+    with pytest.raises(VipOfflineError, match=r"has no policy.onnx.*vip-offline ship"):
+        load_policy(folder, backend="onnx")
+    with pytest.raises(VipOfflineError, match=r"trained on another encoder.*'pixels', not"):
+        load_policy(folder, encoder=load_encoder("vip-mini"))
+    # and made ready, through both cameras of the graph
+    ship(folder)
+    robot = copied(folder, tmp_path / "robot")
+    graph = load_policy(robot, backend="onnx").infer(given)
+    np.testing.assert_allclose(graph.embedding, found.embedding, atol=1e-6)
+    np.testing.assert_allclose(graph.action, found.action, atol=1e-4)
+
+
+def test_pixels_without_an_encoder(tmp_path: Path) -> None:
+    folder = trained_policy(tmp_path, algo="scratch-bc")
+    before = load_policy(folder).act(observations(2))
+    ship(folder)
+    np.testing.assert_allclose(
+        load_policy(folder, backend="onnx").act(observations(2)), before, atol=1e-4
+    )
+
+
+def test_an_older_folder(shipped: Path) -> None:
+    manifest = json.loads((shipped / "manifest.json").read_text())
+    del manifest["interface"]
+    (shipped / "manifest.json").write_text(json.dumps(manifest))
+    (shipped / "SHA256SUMS").unlink()
+    with pytest.raises(VipOfflineError, match="its interface is not what this program wrote"):
+        load_policy(shipped)
+    shutil.rmtree(shipped)
+    with pytest.raises(VipOfflineError, match="is not a policy folder"):
+        load_policy(shipped)

@@ -1,0 +1,57 @@
+from pathlib import Path
+from typing import Any
+
+from vip_offline.report.policy_card import policy_card
+
+
+def manifest(**changes: Any) -> dict[str, Any]:
+    return {
+        "task": "push",
+        "options": {"algo": "rwr", "seed": 3, "steps": 10},
+        "interface": {
+            "frames": {"frame/top": {"shape": [48, 64, 3]}},
+            "proprio": ["x [m]"],
+            "action": ["dx [m]"],
+            "low": [-0.5],
+            "high": [1],
+            "largest_step": [0.25],
+            "control_rate": None,
+            "gripper": "",
+        },
+        "encoder": {"encoder": "vip", "weights_sha256": "ab" * 32, "licence": "CC-BY-NC-4.0"},
+        "episodes": [0, 1],
+        "store": str(Path("datasets/push.zarr")),
+        "data_sha256": "cd" * 32,
+        "goal": {"said": "frame 0:9"},
+        "tau": 0.1,
+        "versions": {"torch": "2"},
+        "onnx": {"takes": "frames", "opset": 20},
+        **changes,
+    }
+
+
+def test_what_a_reader_must_know() -> None:
+    card = policy_card(manifest())
+    for part in (
+        "# Policy: push, rwr, seed 3",
+        "**Was not evaluated**",
+        "| `frame/top` | 48 x 64 x 3 | uint8 |",
+        "| 0 | dx [m] | -0.5 | 1 | 0.25 |",
+        "CC-BY-NC-4.0",
+        "Control rate: not known. Gripper: not described.",
+        "2 episodes of datasets/push.zarr",
+        "opset 20",
+    ):
+        assert part in card
+
+
+def test_success_with_its_interval_and_its_limits() -> None:
+    success = {"successes": 5, "rollouts": 10, "interval_95": [0.24, 0.76], "horizon": 150}
+    card = policy_card(manifest(success=success))
+    assert "**5 of 10 rollouts** (50%; 95 % interval 24% to 76%)" in card
+    assert "another seed may do" in card
+
+
+def test_a_graph_that_is_not_whole_is_said_loudly() -> None:
+    assert "TAKES EMBEDDINGS" in policy_card(manifest(onnx={"takes": "embedding", "opset": 18}))
+    assert "There is no `policy.onnx`" in policy_card(manifest(onnx=None))

@@ -1,0 +1,160 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_policies import noisy_episode, trained_policy
+from PIL import Image
+
+from vip_offline.data.store import open_store
+from vip_offline.data.writer import writing
+from vip_offline.errors import VipOfflineError
+from vip_offline.learn.checksums import changed, read_sums
+from vip_offline.learn.loaded import load_policy
+from vip_offline.learn.policy import read_manifest, write_manifest
+from vip_offline.recipe import RolloutOptions
+from vip_offline.run.rollout import RESULT
+from vip_offline.run.shipping import note_success, ship
+
+DATED = ("created", "shipped")
+
+
+def test_the_manifest_says_it_all(shipped_once: Path) -> None:
+    manifest = read_manifest(shipped_once)
+    store = open_store(shipped_once.parent / "demos.zarr")
+    interface = manifest["interface"]
+    assert interface["frames"] == {
+        "frame/front": {"shape": [40, 56, 3], "dtype": "uint8", "colour": "RGB"}
+    }
+    assert interface["proprio"] == ["x [m]", "y [m]", "z", "g"]
+    assert interface["action"] == ["action[0]", "action[1]"]
+    assert interface["control_rate"] == 20
+    taken = [store.data("action", start, stop - 1) for start, stop in store.spans()]
+    np.testing.assert_allclose(interface["low"], np.concatenate(taken).min(0))
+    np.testing.assert_allclose(interface["high"], np.concatenate(taken).max(0))
+    steps = np.concatenate([np.abs(np.diff(each, axis=0)) for each in taken])
+    np.testing.assert_allclose(interface["largest_step"], steps.max(0), rtol=1e-6)
+    frames = store.frames("front", 0, store.rows)
+    np.testing.assert_allclose(
+        manifest["colour"]["front"]["mean"], frames.mean(axis=(0, 1, 2)), atol=1e-2
+    )
+    assert manifest["goal"]["picture"] == "goal.png"
+    last = store.spans()[-1][1]
+    with Image.open(shipped_once / "goal.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), store.frames("front", last - 1, last)[0])
+    assert manifest["goal"]["weights_sha256"] == manifest["encoder"]["weights_sha256"]
+    assert manifest["onnx"]["takes"] == "frames"
+    assert {"torch", "numpy", "onnxruntime", "vip-offline"} <= set(manifest["versions"])
+    assert manifest["success"] == {}
+    assert set(read_sums(shipped_once)) == {
+        "README.md", "encoder.safetensors", "goal.png", "manifest.json", "policy.onnx",
+        "policy.safetensors", "reference.safetensors", "sample_io.npz",
+    }  # fmt: skip
+    # what was made elsewhere is nobody's secret, and no file is for its owner's eyes alone
+    assert str(shipped_once.parent).encode() not in (shipped_once / "policy.onnx").read_bytes()
+    modes = {each.stat().st_mode & 0o444 for each in shipped_once.iterdir()}
+    assert modes == {0o444}
+
+
+def test_the_same_training_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Also from another process's memory layout: each is trained and shipped anew."""
+    folders = []
+    for name in ("one", "two"):
+        place = tmp_path / name
+        place.mkdir()
+        folders.append(trained_policy(place, "random-resnet18"))
+        ship(folders[-1])
+    one, two = folders
+    for name in sorted(read_sums(one)):
+        first, second = ((folder / name).read_bytes() for folder in (one, two))
+        if name == "manifest.json":
+            texts = [json.loads(each) for each in (first, second)]
+            for said, where in zip(texts, ("one", "two"), strict=True):
+                for key in DATED:
+                    said.pop(key)
+                said["label"].pop("created")
+                said["store"] = said["store"].replace(f"/{where}/", "/")
+            assert texts[0] == texts[1]
+        elif name == "README.md":
+            assert first.replace(b"/one/", b"/") == second.replace(b"/two/", b"/")
+        else:
+            assert first == second, name
+
+
+def test_another_store_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+    folder = trained_policy(tmp_path, "pixels")
+    ship(folder)
+    before = read_sums(folder)
+    with pytest.raises(VipOfflineError, match=r"elsewhere\.zarr"):
+        ship(folder, store=tmp_path / "elsewhere.zarr")
+    shutil.copytree(tmp_path / "demos.zarr", tmp_path / "moved.zarr")
+    ship(folder, store=tmp_path / "moved.zarr")
+    with writing(tmp_path / "demos.zarr") as store:
+        store.append(noisy_episode(("front",), 6, True, 9, 3.0))
+    with pytest.raises(VipOfflineError, match=r"covers 3 of 4 episodes"):
+        ship(folder)
+    assert read_sums(folder)["policy.onnx"] == before["policy.onnx"]
+    assert changed(folder) == []
+
+
+def test_another_encoder_is_refused(tmp_path: Path) -> None:
+    folder = trained_policy(tmp_path, "pixels")
+    manifest = read_manifest(folder)
+    manifest["encoder"]["weights_sha256"] = "0" * 64
+    write_manifest(folder, manifest)
+    with pytest.raises(VipOfflineError, match=r"trained on another encoder.*weights_sha256"):
+        ship(folder)
+
+
+def test_what_the_user_says_of_it(tmp_path: Path) -> None:
+    folder = trained_policy(tmp_path, "pixels")
+    said = {"action": ["dx [cm]", "dy [cm]"], "gripper": "none", "control_rate": 25}
+    ship(folder, described={**said, "key_map": {"proprio": ["joints", "gripper"]}})
+    interface = load_policy(folder).interface
+    assert interface.action == ("dx [cm]", "dy [cm]")
+    assert interface.key_map == {"proprio": ["joints", "gripper"]}
+    ship(folder)  # and it is not forgotten
+    assert load_policy(folder).interface.control_rate == 25
+    card = (folder / "README.md").read_text()
+    assert "dx [cm]" in card
+    assert "25 Hz" in card
+    with pytest.raises(VipOfflineError, match=r"unknown key 'grip'. Did you mean 'gripper'"):
+        ship(folder, described={"grip": ""})
+    with pytest.raises(VipOfflineError, match="action has 1 names; the policy has 2"):
+        ship(folder, described={"action": ["x"]})
+
+
+def test_without_the_encoder(tmp_path: Path) -> None:
+    folder = trained_policy(tmp_path, "vip-mini")
+    (note,) = ship(folder, takes="embedding")
+    assert "the encoder is left out" in note
+    assert not (folder / "encoder.safetensors").exists()
+    assert "TAKES EMBEDDINGS, NOT FRAMES" in (folder / "README.md").read_text()
+    policy = load_policy(folder)  # by the encoder that is on this computer
+    assert policy.encoder is not None
+    with pytest.raises(VipOfflineError, match=r"has no policy.onnx that takes frames"):
+        load_policy(folder, backend="onnx")
+
+
+def test_what_rollouts_found_goes_into_the_folder(tmp_path: Path) -> None:
+    folder = trained_policy(tmp_path, "pixels")
+    note_success(folder)  # was not made ready: nothing happens
+    ship(folder)
+    options = RolloutOptions()
+    result = {
+        "placements": [options.first_placement + each for each in range(10)],
+        "success": [True] * 9 + [False],
+        "steps": [1] * 10,
+        "horizon": 200,
+    }
+    (folder / RESULT).write_text(json.dumps(result))
+    note_success(folder)
+    success = read_manifest(folder)["success"]
+    assert (success["successes"], success["rollouts"]) == (9, 10)
+    assert success["interval_95"] == pytest.approx([0.596, 0.982], abs=1e-3)  # Wilson
+    assert (
+        "**9 of 10 rollouts** (90%; 95 % interval 60% to 98%)" in (folder / "README.md").read_text()
+    )
+    assert changed(folder) == []
+    load_policy(folder)

@@ -1,0 +1,53 @@
+"""What `verify` found, for people."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from rich.table import Table
+
+
+class Backed(Protocol):
+    """What a backend makes of the samples."""
+
+    @property
+    def backend(self) -> str:
+        """For people."""
+
+    @property
+    def action_error(self) -> float:
+        """Largest, of the action's range."""
+
+    @property
+    def embedding_error(self) -> float:
+        """Largest, relative."""
+
+    @property
+    def milliseconds(self) -> float:
+        """Of one observation."""
+
+    @property
+    def right(self) -> bool:
+        """Whether the actions are the same."""
+
+
+def verification_table(backends: Sequence[Backed], control_rate: float | None) -> Table:
+    """One row per backend: how far its actions are from those of the computer that trained it."""
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    table.add_column("backend", overflow="fold")
+    table.add_column("actions differ", justify="right")
+    table.add_column("embeddings", justify="right")
+    table.add_column("ms each", justify="right")
+    table.add_column("of a tick" if control_rate else "", justify="right")
+    table.add_column("")
+    for each in backends:
+        share = each.milliseconds * control_rate / 1000 if control_rate else 0.0
+        cells: list[Any] = [
+            each.backend,
+            f"{each.action_error:.1g}",
+            f"{each.embedding_error:.1g}",
+            f"{each.milliseconds:.1f}",
+            f"{share:.0%}" if control_rate else "",
+            "the same" if each.right else "OTHER ACTIONS",
+        ]
+        table.add_row(*cells)
+    return table

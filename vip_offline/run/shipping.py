@@ -1,0 +1,257 @@
+"""Make a policy folder whole for another computer: the encoder, a graph, samples, a card."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vip_offline.data.store import Store, now, open_store, settings_of
+from vip_offline.encode.frozen import load_network, rebuild_encoder
+from vip_offline.encode.graphs import graph_of
+from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.learn.checksums import SUMS, read_sums, write_sums
+from vip_offline.learn.interface import FRAME, PROPRIO, Interface
+from vip_offline.learn.loaded import ENCODER, GRAPH, REFERENCE, check_encoder_of, load_policy
+from vip_offline.learn.novelty import seen
+from vip_offline.learn.policy import MANIFEST, TENSORS, Policy, write_manifest, write_tensors
+from vip_offline.learn.samples import COUNT, SAMPLES, Samples, write_samples
+from vip_offline.learn.transitions import TrainingSet, differences, training_set
+from vip_offline.learn.verifying import verify, versions
+from vip_offline.learn.whole_graph import write_graph
+from vip_offline.recipe import TrainOptions, options_from
+from vip_offline.report.policy_card import policy_card
+from vip_offline.report.statistics import success_interval
+from vip_offline.run.goal_pictures import goal_picture
+
+CARD, PICTURE = "README.md", "goal.png"
+COLOUR_FRAMES = 64  # whose mean colour is taken
+DESCRIBED = ("proprio", "action", "gripper", "control_rate", "key_map")  # what a user may say
+
+
+def ship(
+    folder: Path,
+    *,
+    store: Path | None = None,
+    weights: Path | None = None,
+    described: Mapping[str, Any] | None = None,
+    takes: Literal["frames", "embedding"] = "frames",
+    on_prepare: Callable[[str], None] = lambda what: None,
+) -> list[str]:
+    """Add what another computer needs to a trained policy's folder.
+
+    Args:
+        folder: the policy.
+        store: what it was trained on; by default where it was then.
+        weights: the encoder's checkpoint, where it needs one.
+        described: what the store does not say: names and units, gripper, rate, key map.
+        takes: ``embedding``: leave the encoder out, for one that must not or cannot travel.
+        on_prepare: called with a sentence before work of some seconds.
+
+    Returns:
+        What the user should know, in sentences.
+
+    Raises:
+        VipOfflineError: if the store is another now, the encoder cannot be had or is another one,
+            or the graph gives other actions than the policy.
+    """
+    policy = Policy.load(folder)
+    manifest = dict(policy.manifest)
+    path = store or Path(manifest["store"])
+    options = options_from(TrainOptions, manifest["options"], f"{folder / MANIFEST} options")
+    data = training_set(path, options)
+    trained = {**manifest, "store": str(path), "label": settings_of(manifest["label"])}
+    differing = differences(trained, path, options)
+    if data.manifest["data_sha256"] != manifest.get("data_sha256"):
+        differing.append("its demonstrations are others")
+    if differing:
+        raise VipOfflineError(
+            f"{folder}: was trained on something else than {path} now holds "
+            f"({'; '.join(differing)}). Name the store with --store, or train again."
+        )
+    interface = _described(
+        Interface.read(manifest["interface"], str(folder / MANIFEST)), described or {}
+    )
+    name = manifest["encoder"]["encoder"]
+    network, sha256 = load_network(name, weights)
+    state = network.state_dict()
+    encoder = rebuild_encoder(name, state, sha256)
+    check_encoder_of(folder, manifest, encoder)
+
+    (folder / SUMS).unlink(missing_ok=True)  # from here on until it is whole again
+    opened, notes = open_store(path), []
+    files = [MANIFEST, TENSORS, SAMPLES, REFERENCE, CARD]
+    if takes == "frames":
+        write_tensors(folder / ENCODER, {key: value.numpy() for key, value in state.items()})
+        files.append(ENCODER)
+    else:
+        (folder / ENCODER).unlink(missing_ok=True)
+        notes.append(
+            f"the encoder is left out: the computer beside the robot needs {name} with weights of "
+            f"sha256 {sha256[:16]}…"
+        )
+    manifest["interface"] = interface.plain()
+    manifest["colour"] = {
+        camera: _colour(opened, camera)
+        for camera in (key.removeprefix(FRAME) for key in interface.frames)
+    }
+    manifest["goal"] = _goal(opened, manifest, folder)
+    if (folder / PICTURE).exists():
+        files.append(PICTURE)
+    reference = seen(*_embeddings(data, manifest["embedding_size"]))
+    write_tensors(
+        folder / REFERENCE,
+        {"embedding": reference.embedding, "scale": np.array([reference.scale])},
+    )
+    try:
+        layers = list(network.parameters())
+        graph = graph_of(name, network, encoder.preprocessing.crop, sha256, on_prepare)
+        write_graph(
+            folder / GRAPH,
+            Policy(policy.tensors, manifest),
+            interface,
+            graph if layers else None,
+            encoder.preprocessing,
+            takes,
+        )
+        manifest["onnx"] = {"takes": takes, "opset": opset_of(folder / GRAPH)}
+        files.append(GRAPH)
+    except (ImportError, VipOfflineError) as error:
+        (folder / GRAPH).unlink(missing_ok=True)
+        manifest.pop("onnx", None)
+        notes.append(f"no {GRAPH}: {error}")
+    manifest["versions"] = versions()
+    manifest["shipped"] = now()
+    manifest["success"] = _success(folder)
+    write_manifest(folder, manifest)
+    samples = _samples(opened, data, interface)
+    exact = load_policy(folder, backend="torch", encoder=encoder).infer(samples)
+    write_samples(folder / SAMPLES, Samples(samples, exact.action, exact.embedding))
+    (folder / CARD).write_text(policy_card(manifest), encoding="utf-8")
+    write_sums(folder, files)
+    _check(folder)
+    return notes
+
+
+def opset_of(path: Path) -> int:
+    """Of a graph, the version of ONNX's operators."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    return next(int(each.version) for each in model.opset_import if each.domain == "")
+
+
+def _check(folder: Path) -> None:
+    """Refuse to hand over what does not do here what it just did."""
+    found = verify(folder)
+    if found.problems:
+        (folder / SUMS).unlink()
+        raise VipOfflineError(
+            f"{folder}: {'; '.join(found.problems)}. Ship it --without-encoder, and report this."
+        )
+
+
+def _described(interface: Interface, described: Mapping[str, Any]) -> Interface:
+    """What the store says, with what the user says."""
+    unknown = [key for key in described if key not in DESCRIBED]
+    if unknown:
+        raise VipOfflineError(
+            f"--describe: unknown key {unknown[0]!r}.{did_you_mean(unknown[0], DESCRIBED)}"
+        )
+    plain = {**interface.plain(), **described}
+    for key in ("proprio", "action"):
+        if len(plain[key]) != len(getattr(interface, key)):
+            raise VipOfflineError(
+                f"--describe: {key} has {len(plain[key])} names; the policy has "
+                f"{len(getattr(interface, key))} ({', '.join(getattr(interface, key))})."
+            )
+    return replace(Interface.read(plain, "--describe"))
+
+
+def _colour(store: Store, camera: str) -> dict[str, list[float]]:
+    """Mean colour of frames over the store, and how much it differs from frame to frame."""
+    rows = np.unique(np.linspace(0, store.rows - 1, COLOUR_FRAMES).round().astype(int))
+    read = store.frame_reader(camera)
+    means = np.stack([read(row, row + 1)[0].mean(axis=(0, 1)) for row in rows.tolist()])
+    return {
+        "mean": [round(float(each), 3) for each in means.mean(axis=0)],
+        "std": [round(float(each), 3) for each in means.std(axis=0)],
+    }
+
+
+def _goal(store: Store, manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The goal in words, and as a picture beside it where it is one."""
+    (folder / PICTURE).unlink(missing_ok=True)
+    label = manifest["label"]
+    if not label:
+        return {}
+    camera = str(manifest["camera"]).split(",")[0]
+    picture = goal_picture(store, camera, label)
+    if picture is not None:
+        Image.fromarray(picture).save(folder / PICTURE)
+    encoder = manifest["encoder"]
+    return {
+        "said": label.get("goal", ""),
+        "picture": PICTURE if picture is not None else "",
+        "encoder": encoder["encoder"],
+        "weights_sha256": encoder["weights_sha256"],
+    }
+
+
+def _embeddings(data: TrainingSet, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """(N, D) of the training set, and the episode of each."""
+    rows = np.concatenate([each[:, :width] for each in data.observations])
+    lengths = [len(each) for each in data.observations]
+    return rows, np.repeat(np.arange(len(lengths)), lengths)
+
+
+def _samples(store: Store, data: TrainingSet, interface: Interface) -> dict[str, NDArray[Any]]:
+    """Observations spread evenly over the training set."""
+    spans = [store.spans()[each] for each in data.manifest["episodes"]]
+    every = np.concatenate([np.arange(*span) for span in spans])
+    rows = every[np.linspace(0, len(every) - 1, COUNT).round().astype(int)].tolist()
+    observation: dict[str, NDArray[Any]] = {}
+    for key in interface.frames:
+        read = store.frame_reader(key.removeprefix(FRAME))
+        observation[key] = np.concatenate([read(row, row + 1) for row in rows])
+    observation[PROPRIO] = store.data("proprio")[rows].astype(np.float32)
+    return observation
+
+
+def _success(folder: Path) -> dict[str, Any]:
+    """How often it succeeded where it was rolled out, with Wilson's interval."""
+    from vip_offline.run.rollout import RESULT
+
+    path = folder / RESULT
+    if not path.exists():
+        return {}
+    result = json.loads(path.read_text(encoding="utf-8"))
+    outcome = result["success"]
+    low, high = success_interval(sum(outcome), len(outcome))
+    return {
+        "successes": sum(outcome),
+        "rollouts": len(outcome),
+        "interval_95": [round(low, 4), round(high, 4)],
+        "horizon": result["horizon"],
+        "first_placement": min(result["placements"]),
+    }
+
+
+def note_success(folder: Path) -> None:
+    """Write what rollouts found into a folder that was made ready before; others are left alone."""
+    sums = read_sums(folder)
+    if not sums:
+        return
+    manifest = dict(Policy.load(folder).manifest)
+    success = _success(folder)
+    if manifest.get("success") == success:
+        return
+    manifest["success"] = success
+    (folder / SUMS).unlink()
+    write_manifest(folder, manifest)
+    (folder / CARD).write_text(policy_card(manifest), encoding="utf-8")
+    write_sums(folder, list(sums))

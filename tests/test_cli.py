@@ -42,7 +42,7 @@ def test_help_lists_the_commands_in_the_order_of_the_data(tmp_path: Path) -> Non
     assert result.returncode == 0
     order = ["record", "import", "inspect", "datasets"]
     order += ["encoders", "relabel", "analyze", "pretrain", "export", "train", "rollout", "compare"]
-    order += ["ship", "verify"]
+    order += ["ship", "verify", "serve"]
     places = [result.stdout.index(f"│ {name} ") for name in order]
     assert places == sorted(places)
     assert "--install-completion" in result.stdout

@@ -8,6 +8,7 @@ The folders sort in the order in which data flows; each imports only from those 
     learn    labelled store -> policy, through d3rlpy
     report   numbers -> tables, figures, one HTML page
     run      whatever steps an environment: recording, rollouts, comparisons
+    serve    a policy folder behind a socket
 """
 
 __version__ = "0.1.0"

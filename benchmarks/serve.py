@@ -1,0 +1,370 @@
+"""How fast a served policy answers, beside openpi's way to serve with the same network.
+
+``python -m benchmarks.serve [--quick]`` makes two small policies (random demonstrations, 20
+gradient steps): one on a ResNet-50 in the layout of the published VIP file with random weights, 224
+px, one on the default encoder, lite0, 128 px. Each is served by a real ``vip-offline serve``
+process on this computer and, in a process of its own, the way openpi's server does it: the network
+in eager torch, called inside of the event loop. Both are asked in turns by the same client over the
+socket.
+
+Last line: one JSON object with
+
+- ``resnet50_p99_ms``: 99th percentile of a round trip, one client, one question after the other;
+  the limit is the policy's graph alone, and below it its arithmetic as one matrix product;
+- ``batch1_gemm_fraction``: arithmetic of the ResNet-50 at batch 1 in the policy's graph, as a share
+  of what a 2,048^3 float32 product reaches on the same cores, measured in turns;
+- ``mini_p99_ms``: as the first, with the default encoder, one client at 25 Hz;
+- ``mini_hz_at_4_clients``: of four clients at once that each ask 25 times a second, the answers a
+  second that came before the next tick was due, of the slowest client;
+- ``rss_growth``: memory of the server's process over the last quarter of the soak (ten minutes of
+  four clients at 25 Hz), over that in its second quarter, less 1; absent with ``--quick``;
+- ``missed``: questions of all rounds and of the soak that had no answer.
+"""
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from benchmarks.serve_sides import CLIENTS, PROPRIO, RATE, WARM, observation
+from vip_offline.data.episode import Episode
+from vip_offline.data.writer import writing
+from vip_offline.encode.encoders import entry_of
+from vip_offline.label.relabel import relabel
+from vip_offline.learn.loaded import load_policy
+from vip_offline.learn.offline import train
+from vip_offline.learn.quiet import quiet_d3rlpy
+from vip_offline.recipe import RelabelOptions, TrainOptions
+from vip_offline.run.shipping import ship
+from vip_offline.serve.client import Client
+
+SIDE = {"vip": 224, "lite0": 128}  # px of the frames
+GEMM = 2048  # of the matrix product
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured."""
+
+    rounds: int
+    asked: int  # questions per round, ResNet-50
+    ticks: int  # per round, of one client at RATE
+    together: float  # seconds per round, of all clients
+    soak: float  # seconds
+    products: int  # per round
+
+
+FULL = Effort(rounds=7, asked=60, ticks=150, together=15.0, soak=600.0, products=8)
+QUICK = Effort(rounds=2, asked=12, ticks=25, together=3.0, soak=0.0, products=3)
+
+
+def policy_folder(folder: Path, encoder: str) -> Path:
+    """A policy that was really trained and made ready, on next to nothing."""
+    folder.mkdir()
+    side, weights = SIDE[encoder], ""
+    generator = np.random.default_rng(0)
+    with writing(folder / "demos.zarr", create={"task": "reach", "control_rate": RATE}) as store:
+        for placement in range(2):
+            store.append(
+                Episode(
+                    frames={"front": generator.integers(0, 256, (3, side, side, 3), np.uint8)},
+                    proprio=generator.normal(size=(3, PROPRIO)).astype(np.float32),
+                    action=generator.uniform(-1, 1, (3, 7)).astype(np.float32),
+                    succeeded=np.array([False, False, True]),
+                    true_reward=np.full(3, np.nan, np.float32),
+                    success=True,
+                    placement=placement,
+                )
+            )
+    if entry_of(encoder).carried is None:
+        torch.manual_seed(0)
+        network = entry_of(encoder).build()
+        state = {f"module.convnet.{key}": value for key, value in network.state_dict().items()}
+        weights = str(folder / "vip.pt")
+        torch.save({"vip": state}, weights)
+    relabel(folder / "demos.zarr", RelabelOptions(encoder=encoder, weights=weights))
+    train(folder / "demos.zarr", TrainOptions(steps=20), folder / "policy")
+    ship(folder / "policy", weights=Path(weights) if weights else None)
+    return folder / "policy"
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[tuple[int, int]]:
+    """Port and process of a real `vip-offline serve`."""
+    command = [sys.executable, "-m", "vip_offline", "serve", str(folder), "--port", "0"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+    )
+    try:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            found = re.search(r"ws://127\.0\.0\.1:(\d+)", line)
+            if found:
+                break
+        else:
+            raise RuntimeError(said)
+        # what it says later must not fill the pipe
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        yield int(found[1]), process.pid
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextlib.contextmanager
+def openpi_served(folder: Path) -> Iterator[int]:
+    """Its port."""
+    with side("openpi", str(folder)) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+def side(*arguments: object) -> subprocess.Popen[str]:
+    """One of the other processes."""
+    command = [sys.executable, "-m", "benchmarks.serve_sides", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def ask(client: Client, side: int, count: int, rate: float = math.inf) -> list[float]:
+    """Milliseconds of each round trip; at a rate, or one after the other."""
+    given = [observation(side, seed) for seed in range(4)]
+    for _ in range(WARM):
+        client.infer(given[0])
+    spent, due = [], time.perf_counter()
+    for index in range(count):
+        wait = due - time.perf_counter()
+        if wait > 0:
+            time.sleep(wait)
+        started = time.perf_counter()
+        client.infer(given[index % len(given)])
+        spent.append((time.perf_counter() - started) * 1000)
+        due = max(due, started) + (0 if math.isinf(rate) else 1 / rate)
+    return spent
+
+
+def flops(network: nn.Module, side: int) -> float:
+    """Of one picture: two for each multiplication of a convolution or a dense layer."""
+    total = 0.0
+
+    def count(module: nn.Module, given: Any, result: Any) -> None:
+        nonlocal total
+        if isinstance(module, nn.Conv2d):
+            taken = module.in_channels // module.groups * math.prod(module.kernel_size)
+            total += 2 * result.numel() * taken
+        elif isinstance(module, nn.Linear):
+            total += 2 * module.in_features * module.out_features
+
+    hooks = [each.register_forward_hook(count) for each in network.modules()]
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, side, side))
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def product(count: int) -> float:
+    """Floating-point operations a second of a float32 matrix product on all cores."""
+    a, b = torch.randn(GEMM, GEMM), torch.randn(GEMM, GEMM)
+    out = torch.empty(GEMM, GEMM)
+    best = math.inf
+    for _ in range(count):
+        started = time.perf_counter()
+        torch.mm(a, b, out=out)
+        best = min(best, time.perf_counter() - started)
+    return 2 * GEMM**3 / best
+
+
+def resident(process: int) -> float:
+    """Its memory, MiB."""
+    text = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    found = re.search(r"VmRSS:\s+(\d+) kB", text)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+@dataclass
+class Measured:
+    """What all rounds gave."""
+
+    ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    hz: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # per client
+    gemm: list[float] = field(default_factory=list)  # flop/s, per round
+    direct: list[float] = field(default_factory=list)  # seconds of the graph alone, each
+    alone: list[list[float]] = field(default_factory=list)  # the same, per round
+    missed: int = 0
+    memory: list[tuple[float, float]] = field(default_factory=list)  # (seconds, MiB) of the soak
+
+
+def robots(port: int, seconds: float) -> list[subprocess.Popen[str]]:
+    """All clients at once, each in a process of its own."""
+    return [side("robot", port, SIDE["lite0"], seconds, index) for index in range(CLIENTS)]
+
+
+def settle(processes: list[subprocess.Popen[str]], measured: Measured, name: str) -> None:
+    """Write down what they found."""
+    for process in processes:
+        ticks, in_time, missed, spent = json.loads(process.communicate()[0])
+        measured.hz[name].append(in_time / ticks * RATE)
+        measured.missed += missed
+        measured.ms[f"{name}, {CLIENTS} clients"] += spent
+
+
+def soak(port: int, process: int, seconds: float, measured: Measured) -> None:
+    """Memory while all clients ask."""
+    asking = robots(port, seconds)
+    began = time.monotonic()
+    while any(each.poll() is None for each in asking[:1]):
+        measured.memory.append((time.monotonic() - began, resident(process)))
+        time.sleep(1)
+    settle(asking, measured, "soak")
+
+
+def growth(memory: list[tuple[float, float]]) -> float:
+    """Of the last quarter over the second; the first is for caches to fill."""
+    ends = memory[-1][0]
+    quarters = [[m for t, m in memory if q / 4 <= t / ends <= (q + 1) / 4] for q in range(4)]
+    return float(np.mean(quarters[3]) / np.mean(quarters[1]) - 1)
+
+
+def measure(folder: Path, effort: Effort) -> tuple[Measured, float]:
+    """Take turns; also the arithmetic of the ResNet-50."""
+    policies = {name: policy_folder(folder / name, name) for name in SIDE}
+    measured = Measured()
+    with contextlib.ExitStack() as stack:
+        ours = {name: stack.enter_context(served(path)) for name, path in policies.items()}
+        theirs = {name: stack.enter_context(openpi_served(path)) for name, path in policies.items()}
+        clients = {
+            ("ours", name): Client(port=port, timeout=60) for name, (port, _) in ours.items()
+        }
+        clients |= {("openpi", name): Client(port=p, timeout=60) for name, p in theirs.items()}
+        graph = load_policy(policies["vip"], backend="onnx")
+        given = observation(SIDE["vip"])
+        for _ in range(effort.rounds):
+            for who in ("ours", "openpi"):
+                measured.ms[f"vip {who}"] += ask(clients[who, "vip"], SIDE["vip"], effort.asked)
+            # the graph alone and the matrix product in turns: one processor, one temperature
+            spent = []
+            measured.gemm.append(product(effort.products))
+            for _ in range(effort.asked):
+                started = time.perf_counter()
+                graph.act(given)
+                spent.append(time.perf_counter() - started)
+            measured.alone.append(spent)
+            measured.gemm[-1] = max(measured.gemm[-1], product(effort.products))
+            for who in ("ours", "openpi"):
+                measured.ms[f"lite0 {who}"] += ask(
+                    clients[who, "lite0"], SIDE["lite0"], effort.ticks, RATE
+                )
+            ports = {"lite0 ours": ours["lite0"][0], "lite0 openpi": theirs["lite0"]}
+            for name, port in ports.items():
+                settle(robots(port, effort.together), measured, name)
+        if effort.soak:
+            port, process = ours["lite0"]
+            soak(port, process, effort.soak, measured)
+        for client in clients.values():
+            client.close()
+    work = flops(entry_of("vip").build().eval(), entry_of("vip").preprocessing.crop)
+    return measured, work
+
+
+def table_of(measured: Measured, work: float, title: str) -> Table:
+    """Both sides and the limits."""
+    table = Table(title=title)
+    for heading in ("ms", "median", "p99", "worst", "n"):
+        table.add_column(heading, justify="left" if heading == "ms" else "right")
+    alone = [1000 * each for spent in measured.alone for each in spent]
+    limit = work / float(np.median(measured.gemm)) * 1000
+    rows = {
+        "ResNet-50, 224 px, one client": {
+            "vip-offline serve": measured.ms["vip ours"],
+            "openpi's way, eager torch": measured.ms["vip openpi"],
+            "limit: the graph alone": alone,
+        },
+        f"lite0, 128 px, one client at {RATE:g} Hz": {
+            "vip-offline serve": measured.ms["lite0 ours"],
+            "openpi's way, eager torch": measured.ms["lite0 openpi"],
+        },
+        f"lite0, {CLIENTS} clients at {RATE:g} Hz each": {
+            "vip-offline serve": measured.ms[f"lite0 ours, {CLIENTS} clients"],
+            "openpi's way, eager torch": measured.ms[f"lite0 openpi, {CLIENTS} clients"],
+        },
+    }
+    for heading, sides in rows.items():
+        table.add_row(f"[bold]{heading}")
+        for side, values in sides.items():
+            numbers = (np.median(values), np.quantile(values, 0.99), np.max(values))
+            table.add_row(f"  {side}", *(f"{each:.1f}" for each in numbers), str(len(values)))
+        if "ResNet" in heading:
+            table.add_row("  limit: its arithmetic as one product", f"{limit:.1f}", "", "", "")
+        table.add_section()
+    return table
+
+
+def main() -> None:
+    """Measure, print a table, and the numbers as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer questions, within 50 seconds")
+    effort = QUICK if parser.parse_args().quick else FULL
+    quiet_d3rlpy()
+    console = Console(width=80, highlight=False)
+    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["XDG_CACHE_HOME"] = str(Path(name) / "cache")  # the encoders' graphs go there
+        measured, work = measure(Path(name), effort)
+    console.print(table_of(measured, work, f"{cores} cores, {effort.rounds} rounds"))
+    fractions = [
+        work / float(np.median(spent)) / gemm
+        for spent, gemm in zip(measured.alone, measured.gemm, strict=True)
+    ]
+    console.print(
+        f"ResNet-50 at batch 1: {work / 1e9:.2f} GFLOP, {np.median(fractions):.0%} of a matrix "
+        f"product's {np.median(measured.gemm) / 1e9:.0f} GFLOP/s (rounds {min(fractions):.0%} to "
+        f"{max(fractions):.0%})"
+    )
+    for who in ("lite0 ours", "lite0 openpi"):
+        rates = measured.hz[who]
+        console.print(
+            f"{who}: {CLIENTS} clients held {min(rates):.2f} Hz, median {np.median(rates):.2f}"
+        )
+    result: dict[str, float] = {
+        "resnet50_p99_ms": round(float(np.quantile(measured.ms["vip ours"], 0.99)), 1),
+        "batch1_gemm_fraction": round(float(np.median(fractions)), 3),
+        "mini_p99_ms": round(float(np.quantile(measured.ms["lite0 ours"], 0.99)), 1),
+        "mini_hz_at_4_clients": round(min(measured.hz["lite0 ours"]), 2),
+    }
+    if measured.memory:
+        result["rss_growth"] = round(growth(measured.memory), 4)
+        first, last = measured.memory[0][1], measured.memory[-1][1]
+        console.print(
+            f"soak: {measured.memory[-1][0]:.0f} s, memory {first:.0f} to {last:.0f} MiB, "
+            f"{min(measured.hz['soak']):.2f} Hz held"
+        )
+    console.print(f"load of the machine before: {load:.2f}")
+    sys.stdout.write(json.dumps({**result, "missed": measured.missed}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Whether frames look as if red and blue were swapped: OpenCV's order in place of RGB."""
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRAMES = 10  # that must agree, so that one odd picture warns nobody
+FAR = 3.0  # standard deviations off as they are: nearer is ordinary
+BETTER = 2.0  # times nearer with red and blue swapped
+LEAST_STD = 2.0  # of 255: a camera's own noise; a static scene has less
+
+
+def looks_swapped(
+    means: NDArray[np.float64], mean: NDArray[np.float64], std: NDArray[np.float64]
+) -> bool:
+    """Whether pictures fit the training set's colours clearly better with R and B swapped.
+
+    A darker or brighter room is off as much either way round, and says nothing.
+
+    Args:
+        means: (N, 3) R, G, B of each frame, 0 to 255.
+        mean: (3,) of the training set's frame means.
+        std: (3,) of them.
+    """
+    if len(means) < FRAMES:
+        return False
+    seen = means[-FRAMES:].mean(0)
+    spread = np.maximum(std, LEAST_STD)
+    # green stays where it is and would only dilute the comparison
+    as_is, swapped = (
+        np.sqrt(np.mean(((each - mean) / spread)[[0, 2]] ** 2)) for each in (seen, seen[::-1])
+    )
+    return bool(as_is > FAR and as_is > BETTER * swapped)
+
+
+class Colours:
+    """The last frames of one camera on one connection."""
+
+    def __init__(self, mean: list[float], std: list[float]) -> None:
+        self._mean, self._std = np.array(mean, np.float64), np.array(std, np.float64)
+        self._seen: deque[NDArray[np.float64]] = deque(maxlen=FRAMES)
+
+    def add(self, frame: NDArray[np.uint8]) -> bool:
+        """Take one (H, W, 3) frame; whether the last ones look swapped."""
+        few = frame[:: max(1, len(frame) // 64), :: max(1, frame.shape[1] // 64)]
+        self._seen.append(few.mean((0, 1), dtype=np.float64))
+        return looks_swapped(np.stack(self._seen), self._mean, self._std)

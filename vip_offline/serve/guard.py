@@ -1,0 +1,236 @@
+"""What stands between a policy's actions and a robot: pure logic, one `Guard` per connection.
+
+Every rule either changes an action within the limits of the training set and says so, or sends
+the hold action and says why. Times are given, never read, so every rule can be worked by hand.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.errors import VipOfflineError
+from vip_offline.learn.interface import Interface
+from vip_offline.serve.options import Hold
+
+TIME, SEQUENCE = "observation/time", "observation/sequence"  # seconds; counts up; both optional
+# of an action's size: less is rounding between float32 and the limits' float64
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is limited, and when an action is held back."""
+
+    low: NDArray[np.float64]  # (A,) least of the training set
+    high: NDArray[np.float64]  # (A,) greatest
+    largest_step: NDArray[np.float64]  # (A,) greatest change from one control tick to the next
+    names: tuple[str, ...]  # (A,)
+    hold: Hold
+    timeout_s: float
+    stop_above: float | None
+
+    @classmethod
+    def of(
+        cls, interface: Interface, hold: Hold, timeout_s: float, stop_above: float | None
+    ) -> Self:
+        """Of a policy.
+
+        Raises:
+            VipOfflineError: on a hold action of another length.
+        """
+        fits = len(hold) == len(interface.action)
+        if isinstance(hold, tuple) and not (fits and np.isfinite(hold).all()):
+            raise VipOfflineError(
+                f"--hold {','.join(f'{each:g}' for each in hold)}: expected zero, last or "
+                f"{len(interface.action)} finite numbers ({', '.join(interface.action)})."
+            )
+        low, high, step = (
+            np.array(each, np.float64)
+            for each in (interface.low, interface.high, interface.largest_step)
+        )
+        return cls(low, high, step, interface.action, hold, timeout_s, stop_above)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why an action is held back."""
+
+    reason: str  # one word, to count by
+    message: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An action to send, and what was done to it."""
+
+    action: NDArray[np.float32]  # (A,)
+    report: dict[str, Any]  # as it goes into the reply: plain values
+
+
+class Guard:
+    """The state of one connection: what was sent, what came, when."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._sent: NDArray[np.float64] | None = None  # (A,) the action before
+        self._arrived: float | None = None
+        self._stamp = {TIME: -math.inf, SEQUENCE: -math.inf}
+        self._quickest = math.inf  # least of (our clock - client's clock) seen: no delay
+        self._stopped: Trouble | None = None
+        # actions sent; of them held back, limited by range or step; and held, by reason
+        self.counts = Counter[str](actions=0, held=0, range=0, step=0)
+
+    def receive(
+        self, observation: Mapping[str, Any], keys: tuple[str, ...], arrived: float
+    ) -> Trouble | None:
+        """Look at an observation before the policy does.
+
+        Args:
+            observation: by our keys.
+            keys: those that the policy reads.
+            arrived: when, in seconds of a clock that never steps back.
+
+        Returns:
+            Why the next action must be the hold action, if it must.
+
+        Raises:
+            VipOfflineError: on a time or sequence number that is no number.
+        """
+        troubles = [self._silence(arrived), self._staleness(observation, arrived)]
+        self._arrived = arrived
+        for key in keys:
+            value = np.asarray(observation.get(key, 0))
+            # what is finite in float64 but not in float32 would reach the policy as infinity
+            if value.dtype.kind == "f" and not (np.abs(value) <= np.finfo(np.float32).max).all():
+                troubles.append(Trouble("not-finite", f"observation: {key} is not finite."))
+        return next((each for each in [self._stopped, *troubles] if each), None)
+
+    def _silence(self, arrived: float) -> Trouble | None:
+        limit, before = self._rules.timeout_s, self._arrived
+        if before is None or arrived - before <= limit:
+            return None
+        return Trouble(
+            "timeout", f"No observation for {arrived - before:.3f} s; the limit is {limit:g} s."
+        )
+
+    def _staleness(self, observation: Mapping[str, Any], arrived: float) -> Trouble | None:
+        trouble = None
+        for key in self._stamp.keys() & observation.keys():
+            stamp, before = _number(observation[key], key), self._stamp[key]
+            if stamp <= before:
+                trouble = Trouble("stale", f"{key} is {stamp:g} after {before:g}; it must grow.")
+            self._stamp[key] = max(stamp, before)
+        if TIME in observation:
+            # clocks differ by an unknown amount, but the quickest message had next to no delay
+            ahead = arrived - _number(observation[TIME], TIME)
+            self._quickest = min(self._quickest, ahead)
+            late = ahead - self._quickest
+            if late > self._rules.timeout_s:
+                trouble = trouble or Trouble(
+                    "stale", f"The observation was {late:.3f} s longer on its way than others."
+                )
+        return trouble
+
+    def release(
+        self, action: NDArray[np.floating[Any]], novelty: float | None, now: float
+    ) -> Verdict:
+        """Send what the policy said, within limits; or hold.
+
+        Args:
+            action: (A,), in the store's own units.
+            novelty: of the observation; above 1 is unlike the training set.
+            now: on the clock of `receive`.
+        """
+        rules, waited = self._rules, now - (self._arrived if self._arrived is not None else now)
+        if rules.stop_above is not None and not (
+            novelty is not None and novelty <= rules.stop_above
+        ):
+            said = "unknown" if novelty is None else f"{novelty:.2f}"
+            self._stopped = Trouble(
+                "novelty",
+                f"Novelty {said} is above --stop-above {rules.stop_above:g}: held until the "
+                "connection is opened again.",
+            )
+            return self.hold(self._stopped, novelty)
+        if action.shape != rules.low.shape or not np.isfinite(action).all():
+            said = "The policy's action is not finite, or of another length."
+            return self.hold(Trouble("action", said), novelty)
+        if waited > rules.timeout_s:
+            late = f"The answer took {waited:.3f} s; the limit is {rules.timeout_s:g} s."
+            return self.hold(Trouble("slow", late), novelty)
+        wanted = action.astype(np.float64)
+        ranged = np.clip(wanted, rules.low, rules.high)
+        sent = ranged
+        if self._sent is not None:
+            # a hold action may lie outside of the range: the way back starts at the range's border
+            origin = np.clip(self._sent, rules.low, rules.high)
+            sent = np.clip(ranged, origin - rules.largest_step, origin + rules.largest_step)
+        limited = {
+            "range": self._named(wanted, ranged),
+            "step": self._named(ranged, sent),
+        }
+        for rule, names in limited.items():
+            self.counts[rule] += bool(names)
+        return self._verdict(sent, None, limited, novelty)
+
+    def hold(self, trouble: Trouble, novelty: float | None = None) -> Verdict:
+        """Send the hold action.
+
+        Raises:
+            VipOfflineError: if it is the last action, and there was none on this connection.
+        """
+        hold = self._rules.hold
+        self.counts["held"] += 1
+        self.counts[trouble.reason] += 1
+        if hold == "last":
+            if self._sent is None:
+                raise VipOfflineError(
+                    f"{trouble.message} There is no last action to hold: connect again once "
+                    "this is put right."
+                )
+            action = self._sent
+        elif hold == "zero":
+            action = np.zeros(len(self._rules.names))
+        else:
+            action = np.array(hold, np.float64)
+        return self._verdict(action, trouble, {"range": [], "step": []}, novelty)
+
+    def _verdict(
+        self,
+        action: NDArray[np.float64],
+        trouble: Trouble | None,
+        limited: dict[str, list[str]],
+        novelty: float | None,
+    ) -> Verdict:
+        # the next step is measured from what the robot was told, which is float32
+        told = action.astype(np.float32)
+        self._sent = told.astype(np.float64)
+        self.counts["actions"] += 1
+        report = {
+            "held": trouble is not None,
+            "reason": trouble.reason if trouble else "",
+            "error": trouble.message if trouble else "",
+            **limited,
+            "novelty": novelty,
+            "counts": dict(self.counts),
+        }
+        return Verdict(told, report)
+
+    def _named(self, before: NDArray[np.float64], after: NDArray[np.float64]) -> list[str]:
+        changed = np.abs(before - after) > ROUNDING * np.maximum(1, np.abs(before))
+        return [name for name, each in zip(self._rules.names, changed, strict=True) if each]
+
+
+def _number(value: Any, key: str) -> float:
+    array = np.asarray(value) if isinstance(value, int | float | np.generic | np.ndarray) else None
+    if array is None or array.size != 1 or array.dtype.kind not in "iuf":
+        raise VipOfflineError(f"observation: {key} is {value!r:.80}; expected one number.")
+    number = float(array.reshape(()))
+    if not math.isfinite(number):
+        raise VipOfflineError(f"observation: {key} is {number}; expected a finite number.")
+    return number

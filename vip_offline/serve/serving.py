@@ -1,0 +1,50 @@
+"""From a policy folder to a served policy and what is said of it at the end."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from vip_offline.errors import VipOfflineError
+from vip_offline.learn.loaded import load_policy
+from vip_offline.serve.keys import key_map
+from vip_offline.serve.options import ServeOptions, check_options
+
+
+def serve(
+    folder: Path,
+    options: ServeOptions,
+    say: Callable[[str], None],
+    keys: str = "",
+    log: Path | None = None,
+) -> str:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        folder: of the policy.
+        options: how.
+        say: given a line when it is ready, and when a connection had to be closed.
+        keys: a preset, JSON or a file of it; "": the policy's own key map.
+        log: a JSON line per reply is added to it.
+
+    Returns:
+        What was served, in one line.
+
+    Raises:
+        VipOfflineError: if an option is wrong, the policy cannot be loaded, or the port is taken.
+    """
+    check_options(options)  # before the seconds that loading takes
+    try:
+        from vip_offline.serve.server import closing_line, run
+        from vip_offline.serve.session import prepare
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        raise VipOfflineError(
+            f"serve: {missing} is not installed. pip install 'vip-offline[serve]'"
+        ) from None
+    policy = load_policy(folder, on_prepare=say)
+    mapped = key_map(keys, policy.interface)
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(log.open("a", encoding="utf-8")) if log else None
+        service = prepare(policy, mapped, options, say, file)
+        run(service)
+    return closing_line(service)

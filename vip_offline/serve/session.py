@@ -1,0 +1,272 @@
+"""From a message to its reply: one policy, many connections, no sockets here."""
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline import __version__
+from vip_offline.errors import VipOfflineError
+from vip_offline.learn.interface import FRAME, PROPRIO, Interface
+from vip_offline.serve.codec import Limits, decode, encode
+from vip_offline.serve.colours import Colours
+from vip_offline.serve.guard import Guard, Rules, Trouble, Verdict
+from vip_offline.serve.keys import KeyMap, translate
+from vip_offline.serve.options import MEGABYTE, ServeOptions
+
+BESIDE = 1 << 16  # bytes of a message beyond its arrays: names, prompt, numbers of the client's own
+PROTOCOL = "openpi"
+
+
+class Inferred(Protocol):
+    """What a policy says of N observations."""
+
+    @property
+    def action(self) -> NDArray[np.float32]:
+        """(N, A), in the store's own units."""
+
+    @property
+    def novelty(self) -> NDArray[np.float64] | None:
+        """(N,) above 1 is unlike the training set; None if the policy cannot tell."""
+
+
+class ServedPolicy(Protocol):
+    """What is served: `learn.loaded.LoadedPolicy`, and whatever else keeps to this."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """Of its folder."""
+
+    @property
+    def interface(self) -> Interface:
+        """What it takes and gives."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+
+    @property
+    def backend(self) -> str:
+        """What computes it, for people."""
+
+    def reset(self) -> None:
+        """Forget what went before."""
+
+    def infer(self, observation: Mapping[str, NDArray[Any]]) -> Inferred:
+        """Of one observation, or a batch."""
+
+
+@dataclass
+class Service:
+    """One policy and how it is served; what all connections share."""
+
+    policy: ServedPolicy
+    rules: Rules
+    mapped: KeyMap
+    limits: Limits
+    options: ServeOptions
+    say: Callable[[str], None]  # a line for the person at the terminal
+    log: IO[str] | None = None  # one JSON object per line
+    clock: Callable[[], float] = time.monotonic
+    totals: Counter[str] = field(default_factory=Counter)
+
+    def record(self, **entry: Any) -> None:
+        """Write a line into the log; a full disk costs the log and not the robot."""
+        if self.log is None:
+            return
+        try:
+            self.log.write(json.dumps({"time": round(time.time(), 3), **entry}) + "\n")
+            self.log.flush()
+        except OSError as error:
+            self.say(f"--log: {error.strerror or error}; nothing more is logged.")
+            log, self.log = self.log, None
+            with suppress(OSError):
+                log.close()
+
+    def title(self) -> str:
+        """What is served, for the line that says it is ready."""
+        return f"policy {self.policy.folder} on {self.policy.backend}"
+
+    def converse(self, name: str) -> "Session":
+        """Begin a connection."""
+        return Session(self, name)
+
+    def metadata(self) -> dict[str, Any]:
+        """What a connection is told first: plain values, no paths of this computer."""
+        manifest, rules = self.policy.manifest, self.rules
+        return {
+            "server": f"vip-offline {__version__}",
+            "protocol": PROTOCOL,
+            "policy": self.policy.folder.name,
+            "backend": self.policy.backend,
+            "task": manifest.get("task"),
+            "encoder": manifest.get("encoder"),
+            "control_rate": self.policy.interface.control_rate,
+            "interface": {**self.policy.interface.plain(), "key_map": dict(self.mapped)},
+            "guard": {
+                "hold": list(rules.hold) if isinstance(rules.hold, tuple) else rules.hold,
+                "timeout_s": rules.timeout_s,
+                "stop_above": rules.stop_above,
+                "idle_s": self.options.idle,
+                "max_message_bytes": self.limits.size,
+            },
+        }
+
+
+def prepare(
+    policy: ServedPolicy,
+    mapped: KeyMap,
+    options: ServeOptions,
+    say: Callable[[str], None],
+    log: IO[str] | None = None,
+) -> Service:
+    """Make a policy ready: check the options against it, and infer once, which warms it up.
+
+    Raises:
+        VipOfflineError: if an option does not fit the policy.
+    """
+    interface = policy.interface
+    rules = Rules.of(interface, options.hold, options.timeout, options.stop_above)
+    whole = sum(math.prod(shape) for shape in interface.frames.values())
+    whole += 8 * len(interface.proprio)  # as float64, which clients may send
+    size = int(options.max_message_mb * MEGABYTE) or 2 * whole + BESIDE
+    blank: dict[str, NDArray[Any]] = {
+        key: np.zeros(shape, np.uint8) for key, shape in interface.frames.items()
+    }
+    blank[PROPRIO] = np.zeros(len(interface.proprio), np.float32)
+    novelty = policy.infer(blank).novelty
+    if options.stop_above is not None and novelty is None:
+        raise VipOfflineError(
+            f"--stop-above {options.stop_above:g}: the policy in {policy.folder} cannot tell how "
+            "novel a picture is. Leave the option out, or train again."
+        )
+    outside = [
+        name
+        for name, low, high in zip(interface.action, interface.low, interface.high, strict=True)
+        if not low <= 0 <= high
+    ]
+    if options.hold == "zero" and outside:
+        say(
+            f"hold: zero is outside of the training set's range of {', '.join(outside)}. If zero "
+            "does not mean standing still, use --hold last or an action."
+        )
+    return Service(policy, rules, mapped, Limits(size), options, say, log)
+
+
+class Session:
+    """One connection: its guard, its cameras' colours.
+
+    Not to be used by two threads at once; the server has one that does all the work.
+    """
+
+    def __init__(self, service: Service, name: str) -> None:
+        self._service = service
+        self._name = name
+        self._guard = Guard(service.rules)
+        colour = service.policy.manifest.get("colour") or {}
+        self._colours = {
+            key: Colours(**{each: colour[camera][each] for each in ("mean", "std")})
+            for key in service.policy.interface.frames
+            if (camera := key.removeprefix(FRAME)) in colour
+        }
+        service.policy.reset()
+        service.record(connection=name, opened=True)
+
+    def answer(self, message: bytes, arrived: float, previous_s: float | None) -> bytes:
+        """Reply to one observation.
+
+        Args:
+            message: as it came from the socket.
+            arrived: when, on the service's clock.
+            previous_s: how long the message before took, from its arrival until it was sent.
+
+        Returns:
+            A message with ``actions`` (1, A) float32, ``server_timing``, ``guard``, ``warnings``.
+
+        Raises:
+            VipOfflineError: if the message is no observation of this policy.
+        """
+        service, guard, interface = self._service, self._guard, self._service.policy.interface
+        observation = decode(message, service.limits)
+        if not isinstance(observation, dict):
+            raise VipOfflineError(
+                f"message: is a {type(observation).__name__}; expected a map from keys to arrays."
+            )
+        mine = translate(observation, service.mapped, interface)
+        trouble = guard.receive(mine, interface.observation_keys, arrived)
+        started, warnings = service.clock(), list[str]()
+        if trouble:
+            if trouble.reason == "timeout":
+                service.policy.reset()
+            verdict = guard.hold(trouble)
+        else:
+            checked = interface.check(mine)
+            if checked.batched:
+                raise VipOfflineError(
+                    "observation: is a batch, which would come back as a chunk of actions. Send "
+                    "one observation at a time."
+                )
+            warnings = self._colour_warnings(mine)
+            verdict = self._infer({key: mine[key] for key in interface.observation_keys})
+        infer_s = service.clock() - started
+        self._count(verdict)
+        service.record(
+            connection=self._name,
+            infer_ms=round(infer_s * 1000, 3),
+            action=[round(float(each), 6) for each in verdict.action],
+            **{key: verdict.report[key] for key in ("held", "reason", "range", "step", "novelty")},
+            warnings=warnings,
+        )
+        timing = {"infer_ms": infer_s * 1000}
+        if previous_s is not None:
+            timing["prev_total_ms"] = previous_s * 1000
+        # lists and not arrays: openpi's ActionChunkBroker cuts every array along the chunk
+        return encode(
+            {
+                "actions": verdict.action[None],
+                "server_timing": timing,
+                "guard": verdict.report,
+                "warnings": warnings,
+            }
+        )
+
+    def close(self) -> None:
+        """Nothing outlives a connection."""
+
+    def _infer(self, observation: Mapping[str, NDArray[Any]]) -> Verdict:
+        try:
+            inferred = self._service.policy.infer(observation)
+        except VipOfflineError as error:  # the observation was checked: it is the policy's own
+            return self._guard.hold(Trouble("policy", str(error)))
+        novelty = None if inferred.novelty is None else float(inferred.novelty[0])
+        if novelty is not None and not math.isfinite(novelty):
+            novelty = None  # unknown
+        return self._guard.release(inferred.action[0], novelty, self._service.clock())
+
+    def _colour_warnings(self, observation: Mapping[str, NDArray[Any]]) -> list[str]:
+        warnings = []
+        for key in list(self._colours):
+            if self._colours[key].add(observation[key]):
+                del self._colours[key]  # once is enough
+                warnings.append(
+                    f"{key}: looks like BGR. Its colours fit the training set clearly better with "
+                    "red and blue swapped; send RGB (cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))."
+                )
+                self._service.say(f"{self._name}: {warnings[-1]}")
+        return warnings
+
+    def _count(self, verdict: Verdict) -> None:
+        totals, report = self._service.totals, verdict.report
+        totals["actions"] += 1
+        for rule in ("held", "range", "step"):
+            totals[rule] += bool(report[rule])
+        if report["reason"]:
+            totals[report["reason"]] += 1

@@ -146,6 +146,21 @@ def test_a_reference_of_another_encoder(shipped: Path) -> None:
         load_policy(shipped)
 
 
+def test_a_goal_of_another_encoder(shipped: Path) -> None:
+    path = shipped / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["goal"]["encoder"] = "lite0"
+    path.write_text(json.dumps(manifest))
+    rewritten(shipped)
+    with pytest.raises(VipOfflineError, match=r"goal is embedded by another encoder.*'lite0', not"):
+        load_policy(shipped)
+    tensors = read_tensors(shipped / "policy.safetensors")
+    write_tensors(shipped / "policy.safetensors", tensors | {"goal": np.ones((1, 9), np.float32)})
+    rewritten(shipped)
+    with pytest.raises(VipOfflineError, match="is not the network"):
+        load_policy(shipped)
+
+
 def test_an_encoder_of_another_kind(shipped: Path) -> None:
     tensors = read_tensors(shipped / "encoder.safetensors")
     tensors.pop(next(each for each in tensors if each.endswith("weight")))

@@ -1,23 +1,14 @@
 import io
-from dataclasses import dataclass
 
 from rich.console import Console
 
+from vip_offline.learn.verifying import Backed
 from vip_offline.report.verification import verification_table
-
-
-@dataclass(frozen=True)
-class Backed:
-    backend: str
-    action_error: float
-    embedding_error: float
-    milliseconds: float
-    right: bool
 
 
 def test_a_row_per_backend() -> None:
     console = Console(file=io.StringIO(), width=80)
-    rows = [Backed("ONNX Runtime", 2e-6, 3e-7, 10.0, True), Backed("torch", 0.5, 0.2, 80, False)]
+    rows = [Backed("ONNX Runtime", 2e-6, 3e-7, 10.0), Backed("torch", 0.5, 0.2, 80.0)]
     console.print(verification_table(rows, 25.0))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     _, onnx, torch = text.splitlines()

@@ -186,6 +186,7 @@ def load_policy(
         )
     policy = Policy.load(folder)
     interface = Interface.read(policy.manifest.get("interface"), str(folder / MANIFEST))
+    _check_goal(folder, policy.manifest)
     known = _reference(folder, policy) if REFERENCE in whole else None
     has_graph = whole and policy.manifest.get("onnx", {}).get("takes") == "frames"
     installed = _has_onnxruntime()
@@ -233,6 +234,17 @@ def _encoder(
         except VipOfflineError as error:
             raise VipOfflineError(f"{folder / ENCODER}: {error}") from None
     return load_encoder(said["encoder"], weights, on_prepare=on_prepare)
+
+
+def _check_goal(folder: Path, manifest: Mapping[str, Any]) -> None:
+    goal, encoder = manifest.get("goal") or {}, manifest["encoder"]
+    for key in ("encoder", "weights_sha256"):
+        if goal.get(key, encoder[key]) != encoder[key]:
+            raise VipOfflineError(
+                f"{folder / MANIFEST}: its goal is embedded by another encoder ({key} "
+                f"{goal[key]!r}, not {encoder[key]!r}): no distance to it would mean anything. "
+                "Copy the folder again, or train again."
+            )
 
 
 def _reference(folder: Path, policy: Policy) -> Seen:

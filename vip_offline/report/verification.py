@@ -1,33 +1,10 @@
 """What `verify` found, for people."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 from rich.table import Table
 
-
-class Backed(Protocol):
-    """What a backend makes of the samples."""
-
-    @property
-    def backend(self) -> str:
-        """For people."""
-
-    @property
-    def action_error(self) -> float:
-        """Largest, of the action's range."""
-
-    @property
-    def embedding_error(self) -> float:
-        """Largest, relative."""
-
-    @property
-    def milliseconds(self) -> float:
-        """Of one observation."""
-
-    @property
-    def right(self) -> bool:
-        """Whether the actions are the same."""
+from vip_offline.learn.verifying import Backed
 
 
 def verification_table(backends: Sequence[Backed], control_rate: float | None) -> Table:
@@ -41,7 +18,7 @@ def verification_table(backends: Sequence[Backed], control_rate: float | None) -
     table.add_column("")
     for each in backends:
         share = each.milliseconds * control_rate / 1000 if control_rate else 0.0
-        cells: list[Any] = [
+        cells = [
             each.backend,
             f"{each.action_error:.1g}",
             f"{each.embedding_error:.1g}",

@@ -9,8 +9,9 @@ import errno
 import io
 import json
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -59,6 +60,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 DATA, REWARD, POLICY = "Data", "Reward", "Policy"
+# options of `record` that mean nothing without the one, or the other
+FROM_SIMULATOR = ("episodes", "failures", "image_size", "camera", "tail", "first_placement")
+FROM_CLIENT = ("control_rate", "describe", "host", "port", "api_key_file")
 INTERRUPTED = 130  # exit code after ctrl-C
 HINTS = {
     errno.ENOSPC: " Free some space and run the same command again.",
@@ -107,6 +111,17 @@ def _store(given: Path | None) -> Path:
     return store_of(given) if given is not None else default_store()
 
 
+def _spoken(console: Console) -> Callable[[str], None]:
+    """Lines of a server."""
+
+    def say(line: str) -> None:
+        # whoever read our output may be gone; the robot is not
+        with contextlib.suppress(OSError):
+            console.print(escape(line), highlight=False, soft_wrap=True)
+
+    return say
+
+
 def _tau(text: str) -> float | Literal["auto"]:
     if text == "auto":
         return "auto"
@@ -130,23 +145,69 @@ def _size(text: str) -> tuple[int, int] | None:
 
 @app.command(rich_help_panel=DATA)
 def record(
+    context: typer.Context,
     store: Annotated[
         Path | None, typer.Argument(metavar="[STORE]", help="Default: datasets/<task>.zarr.")
     ] = None,
-    task: Annotated[str, typer.Option(help="A Meta-World task.")] = RecordOptions.task,
+    task: Annotated[
+        str, typer.Option(help="A Meta-World task; with --from-client in your words.")
+    ] = RecordOptions.task,
     episodes: Annotated[int, typer.Option(help="In all.")] = RecordOptions.episodes,
     failures: Annotated[
         int | None, typer.Option(help="Of them; default: two thirds.", show_default=False)
     ] = None,
     image_size: Annotated[int, typer.Option(help="Pixels, square.")] = RecordOptions.image_size,
     camera: Annotated[str, typer.Option(help="Name for the frames.")] = RecordOptions.camera,
-    max_steps: Annotated[int, typer.Option(help="Of a failure.")] = RecordOptions.max_steps,
+    max_steps: Annotated[
+        int, typer.Option(help="Of a failure; of a client's episode: 2000.")
+    ] = RecordOptions.max_steps,
     tail: Annotated[int, typer.Option(help="Steps kept after success.")] = RecordOptions.tail,
     first_placement: Annotated[
         int, typer.Option(help="Seed of the first placement.")
     ] = RecordOptions.first_placement,
+    from_client: Annotated[
+        bool, typer.Option("--from-client", help="Record what a robot streams, by openpi's client.")
+    ] = False,
+    control_rate: Annotated[
+        float | None, typer.Option(help="Of a client: actions per second.", show_default=False)
+    ] = None,
+    describe: Annotated[
+        Path | None,
+        typer.Option(help="Of a client: a TOML file as for `ship`.", dir_okay=False),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Another needs an API key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any free one.")] = 8001,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="Default: $VIP_OFFLINE_API_KEY.", dir_okay=False)
+    ] = None,
 ) -> None:
-    """Record a scripted expert, and failures, in a simulator."""
+    """Record a scripted expert, and failures, in a simulator; or what a robot's client streams."""
+    said = {
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+    }
+    foreign = FROM_SIMULATOR if from_client else FROM_CLIENT
+    for name in foreign:
+        if name in said:
+            why = "belongs to the simulator" if from_client else "needs --from-client"
+            raise VipOfflineError(f"--{name.replace('_', '-')}: {why}. Leave one of them out.")
+    if from_client:
+        from vip_offline.recipe import read_toml
+        from vip_offline.serve.options import ServeOptions, read_api_key
+        from vip_offline.serve.receiving import IDLE, record_from_client
+        from vip_offline.serve.recording import MAX_STEPS, Told
+
+        if "task" not in said:
+            raise VipOfflineError("--task: say in a few words what the robot is to do.")
+        described = read_toml(describe) if describe is not None else {}
+        told = Told.of(task, control_rate, described)
+        serving = ServeOptions(host=host, port=port, idle=IDLE, api_key=read_api_key(api_key_file))
+        path = store or Path("datasets") / f"{re.sub(r'[^a-zA-Z0-9]+', '-', task).strip('-')}.zarr"
+        steps = max_steps if "max_steps" in said else MAX_STEPS
+        say = _spoken(Console())
+        say(record_from_client(path, told, serving, say, steps))
+        return
     from vip_offline.run.stages import record_stage
 
     failing = episodes * 2 // 3 if failures is None else failures
@@ -986,13 +1047,7 @@ def serve(
         idle=idle,
         api_key=read_api_key(api_key_file),
     )
-    console = Console()
-
-    def say(line: str) -> None:
-        # whoever read our output may be gone; the robot is not
-        with contextlib.suppress(OSError):
-            console.print(escape(line), highlight=False, soft_wrap=True)
-
+    say = _spoken(Console())
     say(serve_folder(folder, options, say, key_map, log))
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 from made_up_policies import noisy_episode, trained_policy
 from PIL import Image
 
@@ -13,7 +14,8 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.learn.checksums import changed, read_sums
 from vip_offline.learn.loaded import load_policy
 from vip_offline.learn.policy import read_manifest, write_manifest
-from vip_offline.recipe import RolloutOptions
+from vip_offline.learn.transitions import training_set
+from vip_offline.recipe import RolloutOptions, TrainOptions, options_from
 from vip_offline.run.rollout import RESULT
 from vip_offline.run.shipping import note_success, ship
 
@@ -100,11 +102,43 @@ def test_another_store_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
 
 def test_another_encoder_is_refused(tmp_path: Path) -> None:
     folder = trained_policy(tmp_path, "pixels")
+    ship(folder)
     manifest = read_manifest(folder)
     manifest["encoder"]["weights_sha256"] = "0" * 64
     write_manifest(folder, manifest)
     with pytest.raises(VipOfflineError, match=r"trained on another encoder.*weights_sha256"):
         ship(folder)
+    assert "policy.onnx" in read_sums(folder)  # it is as ready as it was
+
+
+def test_demonstrations_that_were_changed_are_seen(tmp_path: Path) -> None:
+    folder = trained_policy(tmp_path, "pixels")
+    root = zarr.open_group(tmp_path / "demos.zarr")
+    for key in ("data/action", "data/proprio"):
+        array = root[key]
+        assert isinstance(array, zarr.Array)
+        before = np.asarray(array[2])
+        array[2] = before + 0.125
+        with pytest.raises(VipOfflineError, match="its demonstrations are others"):
+            ship(folder)
+        array[2] = before
+    ship(folder)
+
+
+def test_a_step_is_within_an_episode(tmp_path: Path) -> None:
+    """From the last action of one to the first of the next no robot moved."""
+    folder = trained_policy(tmp_path, "pixels")
+    root = zarr.open_group(tmp_path / "demos.zarr")
+    action = root["data/action"]
+    assert isinstance(action, zarr.Array)
+    for episode in range(3):
+        # 0, 1, 0, 1, 0 and, in the last row, what belongs to no transition
+        rows = 10.0 * episode + np.array([0, 1, 0, 1, 0, 99])
+        action[6 * episode : 6 * episode + 6] = np.stack([rows, 2 * rows], axis=1)
+    options = options_from(TrainOptions, read_manifest(folder)["options"], "x")
+    interface = training_set(tmp_path / "demos.zarr", options).manifest["interface"]
+    assert interface["largest_step"] == [1, 2]
+    assert (interface["low"], interface["high"]) == ([0, 0], [21, 42])
 
 
 def test_what_the_user_says_of_it(tmp_path: Path) -> None:
@@ -157,4 +191,5 @@ def test_what_rollouts_found_goes_into_the_folder(tmp_path: Path) -> None:
         "**9 of 10 rollouts** (90%; 95 % interval 60% to 98%)" in (folder / "README.md").read_text()
     )
     assert changed(folder) == []
+    assert "README.md" in read_sums(folder)
     load_policy(folder)

@@ -54,8 +54,26 @@ def drive(port: int, key: str) -> dict[str, object]:
     return said
 
 
+def record(port: int) -> dict[str, object]:
+    """Stream one episode of four rows, then a row that does not fit."""
+    policy = WebsocketClientPolicy("127.0.0.1", port)
+    rows: list[dict[str, object]] = [
+        {**observation(t / 10, 0.25), "action": np.full(2, t, np.float32)} for t in range(4)
+    ]
+    rows[-1].update({"episode/end": True, "episode/success": True})
+    said: dict[str, object] = {"metadata": policy.get_server_metadata()}
+    said["replies"] = [plain(policy.infer(row)) for row in rows]
+    try:
+        policy.infer({**rows[0], "action": np.zeros(3, np.float32)})
+    except RuntimeError as error:
+        said["error"] = str(error)
+    return said
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "pack":
+    if sys.argv[1] == "record":
+        sys.stdout.write(json.dumps(record(int(sys.argv[2]))))
+    elif sys.argv[1] == "pack":
         sys.stdout.buffer.write(msgpack_numpy.packb(known()))
     elif sys.argv[1] == "unpack":
         sys.stdout.write(json.dumps(repr(msgpack_numpy.unpackb(sys.stdin.buffer.read()))))

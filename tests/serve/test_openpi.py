@@ -1,6 +1,7 @@
 """The stock openpi-client drives it unchanged; in an environment of its own, as on a robot."""
 
 import json
+import signal
 import subprocess
 import sys
 import venv
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_recordings import recording
 from made_up_serving import serving
 
+from vip_offline.data.store import open_store
 from vip_offline.serve.codec import Limits, decode, encode
 
 # an environment is made first
@@ -94,3 +97,38 @@ def test_the_stock_client(robot: Path) -> None:
     assert said["chunk"][1]["guard"]["counts"]["actions"] == 4
     assert "observation: has no 'frame/front'" in said["error"]
     assert "Traceback" not in said["error"]
+
+
+def test_the_stock_client_records(robot: Path, tmp_path: Path) -> None:
+    store = tmp_path / "push.zarr"
+    with recording(store) as one:
+        said = json.loads(run(robot, "record", str(one.port)))
+        output = one.end(signal.SIGTERM)
+    assert said["metadata"]["control_rate"] == 10.0
+    assert [each["recorded"] for each in said["replies"]] == [1, 2, 3, 4]
+    assert (said["replies"][3]["episodes"], said["replies"][3]["in_store"]) == (1, 1)
+    assert "action has shape (3,); those before (2,)" in said["error"]
+    assert "recorded 1 episodes, 4 rows (1 successes); 0 episodes discarded" in output
+    found = open_store(store)
+    assert found.data("action")[:, 0].tolist() == [0, 1, 2, 3]
+    assert found.frames("front", 0, 4)[3, 0, 0].tolist() == [180, 100, 40]
+
+
+def test_the_control_loop_on_the_stock_client(robot: Path, tmp_path: Path) -> None:
+    """recipes/robot/franka_loop.py in the same environment, in which nothing of ours is."""
+    root = Path(__file__).parents[2]
+    options = ["--client", "openpi", "--driver", "robot_side:Noted", "--steps", "5", "--fast"]
+    options += ["--set", f"notes={tmp_path / 'notes'}", "--set", "frame=front", "--set", "size=4x6"]
+    with serving(timeout=10) as one:
+        options += ["--server", f"127.0.0.1:{one.port}", "--rate", "10"]
+        result = subprocess.run(
+            [str(robot), str(root / "recipes/robot/franka_loop.py"), *options],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={"PYTHONPATH": str(root / "tests")},
+        )
+    assert result.returncode == 0, result.stderr
+    assert "5 ticks, 0 missed, 0 held" in result.stdout
+    assert "vip_offline" not in result.stdout + result.stderr

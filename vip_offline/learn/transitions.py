@@ -255,11 +255,14 @@ def _interface(store: Store, camera: str, actions: Sequence[NDArray[np.float32]]
     rows = np.concatenate(taken)
     steps = [np.abs(np.diff(each, axis=0)).max(axis=0, initial=0.0) for each in taken]
     width = rows.shape[1]
-    names, gripper = ACTIONS.get(str(store.attributes.get("source")), ((), ""))
+    attributes = store.attributes
+    names, gripper = ACTIONS.get(str(attributes.get("source")), ((), ""))
+    if attributes.get("action"):  # as whoever recorded it said
+        names, gripper = tuple(attributes["action"]), str(attributes.get("gripper", ""))
     if len(names) != width:
         names, gripper = tuple(f"action[{place}]" for place in range(width)), ""
     proprio = store.data("proprio", 0, 1).shape[1]
-    said = [str(each) for each in store.attributes.get("proprio", [])]
+    said = [str(each) for each in attributes.get("proprio", [])]
     if len(said) != proprio:
         said = [f"proprio[{place}]" for place in range(proprio)]
     return Interface(
@@ -270,7 +273,7 @@ def _interface(store: Store, camera: str, actions: Sequence[NDArray[np.float32]]
         high=tuple(float(each) for each in rows.max(axis=0)),
         largest_step=tuple(float(each) for each in np.max(steps, axis=0)),
         gripper=gripper,
-        control_rate=store.attributes.get("control_rate"),
+        control_rate=attributes.get("control_rate"),
     )
 
 

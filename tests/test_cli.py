@@ -162,6 +162,11 @@ def test_an_encoder_of_ones_own_from_videos_to_labels(smoke: Path, tmp_path: Pat
     weights = ["--encoder", "vip-mini", "--weights", "runs/own/model.pt"]
     result = run("relabel", "own/smoke.zarr", *weights, cwd=tmp_path)
     assert "label 'vip-mini' written" in result.stdout, result.stderr
+    # and its policies are compared by the checkpoint that made the label
+    few = ["--steps", "2", "--seeds", "2", "--placements", "2", "--arms", "bc,rwr-step"]
+    chosen = ["--label", "vip-mini", "--weights", "runs/own/model.pt"]
+    result = run("compare", "own/smoke.zarr", *chosen, *few, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
 
 
 def test_two_processes_by_torchrun_say_so_once(smoke: Path, tmp_path: Path) -> None:

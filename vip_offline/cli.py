@@ -910,14 +910,16 @@ def compare(
     from vip_offline.learn.quiet import quiet_d3rlpy
 
     quiet_d3rlpy()
+    from vip_offline.data.store import open_store
     from vip_offline.run.chain import check_recipe, compare_stages
 
     path, console = _store(store), Console()
+    encoder = open_store(path).label(label).provenance["encoder"]
     recipe = Recipe(
         name=path.stem,
         store=str(path),
         out=str(out or Path("runs") / f"{path.stem}-compare"),
-        relabel=RelabelOptions(weights=weights),
+        relabel=RelabelOptions(encoder=encoder, weights=weights),
         train=TrainOptions(tau=_tau(tau), label=label, steps=steps),
         rollout=RolloutOptions(
             placements=placements, videos=min(RolloutOptions.videos, placements)

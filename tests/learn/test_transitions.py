@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 from conftest import LENGTHS
 from store_files import overwrite
 
@@ -213,3 +214,20 @@ def test_pixels_need_no_label(store_path: Path) -> None:
     assert data.weighed.weights is not None
     np.testing.assert_array_equal(data.weighed.weights, 1)
     assert identity(store_path, replace(SMALL, algo="scratch-bc"))["label"] == {}
+
+
+def test_actions_are_named_as_whoever_recorded_them_said(
+    make_store: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = make_store("named")
+    options = TrainOptions(algo="scratch-bc")
+    interface = training_set(path, options).manifest["interface"]
+    assert interface["action"] == [f"action[{place}]" for place in range(4)]
+    names = ["dx [m]", "dy [m]", "dz [m]", "grip"]
+    zarr.open_group(path).attrs.update({"action": names, "gripper": "1 closes"})
+    interface = training_set(path, options).manifest["interface"]
+    assert (interface["action"], interface["gripper"]) == (names, "1 closes")
+    zarr.open_group(path).attrs.update({"source": "metaworld", "action": []})
+    interface = training_set(path, options).manifest["interface"]
+    assert interface["action"][3] == "gripper effort"
+    assert interface["gripper"].startswith("the last action")

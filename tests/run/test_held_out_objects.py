@@ -112,7 +112,7 @@ def test_recipes_train_on_no_task_of_a_held_out_name(recipe: Path) -> None:
     trained = read(recipe).tasks
     assert len(set(trained)) == len(trained) == 27
     assert not [task for task in trained if task.startswith(HELD_OUT)]
-    assert trained == read(RECIPES[0]).tasks
+    assert set(trained) == set(read(RECIPES[0]).tasks)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)

@@ -1,7 +1,7 @@
 """The other processes of ``benchmarks.serve``, quick to begin: robots, and openpi's way to serve.
 
 ``python -m benchmarks.serve_sides robot PORT SIDE SECONDS INDEX`` asks at `RATE` and prints JSON;
-``python -m benchmarks.serve_sides openpi POLICY`` serves, and prints its port.
+``python -m benchmarks.serve_sides openpi POLICY`` serves, and prints its address.
 """
 
 import asyncio
@@ -83,7 +83,8 @@ def serve_as_openpi(folder: str) -> None:
         async with websockets.asyncio.server.serve(
             handle, "127.0.0.1", 0, compression=None, max_size=None
         ) as server:
-            sys.stdout.write(f"{next(iter(server.sockets)).getsockname()[1]}\n")
+            port = next(iter(server.sockets)).getsockname()[1]
+            sys.stdout.write(f"ws://127.0.0.1:{port}\n")
             sys.stdout.flush()
             await server.serve_forever()
 

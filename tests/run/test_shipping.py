@@ -157,13 +157,25 @@ def test_what_the_user_says_of_it(tmp_path: Path) -> None:
         ship(folder, described={"grip": ""})
     with pytest.raises(VipOfflineError, match="action has 1 names; the policy has 2"):
         ship(folder, described={"action": ["x"]})
+    for wrong in (3, "dx", ["dx", 4]):
+        with pytest.raises(VipOfflineError, match=r"--describe: action is .*a list of names"):
+            ship(folder, described={"action": wrong})
+    with pytest.raises(VipOfflineError, match="--describe: control_rate is 'fast'"):
+        ship(folder, described={"control_rate": "fast"})
 
 
-def test_without_the_encoder(tmp_path: Path) -> None:
+def test_without_the_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is the way out for one that cannot be exported, so nothing is."""
     folder = trained_policy(tmp_path, "vip-mini")
+
+    def refuse(*_: object) -> Path:
+        raise VipOfflineError("cannot be made an ONNX graph")
+
+    monkeypatch.setattr("vip_offline.run.shipping.graph_of", refuse)
     (note,) = ship(folder, takes="embedding")
     assert "the encoder is left out" in note
     assert not (folder / "encoder.safetensors").exists()
+    assert "policy.onnx" in read_sums(folder)
     assert "TAKES EMBEDDINGS, NOT FRAMES" in (folder / "README.md").read_text()
     policy = load_policy(folder)  # by the encoder that is on this computer
     assert policy.encoder is not None

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,13 +107,15 @@ def ship(
         {"embedding": reference.embedding, "scale": np.array([reference.scale])},
     )
     try:
-        layers = list(network.parameters())
-        graph = graph_of(name, network, encoder.preprocessing.crop, sha256, on_prepare)
+        # without an encoder inside, or one that only flattens, there is none to be exported
+        graph = None
+        if takes == "frames" and any(True for _ in network.parameters()):
+            graph = graph_of(name, network, encoder.preprocessing.crop, sha256, on_prepare)
         write_graph(
             folder / GRAPH,
             Policy(policy.tensors, manifest),
             interface,
-            graph if layers else None,
+            graph,
             encoder.preprocessing,
             takes,
         )
@@ -164,12 +165,17 @@ def _described(interface: Interface, described: Mapping[str, Any]) -> Interface:
         )
     plain = {**interface.plain(), **described}
     for key in ("proprio", "action"):
+        if not isinstance(plain[key], list) or not all(type(each) is str for each in plain[key]):
+            raise VipOfflineError(
+                f"--describe: {key} is {plain[key]!r}; expected a list of names, one for each of "
+                f"{', '.join(getattr(interface, key))}."
+            )
         if len(plain[key]) != len(getattr(interface, key)):
             raise VipOfflineError(
                 f"--describe: {key} has {len(plain[key])} names; the policy has "
                 f"{len(getattr(interface, key))} ({', '.join(getattr(interface, key))})."
             )
-    return replace(Interface.read(plain, "--describe"))
+    return Interface.read(plain, "--describe")
 
 
 def _colour(store: Store, camera: str) -> dict[str, list[float]]:

@@ -808,9 +808,12 @@ def train(
     what = f"train, {seeds} seeds" if seeds > 1 else f"train, seed {seed}"
     with bar(console, what, steps * seeds, "step") as advance:
         train_all(jobs, processes, advance, say)
+    with bar(console, "make ready for a robot", len(jobs), "policy") as advance:
+        for job in jobs:
+            _ship_trained(job.out, weights, console)
+            advance(1)
     for job in jobs:
         console.print(f"policy -> {escape(str(job.out))}", highlight=False, soft_wrap=True)
-        _ship_trained(job.out, weights, console)
     if hold_out:
         errors = {job.options.seed: read_manifest(job.out)["held_out_error"] for job in jobs}
         console.print(held_out_table(errors), width=min(80, console.width))

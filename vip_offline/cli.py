@@ -61,7 +61,15 @@ app = typer.Typer(
 )
 DATA, REWARD, POLICY = "Data", "Reward", "Policy"
 # options of `record` that mean nothing without the one, or the other
-FROM_SIMULATOR = ("episodes", "failures", "image_size", "camera", "tail", "first_placement")
+FROM_SIMULATOR = (
+    "episodes",
+    "failures",
+    "image_size",
+    "camera",
+    "tail",
+    "first_placement",
+    "hidden_goal",
+)
 FROM_CLIENT = ("control_rate", "describe", "host", "port", "api_key_file")
 INTERRUPTED = 130  # exit code after ctrl-C
 HINTS = {
@@ -165,6 +173,13 @@ def record(
     first_placement: Annotated[
         int, typer.Option(help="Seed of the first placement.")
     ] = RecordOptions.first_placement,
+    hidden_goal: Annotated[
+        bool,
+        typer.Option(
+            "--hidden-goal",
+            help="Place targets that no picture shows at random, as Meta-World does.",
+        ),
+    ] = False,
     from_client: Annotated[
         bool, typer.Option("--from-client", help="Record what a robot streams, by openpi's client.")
     ] = False,
@@ -212,7 +227,15 @@ def record(
 
     failing = episodes * 2 // 3 if failures is None else failures
     options = RecordOptions(
-        task, episodes, failing, image_size, camera, max_steps, tail, first_placement
+        task,
+        episodes,
+        failing,
+        image_size,
+        camera,
+        max_steps,
+        tail,
+        first_placement,
+        hidden_goal,
     )
     console = Console()
     path = store or Path("datasets") / f"{task}.zarr"
@@ -873,7 +896,7 @@ def rollout(
     options = RolloutOptions(
         placements, first_placement, horizon, min(videos, placements), processes, environments
     )
-    folders = find_policies(policies or [Path("runs")], named=bool(policies))
+    folders, notes = find_policies(policies or [Path("runs")], named=bool(policies)), list[str]()
     with bar(Console(stderr=True), "rollout", 0, "rollout") as advance:
         results = roll_out(
             folders,
@@ -882,7 +905,11 @@ def rollout(
             weights=weights,
             on_start=lambda total: advance(total=total),
             on_rollout=lambda folder, success: advance(1),
+            say=notes.append,
         )
+    for note in notes:
+        # beside the numbers, whatever these go to
+        Console(stderr=True).print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
     for folder in results:
         note_success(folder)
     if as_json:

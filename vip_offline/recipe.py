@@ -42,6 +42,9 @@ class RecordOptions:
     max_steps: int = 100  # environment steps of a failed episode; the paper's rollout horizon
     tail: int = 6  # steps kept after success, so that the last frame is a goal picture
     first_placement: int = 0  # seed of the first episode's object placement
+    # leave a target that nothing shows where Meta-World draws it, so that no policy can know it;
+    # else it is fixed, see run/targets.py
+    hidden_goal: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

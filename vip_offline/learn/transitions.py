@@ -214,6 +214,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     manifest = {
         "store": str(path),
         "task": store.attributes.get("task", ""),
+        "target": store.attributes.get("target"),  # of a simulator's task, see run/targets.py
         "control_rate": store.attributes.get("control_rate"),
         "proprio": store.attributes.get("proprio", []),
         "camera": inputs.camera,

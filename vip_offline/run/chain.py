@@ -27,6 +27,7 @@ from vip_offline.run.compare import (
 from vip_offline.run.record import ATTEMPTS, STRIDE, plan
 from vip_offline.run.rollout import check_rollout
 from vip_offline.run.stages import record_stage, relabel_stage
+from vip_offline.run.targets import hidden_note, is_hidden
 
 REPORT, NUMBERS = "report.html", "comparison.json"
 
@@ -69,7 +70,10 @@ def compare_stages(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict
 
 
 def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
-    label = open_store(Path(recipe.store)).label(recipe.train.label)
+    store = open_store(Path(recipe.store))
+    label, task = store.label(recipe.train.label), str(store.attributes.get("task", ""))
+    if is_hidden(task, store.attributes):
+        say(f"note: {hidden_note(task, recipe.store)}")
     check_encoder(label.provenance["encoder"], recipe.relabel.weights)
     trained = train_arms(recipe, bar)
     # not before: policies of another recipe in this folder were refused just now

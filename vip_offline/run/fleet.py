@@ -26,12 +26,16 @@ class Batch:
     solved: NDArray[np.bool_]  # (B,)
 
 
-def _serve(pipe: Connection, task: str, image_size: int, environments: int) -> None:
+def _serve(
+    pipe: Connection, task: str, image_size: int, environments: int, hidden_goal: bool
+) -> None:
     """A side process: owns its environments, answers commands until the pipe closes."""
     end_with_parent()
     leave_interrupts_to_parent()
     try:
-        simulators = [Simulator(task, image_size) for _ in range(environments)]
+        simulators = [
+            Simulator(task, image_size, hidden_goal=hidden_goal) for _ in range(environments)
+        ]
         while True:
             commands: Mapping[int, Command] | None = pipe.recv()
             if commands is None:
@@ -60,7 +64,15 @@ def _serve(pipe: Connection, task: str, image_size: int, environments: int) -> N
 class Fleet:
     """`processes` x `environments` slots, numbered from 0."""
 
-    def __init__(self, task: str, image_size: int, processes: int, environments: int) -> None:
+    def __init__(
+        self,
+        task: str,
+        image_size: int,
+        processes: int,
+        environments: int,
+        *,
+        hidden_goal: bool = False,
+    ) -> None:
         self.slots = processes * environments
         self._environments = environments
         self._workers: list[tuple[BaseProcess, Connection]] = []
@@ -68,7 +80,9 @@ class Fleet:
         for _ in range(processes):
             here, there = spawn.Pipe()
             process = spawn.Process(
-                target=_serve, args=(there, task, image_size, environments), daemon=True
+                target=_serve,
+                args=(there, task, image_size, environments, hidden_goal),
+                daemon=True,
             )
             process.start()
             there.close()

@@ -8,7 +8,14 @@ from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.run.simulators import CONTROL_RATE, STEP_LIMIT, Observation, Simulator
+from vip_offline.run.simulators import (
+    CONTROL_RATE,
+    STEP_LIMIT,
+    Observation,
+    Simulator,
+    check_task,
+)
+from vip_offline.run.targets import check_target
 
 Observed = dict[str, NDArray[Any]]
 
@@ -32,6 +39,8 @@ class Metaworld(gym.Env[Observed, NDArray[np.float32]]):
         task: such as "drawer-close"; `vip_offline.run.simulators.tasks` lists them.
         image_size: height and width of the picture.
         horizon: steps of an episode, at most 500, of 12.5 ms each.
+        hidden_goal: leave a target that nothing shows where Meta-World draws it; else such a
+            target is fixed, and placements differ in the object alone.
         render_mode: "rgb_array": `render` gives the picture of the last observation.
 
     Raises:
@@ -46,6 +55,7 @@ class Metaworld(gym.Env[Observed, NDArray[np.float32]]):
         image_size: int = 224,
         horizon: int = STEP_LIMIT,
         render_mode: str | None = None,
+        hidden_goal: bool = False,
     ) -> None:
         if image_size < 1:
             raise VipOfflineError(f"image_size={image_size}: must be at least 1.")
@@ -55,7 +65,9 @@ class Metaworld(gym.Env[Observed, NDArray[np.float32]]):
             raise VipOfflineError(f"render_mode={render_mode!r}: only 'rgb_array', or None.")
         self.render_mode = render_mode
         self.horizon = horizon
-        self._simulator = Simulator(task, image_size)
+        check_task(task)
+        check_target(task, hidden_goal)
+        self._simulator = Simulator(task, image_size, hidden_goal=hidden_goal)
         self._frame: NDArray[np.uint8] | None = None  # of the last observation
         self.observation_space: Space[Any] = Dict(
             {

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.data.episode import Episode
-from vip_offline.data.store import check_name
+from vip_offline.data.store import check_name, open_store
 from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.processes import side_map
@@ -23,6 +23,7 @@ from vip_offline.run.simulators import (
     check_task,
     scripted_expert,
 )
+from vip_offline.run.targets import Target, check_target, target_of
 
 ATTEMPTS = 20  # per episode, until one ends as its kind should
 STRIDE = 1_000  # between the placement seeds of an episode's attempts
@@ -61,6 +62,7 @@ def plan(options: RecordOptions) -> list[tuple[str, int]]:
         raise VipOfflineError(f"--image-size {options.image_size}: must be even, for the videos.")
     check_name("camera", options.camera)
     check_task(options.task)
+    check_target(options.task, options.hidden_goal)
     successes = options.episodes - options.failures
     failing = [list(FAILURES)[index % len(FAILURES)] for index in range(options.failures)]
     kinds = ["expert"] * successes + failing
@@ -103,15 +105,15 @@ def roll(
 
 
 @cache
-def _simulator(task: str, image_size: int) -> Simulator:
+def _simulator(task: str, image_size: int, hidden_goal: bool) -> Simulator:
     """One per process: making it takes longer than an episode."""
-    return Simulator(task, image_size)
+    return Simulator(task, image_size, hidden_goal=hidden_goal)
 
 
 def close_simulator(options: RecordOptions) -> None:
     """Free what `attempt` keeps between episodes, if it was called in this process."""
     if _simulator.cache_info().currsize:
-        _simulator(options.task, options.image_size).close()
+        _simulator(options.task, options.image_size, options.hidden_goal).close()
         _simulator.cache_clear()
 
 
@@ -126,7 +128,7 @@ def attempt(planned: tuple[str, int], options: RecordOptions) -> tuple[Episode, 
     kind, placement = planned
     # an expert may need longer than a failure is kept
     limit = STEP_LIMIT - 1 if kind == "expert" else options.max_steps
-    simulator = _simulator(options.task, options.image_size)
+    simulator = _simulator(options.task, options.image_size, options.hidden_goal)
     for discarded in range(ATTEMPTS):
         seed = placement + discarded * STRIDE
         generator = np.random.default_rng([seed, sorted(BEHAVIOURS).index(kind)])
@@ -165,13 +167,16 @@ def record(
             locked or not a store, and on a full disk.
     """
     planned = plan(options)
+    settings = asdict(options)
+    target = check_target(options.task, settings.pop("hidden_goal"))
     attributes = {
         "source": "metaworld",
-        "record": asdict(options),
+        "record": settings,
         "task": options.task,
         "control_rate": CONTROL_RATE,
         "proprio": ["hand x [m]", "hand y [m]", "hand z [m]", "gripper opening"],
         "episodes_planned": len(planned),
+        **_target_attribute(path, options.task, target),
     }
     with writing(path, create=attributes) as store:
         there = len(store)
@@ -183,6 +188,30 @@ def record(
             discarded += thrown
             on_episode(episode)
         return Recorded(len(planned) - there, there, frames, discarded)
+
+
+def _target_attribute(path: Path, task: str, target: Target) -> dict[str, Target]:
+    """What the store says of its target; nothing where it is drawn, as in all stores of before.
+
+    Raises:
+        VipOfflineError: if the store is there and its target was placed otherwise.
+    """
+    if target == "drawn":
+        return {}
+    if (path / "zarr.json").exists():
+        attributes = open_store(path).attributes
+        before = target_of(task, attributes)
+        if before != target:
+            way_out = (
+                "give --hidden-goal to go on with it" if before == "hidden" else "go on without"
+            )
+            raise VipOfflineError(
+                f"{path}: was recorded with its target {before}, now it would be {target}. Name "
+                f"another store, or {way_out}."
+            )
+        if "target" not in attributes:  # from before this was written down
+            return {}
+    return {"target": target}
 
 
 def _episodes(

@@ -22,6 +22,7 @@ from vip_offline.recipe import RolloutOptions
 from vip_offline.report.analysis.reattempts import reattempts
 from vip_offline.run.fleet import Batch, Command, Fleet
 from vip_offline.run.simulators import STEP_LIMIT, check_task
+from vip_offline.run.targets import hidden_note, is_hidden
 
 RESULT = "rollouts.json"
 VIDEO_RATE = 25  # frames per second of the mp4s: the paper's control rate
@@ -134,6 +135,7 @@ def rollout(
     weights: str = "",
     on_start: Callable[[int], None] = lambda rollouts: None,
     on_rollout: Callable[[Path, bool], None] = lambda folder, success: None,
+    say: Callable[[str], None] = lambda note: None,
 ) -> dict[Path, Rollouts]:
     """Roll out policies that share task and encoder; those already done are not repeated.
 
@@ -147,6 +149,7 @@ def rollout(
         weights: checkpoint of an encoder that needs one.
         on_start: called with the number of rollouts to come.
         on_rollout: called after each.
+        say: called with a sentence for the user, of what makes the numbers mean less.
 
     Returns:
         folder -> results; also written to ``rollouts.json`` in it, with mp4s beside it.
@@ -160,8 +163,10 @@ def rollout(
     seeds = _seeds(options)
     manifests = {folder: read_manifest(folder) for folder in folders}
     todo = [each for each in folders if results[each] is None or not _filmed(each, options)]
+    for task, name in _hidden(manifests).items():
+        say(hidden_note(task, name))
     if todo:
-        task, image_size = _common(todo, manifests)
+        task, image_size, hidden_goal = _common(todo, manifests)
         for folder in todo:
             _check_policy(folder, manifests[folder], seeds)
         policies = _loaded(todo, manifests, encoder, weights)
@@ -169,31 +174,50 @@ def rollout(
         for folder in todo:
             shutil.rmtree(folder / "videos", ignore_errors=True)  # of other placements
             (folder / RESULT).unlink(missing_ok=True)
-        for folder, result in _advance(todo, policies, task, image_size, options, on_rollout):
+        for folder, result in _advance(
+            todo, policies, task, image_size, hidden_goal, options, on_rollout
+        ):
             results[folder] = result
     else:
         on_start(0)
     return {folder: result for folder, result in results.items() if result is not None}
 
 
+def _hidden(manifests: Mapping[Path, Mapping[str, Any]]) -> dict[str, str]:
+    """Tasks whose target is hidden -> the policies, in words."""
+    hidden: dict[str, list[str]] = {}
+    for folder, manifest in manifests.items():
+        task = str(manifest["task"])
+        if is_hidden(task, manifest):
+            hidden.setdefault(task, []).append(str(folder))
+    return {
+        task: names[0] if len(names) == 1 else f"{len(names)} policies, from {names[0]} on"
+        for task, names in hidden.items()
+    }
+
+
 def _common(
     folders: Sequence[Path], manifests: Mapping[Path, Mapping[str, Any]]
-) -> tuple[str, int]:
-    """Task and image size, which policies that advance together must share."""
+) -> tuple[str, int, bool]:
+    """Task, image size and whether the target is hidden: policies that advance together share it.
+
+    They meet targets placed as in their demonstrations.
+    """
     first = manifests[folders[0]]
     for folder in folders:
-        for key in ("task", "image_shape"):
-            if manifests[folder][key] != first[key]:
+        for key in ("task", "image_shape", "target"):
+            if manifests[folder].get(key) != first.get(key):
                 raise VipOfflineError(
-                    f"{folder}: its {key} is {manifests[folder][key]!r}, that of {folders[0]} is "
-                    f"{first[key]!r}. Roll them out one by one."
+                    f"{folder}: its {key} is {manifests[folder].get(key)!r}, that of {folders[0]} "
+                    f"is {first.get(key)!r}. Roll them out one by one."
                 )
     if not first["task"]:
         raise VipOfflineError(
             f"{folders[0]}: its training set names no simulator task, so it cannot be rolled out."
         )
     check_task(first["task"])
-    return first["task"], int(first["image_shape"][0])
+    hidden_goal = is_hidden(first["task"], first)
+    return first["task"], int(first["image_shape"][0]), hidden_goal
 
 
 def _loaded(
@@ -222,6 +246,7 @@ def _advance(
     policies: Sequence[LoadedPolicy],
     task: str,
     image_size: int,
+    hidden_goal: bool,
     options: RolloutOptions,
     on_rollout: Callable[[Path, bool], None],
 ) -> list[tuple[Path, Rollouts]]:
@@ -233,7 +258,7 @@ def _advance(
     running: dict[int, _Running] = {}
     commands: dict[int, Command] = {}
 
-    with Fleet(task, image_size, options.processes, environments) as fleet:
+    with Fleet(task, image_size, options.processes, environments, hidden_goal=hidden_goal) as fleet:
         # fill the processes evenly: slot 0 of each, then slot 1 of each
         order = sorted(range(fleet.slots), key=lambda slot: (slot % environments, slot))
 

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.run.drawing import Painter, View, choose_backend
+from vip_offline.run.targets import MARKED
 
 # sees the table, the hand and the object; Meta-World's own corner cameras are upside down
 CORNER = View(azimuth=150, elevation=-30, distance=1.1, lookat=(0.0, 0.66, 0.1))
 CONTROL_RATE = 80.0  # Hz: 5 substeps of 2.5 ms
 STEP_LIMIT = 500  # Meta-World raises beyond
 PROPRIO = 4  # first columns of the state: hand x, y, z in metres, gripper opening 0 to 1
+DRAWS = 1000  # of a placement, until object and target are as far apart as Meta-World wants
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,18 @@ def scripted_expert(task: str) -> Any:
 class Simulator:
     """One environment. The painter may be shared by all of the same task in a process."""
 
-    def __init__(self, task: str, image_size: int, painter: Painter | None = None) -> None:
+    def __init__(
+        self,
+        task: str,
+        image_size: int,
+        painter: Painter | None = None,
+        *,
+        hidden_goal: bool = False,
+    ) -> None:
         check_task(task)
+        import mujoco
+
+        self._mujoco = mujoco
         environments = _metaworld().env_dict.ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
         self._env = environments[f"{task}-v3-goal-observable"](seed=0)
         self.action_size = int(self._env.action_space.shape[0])
@@ -76,6 +88,25 @@ class Simulator:
         self.steps = 0
         self.painter = painter
         self._image_size = image_size
+        if task in MARKED and not hidden_goal:
+            self._fix_target(task)
+
+    def _fix_target(self, task: str) -> None:
+        """Let placements differ in the object alone; see `run.targets`."""
+        draw, space = self._env._get_state_rand_vec, self._env._random_reset_space
+        self._draws = 0
+
+        def drawn() -> NDArray[np.float64]:
+            # Meta-World draws again until object and target are far enough apart: for ever, if
+            # they never are
+            self._draws += 1
+            if self._draws > DRAWS:
+                raise VipOfflineError(f"{task}: no placement fits its fixed target.")
+            vector: NDArray[np.float64] = draw()
+            vector[3:] = (space.low[3:] + space.high[3:]) / 2
+            return vector
+
+        self._env._get_state_rand_vec = drawn
 
     def reset(self, placement: int) -> Observation:
         """Start over with the objects where this seed puts them."""
@@ -83,7 +114,14 @@ class Simulator:
         self._env.seed(placement)
         self._env.seeded_rand_vec = True
         self._env._freeze_rand_vec = False
-        self.state, _ = self._env.reset()
+        self._draws = 0
+        self._env.reset()
+        # of some tasks Meta-World moves a body and leaves it to the first step to look where it
+        # is: until then the picture and the state are those of the placement before
+        self._mujoco.mj_kinematics(self._env.model, self._env.data)
+        self.state = np.asarray(self._env._get_obs(), np.float64)
+        self._env._prev_obs = self.state[:18].copy()
+        self.state[18:36] = self._env._prev_obs
         self.steps = 0
         return self._observe()
 

@@ -752,6 +752,9 @@ def train(
         float, typer.Option(help="Largest weight over the mean one; 0: none.")
     ] = TrainOptions.weight_cap,
     only_successes: Annotated[bool, typer.Option(help="Leave failures out.")] = False,
+    keep_best: Annotated[
+        float, typer.Option(help="Train on this share of the episodes: those that end nearest.")
+    ] = TrainOptions.keep_best,
     label: Label = "",
     learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = TrainOptions.learning_rate,
     batch_size: Annotated[int, typer.Option(help="Transitions.")] = TrainOptions.batch_size,
@@ -799,6 +802,7 @@ def train(
         standardise_scores=standardise_scores,
         weight_cap=weight_cap,
         only_successes=only_successes,
+        keep_best=keep_best,
         label=label,
         learning_rate=learning_rate,
         batch_size=batch_size,
@@ -818,6 +822,7 @@ def train(
     path, console = _store(store), Console()
     horizon = f"{n_steps}-step" if weight_by == "n-step" else weight_by
     settings = f"{algo}-{horizon}-tau-{tau}" if algo == "rwr" else algo
+    settings += f"-best-{keep_best:g}" if keep_best < 1 else ""
     folder = out or Path("runs") / path.stem / settings
     jobs = [
         TrainJob(path, each, folder if out and seeds == 1 else folder / f"seed-{each.seed}")

@@ -14,9 +14,9 @@ from typing import Any, Literal, TypeVar
 
 from vip_offline.errors import VipOfflineError, did_you_mean
 
-WeightBy = Literal["step", "n-step", "return", "advantage"]
+WeightBy = Literal["step", "n-step", "return", "advantage", "outcome"]
 Head = Literal["deterministic", "gaussian"]
-Control = Literal["none", "permuted", "clock"]
+Control = Literal["none", "permuted", "clock", "length"]
 Reward = Literal["difference", "shaping", "distance", "sparse", "success"]
 Similarity = Literal["auto", "l2", "cosine"]
 BackendName = Literal["auto", "torch", "onnx"]
@@ -164,8 +164,10 @@ class TrainOptions:
     n_steps: int = 20
     standardise_scores: bool = False  # R to zero mean, unit variance: tau then fits any encoder
     weight_cap: float = 0.0  # largest weight, in units of the mean one; 0: none
-    control: Control = "none"  # permuted or clock: the same weights without what the camera saw
+    # the same weights without what the camera saw: permuted, by time, by an episode's length
+    control: Control = "none"
     only_successes: bool = False  # train on the successful episodes alone
+    keep_best: float = 1.0  # train on this share of the episodes, the best by outcome ("%BC")
     label: str = ""  # the labelling; empty: the recipe's own, or the store's only one
     hidden: tuple[int, ...] = (256, 256)  # units per layer (F.2)
     learning_rate: float = 1e-3  # of Adam (F.2)

@@ -125,7 +125,7 @@ def test_no_temperature_helps_where_all_scores_are_alike() -> None:
     _, summary = told(found)
     assert summary.helpful_tau is None
     assert summary.effective_sample_size == pytest.approx(1)
-    with pytest.raises(VipOfflineError, match="same score"):
+    with pytest.raises(VipOfflineError, match="scores are the same"):
         weigh(alike, OBSERVATIONS, replace(RWR, tau="auto"))
 
 

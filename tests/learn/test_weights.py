@@ -170,7 +170,7 @@ def test_tau_follows_the_scale_of_the_embedding() -> None:
 
 
 def test_no_temperature_can_do_the_impossible() -> None:
-    with pytest.raises(VipOfflineError, match="same score"):
+    with pytest.raises(VipOfflineError, match="scores are the same"):
         tau_for(np.ones(5), 0.4)
     with pytest.raises(VipOfflineError, match=r"below 0\.500"):
         tau_for(np.array([0.0, 0.0, 1.0, 1.0]), 0.4)

@@ -86,7 +86,7 @@ def test_success_ends_a_rollout(policies: list[Path], monkeypatch: pytest.Monkey
     class Played:
         slots = 2
 
-        def __init__(self, *_: object) -> None:
+        def __init__(self, *_: object, **__: object) -> None:
             self.age: dict[int, int] = {}
 
         def __enter__(self) -> "Played":

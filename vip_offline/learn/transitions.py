@@ -16,6 +16,7 @@ from vip_offline.data.store import Label, Store, open_store, settings_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.descent import Columns, exponential_weight
 from vip_offline.learn.interface import ACTIONS, FRAME, Interface
+from vip_offline.learn.outcomes import best_share, controlled, outcome
 from vip_offline.learn.weighing import Weighed, weigh
 from vip_offline.recipe import TrainOptions
 
@@ -94,6 +95,10 @@ def check_options(options: TrainOptions) -> None:
     for name in ("target_ess", "expectile"):
         if not 0 < getattr(options, name) < 1:
             raise VipOfflineError(f"{name} {getattr(options, name)}: must lie between 0 and 1.")
+    if not 0 < options.keep_best <= 1:
+        raise VipOfflineError(f"keep_best {options.keep_best}: is a share above 0, up to 1.")
+    if options.keep_best < 1 and options.algo == "scratch-bc":
+        raise VipOfflineError("keep_best: needs a labelling, which scratch-bc has not. Use bc.")
     for name in ("weight_cap", "hold_out"):
         if not 0 <= getattr(options, name) < np.inf:
             raise VipOfflineError(f"{name} {getattr(options, name)}: must be 0 or above.")
@@ -171,7 +176,8 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
             f"{path}: has no actions to learn from (it was imported without). Import it again with "
             "--key-map action=COLUMN."
         )
-    chosen, kept_back = _episodes(store, path, options)
+    outcomes = _outcomes(store, path, options)
+    chosen, kept_back = _episodes(store, path, outcomes, options)
     for index in (*chosen, *kept_back):
         start, stop = store.spans()[index]
         where = f"{path}, episode {index}"
@@ -209,6 +215,12 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     if constant:
         width = observations[0].shape[1]
         notes.append(f"inputs: {constant} of {width} never change in the training set")
+    if options.keep_best < 1:
+        kept = ", ".join(str(each) for each in chosen)
+        what = {"permuted": "drawn at random", "length": "the shortest"}.get(
+            options.control, "the best by outcome"
+        )
+        notes.append(f"keep-best: {len(chosen)} of {len(store)} episodes, {what}: {kept}")
     if kept_back:
         notes.append(f"held out: episodes {', '.join(str(each) for each in kept_back)}")
     manifest = {
@@ -233,7 +245,12 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     return TrainingSet(
         observations=observations,
         actions=[actions(index) for index in chosen],
-        weighed=weigh([rewards[index] for index in chosen], observations, options),
+        weighed=weigh(
+            [rewards[index] for index in chosen],
+            observations,
+            options,
+            [outcomes[index] for index in chosen] if outcomes else (),
+        ),
         statistics=statistics if options.standardise else None,
         action_range=reach,
         held_out=tuple(
@@ -345,7 +362,36 @@ def _rewards(store: Store, path: Path, options: TrainOptions) -> list[NDArray[np
     return rewards
 
 
-def _episodes(store: Store, path: Path, options: TrainOptions) -> tuple[list[int], list[int]]:
+def _outcomes(store: Store, path: Path, options: TrainOptions) -> list[float]:
+    """Of every episode, where something is chosen or weighed by them; else nothing.
+
+    Raises:
+        VipOfflineError: if the distances at the end are not to one goal.
+    """
+    by_outcome = options.algo == "rwr" and options.weight_by == "outcome"
+    if options.keep_best == 1 and not by_outcome:
+        return []
+    label = store.label(options.label)
+    asked = "--weight-by outcome" if by_outcome else "--keep-best"
+    if label.goal is not None and len(label.goal) > 1:
+        raise VipOfflineError(
+            f"{path}: label {label.name!r} has {len(label.goal)} stages, so episodes end at "
+            f"distances to different goals, and {asked} compares those. Label again with the last "
+            "goal alone, or use --weight-by return."
+        )
+    ends = [outcome(label.distance[start:stop]) for start, stop in store.spans()]
+    if not np.isfinite(ends).all():
+        episode = int(np.argmin(np.isfinite(ends)))
+        raise VipOfflineError(
+            f"{path}, episode {episode}: its last distance to the goal is {-ends[episode]} in "
+            f"label {label.name!r}. Run `vip-offline relabel {path} --overwrite`."
+        )
+    return ends
+
+
+def _episodes(
+    store: Store, path: Path, outcomes: Sequence[float], options: TrainOptions
+) -> tuple[list[int], list[int]]:
     """The episodes to learn from, and those kept back: the same for every seed and algorithm."""
     success = store.meta("success")
     successes = [index for index in range(len(store)) if success[index]]
@@ -360,6 +406,14 @@ def _episodes(store: Store, path: Path, options: TrainOptions) -> tuple[list[int
     chosen = [index for index in pool if index not in kept_back]
     if not chosen:
         raise VipOfflineError(f"{path}: no episode succeeded, so none is left to train on.")
+    if options.keep_best < 1:
+        spans = store.spans()
+        lengths = [spans[index][1] - spans[index][0] - 1 for index in chosen]
+        ends = [outcomes[index] for index in chosen]
+        kept = best_share(
+            controlled(ends, lengths, options.control, options.seed), options.keep_best
+        )
+        chosen = [chosen[place] for place in kept]
     return chosen, kept_back
 
 

@@ -1,12 +1,13 @@
 """From rewards to the number that each transition brings to its algorithm, and its weight."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.learn.outcomes import controlled
 from vip_offline.learn.weights import (
     WeightSummary,
     advantage,
@@ -49,6 +50,7 @@ def weigh(
     rewards: list[NDArray[np.float64]],
     observations: list[NDArray[np.float32]],
     options: TrainOptions,
+    outcomes: Sequence[float] = (),
 ) -> Weighed:
     """Turn rewards into what the algorithm takes, and say how uneven that makes the sample.
 
@@ -56,6 +58,7 @@ def weigh(
         rewards: per episode (T - 1,).
         observations: per episode (T, D).
         options: of the training.
+        outcomes: of each episode, where weights are by outcome; see `learn.outcomes`.
 
     Raises:
         VipOfflineError: if no temperature meets the target.
@@ -75,12 +78,55 @@ def weigh(
         weights = np.exp(np.minimum(tau * better, np.log(LARGEST_AWR_WEIGHT)))
         weights /= weights.mean()
         return Weighed(returns, tau, weights, summarise_weights(weights, tau))
+    if options.weight_by == "outcome" and options.algo not in CLONING:
+        return _by_outcome(outcomes, [len(each) for each in rewards], options)
     scores = _scores(rewards, observations, options)
     scores, tau = _temperature(scores, rewards, options)
     flat, cap = np.concatenate(scores), options.weight_cap or None
     weights = regression_weights(flat, tau, cap)
     summary = summarise_weights(weights, tau, _helpful(scores, options))
     return Weighed(scores, tau, weights, summary, log_mean_exp(tau * flat), cap)
+
+
+def _by_outcome(
+    outcomes: Sequence[float], lengths: Sequence[int], options: TrainOptions
+) -> Weighed:
+    """One weight per episode, which all its transitions have; the sample is one of episodes."""
+    scores, cap = np.asarray(outcomes, np.float64), options.weight_cap or None
+    if options.standardise_scores:
+        scores = (scores - scores.mean()) / _scale([scores])
+    tau = options.tau
+    if tau == "auto":
+        tau = _tau_of_episodes(scores, options.target_ess, cap)
+    replaced = controlled(scores, lengths, options.control, options.seed)
+    if options.control == "length":
+        # as uneven as the outcomes make it
+        size = effective_sample_size(regression_weights(scores, tau, cap))
+        even = size > 1 - 1e-9 or np.ptp(replaced) == 0
+        tau = 0.0 if even else tau_for(replaced, size, cap)
+    per_episode = regression_weights(replaced, tau, cap)
+    flat = np.repeat(replaced, lengths)
+    weights = regression_weights(flat, tau, cap)
+    try:
+        helpful = _tau_of_episodes(replaced, options.target_ess, cap)
+    except VipOfflineError:
+        helpful = None
+    summary = replace(
+        summarise_weights(weights, tau, helpful),
+        effective_sample_size=effective_sample_size(per_episode),
+        episodes=len(lengths),
+    )
+    slot = np.split(flat, np.cumsum(lengths)[:-1])
+    return Weighed(slot, tau, weights, summary, log_mean_exp(tau * flat), cap)
+
+
+def _tau_of_episodes(scores: NDArray[np.float64], target_ess: float, cap: float | None) -> float:
+    if target_ess * len(scores) < 1:
+        raise VipOfflineError(
+            f"target_ess {target_ess:g}: of {len(scores)} episodes that is less than one. Choose "
+            f"more than {1 / len(scores):.2g}, or --keep-best."
+        )
+    return tau_for(scores, target_ess, cap)
 
 
 def _scores(

@@ -172,8 +172,8 @@ def tau_for(score: ArrayLike, target_ess: float, cap: float | None = None) -> fl
         )
     if np.ptp(score) == 0:
         raise VipOfflineError(
-            f"All {len(score)} transitions have the same score ({score[0]:g}): no temperature can "
-            "weight them. Choose another label or --weight-by, or --algo bc."
+            f"All {len(score)} scores are the same ({score[0]:g}): no temperature can weigh by "
+            "them. Choose another label or --weight-by, or --algo bc."
         )
 
     def excess(log_tau: float) -> float:
@@ -185,7 +185,7 @@ def tau_for(score: ArrayLike, target_ess: float, cap: float | None = None) -> fl
     if excess(high) > 0:
         share = effective_sample_size(regression_weights(score, float(np.exp(high)), cap))
         raise VipOfflineError(
-            f"target_ess {target_ess}: so many transitions share the highest score that weights "
+            f"target_ess {target_ess}: so many share the highest score that weights "
             f"never concentrate below {share:.3f}. Choose a larger target."
         )
     return float(np.exp(brentq(excess, low, high)))
@@ -201,6 +201,9 @@ class WeightSummary:
     quantiles: tuple[float, ...]  # 0, 25, 50, 75, 100 % of the weights, whose mean is 1
     top_percent_share: float  # of all weight that the heaviest 1 % of transitions hold
     helpful_tau: float | None = None  # where the sample would be as uneven as a target says
+    # number of episodes where each has one weight: the effective sample size is a share of them;
+    # None: it is a share of the transitions
+    episodes: int | None = None
 
 
 def summarise_weights(

@@ -30,6 +30,10 @@ class Summary(Protocol):
         """Of the heaviest 1 %."""
 
     @property
+    def episodes(self) -> int | None:
+        """Their number where each has one weight, so that the sample is one of episodes."""
+
+    @property
     def helpful_tau(self) -> float | None:
         """Where the sample would be as uneven as `--target-ess` says."""
 
@@ -41,9 +45,12 @@ def weight_lines(summary: Summary | None) -> Iterator[str]:
         return
     low, _, median, _, high = summary.quantiles
     share = summary.effective_sample_size
+    of = "uniform"
+    if summary.episodes is not None:
+        of = f"uniform: {share * summary.episodes:.1f} of {summary.episodes} episodes"
     yield (
         f"weights: tau {summary.tau:g}, {summary.transitions} transitions, effective sample size "
-        f"{share:.1%} of uniform;\n  from {low:.2g} to {high:.2g} (median {median:.2g}, mean 1), "
+        f"{share:.1%} of {of};\n  from {low:.2g} to {high:.2g} (median {median:.2g}, mean 1), "
         f"the heaviest 1 % hold {summary.top_percent_share:.1%}"
     )
     if summary.tau > 0 and share > NEARLY_UNIFORM:
@@ -56,8 +63,9 @@ def weight_lines(summary: Summary | None) -> Iterator[str]:
         way_out = (
             "--tau auto --target-ess 0.4 spreads it wider." if wider else _way_out("Lower", summary)
         )
+        units = "transitions" if summary.episodes is None else "episodes"
         yield (
-            "[yellow]  A few transitions hold most of the weight: training sees little else. "
+            f"[yellow]  A few {units} hold most of the weight: training sees little else. "
             f"{way_out}[/]"
         )
 

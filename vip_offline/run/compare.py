@@ -59,6 +59,29 @@ ARMS: dict[str, ArmSpec] = {
         "Control: weights as uneven as those of rwr-return, from the clock alone.",
         {"algo": "rwr", "weight_by": "return", "control": "clock"},
     ),
+    "rwr-outcome": ArmSpec(
+        "Each episode weighted by how near to the goal it ended.",
+        {"algo": "rwr", "weight_by": "outcome"},
+    ),
+    "rwr-outcome-permuted": ArmSpec(
+        "Control: the weights of rwr-outcome dealt out to the episodes at random.",
+        {"algo": "rwr", "weight_by": "outcome", "control": "permuted"},
+    ),
+    "rwr-outcome-length": ArmSpec(
+        "Control: weights as uneven as those of rwr-outcome, heaviest for the shortest episodes.",
+        {"algo": "rwr", "weight_by": "outcome", "control": "length"},
+    ),
+    "bc-best": ArmSpec(
+        "Cloning of the episodes that ended nearest to the goal.", {"algo": "bc", "keep_best": 0.1}
+    ),
+    "bc-best-permuted": ArmSpec(
+        "Control: cloning of as many episodes, drawn at random.",
+        {"algo": "bc", "keep_best": 0.1, "control": "permuted"},
+    ),
+    "bc-best-length": ArmSpec(
+        "Control: cloning of as many episodes, the shortest.",
+        {"algo": "bc", "keep_best": 0.1, "control": "length"},
+    ),
     "bc-success": ArmSpec(
         "Control: cloning of the successful episodes, by their label.",
         {"algo": "bc", "only_successes": True},
@@ -81,6 +104,7 @@ SET_BY_ARMS = {
     "beta": ("awr", "beta"),
     "expectile": ("iql", "expectile"),
     "inverse-temperature": ("iql", "inverse_temperature"),
+    "share": ("bc", "keep_best"),
 }
 N_STEP = re.compile(r"rwr-([1-9][0-9]*)-step")
 
@@ -89,7 +113,8 @@ def arm_spec(name: str) -> ArmSpec:
     """What an arm changes: one of `ARMS` or ``rwr-<n>-step``, with ``@...`` for its temperature.
 
     ``rwr-10-step``, ``rwr-step@0.1``, ``rwr-return@auto`` (tau by the recipe's target_ess),
-    ``rwr-return@ess=0.2`` (tau by this one) and ``awr@beta=0.3`` are arms.
+    ``rwr-return@ess=0.2`` (tau by this one), ``bc-best@share=0.2`` (the best fifth) and
+    ``awr@beta=0.3`` are arms.
 
     Raises:
         VipOfflineError: on a name that is none of these.
@@ -110,8 +135,9 @@ def arm_spec(name: str) -> ArmSpec:
     if key not in SET_BY_ARMS:
         raise VipOfflineError(f"Unknown arm {name!r}.{did_you_mean(key, SET_BY_ARMS)}")
     algo, field = SET_BY_ARMS[key]
-    if spec.changes["algo"] != algo:
-        raise VipOfflineError(f"Unknown arm {name!r}: only arms of {algo} have {key}.")
+    if spec.changes["algo"] != algo or (key == "share" and field not in spec.changes):
+        owners = "bc-best and its controls" if key == "share" else f"arms of {algo}"
+        raise VipOfflineError(f"Unknown arm {name!r}: only {owners} have {key}.")
     changes = dict(spec.changes)
     try:
         changes[field] = value if (key, value) == ("tau", "auto") else float(value)

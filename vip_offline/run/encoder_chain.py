@@ -73,6 +73,7 @@ def _recordings(recipe: PretrainRecipe, part: str) -> list[tuple[Path, Recipe]]:
         episodes=trial.episodes,
         failures=trial.failures,
         first_placement=trial.first_placement,
+        hidden_goal=False,  # encoders are judged by goals that mean something
     )
     parts: list[tuple[str, Sequence[str], RecordOptions]] = [
         ("train", recipe.tasks, train),

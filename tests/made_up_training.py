@@ -9,9 +9,11 @@ from d3rlpy.constants import ActionSpace
 from d3rlpy.logging import NoopAdapterFactory
 from numpy.typing import NDArray
 
+from vip_offline.data.outliers import find_outliers
+from vip_offline.learn.action_scale import action_range
 from vip_offline.learn.models import Algo, policy_tensors, strides
 from vip_offline.learn.policy import Policy, write_policy
-from vip_offline.learn.transitions import Statistics, TrainingSet, action_range
+from vip_offline.learn.transitions import Statistics, TrainingSet
 from vip_offline.learn.weighing import weigh
 from vip_offline.recipe import TrainOptions
 
@@ -30,6 +32,7 @@ def made_up(
     generator = np.random.default_rng(0)
     observed = [generator.normal(3, 2, (t, width)).astype(np.float32) for t in LENGTHS]
     acted = [generator.uniform(-reach, reach, (t, actions)).astype(np.float32) for t in LENGTHS]
+    taken = [each[:-1] for each in acted]
     rewards = [generator.normal(size=t - 1) for t in LENGTHS]
     rows = np.concatenate([each[:-1] for each in observed])
     return TrainingSet(
@@ -37,7 +40,7 @@ def made_up(
         actions=acted,
         weighed=weigh(rewards, observed, options),
         statistics=Statistics(rows.mean(0), rows.std(0)) if options.standardise else None,
-        action_range=action_range(acted),
+        action_range=action_range(taken, find_outliers(taken), options.normalise_actions),
         held_out=(),
         notes=(),
         manifest={

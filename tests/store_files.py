@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import zarr
 
@@ -21,8 +22,8 @@ def contents(path: Path) -> dict[str, bytes]:
     return files
 
 
-def overwrite(path: Path, key: str, row: int, value: float) -> None:
-    """Put a value into one row of an array."""
+def overwrite(path: Path, key: str, row: int | slice, value: Any) -> None:
+    """Put a value, or an array of them, into one or several rows of an array."""
     array = zarr.open_group(path, mode="r+")[key]
     assert isinstance(array, zarr.Array)
     array[row] = value

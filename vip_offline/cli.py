@@ -34,6 +34,7 @@ from vip_offline.recipe import (
     Mixed,
     Negatives,
     Norm,
+    NormaliseActions,
     Objective,
     Pack,
     Precision,
@@ -762,6 +763,10 @@ def train(
     standardise: Annotated[
         bool, typer.Option(help="Scale the inputs, or take them raw as the paper does.")
     ] = TrainOptions.standardise,
+    normalise_actions: Annotated[
+        NormaliseActions,
+        typer.Option(help="Actions to [-1, 1] by the range of what is no outlier, or otherwise."),
+    ] = TrainOptions.normalise_actions,
     hold_out: Annotated[
         int, typer.Option(help="Successes kept back, to measure the action error on.")
     ] = TrainOptions.hold_out,
@@ -808,6 +813,7 @@ def train(
         batch_size=batch_size,
         steps=steps,
         standardise=standardise,
+        normalise_actions=normalise_actions,
         hold_out=hold_out,
         discount=discount,
         beta=beta,

@@ -17,6 +17,7 @@ from vip_offline.errors import VipOfflineError, did_you_mean
 WeightBy = Literal["step", "n-step", "return", "advantage", "outcome"]
 Head = Literal["deterministic", "gaussian"]
 Control = Literal["none", "permuted", "clock", "length"]
+NormaliseActions = Literal["quantile", "limits", "std", "none"]
 Reward = Literal["difference", "shaping", "distance", "sparse", "success"]
 Similarity = Literal["auto", "l2", "cosine"]
 BackendName = Literal["auto", "torch", "onnx"]
@@ -174,6 +175,10 @@ class TrainOptions:
     batch_size: int = 32  # transitions (F.2)
     steps: int = 20_000  # gradient steps (F.2)
     standardise: bool = True  # inputs to zero mean, unit variance of the training set
+    # each action dimension to [-1, 1], whatever its unit: from the least to the greatest action
+    # that is no outlier (data/outliers.py judges by quantiles), of all actions (limits), three
+    # deviations about the mean (std), or not at all, for actions within [-1, 1] (none)
+    normalise_actions: NormaliseActions = "quantile"
     hold_out: int = 0  # successful episodes kept back, to measure the action error on
     discount: float = 0.99  # of awr and iql
     beta: float = 1.0  # of awr: weight exp(advantage / beta), in deviations of the return

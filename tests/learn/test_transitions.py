@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,10 @@ from store_files import overwrite
 from vip_offline.data.store import open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import relabel
+from vip_offline.learn.action_scale import to_reach
 from vip_offline.learn.buffer import vector_buffer
-from vip_offline.learn.transitions import action_range, identity, to_reach, training_set
-from vip_offline.recipe import RelabelOptions, TrainOptions
+from vip_offline.learn.transitions import differences, identity, training_set
+from vip_offline.recipe import NormaliseActions, RelabelOptions, TrainOptions
 
 SMALL = TrainOptions(steps=40, hidden=(8,), tau=1.0)
 
@@ -58,7 +60,7 @@ def test_what_was_done_in_the_last_observation_changes_nothing(labelled: Path) -
     for row, value in zip(np.cumsum(LENGTHS) - 1, (np.nan, 50.0, np.nan), strict=True):
         overwrite(labelled, "data/action", row, value)
     after = training_set(labelled, SMALL)
-    assert after.action_range is None
+    np.testing.assert_array_equal(after.action_range, before.action_range)
     np.testing.assert_array_equal(after.columns.action, before.columns.action)
     assert all(np.isfinite(each).all() for each in after.actions)
 
@@ -69,13 +71,14 @@ def test_the_columns_are_those_rows_scaled(labelled: Path) -> None:
     changing = np.ptp(rows, axis=0) > 0
     np.testing.assert_allclose(data.columns.observation.mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(data.columns.observation.std(0)[changing], 1, atol=0.1)
-    np.testing.assert_array_equal(
-        data.columns.action, np.concatenate([each[:-1] for each in data.actions])
-    )
+    actions = np.concatenate([each[:-1] for each in data.actions])
+    np.testing.assert_array_equal(data.columns.action, to_reach(actions, data.action_range))
+    np.testing.assert_allclose(np.abs(data.columns.action).max(axis=0), 1 / 1.1, rtol=1e-5)
     assert data.weighed.weights is not None
     np.testing.assert_allclose(data.columns.weight[:, 0], data.weighed.weights, rtol=1e-6)
-    raw = training_set(labelled, replace(SMALL, standardise=False))
+    raw = training_set(labelled, replace(SMALL, standardise=False, normalise_actions="none"))
     np.testing.assert_array_equal(raw.columns.observation, rows)
+    np.testing.assert_array_equal(raw.columns.action, actions)
 
 
 def test_only_successes(labelled: Path) -> None:
@@ -96,9 +99,8 @@ def test_held_out_episodes_are_successes_and_the_same_for_all(labelled: Path) ->
     data = training_set(labelled, replace(SMALL, hold_out=1))
     assert [each.episode for each in data.held_out] == [episode]
     start, stop = open_store(labelled).spans()[episode]
-    np.testing.assert_array_equal(
-        data.held_out[0].action, open_store(labelled).data("action")[start : stop - 1]
-    )
+    actions = open_store(labelled).data("action")[start : stop - 1]
+    np.testing.assert_array_equal(data.held_out[0].action, to_reach(actions, data.action_range))
     with pytest.raises(VipOfflineError, match=r"hold_out 2: the store has 2 successful episodes"):
         training_set(labelled, replace(SMALL, hold_out=2))
 
@@ -174,26 +176,59 @@ def test_values_that_are_not_finite(labelled: Path, key: str, row: int, part: st
         training_set(labelled, SMALL)
 
 
-def test_actions_beyond_reach_are_scaled_and_it_is_said(labelled: Path) -> None:
-    inside = training_set(labelled, SMALL)
-    assert inside.action_range is None
-    overwrite(labelled, "data/action", 7, 3.0)  # a whole row
+def test_actions_are_normalised_and_it_is_said(labelled: Path) -> None:
+    overwrite(labelled, "data/action", slice(None), np.tile([0.001, 40.0, -1.0, 0.5], (18, 1)))
+    overwrite(labelled, "data/action", 7, [0.003, 42.0, 1.0, 0.5])
     data = training_set(labelled, SMALL)
     assert data.action_range is not None
-    assert data.action_range[1].tolist() == [3.0] * 4
-    assert data.columns.action.max() == 1
-    assert data.columns.action.min() == -1
-    assert any("scaled" in note and "to 3" in note for note in data.notes)
+    low, high = [0.0009, 39.9, -1.1, 0.4995], [0.0031, 42.1, 1.1, 0.5005]
+    np.testing.assert_allclose(data.action_range, [low, high], rtol=1e-6)
+    assert data.manifest["action_scale"]["method"] == "quantile"
+    np.testing.assert_array_equal(data.manifest["action_scale"]["high"], data.action_range[1])
+    np.testing.assert_allclose(data.columns.action[:, 3], 0, atol=1e-3)
+    (note,) = [note for note in data.notes if note.startswith("actions")]
+    assert "0: 0.0009 to 0.0031, 1: 39.9 to 42.1" in " ".join(note.split())
+    assert max(len(line) for line in note.splitlines()) < 80
 
 
-def test_only_dimensions_that_reach_beyond_are_scaled() -> None:
-    actions = np.array([[0.5, -4.0, 2.0], [-0.5, 2.0, 2.0]], np.float32)
-    reach = action_range([actions])
-    assert reach is not None
-    np.testing.assert_array_equal(reach, [[-1, -4, 1], [1, 2, 3]])
-    np.testing.assert_allclose(to_reach(actions, reach), [[0.5, -1, 0], [-0.5, 1, 0]], atol=1e-6)
-    assert action_range([actions[:, :1]]) is None
-    assert to_reach(actions, None) is actions
+def test_actions_that_the_network_cannot_give_as_they_are(labelled: Path) -> None:
+    overwrite(labelled, "data/action", 7, 3.0)
+    with pytest.raises(VipOfflineError, match=r"episode 1: action\[2, 0\] is 3.*actions quantile"):
+        training_set(labelled, replace(SMALL, normalise_actions="none"))
+
+
+@pytest.mark.parametrize(
+    ("method", "highest", "learnt"), [("quantile", 1.09, 0.99), ("limits", 1050, 1000)]
+)
+def test_an_outlier_is_named_and_opens_no_limit(
+    make_store: Callable[..., Path], method: NormaliseActions, highest: float, learnt: float
+) -> None:
+    path = make_store(lengths=(40, 40, 40))
+    relabel(path, RelabelOptions("pixels"))
+    overwrite(path, "data/action", 50, [1000.0, 0, 0, 0])
+    data = training_set(path, replace(SMALL, normalise_actions=method))
+    assert data.manifest["action_outliers"] == [
+        {"episode": 1, "row": 10, "dimension": 0, "value": 1000.0}
+    ]
+    note = " ".join(next(each for each in data.notes if "outlier" in each).split())
+    assert "1 outlier" in note and "episode 1, action[10, 0] = 1000" in note
+    assert ("clipped" in note) == (method == "quantile")
+    interface = data.manifest["interface"]
+    assert max(interface["high"]) <= 1 and max(interface["largest_step"]) <= 2
+    assert data.action_range is not None
+    assert data.action_range[1, 0] == pytest.approx(highest, rel=0.01)
+    assert data.actions[1][10, 0] == pytest.approx(learnt, rel=0.05)  # d3rlpy learns from these
+    assert np.abs(data.columns.action).max() < 0.92
+
+
+def test_a_policy_from_before_actions_were_normalised_is_told_from_todays(labelled: Path) -> None:
+    old = json.loads(json.dumps(identity(labelled, SMALL)))
+    assert differences(old, labelled, SMALL) == []
+    del old["options"]["normalise_actions"]
+    assert differences(old, labelled, SMALL) == [
+        "trained before actions were normalised (normalise_actions 'none'), now 'quantile'"
+    ]
+    assert differences(old, labelled, replace(SMALL, normalise_actions="none")) == []
 
 
 def test_inputs_that_never_change_are_not_blown_up(labelled: Path) -> None:

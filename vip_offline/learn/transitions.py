@@ -12,8 +12,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vip_offline.data.outliers import Outliers, find_outliers
 from vip_offline.data.store import Label, Store, open_store, settings_of
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.learn.action_scale import (
+    action_range,
+    clipped,
+    limits_of,
+    outlier_note,
+    scale_note,
+    to_reach,
+)
 from vip_offline.learn.descent import Columns, exponential_weight
 from vip_offline.learn.interface import ACTIONS, FRAME, Interface
 from vip_offline.learn.outcomes import best_share, controlled, outcome
@@ -21,6 +30,11 @@ from vip_offline.learn.weighing import Weighed, weigh
 from vip_offline.recipe import TrainOptions
 
 ALGOS = ("rwr", "bc", "awr", "iql", "scratch-bc")
+# what younger options were before there were such options, where that is not their default, and
+# since when. Actions were scaled only where they reached beyond [-1, 1]
+BEFORE: dict[str, tuple[Any, str]] = {
+    "normalise_actions": ("none", "before actions were normalised"),
+}
 STANDARD_EPSILON = 1e-3  # added to standard deviations, d3rlpy's own
 PIXELS = "pixels-64"  # what scratch-bc sees
 
@@ -52,7 +66,7 @@ class TrainingSet:
     """Transitions of the chosen episodes, ready for d3rlpy."""
 
     observations: list[NDArray[np.float32]]  # per episode (T, D + P): embedding ++ proprio
-    actions: list[NDArray[np.float32]]  # per episode (T, A), as the store holds them
+    actions: list[NDArray[np.float32]]  # per episode (T, A), in the store's unit, outliers clipped
     weighed: Weighed
     statistics: Statistics | None  # that inputs are standardised by; None: raw
     action_range: NDArray[np.float32] | None  # (2, A), what -1 and 1 stand for; None: themselves
@@ -201,17 +215,23 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         values[-1] = np.nan_to_num(values[-1])  # where none was taken in the last observation
         return values
 
-    reach = action_range([actions(index)[:-1] for index in chosen])
+    taken = [actions(index)[:-1] for index in chosen]  # the last row's belongs to no transition
+    outliers, method = find_outliers(taken), options.normalise_actions
+    if method == "none":
+        _check_within_unit(path, chosen, taken)
+    limits, reach = limits_of(taken, outliers, method), action_range(taken, outliers, method)
+    learnt = [
+        np.concatenate([rows, actions(index)[-1:]])
+        for index, rows in zip(chosen, clipped(taken, outliers, limits), strict=True)
+    ]
     observations = [observation(index) for index in chosen]
     statistics, constant = _statistics(observations)
     notes = []
     if reach is not None:
-        changed = [each for each in range(reach.shape[1]) if list(reach[:, each]) != [-1, 1]]
-        spans = ", ".join(f"{each}: {reach[0, each]:g} to {reach[1, each]:g}" for each in changed)
-        notes.append(
-            f"actions: reach beyond [-1, 1], so they are scaled to it, and back when the policy "
-            f"acts (dimension {spans})"
-        )
+        notes.append(scale_note(reach, method))
+    if outliers.listed:
+        kept = method not in ("quantile", "std")
+        notes.append(outlier_note(outliers, chosen, limits, kept=kept))
     if constant:
         width = observations[0].shape[1]
         notes.append(f"inputs: {constant} of {width} never change in the training set")
@@ -233,7 +253,11 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "image_shape": list(store.frames(inputs.camera.split(",")[0], 0, 1).shape[1:]),
         "encoder": inputs.provenance,
         "label": _label_identity(store, options),
-        "interface": _interface(store, inputs.camera, [actions(each) for each in chosen]).plain(),
+        "interface": _interface(store, inputs.camera, taken, outliers).plain(),
+        "action_scale": None if reach is None else _scale(method, reach),
+        "action_outliers": [
+            {**asdict(one), "episode": chosen[one.episode]} for one in outliers.listed
+        ],
         "data_sha256": _data_hash(store, inputs.camera, proprio, action),
         "embedding_size": inputs.embedding.shape[1],
         "proprio_size": proprio.shape[1],
@@ -244,7 +268,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     }
     return TrainingSet(
         observations=observations,
-        actions=[actions(index) for index in chosen],
+        actions=learnt,
         weighed=weigh(
             [rewards[index] for index in chosen],
             observations,
@@ -263,16 +287,32 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     )
 
 
-def _interface(store: Store, camera: str, actions: Sequence[NDArray[np.float32]]) -> Interface:
-    """What the policy takes and gives, and how far its actions went in the training set."""
+def _scale(method: str, reach: NDArray[np.float32]) -> dict[str, Any]:
+    """Of the manifest: what -1 and 1 of the network stand for, in plain numbers."""
+    low, high = reach.tolist()
+    return {"method": method, "low": low, "high": high}
+
+
+def _interface(
+    store: Store, camera: str, actions: Sequence[NDArray[np.float32]], outliers: Outliers
+) -> Interface:
+    """What the policy takes and gives, and how far its actions went, but for outliers.
+
+    Args:
+        store: of the demonstrations.
+        camera: one, or several with commas between.
+        actions: per episode (T, A), of its transitions.
+        outliers: among them, which must not widen what a robot is allowed to do.
+    """
     frames = {}
     for each in camera.split(","):
         height, width, channels = store.frames(each, 0, 1).shape[1:]
         frames[f"{FRAME}{each}"] = (int(height), int(width), int(channels))
-    taken = [each[:-1] for each in actions]  # the last row's belongs to no transition
-    rows = np.concatenate(taken)
-    steps = [np.abs(np.diff(each, axis=0)).max(axis=0, initial=0.0) for each in taken]
-    width = rows.shape[1]
+    kept = [
+        np.where(marks, np.nan, rows) for rows, marks in zip(actions, outliers.marks, strict=True)
+    ]
+    steps = [np.fmax.reduce(np.abs(np.diff(rows, axis=0)), axis=0, initial=0.0) for rows in kept]
+    width = outliers.low.size
     attributes = store.attributes
     names, gripper = ACTIONS.get(str(attributes.get("source")), ((), ""))
     if attributes.get("action"):  # as whoever recorded it said
@@ -287,8 +327,8 @@ def _interface(store: Store, camera: str, actions: Sequence[NDArray[np.float32]]
         frames=frames,
         proprio=tuple(said),
         action=names,
-        low=tuple(float(each) for each in rows.min(axis=0)),
-        high=tuple(float(each) for each in rows.max(axis=0)),
+        low=tuple(outliers.low.tolist()),
+        high=tuple(outliers.high.tolist()),
         largest_step=tuple(float(each) for each in np.max(steps, axis=0)),
         gripper=gripper,
         control_rate=attributes.get("control_rate"),
@@ -324,12 +364,18 @@ def identity(path: Path, options: TrainOptions) -> dict[str, Any]:
 
 
 def differences(found: Mapping[str, Any], path: Path, options: TrainOptions) -> list[str]:
-    """What of an `identity` that was written down is another now, in words."""
+    """What of an `identity` that was written down is another now, in words.
+
+    A policy from before there was an option of `BEFORE` is told from one that has its default.
+    """
     wanted = json.loads(json.dumps(identity(path, options)))
     # an option that is younger than what was written down had its default
-    had = {**json.loads(json.dumps(asdict(TrainOptions()))), **found["options"]}
+    before = {key: value for key, (value, _) in BEFORE.items()}
+    had = {**json.loads(json.dumps(asdict(TrainOptions()))), **before, **found["options"]}
     differing = [
         f"{key} {had[key]!r}, now {value!r}"
+        if key in found["options"] or key not in BEFORE
+        else f"trained {BEFORE[key][1]} ({key} {had[key]!r}), now {value!r}"
         for key, value in wanted["options"].items()
         if had[key] != value
     ]
@@ -389,6 +435,20 @@ def _outcomes(store: Store, path: Path, options: TrainOptions) -> list[float]:
     return ends
 
 
+def _check_within_unit(
+    path: Path, episodes: Sequence[int], actions: Sequence[NDArray[np.float32]]
+) -> None:
+    """Refuse actions that a network cannot give as they are."""
+    for index, rows in zip(episodes, actions, strict=True):
+        if np.abs(rows).max(initial=0.0) > 1:
+            row, column = (int(place) for place in np.argwhere(np.abs(rows) > 1)[0])
+            raise VipOfflineError(
+                f"{path}, episode {index}: action[{row}, {column}] is {rows[row, column]:.4g}, "
+                "and --normalise-actions none leaves the network's -1 to 1 as they are. Train with "
+                "--normalise-actions quantile."
+            )
+
+
 def _episodes(
     store: Store, path: Path, outcomes: Sequence[float], options: TrainOptions
 ) -> tuple[list[int], list[int]]:
@@ -424,37 +484,6 @@ def _check_finite(name: str, values: NDArray[Any], where: str) -> None:
             f"{where}: {name}[{row}, {column}] is {values[row, column]}. Repair the store, or "
             "record or import it without this episode."
         )
-
-
-def action_range(actions: Sequence[NDArray[Any]]) -> NDArray[np.float32] | None:
-    """What -1 and 1 are to stand for, per dimension; None where the actions are within already.
-
-    Only dimensions that reach beyond [-1, 1] are scaled, from their least to their greatest.
-
-    Args:
-        actions: per episode (T, A).
-
-    Returns:
-        (2, A).
-    """
-    least = np.min([each.min(axis=0) for each in actions], axis=0)
-    greatest = np.max([each.max(axis=0) for each in actions], axis=0)
-    beyond = (least < -1) | (greatest > 1)
-    if not beyond.any():
-        return None
-    same = least == greatest  # a constant is met in the middle
-    low = np.where(beyond, np.where(same, least - 1, least), -1)
-    high = np.where(beyond, np.where(same, greatest + 1, greatest), 1)
-    return np.stack([low, high]).astype(np.float32)
-
-
-def to_reach(action: NDArray[np.float32], reach: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """(T, A) actions -> what the network is to give for them, in [-1, 1]."""
-    if reach is None:
-        return action
-    low, high = reach
-    scaled: NDArray[np.float32] = (action - low) / (high - low) * 2 - 1
-    return scaled.clip(-1, 1)
 
 
 def _statistics(observations: Sequence[NDArray[np.float32]]) -> tuple[Statistics, int]:

@@ -59,8 +59,8 @@ def is_trained(folder: Path, store: Path, options: TrainOptions) -> bool:
     differing = differences({**manifest, "label": settings_of(manifest["label"])}, store, options)
     if differing:
         raise VipOfflineError(
-            f"{folder}: holds a policy of other settings ({'; '.join(differing)}). Give another "
-            "--out, or remove the folder."
+            f"{folder}: holds a policy that was trained otherwise ({'; '.join(differing)}). Give "
+            "another --out, or remove the folder."
         )
     return True
 
@@ -111,7 +111,7 @@ class Underway:
         differing = differences(found.identity, self.job.store, self.job.options)
         if differing:
             raise VipOfflineError(
-                f"{self._partial / CHECKPOINT}: a training of other settings stopped here "
+                f"{self._partial / CHECKPOINT}: a training that began otherwise stopped here "
                 f"({'; '.join(differing)}). Give those settings to go on with it, or remove "
                 f"{self._partial}."
             )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,7 +64,10 @@ def ship(
     path = store or Path(manifest["store"])
     options = options_from(TrainOptions, manifest["options"], f"{folder / MANIFEST} options")
     data = training_set(path, options)
-    trained = {**manifest, "store": str(path), "label": settings_of(manifest["label"])}
+    # the settings are its own; of one from before an option they are not written down
+    settings = json.loads(json.dumps(asdict(options)))
+    label = settings_of(manifest["label"])
+    trained = {**manifest, "options": settings, "store": str(path), "label": label}
     differing = differences(trained, path, options)
     if data.manifest["data_sha256"] != manifest.get("data_sha256"):
         differing.append("its demonstrations are others")

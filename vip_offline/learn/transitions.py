@@ -218,7 +218,8 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         notes.append(f"inputs: {measured.constant} of {width} never change in the training set")
     if measured.steady:
         notes.append(
-            f"inputs: {measured.steady} of {width} hardly change in the training set; scaled as the others are"
+            f"inputs: {measured.steady} of {width} hardly change in the training set; scaled as "
+            "the others are"
         )
     if kept_back:
         notes.append(f"held out: episodes {', '.join(str(each) for each in kept_back)}")

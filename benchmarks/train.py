@@ -38,10 +38,11 @@ from rich.table import Table
 
 from vip_offline.learn.buffer import vector_buffer
 from vip_offline.learn.crew import Crew
+from vip_offline.learn.input_statistics import Statistics
 from vip_offline.learn.models import create
 from vip_offline.learn.quiet import quiet_d3rlpy
 from vip_offline.learn.training import Regression
-from vip_offline.learn.transitions import Statistics, TrainingSet
+from vip_offline.learn.transitions import TrainingSet
 from vip_offline.learn.weighing import weigh
 from vip_offline.recipe import TrainOptions
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from vip_offline.data.outliers import find_outliers
 from vip_offline.learn.action_scale import action_range
+from vip_offline.learn.input_statistics import Statistics
 from vip_offline.learn.models import Algo, policy_tensors, strides
 from vip_offline.learn.policy import Policy, write_policy
-from vip_offline.learn.transitions import Statistics, TrainingSet
+from vip_offline.learn.transitions import TrainingSet
 from vip_offline.learn.weighing import weigh
 from vip_offline.recipe import TrainOptions
 

@@ -32,6 +32,7 @@ from vip_offline.data.store import open_store
 from vip_offline.data.survey import check
 from vip_offline.encode.frozen import load_encoder
 from vip_offline.encode.pretrain import LOSSES
+from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import relabel
 from vip_offline.learn.loaded import load_policy
 from vip_offline.learn.offline import train
@@ -122,6 +123,10 @@ def test_a_store_of_linked_videos(meant: dict[str, Any]) -> None:
     assert store.extra("force").shape == (16, 2, 2)
 
 
+# what a training then did and a default of today does otherwise
+AS_THEN: dict[str, Any] = {"normalise_actions": "none", "tau": 0.1, "weight_by": "step"}
+
+
 def moved(store: Path, videos: Path) -> None:
     """Say in a store that its videos lie elsewhere: it holds their folder's full path."""
     metadata = store / "zarr.json"
@@ -135,7 +140,9 @@ def test_a_policy_acts_as_it_did(meant: dict[str, Any], algo: str) -> None:
     folder = Path("policies") / algo
     policy = load_policy(folder)
     assert_near(policy.act(observation()), meant["actions"][algo])
-    assert is_trained(folder, STORE, training(algo))
+    assert is_trained(folder, STORE, replace(training(algo), **AS_THEN))
+    with pytest.raises(VipOfflineError, match="trained before actions were normalised"):
+        is_trained(folder, STORE, training(algo))
     assert policy.interface.control_rate == 20
 
 
@@ -171,7 +178,8 @@ def test_its_pickle_opens_in_d3rlpy(meant: dict[str, Any]) -> None:
 @pytest.mark.parametrize("algo", STEPS)
 def test_a_training_that_stopped_goes_on(meant: dict[str, Any], algo: str) -> None:
     taken: list[int] = []
-    train(STORE, stopped(algo), Path("unfinished") / algo, on_steps=taken.append)
+    options = replace(stopped(algo), **AS_THEN)
+    train(STORE, options, Path("unfinished") / algo, on_steps=taken.append)
     assert 0 < taken[0] < sum(taken) == STEPS[algo]
     frames = observation()
     encoder = load_encoder(tiny_encoder.NAME, MODEL, computing=Computing("torch"))

@@ -331,3 +331,13 @@ def test_memory_does_not_grow_with_the_number_of_episodes(tmp_path: Path) -> Non
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + frames.nbytes  # six more episodes
+
+
+def test_an_outlier_among_the_actions_is_named(make_store: Callable[..., Path]) -> None:
+    path = make_store(lengths=(40, 40, 40))
+    overwrite(path, "data/action", 50, [1000.0, 0, 0, 0])
+    checked = check(path)
+    (group,) = [each for each in checked.groups if each.kind == "outlier"]
+    assert (group.severity, group.count) == ("note", 1)
+    assert group.examples[0].where == "episode 1"
+    assert group.examples[0].value.startswith("action[10, 0] is 1000; the rest of dimension 0 ")

@@ -242,6 +242,14 @@ def test_inputs_that_never_change_are_not_blown_up(labelled: Path) -> None:
     assert any("4 of 3076 never change" in note for note in data.notes)
 
 
+def test_inputs_that_hardly_change_are_counted(labelled: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 1e-5, sum(LENGTHS))
+    proprio = open_store(labelled).data("proprio").copy()
+    proprio[:, 1] = 0.3 + noise
+    overwrite(labelled, "data/proprio", slice(None), proprio)
+    assert any("1 of 3076 hardly change" in note for note in training_set(labelled, SMALL).notes)
+
+
 def test_pixels_need_no_label(store_path: Path) -> None:
     data = training_set(store_path, replace(SMALL, algo="scratch-bc"))
     assert data.observations[0].shape == (LENGTHS[0], 3 * 64 * 64 + 4)

@@ -32,6 +32,7 @@ from vip_offline.data.checking import (
     rate_of,
 )
 from vip_offline.data.mapping import key_map
+from vip_offline.data.outliers import find_outliers
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.data.sources.source import Catalogue, Rows, Source, VideoSpan
 from vip_offline.data.store import Store, content_of_blocks, is_store, open_store
@@ -102,12 +103,13 @@ class Checked:
 
 @dataclass
 class _Gathered:
-    """What was found so far; its size does not grow with the number of episodes' findings."""
+    """What was found so far; of the data it keeps the actions, of findings the first ones."""
 
     on_frames: OnFrames
     groups: dict[str, Group] = field(default_factory=dict)
     cameras: dict[str, Camera] = field(default_factory=dict)
     actions: Range | None = None
+    taken: dict[str, NDArray[Any]] = field(default_factory=dict)  # episode -> (T, A) actions
     successes: list[bool | None] = field(default_factory=list)
     names: list[str] = field(default_factory=list)  # of the episodes that could be read
 
@@ -137,7 +139,23 @@ class _Gathered:
         found = range_of(action)
         if found is not None:
             self.actions = found if self.actions is None else self.actions.joined(found)
+            self.taken[where] = action
         return moved(proprio) if proprio.shape[1] else moved(action)
+
+    def outliers(self) -> None:
+        """Check all actions together: what is far from the rest only the rest can tell."""
+        if len({action.shape[1] for action in self.taken.values()}) != 1:
+            return
+        outliers = find_outliers(list(self.taken.values()))
+        episodes = list(self.taken)
+        for one in outliers.listed:
+            low, high = outliers.low[one.dimension], outliers.high[one.dimension]
+            value = (
+                f"action[{one.row}, {one.dimension}] is {one.value:.4g}; the rest of dimension "
+                f"{one.dimension} reaches from {low:.4g} to {high:.4g}"
+            )
+            way_out = "train clips it to the rest; repair it, or leave the episode out"
+            self.add([Finding("outlier", "note", value, way_out)], episodes[one.episode])
 
     def pictures(
         self,
@@ -190,6 +208,7 @@ class _Gathered:
         self.add(check_lengths(lengths, self.names) if len(self.names) == len(lengths) else [])
         self.add(check_success(self.successes, self.names))
         self.add(check_constant(self.actions) if self.actions is not None else [])
+        self.outliers()
         self.add(check_cameras({name: each.size for name, each in self.cameras.items()}))
         said = [each for each in self.successes if each is not None]
         return Checked(

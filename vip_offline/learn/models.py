@@ -17,10 +17,11 @@ from torch import nn
 from vip_offline.learn.awr import AWRConfig
 from vip_offline.learn.descent import Settings, State
 from vip_offline.learn.heads import MAX_LOG_STD, MIN_LOG_STD
+from vip_offline.learn.input_statistics import STANDARD_EPSILON
 from vip_offline.learn.pixels import PixelsAndProprioFactory, picture_size
 from vip_offline.learn.policy import GOAL, HIGH, LOW
 from vip_offline.learn.regression import RWR, FusedAdamFactory, RWRConfig
-from vip_offline.learn.transitions import STANDARD_EPSILON, TrainingSet
+from vip_offline.learn.transitions import TrainingSet
 from vip_offline.learn.weighing import LARGEST_AWR_WEIGHT
 from vip_offline.recipe import TrainOptions
 

@@ -24,6 +24,7 @@ from vip_offline.learn.action_scale import (
     to_reach,
 )
 from vip_offline.learn.descent import Columns, exponential_weight
+from vip_offline.learn.input_statistics import Statistics, input_statistics
 from vip_offline.learn.interface import ACTIONS, FRAME, Interface
 from vip_offline.learn.outcomes import best_share, controlled, outcome
 from vip_offline.learn.weighing import Weighed, weigh
@@ -35,7 +36,6 @@ ALGOS = ("rwr", "bc", "awr", "iql", "scratch-bc")
 BEFORE: dict[str, tuple[Any, str]] = {
     "normalise_actions": ("none", "before actions were normalised"),
 }
-STANDARD_EPSILON = 1e-3  # added to standard deviations, d3rlpy's own
 PIXELS = "pixels-64"  # what scratch-bc sees
 
 
@@ -46,19 +46,6 @@ class HeldOut:
     episode: int
     observation: NDArray[np.float32]  # (T - 1, D + P)
     action: NDArray[np.float32]  # (T - 1, A), in [-1, 1] as the network gives them
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Of the inputs, over the training set."""
-
-    mean: NDArray[np.float32]  # (D + P,)
-    std: NDArray[np.float32]  # (D + P,), 1 for an input that never changes
-
-    def scaled(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, D + P) inputs -> as the network sees them, bit for bit what d3rlpy's scaler gives."""
-        scaled: NDArray[np.float32] = (rows - self.mean) / (self.std + np.float32(STANDARD_EPSILON))
-        return scaled
 
 
 @dataclass(frozen=True)
@@ -225,16 +212,21 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         for index, rows in zip(chosen, clipped(taken, outliers, limits), strict=True)
     ]
     observations = [observation(index) for index in chosen]
-    statistics, constant = _statistics(observations)
+    measured = input_statistics(observations, inputs.embedding.shape[1])
     notes = []
     if reach is not None:
         notes.append(scale_note(reach, method))
     if outliers.listed:
         kept = method not in ("quantile", "std")
         notes.append(outlier_note(outliers, chosen, limits, kept=kept))
-    if constant:
-        width = observations[0].shape[1]
-        notes.append(f"inputs: {constant} of {width} never change in the training set")
+    width = observations[0].shape[1]
+    if measured.constant:
+        notes.append(f"inputs: {measured.constant} of {width} never change in the training set")
+    if measured.steady:
+        notes.append(
+            f"inputs: {measured.steady} of {width} hardly change in the training set; scaled as "
+            "the others are"
+        )
     if options.keep_best < 1:
         kept = ", ".join(str(each) for each in chosen)
         what = {"permuted": "drawn at random", "length": "the shortest"}.get(
@@ -275,7 +267,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
             options,
             [outcomes[index] for index in chosen] if outcomes else (),
         ),
-        statistics=statistics if options.standardise else None,
+        statistics=measured.statistics if options.standardise else None,
         action_range=reach,
         held_out=tuple(
             HeldOut(index, observation(index)[:-1], to_reach(actions(index)[:-1], reach))
@@ -484,14 +476,3 @@ def _check_finite(name: str, values: NDArray[Any], where: str) -> None:
             f"{where}: {name}[{row}, {column}] is {values[row, column]}. Repair the store, or "
             "record or import it without this episode."
         )
-
-
-def _statistics(observations: Sequence[NDArray[np.float32]]) -> tuple[Statistics, int]:
-    """Mean and standard deviation of the inputs, and how many of them never change."""
-    rows = np.concatenate([each[:-1] for each in observations])
-    mean, std = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
-    constant = np.ptp(rows, axis=0) == 0
-    # of one that never changed nothing is known: it may well change on a robot, and must not be
-    # blown up a thousandfold then
-    std = np.where(constant, 1.0, std)
-    return Statistics(mean.astype(np.float32), std.astype(np.float32)), int(constant.sum())

@@ -228,11 +228,11 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
             "the others are"
         )
     if options.keep_best < 1:
-        kept = ", ".join(str(each) for each in chosen)
+        listed = ", ".join(str(each) for each in chosen)
         what = {"permuted": "drawn at random", "length": "the shortest"}.get(
             options.control, "the best by outcome"
         )
-        notes.append(f"keep-best: {len(chosen)} of {len(store)} episodes, {what}: {kept}")
+        notes.append(f"keep-best: {len(chosen)} of {len(store)} episodes, {what}: {listed}")
     if kept_back:
         notes.append(f"held out: episodes {', '.join(str(each) for each in kept_back)}")
     manifest = {

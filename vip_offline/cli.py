@@ -30,6 +30,7 @@ from vip_offline.recipe import (
     CompareOptions,
     Computing,
     Device,
+    GripperMode,
     Head,
     Mixed,
     Negatives,
@@ -767,6 +768,10 @@ def train(
         NormaliseActions,
         typer.Option(help="Actions to [-1, 1] by the range of what is no outlier, or otherwise."),
     ] = TrainOptions.normalise_actions,
+    gripper: Annotated[
+        GripperMode,
+        typer.Option(help="Actions with two values: threshold them, or leave them a regression."),
+    ] = TrainOptions.gripper,
     hold_out: Annotated[
         int, typer.Option(help="Successes kept back, to measure the action error on.")
     ] = TrainOptions.hold_out,
@@ -814,6 +819,7 @@ def train(
         steps=steps,
         standardise=standardise,
         normalise_actions=normalise_actions,
+        gripper=gripper,
         hold_out=hold_out,
         discount=discount,
         beta=beta,

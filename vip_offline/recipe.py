@@ -18,6 +18,7 @@ WeightBy = Literal["step", "n-step", "return", "advantage", "outcome"]
 Head = Literal["deterministic", "gaussian"]
 Control = Literal["none", "permuted", "clock", "length"]
 NormaliseActions = Literal["quantile", "limits", "std", "none"]
+GripperMode = Literal["auto", "regress"]
 Reward = Literal["difference", "shaping", "distance", "sparse", "success"]
 Similarity = Literal["auto", "l2", "cosine"]
 BackendName = Literal["auto", "torch", "onnx"]
@@ -179,6 +180,9 @@ class TrainOptions:
     # that is no outlier (data/outliers.py judges by quantiles), of all actions (limits), three
     # deviations about the mean (std), or not at all, for actions within [-1, 1] (none)
     normalise_actions: NormaliseActions = "quantile"
+    # an action with two values in the training set is one of them when the policy acts, with
+    # hysteresis (auto), or whatever the network gives (regress)
+    gripper: GripperMode = "auto"
     hold_out: int = 0  # successful episodes kept back, to measure the action error on
     discount: float = 0.99  # of awr and iql
     beta: float = 1.0  # of awr: weight exp(advantage / beta), in deviations of the return

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.learn.gripper import Gripper
 from vip_offline.learn.interface import Interface
 
 INTERFACE = Interface(
@@ -94,3 +96,20 @@ def test_a_manifest_that_was_edited(changes: dict[str, object], part: str) -> No
         Interface.read({**INTERFACE.plain(), **changes}, "m.json")
     with pytest.raises(VipOfflineError, match=r"m.json"):
         Interface.read(None, "m.json")
+
+
+def test_grippers_are_kept_and_older_policies_have_none() -> None:
+    told = replace(INTERFACE, grippers=(Gripper(0, -1.0, 1.0, -0.2, 0.2),))
+    plain = json.loads(json.dumps(told.plain()))
+    assert Interface.read(plain, "x") == told
+    del plain["grippers"]
+    assert Interface.read(plain, "x") == INTERFACE
+
+
+@pytest.mark.parametrize("change", [{"dimension": 1}, {"low_below": 0.5}, {"high": float("nan")}])
+def test_a_gripper_that_is_none(change: dict[str, float]) -> None:
+    gripper = Gripper(0, -1.0, 1.0, -0.2, 0.2)
+    plain = replace(INTERFACE, grippers=(gripper,)).plain()
+    plain["grippers"][0] |= change
+    with pytest.raises(VipOfflineError, match="its interface is not what this program wrote"):
+        Interface.read(plain, "x")

@@ -210,3 +210,31 @@ def test_an_older_folder(shipped: Path) -> None:
     shutil.rmtree(shipped)
     with pytest.raises(VipOfflineError, match="is not a policy folder"):
         load_policy(shipped)
+
+
+def test_a_gripper_keeps_its_side_until_reset_and_a_batch_has_no_history(
+    shipped: Path,
+) -> None:
+    manifest = json.loads((shipped / "manifest.json").read_text())
+    raw = load_policy(shipped).infer(observations(8)).action[:, 1]
+    low, high = (float(end) for end in np.quantile(raw, [0.25, 0.75]))
+    manifest["interface"]["grippers"] = [
+        {"dimension": 1, "low": -5.0, "high": 5.0, "low_below": low, "high_above": high}
+    ]
+    (shipped / "manifest.json").write_text(json.dumps(manifest))
+    write_sums(shipped, [path.name for path in shipped.iterdir() if path.name != "SHA256SUMS"])
+    policy, given = load_policy(shipped), observations(8)
+    np.testing.assert_array_equal(policy.infer(given).action[:, 1], raw)  # as in sample_io.npz
+    np.testing.assert_array_equal(policy.act(given)[:, 1], np.where(raw > 0, 5, -5))
+
+    def one(row: int) -> float:
+        return float(policy.act({key: value[row] for key, value in given.items()})[1])
+
+    between = int(np.argsort(raw)[4])
+    assert low < raw[between] < high
+    told = []
+    for row in (int(raw.argmax()), between, int(raw.argmin()), between):
+        told.append(one(row))
+    assert told == [5, 5, -5, -5]
+    policy.reset()
+    assert one(between) == (5 if raw[between] > 0 else -5)

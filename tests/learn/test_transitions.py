@@ -221,6 +221,24 @@ def test_an_outlier_is_named_and_opens_no_limit(
     assert np.abs(data.columns.action).max() < 0.92
 
 
+def test_an_action_of_two_values_is_recognised_unless_it_is_to_be_a_regression(
+    labelled: Path,
+) -> None:
+    action = open_store(labelled).data("action").copy()
+    action[:, 3] = np.where(np.arange(len(action)) % 5 < 2, 0.9, -1)
+    overwrite(labelled, "data/action", slice(None), action)
+    data = training_set(labelled, SMALL)
+    (gripper,) = data.manifest["interface"]["grippers"]
+    assert (gripper["dimension"], gripper["low"]) == (3, -1)
+    assert gripper["high"] == pytest.approx(0.9)
+    (note,) = [note for note in data.notes if note.startswith("gripper")]
+    assert "action 3 is -1 or 0.9" in note
+    assert max(len(line) for line in note.splitlines()) < 80
+    plain = training_set(labelled, replace(SMALL, gripper="regress"))
+    assert plain.manifest["interface"]["grippers"] == []
+    np.testing.assert_array_equal(plain.columns.action, data.columns.action)
+
+
 def test_a_policy_from_before_actions_were_normalised_is_told_from_todays(labelled: Path) -> None:
     old = json.loads(json.dumps(identity(labelled, SMALL)))
     assert differences(old, labelled, SMALL) == []

@@ -2,6 +2,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,6 +108,54 @@ def test_success_ends_a_rollout(policies: list[Path], monkeypatch: pytest.Monkey
     result = rollout(policies[:1], OPTIONS)[policies[0]]
     assert result.success == (True, True, True)
     assert result.steps == (4, 4, 4)
+
+
+def test_each_rollout_has_its_own_gripper(
+    policies: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two slots, three placements: the network's output comes from here, and so do the pictures."""
+    from vip_offline.run import rollout as module
+    from vip_offline.run.fleet import Batch
+
+    raw = {100_000: (0.9, 0, 0), 100_001: (-0.9, 0, 0), 100_002: (-0.1, 0, 0.9)}
+    sent: dict[int, list[float]] = {placement: [] for placement in raw}
+
+    class Played:
+        slots = 2
+
+        def __init__(self, *_: object) -> None:
+            self.placement: dict[int, int] = {}
+
+        def __enter__(self) -> "Played":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def __call__(self, commands: dict[int, Any]) -> Batch:
+            for slot, command in commands.items():
+                if isinstance(command, int):
+                    self.placement[slot] = command
+                else:
+                    sent[self.placement[slot]].append(float(command[3]))
+            told = [(self.placement[slot], len(sent[self.placement[slot]])) for slot in commands]
+            proprio = np.array([(*each, 0, 0) for each in told], np.float32)
+            frames = np.zeros((len(told), 64, 64, 3), np.uint8)
+            return Batch(frames, proprio, np.zeros(len(told), bool))
+
+    def act(
+        owners: object, frames: object, proprio: NDArray[np.float32]
+    ) -> tuple[list[NDArray[np.float32]], list[float]]:
+        values = [raw[int(placement)][int(step)] for placement, step, *_ in proprio]
+        actions = [np.array([0, 0, 0, value], np.float32) for value in values]
+        return actions, [float("nan")] * len(actions)
+
+    interface = json.loads((policies[0] / "manifest.json").read_text())["interface"]
+    gripper = {"dimension": 3, "low": -1.0, "high": 1.0, "low_below": -0.2, "high_above": 0.2}
+    edit(policies[0], interface=interface | {"grippers": [gripper]})
+    monkeypatch.setattr(module, "Fleet", Played)
+    monkeypatch.setattr(module, "_act", act)
+    rollout(policies[:1], replace(OPTIONS, horizon=3, videos=0))
+    assert list(sent.values()) == [[1, 1, 1], [-1, -1, -1], [-1, -1, 1]]
 
 
 def test_placements_of_the_training_set_are_refused(policies: list[Path]) -> None:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from made_up_serving import COLOUR, INTERFACE, Obedient, Said, observation, service
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.learn.gripper import Gripper
 from vip_offline.serve.codec import Limits, decode, encode
 from vip_offline.serve.options import ServeOptions
 from vip_offline.serve.session import Service, Session, prepare
@@ -47,6 +49,21 @@ def test_a_reply() -> None:
     timing = decode(raw, Limits(1 << 20))["server_timing"]
     assert timing == {"infer_ms": 0.0, "prev_total_ms": 250.0}
     assert ready.totals == {"actions": 2, "held": 0, "range": 0, "step": 1}
+
+
+def test_each_connection_has_its_own_gripper() -> None:
+    """The second action is 0 or 0.5; the largest step of a tick lets it go there in one."""
+    gripper = Gripper(1, 0.0, 0.5, 0.2, 0.3)
+    interface = replace(INTERFACE, largest_step=(0.25, 0.5), grippers=(gripper,))
+    ready = prepare(Obedient(interface), {}, ServeOptions(), print)
+    one, other = Session(ready, "one"), Session(ready, "other")
+
+    def told(session: Session, raw: float) -> float:
+        return float(ask(session, observation(0, raw), ready.clock())["actions"][0, 1])
+
+    assert [told(one, raw) for raw in (0.1, 0.28, 0.35, 0.22, 0.1)] == [0, 0, 0.5, 0.5, 0]
+    assert [told(each, 0.4) for each in (one, other)] == [0.5, 0.5]
+    assert [told(other, 0.1), told(one, 0.25), told(other, 0.25)] == [0, 0.5, 0]
 
 
 def test_nothing_in_a_reply_but_the_actions_is_cut_along_the_chunk() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.learn.gripper import Gripper
 
 FRAME, PROPRIO = "frame/", "proprio"  # observation keys: frame/<camera>, proprio
 # what an action of a simulator of ours means; of other stores the user says it (`vip-offline ship`)
@@ -43,6 +44,7 @@ class Interface:
     high: tuple[float, ...]  # (A,) greatest
     largest_step: tuple[float, ...]  # (A,) greatest change from one control tick to the next
     gripper: str = ""  # its convention, in words
+    grippers: tuple[Gripper, ...] = ()  # actions that take two values
     control_rate: float | None = None  # Hz
     # our key -> what the robot's side calls it; several are put side by side
     key_map: dict[str, str | list[str]] = field(default_factory=dict)
@@ -131,6 +133,10 @@ class Interface:
             frames = {str(key): _shape(each["shape"]) for key, each in plain["frames"].items()}
             rate, key_map = plain["control_rate"], dict(plain["key_map"])
             gripper = str(plain["gripper"])
+            # policies from before they were recognised have none
+            grippers = tuple(Gripper.read(one) for one in plain.get("grippers", ()))
+            if any(not 0 <= one.dimension < len(action) for one in grippers):
+                raise ValueError(f"{plain['grippers']!r}: there are {len(action)} actions")
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise VipOfflineError(
                 f"{where}: its interface is not what this program wrote ({error!r}). Copy the "
@@ -161,6 +167,7 @@ class Interface:
             action,
             **limits,
             gripper=gripper,
+            grippers=grippers,
             control_rate=rate,
             key_map=key_map,
         )

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from vip_offline.encode.frozen import Encoder, load_encoder, rebuild_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.checksums import changed, read_sums
+from vip_offline.learn.gripper import GripperState, settled
 from vip_offline.learn.interface import Checked, Interface
 from vip_offline.learn.novelty import Seen, novelty
 from vip_offline.learn.policy import GOAL, MANIFEST, TENSORS, Policy, read_tensors
@@ -93,7 +94,7 @@ class _Onnx:
 
 
 class LoadedPolicy:
-    """A policy that takes frames; it keeps no state between observations."""
+    """A policy that takes frames; of an episode it remembers how its grippers stand, no more."""
 
     def __init__(
         self, folder: Path, policy: Policy, interface: Interface, brain: _Brain, known: Seen | None
@@ -107,6 +108,7 @@ class LoadedPolicy:
         self.backend = brain.name
         self.network = policy
         self._brain, self._known = brain, known
+        self._grippers = GripperState(interface.grippers)
 
     @property
     def encoder(self) -> Encoder | None:
@@ -114,12 +116,14 @@ class LoadedPolicy:
         return self._brain.encoder if isinstance(self._brain, _Torch) else None
 
     def reset(self) -> None:
-        """Begin an episode. These policies look at one observation at a time, so there is nothing
-        to be forgotten; call it all the same, for those that will.
-        """
+        """Begin an episode: how grippers stand is forgotten."""
+        self._grippers.reset()
 
     def act(self, observation: Mapping[str, Any]) -> Floats:
         """One observation -> (A,), or a batch of N -> (N, A), in the store's own unit.
+
+        Actions that take two values are one of them. One observation follows the one before it
+        since `reset`, with hysteresis; those of a batch have no history.
 
         Raises:
             VipOfflineError: if it is no observation of this policy (see `Interface.check`), or the
@@ -127,10 +131,14 @@ class LoadedPolicy:
         """
         checked = self.interface.check(observation)
         action, _ = self._think(checked)
-        return action if checked.batched else action[0]
+        if checked.batched:
+            return settled(action, self.interface.grippers)
+        return self._grippers(action[0])
 
     def infer(self, observation: Mapping[str, Any]) -> Inference:
         """One observation, or a batch -> actions, and how unlike the training set they look.
+
+        Without a state: grippers are what the network gives. `GripperState` settles them.
 
         Raises:
             VipOfflineError: see `act`.
@@ -140,7 +148,10 @@ class LoadedPolicy:
         return Inference(action, embedding, known)
 
     def decide(self, embedding: Floats, proprio: Floats) -> Floats:
-        """(N, D) embeddings made before, (N, P) -> (N, A): where many share one encoder."""
+        """(N, D) embeddings made before, (N, P) -> (N, A): where many share one encoder.
+
+        Without a state, as `infer`.
+        """
         return self.network.act(embedding, proprio)
 
     def _think(self, checked: Checked) -> tuple[Floats, Floats]:

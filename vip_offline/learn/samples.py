@@ -23,7 +23,10 @@ LEAST_RANGE = 1e-2
 
 @dataclass(frozen=True)
 class Samples:
-    """Five observations, and what the policy gave for them where it was trained."""
+    """Five observations, and what the policy's network gave for them where it was trained.
+
+    They have no history, so actions that take two values are the raw output here.
+    """
 
     observation: dict[str, NDArray[Any]]  # key -> (5, ...)
     action: NDArray[np.float32]  # (5, A)

@@ -24,6 +24,7 @@ from vip_offline.learn.action_scale import (
     to_reach,
 )
 from vip_offline.learn.descent import Columns, exponential_weight
+from vip_offline.learn.gripper import Gripper, find_grippers, gripper_note
 from vip_offline.learn.input_statistics import Statistics, input_statistics
 from vip_offline.learn.interface import ACTIONS, FRAME, Interface
 from vip_offline.learn.outcomes import best_share, controlled, outcome
@@ -35,6 +36,7 @@ ALGOS = ("rwr", "bc", "awr", "iql", "scratch-bc")
 # since when. Actions were scaled only where they reached beyond [-1, 1]
 BEFORE: dict[str, tuple[Any, str]] = {
     "normalise_actions": ("none", "before actions were normalised"),
+    "gripper": ("regress", "before actions with two values were recognised"),
 }
 PIXELS = "pixels-64"  # what scratch-bc sees
 
@@ -206,6 +208,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     outliers, method = find_outliers(taken), options.normalise_actions
     if method == "none":
         _check_within_unit(path, chosen, taken)
+    grippers = find_grippers(taken, outliers.marks) if options.gripper == "auto" else ()
     limits, reach = limits_of(taken, outliers, method), action_range(taken, outliers, method)
     learnt = [
         np.concatenate([rows, actions(index)[-1:]])
@@ -219,6 +222,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     if outliers.listed:
         kept = method not in ("quantile", "std")
         notes.append(outlier_note(outliers, chosen, limits, kept=kept))
+    notes += [gripper_note(one) for one in grippers]
     width = observations[0].shape[1]
     if measured.constant:
         notes.append(f"inputs: {measured.constant} of {width} never change in the training set")
@@ -245,7 +249,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "image_shape": list(store.frames(inputs.camera.split(",")[0], 0, 1).shape[1:]),
         "encoder": inputs.provenance,
         "label": _label_identity(store, options),
-        "interface": _interface(store, inputs.camera, taken, outliers).plain(),
+        "interface": _interface(store, inputs.camera, taken, outliers, grippers).plain(),
         "action_scale": None if reach is None else _scale(method, reach),
         "action_outliers": [
             {**asdict(one), "episode": chosen[one.episode]} for one in outliers.listed
@@ -286,7 +290,11 @@ def _scale(method: str, reach: NDArray[np.float32]) -> dict[str, Any]:
 
 
 def _interface(
-    store: Store, camera: str, actions: Sequence[NDArray[np.float32]], outliers: Outliers
+    store: Store,
+    camera: str,
+    actions: Sequence[NDArray[np.float32]],
+    outliers: Outliers,
+    grippers: tuple[Gripper, ...],
 ) -> Interface:
     """What the policy takes and gives, and how far its actions went, but for outliers.
 
@@ -295,6 +303,7 @@ def _interface(
         camera: one, or several with commas between.
         actions: per episode (T, A), of its transitions.
         outliers: among them, which must not widen what a robot is allowed to do.
+        grippers: among the dimensions.
     """
     frames = {}
     for each in camera.split(","):
@@ -323,6 +332,7 @@ def _interface(
         high=tuple(outliers.high.tolist()),
         largest_step=tuple(float(each) for each in np.max(steps, axis=0)),
         gripper=gripper,
+        grippers=grippers,
         control_rate=attributes.get("control_rate"),
     )
 

@@ -1,8 +1,9 @@
 """A policy as one ONNX file: a camera's frames and the robot's state in, actions out.
 
 Resizing, cropping, scaling, the encoder and the network behind it are all inside, so that whoever
-runs it can get none of them wrong. Written node by node around the encoder's own graph: the same
-policy gives the same bytes.
+runs it can get none of them wrong. It keeps no state: actions that take two values (``grippers`` of
+the interface in its metadata) come out raw, for `gripper.GripperState`. Written node by node around
+the encoder's own graph: the same policy gives the same bytes.
 """
 
 from __future__ import annotations

@@ -56,12 +56,18 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
     )
     for place, (name, low, high, step) in enumerate(limits):
         lines.append(f"| {place} | {name} | {low:.4g} | {high:.4g} | {step:.4g} |")
-    rate = interface["control_rate"]
+    rate, grippers = interface["control_rate"], interface.get("grippers", [])
     lines += [
         "",
         "The limits are those of the training set; `serve` keeps to them.",
         f"Control rate: {f'{rate:g} Hz' if rate else 'not known'}. "
         f"Gripper: {interface['gripper'] or 'not described'}.",
+        *(
+            f"Action {one['dimension']} is {one['low']:.4g} or {one['high']:.4g}: `act` and "
+            f"`serve` go to the first below {one['low_below']:.4g}, to the second above "
+            f"{one['high_above']:.4g}; `policy.onnx` gives the raw output."
+            for one in grippers
+        ),
         "",
         "## Made from",
         "",

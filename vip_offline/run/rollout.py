@@ -15,6 +15,7 @@ from vip_offline.data.video import write_video
 from vip_offline.encode.frozen import Encoder, load_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.checksums import read_sums
+from vip_offline.learn.gripper import GripperState
 from vip_offline.learn.interface import PROPRIO
 from vip_offline.learn.loaded import LoadedPolicy, load_policy
 from vip_offline.learn.policy import read_manifest
@@ -56,6 +57,7 @@ class _Running:
 
     policy: int
     placement: int
+    grippers: GripperState
     steps: int = 0
     distances: list[float] = field(default_factory=list)  # to the goal, of each frame
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
@@ -266,7 +268,8 @@ def _advance(
             for slot in order:
                 if slot not in running and waiting:
                     policy, seed = waiting.popleft()
-                    running[slot] = _Running(policy, seed)
+                    grippers = GripperState(policies[policy].interface.grippers)
+                    running[slot] = _Running(policy, seed, grippers)
                     commands[slot] = seed
 
         refill()
@@ -293,7 +296,10 @@ def _advance(
                 actions, distances = _act(owners, batch.frames[rows], batch.proprio[rows])
                 for slot, distance in zip(going, distances, strict=True):
                     running[slot].distances.append(distance)
-                commands = dict(zip(going, actions, strict=True))
+                commands = {
+                    slot: running[slot].grippers(action)
+                    for slot, action in zip(going, actions, strict=True)
+                }
             refill()
     return finished
 

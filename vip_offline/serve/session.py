@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vip_offline import __version__
 from vip_offline.errors import VipOfflineError
+from vip_offline.learn.gripper import GripperState
 from vip_offline.learn.interface import FRAME, PROPRIO, Interface
 from vip_offline.serve.codec import Limits, decode, encode
 from vip_offline.serve.colours import Colours
@@ -162,7 +163,7 @@ def prepare(
 
 
 class Session:
-    """One connection: its guard, its cameras' colours.
+    """One connection: its guard, its grippers, its cameras' colours.
 
     Not to be used by two threads at once; the server has one that does all the work.
     """
@@ -171,6 +172,7 @@ class Session:
         self._service = service
         self._name = name
         self._guard = Guard(service.rules)
+        self._grippers = GripperState(service.policy.interface.grippers)
         colour = service.policy.manifest.get("colour") or {}
         self._colours = {
             key: Colours(**{each: colour[camera][each] for each in ("mean", "std")})
@@ -206,6 +208,7 @@ class Session:
         if trouble:
             if trouble.reason == "timeout":
                 service.policy.reset()
+                self._grippers.reset()
             verdict = guard.hold(trouble)
         else:
             checked = interface.check(mine)
@@ -249,7 +252,8 @@ class Session:
         novelty = None if inferred.novelty is None else float(inferred.novelty[0])
         if novelty is not None and not math.isfinite(novelty):
             novelty = None  # unknown
-        return self._guard.release(inferred.action[0], novelty, self._service.clock())
+        action = self._grippers(inferred.action[0])
+        return self._guard.release(action, novelty, self._service.clock())
 
     def _colour_warnings(self, observation: Mapping[str, NDArray[Any]]) -> list[str]:
         warnings = []

@@ -426,8 +426,9 @@ def relabel(
     goal: Annotated[
         list[str] | None,
         typer.Option(
-            help="successes, last, EPISODE:FRAME, a picture file or text:PROMPT; of several the "
-            "mean. Default: successes.",
+            help="successes, nearest:successes (the goal moves with an object), last, "
+            "EPISODE:FRAME, a picture file or text:PROMPT; of several the mean. Default: "
+            "successes.",
             show_default=False,
         ),
     ] = None,

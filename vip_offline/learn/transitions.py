@@ -59,6 +59,7 @@ class TrainingSet:
     notes: tuple[str, ...]  # sentences for the user
     manifest: dict[str, Any]  # what of it the policy folder records
     goal: NDArray[np.float32] | None = None  # (K, D), embedded, per stage; None: there is not one
+    goal_set: NDArray[np.float32] | None = None  # (G, D) of which the nearest counts; None: no such
 
     @cached_property
     def columns(self) -> Columns:
@@ -229,6 +230,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "held_out": kept_back,
         "placements": [int(each) for each in store.meta("placement")],
     }
+    label = None if options.algo == "scratch-bc" else store.label(options.label)
     return TrainingSet(
         observations=observations,
         actions=[actions(index) for index in chosen],
@@ -241,7 +243,8 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         ),
         notes=tuple(notes),
         manifest=manifest,
-        goal=None if options.algo == "scratch-bc" else store.label(options.label).goal,
+        goal=label.goal if label else None,
+        goal_set=label.goal_set if label else None,
     )
 
 

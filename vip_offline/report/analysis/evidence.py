@@ -94,6 +94,7 @@ class Row:
     weightings: tuple[Weighting, ...]
     plane: tuple[Floats, ...] | None  # (T, 2) each: the embedding's two main directions
     explained: tuple[float, float] | None  # shares of the variance in them
+    mean_goal: bool = True  # False: of several goal pictures the nearest counts, not their mean
 
 
 @dataclass(frozen=True)

@@ -803,7 +803,7 @@ def train(
     ]
 
     def say(data: TrainingSet) -> None:
-        for line in (*weight_lines(data.weighed.summary), *data.notes):
+        for line in (*weight_lines(data.weighed.summary, target_ess), *data.notes):
             console.print(line, highlight=False)
 
     what = f"train, {seeds} seeds" if seeds > 1 else f"train, seed {seed}"

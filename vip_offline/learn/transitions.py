@@ -16,6 +16,7 @@ from vip_offline.data.store import Label, Store, open_store, settings_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.descent import Columns, exponential_weight
 from vip_offline.learn.interface import ACTIONS, FRAME, Interface
+from vip_offline.learn.reward_notes import reward_notes
 from vip_offline.learn.weighing import Weighed, weigh
 from vip_offline.recipe import TrainOptions
 
@@ -212,6 +213,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         notes.append(f"inputs: {constant} of {width} never change in the training set")
     if kept_back:
         notes.append(f"held out: episodes {', '.join(str(each) for each in kept_back)}")
+    notes += reward_notes(_label_identity(store, options), options)
     manifest = {
         "store": str(path),
         "task": store.attributes.get("task", ""),

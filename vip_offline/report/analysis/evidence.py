@@ -109,6 +109,7 @@ class Analysis:
     left_out: tuple[str, ...]  # what could not be done, and why: sentences
     verdict: str  # one sentence
     reasons: tuple[str, ...]  # sentences
+    warnings: tuple[str, ...] = ()  # of goals that no reward can be measured by: sentences
 
     @property
     def labellings(self) -> tuple[Row, ...]:
@@ -138,6 +139,7 @@ def summarise(analysis: Analysis) -> dict[str, Any]:
         "task": analysis.task,
         "verdict": analysis.verdict,
         "reasons": list(analysis.reasons),
+        "warnings": list(analysis.warnings),
         "left_out": list(analysis.left_out),
         "episodes": [
             {

@@ -14,6 +14,7 @@ PURE = {
     "data/checking.py",
     "data/episode.py",
     "encode/objectives.py",
+    "label/nearest.py",
     "label/rewards.py",
     "learn/weights.py",
     "report/analysis/progress.py",

@@ -451,8 +451,9 @@ def relabel(
     goal: Annotated[
         list[str] | None,
         typer.Option(
-            help="successes, last, EPISODE:FRAME, a picture file or text:PROMPT; of several the "
-            "mean. Default: successes.",
+            help="successes, nearest:successes (the goal moves with an object), last, "
+            "EPISODE:FRAME, a picture file or text:PROMPT; of several the mean. Default: "
+            "successes.",
             show_default=False,
         ),
     ] = None,
@@ -842,7 +843,7 @@ def train(
     ]
 
     def say(data: TrainingSet) -> None:
-        for line in (*weight_lines(data.weighed.summary), *data.notes):
+        for line in (*weight_lines(data.weighed.summary, target_ess), *data.notes):
             console.print(line, highlight=False)
 
     what = f"train, {seeds} seeds" if seeds > 1 else f"train, seed {seed}"

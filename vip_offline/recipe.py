@@ -118,8 +118,9 @@ class RelabelOptions:
     weights: str = ""  # path of a checkpoint, for encoders that carry none
     camera: str = ""  # which frames; empty: the store's only one; "a,b": both, side by side
     name: str = ""  # of the labelling; empty: the encoder's name
-    # what the mean goal is taken of: successes (their last frames), last (each episode's own last
-    # frame), EPISODE:FRAME, a picture file, or text:PROMPT
+    # what the mean goal is taken of: successes (their last frames), EPISODE:FRAME, a picture file,
+    # or text:PROMPT; no mean: last (each episode's own last frame), nearest:successes (of each
+    # frame the nearest of the other successes' last frames; where the goal moves with an object)
     goal: tuple[str, ...] = ("successes",)
     stages: tuple[str, ...] = ()  # in place of a goal: goals to reach one after the other
     # a goal counts as reached at this share of the first distance to it; by lite0 the quickstart's

@@ -9,11 +9,15 @@ import pytest
 from made_up_policies import SIZE, copied, trained_policy
 from numpy.typing import NDArray
 
+from vip_offline.data.store import open_store
 from vip_offline.encode.frozen import load_encoder
 from vip_offline.errors import VipOfflineError
+from vip_offline.label.relabel import relabel
 from vip_offline.learn.checksums import write_sums
 from vip_offline.learn.loaded import load_policy
+from vip_offline.learn.offline import train
 from vip_offline.learn.policy import Policy, read_tensors, write_tensors
+from vip_offline.recipe import RelabelOptions, TrainOptions
 from vip_offline.run.shipping import ship
 
 
@@ -159,6 +163,35 @@ def test_a_goal_of_another_encoder(shipped: Path) -> None:
     rewritten(shipped)
     with pytest.raises(VipOfflineError, match="is not the network"):
         load_policy(shipped)
+
+
+def test_the_nearest_of_several_goals(tmp_path: Path) -> None:
+    store, folder = trained_policy(tmp_path).parent / "demos.zarr", tmp_path / "near"
+    one_goal = load_policy(tmp_path / "policy")
+    relabel(store, RelabelOptions("vip-mini", name="near", goal=("nearest:successes",)))
+    train(store, TrainOptions(label="near", steps=20, hidden=(16,)), folder)
+    ship(folder)
+    policy = load_policy(folder)
+    label = open_store(store).label("near")
+    assert policy.goal is None
+    assert policy.goal_set is not None
+    np.testing.assert_array_equal(policy.goal_set, label.goal_set)
+    assert policy.manifest["goal"]["said"] == label.provenance["goal"]
+    assert (folder / "goal.png").exists()
+    embedding, _ = open_store(store).embedding("vip-mini", "front")
+    away = np.linalg.norm(embedding[:, None] - policy.goal_set[None], axis=2)  # (N, G)
+    np.testing.assert_allclose(policy.goal_distance(embedding), away.min(axis=1), atol=1e-4)
+    assert one_goal.goal is not None
+    np.testing.assert_allclose(
+        one_goal.goal_distance(embedding),
+        np.linalg.norm(embedding - one_goal.goal[-1], axis=1),
+        atol=1e-4,
+    )
+    tensors = read_tensors(folder / "policy.safetensors")
+    narrow = np.ones((2, 9), np.float32)
+    write_tensors(folder / "policy.safetensors", tensors | {"goal_set": narrow})
+    with pytest.raises(VipOfflineError, match="is not the network"):
+        Policy.load(folder)
 
 
 def test_an_encoder_of_another_kind(shipped: Path) -> None:

@@ -7,7 +7,7 @@ from vip_offline.report.weighting import weight_lines
 
 
 def lines(score: list[float], tau: float) -> str:
-    return "\n".join(weight_lines(summarise_weights(regression_weights(score, tau), tau)))
+    return "\n".join(weight_lines(summarise_weights(regression_weights(score, tau), tau), 0.1))
 
 
 def test_numbers_are_said() -> None:
@@ -32,8 +32,8 @@ def test_weights_as_sharp_as_they_were_asked_to_be_are_no_surprise() -> None:
     assert summary.effective_sample_size < 0.2
 
     def said(helpful: float) -> str:
-        return "\n".join(weight_lines(dataclasses.replace(summary, helpful_tau=helpful)))
+        return "\n".join(weight_lines(dataclasses.replace(summary, helpful_tau=helpful), 0.05))
 
     assert "few" not in said(1.0)
-    assert "Lower --tau: 0.5 would help" in said(0.5)
+    assert "Lower --tau: 0.5 gives an effective sample size of 5%" in said(0.5)
     assert "--target-ess 0.4" in said(2.0)

@@ -15,6 +15,7 @@ A superset of the diffusion_policy replay buffer, so its readers find what they 
     goals/<encoder>/<hash>              (D,)      embedding of a goal picture or prompt
     labels/<name>/{reward,distance}     (N,)      the last row of an episode has no reward: NaN
     labels/<name>/goal                  (K, D)    its goals, one per stage
+    labels/<name>/goal_set              (G, D)    in its place: goals of which the nearest counts
 
 Row t is the observation before action t; reward t belongs to the step from t to t+1.
 """
@@ -100,6 +101,7 @@ class Label:
     distance: NDArray[np.float32]  # (N,), of row t to the goal
     goal: NDArray[np.float32] | None  # (K, D), per stage; None: each episode has its own
     provenance: Attributes
+    goal_set: NDArray[np.float32] | None = None  # (G, D) of which the nearest counts
 
 
 class Store:
@@ -506,8 +508,9 @@ class Store:
                 f"{self.path}: label {name!r} covers {int(done.sum())} of {len(self)} episodes. "
                 f"Run `vip-offline relabel {self.path}` again."
             )
-        goal = self._read(f"labels/{name}/goal") if self._find(f"labels/{name}/goal") else None
-        return Label(name, reward, distance, goal, self.label_provenance(name))
+        keys = (f"labels/{name}/goal", f"labels/{name}/goal_set")
+        goal, goal_set = (self._read(key) if self._find(key) else None for key in keys)
+        return Label(name, reward, distance, goal, self.label_provenance(name), goal_set)
 
     def label_provenance(self, name: str) -> Attributes:
         """How a labelling was made."""

@@ -313,6 +313,8 @@ class StoreWriter(Store):
         }
         if label.goal is not None:
             arrays["goal"] = label.goal
+        if label.goal_set is not None:
+            arrays["goal_set"] = label.goal_set
         for key, values in arrays.items():
             group.create_array(
                 key,

@@ -14,7 +14,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vip_offline.data.store import DIGEST, Store, content_of
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.label.nearest import GoalSet
 
+NEAREST = "nearest:successes"
 FRAME = re.compile(r"(-?\d+):(-?\d+)")  # EPISODE:FRAME, from the end where negative
 TEXT = "text:"
 EIGHT_BIT = ("L", "RGB", "RGBA", "P", "1", "LA", "CMYK", "YCbCr")  # modes of PIL
@@ -43,6 +45,7 @@ class Goals:
     """A goal, or a sequence of them; without stages each episode's own last frame is its goal."""
 
     stages: tuple[Stage, ...]
+    nearest: bool = False  # the nearest of the one stage's frames counts, not their mean
 
     @property
     def said(self) -> str:
@@ -67,7 +70,9 @@ class Goals:
             for stage in self.stages
         ]
         rows = [row for stage in self.stages for row in stage.rows]
-        return {"goal": self.said, "goal_rows": rows, "stages": described}
+        made = {"goal": self.said, "goal_rows": rows, "stages": described}
+        # labels of earlier versions have no such key, and are still what they were
+        return {**made, "nearest": True} if self.nearest else made
 
 
 def success_rows(store: Store) -> list[int]:
@@ -96,18 +101,33 @@ def choose_goals(store: Store, goal: tuple[str, ...], stages: tuple[str, ...]) -
     Args:
         store: whose frames may be goals.
         goal: the mean is taken over all of them: ``successes``, ``EPISODE:FRAME``, a picture
-            file, ``text:PROMPT``; or ``last`` alone, each episode's own last frame.
+            file, ``text:PROMPT``; or alone ``last``, each episode's own last frame, or
+            ``nearest:successes``, frame by frame the nearest of the *other* successes' last frames.
         stages: goals to be reached one after the other, each with commas between its parts.
 
     Raises:
         VipOfflineError: on a frame that is not there, a picture that cannot be read, no success
-            to take a goal from.
+            to take a goal from, or no other one for ``nearest:successes``.
     """
     if stages:
         return Goals(tuple(_stage(store, _parts(each)) for each in stages))
     if goal == ("last",):
         return Goals(())
+    if goal == (NEAREST,):
+        return _nearest_success(store)
     return Goals((_stage(store, [part for each in goal for part in _parts(each)]),))
+
+
+def _nearest_success(store: Store) -> Goals:
+    rows = success_rows(store)
+    if len(rows) < 2:
+        raise VipOfflineError(
+            f"{store.path}: --goal {NEAREST} measures a success by the others' last frames, and "
+            f"only 1 of its {len(store)} episodes succeeded. Record or import a second success, or "
+            "use --goal successes or --goal last."
+        )
+    said = f"the nearest of the last frames of {len(rows)} successes, its own left out"
+    return Goals((Stage(said, tuple(rows)),), nearest=True)
 
 
 def _parts(text: str) -> list[str]:
@@ -129,6 +149,11 @@ def _stage(store: Store, parts: list[str]) -> Stage:
             raise VipOfflineError(
                 "--goal last: is each episode's own last frame, so it can be no part of a mean or "
                 "of a sequence. Give it alone."
+            )
+        elif part == NEAREST:
+            raise VipOfflineError(
+                f"--goal {NEAREST}: is another frame for each observation, so it can be no part of "
+                "a mean or of a sequence. Give it alone."
             )
         elif chosen:
             rows.append(_row(store, int(chosen[1]), int(chosen[2])))
@@ -168,10 +193,10 @@ def read_picture(path: str) -> NDArray[np.uint8]:
         VipOfflineError: if there is no such file, or it is no picture of 8 bits per channel.
     """
     if not Path(path).is_file():
-        hint = did_you_mean(path, ["successes", "last"])
+        hint = did_you_mean(path, ["successes", "last", NEAREST])
         raise VipOfflineError(
-            f"--goal {path}: is no file.{hint} A goal is successes, last, EPISODE:FRAME, a picture "
-            "file or text:PROMPT."
+            f"--goal {path}: is no file.{hint} A goal is successes, {NEAREST}, last, "
+            "EPISODE:FRAME, a picture file or text:PROMPT."
         )
     try:
         with Image.open(path) as picture:
@@ -201,7 +226,7 @@ def goal_embeddings(
     embed: Embed,
     keep: Callable[[str, NDArray[np.float32], dict[str, Any]], None],
 ) -> NDArray[np.float64] | None:
-    """(K, D) goals, one per stage; None if each episode has its own.
+    """(K, D) goals, one per stage; None if each episode or each frame has its own.
 
     Args:
         store: whose embedding is complete.
@@ -211,6 +236,8 @@ def goal_embeddings(
         embed: computes a picture's or prompt's (D,) embedding where it was not kept.
         keep: hands over such an embedding, its hash and where it comes from.
     """
+    if goals.nearest:
+        return None
     encoder, means = str(identity["encoder"]), []
     for stage in goals.stages:
         found: list[NDArray[np.float32]] = []
@@ -228,6 +255,14 @@ def goal_embeddings(
             found.append(np.tile(values, len(camera.split(","))))
         means.append(np.asarray(found).mean(axis=0, dtype=np.float64))
     return np.stack(means) if means else None
+
+
+def goal_set_of(store: Store, goals: Goals, encoder: str, camera: str) -> GoalSet:
+    """The goal frames of `nearest` goals, from a store whose embedding is complete."""
+    (stage,) = goals.stages
+    ends = [stop for _, stop in store.spans()]
+    episodes = np.searchsorted(ends, stage.rows, side="right")
+    return GoalSet(store.embedding_rows(encoder, camera, list(stage.rows)), episodes)
 
 
 def _key(goal: Picture | str, identity: Mapping[str, Any]) -> str:

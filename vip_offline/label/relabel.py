@@ -1,7 +1,7 @@
 """Choose the goal, apply the reward, write a labelling."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,17 @@ from vip_offline.data.store import (
 from vip_offline.data.writer import StoreWriter, check_same_making, writing
 from vip_offline.encode.encoders import check_encoder, known_provenance, provenance_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.label.goals import FRAME, Goals, Picture, choose_goals, goal_embeddings
+from vip_offline.label.goal_check import goal_notes
+from vip_offline.label.goals import (
+    FRAME,
+    NEAREST,
+    Goals,
+    Picture,
+    choose_goals,
+    goal_embeddings,
+    goal_set_of,
+)
+from vip_offline.label.nearest import GoalSet, nearest_distance
 from vip_offline.label.rewards import DISTANCES, episode_reward, sparse_success
 from vip_offline.processes import threaded_map
 from vip_offline.recipe import RelabelOptions
@@ -109,7 +119,7 @@ def needs_encoder(path: Path, options: RelabelOptions) -> bool:
     store = open_store(path)
     given = ",".join((*options.goal, *options.stages)).split(",")
     named = [each.strip() for each in given]
-    frames = all(each in ("successes", "last") or FRAME.fullmatch(each) for each in named)
+    frames = all(each in ("successes", "last", NEAREST) or FRAME.fullmatch(each) for each in named)
     cameras = store.cameras_of(options.camera)
     return not frames or not all(store.embedded(options.encoder, each).all() for each in cameras)
 
@@ -166,14 +176,19 @@ def relabel(
             work.embed,
             lambda key, values, origin: store.write_goal(options.encoder, key, values, origin),
         )
+        goal_set = goal_set_of(store, goals, options.encoder, camera) if goals.nearest else None
+        notes += goal_notes(
+            store, goals, goal, goal_set, options.encoder, camera, provenance["similarity"]
+        )
         asked = bool(options.stages) or options.reward == "sparse"
         reached: list[int] = []
         if asked or not there:
-            reward, distance, reached = _label(store, provenance, options, goal, camera)
+            reward, distance, reached = _label(store, provenance, options, goal, goal_set, camera)
         if not there:
             made = {"code_version": __version__, "created": now()}
             kept = None if goal is None else goal.astype(np.float32)
-            store.write_label(Label(name, reward, distance, kept, provenance | made))
+            among = None if goal_set is None else goal_set.embeddings
+            store.write_label(Label(name, reward, distance, kept, provenance | made, among))
         return Relabelled(
             name,
             embedded,
@@ -298,6 +313,7 @@ def label_episodes(
     lengths: list[int],
     goals: NDArray[np.float64] | None,
     *,
+    goal_sets: Sequence[NDArray[np.float32]] | None = None,
     reward: str = "difference",
     similarity: str = "l2",
     n: int = 1,
@@ -310,6 +326,7 @@ def label_episodes(
         embedding: (N, D), one episode after the other.
         lengths: of the episodes, in rows; they add up to N.
         goals: (K, D), to be reached one after the other; None: each episode's own last row.
+        goal_sets: per episode (G, D) of which the nearest counts, in place of `goals`.
         reward: a key of `REWARDS`.
         similarity: a key of `DISTANCES`.
         n: steps ahead.
@@ -323,7 +340,13 @@ def label_episodes(
     distance_to = DISTANCES[similarity]
     ends = np.cumsum(lengths)
     spans = list(zip(ends - lengths, ends, strict=True))
-    if goals is None:
+    if goal_sets is not None:
+        near = [
+            nearest_distance(embedding[a:b], among, distance_to)
+            for (a, b), among in zip(spans, goal_sets, strict=True)
+        ]
+        distances = np.concatenate(near)[:, None]
+    elif goals is None:
         own = [distance_to(embedding[a:b], embedding[b - 1]) for a, b in spans]
         distances = np.concatenate(own)[:, None]
     else:
@@ -343,6 +366,7 @@ def _label(
     provenance: Attributes,
     options: RelabelOptions,
     goal: NDArray[np.float64] | None,
+    goal_set: GoalSet | None,
     camera: str,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
     """Label the store, a block of episodes at a time: reading overlaps with computing."""
@@ -357,6 +381,7 @@ def _label(
             embedding,
             [spans[index][1] - spans[index][0] for index in episodes],
             goal,
+            goal_sets=None if goal_set is None else [goal_set.others(each) for each in episodes],
             reward="difference" if told else options.reward,
             similarity=provenance["similarity"],
             n=options.n_steps,

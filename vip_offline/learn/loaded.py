@@ -21,11 +21,13 @@ from numpy.typing import NDArray
 
 from vip_offline.encode.frozen import Encoder, load_encoder, rebuild_encoder
 from vip_offline.errors import VipOfflineError
+from vip_offline.label.nearest import nearest_distance
+from vip_offline.label.rewards import goal_distance
 from vip_offline.learn.checksums import changed, read_sums
 from vip_offline.learn.gripper import GripperState, settled
 from vip_offline.learn.interface import Checked, Interface
 from vip_offline.learn.novelty import Seen, novelty
-from vip_offline.learn.policy import GOAL, MANIFEST, TENSORS, Policy, read_tensors
+from vip_offline.learn.policy import GOAL, GOAL_SET, MANIFEST, TENSORS, Policy, read_tensors
 from vip_offline.learn.whole_graph import ACTION, EMBEDDING
 
 GRAPH, ENCODER, REFERENCE = "policy.onnx", "encoder.safetensors", "reference.safetensors"
@@ -105,6 +107,9 @@ class LoadedPolicy:
         self.goal: Floats | None = (
             policy.tensors[GOAL].numpy() if GOAL in policy.tensors else None
         )  # (K, D)
+        self.goal_set: Floats | None = (
+            policy.tensors[GOAL_SET].numpy() if GOAL_SET in policy.tensors else None
+        )  # (G, D)
         self.backend = brain.name
         self.network = policy
         self._brain, self._known = brain, known
@@ -153,6 +158,19 @@ class LoadedPolicy:
         Without a state, as `infer`.
         """
         return self.network.act(embedding, proprio)
+
+    def goal_distance(self, embedding: Floats) -> NDArray[np.float64] | None:
+        """(N, D) embeddings -> (N,) Euclidean distances to the goal, of stages the last one.
+
+        Of a goal set the distance to the nearest: a rollout is no demonstration, so none of the
+        goals is its own.
+
+        Returns:
+            None where the policy has no goal.
+        """
+        if self.goal_set is not None:
+            return nearest_distance(embedding, self.goal_set, goal_distance)
+        return None if self.goal is None else goal_distance(embedding, self.goal[-1])
 
     def _think(self, checked: Checked) -> tuple[Floats, Floats]:
         action, embedding = self._brain(checked)

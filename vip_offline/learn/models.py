@@ -19,7 +19,7 @@ from vip_offline.learn.descent import Settings, State
 from vip_offline.learn.heads import MAX_LOG_STD, MIN_LOG_STD
 from vip_offline.learn.input_statistics import STANDARD_EPSILON
 from vip_offline.learn.pixels import PixelsAndProprioFactory, picture_size
-from vip_offline.learn.policy import GOAL, HIGH, LOW
+from vip_offline.learn.policy import GOAL, GOAL_SET, HIGH, LOW
 from vip_offline.learn.regression import RWR, FusedAdamFactory, RWRConfig
 from vip_offline.learn.transitions import TrainingSet
 from vip_offline.learn.weighing import LARGEST_AWR_WEIGHT
@@ -223,6 +223,8 @@ def policy_tensors(algo: Algo, data: TrainingSet) -> dict[str, Floats]:
         tensors[LOW], tensors[HIGH] = data.action_range
     if data.goal is not None:
         tensors[GOAL] = data.goal
+    if data.goal_set is not None:
+        tensors[GOAL_SET] = data.goal_set
     convolutions = _convolutions(algo)
     modules: dict[str, nn.Conv2d | nn.Linear] = {
         **{f"convolution.{index}": each for index, each in enumerate(convolutions)},

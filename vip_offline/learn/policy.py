@@ -4,7 +4,8 @@
 
     policy.safetensors   hidden.<i>.{weight,bias}, out.{weight,bias}, mean, std, and where actions
                          reach beyond [-1, 1] action_low, action_high; of a policy that was
-                         trained from pixels convolution.<i>.{weight,bias}; the embedded goal
+                         trained from pixels convolution.<i>.{weight,bias}; the embedded goal of
+                         each stage, or goal_set, of which the nearest counts
     manifest.json        what it takes and gives, what it was trained on, by which encoder, how
     model.d3             the same model for d3rlpy's load_learnable (a pickle: own files only)
     metrics.jsonl        loss per epoch
@@ -33,6 +34,7 @@ MANIFEST, TENSORS = "manifest.json", "policy.safetensors"
 UNTIL = "-until-step-"  # in the name of a folder that holds the last good state
 LOW, HIGH = "action_low", "action_high"  # what -1 and 1 stand for, per dimension
 GOAL = "goal"  # (K, D), the embedded goal of each stage
+GOAL_SET = "goal_set"  # (G, D), embedded goals of which the nearest counts; never beside GOAL
 KEYS: dict[str, type] = {
     "layers": int,
     "embedding_size": int,
@@ -190,8 +192,9 @@ def _check_tensors(
         expected[f"{name}.bias"] = (width,)
     if LOW in arrays:
         expected[LOW] = expected[HIGH] = (width,)
-    if GOAL in arrays and arrays[GOAL].ndim == 2:
-        expected[GOAL] = (len(arrays[GOAL]), manifest["embedding_size"])
+    for goals in (GOAL, GOAL_SET):
+        if goals in arrays and arrays[goals].ndim == 2:
+            expected[goals] = (len(arrays[goals]), manifest["embedding_size"])
     found = {name: array.shape for name, array in arrays.items()}
     if found != expected or width != manifest["action_size"]:
         raise VipOfflineError(

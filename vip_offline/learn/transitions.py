@@ -28,6 +28,7 @@ from vip_offline.learn.gripper import Gripper, find_grippers, gripper_note
 from vip_offline.learn.input_statistics import Statistics, input_statistics
 from vip_offline.learn.interface import ACTIONS, FRAME, Interface
 from vip_offline.learn.outcomes import best_share, controlled, outcome
+from vip_offline.learn.reward_notes import reward_notes
 from vip_offline.learn.weighing import Weighed, weigh
 from vip_offline.recipe import TrainOptions
 
@@ -63,6 +64,7 @@ class TrainingSet:
     notes: tuple[str, ...]  # sentences for the user
     manifest: dict[str, Any]  # what of it the policy folder records
     goal: NDArray[np.float32] | None = None  # (K, D), embedded, per stage; None: there is not one
+    goal_set: NDArray[np.float32] | None = None  # (G, D) of which the nearest counts; None: no such
 
     @cached_property
     def columns(self) -> Columns:
@@ -239,6 +241,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         notes.append(f"keep-best: {len(chosen)} of {len(store)} episodes, {what}: {listed}")
     if kept_back:
         notes.append(f"held out: episodes {', '.join(str(each) for each in kept_back)}")
+    notes += reward_notes(_label_identity(store, options), options)
     manifest = {
         "store": str(path),
         "task": store.attributes.get("task", ""),
@@ -262,6 +265,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "held_out": kept_back,
         "placements": [int(each) for each in store.meta("placement")],
     }
+    label = None if options.algo == "scratch-bc" else store.label(options.label)
     return TrainingSet(
         observations=observations,
         actions=learnt,
@@ -279,7 +283,8 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         ),
         notes=tuple(notes),
         manifest=manifest,
-        goal=None if options.algo == "scratch-bc" else store.label(options.label).goal,
+        goal=label.goal if label else None,
+        goal_set=label.goal_set if label else None,
     )
 
 

@@ -38,8 +38,13 @@ class Summary(Protocol):
         """Where the sample would be as uneven as `--target-ess` says."""
 
 
-def weight_lines(summary: Summary | None) -> Iterator[str]:
-    """Yield the numbers, then a warning where they mean that training cannot do its work."""
+def weight_lines(summary: Summary | None, target_ess: float) -> Iterator[str]:
+    """Yield the numbers, then a warning where they mean that training cannot do its work.
+
+    Args:
+        summary: of the weights; None: not known before training.
+        target_ess: effective sample size that `summary.helpful_tau` gives, share of uniform.
+    """
     if summary is None:
         yield "weights: found in training, by a value that is learnt along; not known before"
         return
@@ -56,12 +61,14 @@ def weight_lines(summary: Summary | None) -> Iterator[str]:
     if summary.tau > 0 and share > NEARLY_UNIFORM:
         yield (
             "[yellow]  The weights are nearly uniform: this is behaviour cloning in all but name. "
-            f"{_way_out('Raise', summary)}[/]"
+            f"{_way_out('Raise', summary, target_ess)}[/]"
         )
     if share < FEW and summary.helpful_tau != summary.tau:  # else it is what was asked for
         wider = summary.helpful_tau is not None and summary.helpful_tau > summary.tau
         way_out = (
-            "--tau auto --target-ess 0.4 spreads it wider." if wider else _way_out("Lower", summary)
+            "--tau auto --target-ess 0.4 spreads it wider."
+            if wider
+            else _way_out("Lower", summary, target_ess)
         )
         units = "transitions" if summary.episodes is None else "episodes"
         yield (
@@ -70,7 +77,10 @@ def weight_lines(summary: Summary | None) -> Iterator[str]:
         )
 
 
-def _way_out(verb: str, summary: Summary) -> str:
+def _way_out(verb: str, summary: Summary, target_ess: float) -> str:
     if summary.helpful_tau is None:
         return f"{verb} the temperature."
-    return f"{verb} --tau: {summary.helpful_tau:.3g} would help, as --tau auto finds."
+    return (
+        f"{verb} --tau: {summary.helpful_tau:.3g} gives an effective sample size of "
+        f"{target_ess:.0%}, as --tau auto finds."
+    )

@@ -350,10 +350,11 @@ def _act(
         else:
             embedding = np.stack([embedded[row] for row in rows])
             action = policy.decide(embedding, proprio[rows])
+        away = policy.goal_distance(embedding)
         for place, row in enumerate(rows):
             actions[row] = action[place]
-            if policy.goal is not None:
-                distances[row] = float(np.linalg.norm(embedding[place] - policy.goal[-1]))
+            if away is not None:
+                distances[row] = float(away[place])
     return actions, distances
 
 

@@ -8,6 +8,7 @@ from made_up_analysis import make_analysis
 
 from vip_offline.report.analysis.evidence import Analysis, Row
 from vip_offline.report.analysis.judging import HELPS, SURELY, TESTED, judge
+from vip_offline.report.analysis.progress import Separation
 from vip_offline.report.analysis.ruling import best_threshold, cases_of, leave_one_task_out
 
 RESULTS = Path(__file__).parents[3] / "recipes" / "results"
@@ -79,14 +80,30 @@ def test_reasons_name_what_is_noteworthy() -> None:
     analysis = make_analysis(names=("lite0",))
     row = analysis.rows[0]
     tiny = tuple(each * 1e-3 for each in row.rewards)
-    noted = replace(row, rewards=tiny, agreement=1.2, signal={1: 0.1, 20: 0.5},
+    noted = replace(row, rewards=tiny, signal={1: 0.1, 20: 0.5},
                     order=np.zeros(len(row.order)))  # fmt: skip
     _, reasons = judge([noted, *analysis.controls], analysis.success)
     said = " ".join(reasons)
-    for part in ("cloning in all but name", "120% as far", "mostly noise", "correlation of 0.00"):
+    for part in ("cloning in all but name", "mostly noise", "correlation of 0.00"):
         assert part in said
-    _, reasons = judge([row, *analysis.controls], analysis.success)
-    assert "120% as far" not in " ".join(reasons)
+
+
+def test_an_auc_below_chance_points_the_wrong_way() -> None:
+    analysis = make_analysis(names=("lite0",))
+
+    def said(low: float, auc: float, high: float) -> str:
+        found = Separation(auc, low, high, 10, 20)
+        row = replace(analysis.rows[0], came_closer=found, came_closer_moved=found)
+        return " ".join(judge([row, *analysis.controls], analysis.success)[1])
+
+    wrong = said(0.1, 0.2, 0.4)
+    assert "lite0: The AUC is 0.20 (0.10 to 0.40): it points the wrong way" in wrong
+    assert "moved as far as successes the AUC is 0.20 (0.10 to 0.40): it points the wrong" in wrong
+    assert "guess" not in wrong
+    unsure = said(0.3, 0.45, 0.6)
+    assert "wrong way" not in unsure
+    assert "0.45 (0.30 to 0.60): it cannot be told from a guess" in unsure
+    assert "AUC is" not in said(0.6, 0.8, 0.9)
 
 
 def test_controls_at_the_ceiling_are_named() -> None:

@@ -1,11 +1,11 @@
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SIZE, brightness_episode
+from made_up_grey import GREY, grey_episode, make
 
 from vip_offline.data.episode import Episode
 from vip_offline.data.store import open_store
@@ -15,23 +15,6 @@ from vip_offline.label.relabel import relabel
 from vip_offline.recipe import AnalyzeOptions, RelabelOptions
 from vip_offline.report.analysis.evidence import Analysis, Row
 from vip_offline.report.analysis.reading import analyse
-
-GREY = np.sqrt(3 * 32 * 32) / 255  # distance of two grey frames a level apart, by `pixels`
-
-
-def grey_episode(levels: Sequence[float], success: bool, index: int) -> Episode:
-    """Frames of one grey level each."""
-    like = brightness_episode(len(levels), success, index)
-    grey = np.array(levels, np.uint8)[:, None, None, None]
-    frames = np.ascontiguousarray(np.broadcast_to(grey, (len(levels), SIZE, SIZE, 3)))
-    return Episode(**{**vars(like), "frames": {"front": frames}})
-
-
-def make(path: Path, *episodes: tuple[Sequence[float], bool]) -> Path:
-    with writing(path, create={"task": "grey"}) as store:
-        for index, (levels, success) in enumerate(episodes):
-            store.append(grey_episode(levels, success, index))
-    return path
 
 
 def row(analysis: Analysis, name: str) -> Row:
@@ -211,3 +194,19 @@ def test_the_heaviest_transitions_do_not_overlap(tmp_path: Path) -> None:
     assert step.on_successes > step.of_successes
     assert step.effective_sample_size[0] == pytest.approx(1, abs=1e-3)
     assert (np.diff(step.effective_sample_size) <= 1e-9).all()
+
+
+def test_the_nearest_goal_of_other_episodes(tmp_path: Path) -> None:
+    path = make(
+        tmp_path / "g.zarr", ([100, 200], True), ([100, 40], True), ([100, 190], True),
+        ([100, 160, 130], False),
+    )  # fmt: skip
+    relabel(path, RelabelOptions(encoder="pixels", goal=("nearest:successes",)))
+    pixels, raw = (row(analyse(path, AnalyzeOptions()), name) for name in ("pixels", "raw pixels"))
+    assert pixels.goal_from_others
+    assert not pixels.mean_goal
+    np.testing.assert_allclose(pixels.distances[0], np.array([60, 10]) * GREY, rtol=1e-5)
+    np.testing.assert_allclose(pixels.distances[1], np.array([90, 150]) * GREY, rtol=1e-5)
+    np.testing.assert_allclose(pixels.distances[3], np.array([60, 30, 60]) * GREY, rtol=1e-5)
+    # the control has the same goals
+    np.testing.assert_allclose(raw.distances[3], pixels.distances[3], rtol=1e-5)

@@ -94,6 +94,7 @@ class Row:
     weightings: tuple[Weighting, ...]
     plane: tuple[Floats, ...] | None  # (T, 2) each: the embedding's two main directions
     explained: tuple[float, float] | None  # shares of the variance in them
+    mean_goal: bool = True  # False: of several goal pictures the nearest counts, not their mean
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Analysis:
     left_out: tuple[str, ...]  # what could not be done, and why: sentences
     verdict: str  # one sentence
     reasons: tuple[str, ...]  # sentences
+    warnings: tuple[str, ...] = ()  # of goals that no reward can be measured by: sentences
 
     @property
     def labellings(self) -> tuple[Row, ...]:
@@ -137,6 +139,7 @@ def summarise(analysis: Analysis) -> dict[str, Any]:
         "task": analysis.task,
         "verdict": analysis.verdict,
         "reasons": list(analysis.reasons),
+        "warnings": list(analysis.warnings),
         "left_out": list(analysis.left_out),
         "episodes": [
             {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vip_offline.learn.weights import effective_sample_size, regression_weights
 from vip_offline.report.analysis.evidence import Row, Weighting
-from vip_offline.report.analysis.progress import Floats
+from vip_offline.report.analysis.progress import Floats, Separation
 from vip_offline.report.analysis.ruling import Score, gain_of
 
 HELPS = 0.535  # gain from which on weighting is likely to help: the best threshold of all cases
@@ -21,7 +21,7 @@ PAPER_TAU = 0.1
 UNIFORM = 0.95  # effective sample size above which training is cloning in all but name
 AS_GOOD = 0.05  # gain by which two rewards may differ and still be called equally good
 CEILING = 0.95  # of an area under the curve or a correlation
-WIDE = 0.8  # goals that lie so far apart, as a share of the way to them, hardly agree
+CHANCE = 0.5  # of an area under the curve
 ORDERED = 0.5  # correlation with time below which a success does not look like progress
 
 
@@ -119,18 +119,24 @@ def _about(row: Row, success: NDArray[np.bool_]) -> list[str]:
             f"In successes the distance falls with time only to a correlation of "
             f"{ordered.mean():.2f}: much of what they do does not look like progress."
         )
-    if row.agreement > WIDE:
+    closer, moved = row.came_closer, row.came_closer_moved
+    if closer is not None and closer.high < CHANCE:
+        said.append(f"The AUC is {_against_chance(closer)}")
+    if moved is not None and moved.low < CHANCE:
         said.append(
-            f"Goal pictures lie {row.agreement:.0%} as far from each other as starts do from "
-            "them. If these are several tasks, label each by itself; if one, the goal is vague."
-        )
-    moved = row.came_closer_moved
-    if moved is not None and moved.low < 0.5:
-        said.append(
-            f"Against failures that moved as far as successes the AUC is {moved.auc:.2f} "
-            f"({moved.low:.2f} to {moved.high:.2f}): it cannot be told from a guess."
+            f"Against failures that moved as far as successes the AUC is {_against_chance(moved)}"
         )
     return [f"{row.name}: {each}" for each in said]
+
+
+def _against_chance(found: Separation) -> str:
+    """An AUC that is not surely above chance, and what that means."""
+    meaning = (
+        "it points the wrong way, failures come nearer to the goal than successes."
+        if found.high < CHANCE
+        else "it cannot be told from a guess."
+    )
+    return f"{found.auc:.2f} ({found.low:.2f} to {found.high:.2f}): {meaning}"
 
 
 def _ceilings(controls: Sequence[Row]) -> list[str]:

@@ -48,6 +48,9 @@ def write_page(analysis: Analysis, path: Path) -> None:
         "answer": f'<p class="answer">{html.escape(analysis.verdict)}</p>'
         if analysis.verdict
         else "",
+        "warnings": "".join(
+            f'<p class="warning">{html.escape(each)}</p>' for each in analysis.warnings
+        ),
         "reasons": bullets(analysis.reasons) if analysis.reasons else "",
         "left_out": f"<h3>What was left out</h3>{bullets(analysis.left_out)}"
         if analysis.left_out

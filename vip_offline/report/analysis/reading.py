@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vip_offline.data.store import Label, Store, open_store
 from vip_offline.errors import VipOfflineError
+from vip_offline.label.nearest import GoalSet, nearest_distance
 from vip_offline.label.rewards import DISTANCES, goal_distance, potential_difference
 from vip_offline.learn.weights import (
     effective_sample_size,
@@ -21,6 +22,7 @@ from vip_offline.learn.weights import (
 from vip_offline.recipe import AnalyzeOptions
 from vip_offline.report.analysis.controls import clock_distance
 from vip_offline.report.analysis.evidence import Analysis, EpisodeView, Heavy, Row, Weighting
+from vip_offline.report.analysis.goal_warnings import goal_warnings
 from vip_offline.report.analysis.judging import judge
 from vip_offline.report.analysis.progress import (
     Floats,
@@ -73,6 +75,7 @@ class _Goals:
     rows: tuple[int, ...]
     said: str
     from_others: bool = True  # False: none of these rows decides the distances
+    nearest: bool = False  # the nearest of them counts, not their mean
 
 
 def analyse(
@@ -130,6 +133,7 @@ def analyse(
         left_out=tuple(dict.fromkeys(left_out)),
         verdict=verdict,
         reasons=tuple(reasons),
+        warnings=tuple(goal_warnings(rows)),
     )
 
 
@@ -200,7 +204,7 @@ def _goals_of(store: Store, label: Label) -> _Goals:
     stages = label.provenance.get("stages", [])
     other = any(each.get("pictures") or each.get("prompts") for each in stages)
     if rows and len(stages) == 1 and not other:
-        return _Goals(rows, said)
+        return _Goals(rows, said, nearest=bool(label.provenance.get("nearest")))
     spans, success = store.spans(), store.meta("success")
     lasts = [stop - 1 for (_, stop), good in zip(spans, success, strict=True) if good]
     lasts = lasts or [stop - 1 for _, stop in spans]
@@ -279,12 +283,19 @@ def _of_embedding(
     pictures = embedding[list(goals.rows)]
     ends = np.array([stop for _, stop in shared.spans])
     whose = [int(each) for each in np.searchsorted(ends, goals.rows, side="right")]
-    each_goal = leave_one_out_goals(pictures, whose, len(ends))
     parts = shared.split(embedding)
-    distances = tuple(
-        measure(part, goal) if np.isfinite(goal).all() else np.full(len(part), np.nan)
-        for part, goal in zip(parts, each_goal, strict=True)
-    )
+    if goals.nearest:
+        among = GoalSet(pictures, np.asarray(whose))
+        distances = tuple(
+            nearest_distance(part, among.others(index), measure) for index, part in enumerate(parts)
+        )
+    else:
+        distances = tuple(
+            measure(part, goal) if np.isfinite(goal).all() else np.full(len(part), np.nan)
+            for part, goal in zip(
+                parts, leave_one_out_goals(pictures, whose, len(ends)), strict=True
+            )
+        )
     own = tuple(measure(part, part[-1]) for part in parts)
     rewards = _eq1(distances) if rewards is None else rewards
     row = _row(name, made_of, distances, own, rewards, shared)
@@ -293,6 +304,7 @@ def _of_embedding(
     return replace(
         row,
         goal_from_others=True,
+        mean_goal=not goals.nearest,
         agreement=goal_agreement(pictures, embedding[[start for start, _ in shared.spans]]),
         plane=None if plane is None else tuple(plane.of(part) for part in parts),
         explained=None if plane is None else plane.explained,

@@ -22,6 +22,7 @@ LOOK = (
 .pairs { display: grid; gap: .8rem;
   grid-template-columns: repeat(auto-fill, minmax(10.6rem, 1fr)); }
 .pairs figure { margin: 0; } .pairs img { width: 100%; }
+.warning { border-left: 4px solid #d98200; padding: .2rem 1rem; }
 a { color: var(--mark); }
 h3 { font-size: 1rem; margin: 1.6rem 0 .3rem; }
 .meaning { display: block; } .meaning dt { margin-top: .9rem; } .meaning dd { margin: 0; }
@@ -43,6 +44,7 @@ PAGE = """<!doctype html>
 <h1>$title</h1>
 <p class="faint">$subtitle</p>
 $answer
+$warnings
 $reasons
 $left_out
 
@@ -133,7 +135,8 @@ MEANING = (
         "Goal agreement",
         "How far the goal pictures lie from each other, over how far the first frames lie from "
         "their mean. Near 0 they show one goal. Near 1 they differ as much as start and goal do: "
-        "the mean of such pictures is a picture of nothing.",
+        "the mean of such pictures is a picture of nothing. Above 0.9 a warning says what to "
+        "do; a labelling by nearest:successes takes no mean.",
     ),
     (
         "Signal over noise",

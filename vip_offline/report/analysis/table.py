@@ -34,6 +34,8 @@ def print_analysis(analysis: Analysis, console: Console) -> None:
             console.print(f"and {len(flagged) - FLAGGED} more suspicious episodes", width=width)
     console.print()
     console.print(Text(analysis.verdict, style="bold"), width=width)
+    for sentence in analysis.warnings:
+        console.print(Text(f"warning: {sentence}", style="yellow"), width=width)
     for sentence in (*analysis.reasons, *(f"Left out: {each}" for each in analysis.left_out)):
         # a grid indents the lines that follow the first
         row = Table.grid(padding=(0, 1))

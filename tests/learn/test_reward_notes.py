@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+
+from vip_offline.label.relabel import relabel
+from vip_offline.learn.reward_notes import reward_notes
+from vip_offline.learn.transitions import training_set
+from vip_offline.recipe import RelabelOptions, Reward, TrainOptions, WeightBy
+
+SMALL = TrainOptions(steps=1, hidden=(8,), label="x")
+
+
+@pytest.mark.parametrize(
+    ("n_steps", "reward", "weight_by", "parts"),
+    [
+        (5, "difference", "return", ["--n-steps 5) and --weight-by return adds", "up to 5 times"]),
+        (5, "difference", "step", []),
+        (1, "difference", "return", []),
+        (1, "distance", "return", ["--reward distance gives minus the distance", "last frames"]),
+        (1, "distance", "step", []),
+        (3, "distance", "n-step", ["up to 3 times", "--reward distance"]),
+    ],
+)
+def test_rewards_that_do_not_add_up(
+    store_path: Path, n_steps: int, reward: Reward, weight_by: WeightBy, parts: list[str]
+) -> None:
+    relabel(store_path, RelabelOptions("pixels", name="x", n_steps=n_steps, reward=reward))
+    data = training_set(store_path, TrainOptions(**{**vars(SMALL), "weight_by": weight_by}))
+    notes = [each for each in data.notes if each.startswith("rewards: ")]
+    assert bool(notes) == bool(parts)
+    assert all(part in " ".join(notes) for part in parts)
+
+
+def test_other_algorithms_and_older_labels() -> None:
+    ahead = {"reward": "difference", "n_steps": 5}
+    (note,) = reward_notes(ahead, TrainOptions(algo="awr"))
+    assert "--algo awr adds them up" in note
+    assert reward_notes(ahead, TrainOptions(algo="bc", weight_by="return")) == []
+    assert reward_notes({}, TrainOptions(weight_by="return")) == []

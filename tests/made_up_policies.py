@@ -9,7 +9,7 @@ from vip_offline.data.episode import Episode
 from vip_offline.data.writer import writing
 from vip_offline.label.relabel import relabel
 from vip_offline.learn.offline import train
-from vip_offline.recipe import RelabelOptions, TrainOptions
+from vip_offline.recipe import Fit, RelabelOptions, TrainOptions
 from vip_offline.run.shipping import ship
 
 SIZE = (40, 56)  # px: has to be resized and cropped
@@ -43,6 +43,7 @@ def trained_policy(
     cameras: tuple[str, ...] = ("front",),
     reach: float = 3.0,
     algo: str = "rwr",
+    fit: Fit = "crop",
 ) -> Path:
     """A store and a policy trained on it in this folder; not made ready yet."""
     store, out = folder / "demos.zarr", folder / "policy"
@@ -51,8 +52,8 @@ def trained_policy(
         for index in range(3):
             opened.append(noisy_episode(cameras, 6, index != 1, index, reach))
     if algo != "scratch-bc":
-        relabel(store, RelabelOptions(encoder=encoder, camera=",".join(cameras)))
-    train(store, TrainOptions(algo=algo, steps=20, hidden=(16,)), out)
+        relabel(store, RelabelOptions(encoder=encoder, camera=",".join(cameras), fit=fit))
+    train(store, TrainOptions(algo=algo, steps=20, hidden=(16,), fit=fit), out)
     return out
 
 

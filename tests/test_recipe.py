@@ -53,6 +53,14 @@ def test_paths_follow_the_name(tmp_path: Path) -> None:
     assert recipe.train == dataclasses.replace(TrainOptions(), tau=1, label="lite0")
 
 
+def test_every_arm_sees_what_the_label_saw(tmp_path: Path) -> None:
+    (tmp_path / "wide.toml").write_text('[relabel]\nfit = "pad"\n')
+    assert load_recipe(tmp_path / "wide.toml").train.fit == "pad"
+    (tmp_path / "wide.toml").write_text('[relabel]\nfit = "stretch"\n')
+    with pytest.raises(VipOfflineError, match="'crop' or 'pad' or 'squash'"):
+        load_recipe(tmp_path / "wide.toml")
+
+
 def test_dump_reads_back(tmp_path: Path) -> None:
     recipe = load_recipe(
         written(tmp_path, 'out = "a \\"b\\" \\\\c"\n[train]\ntau = "auto"\nhidden = [8, 8]\n')

@@ -30,6 +30,7 @@ from vip_offline.recipe import (
     CompareOptions,
     Computing,
     Device,
+    Fit,
     GripperMode,
     Head,
     Mixed,
@@ -448,6 +449,9 @@ def relabel(
     camera: Annotated[
         str, typer.Option(help="Default: the only one; a,b: both, side by side.")
     ] = RelabelOptions.camera,
+    fit: Annotated[
+        Fit, typer.Option(help="Frames that are not square: crop, pad or squash.")
+    ] = RelabelOptions.fit,
     goal: Annotated[
         list[str] | None,
         typer.Option(
@@ -495,6 +499,7 @@ def relabel(
         encoder=encoder,
         weights=weights,
         camera=camera,
+        fit=fit,
         name=name,
         goal=tuple(goal or RelabelOptions.goal),
         stages=tuple(stage or ()),
@@ -759,6 +764,9 @@ def train(
         float, typer.Option(help="Train on this share of the episodes: those that end nearest.")
     ] = TrainOptions.keep_best,
     label: Label = "",
+    fit: Annotated[
+        Fit, typer.Option(help="Of scratch-bc: crop, pad or squash.")
+    ] = TrainOptions.fit,
     learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = TrainOptions.learning_rate,
     batch_size: Annotated[int, typer.Option(help="Transitions.")] = TrainOptions.batch_size,
     steps: Steps = TrainOptions.steps,
@@ -815,6 +823,7 @@ def train(
         only_successes=only_successes,
         keep_best=keep_best,
         label=label,
+        fit=fit,
         learning_rate=learning_rate,
         batch_size=batch_size,
         steps=steps,
@@ -959,16 +968,18 @@ def compare(
 
     quiet_d3rlpy()
     from vip_offline.data.store import open_store
+    from vip_offline.encode.preprocessing import fit_of
     from vip_offline.run.chain import check_recipe, compare_stages
 
     path, console = _store(store), Console()
-    encoder = open_store(path).label(label).provenance["encoder"]
+    provenance = open_store(path).label(label).provenance
+    encoder, fit = provenance["encoder"], fit_of(provenance)
     recipe = Recipe(
         name=path.stem,
         store=str(path),
         out=str(out or Path("runs") / f"{path.stem}-compare"),
-        relabel=RelabelOptions(encoder=encoder, weights=weights),
-        train=TrainOptions(tau=_tau(tau), label=label, steps=steps),
+        relabel=RelabelOptions(encoder=encoder, weights=weights, fit=fit),
+        train=TrainOptions(tau=_tau(tau), label=label, fit=fit, steps=steps),
         rollout=RolloutOptions(
             placements=placements, videos=min(RolloutOptions.videos, placements)
         ),

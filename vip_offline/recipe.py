@@ -24,6 +24,7 @@ Similarity = Literal["auto", "l2", "cosine"]
 BackendName = Literal["auto", "torch", "onnx"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16"]
+Fit = Literal["crop", "pad", "squash"]
 Objective = Literal["vip", "tcn", "lstd"]
 Sampling = Literal["algorithm-1", "released"]
 Negatives = Literal["pooled", "separate"]
@@ -117,6 +118,9 @@ class RelabelOptions:
     encoder: str = "lite0"  # see `vip-offline encoders`
     weights: str = ""  # path of a checkpoint, for encoders that carry none
     camera: str = ""  # which frames; empty: the store's only one; "a,b": both, side by side
+    # how a frame that is not square becomes one: crop: its central square, as the publishers do;
+    # pad: the whole frame between bars; squash: the whole frame, its aspect ignored
+    fit: Fit = "crop"
     name: str = ""  # of the labelling; empty: the encoder's name
     # what the mean goal is taken of: successes (their last frames), EPISODE:FRAME, a picture file,
     # or text:PROMPT; no mean: last (each episode's own last frame), nearest:successes (of each
@@ -172,6 +176,7 @@ class TrainOptions:
     only_successes: bool = False  # train on the successful episodes alone
     keep_best: float = 1.0  # train on this share of the episodes, the best by outcome ("%BC")
     label: str = ""  # the labelling; empty: the recipe's own, or the store's only one
+    fit: Fit = "crop"  # of scratch-bc, as `RelabelOptions.fit`; others see what their label saw
     hidden: tuple[int, ...] = (256, 256)  # units per layer (F.2)
     learning_rate: float = 1e-3  # of Adam (F.2)
     batch_size: int = 32  # transitions (F.2)
@@ -387,6 +392,8 @@ def load_recipe(path: Path) -> Recipe:
         train=dataclasses.replace(
             recipe.train,
             label=recipe.train.label or recipe.relabel.name or recipe.relabel.encoder,
+            # every arm sees the same of a frame
+            fit=recipe.relabel.fit if recipe.train.fit == "crop" else recipe.train.fit,
         ),
     )
 

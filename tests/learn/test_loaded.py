@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,15 @@ from vip_offline.label.relabel import relabel
 from vip_offline.learn.checksums import write_sums
 from vip_offline.learn.loaded import load_policy
 from vip_offline.learn.offline import train
-from vip_offline.learn.policy import Policy, read_tensors, write_tensors
-from vip_offline.recipe import RelabelOptions, TrainOptions
+from vip_offline.learn.policy import (
+    Policy,
+    read_manifest,
+    read_tensors,
+    write_manifest,
+    write_tensors,
+)
+from vip_offline.learn.verifying import verify
+from vip_offline.recipe import Fit, RelabelOptions, TrainOptions
 from vip_offline.run.shipping import ship
 
 
@@ -48,6 +56,38 @@ def test_it_acts_as_what_was_trained(shipped: Path, backend: str) -> None:
     found = policy.infer(given)
     assert found.novelty is not None
     assert found.embedding.shape == (3, 128)
+
+
+@pytest.mark.parametrize("fit", ["pad", "squash"])
+def test_it_sees_frames_as_its_training_set_was_seen(tmp_path: Path, fit: Fit) -> None:
+    folder = trained_policy(tmp_path, fit=fit)
+    ship(folder)
+    store = open_store(tmp_path / "demos.zarr")
+    given = {"frame/front": store.frames("front", 0, 6), "proprio": store.data("proprio", 0, 6)}
+    expected = store.embedding("vip-mini", "front")[0][:6]
+    elsewhere = copied(folder, tmp_path / "robot")
+    policies = [load_policy(elsewhere, backend=each) for each in ("onnx", "torch")]
+    # a rollout that names the encoder loads it without knowing the policy
+    policies.append(load_policy(folder, encoder=load_encoder("vip-mini")))
+    for policy in policies:
+        found = policy.infer(given).embedding
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3, err_msg=policy.backend)
+    assert np.abs(load_encoder("vip-mini")(given["frame/front"]) - expected).max() > 0.1
+    assert verify(elsewhere).problems == ()
+    assert f"| fit of its frames | {fit} |" in (elsewhere / "README.md").read_text()
+
+
+def test_the_table_of_encoders_changes_no_policy(tmp_path: Path) -> None:
+    """An earlier release brought the frames to its encoder in another way."""
+    folder = trained_policy(tmp_path)
+    manifest = dict(read_manifest(folder))
+    manifest["encoder"]["preprocessing"]["resize"] = 80
+    write_manifest(folder, manifest)
+    policy, given = load_policy(folder, backend="torch"), observations(2)
+    encoder = load_encoder("vip-mini")
+    expected = encoder.seeing(replace(encoder.preprocessing, resize=80))(given["frame/front"])  # type: ignore[arg-type]
+    np.testing.assert_allclose(policy.infer(given).embedding, expected, atol=1e-4)
+    assert np.abs(encoder(given["frame/front"]) - expected).max() > 0.1  # type: ignore[arg-type]
 
 
 def test_novelty_of_the_training_set_and_of_noise(shipped_once: Path) -> None:

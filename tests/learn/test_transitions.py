@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import zarr
 from conftest import LENGTHS
+from made_up_policies import trained_policy
 from store_files import overwrite
 
 from vip_offline.data.store import open_store
@@ -275,6 +276,25 @@ def test_pixels_need_no_label(store_path: Path) -> None:
     assert data.weighed.weights is not None
     np.testing.assert_array_equal(data.weighed.weights, 1)
     assert identity(store_path, replace(SMALL, algo="scratch-bc"))["label"] == {}
+
+
+def test_scratch_bc_sees_the_whole_frame_where_it_is_told(tmp_path: Path) -> None:
+    store = trained_policy(tmp_path, "pixels", fit="pad").parent / "demos.zarr"
+    cropped, padded = (
+        training_set(store, replace(SMALL, algo="scratch-bc", fit=fit)) for fit in ("crop", "pad")
+    )
+    picture = padded.observations[0][0, : 3 * 64 * 64].reshape(3, 64, 64)
+    assert not picture[:, :9].any()  # the black bar above frames of 40 x 56 px
+    assert picture[:, 9:55].any(axis=(0, 2)).all()
+    assert padded.manifest["encoder"]["preprocessing"]["fit"] == "pad"
+    assert "fit" not in cropped.manifest["encoder"]["preprocessing"]
+
+
+def test_what_a_label_saw_is_not_chosen_again(tmp_path: Path) -> None:
+    store = trained_policy(tmp_path, "pixels", fit="pad").parent / "demos.zarr"
+    assert training_set(store, SMALL).manifest["encoder"]["preprocessing"]["fit"] == "pad"
+    with pytest.raises(VipOfflineError, match=r"--fit squash: label 'pixels' was made with .*pad"):
+        training_set(store, replace(SMALL, fit="squash"))
 
 
 def test_actions_are_named_as_whoever_recorded_them_said(

@@ -1,6 +1,7 @@
 """What the graph does is held to what the encoder's own preprocessing and the policy do."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -14,12 +15,14 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.learn.interface import Interface
 from vip_offline.learn.policy import Policy
 from vip_offline.learn.whole_graph import _Nodes, _preprocessed, write_graph
+from vip_offline.recipe import Fit
 
 
 @pytest.mark.parametrize("name", ["vip", "lite0", "vip-mini", "mae-vit-b", "clip-rn50"])
-@pytest.mark.parametrize("size", [(96, 96), (128, 128), (240, 320), (301, 207)])
-def test_preprocessing_to_the_bit(name: str, size: tuple[int, int]) -> None:
-    preprocessing = ENCODERS[name].preprocessing
+@pytest.mark.parametrize("size", [(96, 96), (128, 128), (224, 224), (240, 320), (301, 207)])
+@pytest.mark.parametrize("fit", get_args(Fit))
+def test_preprocessing_to_the_bit(name: str, size: tuple[int, int], fit: Fit) -> None:
+    preprocessing = ENCODERS[name].preprocessing.fitted(fit)
     graph = _Nodes()
     out = _preprocessed(graph, "frames", (*size, 3), preprocessing)
     given = helper.make_tensor_value_info("frames", TensorProto.UINT8, ["N", *size, 3])

@@ -6,7 +6,7 @@ An encoder of one's own is one entry in `ENCODERS`, at the foot of this file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -101,32 +101,32 @@ def weights_file(name: str, weights: str = "") -> Path | None:
     return cached(name, entry.origin) if entry.origin is not None else None
 
 
-def provenance_of(name: str, sha256: str) -> dict[str, Any]:
+def provenance_of(
+    name: str, sha256: str, preprocessing: Preprocessing | None = None
+) -> dict[str, Any]:
     """What another run must share for its embeddings to be comparable.
 
     Args:
         name: of the encoder.
         sha256: of its weights.
+        preprocessing: of the frames; by default the table's.
     """
     entry = entry_of(name)
-    preprocessing = {key: _plain(value) for key, value in asdict(entry.preprocessing).items()}
     return {
         "encoder": name,
         "dim": entry.dim,
         "weights_sha256": sha256,
-        "preprocessing": preprocessing,
+        "preprocessing": (preprocessing or entry.preprocessing).plain(),
         "licence": entry.licence,
     }
 
 
-def known_provenance(name: str, weights: str = "") -> dict[str, Any] | None:
+def known_provenance(
+    name: str, weights: str = "", preprocessing: Preprocessing | None = None
+) -> dict[str, Any] | None:
     """`provenance_of` without loading the encoder; None if only its tensors can tell."""
     path = weights_file(name, weights)
-    return provenance_of(name, sha256_of(path)) if path is not None else None
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value  # as JSON gives it back
+    return provenance_of(name, sha256_of(path), preprocessing) if path is not None else None
 
 
 def here(name: str) -> bool:
@@ -179,8 +179,15 @@ CLIP: tuple[Colour, Colour] = (
     (0.48145466, 0.4578275, 0.40821073),
     (0.26862954, 0.26130258, 0.27577711),
 )
+# What the publishers do with a frame of any size, 224 x 224 px among them: torchvision and MoCo
+# (main_lincls.py) evaluate on this, bicubic VC-1 (vit_transforms), MAE and DINOv2.
 RESNET = Preprocessing(256, 224, *IMAGENET)
+# The forward of VIP and of R3M only scales frames that are 224 x 224 px already; others VIP's
+# resizes and crops, and R3M's expects it of the caller. (Before April 2023 VIP's compared a
+# torch.Size with a list, which differ always, and so cropped every frame.)
+VIP_R3M = replace(RESNET, native=True)
 VIT = Preprocessing(256, 224, *IMAGENET, interpolation="bicubic")
+# to 224 px at once, as clip.load's transform: a frame of that size is taken as it is
 OPENAI = Preprocessing(224, 224, *CLIP, interpolation="bicubic")
 
 _DRIVE = "download {} from Google Drive, id {}"
@@ -239,7 +246,7 @@ ENCODERS: dict[str, Entry] = {
     ),
     "vip": Entry(
         dim=1024,
-        preprocessing=RESNET,
+        preprocessing=VIP_R3M,
         build=resnet(50, head=1024),
         licence=NON_COMMERCIAL,
         weights="VIP ResNet-50, Ego4D",
@@ -283,7 +290,7 @@ ENCODERS: dict[str, Entry] = {
     **{
         f"r3m-{depth}": Entry(
             dim=dim,
-            preprocessing=RESNET,
+            preprocessing=VIP_R3M,
             build=resnet(depth),
             licence="MIT",
             weights=f"R3M ResNet-{depth}, Ego4D",
@@ -343,7 +350,7 @@ ENCODERS: dict[str, Entry] = {
     ),
     "liv": Entry(
         dim=1024,
-        # LIV's own tensor path resizes bilinearly, CLIP's with bicubic
+        # LIV's own tensor path resizes bilinearly, CLIP's with bicubic; neither changes 224 px
         preprocessing=Preprocessing(224, 224, *CLIP),
         build=clip_visual("RN50-quickgelu"),
         licence="MIT",

@@ -1,9 +1,10 @@
 """A frozen encoder, loaded: uint8 frames (N, H, W, 3) in, float32 embeddings (N, D) out."""
 
+import copy
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -21,9 +22,10 @@ from vip_offline.encode.checkpoints import (
 from vip_offline.encode.download import Progress, fetch, sha256_of
 from vip_offline.encode.encoders import ENCODERS, Entry, check_encoder, entry_of, provenance_of
 from vip_offline.encode.graphs import AGREEMENT, disagreement, graph_of
+from vip_offline.encode.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError
 from vip_offline.processes import threaded_map
-from vip_offline.recipe import Computing
+from vip_offline.recipe import Computing, Fit
 
 Batch = TypeVar("Batch")
 
@@ -79,7 +81,15 @@ class Encoder:
     @property
     def provenance(self) -> dict[str, Any]:
         """What another run must share for its embeddings to be comparable."""
-        return provenance_of(self.name, self.sha256)
+        return provenance_of(self.name, self.sha256, self.preprocessing)
+
+    def seeing(self, preprocessing: Preprocessing) -> Self:
+        """The same network, which it shares, with another way of frames to it."""
+        if preprocessing == self.preprocessing:
+            return self
+        other = copy.copy(self)
+        other.preprocessing = preprocessing
+        return other
 
 
 def load_encoder(
@@ -88,6 +98,7 @@ def load_encoder(
     progress: Progress = lambda done, total: None,
     computing: Computing | None = None,
     on_prepare: Callable[[str], None] = lambda what: None,
+    fit: Fit = "crop",
 ) -> Encoder:
     """Load an encoder; never with random weights unless it is named so.
 
@@ -97,6 +108,7 @@ def load_encoder(
         progress: of a download, in bytes.
         computing: backend, device, precision; by default the fastest for the CPU.
         on_prepare: called with a sentence before work of some seconds that is done once.
+        fit: how a frame that is not square becomes one; see `RelabelOptions.fit`.
 
     Raises:
         VipOfflineError: on an unknown name, on weights that are missing, unreadable, of another
@@ -106,11 +118,12 @@ def load_encoder(
     computing = computing or Computing()
     chosen = choose_backend(computing)
     entry = entry_of(name)
+    seen = entry.preprocessing.fitted(fit)
     network, sha256 = load_network(name, weights, progress)
     # a picture that is only flattened has nothing to be computed
     if chosen == "onnx" and any(True for _ in network.parameters()):
         graph = graph_of(name, network, entry.preprocessing.crop, sha256, on_prepare)
-        return Encoder(name, entry, OnnxRuntime(graph), sha256)
+        return Encoder(name, entry, OnnxRuntime(graph), sha256).seeing(seen)
     backend = Torch(network, computing.device, computing.precision)
     if computing.precision != "fp32":
         exact = Torch(network, computing.device)
@@ -121,7 +134,7 @@ def load_encoder(
                 f"in fp32: relative difference {found:.1g}, allowed {AGREEMENT:g}. Use --precision "
                 "fp32."
             )
-    return Encoder(name, entry, backend, sha256)
+    return Encoder(name, entry, backend, sha256).seeing(seen)
 
 
 def load_network(

@@ -21,7 +21,9 @@ from vip_offline.data.store import (
 )
 from vip_offline.data.writer import StoreWriter, check_same_making, writing
 from vip_offline.encode.encoders import check_encoder, known_provenance, provenance_of
+from vip_offline.encode.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError
+from vip_offline.label.field_of_view import field_of_view
 from vip_offline.label.goal_check import goal_notes
 from vip_offline.label.goals import (
     FRAME,
@@ -60,6 +62,7 @@ class _Work:
     """Loads the encoder if something must be embedded, once."""
 
     options: RelabelOptions
+    preprocessing: Preprocessing
     on_prepare: Callable[[str], None]
     loaded: "Encoder | None" = field(default=None)
 
@@ -72,6 +75,7 @@ class _Work:
             self.loaded = load_encoder(
                 options.encoder, weights, computing=options.computing, on_prepare=self.on_prepare
             )
+        self.loaded = self.loaded.seeing(self.preprocessing)
         return self.loaded
 
     def embed(self, goal: Picture | str) -> NDArray[np.float32]:
@@ -162,8 +166,9 @@ def relabel(
         cameras = store.cameras_of(options.camera)
         camera = ",".join(cameras)
         goals = choose_goals(store, options.goal, options.stages)
-        notes = _check_pictures(store, goals, cameras)
-        work = _Work(options, on_prepare, loaded)
+        view = field_of_view(store, options.encoder, cameras, options.fit)
+        notes = (*view.notes, *_check_pictures(store, goals, cameras))
+        work = _Work(options, view.preprocessing, on_prepare, loaded)
         identity = _identity(store, work, cameras)
         provenance = _provenance(identity, options, goals, camera, len(store))
         there = _is_there(store, name, provenance, overwrite=overwrite)
@@ -252,12 +257,13 @@ def _identity(store: Store, work: _Work, cameras: list[str]) -> Attributes:
     if options.weights or not complete:
         check_encoder(options.encoder, options.weights)
     if work.loaded is not None:
-        identity: Attributes | None = work.loaded.provenance
+        identity: Attributes | None = work.encoder().provenance
     else:
-        identity = known_provenance(options.encoder, options.weights)
+        identity = known_provenance(options.encoder, options.weights, work.preprocessing)
     if identity is None and complete and kept is not None:
         # the weights are not here, but what they gave is
-        identity = provenance_of(options.encoder, str(kept.get("weights_sha256")))
+        sha256 = str(kept.get("weights_sha256"))
+        identity = provenance_of(options.encoder, sha256, work.preprocessing)
     if identity is None:
         identity = work.encoder().provenance
     for each in cameras:

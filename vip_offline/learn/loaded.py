@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from vip_offline.encode.frozen import Encoder, load_encoder, rebuild_encoder
+from vip_offline.encode.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.nearest import nearest_distance
 from vip_offline.label.rewards import goal_distance
@@ -237,6 +238,7 @@ def load_policy(
         return LoadedPolicy(folder, policy, interface, graph, known)
     if encoder is None:
         encoder = _encoder(folder, policy, whole, weights, on_prepare)
+    encoder = encoder.seeing(seen_by(folder, policy.manifest))
     check_encoder_of(folder, policy.manifest, encoder)
     return LoadedPolicy(folder, policy, interface, _Torch(policy, encoder), known)
 
@@ -289,6 +291,15 @@ def _reference(folder: Path, policy: Policy) -> Seen:
     return Seen(embedding, float(scale[0]))
 
 
+def seen_by(folder: Path, manifest: Mapping[str, Any]) -> Preprocessing:
+    """How the frames came to the encoder where a policy was trained, whatever is usual now.
+
+    Raises:
+        VipOfflineError: if the manifest says what this release does not know.
+    """
+    return Preprocessing.read(manifest["encoder"]["preprocessing"], str(folder / MANIFEST))
+
+
 def check_encoder_of(folder: Path, manifest: Mapping[str, Any], encoder: Encoder) -> None:
     """Refuse an encoder other than the one that a policy was trained on.
 
@@ -296,7 +307,7 @@ def check_encoder_of(folder: Path, manifest: Mapping[str, Any], encoder: Encoder
         VipOfflineError: naming what differs, and the way out.
     """
     trained, given = manifest["encoder"], encoder.provenance
-    keys = ("encoder", "weights_sha256", "preprocessing")
+    keys = ("encoder", "weights_sha256")
     differing = [
         f"{key} {trained[key]!r}, not {given[key]!r}" for key in keys if trained[key] != given[key]
     ]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vip_offline.data.outliers import Outliers, find_outliers
 from vip_offline.data.store import Label, Store, open_store, settings_of
+from vip_offline.encode.preprocessing import fit_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.action_scale import (
     action_range,
@@ -136,7 +137,7 @@ def _inputs(store: Store, path: Path, options: TrainOptions) -> _Inputs:
                 f"{path}: holds the cameras {', '.join(store.cameras)}; scratch-bc sees one. "
                 "Import or record a store of one camera."
             )
-        encoder = load_encoder(PIXELS)
+        encoder = load_encoder(PIXELS, fit=options.fit)
         read = store.frame_reader(camera)
         parts = [encoder(read(start, stop)) for start, stop in store.spans()]
         return _Inputs(np.concatenate(parts), camera, dict(encoder.provenance))
@@ -144,6 +145,12 @@ def _inputs(store: Store, path: Path, options: TrainOptions) -> _Inputs:
     name, camera = label.provenance["encoder"], label.provenance["camera"]
     embedding, provenance = store.embedding(name, camera)
     check_same_embeddings(path, label, provenance)
+    fit = fit_of(provenance)
+    if options.fit not in ("crop", fit):
+        raise VipOfflineError(
+            f"--fit {options.fit}: label {label.name!r} was made with --fit {fit}, and only "
+            "scratch-bc chooses one of its own. Leave it out, or relabel with it."
+        )
     return _Inputs(embedding, camera, {k: v for k, v in provenance.items() if k != "created"})
 
 

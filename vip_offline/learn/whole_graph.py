@@ -143,18 +143,19 @@ def _preprocessed(
 ) -> str:
     """(N, H, W, 3) uint8 -> (N, 3, S, S) float32, as `Preprocessing` does it."""
     height, width, _ = shape
+    seen = preprocessing.for_frames(height, width)
     picture = graph("Cast", key, to=1)  # float
     picture = graph("Transpose", picture, perm=[0, 3, 1, 2])
-    if min(height, width) != preprocessing.resize:
-        # torchvision resizes bytes: along the rows first, rounded to bytes after each pass
-        long = int(preprocessing.resize * max(height, width) / min(height, width))
-        height, width = (preprocessing.resize, long)[:: 1 if height <= width else -1]
-        across = graph.constant(_resampling(shape[1], width, preprocessing.interpolation).T)
+    height, width = seen.resized(height, width)
+    # torchvision resizes bytes: along the rows first, rounded to bytes after each pass
+    if width != shape[1]:
+        across = graph.constant(_resampling(shape[1], width, seen.interpolation).T)
         picture = _bytes(graph, graph("MatMul", picture, across))
-        down = graph.constant(_resampling(shape[0], height, preprocessing.interpolation))
+    if height != shape[0]:
+        down = graph.constant(_resampling(shape[0], height, seen.interpolation))
         picture = _bytes(graph, graph("MatMul", down, picture))
-    crop = preprocessing.crop
-    if (height, width) != (crop, crop):
+    crop = seen.crop
+    if seen.fit == "crop" and (height, width) != (crop, crop):
         if min(height, width) < crop:
             raise VipOfflineError(
                 f"policy.onnx: frames of {shape[0]} x {shape[1]} px become {height} x {width}, "
@@ -168,9 +169,14 @@ def _preprocessed(
         picture = graph("Slice", picture, starts, stops, graph.constant(np.array([2, 3])))
     mean, std = (
         graph.constant(np.array(each, np.float32).reshape(1, 3, 1, 1) * np.float32(255))
-        for each in (preprocessing.mean, preprocessing.std)
+        for each in (seen.mean, seen.std)
     )
-    return graph("Div", graph("Sub", picture, mean), std)
+    picture = graph("Div", graph("Sub", picture, mean), std)
+    left, right, above, below = seen.bars(height, width)
+    if not left + right + above + below:
+        return picture
+    bars = np.array([0, 0, above, left, 0, 0, below, right], np.int64)
+    return graph("Pad", picture, graph.constant(bars))
 
 
 def _bytes(graph: _Nodes, picture: str) -> str:

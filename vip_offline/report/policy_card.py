@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from vip_offline.encode.preprocessing import fit_of
+
 
 def policy_card(manifest: Mapping[str, Any]) -> str:
     """Markdown, from the manifest alone."""
@@ -74,6 +76,7 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         "| | |",
         "|---|---|",
         f"| encoder | {encoder['encoder']}, sha256 {encoder['weights_sha256'][:16]}… |",
+        f"| fit of its frames | {fit_of(encoder)} |",
         f"| licence of its weights | {encoder.get('licence', 'not known')} |",
         f"| demonstrations | {len(manifest['episodes'])} episodes of {manifest['store']} |",
         f"| sha256 of them | {manifest['data_sha256'][:16]}… |",

@@ -19,6 +19,8 @@ EMBEDDING = "embedding"
 class EmbedPixels(gym.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
     """Embed an environment's pictures; `vip_offline.encode.frozen.load_encoder` gives an encoder.
 
+    Give it the ``fit`` that `relabel` had, so that it sees of a frame what it saw there.
+
     A Dict loses its pictures, gains ``"embedding"``, a Box of (D,) float32, and keeps its other
     keys as they are. The embeddings of several pictures are put one after the other. An observation
     that is a picture becomes the Box itself.

@@ -16,7 +16,14 @@ from vip_offline.encode.graphs import graph_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.checksums import SUMS, read_sums, write_sums
 from vip_offline.learn.interface import FRAME, PROPRIO, Interface
-from vip_offline.learn.loaded import ENCODER, GRAPH, REFERENCE, check_encoder_of, load_policy
+from vip_offline.learn.loaded import (
+    ENCODER,
+    GRAPH,
+    REFERENCE,
+    check_encoder_of,
+    load_policy,
+    seen_by,
+)
 from vip_offline.learn.novelty import seen
 from vip_offline.learn.policy import MANIFEST, TENSORS, Policy, write_manifest, write_tensors
 from vip_offline.learn.samples import COUNT, SAMPLES, Samples, write_samples
@@ -82,7 +89,7 @@ def ship(
     name = manifest["encoder"]["encoder"]
     network, sha256 = load_network(name, weights)
     state = network.state_dict()
-    encoder = rebuild_encoder(name, state, sha256)
+    encoder = rebuild_encoder(name, state, sha256).seeing(seen_by(folder, manifest))
     check_encoder_of(folder, manifest, encoder)
 
     (folder / SUMS).unlink(missing_ok=True)  # from here on until it is whole again

@@ -27,6 +27,23 @@ def test_a_shrunk_pixel_is_the_mean_of_its_area() -> None:
     assert (shrink(grey) == 77).all()
 
 
+def test_a_control_sees_what_the_encoder_sees() -> None:
+    frames = pictures(1, 64, 128)
+    left_out = frames.copy()
+    left_out[:, :, :32] = left_out[:, :, 96:] = 0
+    np.testing.assert_array_equal(shrink(frames, fit="crop"), frames[:, :, 32:96])
+    np.testing.assert_array_equal(shrink(left_out, fit="crop"), shrink(frames, fit="crop"))
+    assert (shrink(left_out, fit="squash") != shrink(frames, fit="squash")).any()
+    padded = shrink(frames, fit="pad")
+    assert not padded[:, :16].any()
+    assert not padded[:, 48:].any()
+    mean = frames.reshape(1, 32, 2, 64, 2, 3).mean((2, 4))
+    assert np.abs(padded[:, 16:48] - mean).max() <= 1
+    square = pictures(1)[:, :, :96]
+    for fit in ("crop", "pad"):
+        np.testing.assert_array_equal(shrink(square, fit=fit), shrink(square))
+
+
 def test_pixels_are_one_row_per_frame() -> None:
     small = shrink(pictures(3))
     rows = raw_pixels(small)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_up_grey import GREY, grey_episode, make
+from made_up_policies import trained_policy
 
 from vip_offline.data.episode import Episode
 from vip_offline.data.store import open_store
@@ -118,6 +119,16 @@ def test_labellings_side_by_side(labelled: Path) -> None:
         analyse(labelled, AnalyzeOptions())
     with pytest.raises(VipOfflineError, match="no label 'othr'"):
         analyse(labelled, AnalyzeOptions(labels=("othr",)))
+
+
+def test_controls_see_what_the_encoder_saw(tmp_path: Path) -> None:
+    path = trained_policy(tmp_path, "pixels", fit="pad").parent / "demos.zarr"
+    relabel(path, RelabelOptions(encoder="random-resnet18"))
+    found = analyse(path, AnalyzeOptions(labels=("pixels", "random-resnet18")))
+    # the same picture, padded: made by two resizers, so not to the last grey level
+    pixels, control = row(found, "pixels"), row(found, "raw pixels")
+    np.testing.assert_allclose(control.distances[0], pixels.distances[0], rtol=0.1)
+    assert any("different fits (pad, crop)" in each for each in found.left_out)
 
 
 def test_without_frames_the_rest_is_done(labelled: Path) -> None:

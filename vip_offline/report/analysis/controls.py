@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vip_offline.recipe import Fit
 from vip_offline.report.analysis.progress import Floats
 
 SIDE = 64  # px that the random network sees
@@ -20,11 +21,28 @@ SEED = 0  # of its weights
 FEW = 16  # frames at once, of which all that is computed stays in a core's cache
 
 
-def shrink(frames: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
-    """(N, H, W, 3) frames -> (N, side, side, 3), each pixel the mean of its area."""
-    small = np.empty((len(frames), side, side, 3), np.uint8)
+def shrink(frames: NDArray[np.uint8], side: int = SIDE, fit: Fit = "squash") -> NDArray[np.uint8]:
+    """(N, H, W, 3) frames -> (N, side, side, 3), each pixel the mean of its area.
+
+    Args:
+        frames: RGB.
+        side: px.
+        fit: how those that are not square become so, as for the encoder that is looked at (see
+            `RelabelOptions.fit`); the bars of pad are black.
+    """
+    height, width = frames.shape[1:3]
+    short = min(height, width)
+    if fit == "crop":
+        top, left = (height - short) // 2, (width - short) // 2
+        frames = frames[:, top : top + short, left : left + short]
+    high, wide = side, side
+    if fit == "pad":
+        high, wide = (max(1, round(side * each / max(height, width))) for each in (height, width))
+    top, left = (side - high) // 2, (side - wide) // 2
+    small = np.zeros((len(frames), side, side, 3), np.uint8)
     for row, frame in enumerate(frames):
-        small[row] = np.asarray(Image.fromarray(frame).resize((side, side), Image.Resampling.BOX))
+        picture = Image.fromarray(frame).resize((wide, high), Image.Resampling.BOX)
+        small[row, top : top + high, left : left + wide] = np.asarray(picture)
     return small
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vip_offline.data.store import Label, Store, open_store
+from vip_offline.encode.preprocessing import fit_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.nearest import GoalSet, nearest_distance
 from vip_offline.label.rewards import DISTANCES, goal_distance, potential_difference
@@ -121,6 +122,12 @@ def analyse(
             f"The labellings have different goals; controls are shown by that of {labels[0].name} "
             f"({goals.said}) alone."
         )
+    fits = list(dict.fromkeys(fit_of(each.provenance) for each in labels))
+    if len(fits) > 1:
+        left_out.append(
+            f"The labellings see frames by different fits ({', '.join(fits)}); controls see them "
+            f"by that of {labels[0].name} ({fits[0]}) alone."
+        )
     rows += _controls(watched, shared, goals)
     episodes = _views(store, watched, shared, rows[0])
     verdict, reasons = judge(rows, shared.success)
@@ -148,7 +155,7 @@ def _watched(
         )
         return None
     on_start(store.rows)
-    return watch(store, camera, on_frames)
+    return watch(store, camera, on_frames, fit_of(label.provenance))
 
 
 def _shared(

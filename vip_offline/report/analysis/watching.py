@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vip_offline.data.checking import LOSSY, mark_frames
 from vip_offline.data.store import Store
 from vip_offline.processes import threaded_map
+from vip_offline.recipe import Fit
 from vip_offline.report.analysis.controls import (
     SIDE,
     random_features,
@@ -36,13 +37,14 @@ class Watched:
     thumbnails: NDArray[np.uint8]  # (K, h, w, 3), evenly spaced in time
 
 
-def watch(store: Store, camera: str, on_frames: OnFrames) -> list[Watched]:
+def watch(store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop") -> list[Watched]:
     """Look at every frame of a camera once.
 
     Args:
         store: whose frames are there.
         camera: one.
         on_frames: called with the number of frames after each episode.
+        fit: by which the controls see a frame: that of the encoder they are held against.
 
     Raises:
         VipOfflineError: if a frame is gone or damaged.
@@ -57,7 +59,7 @@ def watch(store: Store, camera: str, on_frames: OnFrames) -> list[Watched]:
         parts, pictures, before = [], [], None
         for begin in range(start, stop, LENGTH):
             frames = read(begin, min(begin + LENGTH, stop))
-            small = shrink(frames, SIDE)
+            small = shrink(frames, SIDE, fit)
             marks = mark_frames(frames, before, tolerance)
             parts.append((raw_pixels(small), random_features(small, weights), *marks))
             pictures += [thumbnail(frames[row + start - begin]) for row in shown

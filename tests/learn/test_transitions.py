@@ -216,6 +216,28 @@ def test_pixels_need_no_label(store_path: Path) -> None:
     assert identity(store_path, replace(SMALL, algo="scratch-bc"))["label"] == {}
 
 
+def test_the_kind_of_action_is_said_or_guessed(make_store: Callable[..., Path]) -> None:
+    path, options = make_store("kinds", (12, 12, 12)), TrainOptions(algo="scratch-bc")
+
+    def kind() -> tuple[str, bool]:
+        interface = training_set(path, options).manifest["interface"]
+        return interface["action_kind"], interface["action_kind_guessed"]
+
+    assert kind() == ("", False)  # noise
+    store = zarr.open_group(path)
+    action, proprio = store["data/action"], store["data/proprio"]
+    assert isinstance(action, zarr.Array) and isinstance(proprio, zarr.Array)
+    action[:] = np.asarray(proprio[:]) + 0.01
+    assert kind() == ("position", True)
+    store.attrs["source"] = "metaworld"
+    assert kind() == ("delta", False)
+    store.attrs["action_kind"] = "velocity"
+    assert kind() == ("velocity", False)
+    store.attrs["action_kind"] = "speed"
+    with pytest.raises(VipOfflineError, match=r"kinds\.zarr: action_kind is 'speed'"):
+        kind()
+
+
 def test_actions_are_named_as_whoever_recorded_them_said(
     make_store: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -14,8 +14,15 @@ from numpy.typing import NDArray
 
 from vip_offline.data.store import Label, Store, open_store, settings_of
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.learn.action_kind import guess_action_kind
 from vip_offline.learn.descent import Columns, exponential_weight
-from vip_offline.learn.interface import ACTIONS, FRAME, Interface
+from vip_offline.learn.interface import (
+    ACTIONS,
+    FRAME,
+    SIMULATED_KINDS,
+    Interface,
+    check_action_kind,
+)
 from vip_offline.learn.weighing import Weighed, weigh
 from vip_offline.recipe import TrainOptions
 
@@ -220,7 +227,12 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "image_shape": list(store.frames(inputs.camera.split(",")[0], 0, 1).shape[1:]),
         "encoder": inputs.provenance,
         "label": _label_identity(store, options),
-        "interface": _interface(store, inputs.camera, [actions(each) for each in chosen]).plain(),
+        "interface": _interface(
+            store,
+            inputs.camera,
+            [actions(each) for each in chosen],
+            [proprio[slice(*store.spans()[each])].astype(np.float32) for each in chosen],
+        ).plain(),
         "data_sha256": _data_hash(store, inputs.camera, proprio, action),
         "embedding_size": inputs.embedding.shape[1],
         "proprio_size": proprio.shape[1],
@@ -245,7 +257,12 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     )
 
 
-def _interface(store: Store, camera: str, actions: Sequence[NDArray[np.float32]]) -> Interface:
+def _interface(
+    store: Store,
+    camera: str,
+    actions: Sequence[NDArray[np.float32]],
+    proprios: Sequence[NDArray[np.float32]],
+) -> Interface:
     """What the policy takes and gives, and how far its actions went in the training set."""
     frames = {}
     for each in camera.split(","):
@@ -256,11 +273,15 @@ def _interface(store: Store, camera: str, actions: Sequence[NDArray[np.float32]]
     steps = [np.abs(np.diff(each, axis=0)).max(axis=0, initial=0.0) for each in taken]
     width = rows.shape[1]
     attributes = store.attributes
-    names, gripper = ACTIONS.get(str(attributes.get("source")), ((), ""))
+    source = str(attributes.get("source"))
+    names, gripper = ACTIONS.get(source, ((), ""))
     if attributes.get("action"):  # as whoever recorded it said
         names, gripper = tuple(attributes["action"]), str(attributes.get("gripper", ""))
     if len(names) != width:
         names, gripper = tuple(f"action[{place}]" for place in range(width)), ""
+    kind = check_action_kind(attributes.get("action_kind", ""), str(store.path))
+    kind = kind or SIMULATED_KINDS.get(source, "")
+    guess = "" if kind else guess_action_kind(actions, proprios)
     proprio = store.data("proprio", 0, 1).shape[1]
     said = [str(each) for each in attributes.get("proprio", [])]
     if len(said) != proprio:
@@ -274,6 +295,8 @@ def _interface(store: Store, camera: str, actions: Sequence[NDArray[np.float32]]
         largest_step=tuple(float(each) for each in np.max(steps, axis=0)),
         gripper=gripper,
         control_rate=attributes.get("control_rate"),
+        action_kind=kind or guess,
+        action_kind_guessed=bool(guess),
     )
 
 

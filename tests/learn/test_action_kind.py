@@ -25,7 +25,7 @@ def visits(seed: int, length: int = 80) -> NDArray[np.float64]:
 
 def demonstrations(count: int = 4) -> tuple[list[NDArray[np.float64]], list[Rows]]:
     """Positions, and the (T, 1) gripper, which is the same in every way of driving."""
-    grips = [np.repeat(np.float32([0, 1]), 40)[:, None] for _ in range(count)]
+    grips = [np.repeat(np.arange(2, dtype=np.float32), 40)[:, None] for _ in range(count)]
     return [visits(seed) for seed in range(count)], grips
 
 

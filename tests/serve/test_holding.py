@@ -53,12 +53,8 @@ def test_a_policy_whose_zero_is_a_demonstrated_step_away(reach: float, hold: str
 
 def test_an_older_policy_of_the_simulator_gives_differences() -> None:
     names = ACTIONS["metaworld"][0]
-    four: dict[str, tuple[float, ...]] = {
-        "low": (-1.0,) * 4,
-        "high": (1.0,) * 4,
-        "largest_step": (0.1,) * 4,
-    }
-    old = Interface(INTERFACE.frames, INTERFACE.proprio, names, **four)
+    least, most, step = ((each,) * 4 for each in (-1.0, 1.0, 0.1))
+    old = Interface(INTERFACE.frames, INTERFACE.proprio, names, least, most, step)
     assert choose_hold(old, "auto").hold == "zero"
     assert choose_hold(old, "auto").notes == ()
 

@@ -108,7 +108,8 @@ class Camera:
 
     def _hung(self, frame: NDArray[np.uint8], proprio: NDArray[np.floating[Any]]) -> str:
         state = np.asarray(proprio, np.float64)
-        if self._reach is None or not np.array_equal(frame, self._before):
+        again = self._before is not None and np.array_equal(frame, self._before)
+        if self._reach is None or not again:
             self._before, self._same, self._reach = frame, 1, np.stack([state, state])
             return ""
         self._same += 1

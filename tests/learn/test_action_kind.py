@@ -70,7 +70,8 @@ def test_noise_is_of_no_kind(seed: int) -> None:
 def test_a_steady_motion_is_not_taken_for_what_a_constant_action_does() -> None:
     """About 0, a constant goes with any steady change; about its mean, with none."""
     steady = [np.linspace(0.5, 0.9, 50)[:, None].astype(np.float32)] * 3
-    action = [np.full((50, 1), 0.6, np.float32) + each * np.float32(1e-6) for each in steady]
+    generator = np.random.default_rng(0)
+    action = [generator.normal(0.6, 0.01, (50, 1)).astype(np.float32) for _ in steady]
     assert guess_action_kind(action, steady) == ""
 
 

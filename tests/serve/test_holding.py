@@ -26,7 +26,7 @@ def test_what_is_guessed_from_the_data_is_said(kind: str, hold: str) -> None:
     guessed = replace(UNKNOWN, action_kind=kind, action_kind_guessed=True)
     holding = choose_hold(guessed, "auto")
     assert holding.hold == hold
-    text = f"hold: {hold}, a guess: an action is a {kind}, guessed from the training data."
+    text = f"hold: {hold}, a guess: in the training data an action looks like a {kind}"
     assert holding.notes[0].startswith(text)
     said = choose_hold(replace(guessed, action_kind_guessed=False), "auto")
     assert not any("guess" in note for note in said.notes)

@@ -44,10 +44,10 @@ def _chosen(interface: Interface, kind: str) -> tuple[Hold, list[str]]:
     hold: Hold
     if kind:
         hold = "zero" if kind in STILL_AT_ZERO else "last"
-        why = f"an action is a {kind}"
         if not interface.action_kind_guessed:
-            return hold, [f"hold: {hold}, since {why}."]
-        why += ", guessed from the training data"
+            return hold, [f"hold: {hold}, since an action is a {kind}."]
+        change = " or a difference" if kind in STILL_AT_ZERO else ""
+        why = f"in the training data an action looks like a {kind}{change}"
     else:
         jump, name = _jump(interface, np.zeros(len(interface.action)))
         hold = "zero" if jump <= 1 else "last"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,17 @@ INTERFACE = Interface(
     high=(1.0, 0.5),
     largest_step=(0.25, 0.1),
     control_rate=10.0,
+    action_kind="velocity",
 )
-COLOUR = {"front": {"mean": [180.0, 100.0, 40.0], "std": [4.0, 4.0, 4.0]}}
+# upper half darker than the lower, as no frame below is: a flat one says nothing
+COLOUR = {
+    "front": {
+        "mean": [180.0, 100.0, 40.0],
+        "std": [4.0, 4.0, 4.0],
+        "grid_mean": [[50.0] * 6] * 3 + [[160.0] * 6] * 3,
+        "grid_std": [[4.0] * 6] * 6,
+    }
+}
 
 
 @dataclass(frozen=True)
@@ -121,7 +130,10 @@ def started(command: list[str], environment: Mapping[str, str] | None = None) ->
 
 
 def serving(**options: Any) -> contextlib.AbstractContextManager[Serving]:
-    """Serve the obedient policy in a process of its own, on any free port."""
+    """Serve the obedient policy in a process of its own, on any free port.
+
+    Its camera's ``size`` may be given, too.
+    """
     paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     return started([sys.executable, __file__, json.dumps(options)], {"PYTHONPATH": paths})
 
@@ -134,7 +146,9 @@ def main() -> None:
         sys.stdout.flush()
 
     options = json.loads(sys.argv[1])
-    ready = prepare(Obedient(), {}, ServeOptions(**{"port": 0, **options}), say)
+    size = tuple(options.pop("size", INTERFACE.frames["frame/front"]))
+    policy = Obedient(replace(INTERFACE, frames={"frame/front": size}))
+    ready = prepare(policy, {}, ServeOptions(**{"port": 0, **options}), say)
     run(ready)
     say(closing_line(ready))
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -358,6 +359,50 @@ def test_late_ticks_are_left_out_and_nothing_drifts(
 def test_what_is_no_action_is_not_done(parts: ModuleType, actions: Any) -> None:
     with pytest.raises(parts.Trouble, match="the server's action"):
         parts.action_of({"actions": actions}, 2)
+
+
+def test_nothing_is_done_where_the_server_holds_and_has_no_action_yet(parts: ModuleType) -> None:
+    driver = Clocked([0.0] * 4)
+    acted: list[float] = []
+    driver.act = lambda action: acted.append(float(action[0]))  # type: ignore[method-assign]
+    held = {"actions": np.zeros((0, 1), np.float32), "guard": {"held": True, "error": "NaN"}}
+    replies = [held, {"actions": np.ones((1, 1), np.float32)}, held, held]
+    report, kept = parts.Report(), list[dict[str, Any]]()
+    settings = parts.Settings(1000.0, 3)
+    parts.drive(
+        driver, lambda o, p: replies[report.ticks], settings, report, 1, print,
+        lambda observation, action: kept.append(observation),
+    )  # fmt: skip
+    assert (acted, len(kept), report.ticks, report.held) == ([1.0], 1, 3, 2)
+    with pytest.raises(parts.Trouble, match="held for 1 ticks: NaN"):
+        parts.drive(driver, lambda o, p: held, replace(settings, held=0), parts.Report(), 1, print)
+    with pytest.raises(parts.Trouble, match="the server's actions are"):
+        parts.action_of({"actions": np.zeros((0, 1), np.float32)}, 1)  # not said to be held
+
+
+@pytest.mark.parametrize(
+    ("kind", "hold", "theirs", "says"),
+    [
+        ("velocity", "zero", "velocity", ""),
+        ("velocity", "zero", "delta", ""),
+        ("position", "last", "position", ""),
+        ("", "last", "velocity", ""),
+        ("velocity", [0.0], "", ""),
+        ("velocity", "last", "", "holds by repeating a velocity: serve with --hold zero"),
+        ("position", "zero", "", "holds by the position 0: serve with --hold last"),
+        ("position", "last", "delta", "an action of the driver is a position; of the policy: a de"),
+    ],
+)
+def test_a_hold_that_would_move_the_robot_is_seen_before_it_moves(
+    parts: ModuleType, kind: str, hold: Any, theirs: str, says: str
+) -> None:
+    driver = Clocked([])
+    driver.proprio, driver.action_kind = ("x [m]",), kind  # type: ignore[attr-defined]
+    interface = {"frames": {}, "proprio": ["x [m]"], "action": ["x [m/s]"], "action_kind": theirs}
+    metadata = {"interface": interface, "guard": {"hold": hold}}
+    observation = {"proprio": np.zeros(1, np.float32)}
+    found = parts.differences(driver, metadata, observation, 25.0, False)
+    assert len(found) == bool(says) and all(says in each for each in found)
 
 
 def test_numbers_that_nobody_named(parts: ModuleType) -> None:

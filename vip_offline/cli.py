@@ -1001,7 +1001,10 @@ def ship(
     weights: Annotated[str, typer.Option(help="Checkpoint of its encoder.")] = "",
     describe: Annotated[
         Path | None,
-        typer.Option(help="TOML: proprio, action, gripper, control_rate, key_map.", dir_okay=False),
+        typer.Option(
+            help="TOML: proprio, action, action_kind, gripper, control_rate, key_map.",
+            dir_okay=False,
+        ),
     ] = None,
     without_encoder: Annotated[
         bool, typer.Option("--without-encoder", help="policy.onnx takes embeddings.")
@@ -1074,13 +1077,17 @@ def serve(
         float, typer.Option(help="Seconds without an observation; then one hold action.")
     ] = 1.0,
     hold: Annotated[
-        str, typer.Option(help="In place of an unsafe action: zero, last, or numbers with commas.")
-    ] = "zero",
+        str,
+        typer.Option(
+            help="In place of an unsafe action: zero, last, numbers with commas, or auto: zero for "
+            "velocities and differences, last for positions."
+        ),
+    ] = "auto",
     stop_above: Annotated[
         float | None, typer.Option(help="Novelty; above it a connection is held for good.")
     ] = None,
     max_message_mb: Annotated[
-        float, typer.Option(help="0: twice an observation, and 64 KiB.")
+        float, typer.Option(help="0: an observation as float64, and 64 KiB.")
     ] = 0.0,
     max_connections: Annotated[int, typer.Option(help="At once.")] = 16,
     idle: Annotated[

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATE = 25.0  # Hz, where the policy does not say one
+STILL_AT_ZERO = ("velocity", "delta")  # kinds of action that stand still at 0
 UNNAMED = ("action[", "proprio[")  # what a policy calls numbers of which nobody said what they are
 TIME = "observation/time"  # s, by which the server sees what was long on its way
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a closed terminal stops the arm, too
@@ -48,7 +49,10 @@ class Mismatch(Exception):
 
 
 class Driver(Protocol):
-    """A robot and its cameras. All calls come from one thread."""
+    """A robot and its cameras. All calls come from one thread.
+
+    ``action_kind``, which may be left out, says what `act` takes: velocity, delta or position.
+    """
 
     @property
     def proprio(self) -> tuple[str, ...]:
@@ -156,14 +160,17 @@ class Asking:
         return answer
 
 
-def action_of(reply: Mapping[str, Any], width: int) -> NDArray[np.float32]:
-    """(A,) of a reply.
+def action_of(reply: Mapping[str, Any], width: int) -> NDArray[np.float32] | None:
+    """(A,) of a reply; None: the server holds the last action, and gave none yet.
 
     Raises:
         Trouble: if it is none.
     """
     actions = np.asarray(reply.get("actions"))
-    if actions.dtype.kind != "f" or actions.ndim != 2 or actions.shape[1] != width:
+    if reply.get("guard", {}).get("held") and actions.shape == (0, width):
+        return None
+    chunk = actions.ndim == 2 and len(actions) > 0 and actions.shape[1] == width
+    if actions.dtype.kind != "f" or not chunk:
         raise Trouble(f"the server's actions are {actions.dtype} {actions.shape}; not (1, {width})")
     if not np.isfinite(actions[0]).all():
         raise Trouble(f"the server's action is {actions[0].tolist()}")
@@ -212,9 +219,24 @@ def differences(
             found.append(
                 f"{what} of the driver is {', '.join(said)}; of the policy: {', '.join(wanted)}"
             )
+    found += misheld(getattr(driver, "action_kind", ""), metadata)
     for who, other in (("policy", metadata.get("control_rate")), ("driver", driver.rate)):
         if other and abs(rate / other - 1) > 0.01:
             found.append(f"{rate:g} Hz; the {who} is for {other:g} Hz")
+    return found
+
+
+def misheld(kind: str, metadata: Mapping[str, Any]) -> list[str]:
+    """Whether a held reply would move a robot whose actions are of this kind, in sentences."""
+    hold, found = metadata.get("guard", {}).get("hold"), []
+    theirs = metadata["interface"].get("action_kind", "")
+    guessed = metadata["interface"].get("action_kind_guessed", False)
+    if kind and theirs and not guessed and (kind in STILL_AT_ZERO) != (theirs in STILL_AT_ZERO):
+        found.append(f"an action of the driver is a {kind}; of the policy: a {theirs}")
+    if kind in STILL_AT_ZERO and hold == "last":
+        found.append(f"the server holds by repeating a {kind}: serve with --hold zero")
+    if kind == "position" and hold == "zero":
+        found.append("the server holds by the position 0: serve with --hold last")
     return found
 
 
@@ -253,7 +275,6 @@ def drive(
         asked = time.perf_counter()
         reply = ask(observation if settings.fast else stamped, settings.patience)
         report.round_trips.append(time.perf_counter() - asked)
-        action = action_of(reply, width)
         guard = reply.get("guard", {})
         in_a_row = in_a_row + 1 if guard.get("held") else 0
         report.held += bool(guard.get("held"))
@@ -261,9 +282,11 @@ def drive(
             say(warning)
         if in_a_row > settings.held:
             raise Trouble(f"held for {in_a_row} ticks: {guard.get('error') or 'no reason given'}")
-        driver.act(action)
+        action = action_of(reply, width)
         report.ticks += 1
-        keep(stamped, action)
+        if action is not None:  # else the robot stands as it did before the first one
+            driver.act(action)
+            keep(stamped, action)
         report.done = driver.done()
         if report.done:
             return
@@ -358,6 +381,7 @@ class MetaworldArm:
         self._done = False
         self.proprio = ("hand x [m]", "hand y [m]", "hand z [m]", "gripper opening")
         self.action = ACTIONS["metaworld"][0]
+        self.action_kind = "delta"
         self.rate: float | None = CONTROL_RATE
 
     def observe(self) -> dict[str, Any]:
@@ -395,6 +419,7 @@ class FrankaArm:
 
     proprio = (*(f"joint {each} [rad]" for each in range(1, 8)), "gripper opening [m]")
     action = (*(f"joint {each} velocity [rad/s]" for each in range(1, 8)), "gripper closing")
+    action_kind = "velocity"
     rate: float | None = None
 
     def __init__(self, options: Mapping[str, str], metadata: Mapping[str, Any]) -> None:
@@ -604,7 +629,9 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
                 action_of(ask(observation, 10.0), width)  # the first may be slow; nothing moves yet
             except Trouble as trouble:
                 raise Mismatch(str(trouble)) from trouble
-            say(f"{metadata.get('policy')}: {rate:g} Hz{', as fast as it goes' * options.fast}")
+            held_by = metadata.get("guard", {}).get("hold", "unknown")
+            pace = f"{rate:g} Hz{', as fast as it goes' * options.fast}"
+            say(f"{metadata.get('policy')}: {pace}; hold: {held_by}")
             drive(
                 driver,
                 ask,

@@ -51,6 +51,7 @@ class Ros2Arm(Node):
     """A node whose callbacks only keep the newest message; the loop's thread does the rest."""
 
     rate: float | None = None
+    action_kind = "velocity"
 
     def __init__(self, options: Mapping[str, str], metadata: Mapping[str, Any]) -> None:
         super().__init__("vip_offline")

@@ -1,6 +1,7 @@
 """Real data sets with something wrong in them, and the findings that name it."""
 
 import json
+import re
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -305,6 +306,25 @@ def test_a_video_of_the_same_size_with_other_pictures(tmp_path: Path) -> None:
     group = only(check(path))
     assert (group.kind, group.count) == ("video-changed", 1)
     assert "its pictures are others" in group.examples[0].value
+
+
+def test_episodes_that_begin_idle_are_one_finding_with_the_longest_first(tmp_path: Path) -> None:
+    path = tmp_path / "x.hdf5"
+    robomimic(path, (40, 40, 40, 40))
+    with h5py.File(path, "r+") as file:
+        for index, waits in enumerate((0, 15, 25, 2)):
+            place = np.linspace(0, 0.4, 40 - waits)
+            state = np.concatenate([np.zeros(waits), place])[:, None].repeat(3, axis=1)
+            for name, values in file[f"data/demo_{index}/obs"].items():
+                if not name.endswith("image"):
+                    values[...] = 0
+            file[f"data/demo_{index}/obs/robot0_eef_pos"][...] = state
+            file[f"data/demo_{index}/actions"][...] = state[:, :1]
+    group = next(each for each in check(path).groups if each.kind == "idle-start")
+    assert (group.severity, group.count) == ("note", 2)
+    assert [each.where for each in group.examples] == ["episode demo_2", "episode demo_1"]
+    assert re.match(r"about 2[3-7] of 40 rows at its start", group.examples[0].value)
+    assert "idle-end" not in named(check(path))
 
 
 def test_what_cannot_be_opened(tmp_path: Path) -> None:

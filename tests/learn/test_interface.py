@@ -68,13 +68,39 @@ def test_what_is_no_observation(changes: dict[str, object], part: str) -> None:
         INTERFACE.check(given)
 
 
+@pytest.mark.parametrize(
+    ("frame", "part"),
+    [
+        (np.full((4, 6, 3), 0.5, np.float32), r"between 0 and 0.5: send np.round\(255 \* frame\)"),
+        (np.full((3, 4, 6), 200.0), r"is float64.*between 0 and 200: send np.round\(frame\)"),
+        (np.full((4, 6, 3), -0.9, np.float32), "between -0.9 and 0: it was normalised"),
+        (
+            np.full((4, 6, 3), np.nan, np.float32),
+            r"is float32; expected uint8 from 0 to 255, RGB\.$",
+        ),
+        (np.full((4, 6, 3), 5, np.int64), r"is int64; expected uint8 from 0 to 255, RGB\.$"),
+    ],
+)
+def test_a_frame_of_another_dtype_is_told_how_to_be_one(frame: object, part: str) -> None:
+    with pytest.raises(VipOfflineError, match=part):
+        INTERFACE.check({**observation(), "frame/front": frame})
+
+
 def test_an_empty_batch() -> None:
     with pytest.raises(VipOfflineError, match="a batch of none"):
         INTERFACE.check(observation((0,)))
 
 
 def test_as_json_and_back() -> None:
-    assert Interface.read(json.loads(json.dumps(INTERFACE.plain())), "x") == INTERFACE
+    for interface in (INTERFACE, replace(INTERFACE, action_kind="delta", action_kind_guessed=True)):
+        assert Interface.read(json.loads(json.dumps(interface.plain())), "x") == interface
+
+
+def test_a_manifest_from_before_actions_had_a_kind() -> None:
+    plain = INTERFACE.plain()
+    del plain["action_kind"], plain["action_kind_guessed"]
+    assert Interface.read(plain, "x") == INTERFACE
+    assert INTERFACE.action_kind == ""
 
 
 @pytest.mark.parametrize(
@@ -89,6 +115,7 @@ def test_as_json_and_back() -> None:
         ({"control_rate": True}, "control_rate is True"),
         ({"key_map": {"propio": "state"}}, "key_map names 'propio'.*Did you mean 'proprio'"),
         ({"key_map": {"proprio": 3}}, "key_map of 'proprio' is 3"),
+        ({"action_kind": "positions"}, "action_kind is 'positions'. Did you mean 'position'"),
     ],
 )
 def test_a_manifest_that_was_edited(changes: dict[str, object], part: str) -> None:

@@ -297,6 +297,28 @@ def test_what_a_label_saw_is_not_chosen_again(tmp_path: Path) -> None:
         training_set(store, replace(SMALL, fit="squash"))
 
 
+def test_the_kind_of_action_is_said_or_guessed(make_store: Callable[..., Path]) -> None:
+    path, options = make_store("kinds", (12, 12, 12)), TrainOptions(algo="scratch-bc")
+
+    def kind() -> tuple[str, bool]:
+        interface = training_set(path, options).manifest["interface"]
+        return interface["action_kind"], interface["action_kind_guessed"]
+
+    assert kind() == ("", False)  # noise
+    store = zarr.open_group(path)
+    action, proprio = store["data/action"], store["data/proprio"]
+    assert isinstance(action, zarr.Array) and isinstance(proprio, zarr.Array)
+    action[:] = np.asarray(proprio[:]) + 0.01
+    assert kind() == ("position", True)
+    store.attrs["source"] = "metaworld"
+    assert kind() == ("delta", False)
+    store.attrs["action_kind"] = "velocity"
+    assert kind() == ("velocity", False)
+    store.attrs["action_kind"] = "speed"
+    with pytest.raises(VipOfflineError, match=r"kinds\.zarr: action_kind is 'speed'"):
+        kind()
+
+
 def test_actions_are_named_as_whoever_recorded_them_said(
     make_store: Callable[..., Path], tmp_path: Path
 ) -> None:

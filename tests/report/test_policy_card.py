@@ -45,6 +45,15 @@ def test_what_a_reader_must_know() -> None:
         assert part in card
 
 
+def test_the_kind_of_action() -> None:
+    assert "Kind of action: not known." in policy_card(manifest())  # as an older manifest has it
+    said = {**manifest()["interface"], "action_kind": "position"}
+    assert "Kind of action: position." in policy_card(manifest(interface=said))
+    guessed = {**said, "action_kind_guessed": True}
+    text = "Kind of action: position (guessed from the training data)."
+    assert text in policy_card(manifest(interface=guessed))
+
+
 def test_success_with_its_interval_and_its_limits() -> None:
     success = {"successes": 5, "rollouts": 10, "interval_95": [0.24, 0.76], "horizon": 150}
     card = policy_card(manifest(success=success))

@@ -11,6 +11,7 @@ from PIL import Image
 from vip_offline.data.store import open_store
 from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
+from vip_offline.learn.brightness import brightness_grid
 from vip_offline.learn.checksums import changed, read_sums
 from vip_offline.learn.loaded import load_policy
 from vip_offline.learn.policy import read_manifest, write_manifest
@@ -40,6 +41,13 @@ def test_the_manifest_says_it_all(shipped_once: Path) -> None:
     frames = store.frames("front", 0, store.rows)
     np.testing.assert_allclose(
         manifest["colour"]["front"]["mean"], frames.mean(axis=(0, 1, 2)), atol=1e-2
+    )
+    grids = [brightness_grid(frame) for frame in frames]
+    np.testing.assert_allclose(
+        manifest["colour"]["front"]["grid_mean"], np.mean(grids, axis=0), atol=0.06
+    )
+    np.testing.assert_allclose(
+        manifest["colour"]["front"]["grid_std"], np.std(grids, axis=0), atol=0.06
     )
     assert manifest["goal"]["picture"] == "goal.png"
     last = store.spans()[-1][1]
@@ -144,14 +152,17 @@ def test_a_step_is_within_an_episode(tmp_path: Path) -> None:
 def test_what_the_user_says_of_it(tmp_path: Path) -> None:
     folder = trained_policy(tmp_path, "pixels")
     said = {"action": ["dx [cm]", "dy [cm]"], "gripper": "none", "control_rate": 25}
+    said |= {"action_kind": "delta"}
     ship(folder, described={**said, "key_map": {"proprio": ["joints", "gripper"]}})
     interface = load_policy(folder).interface
     assert interface.action == ("dx [cm]", "dy [cm]")
     assert interface.key_map == {"proprio": ["joints", "gripper"]}
+    assert (interface.action_kind, interface.action_kind_guessed) == ("delta", False)
     ship(folder)  # and it is not forgotten
     assert load_policy(folder).interface.control_rate == 25
     card = (folder / "README.md").read_text()
     assert "dx [cm]" in card
+    assert "Kind of action: delta." in card
     assert "25 Hz" in card
     with pytest.raises(VipOfflineError, match=r"unknown key 'grip'. Did you mean 'gripper'"):
         ship(folder, described={"grip": ""})

@@ -104,13 +104,21 @@ def test_from_a_hold_action_outside_of_the_range_the_way_back_starts_at_its_bord
 
 
 def test_there_may_be_no_last_action() -> None:
-    with pytest.raises(VipOfflineError, match="There is no last action to hold"):
-        guard("last").hold(Trouble("because", "Because."))
+    g = guard("last")
+    verdict = g.hold(Trouble("because", "Because."))
+    assert verdict.action.shape == (0,)  # nothing that a robot could be told
+    assert verdict.report["held"] and verdict.report["reason"] == "because"
+    assert verdict.report["error"].startswith("Because. There is no last action to hold yet")
+    assert verdict.report["counts"] == {
+        "actions": 0, "held": 1, "range": 0, "step": 0, "because": 1
+    }  # fmt: skip
+    assert release(g, 0.7, 0.3)["action"] == told(0.7, 0.3)  # the first is nobody's step
+    assert g.hold(Trouble("because", "Because.")).action.tolist() == told(0.7, 0.3)
 
 
 @pytest.mark.parametrize("hold", [(0.0,), (0.0, float("nan")), (0.0, 1.0, 2.0)])
 def test_a_hold_action_fits_the_policy(hold: Hold) -> None:
-    with pytest.raises(VipOfflineError, match=r"expected zero, last or 2 finite numbers \(x"):
+    with pytest.raises(VipOfflineError, match=r"expected auto, zero, last or 2 finite numbers \(x"):
         guard(hold)
 
 

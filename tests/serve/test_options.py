@@ -95,14 +95,14 @@ def test_a_key_is_not_shown() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("zero", "zero"), ("last", "last"), ("0,-1.5", (0.0, -1.5)), ("3", (3.0,))],
+    [("auto", "auto"), ("zero", "zero"), ("last", "last"), ("0,-1.5", (0.0, -1.5)), ("3", (3.0,))],
 )
 def test_hold(text: str, expected: object) -> None:
     assert parse_hold(text) == expected
 
 
 def test_a_hold_that_is_none() -> None:
-    with pytest.raises(VipOfflineError, match="--hold stop: expected zero, last"):
+    with pytest.raises(VipOfflineError, match="--hold stop: expected auto, zero, last"):
         parse_hold("stop")
 
 

@@ -91,7 +91,10 @@ def test_what_the_store_holds_is_the_measure() -> None:
         ({END: True, SUCCESS: "yes"}, "episode/success is 'yes'; expected true or false"),
         ({END: True, SUCCESS: np.array([True])}, "episode/success is array"),
         ({"frame/front": np.zeros((16, 21, 3), np.uint8)}, "frame/front has shape (16, 21, 3)"),
-        ({"frame/front": np.zeros(SHAPE, np.float32)}, "expected uint8 (H, W, 3), RGB"),
+        (
+            {"frame/front": np.ones(SHAPE, np.float32)},
+            "send np.round(255 * frame).astype(np.uint8)",
+        ),
         ({"frame/front": np.zeros(SHAPE[:2], np.uint8)}, "expected uint8 (H, W, 3), RGB"),
         ({"frame/front": [1, 2, 3]}, "frame/front is a list"),
         ({"frame/wrist": np.zeros(SHAPE, np.uint8)}, "has 'frame/wrist', which the rows before"),
@@ -201,6 +204,7 @@ def test_what_is_told() -> None:
     described = {
         "proprio": ["x"],
         "action": ["dx"],
+        "action_kind": "delta",
         "gripper": "none",
         "control_rate": 20,
         "key_map": {"frame/front": "rgb"},
@@ -212,6 +216,7 @@ def test_what_is_told() -> None:
         "control_rate": 20.0,
         "proprio": ["x"],
         "action": ["dx"],
+        "action_kind": "delta",
         "gripper": "none",
     }
     assert told.key_map == {"frame/front": "rgb"}
@@ -232,6 +237,8 @@ def test_what_is_told() -> None:
         (None, {"control_rate": "fast"}, "--control-rate 'fast'"),
         (10, {"control_rate": 20}, "--control-rate 10: --describe says 20"),
         (10, {"propio": ["x"]}, "unknown key 'propio'. Did you mean 'proprio'"),
+        (10, {"action_kind": "deltas"}, "action_kind is 'deltas'. Did you mean 'delta'"),
+        (10, {"action_kind": ["delta"]}, "action_kind is ['delta']"),
         (10, {"action": "dx"}, "action is 'dx'; expected a list of names"),
         (10, {"gripper": 1}, "gripper is 1; expected words"),
         (10, {"key_map": []}, "key_map is []; expected a table"),

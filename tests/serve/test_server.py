@@ -91,6 +91,23 @@ def test_what_is_sent_cannot_write_on_the_terminal() -> None:
     assert "\nserving" not in output
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_frames_of_floats_are_told_apart_from_what_is_too_big(
+    dtype: type[np.floating[Any]],
+) -> None:
+    """Large pictures: as floats they are 4 and 8 times as many bytes as uint8."""
+    size = (256, 256, 3)
+    with serving(size=size) as one, Client(port=one.port) as client:
+        frame = np.full(size, 0.5, dtype)
+        with pytest.raises(VipOfflineError) as refusal:
+            client.infer(observation() | {"frame/front": frame})
+        output = one.end(signal.SIGTERM)
+    name = np.dtype(dtype).name
+    says = f"frame/front is {name}; expected uint8 from 0 to 255, RGB. Its values lie between 0 and"
+    assert says in str(refusal.value) and "send np.round(255 * frame)" in str(refusal.value)
+    assert "1009" not in output
+
+
 def test_a_huge_message_is_not_taken_in(shared: Serving, other: Client) -> None:
     with raw(shared.port) as talk:
         talk.recv(10)

@@ -83,7 +83,7 @@ def test_a_trained_policy_is_served(policy: Path, tmp_path: Path) -> None:
     ("options", "says"),
     [
         ("--host 0.0.0.0", "--host 0.0.0.0: other computers could command the robot"),
-        ("--hold sometimes", "--hold sometimes: expected zero, last"),
+        ("--hold sometimes", "--hold sometimes: expected auto, zero, last"),
         ("--timeout 0", "--timeout 0: expected seconds above 0"),
         ("--port 70000", "--port 70000"),
         ("--api-key-file /nowhere/key", "/nowhere/key: No such file"),

@@ -90,7 +90,7 @@ def test_metadata_are_plain_and_say_no_paths() -> None:
 
 
 def test_the_size_limit_is_that_of_an_observation() -> None:
-    assert service().limits.size == 2 * (4 * 6 * 3 + 4 * 8) + 65536
+    assert service().limits.size == 8 * (4 * 6 * 3 + 4) + 65536
     assert service(max_message_mb=0.5).limits.size == 500_000
 
 
@@ -101,13 +101,62 @@ def test_an_option_that_the_policy_cannot_keep() -> None:
         service(hold=(1.0,))
 
 
-def test_zero_that_does_not_stand_still_is_said() -> None:
+def test_what_is_said_at_the_start() -> None:
     said: list[str] = []
-    service(said)
+    assert service(said).metadata()["guard"]["hold"] == "zero"
     assert said == []
-    interface = INTERFACE.__class__(**{**INTERFACE.__dict__, "low": (0.1, 0.0)})
-    prepare(Obedient(interface), {}, ServeOptions(), said.append)
-    assert "zero is outside of the training set's range of x [m/s]." in said[0]
+    positions = replace(INTERFACE, action_kind="position")
+    ready = prepare(Obedient(positions), {}, ServeOptions(), said.append)
+    assert ready.metadata()["guard"]["hold"] == "last"
+    assert said[0] == "hold: last, since an action is a position."
+    assert "a held reply has none" in said[1]
+
+
+@pytest.mark.parametrize(("timeout", "short"), [(0.05, True), (0.1, True), (0.11, False)])
+def test_a_timeout_below_the_control_period(timeout: float, short: bool) -> None:
+    said: list[str] = []
+    service(said, timeout=timeout)
+    assert bool(said) is short
+    if short:
+        period = "is no longer than the policy's control period, 0.1 s at 10 Hz"
+        assert said[0].startswith(f"--timeout {timeout:g} s {period}")
+
+
+def test_an_older_policy_cannot_tell_an_upside_down_picture_and_says_so() -> None:
+    said: list[str] = []
+    policy = Obedient()
+    policy.manifest["colour"] = {"front": {key: COLOUR["front"][key] for key in ("mean", "std")}}
+    ready = prepare(policy, {}, ServeOptions(), said.append)
+    assert "does not say how frame/front looked in the training set" in said[0]
+    assert ask(Session(ready, "one"), observation(), ready.clock())["warnings"] == []
+
+
+def test_a_held_reply_before_the_first_action_has_none() -> None:
+    ready, session = served(hold="last")
+    reply = ask(session, observation(np.nan))
+    assert (reply["actions"].shape, reply["actions"].dtype) == ((0, 2), np.float32)
+    assert reply["guard"]["held"] and "the robot is to be told nothing" in reply["guard"]["error"]
+    assert ask(session, observation(0.5, 0.25))["actions"].tolist() == [[0.5, 0.25]]
+    assert ask(session, observation(np.nan))["actions"].tolist() == [[0.5, 0.25]]
+    assert ready.totals["actions"] == 2
+
+
+def test_upside_down_and_frozen_cameras_are_said_once() -> None:
+    said: list[str] = []
+    ready = service(said)
+    ready.clock = Clock()
+    session = Session(ready, "one")
+    seen = observation()
+    seen["frame/front"] = np.repeat(np.array([160, 50], np.uint8), 2)[:, None, None].repeat(6, 1)
+    seen["frame/front"] = np.ascontiguousarray(seen["frame/front"].repeat(3, 2))
+    warnings = []
+    for row in range(30):
+        seen["proprio"] = np.array([row / 100, 0, 0, 0], np.float32)
+        warnings += ask(session, seen)["warnings"]
+    turned, frozen = warnings
+    assert turned.startswith("frame/front: looks upside down")
+    assert frozen.startswith("frame/front: looks frozen. The last 20 observations")
+    assert said == [f"one: {each}" for each in warnings]
 
 
 @pytest.mark.parametrize(

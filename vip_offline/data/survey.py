@@ -31,6 +31,7 @@ from vip_offline.data.checking import (
     range_of,
     rate_of,
 )
+from vip_offline.data.idling import Idle, check_idle, idle_of
 from vip_offline.data.mapping import key_map
 from vip_offline.data.outliers import find_outliers
 from vip_offline.data.sources.recognise import open_source
@@ -112,6 +113,7 @@ class _Gathered:
     taken: dict[str, NDArray[Any]] = field(default_factory=dict)  # episode -> (T, A) actions
     successes: list[bool | None] = field(default_factory=list)
     names: list[str] = field(default_factory=list)  # of the episodes that could be read
+    idle: list[Idle] = field(default_factory=list)
 
     def add(self, findings: Sequence[Finding], where: str = "", file: str = "") -> None:
         for each in findings:
@@ -136,6 +138,7 @@ class _Gathered:
         """Check one episode's numbers; whether the robot moves."""
         self.add([*check_finite("proprio", proprio), *check_finite("action", action)], where)
         self.add(check_action_range(action), where)
+        self.idle.append(idle_of(where, proprio, action))
         found = range_of(action)
         if found is not None:
             self.actions = found if self.actions is None else self.actions.joined(found)
@@ -207,6 +210,7 @@ class _Gathered:
     ) -> Checked:
         self.add(check_lengths(lengths, self.names) if len(self.names) == len(lengths) else [])
         self.add(check_success(self.successes, self.names))
+        self.add(check_idle(self.idle, rate))
         self.add(check_constant(self.actions) if self.actions is not None else [])
         self.outliers()
         self.add(check_cameras({name: each.size for name, each in self.cameras.items()}))

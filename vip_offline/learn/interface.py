@@ -22,6 +22,9 @@ ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
         "the last action: -1 opens, 1 closes",
     )
 }
+# of a velocity or a difference 0 stands still, of a position it does not
+ACTION_KINDS = ("velocity", "delta", "position")
+SIMULATED_KINDS = {"metaworld": "delta"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Interface:
     control_rate: float | None = None  # Hz
     # our key -> what the robot's side calls it; several are put side by side
     key_map: dict[str, str | list[str]] = field(default_factory=dict)
+    action_kind: str = ""  # one of ACTION_KINDS; "": not known
+    action_kind_guessed: bool = False  # from the training data; else somebody said it
 
     @property
     def observation_keys(self) -> tuple[str, ...]:
@@ -81,6 +86,8 @@ class Interface:
         frames = {}
         for key, shape in shapes.items():
             value = np.asarray(observation[key])
+            if key != PROPRIO and value.dtype != np.uint8:  # before shapes: it is the larger fault
+                raise VipOfflineError(f"observation: {key} {frame_fault(value)}")
             whole = (len(proprio), *shape) if batched else shape
             if value.shape != whole:
                 batch = f", or (N, {', '.join(str(each) for each in shape)}) in every key"
@@ -89,10 +96,6 @@ class Interface:
                 )
             if key == PROPRIO:
                 continue
-            if value.dtype != np.uint8:
-                raise VipOfflineError(
-                    f"observation: {key} is {value.dtype}; expected uint8 from 0 to 255, RGB."
-                )
             frames[key] = value if batched else value[None]
         rows = (proprio if batched else proprio[None]).astype(np.float32)
         if not np.isfinite(rows).all():
@@ -137,6 +140,9 @@ class Interface:
             grippers = tuple(Gripper.read(one) for one in plain.get("grippers", ()))
             if any(not 0 <= one.dimension < len(action) for one in grippers):
                 raise ValueError(f"{plain['grippers']!r}: there are {len(action)} actions")
+            # younger than the rest
+            guessed = bool(plain.get("action_kind_guessed", False))
+            kind = check_action_kind(plain.get("action_kind", ""), where)
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise VipOfflineError(
                 f"{where}: its interface is not what this program wrote ({error!r}). Copy the "
@@ -170,7 +176,43 @@ class Interface:
             grippers=grippers,
             control_rate=rate,
             key_map=key_map,
+            action_kind=kind,
+            action_kind_guessed=guessed,
         )
+
+
+def frame_fault(frame: NDArray[Any]) -> str:
+    """What is wrong with a frame that is not uint8, and how to put it right.
+
+    Args:
+        frame: of any shape.
+    """
+    said = f"is {frame.dtype}; expected uint8 from 0 to 255, RGB."
+    low, high = (float(each(frame, initial=0)) for each in (np.min, np.max))
+    if frame.dtype.kind != "f" or not (np.isfinite(low) and np.isfinite(high)):
+        return said
+    said += f" Its values lie between {low:.3g} and {high:.3g}:"
+    if low < 0:
+        return f"{said} it was normalised; send the camera's own picture."
+    times = "255 * " if high <= 1 else ""
+    return f"{said} send np.round({times}frame).astype(np.uint8)."
+
+
+def check_action_kind(kind: Any, where: str) -> str:
+    """Refuse what is no kind of action.
+
+    Args:
+        kind: one of `ACTION_KINDS`, or "": not known.
+        where: a file or an option, for the message.
+
+    Raises:
+        VipOfflineError: naming the kinds.
+    """
+    if not isinstance(kind, str) or kind not in ("", *ACTION_KINDS):
+        raise VipOfflineError(
+            f"{where}: action_kind is {kind!r}.{did_you_mean(str(kind), ACTION_KINDS)}"
+        )
+    return kind
 
 
 def _are_texts(values: Any) -> bool:

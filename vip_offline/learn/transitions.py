@@ -16,6 +16,7 @@ from vip_offline.data.outliers import Outliers, find_outliers
 from vip_offline.data.store import Label, Store, open_store, settings_of
 from vip_offline.encode.preprocessing import fit_of
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.learn.action_kind import guess_action_kind
 from vip_offline.learn.action_scale import (
     action_range,
     clipped,
@@ -27,7 +28,13 @@ from vip_offline.learn.action_scale import (
 from vip_offline.learn.descent import Columns, exponential_weight
 from vip_offline.learn.gripper import Gripper, find_grippers, gripper_note
 from vip_offline.learn.input_statistics import Statistics, input_statistics
-from vip_offline.learn.interface import ACTIONS, FRAME, Interface
+from vip_offline.learn.interface import (
+    ACTIONS,
+    FRAME,
+    SIMULATED_KINDS,
+    Interface,
+    check_action_kind,
+)
 from vip_offline.learn.outcomes import best_share, controlled, outcome
 from vip_offline.learn.reward_notes import reward_notes
 from vip_offline.learn.weighing import Weighed, weigh
@@ -259,7 +266,14 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "image_shape": list(store.frames(inputs.camera.split(",")[0], 0, 1).shape[1:]),
         "encoder": inputs.provenance,
         "label": _label_identity(store, options),
-        "interface": _interface(store, inputs.camera, taken, outliers, grippers).plain(),
+        "interface": _interface(
+            store,
+            inputs.camera,
+            taken,
+            [proprio[slice(*store.spans()[index])][:-1].astype(np.float32) for index in chosen],
+            outliers,
+            grippers,
+        ).plain(),
         "action_scale": None if reach is None else _scale(method, reach),
         "action_outliers": [
             {**asdict(one), "episode": chosen[one.episode]} for one in outliers.listed
@@ -305,6 +319,7 @@ def _interface(
     store: Store,
     camera: str,
     actions: Sequence[NDArray[np.float32]],
+    proprios: Sequence[NDArray[np.float32]],
     outliers: Outliers,
     grippers: tuple[Gripper, ...],
 ) -> Interface:
@@ -314,7 +329,8 @@ def _interface(
         store: of the demonstrations.
         camera: one, or several with commas between.
         actions: per episode (T, A), of its transitions.
-        outliers: among them, which must not widen what a robot is allowed to do.
+        proprios: per episode (T, P), of the same rows.
+        outliers: among the actions, which must not widen what a robot is allowed to do.
         grippers: among the dimensions.
     """
     frames = {}
@@ -327,11 +343,15 @@ def _interface(
     steps = [np.fmax.reduce(np.abs(np.diff(rows, axis=0)), axis=0, initial=0.0) for rows in kept]
     width = outliers.low.size
     attributes = store.attributes
-    names, gripper = ACTIONS.get(str(attributes.get("source")), ((), ""))
+    source = str(attributes.get("source"))
+    names, gripper = ACTIONS.get(source, ((), ""))
     if attributes.get("action"):  # as whoever recorded it said
         names, gripper = tuple(attributes["action"]), str(attributes.get("gripper", ""))
     if len(names) != width:
         names, gripper = tuple(f"action[{place}]" for place in range(width)), ""
+    kind = check_action_kind(attributes.get("action_kind", ""), str(store.path))
+    kind = kind or SIMULATED_KINDS.get(source, "")
+    guess = "" if kind else guess_action_kind(actions, proprios)
     proprio = store.data("proprio", 0, 1).shape[1]
     said = [str(each) for each in attributes.get("proprio", [])]
     if len(said) != proprio:
@@ -346,6 +366,8 @@ def _interface(
         gripper=gripper,
         grippers=grippers,
         control_rate=attributes.get("control_rate"),
+        action_kind=kind or guess,
+        action_kind_guessed=bool(guess),
     )
 
 

@@ -63,7 +63,7 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         "",
         "The limits are those of the training set; `serve` keeps to them.",
         f"Control rate: {f'{rate:g} Hz' if rate else 'not known'}. "
-        f"Gripper: {interface['gripper'] or 'not described'}.",
+        f"Gripper: {interface['gripper'] or 'not described'}. {_kind_said(interface)}",
         *(
             f"Action {one['dimension']} is {one['low']:.4g} or {one['high']:.4g}: `act` and "
             f"`serve` go to the first below {one['low_below']:.4g}, to the second above "
@@ -89,6 +89,14 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _kind_said(interface: Mapping[str, Any]) -> str:
+    kind = interface.get("action_kind", "")
+    if not kind:
+        return "Kind of action: not known."
+    guessed = " (guessed from the training data)" if interface.get("action_kind_guessed") else ""
+    return f"Kind of action: {kind}{guessed}."
 
 
 def _said_of(success: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from vip_offline.data.store import Store, now, open_store, settings_of
 from vip_offline.encode.frozen import load_network, rebuild_encoder
 from vip_offline.encode.graphs import graph_of
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.learn.brightness import brightness_grid
 from vip_offline.learn.checksums import SUMS, read_sums, write_sums
 from vip_offline.learn.interface import FRAME, PROPRIO, Interface
 from vip_offline.learn.loaded import (
@@ -37,7 +38,8 @@ from vip_offline.run.goal_pictures import goal_picture
 
 CARD, PICTURE = "README.md", "goal.png"
 COLOUR_FRAMES = 64  # whose mean colour is taken
-DESCRIBED = ("proprio", "action", "gripper", "control_rate", "key_map")  # what a user may say
+# what a user may say
+DESCRIBED = ("proprio", "action", "action_kind", "gripper", "control_rate", "key_map")
 
 
 def ship(
@@ -55,7 +57,7 @@ def ship(
         folder: the policy.
         store: what it was trained on; by default where it was then.
         weights: the encoder's checkpoint, where it needs one.
-        described: what the store does not say: names and units, gripper, rate, key map.
+        described: what the store does not say: names, units and kind, gripper, rate, key map.
         takes: ``embedding``: leave the encoder out, for one that must not or cannot travel.
         on_prepare: called with a sentence before work of some seconds.
 
@@ -175,6 +177,8 @@ def _described(interface: Interface, described: Mapping[str, Any]) -> Interface:
             f"--describe: unknown key {unknown[0]!r}.{did_you_mean(unknown[0], DESCRIBED)}"
         )
     plain = {**interface.plain(), **described}
+    if "action_kind" in described:
+        plain["action_kind_guessed"] = False
     for key in ("proprio", "action"):
         if not isinstance(plain[key], list) or not all(type(each) is str for each in plain[key]):
             raise VipOfflineError(
@@ -189,14 +193,24 @@ def _described(interface: Interface, described: Mapping[str, Any]) -> Interface:
     return Interface.read(plain, "--describe")
 
 
-def _colour(store: Store, camera: str) -> dict[str, list[float]]:
-    """Mean colour of frames over the store, and how much it differs from frame to frame."""
+def _colour(store: Store, camera: str) -> dict[str, Any]:
+    """Mean colour and brightness of frames over the store, and how they differ from frame to frame.
+
+    Returns:
+        ``mean``, ``std`` (3,) and ``grid_mean``, ``grid_std`` (S, S) of `brightness_grid`.
+    """
     rows = np.unique(np.linspace(0, store.rows - 1, COLOUR_FRAMES).round().astype(int))
     read = store.frame_reader(camera)
-    means = np.stack([read(row, row + 1)[0].mean(axis=(0, 1)) for row in rows.tolist()])
+    means, grids = [], []
+    for row in rows.tolist():
+        (frame,) = read(row, row + 1)
+        means.append(frame.mean(axis=(0, 1)))
+        grids.append(brightness_grid(frame))
     return {
-        "mean": [round(float(each), 3) for each in means.mean(axis=0)],
-        "std": [round(float(each), 3) for each in means.std(axis=0)],
+        "mean": np.mean(means, axis=0).round(3).tolist(),
+        "std": np.std(means, axis=0).round(3).tolist(),
+        "grid_mean": np.mean(grids, axis=0).round(1).tolist(),
+        "grid_std": np.std(grids, axis=0).round(1).tolist(),
     }
 
 

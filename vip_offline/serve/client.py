@@ -62,6 +62,8 @@ class Client:
     def infer(self, observation: Mapping[str, Any]) -> dict[str, Any]:
         """Send an observation; ``actions`` (1, A) float32 of the reply, read-only, is what to do.
 
+        They are (0, A) where the last action is to be held, and there was none yet: do nothing.
+
         Raises:
             VipOfflineError: with the server's sentence if it refuses the observation, or if it
                 is gone or silent.

@@ -11,6 +11,11 @@ BETTER = 2.0  # times nearer with red and blue swapped
 LEAST_STD = 2.0  # of 255: a camera's own noise; a static scene has less
 
 
+def sampled(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) -> evenly spread pixels of it, some 64 by 64, which are enough for a mean."""
+    return frame[:: max(1, len(frame) // 64), :: max(1, frame.shape[1] // 64)]
+
+
 def looks_swapped(
     means: NDArray[np.float64], mean: NDArray[np.float64], std: NDArray[np.float64]
 ) -> bool:
@@ -43,6 +48,5 @@ class Colours:
 
     def add(self, frame: NDArray[np.uint8]) -> bool:
         """Take one (H, W, 3) frame; whether the last ones look swapped."""
-        few = frame[:: max(1, len(frame) // 64), :: max(1, frame.shape[1] // 64)]
-        self._seen.append(few.mean((0, 1), dtype=np.float64))
+        self._seen.append(sampled(frame).mean((0, 1), dtype=np.float64))
         return looks_swapped(np.stack(self._seen), self._mean, self._std)

@@ -20,6 +20,11 @@ from vip_offline.serve.options import Hold
 TIME, SEQUENCE = "observation/time", "observation/sequence"  # seconds; counts up; both optional
 # of an action's size: less is rounding between float32 and the limits' float64
 ROUNDING = 1e-6
+UNLIMITED: Mapping[str, list[str]] = {"range": [], "step": []}
+NONE_YET = (
+    "There is no last action to hold yet, so the reply has no action: the robot is to be told "
+    "nothing."
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Rules:
         fits = len(hold) == len(interface.action)
         if isinstance(hold, tuple) and not (fits and np.isfinite(hold).all()):
             raise VipOfflineError(
-                f"--hold {','.join(f'{each:g}' for each in hold)}: expected zero, last or "
+                f"--hold {','.join(f'{each:g}' for each in hold)}: expected auto, zero, last or "
                 f"{len(interface.action)} finite numbers ({', '.join(interface.action)})."
             )
         low, high, step = (
@@ -68,7 +73,7 @@ class Trouble:
 class Verdict:
     """An action to send, and what was done to it."""
 
-    action: NDArray[np.float32]  # (A,)
+    action: NDArray[np.float32]  # (A,); (0,): held, and there is none to hold yet
     report: dict[str, Any]  # as it goes into the reply: plain values
 
 
@@ -176,46 +181,41 @@ class Guard:
         }
         for rule, names in limited.items():
             self.counts[rule] += bool(names)
-        return self._verdict(sent, None, limited, novelty)
+        return self._verdict(sent, None, novelty, limited)
 
     def hold(self, trouble: Trouble, novelty: float | None = None) -> Verdict:
-        """Send the hold action.
-
-        Raises:
-            VipOfflineError: if it is the last action, and there was none on this connection.
-        """
+        """Send the hold action; none where it is the last one, and there was none yet."""
         hold = self._rules.hold
         self.counts["held"] += 1
         self.counts[trouble.reason] += 1
         if hold == "last":
             if self._sent is None:
-                raise VipOfflineError(
-                    f"{trouble.message} There is no last action to hold: connect again once "
-                    "this is put right."
-                )
+                # whatever was made up would move a robot that nobody has told anything yet
+                message = f"{trouble.message} {NONE_YET}"
+                return self._verdict(np.zeros(0), Trouble(trouble.reason, message), novelty)
             action = self._sent
         elif hold == "zero":
             action = np.zeros(len(self._rules.names))
         else:
             action = np.array(hold, np.float64)
-        return self._verdict(action, trouble, {"range": [], "step": []}, novelty)
+        return self._verdict(action, trouble, novelty)
 
     def _verdict(
         self,
         action: NDArray[np.float64],
         trouble: Trouble | None,
-        limited: dict[str, list[str]],
         novelty: float | None,
+        limited: Mapping[str, list[str]] = UNLIMITED,
     ) -> Verdict:
         # the next step is measured from what the robot was told, which is float32
         told = action.astype(np.float32)
-        self._sent = told.astype(np.float64)
-        self.counts["actions"] += 1
+        self._sent = told.astype(np.float64) if len(told) else None
+        self.counts["actions"] += len(told) > 0
         report = {
             "held": trouble is not None,
             "reason": trouble.reason if trouble else "",
             "error": trouble.message if trouble else "",
-            **limited,
+            **{rule: list(names) for rule, names in limited.items()},
             "novelty": novelty,
             "counts": dict(self.counts),
         }

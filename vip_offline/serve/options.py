@@ -9,6 +9,7 @@ from typing import Literal
 from vip_offline.errors import VipOfflineError
 
 Hold = Literal["zero", "last"] | tuple[float, ...]
+GivenHold = Literal["auto"] | Hold
 KEY_VARIABLE = "VIP_OFFLINE_API_KEY"
 KEY_LENGTH = 16  # characters at least: a key that can be tried out is none
 MEGABYTE = 1_000_000
@@ -21,7 +22,8 @@ class ServeOptions:
     host: str = "127.0.0.1"  # anything but a loopback address needs an API key
     port: int = 8000  # openpi's; 0: any free one
     timeout: float = 1.0  # s without an observation, after which one hold action is sent
-    hold: Hold = "zero"  # what is sent instead of an action that must not be sent
+    # what is sent instead of an action that must not be sent; auto: by the kind of action
+    hold: GivenHold = "auto"
     stop_above: float | None = None  # novelty, above which a connection is held for good
     max_message_mb: float = 0.0  # 10^6 bytes; 0: twice an observation, and 64 KiB
     max_connections: int = 16
@@ -98,12 +100,14 @@ def check_options(options: ServeOptions) -> None:
         raise VipOfflineError(f"--max-connections {options.max_connections}: must be at least 1.")
 
 
-def parse_hold(text: str) -> Hold:
-    """``zero``, ``last`` or an action, with commas.
+def parse_hold(text: str) -> GivenHold:
+    """``auto``, ``zero``, ``last`` or an action, with commas.
 
     Raises:
         VipOfflineError: if it is none of them.
     """
+    if text == "auto":
+        return "auto"
     if text == "zero":
         return "zero"
     if text == "last":
@@ -112,5 +116,5 @@ def parse_hold(text: str) -> Hold:
         return tuple(float(each) for each in text.split(","))
     except ValueError:
         raise VipOfflineError(
-            f"--hold {text}: expected zero, last or an action as numbers with commas."
+            f"--hold {text}: expected auto, zero, last or an action as numbers with commas."
         ) from None

@@ -80,6 +80,7 @@ class Recorder:
             "proprio": list(self.told.proprio),
             "action": list(self.told.action),
             "gripper": self.told.gripper,
+            "action_kind": self.told.action_kind,
             "key_map": dict(self.told.key_map),
             "ends": [END, SUCCESS, DISCARD],
             "max_steps": self.max_steps,

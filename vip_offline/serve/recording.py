@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from vip_offline.data.episode import Episode
 from vip_offline.data.store import check_name
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.learn.interface import FRAME, PROPRIO, Interface
+from vip_offline.learn.interface import (
+    FRAME,
+    PROPRIO,
+    Interface,
+    check_action_kind,
+    frame_fault,
+)
 from vip_offline.serve.guard import TIME
 from vip_offline.serve.keys import translate
 
@@ -24,7 +30,7 @@ END, SUCCESS, DISCARD = "episode/end", "episode/success", "episode/discard"
 SOURCE = "client"
 MAX_STEPS = 2000  # rows of an episode, whose frames are in memory until it ends
 # what `vip-offline ship --describe` takes, so that one file serves both
-DESCRIBED = (PROPRIO, ACTION, "gripper", "control_rate", "key_map")
+DESCRIBED = (PROPRIO, ACTION, "action_kind", "gripper", "control_rate", "key_map")
 RATE_ERROR = 0.2  # share by which the client's own clock may differ from the rate that was said
 KeyMap = Mapping[str, str | list[str]]
 
@@ -38,6 +44,7 @@ class Told:
     proprio: tuple[str, ...] = ()  # names with units; (): not said
     action: tuple[str, ...] = ()
     gripper: str = ""  # its convention, in words
+    action_kind: str = ""  # velocity, delta or position
     key_map: KeyMap = field(default_factory=dict)  # our key -> the client's
 
     @classmethod
@@ -84,13 +91,14 @@ class Told:
             tuple(names[PROPRIO]),
             tuple(names[ACTION]),
             gripper,
+            check_action_kind(described.get("action_kind", ""), "--describe"),
             _key_map(described.get("key_map", {})),
         )
 
     def attributes(self) -> dict[str, Any]:
         """Of the store. What was not said is left out, and so may be left out the next time."""
         names = {"proprio": list(self.proprio), "action": list(self.action)}
-        said = {**names, "gripper": self.gripper}
+        said = {**names, "gripper": self.gripper, "action_kind": self.action_kind}
         return {
             "source": SOURCE,
             "task": self.task,
@@ -342,7 +350,9 @@ def _flag(message: Mapping[str, Any], key: str) -> bool | None:
 
 
 def _picture(value: NDArray[Any], key: str) -> NDArray[np.uint8]:
-    if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3 or not value.size:
+    if value.dtype != np.uint8:
+        raise VipOfflineError(f"message: {key} {frame_fault(value)}")
+    if value.ndim != 3 or value.shape[2] != 3 or not value.size:
         raise VipOfflineError(
             f"message: {key} is {value.dtype} {value.shape}; expected uint8 (H, W, 3), RGB."
         )

@@ -17,9 +17,10 @@ from vip_offline import __version__
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.gripper import GripperState
 from vip_offline.learn.interface import FRAME, PROPRIO, Interface
+from vip_offline.serve.cameras import Camera
 from vip_offline.serve.codec import Limits, decode, encode
-from vip_offline.serve.colours import Colours
 from vip_offline.serve.guard import Guard, Rules, Trouble, Verdict
+from vip_offline.serve.holding import choose_hold
 from vip_offline.serve.keys import KeyMap, translate
 from vip_offline.serve.options import MEGABYTE, ServeOptions
 
@@ -135,10 +136,11 @@ def prepare(
         VipOfflineError: if an option does not fit the policy.
     """
     interface = policy.interface
-    rules = Rules.of(interface, options.hold, options.timeout, options.stop_above)
-    whole = sum(math.prod(shape) for shape in interface.frames.values())
-    whole += 8 * len(interface.proprio)  # as float64, which clients may send
-    size = int(options.max_message_mb * MEGABYTE) or 2 * whole + BESIDE
+    holding = choose_hold(interface, options.hold)
+    rules = Rules.of(interface, holding.hold, options.timeout, options.stop_above)
+    # all as float64: proprio may come so, frames only to be told that they must not
+    values = sum(math.prod(shape) for shape in interface.frames.values()) + len(interface.proprio)
+    size = int(options.max_message_mb * MEGABYTE) or 8 * values + BESIDE
     blank: dict[str, NDArray[Any]] = {
         key: np.zeros(shape, np.uint8) for key, shape in interface.frames.items()
     }
@@ -149,21 +151,29 @@ def prepare(
             f"--stop-above {options.stop_above:g}: the policy in {policy.folder} cannot tell how "
             "novel a picture is. Leave the option out, or train again."
         )
-    outside = [
-        name
-        for name, low, high in zip(interface.action, interface.low, interface.high, strict=True)
-        if not low <= 0 <= high
+    for note in holding.notes:
+        say(note)
+    blind = [
+        key
+        for key in interface.frames
+        if "grid_mean" not in (policy.manifest.get("colour") or {}).get(key.removeprefix(FRAME), {})
     ]
-    if options.hold == "zero" and outside:
+    if blind:
         say(
-            f"hold: zero is outside of the training set's range of {', '.join(outside)}. If zero "
-            "does not mean standing still, use --hold last or an action."
+            f"cameras: the policy does not say how {', '.join(blind)} looked in the training set, "
+            "so an upside-down picture is not noticed. `vip-offline ship` adds it."
+        )
+    rate = interface.control_rate
+    if rate and options.timeout <= 1 / rate:
+        say(
+            f"--timeout {options.timeout:g} s is no longer than the policy's control period, "
+            f"{1 / rate:.3g} s at {rate:g} Hz: nearly every reply will be held."
         )
     return Service(policy, rules, mapped, Limits(size), options, say, log)
 
 
 class Session:
-    """One connection: its guard, its grippers, its cameras' colours.
+    """One connection: its guard, its grippers, its cameras.
 
     Not to be used by two threads at once; the server has one that does all the work.
     """
@@ -174,10 +184,9 @@ class Session:
         self._guard = Guard(service.rules)
         self._grippers = GripperState(service.policy.interface.grippers)
         colour = service.policy.manifest.get("colour") or {}
-        self._colours = {
-            key: Colours(**{each: colour[camera][each] for each in ("mean", "std")})
+        self._cameras = {
+            key: Camera(key, colour.get(key.removeprefix(FRAME)) or {})
             for key in service.policy.interface.frames
-            if (camera := key.removeprefix(FRAME)) in colour
         }
         service.policy.reset()
         service.record(connection=name, opened=True)
@@ -191,7 +200,8 @@ class Session:
             previous_s: how long the message before took, from its arrival until it was sent.
 
         Returns:
-            A message with ``actions`` (1, A) float32, ``server_timing``, ``guard``, ``warnings``.
+            A message with ``actions`` (1, A) float32, or (0, A) where `Guard.hold` has none,
+            ``server_timing``, ``guard``, ``warnings``.
 
         Raises:
             VipOfflineError: if the message is no observation of this policy.
@@ -217,7 +227,7 @@ class Session:
                     "observation: is a batch, which would come back as a chunk of actions. Send "
                     "one observation at a time."
                 )
-            warnings = self._colour_warnings(mine)
+            warnings = self._camera_warnings(mine)
             verdict = self._infer({key: mine[key] for key in interface.observation_keys})
         infer_s = service.clock() - started
         self._count(verdict)
@@ -234,7 +244,8 @@ class Session:
         # lists and not arrays: openpi's ActionChunkBroker cuts every array along the chunk
         return encode(
             {
-                "actions": verdict.action[None],
+                # none, (0, A), where the last action is to be held and there is none yet
+                "actions": verdict.action.reshape(-1, len(interface.action)),
                 "server_timing": timing,
                 "guard": verdict.report,
                 "warnings": warnings,
@@ -255,21 +266,19 @@ class Session:
         action = self._grippers(inferred.action[0])
         return self._guard.release(action, novelty, self._service.clock())
 
-    def _colour_warnings(self, observation: Mapping[str, NDArray[Any]]) -> list[str]:
-        warnings = []
-        for key in list(self._colours):
-            if self._colours[key].add(observation[key]):
-                del self._colours[key]  # once is enough
-                warnings.append(
-                    f"{key}: looks like BGR. Its colours fit the training set clearly better with "
-                    "red and blue swapped; send RGB (cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))."
-                )
-                self._service.say(f"{self._name}: {warnings[-1]}")
+    def _camera_warnings(self, observation: Mapping[str, NDArray[Any]]) -> list[str]:
+        warnings = [
+            warning
+            for key, camera in self._cameras.items()
+            for warning in camera.add(observation[key], observation[PROPRIO])
+        ]
+        for warning in warnings:
+            self._service.say(f"{self._name}: {warning}")
         return warnings
 
     def _count(self, verdict: Verdict) -> None:
         totals, report = self._service.totals, verdict.report
-        totals["actions"] += 1
+        totals["actions"] += len(verdict.action) > 0
         for rule in ("held", "range", "step"):
             totals[rule] += bool(report[rule])
         if report["reason"]:

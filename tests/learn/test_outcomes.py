@@ -41,8 +41,12 @@ def test_auto_aims_at_a_number_of_episodes() -> None:
     found = weigh(REWARDS, OBSERVATIONS, replace(OPTIONS, tau="auto", target_ess=0.25), OUTCOMES)
     assert found.summary is not None
     assert found.summary.effective_sample_size == pytest.approx(0.25)
-    with pytest.raises(VipOfflineError, match=r"of 8 episodes that is less than one.*0\.12"):
-        weigh(REWARDS, OBSERVATIONS, replace(OPTIONS, tau="auto"), OUTCOMES)
+    # a tenth of eight episodes is less than one
+    few = weigh(REWARDS, OBSERVATIONS, replace(OPTIONS, tau="auto"), OUTCOMES)
+    assert few.summary is not None
+    assert few.summary.effective_sample_size == pytest.approx(2 / 8)
+    with pytest.raises(VipOfflineError, match="there are 2 episodes, too few"):
+        weigh(REWARDS[:2], OBSERVATIONS[:2], replace(OPTIONS, tau="auto"), OUTCOMES[:2])
 
 
 def test_controls_keep_the_unevenness_and_lose_the_outcome() -> None:

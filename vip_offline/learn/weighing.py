@@ -24,6 +24,7 @@ from vip_offline.learn.weights import (
 from vip_offline.recipe import TrainOptions
 
 CLONING = ("bc", "scratch-bc")
+FEWEST_EPISODES = 2  # that weights by outcome come down to, whatever share is aimed at
 LARGEST_AWR_WEIGHT = 20.0  # Peng et al. 2019
 
 
@@ -121,12 +122,13 @@ def _by_outcome(
 
 
 def _tau_of_episodes(scores: NDArray[np.float64], target_ess: float, cap: float | None) -> float:
-    if target_ess * len(scores) < 1:
+    """As `tau_for`, of at least `FEWEST_EPISODES`: of ten a tenth would be a single one."""
+    if len(scores) <= FEWEST_EPISODES:
         raise VipOfflineError(
-            f"target_ess {target_ess:g}: of {len(scores)} episodes that is less than one. Choose "
-            f"more than {1 / len(scores):.2g}, or --keep-best."
+            f"--weight-by outcome: there are {len(scores)} episodes, too few to choose a "
+            "temperature by. Give --tau a number, or use --algo bc."
         )
-    return tau_for(scores, target_ess, cap)
+    return tau_for(scores, max(target_ess, FEWEST_EPISODES / len(scores)), cap)
 
 
 def _scores(

@@ -76,7 +76,7 @@ def cases_of(summary: Mapping[str, Any]) -> list[Case]:
     found = []
     for each in summary["differences"]:
         name = each["a"]
-        control = "-permuted" in name or "-clock" in name
+        control = any(mark in name for mark in ("-permuted", "-clock", "-length"))
         if each["b"] != summary["baseline"] or not name.startswith("rwr-") or control:
             continue
         gain = gain_of(arms[name]["weight_on_successes"], share)

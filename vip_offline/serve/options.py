@@ -25,7 +25,7 @@ class ServeOptions:
     # what is sent instead of an action that must not be sent; auto: by the kind of action
     hold: GivenHold = "auto"
     stop_above: float | None = None  # novelty, above which a connection is held for good
-    max_message_mb: float = 0.0  # 10^6 bytes; 0: twice an observation, and 64 KiB
+    max_message_mb: float = 0.0  # 10^6 bytes; 0: an observation as float64, and 64 KiB
     max_connections: int = 16
     idle: float = 300.0  # s without a whole message, after which a connection is closed
     opening: float = 10.0  # s in which a connection must have said what it wants

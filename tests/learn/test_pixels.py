@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.learn.input_statistics import Statistics
 from vip_offline.learn.models import create, strides
 from vip_offline.learn.pixels import PixelsAndProprioFactory, picture_size
 from vip_offline.learn.policy import MANIFEST, TENSORS, Policy
 from vip_offline.learn.regression import RWR, RWRConfig
 from vip_offline.learn.training import ByD3rlpy, begin
-from vip_offline.learn.transitions import Statistics, TrainingSet
+from vip_offline.learn.transitions import TrainingSet
 from vip_offline.recipe import Head, TrainOptions
 
 SIDE = 36  # px, the least that three convolutions leave something of

@@ -54,6 +54,13 @@ def test_the_kind_of_action() -> None:
     assert text in policy_card(manifest(interface=guessed))
 
 
+def test_an_action_of_two_values_is_told() -> None:
+    gripper = {"dimension": 0, "low": 0.0, "high": 0.08, "low_below": 0.032, "high_above": 0.048}
+    interface = manifest()["interface"] | {"grippers": [gripper]}
+    card = policy_card(manifest(interface=interface))
+    assert "Action 0 is 0 or 0.08: `act` and `serve` go to the first below 0.032" in card
+
+
 def test_success_with_its_interval_and_its_limits() -> None:
     success = {"successes": 5, "rollouts": 10, "interval_95": [0.24, 0.76], "horizon": 150}
     card = policy_card(manifest(success=success))

@@ -16,6 +16,7 @@ from vip_offline.learn.checksums import changed, read_sums
 from vip_offline.learn.loaded import load_policy
 from vip_offline.learn.policy import read_manifest, write_manifest
 from vip_offline.learn.transitions import training_set
+from vip_offline.learn.underway import is_trained
 from vip_offline.recipe import RolloutOptions, TrainOptions, options_from
 from vip_offline.run.rollout import RESULT
 from vip_offline.run.shipping import note_success, ship
@@ -131,6 +132,22 @@ def test_demonstrations_that_were_changed_are_seen(tmp_path: Path) -> None:
             ship(folder)
         array[2] = before
     ship(folder)
+
+
+def test_a_policy_from_before_actions_were_normalised_ships_and_is_told_from_todays(
+    tmp_path: Path,
+) -> None:
+    folder = trained_policy(tmp_path, "pixels")
+    manifest = read_manifest(folder)
+    for key in ("normalise_actions", "gripper"):
+        del manifest["options"][key]
+    del manifest["interface"]["grippers"], manifest["action_scale"], manifest["action_outliers"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    ship(folder)
+    assert load_policy(folder).interface.grippers == ()
+    options = TrainOptions(algo="rwr", steps=20, hidden=(16,))
+    with pytest.raises(VipOfflineError, match=r"trained before actions were normalised \(.*'none'"):
+        is_trained(folder, tmp_path / "demos.zarr", options)
 
 
 def test_a_step_is_within_an_episode(tmp_path: Path) -> None:

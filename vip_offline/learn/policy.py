@@ -2,9 +2,9 @@
 
 ::
 
-    policy.safetensors   hidden.<i>.{weight,bias}, out.{weight,bias}, mean, std, and where actions
-                         reach beyond [-1, 1] action_low, action_high; of a policy that was
-                         trained from pixels convolution.<i>.{weight,bias}; the embedded goal of
+    policy.safetensors   hidden.<i>.{weight,bias}, out.{weight,bias}, mean, std, and unless actions
+                         are as the network gives them action_low, action_high; of a policy that
+                         was trained from pixels convolution.<i>.{weight,bias}; the embedded goal of
                          each stage, or goal_set, of which the nearest counts
     manifest.json        what it takes and gives, what it was trained on, by which encoder, how
     model.d3             the same model for d3rlpy's load_learnable (a pickle: own files only)

@@ -65,7 +65,10 @@ def test_successes_that_end_apart(tmp_path: Path) -> None:
     path = make(tmp_path / "g.zarr", *(([100, level], True) for level in (0, 60, 140, 200)))
     (note,) = notes(path, "nearest:successes")
     assert "end no nearer" in note
-    assert "do they all end in the same task done?" in note
+    assert "are they successes of one task?" in note
+    path = make(tmp_path / "m.zarr", *(([100, level], True) for level in (0, 60, 140, 200)))
+    (note,) = notes(path, "successes")
+    assert note.endswith("use --goal nearest:successes or --goal last.")
 
 
 def test_both_distance_and_coverage_decide() -> None:

@@ -220,13 +220,13 @@ def test_the_nearest_of_several_goals(tmp_path: Path) -> None:
     assert (folder / "goal.png").exists()
     embedding, _ = open_store(store).embedding("vip-mini", "front")
     away = np.linalg.norm(embedding[:, None] - policy.goal_set[None], axis=2)  # (N, G)
-    np.testing.assert_allclose(policy.goal_distance(embedding), away.min(axis=1), atol=1e-4)
+    nearest, to_mean = policy.goal_distance(embedding), one_goal.goal_distance(embedding)
+    assert nearest is not None
+    assert to_mean is not None
     assert one_goal.goal is not None
-    np.testing.assert_allclose(
-        one_goal.goal_distance(embedding),
-        np.linalg.norm(embedding - one_goal.goal[-1], axis=1),
-        atol=1e-4,
-    )
+    np.testing.assert_allclose(nearest, away.min(axis=1), atol=1e-4)
+    expected = np.linalg.norm(embedding - one_goal.goal[-1], axis=1)
+    np.testing.assert_allclose(to_mean, expected, atol=1e-4)
     tensors = read_tensors(folder / "policy.safetensors")
     narrow = np.ones((2, 9), np.float32)
     write_tensors(folder / "policy.safetensors", tensors | {"goal_set": narrow})

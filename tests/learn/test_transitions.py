@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -295,6 +296,11 @@ def test_what_a_label_saw_is_not_chosen_again(tmp_path: Path) -> None:
     assert training_set(store, SMALL).manifest["encoder"]["preprocessing"]["fit"] == "pad"
     with pytest.raises(VipOfflineError, match=r"--fit squash: label 'pixels' was made with .*pad"):
         training_set(store, replace(SMALL, fit="squash"))
+    # embeddings that were made anew by another fit: the way out names it
+    shutil.rmtree(store / "embeddings")
+    relabel(store, RelabelOptions(encoder="pixels", fit="squash", name="new"))
+    with pytest.raises(VipOfflineError, match=r"preprocessing differs.*--fit squash --name pixels"):
+        training_set(store, replace(SMALL, label="pixels"))
 
 
 def test_the_kind_of_action_is_said_or_guessed(make_store: Callable[..., Path]) -> None:

@@ -56,8 +56,8 @@ def field_of_view(store: Store, encoder: str, cameras: Sequence[str], fit: Fit) 
             f"embeddings/{encoder}/{old[0]} was made by an earlier release, which resized frames "
             f"of {side} x {side} px to {table.resize} px and cropped them; {encoder}'s own code "
             "takes them as they are. This labelling goes on in the earlier way, so that nothing is "
-            f"mixed. For the publisher's remove the folder {store.path / 'embeddings' / encoder} "
-            "and relabel with --overwrite."
+            "mixed. For the publisher's way, remove the folder "
+            f"{store.path / 'embeddings' / encoder} and relabel with --overwrite."
         )
         return FieldOfView(earlier, (said, *_cut_off(encoder, earlier, sizes)))
     if len(set(ways.values())) > 1:

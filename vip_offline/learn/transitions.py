@@ -168,12 +168,14 @@ def check_same_embeddings(path: Path, label: Label, provenance: Mapping[str, Any
         VipOfflineError: naming what differs, and the way out.
     """
     name, camera = label.provenance["encoder"], label.provenance["camera"]
+    fit = fit_of(provenance)
+    wanted = "" if fit == "crop" else f" --fit {fit}"
     for key in ("weights_sha256", "preprocessing"):
         if label.provenance.get(key) != provenance.get(key):
             raise VipOfflineError(
                 f"{path}: label {label.name!r} was made from other embeddings than those under "
                 f"{name}/{camera} ({key} differs). Run `vip-offline relabel {path} --encoder "
-                f"{name} --name {label.name} --overwrite`."
+                f"{name}{wanted} --name {label.name} --overwrite`."
             )
 
 

@@ -35,6 +35,7 @@ HOMES = {
     "onnx": ("learn/whole_graph.py", "run/shipping.py"),
     "safetensors": ("learn/policy.py",),
     "mujoco": ("run/drawing.py",),
+    "triton": ("run/drawing.py",),
     "metaworld": ("run/simulators.py",),
     "gymnasium": ("run/", "data/sources/minari.py", "data/exports/minari.py"),
     "matplotlib": ("report/",),

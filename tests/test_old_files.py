@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import d3rlpy
 import numpy as np
 import pytest
 import tiny_encoder
+from conftest import PROGRAM
 from make_old_files import (
     ALGOS,
     LINKED,
@@ -151,8 +153,21 @@ def test_rollouts_count_as_done(meant: dict[str, Any]) -> None:
     assert result is not None
     assert (result.placements, result.success) == ((100_000, 100_001), (False, False))
     assert result.steps == (3, 3)
+    assert (result.backend, result.processor) == ("unknown", "unknown")
     note_success(Path("shipped"))
     assert verify(Path("shipped")).manifest["success"]["rollouts"] == 2
+
+
+def test_old_rollouts_say_that_their_making_is_unknown(meant: dict[str, Any]) -> None:
+    """And that the demonstrations had another rate than the simulator."""
+    wanted = ["--placements", "2", "--horizon", "3", "--videos", "1"]
+    result = subprocess.run(
+        [*PROGRAM, "rollout", "policies/bc", *wanted], capture_output=True, text=True, check=True
+    )
+    said = " ".join(result.stdout.split())
+    assert "Computed by unknown on unknown." in said
+    assert "note: policies/bc: trained on demonstrations at 20 Hz, but the simulator" in said
+    assert "acts at 80 Hz" in said
 
 
 def test_a_policy_for_another_computer(meant: dict[str, Any]) -> None:

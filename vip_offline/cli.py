@@ -914,10 +914,12 @@ def rollout(
     """Run policies closed loop in the simulator, on placements they have not seen."""
     from dataclasses import asdict
 
-    from vip_offline.learn.policy import find_policies
+    from vip_offline.learn.policy import find_policies, read_manifest
+    from vip_offline.report.conditions import conditions, rate_notes, together
     from vip_offline.report.rollouts import rollout_table
     from vip_offline.run.rollout import rollout as roll_out
     from vip_offline.run.shipping import note_success
+    from vip_offline.run.simulators import CONTROL_RATE
 
     console = Console()
     options = RolloutOptions(
@@ -944,7 +946,12 @@ def rollout(
     else:
         outcomes = {str(k): list(v.success) for k, v in results.items()}
         again = {str(k): v.reattempts for k, v in results.items()}
-        console.print(rollout_table(outcomes, again, as_table_1=as_table_1))
+        by = [together(getattr(v, k) for v in results.values()) for k in ("backend", "processor")]
+        computed = conditions(*by)
+        console.print(rollout_table(outcomes, again, as_table_1=as_table_1, computed=computed))
+    for note in rate_notes({str(each): read_manifest(each) for each in results}, CONTROL_RATE):
+        said = f"note: {escape(note)}"
+        Console(stderr=as_json).print(said, highlight=False, soft_wrap=True)
 
 
 @app.command(rich_help_panel=POLICY)

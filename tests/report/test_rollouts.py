@@ -2,6 +2,7 @@ import io
 
 from rich.console import Console
 
+from vip_offline.report.conditions import conditions
 from vip_offline.report.rollouts import rollout_table
 
 
@@ -37,4 +38,13 @@ def test_those_that_tried_again() -> None:
     assert "tried again" in lines[0]
     assert "2, 1 solved" in lines[1]
     assert lines[2].split()[-2:] == ["0", "+++"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_what_computed_them_is_below() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    computed = conditions("ONNX Runtime 1.20.1, cpu, fp32", "Some Processor With a Name @ 2.60GHz")
+    console.print(rollout_table({"a": [True, False]}, computed=computed))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert computed in " ".join(" ".join(lines[2:]).split())
     assert max(map(len, lines)) <= 80

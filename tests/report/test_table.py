@@ -51,6 +51,7 @@ def test_answer_and_verdicts_are_below_the_table() -> None:
     for sentence in summary["verdicts"]:
         assert f"- {sentence}" in flat
     assert multiplicity(summary) in flat
+    assert "Computed by unknown on unknown. Another backend or processor" in flat
     assert "8 questions were asked" in flat
     assert "(15 pairs of arms in all)" in flat
     assert "about 0.4 of 8 would still seem to differ" in flat

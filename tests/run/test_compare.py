@@ -6,6 +6,7 @@ import pytest
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import CompareOptions, Recipe, TrainOptions, load_recipe
+from vip_offline.report.conditions import processor
 from vip_offline.run.compare import (
     ARMS,
     arm_spec,
@@ -85,6 +86,8 @@ def test_everything_is_gathered(recipe: Recipe) -> None:
     for each in comparison.demonstrations:
         assert each.thumbnails.shape == (8, 64, 64, 3)
         assert np.isfinite(each.distance).all()
+    assert comparison.backend.startswith(("torch", "ONNX Runtime"))
+    assert comparison.processor == processor()
     assert comparison.goal is not None
     assert comparison.goal.shape == (64, 64, 3)
     assert len(comparison.videos) == 3

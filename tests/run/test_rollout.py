@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.loaded import load_policy
 from vip_offline.recipe import RolloutOptions
+from vip_offline.report.conditions import processor
 from vip_offline.run.rollout import RESULT, rollout
 from vip_offline.run.simulators import Observation
 
@@ -48,6 +49,8 @@ def test_results_films_and_no_second_time(policies: list[Path]) -> None:
         assert result.placements == (100_000, 100_001, 100_002)
         assert result.steps == (6, 6, 6)  # an untrained policy needs longer than six steps
         assert not any(result.success)
+        assert result.backend.startswith(("torch", "ONNX Runtime"))
+        assert result.processor == processor()
         assert [each.name for each in (folder / "videos").iterdir()] == ["placement-100000.mp4"]
     told.clear()
     assert rollout(policies, OPTIONS, on_rollout=lambda *_: told.append(Path())) == results

@@ -226,6 +226,7 @@ def test_what_rollouts_found_goes_into_the_folder(tmp_path: Path) -> None:
     note_success(folder)
     success = read_manifest(folder)["success"]
     assert (success["successes"], success["rollouts"]) == (9, 10)
+    assert (success["backend"], success["processor"]) == ("unknown", "unknown")  # an old result
     assert success["interval_95"] == pytest.approx([0.596, 0.982], abs=1e-3)  # Wilson
     assert (
         "**9 of 10 rollouts** (90%; 95 % interval 60% to 98%)" in (folder / "README.md").read_text()

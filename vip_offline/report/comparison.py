@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.report.conditions import UNKNOWN
 from vip_offline.report.statistics import Difference, holm, mean_interval, paired_difference
 from vip_offline.report.verdicts import CONTROLS, VISUAL_ARM, answer, verdict
 
@@ -61,6 +62,8 @@ class Comparison:
     recipe: str  # resolved, as TOML
     minutes: Mapping[str, float]  # stage -> minutes
     versions: Mapping[str, str]
+    backend: str = UNKNOWN  # that computed the policies; several, if they differ
+    processor: str = UNKNOWN
 
     def check(self) -> None:
         """Refuse arms that cannot be compared.
@@ -135,6 +138,8 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
         "comparisons": len(found),
         "minutes": dict(comparison.minutes),
         "versions": dict(comparison.versions),
+        "backend": comparison.backend,
+        "processor": comparison.processor,
     }
     plain: dict[str, Any] = _plain(summary)
     return plain

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from vip_offline.report import figures
 from vip_offline.report.comparison import Arm, Comparison, Demonstration, sample_size
+from vip_offline.report.conditions import conditions
 from vip_offline.report.page_style import PAGE, STYLE
 from vip_offline.report.table import multiplicity, span
 from vip_offline.report.verdicts import percent, points
@@ -56,7 +57,9 @@ def write_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -
         ),
         "answer": html.escape(summary["answer"]),
         "verdicts": bullets(summary["verdicts"]),
-        "multiplicity": html.escape(multiplicity(summary)),
+        "multiplicity": html.escape(
+            f"{multiplicity(summary)} {conditions(summary['backend'], summary['processor'])}"
+        ),
         "arms": _describe(arms),
         "success": figures.svg(
             lambda ax: figures.draw_success(ax, summary), bars, f"Success rate of {names}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vip_offline.encode.preprocessing import fit_of
+from vip_offline.report.conditions import UNKNOWN, conditions
 
 
 def policy_card(manifest: Mapping[str, Any]) -> str:
@@ -111,7 +112,8 @@ def _said_of(success: Mapping[str, Any]) -> str:
         f"Succeeded in **{success['successes']} of {success['rollouts']} rollouts** ({rate:.0%}; "
         f"95 % interval {low:.0%} to {high:.0%}) in the simulator, on placements that it was not "
         f"trained on, within {success['horizon']} steps. One policy, one seed: another seed may do "
-        "much better or worse."
+        "much better or worse. "
+        + conditions(success.get("backend", UNKNOWN), success.get("processor", UNKNOWN))
     )
 
 

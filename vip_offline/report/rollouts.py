@@ -17,6 +17,7 @@ def rollout_table(
     reattempts: Mapping[str, Sequence[int] | None] | None = None,
     *,
     as_table_1: bool = False,
+    computed: str = "",
 ) -> Table:
     """Return one row per policy: how often it succeeded, with Wilson's 95 % interval, and where.
 
@@ -27,8 +28,11 @@ def rollout_table(
         as_table_1: in place of the interval the standard deviation of a single rollout, as the
             paper's Table 1 has it. It says nothing of how sure the rate is: at 50 % it is 50
             points, after ten rollouts or a thousand.
+        computed: a sentence on what the numbers hold for, put below.
     """
     table = Table(box=None, padding=(0, 1), pad_edge=False)
+    if computed:
+        table.caption, table.caption_justify = Text(computed), "left"
     table.add_column("policy", overflow="fold")
     for heading in ("success %", "± (Table 1)" if as_table_1 else "95 %", "of"):
         table.add_column(heading, justify="right")

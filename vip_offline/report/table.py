@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vip_offline.report.conditions import conditions
 from vip_offline.report.verdicts import percent, points
 
 WIDTH = 80  # columns
@@ -51,7 +52,8 @@ def print_comparison(summary: Mapping[str, Any], console: Console) -> None:
     console.print(comparison_table(summary), width=width)
     console.print()
     console.print(Text(summary["answer"], style="bold"), width=width)
-    for sentence in [*summary["verdicts"], multiplicity(summary)]:
+    computed = conditions(summary["backend"], summary["processor"])
+    for sentence in [*summary["verdicts"], multiplicity(summary), computed]:
         # a grid indents the lines that follow the first
         row = Table.grid(padding=(0, 1))
         row.add_row("-", Text(sentence))

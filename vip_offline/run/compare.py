@@ -23,6 +23,7 @@ from vip_offline.learn.transitions import training_set
 from vip_offline.learn.underway import TrainJob, is_trained
 from vip_offline.recipe import CompareOptions, Recipe, RolloutOptions, dump
 from vip_offline.report.comparison import Arm, Comparison, Demonstration
+from vip_offline.report.conditions import together
 from vip_offline.run.goal_pictures import goal_picture
 from vip_offline.run.rollout import Rollouts, check_rollout, evaluated, rollout, video_of
 
@@ -221,9 +222,10 @@ def gather(recipe: Recipe) -> Comparison:
     label = store.label(recipe.train.label)
     # of several cameras the first is shown
     camera = label.provenance["camera"].split(",")[0]
-    arms, videos = [], []
+    arms, videos, rolled = [], [], list[Rollouts]()
     for name, trainings in jobs(recipe).items():
         results = [_rollouts(job.out, recipe.rollout) for job in trainings]
+        rolled += results
         data = training_set(Path(recipe.store), trainings[0].options)
         weighed = data.weighed
         summary = weighed.summary
@@ -261,6 +263,8 @@ def gather(recipe: Recipe) -> Comparison:
         demonstrations=tuple(_demonstrations(store, camera, label.distance)),
         goal=goal_picture(store, camera, label.provenance),
         videos=tuple(videos),
+        backend=together(each.backend for each in rolled),
+        processor=together(each.processor for each in rolled),
         recipe=dump(recipe),
         minutes=read_minutes(recipe),
         versions=versions(),

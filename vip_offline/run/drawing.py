@@ -5,11 +5,16 @@ drawn from a *copy* of the model without shadows, with coarser meshes; physics n
 At the sizes that encoders take the picture looks the same, 20 to 30 times as fast.
 """
 
+import atexit
 import copy
 import ctypes.util
 import os
 import sys
+import warnings
+import weakref
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -19,6 +24,8 @@ from vip_offline.errors import VipOfflineError
 
 CELL = 0.008  # m, of the grid that mesh vertices snap to
 FEW_FACES = 300  # meshes at or below are drawn as they are
+LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}  # of the ways to draw without a screen
+EGL = "sudo apt-get install --no-install-recommends libegl1 libgl1-mesa-dri"
 
 
 @dataclass(frozen=True)
@@ -64,27 +71,85 @@ def coarsened(model: Any, cell: float = CELL) -> Any:
 
 
 def choose_backend() -> None:
-    """Set MUJOCO_GL before mujoco is first imported, if the user has not.
+    """Set MUJOCO_GL before mujoco is first imported, if the user has not; check it if he has.
 
     Raises:
-        VipOfflineError: on Linux without a display library that works headless.
+        VipOfflineError: on Linux without a display library that works headless; on a backend that
+            is unknown or not installed, that needs a screen where there is none, or draws nothing.
     """
-    if "MUJOCO_GL" in os.environ or not sys.platform.startswith("linux"):
-        return
-    for backend, library in (("egl", "EGL"), ("osmesa", "OSMesa")):
-        if ctypes.util.find_library(library):
-            os.environ["MUJOCO_GL"] = backend
-            return
-    raise VipOfflineError(
-        "No headless OpenGL library is here. On Debian or Ubuntu: "
-        "sudo apt-get install --no-install-recommends libegl1 libgl1-mesa-dri"
+    if sys.platform.startswith("linux") and not os.environ.get("MUJOCO_GL"):
+        for backend, library in LIBRARIES.items():
+            if ctypes.util.find_library(library):
+                os.environ["MUJOCO_GL"] = backend
+                break
+        else:
+            raise VipOfflineError(f"No headless OpenGL library is here. On Debian or Ubuntu: {EGL}")
+    if not find_spec("mujoco"):
+        return  # whoever imports the simulator says how to get it
+    try:
+        import mujoco
+    except Exception as error:  # without a library PyOpenGL fails at whatever it looks up first
+        library = LIBRARIES.get(os.environ.get("MUJOCO_GL", "").lower().strip(), "")
+        missing = library and not ctypes.util.find_library(library)
+        raise _no_drawing(f"lib{library} is not installed" if missing else error) from None
+    if not hasattr(mujoco.gl_context, "GLContext"):
+        raise _no_drawing("it turns drawing off")
+    screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    if (
+        sys.platform.startswith("linux")
+        and mujoco.gl_context.GLContext.__module__ == "mujoco.glfw"
+        and not any(os.environ.get(screen) for screen in screens)
+    ):
+        raise _no_drawing(f"it needs a screen, and none is named by {' or '.join(screens)}")
+
+
+def _no_drawing(why: object) -> VipOfflineError:
+    """What to say where no frame can be drawn."""
+    said = str(why).strip().splitlines() or [type(why).__name__]
+    backend = os.environ.get("MUJOCO_GL", "")
+    return VipOfflineError(
+        f"MUJOCO_GL={backend}: MuJoCo cannot draw by it here ({said[0]}). Unset it, or on a "
+        f"computer without a screen MUJOCO_GL=egl (Debian, Ubuntu: {EGL})."
     )
 
 
+@cache
+def _drawing_process() -> int:
+    """The process that drew first, of those that are forks of each other.
+
+    triton comes with torch, and brings an LLVM; so does Mesa, which draws where there is no
+    graphics card. Loaded after Mesa's, as by torchvision, triton's ends the process with a
+    segmentation fault; before it, none of them minds. Alone it takes 0.1 s and 75 MB, torchvision
+    several seconds: so nothing else is imported, be it in a process that only records.
+    """
+    if find_spec("triton"):
+        import triton  # noqa: F401
+    return os.getpid()
+
+
+def _check_process() -> None:
+    """Refuse to draw in a fork of a process that has drawn: it would wait forever.
+
+    Raises:
+        VipOfflineError: with the ways out.
+    """
+    if _drawing_process() != os.getpid():
+        raise VipOfflineError(
+            f"This process was forked from one ({_drawing_process()}) that had drawn before, and "
+            "graphics do not survive a fork. Start processes afresh, as by gymnasium's "
+            "AsyncVectorEnv(..., context='spawn'), or fork before the first reset()."
+        )
+
+
 class Painter:
-    """Draws the states of one model, from one view, at one size."""
+    """Draws the states of one model, from one view, at one size; in the process that made it.
+
+    Raises:
+        VipOfflineError: where MuJoCo cannot draw, and in a fork of a process that has drawn.
+    """
 
     def __init__(self, model: Any, view: View, image_size: int) -> None:
+        _check_process()
         import mujoco
 
         drawn = coarsened(model)
@@ -92,7 +157,12 @@ class Painter:
         drawn.vis.quality.offsamples = 0
         drawn.vis.global_.offwidth = max(drawn.vis.global_.offwidth, image_size)
         drawn.vis.global_.offheight = max(drawn.vis.global_.offheight, image_size)
-        self._renderer = mujoco.Renderer(drawn, image_size, image_size)
+        self._renderer = _renderer(drawn, image_size)
+        self._free = weakref.finalize(self, _end, self._renderer, os.getpid())
+        # not by finalize's own hook, which may be older, and so run later, than the one by which
+        # mujoco ends EGL; every other renderer of the process would print its traceback
+        self._free.atexit = False
+        atexit.register(self._free)
         self._options = mujoco.MjvOption()
         self._options.sitegroup[:] = 0  # sites mark the goal: neither policy nor encoder sees it
         self._camera = mujoco.MjvCamera()
@@ -103,10 +173,43 @@ class Painter:
 
     def __call__(self, data: Any) -> NDArray[np.uint8]:
         """(image_size, image_size, 3) uint8 RGB of a physics state."""
+        _check_process()
         self._renderer.update_scene(data, self._camera, self._options)
         frame: NDArray[np.uint8] = self._renderer.render()
         return frame
 
     def close(self) -> None:
-        """Free the graphics context; at interpreter exit it would be too late."""
-        self._renderer.close()
+        """Free the graphics context; the interpreter's exit does it for whoever forgets."""
+        self._free()
+        atexit.unregister(self._free)
+
+
+def _end(renderer: Any, process: int) -> None:
+    """Free a renderer; a fork of its process only forgets it, since freeing would wait forever."""
+    if os.getpid() == process:
+        renderer.close()
+    elif renderer._gl_context is not None:
+        renderer._gl_context._context = None
+
+
+def _renderer(model: Any, size: int) -> Any:
+    """MuJoCo's renderer of (size, size) pictures.
+
+    Raises:
+        VipOfflineError: if it cannot be made.
+    """
+    import mujoco
+
+    renderer = mujoco.Renderer.__new__(mujoco.Renderer)
+    # what its __del__ looks at, be it that __init__ fails before it sets them
+    renderer._gl_context = renderer._mjr_context = None
+    with warnings.catch_warnings(record=True) as heard:  # GLFW says there what is wrong
+        warnings.simplefilter("always")
+        try:
+            renderer.__init__(model, size, size)
+        except Exception as error:  # mujoco, PyOpenGL and drivers raise what they like
+            why = heard[0].message if heard else error
+            raise _no_drawing(why) from None
+    for warning in heard:
+        warnings.warn(warning.message, stacklevel=2)
+    return renderer

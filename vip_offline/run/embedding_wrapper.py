@@ -26,8 +26,9 @@ class EmbedPixels(gym.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
     that is a picture becomes the Box itself.
 
     It is for one environment, and calls the encoder once per picture and step. A `SyncVectorEnv`
-    of wrapped environments works, and embeds frame after frame; ``vip-offline rollout`` embeds
-    those of many environments at once.
+    of wrapped environments works, and embeds frame after frame; an `AsyncVectorEnv` of them takes
+    ``context="spawn"``, since an encoder's threads do not survive a fork. ``vip-offline rollout``
+    embeds the frames of many environments at once.
 
     Args:
         env: pictures are Boxes of uint8 (H, W, 3), RGB.

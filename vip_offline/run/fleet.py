@@ -57,6 +57,8 @@ def _serve(
         simulators[0].close()
     except EOFError:
         return
+    except VipOfflineError as error:
+        pipe.send(error)
     except Exception as error:  # whatever broke the simulator: said over there, not lost here
         pipe.send(VipOfflineError(f"simulator of {task}: {type(error).__name__}: {error}"))
 

@@ -35,6 +35,9 @@ class Metaworld(gym.Env[Observed, NDArray[np.float32]]):
     placement is drawn. `info` says ``success``, which flickers in some tasks: an episode is solved
     if it was true once; and after a reset ``placement``. No step terminates, the horizon truncates.
 
+    In an `AsyncVectorEnv` that forks, fork before anything is drawn, or take ``context="spawn"``:
+    in a fork of a process that has drawn, `reset` raises, where it would wait forever.
+
     Args:
         task: such as "drawer-close"; `vip_offline.run.simulators.tasks` lists them.
         image_size: height and width of the picture.

@@ -21,6 +21,7 @@ from vip_offline.learn.loaded import LoadedPolicy, load_policy
 from vip_offline.learn.policy import read_manifest
 from vip_offline.recipe import RolloutOptions
 from vip_offline.report.analysis.reattempts import reattempts
+from vip_offline.report.conditions import UNKNOWN, processor
 from vip_offline.run.fleet import Batch, Command, Fleet
 from vip_offline.run.simulators import STEP_LIMIT, check_task
 from vip_offline.run.targets import hidden_note, is_hidden
@@ -40,6 +41,8 @@ class Rollouts:
     # (P,) how often it moved away from the goal and came back, as its encoder sees it (App. F.4);
     # None: it has no goal
     reattempts: tuple[int, ...] | None = None
+    backend: str = UNKNOWN  # that computed the policy, for people
+    processor: str = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def evaluated(folder: Path, options: RolloutOptions) -> Rollouts | None:
             tuple(result["steps"]),
             result["horizon"],
             None if result.get("reattempts") is None else tuple(result["reattempts"]),
+            result.get("backend", UNKNOWN),
+            result.get("processor", UNKNOWN),
         )
     except (OSError, json.JSONDecodeError, KeyError, TypeError):
         return None
@@ -288,7 +293,9 @@ def _advance(
                         video = video_of(folder, ended.placement)
                         write_video(video, np.stack(ended.frames), VIDEO_RATE)
                     if len(outcome[ended.policy]) == len(seeds):
-                        finished.append((folder, _write(folder, outcome[ended.policy], options)))
+                        backend = policies[ended.policy].backend
+                        result = _write(folder, outcome[ended.policy], options, backend)
+                        finished.append((folder, result))
                     on_rollout(folder, success)
             if going:
                 rows = [slots.index(slot) for slot in going]
@@ -364,7 +371,9 @@ def _count(distances: Sequence[float]) -> int | None:
     return None if np.isnan(curve).any() else reattempts(curve)
 
 
-def _write(folder: Path, outcome: dict[int, _Ended], options: RolloutOptions) -> Rollouts:
+def _write(
+    folder: Path, outcome: dict[int, _Ended], options: RolloutOptions, backend: str
+) -> Rollouts:
     seeds = _seeds(options)
     counts = [outcome[seed].reattempts for seed in seeds]
     result = Rollouts(
@@ -373,6 +382,8 @@ def _write(folder: Path, outcome: dict[int, _Ended], options: RolloutOptions) ->
         steps=tuple(outcome[seed].steps for seed in seeds),
         horizon=options.horizon,
         reattempts=None if None in counts else tuple(each for each in counts if each is not None),
+        backend=backend,
+        processor=processor(),
     )
     partial = folder / f"{RESULT}.partial"
     partial.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")

@@ -32,6 +32,7 @@ from vip_offline.learn.transitions import TrainingSet, differences, training_set
 from vip_offline.learn.verifying import verify, versions
 from vip_offline.learn.whole_graph import write_graph
 from vip_offline.recipe import TrainOptions, options_from
+from vip_offline.report.conditions import UNKNOWN
 from vip_offline.report.policy_card import policy_card
 from vip_offline.report.statistics import success_interval
 from vip_offline.run.goal_pictures import goal_picture
@@ -269,6 +270,8 @@ def _success(folder: Path) -> dict[str, Any]:
         "interval_95": [round(low, 4), round(high, 4)],
         "horizon": result["horizon"],
         "first_placement": min(result["placements"]),
+        "backend": result.get("backend", UNKNOWN),
+        "processor": result.get("processor", UNKNOWN),
     }
 
 

@@ -1,0 +1,60 @@
+"""What closed-loop numbers were computed by, and what that means for them."""
+
+import platform
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+UNKNOWN = "unknown"  # of results that were written before it was noted
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def processor(cpuinfo: Path = CPUINFO) -> str:
+    """The processor's model, as the system names it; where it does not, its architecture."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == "model name" and value.strip():
+            return value.strip()
+    return platform.processor() or platform.machine() or UNKNOWN
+
+
+def together(names: Iterable[str]) -> str:
+    """Different ones of these, in order; none is unknown."""
+    return " and ".join(sorted({each or UNKNOWN for each in names})) or UNKNOWN
+
+
+def conditions(backend: str, model: str) -> str:
+    """Return what numbers hold for: actions that agree to 1e-5 still part ways closed loop.
+
+    Args:
+        backend: of the policies, such as ``ONNX Runtime 1.20, cpu, fp32``.
+        model: of the processor.
+    """
+    return (
+        f"Computed by {backend} on {model}. Another backend or processor rounds otherwise, which "
+        "can decide single rollouts."
+    )
+
+
+def rate_notes(manifests: Mapping[str, Mapping[str, Any]], rate: float) -> list[str]:
+    """Say which policies act at another rate than that of their demonstrations.
+
+    Args:
+        manifests: policy -> its manifest.
+        rate: of the simulator, in Hz.
+    """
+    policies: dict[float, list[str]] = {}
+    for name, manifest in manifests.items():
+        own = (manifest.get("interface") or {}).get("control_rate")
+        if own and own != rate:
+            policies.setdefault(float(own), []).append(name)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: trained on "
+        f"demonstrations at {own:g} Hz, but the simulator acts at {rate:g} Hz: each action lasts "
+        f"{own / rate:.3g} times as long as it did there."
+        for own, names in policies.items()
+    ]

@@ -1,5 +1,8 @@
 """Actions of any unit become what a tanh can give, and come back."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -118,3 +121,17 @@ def test_what_is_said_fits_a_terminal() -> None:
     said = " ".join(notes[1].split())
     assert said.startswith("actions: 4 outliers, clipped to the range of the rest: episode 12, ")
     assert "action[3, 2] = 9e+05" in said and said.endswith("and 1 more")
+
+
+def test_actions_of_another_unit_succeed_as_often() -> None:
+    """As measured in closed loop; the file holds the commands that measure it again."""
+    path = Path(__file__).parents[2] / "recipes/results/small-actions.json"
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    rows = measured["results"]
+    successes = {(row["actions"], row["normalised"]): row["successes"] for row in rows}
+    normalised = {actions for actions, of_today in successes if of_today}
+    assert normalised == {"as recorded", "x 0.05", "x 0.01", "one spike of 1000"}
+    assert {successes[actions, True] for actions in normalised} == {measured["rollouts"]}
+    assert successes["as recorded", False] == measured["rollouts"]
+    assert successes["x 0.01", False] == 0
+    assert all(row["guard_high"] <= 1 for row in rows if row["normalised"])

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 from vip_offline.report.conditions import UNKNOWN, conditions, processor, rate_notes, together
 
@@ -22,7 +23,7 @@ def test_numbers_name_what_computed_them() -> None:
 
 
 def test_another_rate_is_said_with_both() -> None:
-    manifests = {
+    manifests: dict[str, dict[str, Any]] = {
         "a": {"interface": {"control_rate": 20.0}},
         "b": {"interface": {"control_rate": 80.0}},
         "c": {"interface": {"control_rate": 20}},

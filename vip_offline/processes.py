@@ -38,6 +38,28 @@ def end_with_parent() -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
+_FIRST: dict[str, int] = {}  # what was done -> the process that did it first, also of its forks
+
+
+def check_not_forked(done: str, lost: str) -> None:
+    """Refuse what waits forever in a fork of a process that has done it before.
+
+    Args:
+        done: what, as in "had drawn before".
+        lost: what of it a fork has not.
+
+    Raises:
+        VipOfflineError: with the ways out.
+    """
+    first = _FIRST.setdefault(done, os.getpid())
+    if first != os.getpid():
+        raise VipOfflineError(
+            f"This process was forked from one ({first}) that had {done} before, and {lost} do not "
+            "survive a fork. Start processes afresh, as by gymnasium's AsyncVectorEnv(..., "
+            "context='spawn'), or fork before the first reset()."
+        )
+
+
 def is_first() -> bool:
     """Whether this is the only process, or the first of those that torchrun started."""
     return os.environ.get("RANK", "0") == "0"

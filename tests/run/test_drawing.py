@@ -123,6 +123,19 @@ def test_forks_of_a_process_that_has_drawn_are_refused() -> None:
     assert "context='spawn'" in result.stderr
 
 
+def test_forks_of_a_process_that_has_embedded_are_refused() -> None:
+    """They waited forever: the encoder's threads are in the first process alone."""
+    embedded = VECTOR.replace("return Metaworld", "return EmbedPixels(Metaworld").replace(
+        "48)", "48), load_encoder('pixels'))"
+    )
+    result = interpreted(
+        "from vip_offline.encode.frozen import load_encoder\n"
+        f"from vip_offline.run.embedding_wrapper import EmbedPixels\n{embedded}"
+    )
+    assert result.returncode == 1
+    assert "had loaded an encoder before" in result.stderr
+
+
 def test_an_environment_that_was_made_before_the_fork_is_refused() -> None:
     result = interpreted(f"{BEGIN}\nif os.fork() == 0: environment.reset(seed=0)\nos.wait()")
     assert "VipOfflineError: This process was forked from one" in result.stderr

@@ -24,10 +24,11 @@ from vip_offline.encode.encoders import ENCODERS, Entry, check_encoder, entry_of
 from vip_offline.encode.graphs import AGREEMENT, disagreement, graph_of
 from vip_offline.encode.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError
-from vip_offline.processes import threaded_map
+from vip_offline.processes import check_not_forked, threaded_map
 from vip_offline.recipe import Computing, Fit
 
 Batch = TypeVar("Batch")
+LOADED = "loaded an encoder", "its threads"  # for `check_not_forked`
 
 
 class Encoder:
@@ -69,6 +70,7 @@ class Encoder:
 
         # a thread's own operations, preprocessing among them, must leave the other cores to the
         # other threads; torch hands the last number that was set to threads that start later
+        check_not_forked(*LOADED)
         before = torch.get_num_threads()
         threads = self.backend.threads
         try:
@@ -112,8 +114,10 @@ def load_encoder(
 
     Raises:
         VipOfflineError: on an unknown name, on weights that are missing, unreadable, of another
-            model, or given to an encoder that has its own, and on a backend that is not there.
+            model, or given to an encoder that has its own, on a backend that is not there, and in
+            a fork of a process that has loaded one.
     """
+    check_not_forked(*LOADED)
     check_encoder(name, str(weights or ""))
     computing = computing or Computing()
     chosen = choose_backend(computing)

@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.processes import check_not_forked
 
 CELL = 0.008  # m, of the grid that mesh vertices snap to
+DRAWN = "drawn", "graphics"  # for `check_not_forked`
 FEW_FACES = 300  # meshes at or below are drawn as they are
 LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}  # of the ways to draw without a screen
 EGL = "sudo apt-get install --no-install-recommends libegl1 libgl1-mesa-dri"
@@ -114,8 +116,8 @@ def _no_drawing(why: object) -> VipOfflineError:
 
 
 @cache
-def _drawing_process() -> int:
-    """The process that drew first, of those that are forks of each other.
+def _load_triton() -> None:
+    """Load it before anything is drawn.
 
     triton comes with torch, and brings an LLVM; so does Mesa, which draws where there is no
     graphics card. Loaded after Mesa's, as by torchvision, triton's ends the process with a
@@ -124,21 +126,6 @@ def _drawing_process() -> int:
     """
     if find_spec("triton"):
         import triton  # noqa: F401
-    return os.getpid()
-
-
-def _check_process() -> None:
-    """Refuse to draw in a fork of a process that has drawn: it would wait forever.
-
-    Raises:
-        VipOfflineError: with the ways out.
-    """
-    if _drawing_process() != os.getpid():
-        raise VipOfflineError(
-            f"This process was forked from one ({_drawing_process()}) that had drawn before, and "
-            "graphics do not survive a fork. Start processes afresh, as by gymnasium's "
-            "AsyncVectorEnv(..., context='spawn'), or fork before the first reset()."
-        )
 
 
 class Painter:
@@ -149,7 +136,8 @@ class Painter:
     """
 
     def __init__(self, model: Any, view: View, image_size: int) -> None:
-        _check_process()
+        check_not_forked(*DRAWN)
+        _load_triton()
         import mujoco
 
         drawn = coarsened(model)
@@ -173,7 +161,7 @@ class Painter:
 
     def __call__(self, data: Any) -> NDArray[np.uint8]:
         """(image_size, image_size, 3) uint8 RGB of a physics state."""
-        _check_process()
+        check_not_forked(*DRAWN)
         self._renderer.update_scene(data, self._camera, self._options)
         frame: NDArray[np.uint8] = self._renderer.render()
         return frame

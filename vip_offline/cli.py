@@ -750,8 +750,13 @@ def train(
         float, typer.Option(help="What --tau auto aims at.")
     ] = TrainOptions.target_ess,
     weight_by: Annotated[
-        WeightBy, typer.Option(help="R in the exponent.")
-    ] = TrainOptions.weight_by,
+        WeightBy | None,
+        typer.Option(
+            help="R in the exponent. Default: outcome; step, as Eq. 7 has it, where --tau is a "
+            "number.",
+            show_default=False,
+        ),
+    ] = None,
     n_steps: Annotated[int, typer.Option(help="That n-step looks ahead.")] = TrainOptions.n_steps,
     standardise_scores: Annotated[
         bool, typer.Option(help="R to unit variance before tau.")
@@ -811,10 +816,13 @@ def train(
     from vip_offline.report.table import held_out_table
     from vip_offline.report.weighting import weight_lines
 
+    temperature = _tau(tau)
+    if weight_by is None:
+        weight_by = TrainOptions.weight_by if temperature == "auto" else "step"
     options = TrainOptions(
         algo=algo,
         head=head,
-        tau=_tau(tau),
+        tau=temperature,
         target_ess=target_ess,
         weight_by=weight_by,
         n_steps=n_steps,

@@ -117,7 +117,7 @@ def outlier_note(
     count = len(outliers.listed)
     named = [
         f"episode {episodes[one.episode]}, action[{one.row}, {one.dimension}] = {one.value:.4g}"
-        + ("" if kept else " -> {:.4g} to {:.4g}".format(*limits[:, one.dimension]))
+        + ("" if kept else " (the rest: {:.4g} to {:.4g})".format(*limits[:, one.dimension]))
         for one in outliers.listed[:NAMED]
     ]
     more = f"; and {count - NAMED} more" if count > NAMED else ""

@@ -80,3 +80,12 @@ def test_controls_of_the_best_share() -> None:
         tuple(best_share(controlled(OUTCOMES, LENGTHS, "permuted", s), 0.25)) for s in range(9)
     }
     assert len(drawn) > 3
+
+
+def test_lengths_that_are_equal_share_what_the_control_gives() -> None:
+    lengths = (9, 9, 9, 20, 20, 20, 20, 20)
+    rewards = [np.full(length, 0.1) for length in lengths]
+    options = replace(OPTIONS, tau="auto", target_ess=0.25, control="length")
+    found = weigh(rewards, [np.zeros((n + 1, 2), np.float32) for n in lengths], options, OUTCOMES)
+    assert found.summary is not None
+    assert found.summary.effective_sample_size == pytest.approx(3 / 8)

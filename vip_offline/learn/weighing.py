@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.outcomes import controlled
 from vip_offline.learn.weights import (
+    TAU_LIMIT,
     WeightSummary,
     advantage,
     clock,
@@ -101,10 +102,7 @@ def _by_outcome(
         tau = _tau_of_episodes(scores, options.target_ess, cap)
     replaced = controlled(scores, lengths, options.control, options.seed)
     if options.control == "length":
-        # as uneven as the outcomes make it
-        size = effective_sample_size(regression_weights(scores, tau, cap))
-        even = size > 1 - 1e-9 or np.ptp(replaced) == 0
-        tau = 0.0 if even else tau_for(replaced, size, cap)
+        tau = _tau_of_lengths(replaced, effective_sample_size(regression_weights(scores, tau, cap)))
     per_episode = regression_weights(replaced, tau, cap)
     flat = np.repeat(replaced, lengths)
     weights = regression_weights(flat, tau, cap)
@@ -129,6 +127,16 @@ def _tau_of_episodes(scores: NDArray[np.float64], target_ess: float, cap: float 
             "temperature by. Give --tau a number, or use --algo bc."
         )
     return tau_for(scores, max(target_ess, FEWEST_EPISODES / len(scores)), cap)
+
+
+def _tau_of_lengths(lengths: NDArray[np.float64], share: float) -> float:
+    """As uneven as the outcomes make it, or as far as lengths that are equal allow."""
+    if share > 1 - 1e-9 or np.ptp(lengths) == 0:
+        return 0.0
+    try:
+        return tau_for(lengths, share)
+    except VipOfflineError:
+        return TAU_LIMIT / float(lengths.std())
 
 
 def _scores(

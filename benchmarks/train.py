@@ -48,7 +48,7 @@ from vip_offline.recipe import TrainOptions
 
 INPUTS, ACTIONS, EPISODES, LENGTH = 1028, 7, 20, 50
 POLICIES = 20
-OPTIONS = TrainOptions()
+OPTIONS = TrainOptions(tau=0.1, weight_by="step")  # Eq. 7, as the paper has it
 GEMM = 2048
 
 

@@ -41,9 +41,10 @@ def test_shipped_recipes_load_and_hold_differences_only(path: Path) -> None:
             assert value != default, f"{stage}.{key} = {value!r} is the default"
 
 
-def test_defaults_are_the_papers() -> None:
+def test_defaults_are_the_papers_but_for_the_weights() -> None:
     train = TrainOptions()
-    assert (train.tau, train.hidden, train.learning_rate) == (0.1, (256, 256), 1e-3)
+    assert (train.tau, train.weight_by) == ("auto", "outcome")
+    assert (train.hidden, train.learning_rate) == ((256, 256), 1e-3)
     assert (train.batch_size, train.steps, train.algo) == (32, 20_000, "rwr")
 
 

@@ -12,7 +12,7 @@ from vip_offline.learn.models import create, settings_of, state_of, write_back
 from vip_offline.recipe import Head, TrainOptions
 
 SEED = 3
-SMALL = TrainOptions(tau=1.0, hidden=(16, 16), weight_cap=3.0, seed=SEED)
+SMALL = TrainOptions(tau=1.0, weight_by="step", hidden=(16, 16), weight_cap=3.0, seed=SEED)
 HEADS: tuple[Head, ...] = ("deterministic", "gaussian")
 
 

@@ -29,7 +29,7 @@ from vip_offline.learn.transitions import TrainingSet
 from vip_offline.recipe import Head, TrainOptions
 
 SEED = 3
-SMALL = TrainOptions(tau=1.0, hidden=(12, 8), seed=SEED)
+SMALL = TrainOptions(tau=1.0, weight_by="step", hidden=(12, 8), seed=SEED)
 HEADS: tuple[Head, ...] = ("deterministic", "gaussian")
 
 

@@ -22,7 +22,7 @@ from vip_offline.learn.transitions import TrainingSet, training_set
 from vip_offline.learn.underway import TrainJob
 from vip_offline.recipe import RelabelOptions, TrainOptions
 
-SMALL = TrainOptions(steps=40, hidden=(8,), tau=1.0)
+SMALL = TrainOptions(steps=40, hidden=(8,), tau=1.0, weight_by="step")
 
 
 @pytest.fixture

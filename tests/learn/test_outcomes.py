@@ -45,8 +45,10 @@ def test_auto_aims_at_a_number_of_episodes() -> None:
     few = weigh(REWARDS, OBSERVATIONS, replace(OPTIONS, tau="auto"), OUTCOMES)
     assert few.summary is not None
     assert few.summary.effective_sample_size == pytest.approx(2 / 8)
-    with pytest.raises(VipOfflineError, match="there are 2 episodes, too few"):
-        weigh(REWARDS[:2], OBSERVATIONS[:2], replace(OPTIONS, tau="auto"), OUTCOMES[:2])
+    two = weigh(REWARDS[:2], OBSERVATIONS[:2], replace(OPTIONS, tau="auto"), OUTCOMES[:2])
+    assert two.tau == 0
+    with pytest.raises(VipOfflineError, match="All 8 scores are the same"):
+        weigh(REWARDS, OBSERVATIONS, replace(OPTIONS, tau="auto"), [-1.0] * 8)
 
 
 def test_controls_keep_the_unevenness_and_lose_the_outcome() -> None:

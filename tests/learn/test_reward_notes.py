@@ -1,9 +1,11 @@
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vip_offline.label.relabel import relabel
-from vip_offline.learn.reward_notes import reward_notes
+from vip_offline.learn.reward_notes import reward_notes, weighting_notes
 from vip_offline.learn.transitions import training_set
 from vip_offline.recipe import RelabelOptions, Reward, TrainOptions, WeightBy
 
@@ -37,3 +39,19 @@ def test_other_algorithms_and_older_labels() -> None:
     assert "--algo awr adds them up" in note
     assert reward_notes(ahead, TrainOptions(algo="bc", weight_by="return")) == []
     assert reward_notes({}, TrainOptions(weight_by="return")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "failures", "part"),
+    [
+        ({}, 0, "none of the 9 episodes failed"),
+        ({}, 3, ""),
+        ({"weight_by": "return"}, 3, "3 of 9 episodes failed.* --weight-by outcome --tau auto"),
+        ({"weight_by": "step", "tau": 0.1}, 0, ""),
+        ({"algo": "bc"}, 3, ""),
+    ],
+)
+def test_weights_that_suit_the_data(changes: dict[str, Any], failures: int, part: str) -> None:
+    notes = weighting_notes(TrainOptions(**changes), 9, failures)
+    assert bool(notes) == bool(part)
+    assert re.search(part, " ".join(notes))

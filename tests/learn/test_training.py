@@ -26,7 +26,7 @@ from vip_offline.learn.training import (
 from vip_offline.learn.transitions import identity, training_set
 from vip_offline.recipe import TrainOptions
 
-SMALL = TrainOptions(steps=20, hidden=(8,), tau=1.0, batch_size=8)
+SMALL = TrainOptions(steps=20, hidden=(8,), tau=1.0, weight_by="step", batch_size=8)
 EVERY = [
     ("rwr", "deterministic"),
     ("bc", "gaussian"),

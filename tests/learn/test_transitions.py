@@ -19,7 +19,7 @@ from vip_offline.learn.buffer import vector_buffer
 from vip_offline.learn.transitions import differences, identity, training_set
 from vip_offline.recipe import NormaliseActions, RelabelOptions, TrainOptions
 
-SMALL = TrainOptions(steps=40, hidden=(8,), tau=1.0)
+SMALL = TrainOptions(steps=40, hidden=(8,), tau=1.0, weight_by="step")
 
 
 def test_every_transition_and_no_other(labelled: Path) -> None:

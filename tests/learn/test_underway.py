@@ -16,7 +16,7 @@ from vip_offline.learn.policy import Policy, find_policies
 from vip_offline.learn.underway import TrainJob
 from vip_offline.recipe import TrainOptions
 
-SMALL = TrainOptions(steps=40, hidden=(8,), tau=1.0)
+SMALL = TrainOptions(steps=40, hidden=(8,), tau=1.0, weight_by="step")
 
 
 @pytest.mark.parametrize("algo", ["rwr", "iql"])

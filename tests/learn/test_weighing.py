@@ -19,7 +19,7 @@ from vip_offline.learn.weights import (
 )
 from vip_offline.recipe import TrainOptions
 
-RWR = TrainOptions(tau=2.0)
+RWR = TrainOptions(tau=2.0, weight_by="step")
 LENGTHS = (9, 14, 11, 9, 12, 10)  # transitions
 
 generator = np.random.default_rng(0)

@@ -34,7 +34,7 @@ def test_arms_differ_in_what_they_say_and_nothing_else() -> None:
         expected = replace(recipe.train, **ARMS[name].changes, seed=1)
         assert trainings[1].options == expected
         assert expected.tau == 1.0
-    assert len({job.out for trainings in every.values() for job in trainings}) == 12
+    assert len({job.out for trainings in every.values() for job in trainings}) == 16
 
 
 def test_names_of_arms_say_what_they_change() -> None:
@@ -46,6 +46,7 @@ def test_names_of_arms_say_what_they_change() -> None:
     assert arm_spec("rwr-return@auto").changes["tau"] == "auto"
     assert arm_spec("rwr-1-step@0.5").changes["tau"] == 0.5
     assert arm_spec("iql").changes == {"algo": "iql"}
+    assert arm_spec("bc-best@share=0.5").changes == {"algo": "bc", "keep_best": 0.5}
     assert arm_spec("awr@beta=0.3").changes == {"algo": "awr", "beta": 0.3}
     sharp = arm_spec("rwr-step@ess=0.2").changes
     assert (sharp["tau"], sharp["target_ess"]) == ("auto", 0.2)
@@ -56,6 +57,7 @@ def test_names_of_arms_say_what_they_change() -> None:
     [
         ("rwr-retrun@1", "Did you mean 'rwr-return'"),
         ("bc@1", "only arms of rwr have tau"),
+        ("bc-success@share=0.5", "only bc-best and its controls have share"),
         ("rwr-step@x", "'x' is no tau"),
         ("rwr-0-step", "Unknown arm"),
         ("rwr-step@es=0.2", "Did you mean 'ess'"),

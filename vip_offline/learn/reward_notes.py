@@ -1,4 +1,4 @@
-"""Rewards of a labelling that add up to something else than progress where they are summed."""
+"""What a user should know of the weights that a training is about to use."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,3 +35,27 @@ def reward_notes(label: Mapping[str, Any], options: TrainOptions) -> list[str]:
             "difference"
         )
     return notes
+
+
+def weighting_notes(options: TrainOptions, episodes: int, failures: int) -> list[str]:
+    """Whether weights of this kind are known to help on such data; README has the figures.
+
+    Args:
+        options: of the training.
+        episodes: to learn from.
+        failures: of them, as the store says.
+    """
+    if options.algo != "rwr":
+        return []
+    if options.weight_by == "outcome" and not failures:
+        return [
+            f"weights: none of the {episodes} episodes failed, so weights only leave out good "
+            "demonstrations. --algo bc learns from all of them alike"
+        ]
+    if options.weight_by != "outcome" and failures:
+        return [
+            f"weights: {failures} of {episodes} episodes failed. Where some did, weights by how "
+            "near to the goal an episode ended did better: --weight-by outcome --tau auto, or "
+            "--algo bc --keep-best 0.2"
+        ]
+    return []

@@ -36,7 +36,7 @@ from vip_offline.learn.interface import (
     check_action_kind,
 )
 from vip_offline.learn.outcomes import best_share, controlled, outcome
-from vip_offline.learn.reward_notes import reward_notes
+from vip_offline.learn.reward_notes import reward_notes, weighting_notes
 from vip_offline.learn.weighing import Weighed, weigh
 from vip_offline.recipe import TrainOptions
 
@@ -258,6 +258,8 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     if kept_back:
         notes.append(f"held out: episodes {', '.join(str(each) for each in kept_back)}")
     notes += reward_notes(_label_identity(store, options), options)
+    failures = int((~store.meta("success")[chosen].astype(bool)).sum())
+    notes += weighting_notes(options, len(chosen), failures)
     manifest = {
         "store": str(path),
         "task": store.attributes.get("task", ""),

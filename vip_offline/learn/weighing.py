@@ -122,10 +122,7 @@ def _by_outcome(
 def _tau_of_episodes(scores: NDArray[np.float64], target_ess: float, cap: float | None) -> float:
     """As `tau_for`, of at least `FEWEST_EPISODES`: of ten a tenth would be a single one."""
     if len(scores) <= FEWEST_EPISODES:
-        raise VipOfflineError(
-            f"--weight-by outcome: there are {len(scores)} episodes, too few to choose a "
-            "temperature by. Give --tau a number, or use --algo bc."
-        )
+        return 0.0  # all that there are
     return tau_for(scores, max(target_ess, FEWEST_EPISODES / len(scores)), cap)
 
 

@@ -9,7 +9,7 @@ from vip_offline.learn.reward_notes import reward_notes, weighting_notes
 from vip_offline.learn.transitions import training_set
 from vip_offline.recipe import RelabelOptions, Reward, TrainOptions, WeightBy
 
-SMALL = TrainOptions(steps=1, hidden=(8,), label="x")
+SMALL = TrainOptions(tau=0.1, steps=1, hidden=(8,), label="x")
 
 
 @pytest.mark.parametrize(

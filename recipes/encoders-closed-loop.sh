@@ -3,7 +3,7 @@
 #
 #   bash recipes/encoders-closed-loop.sh TASK SEEDS NAME=ENCODER[:WEIGHTS]...
 #   bash recipes/encoders-closed-loop.sh drawer-close 5 vip-mini=vip-mini lite0=lite0
-#   bash recipes/encoders-closed-loop.sh push 2 tcn-0=vip-mini:runs/vip-mini-objectives/tcn-0/model.pt
+#   bash recipes/encoders-closed-loop.sh drawer-close 2 tcn-0=vip-mini:runs/vip-mini-objectives/tcn-0/model.pt
 #
 # Records datasets/closed-loop/TASK.zarr (30 episodes, 20 of them failures) once, labels a copy of it with each
 # encoder, and trains and rolls out SEEDS policies of each arm on 10 placements. Writes

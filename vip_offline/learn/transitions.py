@@ -26,6 +26,7 @@ from vip_offline.learn.action_scale import (
     to_reach,
 )
 from vip_offline.learn.descent import Columns, exponential_weight
+from vip_offline.learn.episode_choice import choice_notes, choose_episodes, outcomes_of
 from vip_offline.learn.gripper import Gripper, find_grippers, gripper_note
 from vip_offline.learn.input_statistics import Statistics, input_statistics
 from vip_offline.learn.interface import (
@@ -35,7 +36,6 @@ from vip_offline.learn.interface import (
     Interface,
     check_action_kind,
 )
-from vip_offline.learn.outcomes import best_share, controlled, outcome
 from vip_offline.learn.reward_notes import reward_notes, weighting_notes
 from vip_offline.learn.weighing import Weighed, weigh
 from vip_offline.recipe import TrainOptions
@@ -197,8 +197,8 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
             f"{path}: has no actions to learn from (it was imported without). Import it again with "
             "--key-map action=COLUMN."
         )
-    outcomes = _outcomes(store, path, options)
-    chosen, kept_back = _episodes(store, path, outcomes, options)
+    outcomes = outcomes_of(store, path, options)
+    chosen, kept_back = choose_episodes(store, path, outcomes, options)
     for index in (*chosen, *kept_back):
         start, stop = store.spans()[index]
         where = f"{path}, episode {index}"
@@ -249,14 +249,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
             f"inputs: {measured.steady} of {width} hardly change in the training set; scaled as "
             "the others are"
         )
-    if options.keep_best < 1:
-        listed = ", ".join(str(each) for each in chosen)
-        what = {"permuted": "drawn at random", "length": "the shortest"}.get(
-            options.control, "the best by outcome"
-        )
-        notes.append(f"keep-best: {len(chosen)} of {len(store)} episodes, {what}: {listed}")
-    if kept_back:
-        notes.append(f"held out: episodes {', '.join(str(each) for each in kept_back)}")
+    notes += choice_notes(options, chosen, kept_back, len(store))
     notes += reward_notes(_label_identity(store, options), options)
     failures = int((~store.meta("success")[chosen].astype(bool)).sum())
     notes += weighting_notes(options, len(chosen), failures)
@@ -448,33 +441,6 @@ def _rewards(store: Store, path: Path, options: TrainOptions) -> list[NDArray[np
     return rewards
 
 
-def _outcomes(store: Store, path: Path, options: TrainOptions) -> list[float]:
-    """Of every episode, where something is chosen or weighed by them; else nothing.
-
-    Raises:
-        VipOfflineError: if the distances at the end are not to one goal.
-    """
-    by_outcome = options.algo == "rwr" and options.weight_by == "outcome"
-    if options.keep_best == 1 and not by_outcome:
-        return []
-    label = store.label(options.label)
-    asked = "--weight-by outcome" if by_outcome else "--keep-best"
-    if label.goal is not None and len(label.goal) > 1:
-        raise VipOfflineError(
-            f"{path}: label {label.name!r} has {len(label.goal)} stages, so episodes end at "
-            f"distances to different goals, and {asked} compares those. Label again with the last "
-            "goal alone, or use --weight-by return."
-        )
-    ends = [outcome(label.distance[start:stop]) for start, stop in store.spans()]
-    if not np.isfinite(ends).all():
-        episode = int(np.argmin(np.isfinite(ends)))
-        raise VipOfflineError(
-            f"{path}, episode {episode}: its last distance to the goal is {-ends[episode]} in "
-            f"label {label.name!r}. Run `vip-offline relabel {path} --overwrite`."
-        )
-    return ends
-
-
 def _check_within_unit(
     path: Path, episodes: Sequence[int], actions: Sequence[NDArray[np.float32]]
 ) -> None:
@@ -487,34 +453,6 @@ def _check_within_unit(
                 "and --normalise-actions none leaves the network's -1 to 1 as they are. Train with "
                 "--normalise-actions quantile."
             )
-
-
-def _episodes(
-    store: Store, path: Path, outcomes: Sequence[float], options: TrainOptions
-) -> tuple[list[int], list[int]]:
-    """The episodes to learn from, and those kept back: the same for every seed and algorithm."""
-    success = store.meta("success")
-    successes = [index for index in range(len(store)) if success[index]]
-    if options.hold_out >= max(1, len(successes)) and options.hold_out > 0:
-        raise VipOfflineError(
-            f"hold_out {options.hold_out}: the store has {len(successes)} successful episodes, and "
-            "at least one must be left to learn from."
-        )
-    drawn = np.random.default_rng(0).permutation(successes)[: options.hold_out]
-    kept_back = sorted(int(each) for each in drawn)
-    pool = successes if options.only_successes else range(len(store))
-    chosen = [index for index in pool if index not in kept_back]
-    if not chosen:
-        raise VipOfflineError(f"{path}: no episode succeeded, so none is left to train on.")
-    if options.keep_best < 1:
-        spans = store.spans()
-        lengths = [spans[index][1] - spans[index][0] - 1 for index in chosen]
-        ends = [outcomes[index] for index in chosen]
-        kept = best_share(
-            controlled(ends, lengths, options.control, options.seed), options.keep_best
-        )
-        chosen = [chosen[place] for place in kept]
-    return chosen, kept_back
 
 
 def _check_finite(name: str, values: NDArray[Any], where: str) -> None:

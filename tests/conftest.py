@@ -8,9 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from vip_offline.data.episode import Episode
 from vip_offline.data.writer import writing
+
+# how long an example takes is the machine's, not the code's
+settings.register_profile("any-machine", deadline=None)
+settings.load_profile("any-machine")
 
 PROGRAM = [sys.executable, "-m", "vip_offline"]
 SIZE = 32  # px

@@ -126,7 +126,12 @@ def test_a_store_of_linked_videos(meant: dict[str, Any]) -> None:
 
 
 # what a training then did and a default of today does otherwise
-AS_THEN: dict[str, Any] = {"normalise_actions": "none", "tau": 0.1, "weight_by": "step"}
+AS_THEN: dict[str, Any] = {
+    "normalise_actions": "none",
+    "gripper": "regress",
+    "tau": 0.1,
+    "weight_by": "step",
+}
 
 
 def moved(store: Path, videos: Path) -> None:

@@ -128,6 +128,13 @@ def _load_triton() -> None:
         import triton  # noqa: F401
 
 
+def locate(model: Any, data: Any) -> None:
+    """Compute where everything is, after somebody moved a body without a step of physics."""
+    import mujoco
+
+    mujoco.mj_kinematics(model, data)
+
+
 class Painter:
     """Draws the states of one model, from one view, at one size; in the process that made it.
 

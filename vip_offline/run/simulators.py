@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.run.drawing import Painter, View, choose_backend
+from vip_offline.run.drawing import Painter, View, choose_backend, locate
 from vip_offline.run.targets import MARKED
 
 # sees the table, the hand and the object; Meta-World's own corner cameras are upside down
@@ -78,9 +78,6 @@ class Simulator:
         hidden_goal: bool = False,
     ) -> None:
         check_task(task)
-        import mujoco
-
-        self._mujoco = mujoco
         environments = _metaworld().env_dict.ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
         self._env = environments[f"{task}-v3-goal-observable"](seed=0)
         self.action_size = int(self._env.action_space.shape[0])
@@ -118,7 +115,7 @@ class Simulator:
         self._env.reset()
         # of some tasks Meta-World moves a body and leaves it to the first step to look where it
         # is: until then the picture and the state are those of the placement before
-        self._mujoco.mj_kinematics(self._env.model, self._env.data)
+        locate(self._env.model, self._env.data)
         self.state = np.asarray(self._env._get_obs(), np.float64)
         self._env._prev_obs = self.state[:18].copy()
         self.state[18:36] = self._env._prev_obs

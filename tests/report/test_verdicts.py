@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 
 from vip_offline.report.statistics import Difference, paired_difference
-from vip_offline.report.verdicts import CONTROLS, answer, points, verdict
+from vip_offline.report.verdicts import answer, controls_of, points, verdict, visual_arm
 
 
 def difference(mean: float, half: float = 0.1, covers: str = "seeds and placements") -> Difference:
     return Difference(mean, mean - half, mean + half, half / 2, 8.0, covers, 0.02, 1.4 * half)
 
 
+CONTROLS = controls_of("rwr-return")
 BETTER, EVEN, WORSE = difference(0.4), difference(0.0), difference(-0.4)
 
 
@@ -99,3 +100,17 @@ def test_arms_with_other_names() -> None:
     assert answer("bc", {("iql", "bc"): BETTER}) == "More often than bc succeeded iql."
     assert "No arm can be shown" in answer("bc", {("iql", "bc"): EVEN, ("awr", "bc"): WORSE})
     assert "nothing to compare" in answer("bc", {})
+
+
+def test_the_outcome_stands_for_the_reward_where_it_was_run() -> None:
+    assert visual_arm(["rwr-return", "rwr-outcome", "bc"]) == "rwr-outcome"
+    assert visual_arm(["rwr-step", "bc"]) is None
+    pairs = {
+        ("rwr-outcome", "rwr-outcome-permuted"): BETTER,
+        ("rwr-outcome", "rwr-outcome-length"): EVEN,
+        ("rwr-outcome", "bc"): BETTER,
+        ("rwr-return", "bc"): BETTER,
+    }
+    text = answer("bc", pairs)
+    assert text.startswith("rwr-outcome succeeded more often than bc, but it cannot be told apart")
+    assert "rwr-outcome-length (weights from the length of an episode" in text

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.report.conditions import UNKNOWN
 from vip_offline.report.statistics import Difference, holm, mean_interval, paired_difference
-from vip_offline.report.verdicts import CONTROLS, VISUAL_ARM, answer, verdict
+from vip_offline.report.verdicts import answer, controls_of, verdict, visual_arm
 
 WEIGHT_QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
@@ -154,10 +154,11 @@ def sample_size(comparison: Comparison) -> str:
 def _questions(names: list[str], baseline: str) -> list[tuple[str, str]]:
     """Return the pairs (a, b) that the comparison was made for, those on vision first."""
     versus = [(name, baseline) for name in names if name != baseline]
-    if VISUAL_ARM not in names or baseline == VISUAL_ARM:
+    visual = visual_arm(name for name in names if name != baseline)
+    if visual is None:
         return versus
-    controls = [name for name in CONTROLS if name in names and name != baseline]
-    return [*((VISUAL_ARM, name) for name in controls), *versus]
+    controls = [name for name in controls_of(visual) if name in names and name != baseline]
+    return [*((visual, name) for name in controls), *versus]
 
 
 def _arm_numbers(arm: Arm) -> dict[str, Any]:

@@ -5,19 +5,35 @@ shown is given beside it.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from vip_offline.report.statistics import Difference
 
-VISUAL_ARM = "rwr-return"
-# weights as uneven as the visual ones that know nothing of the camera: beaten, seeing is the cause
+# arms weighted by what the camera saw, the first one that ran counts -> weights as uneven that know
+# nothing of the camera: where these are beaten, seeing is the cause
 BLIND = {
-    "rwr-return-permuted": "the same weights, shuffled over the transitions",
-    "rwr-return-clock": "weights from a clock instead of the camera",
+    "rwr-outcome": {
+        "rwr-outcome-permuted": "the same weights, shuffled over the episodes",
+        "rwr-outcome-length": "weights from the length of an episode instead of the camera",
+    },
+    "rwr-return": {
+        "rwr-return-permuted": "the same weights, shuffled over the transitions",
+        "rwr-return-clock": "weights from a clock instead of the camera",
+    },
 }
 # told which episodes succeeded: what a person could do without any reward
 LABEL = {"bc-success": "a success label instead of a reward"}
-CONTROLS = BLIND | LABEL
+
+
+def visual_arm(names: Iterable[str]) -> str | None:
+    """Return the arm that stands for the visual reward, None if none of these does."""
+    present = set(names)
+    return next((name for name in BLIND if name in present), None)
+
+
+def controls_of(visual: str) -> dict[str, str]:
+    """Return the controls of a visual arm, each with what it is."""
+    return BLIND[visual] | LABEL
 
 
 def points(value: float, sign: bool = True) -> str:
@@ -90,7 +106,7 @@ def answer(baseline: str, asked: Mapping[tuple[str, str], Difference]) -> str:
         )
     if not asked:
         return f"Only {baseline} was run, so there is nothing to compare it with."
-    visual = asked.get((VISUAL_ARM, baseline))
+    visual = visual_arm(a for a, b in asked if b == baseline)
     if visual is None:
         better = [a for (a, b), d in asked.items() if b == baseline and d.differs and d.mean > 0]
         if better:
@@ -98,15 +114,18 @@ def answer(baseline: str, asked: Mapping[tuple[str, str], Difference]) -> str:
         else:
             text = f"No arm can be shown to succeed more often than {baseline}."
     else:
-        controls = {b: d for (a, b), d in asked.items() if a == VISUAL_ARM and b != baseline}
-        text = _on_vision(baseline, visual, controls)
+        controls = {b: d for (a, b), d in asked.items() if a == visual and b != baseline}
+        text = _on_vision(baseline, visual, asked[visual, baseline], controls)
     if any(difference.covers == "seeds" for difference in asked.values()):
         text += " All this on one placement; on others it may be different."
     return text
 
 
-def _on_vision(baseline: str, visual: Difference, controls: Mapping[str, Difference]) -> str:
-    blind = {name: d for name, d in controls.items() if name in BLIND}
+def _on_vision(
+    baseline: str, arm: str, visual: Difference, controls: Mapping[str, Difference]
+) -> str:
+    known = controls_of(arm)
+    blind = {name: d for name, d in controls.items() if name in BLIND[arm]}
     beaten = [name for name, d in blind.items() if d.differs and d.mean > 0]
     lost = [name for name, d in blind.items() if d.differs and d.mean < 0]
     tied = [name for name in blind if name not in beaten and name not in lost]
@@ -114,31 +133,30 @@ def _on_vision(baseline: str, visual: Difference, controls: Mapping[str, Differe
 
     if visual.differs and visual.mean < 0:
         return (
-            f"The visual reward did harm here: {VISUAL_ARM} succeeded less often than {baseline}."
-            f"{label}"
+            f"The visual reward did harm here: {arm} succeeded less often than {baseline}.{label}"
         )
     if not visual.differs:
         also = f", though it did succeed more often than {_and(beaten)}" if beaten else ""
         return (
-            f"This run does not show that the visual reward helped: {VISUAL_ARM} cannot be told "
+            f"This run does not show that the visual reward helped: {arm} cannot be told "
             f"apart from {baseline}{also}. That is not the same as no effect: see the intervals."
             f"{label}"
         )
-    gain = f"{VISUAL_ARM} succeeded more often than {baseline}"
+    gain = f"{arm} succeeded more often than {baseline}"
     if not controls:
         return f"{gain}, but no control was run, so whether seeing was the cause is open."
-    absent = [name for name in CONTROLS if name not in controls and name != baseline]
-    missing = f" Not run, so open: {_explained(absent)}." if absent else ""
+    absent = [name for name in known if name not in controls and name != baseline]
+    missing = f" Not run, so open: {_explained(absent, known)}." if absent else ""
     if beaten and not tied and not lost:
-        text = f"The visual reward helped: {gain}, and more often than {_explained(beaten)}."
+        text = f"The visual reward helped: {gain}, and more often than {_explained(beaten, known)}."
         return f"{text}{label}{missing}"
     if not blind:
         return f"{gain}.{label}{missing}"
     clauses = []
     if tied:
-        clauses.append(f"cannot be told apart from {_explained(tied)}")
+        clauses.append(f"cannot be told apart from {_explained(tied, known)}")
     if lost:
-        clauses.append(f"succeeded less often than {_explained(lost)}")
+        clauses.append(f"succeeded less often than {_explained(lost, known)}")
     return (
         f"{gain}, but it {' and '.join(clauses)}: this run cannot put the gain down to what the "
         f"camera saw.{label}{missing}"
@@ -149,7 +167,7 @@ def _on_label(controls: Mapping[str, Difference]) -> str:
     """Say whether a person's label of success would have done as well; empty if it was not run."""
     text = ""
     for name, difference in controls.items():
-        what = f"{CONTROLS[name]} ({name})"
+        what = f"{LABEL[name]} ({name})"
         if not difference.differs:
             text += f" From {what} it cannot be told apart."
         elif difference.mean > 0:
@@ -159,8 +177,8 @@ def _on_label(controls: Mapping[str, Difference]) -> str:
     return text
 
 
-def _explained(names: list[str]) -> str:
-    return _and([f"{name} ({CONTROLS[name]})" for name in names])
+def _explained(names: list[str], known: Mapping[str, str]) -> str:
+    return _and([f"{name} ({known[name]})" for name in names])
 
 
 def _and(names: list[str]) -> str:

@@ -111,6 +111,15 @@ def _options(
     del version
 
 
+def _given(context: typer.Context) -> set[str]:
+    """Names of the options that stand on the command line."""
+    return {
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+    }
+
+
 def _bar(console: Console) -> Any:
     return lambda description, total, unit: bar(console, description, total, unit)
 
@@ -200,11 +209,7 @@ def record(
     ] = None,
 ) -> None:
     """Record a scripted expert, and failures, in a simulator; or what a robot's client streams."""
-    said = {
-        name
-        for name in context.params
-        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
-    }
+    said = _given(context)
     foreign = FROM_SIMULATOR if from_client else FROM_CLIENT
     for name in foreign:
         if name in said:
@@ -742,6 +747,7 @@ def export(
 
 @app.command(rich_help_panel=POLICY)
 def train(
+    context: typer.Context,
     store: StoreArgument = None,
     algo: Annotated[str, typer.Option(help="rwr, bc, awr, iql or scratch-bc.")] = TrainOptions.algo,
     head: Annotated[Head, typer.Option(help="Mean action, or a Gaussian.")] = TrainOptions.head,
@@ -750,13 +756,11 @@ def train(
         float, typer.Option(help="What --tau auto aims at.")
     ] = TrainOptions.target_ess,
     weight_by: Annotated[
-        WeightBy | None,
+        WeightBy,
         typer.Option(
-            help="R in the exponent. Default: outcome; step, as Eq. 7 has it, where --tau is a "
-            "number.",
-            show_default=False,
+            help="R in the exponent. auto: outcome; step (Eq. 7) where --tau is a number."
         ),
-    ] = None,
+    ] = TrainOptions.weight_by,
     n_steps: Annotated[int, typer.Option(help="That n-step looks ahead.")] = TrainOptions.n_steps,
     standardise_scores: Annotated[
         bool, typer.Option(help="R to unit variance before tau.")
@@ -809,6 +813,7 @@ def train(
     from vip_offline.learn.quiet import quiet_d3rlpy
 
     quiet_d3rlpy()
+    from vip_offline.learn.default_weighting import suited
     from vip_offline.learn.offline import seeded, train_all
     from vip_offline.learn.policy import read_manifest
     from vip_offline.learn.transitions import TrainingSet, check_options
@@ -816,13 +821,10 @@ def train(
     from vip_offline.report.table import held_out_table
     from vip_offline.report.weighting import weight_lines
 
-    temperature = _tau(tau)
-    if weight_by is None:
-        weight_by = TrainOptions.weight_by if temperature == "auto" else "step"
     options = TrainOptions(
         algo=algo,
         head=head,
-        tau=temperature,
+        tau=_tau(tau),
         target_ess=target_ess,
         weight_by=weight_by,
         n_steps=n_steps,
@@ -850,8 +852,12 @@ def train(
         if value < 1:
             raise VipOfflineError(f"--{name} {value}: must be at least 1.")
     path, console = _store(store), Console()
-    horizon = f"{n_steps}-step" if weight_by == "n-step" else weight_by
-    settings = f"{algo}-{horizon}-tau-{tau}" if algo == "rwr" else algo
+    if not _given(context) & {"algo", "tau", "weight_by", "target_ess"}:
+        options, why = suited(path, options)
+        if why:
+            console.print(f"note: {why}", highlight=False, soft_wrap=True)
+    horizon = f"{n_steps}-step" if options.weighs_by == "n-step" else options.weighs_by
+    settings = f"{options.algo}-{horizon}-tau-{tau}" if options.algo == "rwr" else options.algo
     settings += f"-best-{keep_best:g}" if keep_best < 1 else ""
     folder = out or Path("runs") / path.stem / settings
     jobs = [

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from vip_offline.errors import VipOfflineError, did_you_mean
 
-WeightBy = Literal["step", "n-step", "return", "advantage", "outcome"]
+WeightBy = Literal["auto", "step", "n-step", "return", "advantage", "outcome"]
 Head = Literal["deterministic", "gaussian"]
 Control = Literal["none", "permuted", "clock", "length"]
 NormaliseActions = Literal["quantile", "limits", "std", "none"]
@@ -168,8 +168,8 @@ class TrainOptions:
     # drawer-close and 92, 74, 70 on window-close, cloning 44 and 48. Of "return" see pilot-*.toml
     target_ess: float = 0.1
     # R in the exponent: of a step (Eq. 7), of the steps that follow, or of a whole episode, by how
-    # near to the goal it ended
-    weight_by: WeightBy = "outcome"
+    # near to the goal it ended; auto: outcome, or step where tau is a number
+    weight_by: WeightBy = "auto"
     # that weight_by "n-step" looks ahead; in those pilots 1, 5, 10, 20 had 44, 50, 51, 63 % at 0.1
     n_steps: int = 20
     standardise_scores: bool = False  # R to zero mean, unit variance: tau then fits any encoder
@@ -198,6 +198,13 @@ class TrainOptions:
     expectile: float = 0.7  # of iql
     inverse_temperature: float = 3.0  # of iql: weight exp(it * advantage), same unit
     seed: int = 0  # of the network's weights and of the order of batches
+
+    @property
+    def weighs_by(self) -> WeightBy:
+        """What weights are by, never ``auto``; nothing is weighed by algorithms without weights."""
+        if self.weight_by != "auto":
+            return self.weight_by
+        return "outcome" if self.tau == "auto" else "step"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -88,3 +88,16 @@ def test_of_few_rows_nothing_is_said_and_what_is_not_finite_is_left_aside() -> N
     outliers = find_outliers(list(actions))
     assert outliers.listed == ()
     assert np.isfinite(outliers.high).all()
+
+
+def test_a_short_pulse_in_every_episode_is_a_command() -> None:
+    generator = np.random.default_rng(0)
+    episodes = []
+    for episode in range(10):
+        action = generator.normal(0, 0.001, (1200, 1)).astype(np.float32)
+        start = 100 * episode + 50
+        action[start : start + 4] = 0.04 + generator.normal(0, 0.003, (4, 1))
+        episodes.append(action)
+    found = find_outliers(episodes)
+    assert found.listed == ()
+    assert found.high > 0.04

@@ -5,7 +5,8 @@ A value is an outlier if it is all of
 - far: beyond the quantiles of its dimension by more than FENCE times the range between them;
 - brief: its episode is out there for BRIEF rows at a stretch at most. A gripper that closes once
   in an episode is far from where it usually is, too, but it stays closed;
-- rare: the same value does not come back in half of the episodes, as a command does.
+- rare: half of the episodes do not go out there on that side, as they do for a command; or it is
+  far beyond those, too.
 
 Where the quantiles coincide (a gripper that rarely moves) the usual value stands for the range;
 where that is 0 nothing can be said.
@@ -66,7 +67,9 @@ def find_outliers(episodes: Sequence[NDArray[Any]]) -> Outliers:
         far = np.isfinite(values) & ((values < low) | (values > high))
         if far.any():
             episode = np.repeat(np.arange(len(episodes)), np.diff(ends))
-            marks[:, dimension] = _brief(far, episode) & ~_recurring(values, far, episode)
+            rare = _rare(values, far & (values > high), high, episode)
+            rare |= _rare(values, far & (values < low), low, episode)
+            marks[:, dimension] = _brief(far, episode) & rare
     kept = np.where(marks | ~np.isfinite(rows), np.nan, rows)
     places = [(int(row), int(dimension)) for row, dimension in np.argwhere(marks)]
     owners = [int(np.searchsorted(ends, row, side="right")) - 1 for row, _ in places]
@@ -103,14 +106,11 @@ def _brief(far: NDArray[np.bool_], episode: NDArray[np.int64]) -> NDArray[np.boo
     return short
 
 
-def _recurring(
-    values: NDArray[np.float64], far: NDArray[np.bool_], episode: NDArray[np.int64]
+def _rare(
+    values: NDArray[np.float64], far: NDArray[np.bool_], edge: float, episode: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """(N,): those whose very value is far in many episodes."""
-    least = max(RECURRING_EPISODES, (int(episode[-1]) + 2) // 2)
-    commands = [
-        value
-        for value in np.unique(values[far])
-        if len(np.unique(episode[far & (values == value)])) >= least
-    ]
-    return np.isin(values, commands)
+    """(N,): the rows that are far on one side, beyond `edge`, and that no command explains."""
+    if len(np.unique(episode[far])) < max(RECURRING_EPISODES, (int(episode[-1]) + 2) // 2):
+        return far
+    command = float(np.median(values[far]))
+    return far & (np.abs(values - command) > FENCE * abs(command - edge))

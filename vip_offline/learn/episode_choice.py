@@ -17,7 +17,7 @@ def outcomes_of(store: Store, path: Path, options: TrainOptions) -> list[float]:
     Raises:
         VipOfflineError: if the distances at the end are not to one goal.
     """
-    by_outcome = options.algo == "rwr" and options.weight_by == "outcome"
+    by_outcome = options.algo == "rwr" and options.weighs_by == "outcome"
     if options.keep_best == 1 and not by_outcome:
         return []
     label = store.label(options.label)

@@ -51,7 +51,7 @@ def best_share(outcomes: ArrayLike, share: float) -> list[int]:
 
     Args:
         outcomes: (E,).
-        share: above 0, up to 1; at least one episode is kept. Of equal ones the earlier is better.
+        share: above 0, up to 1. Of equal ones the earlier is better.
 
     Returns:
         Their places, ascending.

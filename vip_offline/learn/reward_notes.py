@@ -16,10 +16,10 @@ def reward_notes(label: Mapping[str, Any], options: TrainOptions) -> list[str]:
             it has no such key, and looks one step ahead.
         options: of the training.
     """
-    weighed = options.algo == "rwr" and options.weight_by in LOOKS_AHEAD
+    weighed = options.algo == "rwr" and options.weighs_by in LOOKS_AHEAD
     if not weighed and options.algo not in ("awr", "iql"):
         return []
-    summed = f"--weight-by {options.weight_by}" if weighed else f"--algo {options.algo}"
+    summed = f"--weight-by {options.weighs_by}" if weighed else f"--algo {options.algo}"
     steps, notes = int(label.get("n_steps", 1)), []
     if steps > 1:
         notes.append(
@@ -47,12 +47,12 @@ def weighting_notes(options: TrainOptions, episodes: int, failures: int) -> list
     """
     if options.algo != "rwr":
         return []
-    if options.weight_by == "outcome" and not failures:
+    if options.weighs_by == "outcome" and not failures:
         return [
             f"weights: none of the {episodes} episodes failed, so weights only leave out good "
             "demonstrations. --algo bc learns from all of them alike"
         ]
-    if options.weight_by != "outcome" and failures:
+    if options.weighs_by != "outcome" and failures:
         return [
             f"weights: {failures} of {episodes} episodes failed. Where some did, weights by how "
             "near to the goal an episode ended did better: --weight-by outcome --tau auto, or "

@@ -109,7 +109,12 @@ def check_options(options: TrainOptions) -> None:
         if not 0 < getattr(options, name) < 1:
             raise VipOfflineError(f"{name} {getattr(options, name)}: must lie between 0 and 1.")
     if not 0 < options.keep_best <= 1:
-        raise VipOfflineError(f"keep_best {options.keep_best}: is a share above 0, up to 1.")
+        raise VipOfflineError(f"keep_best {options.keep_best:g}: must be above 0, up to 1.")
+    by_length = options.weighs_by == "outcome" or options.keep_best < 1
+    if options.control == "clock" and options.weighs_by == "outcome" and options.algo == "rwr":
+        raise VipOfflineError("control 'clock': weighs steps; by outcome use 'length'.")
+    if options.control == "length" and not by_length:
+        raise VipOfflineError("control 'length': weighs episodes; use it with weight_by 'outcome'.")
     if options.keep_best < 1 and options.algo == "scratch-bc":
         raise VipOfflineError("keep_best: needs a labelling, which scratch-bc has not. Use bc.")
     for name in ("weight_cap", "hold_out"):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.outcomes import controlled
 from vip_offline.learn.weights import (
+    FEWEST_EPISODES,
     TAU_LIMIT,
     WeightSummary,
     advantage,
@@ -25,7 +26,6 @@ from vip_offline.learn.weights import (
 from vip_offline.recipe import TrainOptions
 
 CLONING = ("bc", "scratch-bc")
-FEWEST_EPISODES = 2  # that weights by outcome come down to, whatever share is aimed at
 LARGEST_AWR_WEIGHT = 20.0  # Peng et al. 2019
 
 
@@ -80,7 +80,7 @@ def weigh(
         weights = np.exp(np.minimum(tau * better, np.log(LARGEST_AWR_WEIGHT)))
         weights /= weights.mean()
         return Weighed(returns, tau, weights, summarise_weights(weights, tau))
-    if options.weight_by == "outcome" and options.algo not in CLONING:
+    if options.weighs_by == "outcome" and options.algo not in CLONING:
         return _by_outcome(outcomes, [len(each) for each in rewards], options)
     scores = _scores(rewards, observations, options)
     scores, tau = _temperature(scores, rewards, options)
@@ -142,13 +142,13 @@ def _scores(
     options: TrainOptions,
 ) -> list[NDArray[np.float64]]:
     """R of every transition, per episode."""
-    if options.weight_by == "step" or options.algo in CLONING:
+    if options.weighs_by == "step" or options.algo in CLONING:
         scores = rewards
-    elif options.weight_by == "n-step":
+    elif options.weighs_by == "n-step":
         scores = [n_step_return(each, options.n_steps) for each in rewards]
     else:
         scores = [return_to_go(each) for each in rewards]
-        if options.weight_by == "advantage":
+        if options.weighs_by == "advantage":
             scores = advantage(scores, observations)
     if options.standardise_scores:
         centre, scale = float(np.concatenate(scores).mean()), _scale(scores)

@@ -13,6 +13,7 @@ from scipy.optimize import brentq
 from vip_offline.errors import VipOfflineError
 
 HARDLY = 1e-2  # an input that varies less than this share of the others' mean spread
+FEWEST_EPISODES = 2  # that weights by outcome come down to, whatever share is aimed at
 TAU_LIMIT = 1e6  # per unit of score, where the search for a temperature ends
 
 

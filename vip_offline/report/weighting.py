@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+from vip_offline.learn.weights import FEWEST_EPISODES
+
 NEARLY_UNIFORM, FEW = 0.95, 0.2  # effective sample sizes, as shares of uniform
 
 
@@ -80,6 +82,8 @@ def weight_lines(summary: Summary | None, target_ess: float) -> Iterator[str]:
 def _way_out(verb: str, summary: Summary, target_ess: float) -> str:
     if summary.helpful_tau is None:
         return f"{verb} the temperature."
+    if summary.episodes is not None:
+        target_ess = max(target_ess, FEWEST_EPISODES / summary.episodes)
     return (
         f"{verb} --tau: {summary.helpful_tau:.3g} gives an effective sample size of "
         f"{target_ess:.0%}, as --tau auto finds."

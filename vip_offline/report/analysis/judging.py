@@ -78,6 +78,8 @@ def judge(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[st
         f"answer is right in {TESTED.commonest}. It counts ten points of success as help; where a "
         f"95 % interval must exclude 0, the rule is right in {SURELY.right} and the commonest "
         f"answer, no, in {SURELY.commonest}.",
+        "train weighs whole episodes by how near to the goal they ended (--weight-by outcome), "
+        "which did better than these weights where it was tried (see the README).",
         "You know which episodes succeeded: cloning those alone (--algo bc --only-successes) needs "
         "no reward, and was the best of all arms on every such task that was tried. Compare it.",
         *reasons,

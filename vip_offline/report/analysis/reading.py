@@ -140,7 +140,7 @@ def analyse(
         left_out=tuple(dict.fromkeys(left_out)),
         verdict=verdict,
         reasons=tuple(reasons),
-        warnings=tuple(goal_warnings(rows)),
+        warnings=tuple(goal_warnings(rows, int(shared.success.sum()))),
     )
 
 

@@ -125,7 +125,7 @@ def test_what_is_said_fits_a_terminal() -> None:
 
 def test_actions_of_another_unit_succeed_as_often() -> None:
     """As measured in closed loop; the file holds the commands that measure it again."""
-    path = Path(__file__).parents[2] / "recipes/results/small-actions.json"
+    path = Path(__file__).parents[2] / "recipes/results/actions/small-actions.json"
     measured = json.loads(path.read_text(encoding="utf-8"))
     rows = measured["results"]
     successes = {(row["actions"], row["normalised"]): row["successes"] for row in rows}

@@ -165,7 +165,8 @@ class TrainOptions:
     tau: float | Literal["auto"] = "auto"
     # effective sample size that `tau = "auto"` aims at, share of uniform. On pilot placements
     # (recipes/pilot-outcome-*.toml) "outcome" had 96, 88, 72 % success at 0.1, 0.2, 0.33 on
-    # drawer-close and 92, 74, 70 on window-close, cloning 44 and 48. Of "return" see pilot-*.toml
+    # drawer-close, 92, 74, 70 on window-close, 38, 62, 72 on push; "return" at 0.1 88, 78, 72;
+    # cloning 44, 48, 26. More of "return" in pilot-*.toml
     target_ess: float = 0.1
     # R in the exponent: of a step (Eq. 7), of the steps that follow, or of a whole episode, by how
     # near to the goal it ended; auto: outcome, or step where tau is a number

@@ -46,7 +46,8 @@ def test_other_algorithms_and_older_labels() -> None:
     [
         ({}, 0, "none of the 9 episodes failed"),
         ({}, 3, ""),
-        ({"weight_by": "return"}, 3, "3 of 9 episodes failed.* --weight-by outcome --tau auto"),
+        ({"tau": 0.1}, 3, "3 of 9 episodes failed.* --weight-by outcome or return"),
+        ({"weight_by": "return"}, 3, ""),
         ({"weight_by": "step", "tau": 0.1}, 0, ""),
         ({"algo": "bc"}, 3, ""),
     ],

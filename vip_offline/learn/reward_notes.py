@@ -52,10 +52,10 @@ def weighting_notes(options: TrainOptions, episodes: int, failures: int) -> list
             f"weights: none of the {episodes} episodes failed, so weights only leave out good "
             "demonstrations. --algo bc learns from all of them alike"
         ]
-    if options.weighs_by != "outcome" and failures:
+    if options.weighs_by == "step" and failures:
         return [
-            f"weights: {failures} of {episodes} episodes failed. Where some did, weights by how "
-            "near to the goal an episode ended did better: --weight-by outcome --tau auto, or "
-            "--algo bc --keep-best 0.2"
+            f"weights: {failures} of {episodes} episodes failed. Where some did, weights that look "
+            "further did better: --weight-by outcome or return, with --tau auto; or clone those "
+            "that end nearest: --algo bc --keep-best 0.33"
         ]
     return []

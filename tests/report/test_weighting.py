@@ -17,6 +17,16 @@ def test_numbers_are_said() -> None:
     assert "heaviest 1 % hold 55.0%" in text
 
 
+def test_episodes_are_counted_where_each_has_one_weight() -> None:
+    weights = regression_weights([0.0, 0.0, 9.0, 9.0], 1.0)
+    summary = dataclasses.replace(summarise_weights(weights, 1.0, 0.5), episodes=30)
+    first = "\n".join(weight_lines(summary, 0.05)).splitlines()[0]
+    assert first.endswith("effective sample size 15.0 of 30 episodes;")
+    few = dataclasses.replace(summary, episodes=8, effective_sample_size=0.1)
+    # two episodes at least, whatever was aimed at
+    assert "gives an effective sample size of 25%" in "\n".join(weight_lines(few, 0.05))
+
+
 def test_a_warning_where_weights_do_nothing_or_everything() -> None:
     assert "nearly uniform" in lines([0.0, 0.1], 0.1)
     assert "A few transitions" in lines([0.0] * 99 + [50.0], 1.0)

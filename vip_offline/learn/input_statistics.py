@@ -40,7 +40,7 @@ def input_statistics(
     """Mean and standard deviation of the inputs.
 
     An input that never changes has deviation 1, and one that hardly changes (noise, or a few rows)
-    the usual deviation of its kind: nothing is known of it, it may well change on a robot, and must
+    the usual deviation of its kind, or 1 where all are like that: nothing is known of it, it may well change on a robot, and must
     not be blown up a thousandfold then. All others have their own.
 
     Args:
@@ -60,7 +60,7 @@ def input_statistics(
         lively = np.quantile(own[changing], LIVELY)
         noise = changing & ((own < STEADY_AMONG * lively) | (own < STEADY_ALONE * usual))
         others = own[changing & ~noise]
-        std[kind] = np.where(noise, np.median(others) if len(others) else usual, own)
+        std[kind] = np.where(noise, np.median(others) if len(others) else 1.0, own)
         steady[kind] = noise
     statistics = Statistics(mean.astype(np.float32), std.astype(np.float32))
     return InputStatistics(statistics, int(constant.sum()), int(steady.sum()))

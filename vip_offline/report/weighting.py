@@ -52,12 +52,12 @@ def weight_lines(summary: Summary | None, target_ess: float) -> Iterator[str]:
         return
     low, _, median, _, high = summary.quantiles
     share = summary.effective_sample_size
-    of = "uniform"
+    size = f"{share:.1%} of uniform"
     if summary.episodes is not None:
-        of = f"uniform: {share * summary.episodes:.1f} of {summary.episodes} episodes"
+        size = f"{share * summary.episodes:.1f} of {summary.episodes} episodes"
     yield (
         f"weights: tau {summary.tau:g}, {summary.transitions} transitions, effective sample size "
-        f"{share:.1%} of {of};\n  from {low:.2g} to {high:.2g} (median {median:.2g}, mean 1), "
+        f"{size};\n  from {low:.2g} to {high:.2g} (median {median:.2g}, mean 1), "
         f"the heaviest 1 % hold {summary.top_percent_share:.1%}"
     )
     if summary.tau > 0 and share > NEARLY_UNIFORM:

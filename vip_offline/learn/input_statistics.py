@@ -40,8 +40,8 @@ def input_statistics(
     """Mean and standard deviation of the inputs.
 
     An input that never changes has deviation 1, and one that hardly changes (noise, or a few rows)
-    the usual deviation of its kind, or 1 where all are like that: nothing is known of it, it may well change on a robot, and must
-    not be blown up a thousandfold then. All others have their own.
+    the usual deviation of its kind, or 1 where all are like that: nothing is known of it, it may
+    well change on a robot, and must not be blown up a thousandfold then. All others have their own.
 
     Args:
         observations: per episode (T, D + P), embedding ++ proprioception; last rows count not.

@@ -203,7 +203,9 @@ def _target_attribute(path: Path, task: str, target: Target) -> dict[str, Target
         before = target_of(task, attributes)
         if before != target:
             way_out = (
-                "give --hidden-goal to go on with it" if before == "hidden" else "go on without"
+                "give --hidden-goal (hidden_goal = true in a recipe) to go on"
+                if before == "hidden"
+                else "go on without --hidden-goal"
             )
             raise VipOfflineError(
                 f"{path}: was recorded with its target {before}, now it would be {target}. Name "

@@ -66,7 +66,7 @@ def check_target(task: str, hidden_goal: bool) -> Target:
     )
     raise VipOfflineError(
         f"{task}: {reason}, so success on unseen placements would mean nothing. Choose another "
-        "task, or --hidden-goal to record it as Meta-World places it."
+        "task, or --hidden-goal (in Python and recipes hidden_goal) to have it as Meta-World does."
     )
 
 

@@ -9,7 +9,7 @@ from vip_offline.label.relabel import relabel
 from vip_offline.learn.transitions import training_set
 from vip_offline.recipe import RelabelOptions, TrainOptions
 
-OUTCOME = TrainOptions(tau=1.0, label="x")
+OUTCOME = TrainOptions(tau=1.0, weight_by="outcome", label="x")
 BEST = TrainOptions(algo="bc", keep_best=0.4, label="x")
 
 

@@ -49,7 +49,8 @@ def test_a_table_that_fits_a_terminal(broken: Path) -> None:
     assert "also episode demo_1, episode demo_2, ..." in " ".join(text.split())
     assert "-> repair the episode or leave it out" in text
     assert lines.index(row) < next(n for n, line in enumerate(lines) if "action-range" in line)
-    assert lines[-1] == "1 wrong, 1 to note"
+    assert "episode demo_25: action[1, 0] is 7" in " ".join(text.split())  # the outlier
+    assert lines[-1] == "1 wrong, 2 to note"
 
 
 def test_nothing_to_say(tmp_path: Path) -> None:

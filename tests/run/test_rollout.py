@@ -126,7 +126,7 @@ def test_each_rollout_has_its_own_gripper(
     class Played:
         slots = 2
 
-        def __init__(self, *_: object) -> None:
+        def __init__(self, *_: object, **__: object) -> None:
             self.placement: dict[int, int] = {}
 
         def __enter__(self) -> "Played":

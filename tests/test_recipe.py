@@ -43,7 +43,8 @@ def test_shipped_recipes_load_and_hold_differences_only(path: Path) -> None:
 
 def test_defaults_are_the_papers_but_for_the_weights() -> None:
     train = TrainOptions()
-    assert (train.tau, train.weight_by) == ("auto", "outcome")
+    assert (train.tau, train.weighs_by) == ("auto", "outcome")
+    assert dataclasses.replace(train, tau=0.1).weighs_by == "step"  # Eq. 7
     assert (train.hidden, train.learning_rate) == ((256, 256), 1e-3)
     assert (train.batch_size, train.steps, train.algo) == (32, 20_000, "rwr")
 

@@ -32,6 +32,7 @@ class KeyMap:
     action: tuple[str, ...] = ()
     success: str = ""  # true where the task is solved by this row
     reward: str = ""  # the origin's own; kept as true_reward, for analysis
+    time: str = ""  # in seconds, of each row
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Catalogue:
     control_rate: float | None = None  # Hz
     task: str = ""  # of a simulator
     splits: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()  # what is left out, and why
+    notes: tuple[str, ...] = ()  # what is guessed, or worth knowing
+    left_out: Mapping[str, str] = field(default_factory=dict)  # file or column -> why
     broken: Mapping[int, str] = field(default_factory=dict)  # episode -> why it cannot be read
     about: Mapping[str, Any] = field(default_factory=dict)  # kept with the store
     arrays: Mapping[str, str] = field(default_factory=dict)  # pictures -> key of a zarr array

@@ -261,7 +261,14 @@ def import_(
     ] = "",
     key_map: Annotated[
         list[str] | None,
-        typer.Option(help="ROLE=COLUMN: action, proprio (several: A,B), camera:NAME, ..."),
+        typer.Option(
+            help="ROLE=COLUMN: action, proprio (several: A,B or robot.q*), camera:NAME, success, "
+            "reward, time."
+        ),
+    ] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(help="HZ of rows whose times nothing says, or FILE=HZ of one file's."),
     ] = None,
     camera: Annotated[str, typer.Option(help="Which cameras, with commas; default: all.")] = "",
     resize: Annotated[str, typer.Option(help="Frames, as HEIGHTxWIDTH.")] = "",
@@ -278,12 +285,14 @@ def import_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be imported, and stop.")
     ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace a store of other settings, and its labellings."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Import what you have: LeRobot, robomimic, Minari, diffusion_policy, videos, folders."""
-    from vip_offline.data.importing import chosen
-    from vip_offline.data.mapping import extras_of
-    from vip_offline.data.mapping import key_map as map_keys
+    from vip_offline.data.importing import plan_import
     from vip_offline.data.sources.recognise import open_source
     from vip_offline.recipe import ImportOptions
     from vip_offline.report.catalogue import describe_import, print_import
@@ -291,6 +300,7 @@ def import_(
 
     options = ImportOptions(
         key_map=tuple(key_map or ()),
+        rates=tuple(rate or ()),
         cameras=tuple(name for name in camera.split(",") if name),
         size=_size(resize),
         max_episodes=max_episodes,
@@ -298,26 +308,25 @@ def import_(
         decode=decode,
         skip_broken=skip_broken,
     )
-    console, origin = Console(), open_source(source, kind)
+    console = Console()
+    origin = open_source(source, kind, options.rates, options.key_map)
     try:
         if dry_run:
-            catalogue = origin.catalogue()
-            keys = map_keys(catalogue, options, source)
-            description = describe_import(
-                str(source),
-                catalogue,
-                keys,
-                extras_of(catalogue, keys),
-                len(chosen(catalogue, options)),
-            )
+            plan = plan_import(origin, options)
+            description = describe_import(str(source), plan)
             if as_json:
                 typer.echo(json.dumps(description))
             else:
                 print_import(description, console)
+            if plan.refusal:
+                raise VipOfflineError(plan.refusal)
             return
         name = (source.resolve() if source.exists() else source).name.split(".")[0]
         path = store or Path("datasets") / f"{name}.zarr"
-        console.print(import_stage(origin, path, options, _bar(console), console.print))
+        done = import_stage(
+            origin, path, options, _bar(console), console.print, overwrite=overwrite
+        )
+        console.print(done)
     finally:
         origin.close()
 

@@ -54,7 +54,10 @@ class RecordOptions:
 class ImportOptions:
     """What of an origin is imported, and how."""
 
-    key_map: tuple[str, ...] = ()  # "action=actions", "proprio=a,b", "camera:top=images.top"
+    # "action=actions", "proprio=a,b", "action=robot.a*", "camera:top=images.top", "time=log.stamp"
+    key_map: tuple[str, ...] = ()
+    # of rows whose times nothing says, in Hz: "50"; or of one file, whatever it says: "robot=50"
+    rates: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()  # of those there are; none: all
     size: tuple[int, int] | None = None  # (height, width) of frames; None: as they are
     max_episodes: int = 0  # 0: all

@@ -173,6 +173,15 @@ def check_success(successes: Sequence[bool | None], names: Sequence[str]) -> lis
     ]
 
 
+def check_unlabelled(silent: int, total: int) -> list[Finding]:
+    """How many of all episodes nothing calls a success or a failure."""
+    if not silent:
+        return []
+    value = f"nothing says whether {silent} of {total} episodes succeeded"
+    way_out = "they count as successes; import with --key-map success=COLUMN"
+    return [Finding("success-unlabelled", "note", value, way_out)]
+
+
 # --- time ----------------------------------------------------------------------------------
 
 

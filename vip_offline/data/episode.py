@@ -55,6 +55,7 @@ class Episode:
     succeeded: NDArray[np.bool_]  # (T,), whether the task was solved by observation t
     true_reward: NDArray[np.float32]  # (T,), the simulator's dense reward of step t; NaN if unknown
     success: bool  # whether the episode counts as a success
+    success_labelled: bool = True  # whether the origin says so
     kind: str = "demonstration"  # how it came about: "expert", "frozen", ...
     placement: int = -1  # seed of the objects' placement; -1: unknown
     clips: Mapping[str, Clip] = field(default_factory=dict)  # cameras whose frames stay elsewhere

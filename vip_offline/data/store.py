@@ -365,6 +365,13 @@ class Store:
         """(E,) of one array about episodes: ``success``, ``kind``, ``placement``."""
         return self._read(f"meta/{key}", 0, len(self))
 
+    @property
+    def success_labelled(self) -> NDArray[np.bool_]:
+        """(E,) whether something says of an episode that it succeeded, or that it did not."""
+        if self._find("meta/success_labelled") is None:
+            return np.ones(len(self), bool)
+        return cast("NDArray[np.bool_]", self.meta("success_labelled"))
+
     def kinds(self) -> list[str]:
         """(E,) how each episode came about."""
         return self.texts("kind")

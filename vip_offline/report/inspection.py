@@ -21,6 +21,7 @@ def describe(store: Store) -> Description:
         "attributes": store.attributes,
         "episodes": len(store),
         "successes": int(store.meta("success").sum()) if lengths else 0,
+        "unlabelled": int((~store.success_labelled).sum()) if lengths else 0,
         "rows": store.rows,
         "lengths": [min(lengths), max(lengths)] if lengths else [],
         "kinds": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
@@ -31,6 +32,12 @@ def describe(store: Store) -> Description:
     }
 
 
+def _unlabelled(description: Description) -> str:
+    """How many count as successes because nothing says otherwise."""
+    count = description["unlabelled"]
+    return f" ({count} not labelled: counted as successes)" if count else ""
+
+
 def print_description(description: Description, console: Console) -> None:
     """Print the store's tree, its episodes, and how each embedding and labelling was made."""
     attributes = description["attributes"]
@@ -39,7 +46,8 @@ def print_description(description: Description, console: Console) -> None:
     kinds = ", ".join(f"{count} {kind}" for kind, count in description["kinds"].items())
     console.print(
         f"{description['episodes']} of {planned} episodes ({kinds or 'none'}), "
-        f"{description['successes']} successes, {description['rows']} rows"
+        f"{description['successes']} successes{_unlabelled(description)}, "
+        f"{description['rows']} rows"
         + (
             f", lengths {description['lengths'][0]} to {description['lengths'][1]}" if kinds else ""
         ),

@@ -1,7 +1,10 @@
 """Which format a path is of."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from vip_offline.data.listing import VIDEOS
+from vip_offline.data.sources.rates import parse_rates
 from vip_offline.data.sources.source import Source
 from vip_offline.errors import VipOfflineError
 
@@ -29,10 +32,15 @@ def format_of(path: Path) -> str:
         return "zarr"
     elif any((path / each / "metadata.json").exists() for each in ("", "data")):
         return "minari"
-    from vip_offline.data.sources.folders import bare_videos, episode_folders
+    if path.is_dir() or path.suffix.lower() in VIDEOS:
+        from vip_offline.data.sources.layout import NoEpisode, layout
 
-    if bare_videos(path) or episode_folders(path):
-        return "folders"
+        try:
+            layout(path)
+        except NoEpisode:
+            pass
+        else:
+            return "folders"
     there = sorted(each.name for each in path.iterdir())[:6] if path.is_dir() else []
     raise VipOfflineError(
         f"{path}: is of no format that is known here (LeRobot: meta/info.json; robomimic: .hdf5; "
@@ -41,12 +49,17 @@ def format_of(path: Path) -> str:
     )
 
 
-def open_source(path: Path, kind: str = "") -> Source:
+def open_source(
+    path: Path, kind: str = "", rates: Sequence[str] = (), key_map: Sequence[str] = ()
+) -> Source:
     """Open an origin of demonstrations.
 
     Args:
         path: a file or folder.
         kind: one of `FORMATS`; by default as recognised.
+        rates: of rows whose times nothing says; see `ImportOptions`. Files in folders alone can be
+            of several.
+        key_map: of which a column of times is known before anything is read.
 
     Raises:
         VipOfflineError: if it is not of that format.
@@ -70,6 +83,8 @@ def open_source(path: Path, kind: str = "") -> Source:
         return Minari(path)
     if kind == "folders":
         from vip_offline.data.sources.folders import Folders
+        from vip_offline.data.sources.parts import Clock
 
-        return Folders(path)
+        times = [one.removeprefix("time=") for one in key_map if one.startswith("time=")]
+        return Folders(path, Clock(parse_rates(rates), times[-1] if times else None))
     raise VipOfflineError(f"--format {kind}: is none of {', '.join(FORMATS)}.")

@@ -33,6 +33,7 @@ from vip_offline.data.checking import (
 )
 from vip_offline.data.idling import Idle, check_idle, idle_of
 from vip_offline.data.mapping import key_map
+from vip_offline.data.orientation import AS_STORED
 from vip_offline.data.outliers import find_outliers
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.data.sources.source import Catalogue, Rows, Source, VideoSpan
@@ -172,14 +173,13 @@ class _Gathered:
     ) -> Iterator[NDArray[np.uint8]]:
         """Check one episode's frames while they pass on."""
         repeats, black = [], []
-        before = None
+        before: NDArray[np.uint8] | None = None
         for block in blocks:
             if before is None:
                 self._meet(camera, (int(block.shape[1]), int(block.shape[2])), where, file)
-            again, dark = mark_frames(block, before, tolerance)
+            again, dark, before = mark_frames(block, before, tolerance)
             repeats.append(again)
             black.append(dark)
-            before = block[-1]
             self.on_frames(len(block))
             yield block
         marks = np.concatenate([np.zeros(0, bool), *repeats])
@@ -511,6 +511,14 @@ def _with_first(
     yield from others
 
 
+NOT_UPRIGHT = Finding(
+    "not-upright",
+    "wrong",
+    "its video is shown turned; an earlier release stored the frames as the file holds them",
+    "import again",
+)
+
+
 def _check_clips(
     store: Store, camera: str, moves: list[bool], rate: float | None, gathered: _Gathered
 ) -> None:
@@ -519,6 +527,7 @@ def _check_clips(
     folder = Path(str(store.attributes.get("videos", "")))
     reader, contents = store.frame_reader(camera), store.content(camera)
     lines: dict[str, Timeline] = {}
+    upright = store.upright(camera)
     for index, (start, stop) in enumerate(store.spans()):
         where, name = f"episode {gathered.names[index]}", files[index]
         place, path = f"{where}, camera {camera}", folder / name
@@ -529,7 +538,10 @@ def _check_clips(
             continue
         try:
             if name not in lines:
-                lines = {name: timeline(path)}
+                line = timeline(path)
+                if not upright and line.turn != AS_STORED:
+                    gathered.add([NOT_UPRIGHT], f"camera {camera}", name)
+                lines = {name: line if upright else line.as_stored()}
                 gathered.rate(camera, lines[name])
                 if rate:
                     found = check_rate(rate, lines[name].seconds)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vip_offline.data.episode import Clip, Episode, Link
 from vip_offline.data.mapping import at_frames, extras_of, stored_as
+from vip_offline.data.orientation import AS_STORED
 from vip_offline.data.resampling import CLOSE, step_of
 from vip_offline.data.sources.source import (
     Catalogue,
@@ -291,4 +292,11 @@ class Converter:
         size = self._options.size or (line.shape[0], line.shape[1])
         folder = self._catalogue.videos
         file = span.file.relative_to(folder) if folder else span.file.absolute()
-        return Clip(file, span.file.stat().st_size, pts, (*size, 3), line.content(pts, size))
+        return Clip(
+            file=file,
+            size=span.file.stat().st_size,
+            pts=pts,
+            shape=(*size, 3),
+            content=line.content(pts, size),
+            turned=line.turn != AS_STORED,
+        )

@@ -189,6 +189,18 @@ def _listed(words: NDArray[Any]) -> NDArray[Any] | None:
     return values
 
 
+def looks_like_rows(path: Path) -> bool:
+    """Whether a file of text holds a table: notes in words have no line of numbers at their end."""
+    try:
+        lines, _ = _lines(path)
+        dialect = _dialect(path, lines[:HEAD])
+        last = next(line for line in reversed(lines[:HEAD]) if line.strip())
+    except (VipOfflineError, StopIteration, OSError, csv.Error):
+        return False
+    cells = last.split() if dialect.delimiter == " " else _cells(last, dialect.delimiter)
+    return sum(_value(cell) for cell in cells) * 2 > len(cells)
+
+
 # --- the dialect ---------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ class Clip:
     pts: NDArray[np.int64]  # (T,) presentation time of each frame, in units of the stream
     shape: tuple[int, int, int]  # (H, W, 3) of a frame, as it is handed out
     content: NDArray[np.uint8]  # hash by which these frames are known
+    turned: bool = False  # whether the video says that they are shown other than it holds them
 
     def __len__(self) -> int:
         return len(self.pts)

@@ -2,14 +2,13 @@
 
 import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
-from vip_offline.errors import VipOfflineError
+from vip_offline.data.pictures import rgb
 
 BLOCK = 32 * 2**20  # bytes of frames that are read at once: chunks there hold many
 
@@ -18,24 +17,6 @@ def opened(path: Path) -> zarr.Group:
     """A zarr group, folder or zip archive, of format 2 or 3, for reading."""
     store = ZipStore(path, mode="r") if path.is_file() else LocalStore(path, read_only=True)
     return zarr.open_group(store, mode="r")
-
-
-def whole_numbers(pictures: NDArray[Any], where: str) -> NDArray[np.uint8]:
-    """Pictures as uint8; some sets hold them as float32 of whole numbers from 0 to 255.
-
-    Raises:
-        VipOfflineError: if they are not, since nothing then says what their scale is.
-    """
-    if pictures.dtype == np.uint8:
-        return pictures
-    whole = pictures.astype(np.uint8)
-    if (whole != pictures).any():
-        row = int(np.argmax((whole != pictures).reshape(len(whole), -1).any(axis=1)))
-        raise VipOfflineError(
-            f"{where} is {pictures.dtype} and, in row {row}, not of whole numbers from 0 to 255, "
-            "so the scale of its pixels is unknown. Convert it to uint8."
-        )
-    return whole
 
 
 class LinkedFrames:
@@ -62,5 +43,5 @@ class LinkedFrames:
                 size = int(np.prod(self._array.shape[1:], dtype=int)) * self._array.dtype.itemsize
                 stop = max(last + 1, first + BLOCK // max(1, size))
                 values = np.asarray(self._array[first:stop])
-                self._begin, self._block = first, whole_numbers(values, self._where)
+                self._begin, self._block = first, rgb(values, self._where)
             return self._block[rows - self._begin]

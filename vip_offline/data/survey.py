@@ -34,6 +34,7 @@ from vip_offline.data.checking import (
 )
 from vip_offline.data.idling import Idle, check_idle, idle_of
 from vip_offline.data.mapping import at_frames, key_map, missing_roles
+from vip_offline.data.orientation import AS_STORED
 from vip_offline.data.outliers import find_outliers
 from vip_offline.data.sources.rates import parse_rates
 from vip_offline.data.sources.recognise import open_source
@@ -175,14 +176,13 @@ class _Gathered:
     ) -> Iterator[NDArray[np.uint8]]:
         """Check one episode's frames while they pass on."""
         repeats, black = [], []
-        before = None
+        before: NDArray[np.uint8] | None = None
         for block in blocks:
             if before is None:
                 self._meet(camera, (int(block.shape[1]), int(block.shape[2])), where, file)
-            again, dark = mark_frames(block, before, tolerance)
+            again, dark, before = mark_frames(block, before, tolerance)
             repeats.append(again)
             black.append(dark)
-            before = block[-1]
             self.on_frames(len(block))
             yield block
         marks = np.concatenate([np.zeros(0, bool), *repeats])
@@ -532,6 +532,14 @@ def _with_first(
     yield from others
 
 
+NOT_UPRIGHT = Finding(
+    "not-upright",
+    "wrong",
+    "its video is shown turned; an earlier release stored the frames as the file holds them",
+    "import again",
+)
+
+
 def _check_clips(
     store: Store, camera: str, moves: list[bool], rate: float | None, gathered: _Gathered
 ) -> None:
@@ -542,6 +550,7 @@ def _check_clips(
     lines: dict[str, Timeline] = {}
     met = set[str]()
     corrected = parse_rates(store.attributes.get("import", {}).get("rates", ()))
+    upright = store.upright(camera)
     for index, (start, stop) in enumerate(store.spans()):
         where, name = f"episode {gathered.names[index]}", files[index]
         place, path = f"{where}, camera {camera}", folder / name
@@ -552,7 +561,10 @@ def _check_clips(
             continue
         try:
             if name not in lines:
-                lines = {name: timeline(path)}
+                line = timeline(path)
+                if not upright and line.turn != AS_STORED:
+                    gathered.add([NOT_UPRIGHT], f"camera {camera}", name)
+                lines = {name: line if upright else line.as_stored()}
                 gathered.rate(camera, lines[name])
             line, pts = lines[name], store.data(f"pts_{camera}", start, stop)
             if rate and name not in met and camera not in corrected:

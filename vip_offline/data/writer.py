@@ -152,9 +152,16 @@ class StoreWriter(Store):
 
     def _append_clips(self, camera: str, clips: Sequence[Clip], start: int, index: int) -> None:
         shape = list(clips[0].shape)
-        pts = self._require(f"data/pts_{camera}", (), np.int64, -1, {"frame_shape": shape})
+        said = {"frame_shape": shape, "upright": True}
+        pts = self._require(f"data/pts_{camera}", (), np.int64, -1, said)
         shape = cast("list[int]", pts.attrs["frame_shape"])
         for offset, clip in enumerate(clips):
+            if clip.turned and not self.upright(camera):
+                raise VipOfflineError(
+                    f"{self.path}, episode {index + offset}: the video of camera {camera} is shown "
+                    "turned, and the earlier release that began this store left frames as they "
+                    "are held. Import all of them into another store."
+                )
             if list(clip.shape) != shape:
                 raise VipOfflineError(
                     f"{self.path}, episode {index + offset}: frames of camera {camera} are "

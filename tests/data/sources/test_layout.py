@@ -102,6 +102,23 @@ def test_what_other_systems_leave_behind_is_passed_over(tmp_path: Path) -> None:
     assert named(divided) == {"ep0": ["robot"]} and not divided.episodes[0].left_out
 
 
+def test_settings_and_notes_are_no_rows(tmp_path: Path) -> None:
+    for index in range(2):
+        pictures(tmp_path / f"ep{index}", lambda row: f"{row}.png")
+        (tmp_path / f"ep{index}/notes.txt").write_text("picked the cup, 2 tries\nthen left\n")
+    (tmp_path / "info.json").write_text('{"fps": 10}')
+    divided = layout(tmp_path)
+    assert named(divided) == {"ep0": ["pictures"], "ep1": ["pictures"]}
+    assert divided.episodes[0].left_out == {"notes.txt": "holds no table"}
+    assert "info.json" in divided.left_out
+
+
+def test_rows_in_a_text_file_are(tmp_path: Path) -> None:
+    video(tmp_path / "ep0/front.mp4")
+    table(tmp_path / "ep0/log.txt", csv_lines(" "))
+    assert named(layout(tmp_path)) == {"ep0": ["front", "log"]}
+
+
 def test_a_folder_with_nothing_in_it_is_no_origin(tmp_path: Path) -> None:
     (tmp_path / "notes.txt.bak").write_text("x")
     with pytest.raises(NoEpisode, match="holds no episode"):

@@ -29,6 +29,7 @@ from vip_offline.data.sources.timing import Timing, align
 from vip_offline.data.tables import as_bools
 from vip_offline.errors import VipOfflineError
 
+ASIDE = (".json", ".txt")  # that hold settings and notes more often than rows
 WORDS = ("task", "instruction", "language_instruction")
 
 
@@ -119,7 +120,14 @@ class Folders:
                 parts.append(part)
         cameras = [describe(p, set(), self._clock) for p in parts if p.kind != "table"]
         frames = {each.taken.rows for each in cameras}
-        tables = [describe(p, frames, self._clock) for p in parts if p.kind == "table"]
+        tables = []
+        for part in (part for part in parts if part.kind == "table"):
+            try:
+                tables.append(describe(part, frames, self._clock))
+            except VipOfflineError as error:
+                if part.path.suffix.lower() not in ASIDE:
+                    raise
+                left_out[part.path.name] = f"cannot be read ({error})"
         once = {name: value for each in tables for name, value in each.values.items()}
         described = []
         for each in (*cameras, *tables):

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from vip_offline.data.delimited import looks_like_rows
 from vip_offline.data.listing import PICTURES, VIDEOS, natural, ordered
-from vip_offline.data.tables import NOT_READ, TABLES
+from vip_offline.data.tables import NOT_READ, TABLES, is_time, read_table
+from vip_offline.data.video import timeline
 from vip_offline.errors import VipOfflineError
 
 Kind = Literal["video", "pictures", "table"]
@@ -86,7 +88,7 @@ def _inside(folder: Path) -> _Inside:
             kinds["folders"].append(path)
         elif suffix in VIDEOS:
             kinds["videos"].append(path)
-        elif suffix in TABLES:
+        elif suffix in TABLES and (suffix != ".txt" or looks_like_rows(path)):
             kinds["tables"].append(path)
         elif suffix in PICTURES:
             kinds["pictures"].append(path)
@@ -98,6 +100,8 @@ def _inside(folder: Path) -> _Inside:
 def _why(path: Path) -> str:
     """Why a file is in no role."""
     suffix = path.suffix.lower()
+    if suffix == ".txt":
+        return "holds no table"
     if suffix in NOT_READ:
         return NOT_READ[suffix]
     return f"files of kind {suffix or path.name!r} are not read here"
@@ -229,22 +233,18 @@ def _one(path: Path, inside: _Inside) -> Layout | None:
 
 
 def _fit(inside: _Inside) -> bool:
-    """Whether several videos and the table beside them may be cameras of one episode.
+    """Whether the tables may be of one episode, with all that lies beside them.
 
-    A table of another length beside many videos is a list of them, say.
+    A table of another length beside many videos is a list of them, say; a file of settings has no
+    rows.
     """
-    if len(inside.videos) < 2:
+    columns = [read_table(table).columns for table in inside.tables]
+    if not any(columns):
+        return False
+    if len(inside.videos) < 2 or any(is_time(name) for table in columns for name in table):
         return True
-    from vip_offline.data.tables import is_time, read_table
-    from vip_offline.data.video import timeline
-
     counts = {len(timeline(video).pts) for video in inside.videos}
-    for table in inside.tables:
-        columns = read_table(table).columns
-        lengths = {len(values) for values in columns.values()}
-        if lengths & counts or any(is_time(name) for name in columns):
-            return True
-    return False
+    return bool(counts & {len(values) for table in columns for values in table.values()})
 
 
 def _many(path: Path, inside: _Inside) -> Layout | None:

@@ -4,7 +4,6 @@ Layouts: https://github.com/huggingface/lerobot, src/lerobot/datasets. In v3.0 m
 a parquet file and an mp4; in v2.1 each has its own.
 """
 
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -12,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from vip_offline.data.pictures import read_picture
 from vip_offline.data.sources.source import (
     Catalogue,
     Column,
@@ -367,12 +366,10 @@ class LeRobot:
         """Decode (T, H, W, 3) of pictures that stand in the table, or beside it."""
         frames = []
         for row, cell in enumerate(column.to_pylist()):
+            place = f"{where}, row {row}"
             try:
-                data = (
-                    cell["bytes"] or self._inside(cell["path"], f"{where}, row {row}").read_bytes()
-                )
-                with Image.open(io.BytesIO(data)) as picture:
-                    frames.append(np.asarray(picture.convert("RGB")))
+                data = cell["bytes"] or self._inside(cell["path"], place).read_bytes()
+                frames.append(read_picture(data, place))
             except (OSError, TypeError, KeyError) as error:
                 raise VipOfflineError(
                     f"{where}, row {row}: its picture cannot be read ({error}). Restore it, or "

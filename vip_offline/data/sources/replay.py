@@ -13,7 +13,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from vip_offline.data.linked import opened, whole_numbers
+from vip_offline.data.linked import opened
+from vip_offline.data.pictures import pictures_shape, rgb
 from vip_offline.data.sources.source import Catalogue, Column, KeyMap, Rows, guessed
 from vip_offline.errors import VipOfflineError
 
@@ -73,9 +74,9 @@ class Replay:
                     f"{rows}. Restore it."
                 )
             tail = tuple(array.shape[1:])
-            # some sets hold their pictures as float32 of whole numbers, which `read` makes sure of
-            if len(tail) == 3 and tail[-1] == 3 and array.dtype in (np.uint8, np.float32):
-                columns[name] = Column("pictures", tail, str(array.dtype))
+            shape = pictures_shape(tail, array.dtype)
+            if shape is not None:
+                columns[name] = Column("pictures", shape, str(array.dtype))
             elif array.dtype.kind in "biuf":
                 columns[name] = Column("numbers", tail, str(array.dtype))
         pictures = [name for name, column in columns.items() if column.kind == "pictures"]
@@ -111,8 +112,8 @@ class Replay:
                     f"{self.path}, episode {episode}: data/{name}, rows {start} to {stop}, cannot "
                     f"be read ({error}). Restore it, or leave such episodes out with --skip-broken."
                 ) from error
-            if found.ndim == 4 and found.dtype == np.float32:
-                found = whole_numbers(found, f"{self.path}, episode {episode}: data/{name}")
+            if pictures_shape(found.shape[1:], found.dtype) is not None:
+                found = rgb(found, f"{self.path}, episode {episode}: data/{name}")
             values[name] = found
         about = {name: bool(each[episode]) for name, each in self._about.items()}
         success = about.pop("success", None)

@@ -37,6 +37,7 @@ from vip_offline.data.outliers import find_outliers
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.data.sources.source import Catalogue, Rows, Source, VideoSpan
 from vip_offline.data.store import Store, content_of_blocks, is_store, open_store
+from vip_offline.data.timestamps import is_time
 from vip_offline.data.video import FrameReader, Timeline, timeline
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
@@ -44,7 +45,6 @@ from vip_offline.recipe import ImportOptions
 BLOCK = 32  # frames that are in memory at once
 TIMELINES = 8  # videos whose time stamps are: cameras that advance side by side
 EXAMPLES = 3  # places that are named of each kind of finding
-TIMES = ("timestamp", "timestamps", "time", "stamp")  # columns that tell the time
 
 OnStart = Callable[[int], None]  # frames in all
 OnFrames = Callable[[int], None]  # so many more are read
@@ -305,9 +305,7 @@ def _check_episode(
     times = [
         name
         for name, column in catalogue.columns.items()
-        if column.kind == "numbers"
-        and int(np.prod(column.shape, dtype=int)) == 1
-        and name.replace("/", ".").split(".")[-1] in TIMES
+        if column.kind == "numbers" and int(np.prod(column.shape, dtype=int)) == 1 and is_time(name)
     ]
     wanted = {*keys.cameras.values(), *keys.proprio, *keys.action, *times}
     wanted |= {each for each in (keys.success, keys.reward) if each}

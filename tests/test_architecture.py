@@ -43,7 +43,10 @@ HOMES = {
     "av": ("data/video.py",),
     "h5py": ("data/sources/robomimic.py", "data/exports/robomimic.py"),
     "numcodecs": ("data/exports/replay.py",),
-    "pyarrow": ("data/sources/", "data/exports/"),
+    "pyarrow": (
+        *("data/sources/", "data/exports/"),
+        *("data/cells.py", "data/columns.py", "data/delimited.py", "data/tables.py"),
+    ),
     "minari": ("data/sources/minari.py", "data/exports/minari.py"),
     "msgpack": ("serve/",),
     "websockets": ("serve/",),

@@ -23,7 +23,7 @@ from vip_offline.data.sources.source import (
     column_and_part,
 )
 from vip_offline.data.store import content_of
-from vip_offline.data.tables import seconds_of
+from vip_offline.data.timestamps import seconds_of
 from vip_offline.data.video import Decoder, Timeline, decode, resized, timeline
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions

@@ -13,7 +13,7 @@ from vip_offline.data.listing import natural
 from vip_offline.data.resampling import Series
 from vip_offline.data.sources.source import Catalogue, Column, KeyMap, Rows, column_and_part
 from vip_offline.data.store import check_name
-from vip_offline.data.tables import is_time
+from vip_offline.data.timestamps import is_time
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.recipe import ImportOptions
 

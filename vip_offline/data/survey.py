@@ -40,7 +40,7 @@ from vip_offline.data.sources.rates import parse_rates
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.data.sources.source import Catalogue, KeyMap, Rows, Source, VideoSpan
 from vip_offline.data.store import Store, content_of_blocks, is_store, open_store
-from vip_offline.data.tables import is_time
+from vip_offline.data.timestamps import is_time
 from vip_offline.data.video import FrameReader, Timeline, timeline
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions

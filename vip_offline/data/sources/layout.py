@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from vip_offline.data.delimited import looks_like_rows
 from vip_offline.data.listing import PICTURES, VIDEOS, natural, ordered
 from vip_offline.data.tables import NOT_READ, TABLES, is_time, read_table
 from vip_offline.data.video import timeline
@@ -88,7 +87,7 @@ def _inside(folder: Path) -> _Inside:
             kinds["folders"].append(path)
         elif suffix in VIDEOS:
             kinds["videos"].append(path)
-        elif suffix in TABLES and (suffix != ".txt" or looks_like_rows(path)):
+        elif suffix in TABLES and (suffix != ".txt" or _has_rows(path)):
             kinds["tables"].append(path)
         elif suffix in PICTURES:
             kinds["pictures"].append(path)
@@ -97,13 +96,21 @@ def _inside(folder: Path) -> _Inside:
     return _Inside(**{k: tuple(v) for k, v in kinds.items()}, others=tuple(others))
 
 
+def _has_rows(path: Path) -> bool:
+    """Whether text is a table of numbers, and no notes."""
+    try:
+        return bool(read_table(path).columns)
+    except VipOfflineError:
+        return False
+
+
 def _why(path: Path) -> str:
     """Why a file is in no role."""
     suffix = path.suffix.lower()
     if suffix == ".txt":
         return "holds no table"
     if suffix in NOT_READ:
-        return NOT_READ[suffix]
+        return f"is not read: {NOT_READ[suffix]}"
     return f"files of kind {suffix or path.name!r} are not read here"
 
 

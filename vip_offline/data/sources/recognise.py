@@ -1,7 +1,9 @@
 """Which format a path is of."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from vip_offline.data.sources.guarded import Guarded
 from vip_offline.data.sources.source import Source
 from vip_offline.errors import VipOfflineError
 
@@ -19,7 +21,7 @@ def format_of(path: Path) -> str:
             return "minari"  # an id such as D4RL/kitchen/complete-v2
         raise VipOfflineError(f"{path}: there is nothing. Give a file or folder, or a Minari id.")
     if path.is_file():
-        if path.suffix in (".hdf5", ".h5"):
+        if path.suffix.lower() in (".hdf5", ".h5"):
             return "robomimic"
         if path.name.endswith(".zip"):
             return "zarr"
@@ -42,7 +44,7 @@ def format_of(path: Path) -> str:
 
 
 def open_source(path: Path, kind: str = "") -> Source:
-    """Open an origin of demonstrations.
+    """Open an origin of demonstrations; whatever it meets, it raises errors that one can read.
 
     Args:
         path: a file or folder.
@@ -51,25 +53,29 @@ def open_source(path: Path, kind: str = "") -> Source:
     Raises:
         VipOfflineError: if it is not of that format.
     """
-    kind = kind or format_of(path)
+    return Guarded(path, _reader(kind or format_of(path)))
+
+
+def _reader(kind: str) -> Callable[[Path], Source]:
+    """The class that reads a format; only its own libraries are imported."""
     if kind == "lerobot":
         from vip_offline.data.sources.lerobot import LeRobot
 
-        return LeRobot(path)
+        return LeRobot
     if kind == "robomimic":
         from vip_offline.data.sources.robomimic import Robomimic
 
-        return Robomimic(path)
+        return Robomimic
     if kind == "zarr":
         from vip_offline.data.sources.replay import Replay
 
-        return Replay(path)
+        return Replay
     if kind == "minari":
         from vip_offline.data.sources.minari import Minari
 
-        return Minari(path)
+        return Minari
     if kind == "folders":
         from vip_offline.data.sources.folders import Folders
 
-        return Folders(path)
+        return Folders
     raise VipOfflineError(f"--format {kind}: is none of {', '.join(FORMATS)}.")

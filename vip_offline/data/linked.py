@@ -1,6 +1,7 @@
 """Frames in a replay buffer that somebody else wrote, read where they are."""
 
 import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,24 @@ import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
+from vip_offline.data.zarr_arrays import array_at
 from vip_offline.errors import VipOfflineError
 
 BLOCK = 32 * 2**20  # bytes of frames that are read at once: chunks there hold many
 
 
 def opened(path: Path) -> zarr.Group:
-    """A zarr group, folder or zip archive, of format 2 or 3, for reading."""
-    store = ZipStore(path, mode="r") if path.is_file() else LocalStore(path, read_only=True)
-    return zarr.open_group(store, mode="r")
+    """A zarr group, folder or zip archive, of format 2 or 3, for reading.
+
+    An archive of a folder holds the group in that folder.
+    """
+    if not path.is_file():
+        return zarr.open_group(LocalStore(path, read_only=True), mode="r")
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+    first, *others = {name.split("/")[0] for name in names} or {""}
+    inside = not others and any(name.startswith(f"{first}/") for name in names)
+    return zarr.open_group(ZipStore(path, mode="r"), mode="r", path=first if inside else None)
 
 
 def whole_numbers(pictures: NDArray[Any], where: str) -> NDArray[np.uint8]:
@@ -43,9 +53,7 @@ class LinkedFrames:
 
     def __init__(self, path: Path, key: str) -> None:
         self._where = f"{path}: {key}"
-        found = opened(path)[key]
-        if not isinstance(found, zarr.Array):
-            raise KeyError(f"{key} is no array")
+        found = array_at(opened(path), key, str(path))
         self._array = found
         self._lock = threading.Lock()
         self._begin = 0

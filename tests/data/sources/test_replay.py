@@ -2,7 +2,6 @@ import json
 import shutil
 import subprocess
 import sys
-import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -215,18 +214,6 @@ def test_rows_behind_the_last_end_are_counted(tmp_path: Path) -> None:
     catalogue = Replay(tmp_path / "set.zarr").catalogue()
     assert catalogue.notes == ("4 rows follow the last episode's end and are not read",)
     assert len(imported(tmp_path / "set.zarr", tmp_path / "s.zarr")) == 2
-
-
-def test_consolidated_metadata_alone_and_stale(tmp_path: Path) -> None:
-    replay(tmp_path / "set.zarr")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        zarr.consolidate_metadata(tmp_path / "set.zarr", zarr_format=2)
-    for file in (tmp_path / "set.zarr/data").rglob(".z*"):
-        file.unlink()
-    put(tmp_path / "set.zarr", "data/later", np.zeros(16))
-    catalogue = Replay(tmp_path / "set.zarr").catalogue()
-    assert {"img", "state", "action", "n_contacts", "later"} <= {*catalogue.columns}
 
 
 def test_what_is_no_buffer(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from hdf5_files import with_filter
 from imported import imported
 from origins import demos, robomimic
 
@@ -261,19 +262,13 @@ def test_pictures_in_other_forms_are_the_same_pictures(
 
 
 def test_a_filter_that_is_not_there_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "set.hdf5"
-    robomimic(path)
-    with h5py.File(path, "r+") as file:
-        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        creation.set_chunk((1, 32, 32, 3))
-        # optional when written; nothing of that number can read it back
-        creation.set_filter(60000, h5py.h5z.FLAG_OPTIONAL, ())
-        space = h5py.h5s.create_simple((5, 32, 32, 3))
-        obs = file["data/demo_0/obs"]
-        remove(file, "data/demo_0/obs/agentview_image")
-        h5py.h5d.create(obs.id, b"agentview_image", h5py.h5t.NATIVE_UINT8, space, creation)
+    robomimic(tmp_path / "set.hdf5")
+    with h5py.File(tmp_path / "set.hdf5", "r+") as file:
+        for index, length in enumerate((5, 7, 4)):
+            remove(file, f"data/demo_{index}/obs/agentview_image")
+            with_filter(file[f"data/demo_{index}/obs"], b"agentview_image", (length, 32, 32, 3))
     with pytest.raises(VipOfflineError, match=r"agentview_image is compressed .* \(number 60000\)"):
-        Robomimic(path).catalogue()
+        Robomimic(tmp_path / "set.hdf5").catalogue()
 
 
 def test_links_to_other_files_are_followed_and_said(tmp_path: Path) -> None:

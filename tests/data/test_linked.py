@@ -3,11 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 from origins import demos, replay
 
 from vip_offline.data import linked
-from vip_offline.data.linked import LinkedFrames, whole_numbers
-from vip_offline.errors import VipOfflineError
+from vip_offline.data.linked import LinkedFrames
 
 
 def test_rows_in_any_order_by_several_threads(
@@ -25,9 +25,13 @@ def test_rows_in_any_order_by_several_threads(
     assert len(frames) == 16
 
 
-def test_what_scale_pixels_have_is_never_guessed() -> None:
-    bytes_ = np.array([[[[0, 7, 255]]]], np.uint8)
-    assert whole_numbers(bytes_, "x") is bytes_
-    np.testing.assert_array_equal(whole_numbers(bytes_.astype(np.float32), "x"), bytes_)
-    with pytest.raises(VipOfflineError, match="x is float32 and, in row 0"):
-        whole_numbers(np.array([[[[0, 0.5, 1]]]], np.float32), "x")
+@pytest.mark.parametrize("layout", ["(T, 3, H, W)", "uint16"])
+def test_whatever_rows_hold_they_come_as_rgb(tmp_path: Path, layout: str) -> None:
+    group = zarr.open_group(tmp_path / "set.zarr", mode="w")
+    frames = np.concatenate([each.frames for each in demos()])
+    held = (
+        frames.transpose(0, 3, 1, 2) if layout.startswith("(") else frames.astype(np.uint16) * 257
+    )
+    group.create_array("data/img", data=np.ascontiguousarray(held))
+    found = LinkedFrames(tmp_path / "set.zarr", "data/img")(np.array([1, 3]))
+    np.testing.assert_array_equal(found, frames[[1, 3]])

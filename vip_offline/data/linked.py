@@ -3,15 +3,14 @@
 import threading
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
+from vip_offline.data.pictures import rgb
 from vip_offline.data.zarr_arrays import array_at
-from vip_offline.errors import VipOfflineError
 
 BLOCK = 32 * 2**20  # bytes of frames that are read at once: chunks there hold many
 
@@ -30,34 +29,15 @@ def opened(path: Path) -> zarr.Group:
     return zarr.open_group(ZipStore(path, mode="r"), mode="r", path=first if inside else None)
 
 
-def whole_numbers(pictures: NDArray[Any], where: str) -> NDArray[np.uint8]:
-    """Pictures as uint8; some sets hold them as float32 of whole numbers from 0 to 255.
-
-    Raises:
-        VipOfflineError: if they are not, since nothing then says what their scale is.
-    """
-    if pictures.dtype == np.uint8:
-        return pictures
-    whole = pictures.astype(np.uint8)
-    if (whole != pictures).any():
-        row = int(np.argmax((whole != pictures).reshape(len(whole), -1).any(axis=1)))
-        raise VipOfflineError(
-            f"{where} is {pictures.dtype} and, in row {row}, not of whole numbers from 0 to 255, "
-            "so the scale of its pixels is unknown. Convert it to uint8."
-        )
-    return whole
-
-
 class LinkedFrames:
     """Rows of an array of pictures; for several threads."""
 
     def __init__(self, path: Path, key: str) -> None:
         self._where = f"{path}: {key}"
-        found = array_at(opened(path), key, str(path))
-        self._array = found
+        self._array = array_at(opened(path), key, str(path))
         self._lock = threading.Lock()
         self._begin = 0
-        self._block: NDArray[np.uint8] = np.zeros((0, *found.shape[1:]), np.uint8)
+        self._block: NDArray[np.uint8] = np.zeros((0, 0, 0, 3), np.uint8)
 
     def __len__(self) -> int:
         return int(self._array.shape[0])
@@ -70,5 +50,5 @@ class LinkedFrames:
                 size = int(np.prod(self._array.shape[1:], dtype=int)) * self._array.dtype.itemsize
                 stop = max(last + 1, first + BLOCK // max(1, size))
                 values = np.asarray(self._array[first:stop])
-                self._begin, self._block = first, whole_numbers(values, self._where)
+                self._begin, self._block = first, rgb(values, self._where)
             return self._block[rows - self._begin]

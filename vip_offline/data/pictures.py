@@ -87,7 +87,7 @@ def read_picture(source: Path | bytes, where: str = "") -> NDArray[np.uint8]:
         picture.info.pop("transparency", None)  # alpha, which would be asked about
         if picture.mode in ("La", "RGBa"):  # multiplied by alpha
             picture = picture.convert("LA" if picture.mode == "La" else "RGBA")
-        return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+        return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def picture_shape(source: Path | bytes, where: str = "") -> tuple[int, int, int]:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from vip_offline.data.pictures import read_picture
 from vip_offline.data.store import DIGEST, Store, content_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.label.nearest import GoalSet
@@ -19,7 +19,6 @@ from vip_offline.label.nearest import GoalSet
 NEAREST = "nearest:successes"
 FRAME = re.compile(r"(-?\d+):(-?\d+)")  # EPISODE:FRAME, from the end where negative
 TEXT = "text:"
-EIGHT_BIT = ("L", "RGB", "RGBA", "P", "1", "LA", "CMYK", "YCbCr")  # modes of PIL
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ def _stage(store: Store, parts: list[str]) -> Stage:
             prompts.append(part.removeprefix(TEXT).strip())
             said.append(f"the words {prompts[-1]!r}")
         else:
-            pictures.append(Picture(part, read_picture(part)))
+            pictures.append(Picture(part, _goal_picture(part)))
             said.append(f"picture {part}")
     among = " and ".join(said)
     several = len(rows) + len(pictures) + len(prompts) > 1
@@ -186,33 +185,15 @@ def _row(store: Store, episode: int, frame: int) -> int:
     return start + frame if frame >= 0 else stop + frame
 
 
-def read_picture(path: str) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB of a picture file, upright as its camera held it.
-
-    Raises:
-        VipOfflineError: if there is no such file, or it is no picture of 8 bits per channel.
-    """
+def _goal_picture(path: str) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of a picture file; what is no file may be a goal that is misspelt."""
     if not Path(path).is_file():
         hint = did_you_mean(path, ["successes", "last", NEAREST])
         raise VipOfflineError(
             f"--goal {path}: is no file.{hint} A goal is successes, {NEAREST}, last, "
             "EPISODE:FRAME, a picture file or text:PROMPT."
         )
-    try:
-        with Image.open(path) as picture:
-            mode = picture.mode
-            upright = ImageOps.exif_transpose(picture)
-            frame = np.asarray(upright.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise VipOfflineError(
-            f"{path}: cannot be read as a picture ({error}). Save it again as PNG or JPEG."
-        ) from None
-    if mode not in EIGHT_BIT:
-        raise VipOfflineError(
-            f"{path}: has pixels of mode {mode}, not 8 bits per channel as the frames. Save it "
-            "again as an 8-bit PNG."
-        )
-    return frame
+    return read_picture(Path(path))
 
 
 Embed = Callable[[Picture | str], NDArray[np.float32]]

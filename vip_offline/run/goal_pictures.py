@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.data.pictures import read_picture
 from vip_offline.data.store import Store
-from vip_offline.label.goals import read_picture
 
 
 def goal_picture(
@@ -22,4 +22,4 @@ def goal_picture(
         picture: NDArray[np.uint8] = store.frames(camera, rows[-1], rows[-1] + 1)[0]
         return picture
     files = [path for path in provenance["stages"][-1]["pictures"] if Path(path).is_file()]
-    return read_picture(files[0]) if files else None
+    return read_picture(Path(files[0])) if files else None

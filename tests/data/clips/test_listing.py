@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from vip_offline.data.clips.listing import list_folder, names_of, natural
+from vip_offline.data.clips.listing import list_folder, names_of
+from vip_offline.data.listing import natural
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,13 @@ def test_a_series_takes_no_memory_per_frame(names: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [["0.jpg", "1.png"], ["1.jpg", "3.jpg"], ["1.jpg", "02.jpg"], ["x.jpg", "é.jpg"]],
+    [
+        ["0.jpg", "1.png"],
+        ["9.95.webp", "10.webp", "10.05.webp"],
+        ["1.jpg", "3.jpg"],
+        ["1.jpg", "02.jpg"],
+        ["x.jpg", "é.jpg"],
+    ],
 )
 def test_what_is_no_series_is_listed(names: list[str]) -> None:
     listed = names_of(names)

@@ -16,7 +16,7 @@ from vip_offline.data.clips.listing import Listing, Names, list_folder
 from vip_offline.data.clips.videos import Stamps, stamps_of
 from vip_offline.errors import VipOfflineError
 
-VERSION = 2
+VERSION = 3  # since then listings know more suffixes, and pictures are upright
 # what numpy raises for an archive that is damaged, depending on where
 DAMAGED = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),

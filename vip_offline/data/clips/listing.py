@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vip_offline.data.sources.folders import PICTURES, VIDEOS
+from vip_offline.data.listing import PICTURES, VIDEOS, natural, ordered
 
 NUMBERED = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
-DIGITS = re.compile(r"([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +41,18 @@ class Listing:
     pictures: Names | None
 
 
-def natural(name: str) -> tuple[list[str | int], str]:
-    """Sorting key by which ``2.jpg`` comes before ``10.jpg``."""
-    parts = DIGITS.split(name)  # text and digits in turn, text first
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
-
-
 def names_of(names: Iterable[str]) -> Names:
-    """Put names into natural order, as a series where they are one."""
-    ordered = sorted(names, key=natural)
-    found = NUMBERED.fullmatch(ordered[0])
+    """Put names into their order, as a series where they are one."""
+    listed = ordered(names)
+    found = NUMBERED.fullmatch(listed[0])
     if found:
         prefix, digits, suffix = found.groups()
-        series = Names(len(ordered), len(digits), prefix, int(digits), suffix)
-        if all(series(row) == name for row, name in enumerate(ordered)):
+        series = Names(len(listed), len(digits), prefix, int(digits), suffix)
+        if all(series(row) == name for row, name in enumerate(listed)):
             return series
-    encoded = [os.fsencode(name) for name in ordered]
+    encoded = [os.fsencode(name) for name in listed]
     width = max(len(name) for name in encoded)
-    return Names(len(ordered), width, listed=b"".join(e.ljust(width, b"\0") for e in encoded))
+    return Names(len(listed), width, listed=b"".join(e.ljust(width, b"\0") for e in encoded))
 
 
 def list_folder(folder: str) -> Listing:

@@ -14,7 +14,7 @@ from vip_offline.data.clips.clips import Clip, Clips, check_skipped
 from vip_offline.data.clips.index import Index
 from vip_offline.data.clips.manifest import NAME, in_manifest
 from vip_offline.data.clips.videos import Decoders
-from vip_offline.data.sources.folders import VIDEOS
+from vip_offline.data.listing import VIDEOS
 from vip_offline.errors import VipOfflineError
 from vip_offline.processes import threaded_map
 

@@ -1,35 +1,15 @@
 """A clip as a folder of pictures."""
 
 import os
-import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from vip_offline.data.clips.listing import Names
+from vip_offline.data.pictures import read_picture
 from vip_offline.errors import VipOfflineError
-
-# what Pillow raises for files that are damaged, depending on their kind and on where
-DAMAGED = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
-
-
-def read_picture(path: str) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB.
-
-    Raises:
-        VipOfflineError: if it is gone or damaged.
-    """
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except FileNotFoundError:
-        raise VipOfflineError(f"{path}: is gone. Restore it, or remove its clip.") from None
-    except DAMAGED as error:
-        raise VipOfflineError(
-            f"{path}: is no picture that can be read ({error}). Restore it, or remove its clip."
-        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +32,7 @@ class PictureClip:
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """See `Clips.read`."""
         wanted, places = np.unique(rows, return_inverse=True)
-        frames = [read_picture(self.path(int(row))) for row in wanted]
+        frames = [read_picture(Path(self.path(int(row)))) for row in wanted]
         for row, frame in zip(wanted, frames, strict=True):
             if frame.shape != frames[0].shape:
                 (height, width, _), (high, wide, _) = frame.shape, frames[0].shape

@@ -18,14 +18,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from vip_offline.data.listing import PICTURES, VIDEOS, ordered
+from vip_offline.data.pictures import is_sixteen_bit, picture_shape, read_picture, sixteen_bit_note
 from vip_offline.data.sources.source import Catalogue, Column, KeyMap, Rows, VideoSpan, guessed
 from vip_offline.data.video import timeline
 from vip_offline.errors import VipOfflineError
 
-VIDEOS = (".mp4", ".mkv", ".mov", ".avi", ".webm")
-PICTURES = (".png", ".jpg", ".jpeg")
 TABLES = (".npz", ".csv", ".parquet")
 
 
@@ -33,24 +32,27 @@ def bare_videos(path: Path) -> list[Path]:
     """The videos that lie in a folder directly, or the one that is named."""
     if path.is_file():
         return [path] if path.suffix.lower() in VIDEOS else []
-    return sorted(each for each in path.iterdir() if each.suffix.lower() in VIDEOS)
+    return [each for each in _listed(path) if each.suffix.lower() in VIDEOS]
 
 
 def episode_folders(path: Path) -> list[Path]:
     """Sub-folders that hold a video, a table or pictures."""
     if not path.is_dir():
         return []
-    return sorted(each for each in path.iterdir() if each.is_dir() and _parts(each))
+    return [each for each in _listed(path) if each.is_dir() and _parts(each)]
+
+
+def _listed(folder: Path) -> list[Path]:
+    return [folder / name for name in ordered(each.name for each in folder.iterdir())]
 
 
 def _parts(folder: Path) -> dict[str, Path]:
     """Name -> video, table or folder of pictures in an episode's folder."""
     found: dict[str, Path] = {}
-    for each in sorted(folder.iterdir()):
-        if each.name.startswith("."):
-            continue
+    listed = _listed(folder)
+    for each in listed:
         if each.is_dir():
-            if any(inner.suffix.lower() in PICTURES for inner in each.iterdir()):
+            if any(inner.suffix.lower() in PICTURES for inner in _listed(each)):
                 found[each.name] = each
         elif each.suffix.lower() in (*VIDEOS, *TABLES):
             if each.stem in found:
@@ -59,7 +61,7 @@ def _parts(folder: Path) -> dict[str, Path]:
                     f"{each.stem!r}. Rename one."
                 )
             found[each.stem] = each
-    if any(each.suffix.lower() in PICTURES for each in folder.iterdir() if each.is_file()):
+    if any(each.suffix.lower() in PICTURES for each in listed if each.is_file()):
         found.setdefault("pictures", folder)
     return found
 
@@ -103,9 +105,16 @@ class Folders:
             ),
             control_rate=self._rate(self._of(model)),
             notes=(
-                ("there are no actions: enough to relabel and analyse, not to train",)
-                if self._videos
-                else ()
+                *(
+                    ("there are no actions: enough to relabel and analyse, not to train",)
+                    if self._videos
+                    else ()
+                ),
+                *(
+                    sixteen_bit_note(name)
+                    for name, part in self._of(model).items()
+                    if part.is_dir() and is_sixteen_bit(_pictures(part)[0])
+                ),
             ),
             broken=broken,
             videos=self.path if self.path.is_dir() else self.path.parent,
@@ -156,9 +165,7 @@ class Folders:
         for name, path in parts.items():
             if path.is_dir():
                 files = _pictures(path)
-                with Image.open(files[0]) as picture:
-                    shape = (picture.height, picture.width, 3)
-                found[name] = Column("pictures", shape, "uint8"), len(files)
+                found[name] = Column("pictures", picture_shape(files[0]), "uint8"), len(files)
             elif path.suffix.lower() in VIDEOS:
                 line = timeline(path)
                 found[name] = Column("video", line.shape, "uint8"), len(line.pts)
@@ -190,17 +197,13 @@ class Folders:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.iterdir() if each.suffix.lower() in PICTURES)
+    return [each for each in _listed(folder) if each.suffix.lower() in PICTURES]
 
 
 def _read_pictures(folder: Path) -> NDArray[np.uint8]:
     frames: list[NDArray[np.uint8]] = []
     for path in _pictures(folder):
-        try:
-            with Image.open(path) as picture:
-                frames.append(np.asarray(picture.convert("RGB")))
-        except OSError as error:
-            raise VipOfflineError(f"{path}: is no picture that can be read ({error}).") from error
+        frames.append(read_picture(path))
         if frames[-1].shape != frames[0].shape:
             raise VipOfflineError(
                 f"{path}: is {frames[-1].shape[:2]} px, those before it {frames[0].shape[:2]}. "

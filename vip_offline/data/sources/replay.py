@@ -101,10 +101,7 @@ class Replay:
             left_out={**left_out, **self._read_meta(), **self._strangers()},
             broken=self._broken(lengths),
             about={"attributes": attributes},
-            # frames are linked only where they can be shown as they lie there
-            arrays={
-                n: f"data/{n}" for n in pictures if self._arrays[n].shape[1:] == columns[n].shape
-            },
+            arrays={name: f"data/{name}" for name in pictures},
         )
 
     def _columns(self) -> tuple[dict[str, Column], dict[str, str], list[str]]:

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 from hdf5_files import with_filter
 
-from vip_offline.data.sources.hdf5_tree import column_of, datasets_below, missing_filter
+from vip_offline.data.sources.hdf5_tree import column_of_dataset, datasets_below, missing_filter
 from vip_offline.data.sources.source import Column
 
 
@@ -25,12 +25,14 @@ def test_what_a_dataset_is_per_row(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "set.hdf5", "w") as file:
         file["grey"] = np.zeros((3, 20, 24), np.uint8)
         file["pose"] = np.zeros((3, 4, 4))
-        assert column_of("grey", file["grey"], 3) == Column("pictures", (20, 24, 3), "uint8")
-        assert column_of("pose", file["pose"], 3) == Column("numbers", (4, 4), "float64")
-        assert "its shape is (3, 4, 4), the episode has 4 rows" in str(
-            column_of("pose", file["pose"], 4)
+        assert column_of_dataset("grey", file["grey"], 3) == Column(
+            "pictures", (20, 24, 3), "uint8"
         )
-        assert "no view" in str(column_of("obs/mask", file["grey"], 3))
+        assert column_of_dataset("pose", file["pose"], 3) == Column("numbers", (4, 4), "float64")
+        assert "its shape is (3, 4, 4), the episode has 4 rows" in str(
+            column_of_dataset("pose", file["pose"], 4)
+        )
+        assert "no view" in str(column_of_dataset("obs/mask", file["grey"], 3))
 
 
 def test_only_a_filter_that_is_not_there_is_missing(tmp_path: Path) -> None:

@@ -5,10 +5,8 @@ from typing import Any
 
 import h5py
 
-from vip_offline.data.pictures import not_a_view, pictures_shape
+from vip_offline.data.sources.columns import column_of
 from vip_offline.data.sources.source import Column
-
-AREA = 16 * 16  # numbers per row from which on a depth map or a mask is meant, not a few flags
 
 
 def datasets_below(
@@ -60,7 +58,7 @@ def _available(code: int) -> bool:
     return bool(h5py.h5z.filter_avail(code))
 
 
-def column_of(name: str, dataset: Any, rows: int) -> Column | str:
+def column_of_dataset(name: str, dataset: Any, rows: int) -> Column | str:
     """What a dataset is per row of an episode, or why it is left out.
 
     Args:
@@ -68,10 +66,10 @@ def column_of(name: str, dataset: Any, rows: int) -> Column | str:
         dataset: an h5py.Dataset.
         rows: of the episode.
     """
-    shape, dtype = dataset.shape, dataset.dtype
-    if shape is None:
+    dtype = dataset.dtype
+    if dataset.shape is None:
         return "is empty"
-    if h5py.check_string_dtype(dtype) is not None or dtype.kind in "SU":
+    if h5py.check_string_dtype(dtype) is not None:
         return "is text"
     if h5py.check_ref_dtype(dtype) is not None:
         return "holds references"
@@ -80,14 +78,4 @@ def column_of(name: str, dataset: Any, rows: int) -> Column | str:
             "its rows differ in length. If they are encoded pictures (JPEG, PNG), decode them to "
             "an array (T, H, W, 3) of uint8"
         )
-    if dtype.kind not in "biuf":
-        return f"is {dtype}, not numbers"
-    if not shape or shape[0] != rows:
-        return f"is not per row: its shape is {shape}, the episode has {rows} rows"
-    row = tuple(shape[1:])
-    if len(row) >= 2 and row[0] * row[1] >= AREA and not_a_view(name):
-        return not_a_view(name)
-    frame = pictures_shape(row, dtype)
-    if frame is not None:
-        return Column("pictures", frame, str(dtype))
-    return Column("numbers", row, str(dtype))
+    return column_of(name, dataset.shape, dtype, rows)

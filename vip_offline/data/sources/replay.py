@@ -15,7 +15,8 @@ import zarr
 from numpy.typing import NDArray
 
 from vip_offline.data.linked import opened
-from vip_offline.data.pictures import not_a_view, pictures_shape, rgb, sixteen_bit_note
+from vip_offline.data.pictures import pictures_shape, rgb, sixteen_bit_note
+from vip_offline.data.sources.columns import column_of
 from vip_offline.data.sources.guarded import readable_errors
 from vip_offline.data.sources.source import (
     Catalogue,
@@ -30,7 +31,6 @@ from vip_offline.data.zarr_arrays import array_at, array_keys, base_of
 from vip_offline.errors import VipOfflineError
 
 BLOCK = 8 * 2**20  # bytes of an array that are read at once
-AREA = 16 * 16  # numbers per row from which on a depth map or a mask is meant, not a few flags
 PROPRIO = ("proprio", "state", "robot_state", "agent_pos", "robot_eef_pose", "qpos")
 UMI = ("robot0_eef_pos", "robot0_eef_rot_axis_angle", "robot0_gripper_width")
 ACTION = ("action", "actions")
@@ -117,27 +117,22 @@ class Replay:
         rows = int(self._ends[-1]) if len(self._ends) else 0
         self._stored, notes = self._rows_stored(rows)
         for name, array in self._arrays.items():
-            row, key = tuple(array.shape[1:]), f"data/{name}"
-            frame = pictures_shape(row, array.dtype) if array.dtype.kind in "biuf" else None
-            if array.dtype.kind not in "biuf":
-                text = array.dtype.kind in "SUTO"
-                left_out[key] = "is text" if text else f"is {array.dtype}, not numbers"
-            elif not array.shape or array.shape[0] != self._stored:
-                why = f"has shape {array.shape}; its episodes end at {rows}"
-                taken = frame is not None or name in ACTION
-                (defects if taken else left_out)[key] = f"{self.path}: {key} {why}. Restore it."
-            elif len(row) >= 2 and row[0] * row[1] >= AREA and not_a_view(name):
-                left_out[key] = not_a_view(name)
-            elif frame is None:
-                columns[name] = Column("numbers", row, str(array.dtype))
-            else:
-                defect = self._scale(name, array)
-                if defect:
-                    defects[key] = defect
+            key = f"data/{name}"
+            column = column_of(name, array.shape, array.dtype, self._stored, "the episodes have")
+            if isinstance(column, str):
+                drawn = array.dtype.kind in "uif" and pictures_shape(array.shape[1:], array.dtype)
+                if "not per row" in column and (drawn or name in ACTION):
+                    defects[key] = f"{self.path}: {key} {column}. Restore it."
                 else:
-                    columns[name] = Column("pictures", frame, str(array.dtype))
-                    if array.dtype == np.uint16:
-                        notes.append(sixteen_bit_note(name))
+                    left_out[key] = column
+                continue
+            defect = self._scale(name, array) if column.kind == "pictures" else ""
+            if defect:
+                defects[key] = defect
+                continue
+            columns[name] = column
+            if column.kind == "pictures" and array.dtype == np.uint16:
+                notes.append(sixteen_bit_note(name))
         refuse_defects(columns, defects, [f"data/{name}" for name in ACTION])
         if self._by_length:
             notes.append("where episodes end is taken from meta/episode_lengths")

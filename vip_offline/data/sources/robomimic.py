@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vip_offline.data.pictures import pictures_shape, rgb, sixteen_bit_note
 from vip_offline.data.sources.guarded import readable_errors
-from vip_offline.data.sources.hdf5_tree import column_of, datasets_below, missing_filter
+from vip_offline.data.sources.hdf5_tree import column_of_dataset, datasets_below, missing_filter
 from vip_offline.data.sources.source import (
     SOLVED,
     Catalogue,
@@ -144,7 +144,7 @@ class Robomimic:
                 if isinstance(item, h5py.Dataset):
                     if item.shape and pictures_shape(item.shape[1:], item.dtype) is not None:
                         pictorial.add(name)
-                    verdict = column_of(name, item, int(lengths[index]))
+                    verdict = column_of_dataset(name, item, int(lengths[index]))
                     if isinstance(verdict, Column):
                         examples.setdefault(name, item)
                     if item.file.filename != self._file.filename:

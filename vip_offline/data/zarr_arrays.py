@@ -64,7 +64,7 @@ def _codec(error: Exception) -> str:
 def _reason(error: Exception) -> str:
     codec = _codec(error)
     if not codec:
-        return f"cannot be opened ({type(error).__name__}: {error}). Restore it."
+        return f"cannot be opened ({type(error).__name__}: {str(error)[:300]}). Restore it."
     package = (
         "pip install 'vip-offline[umi]'"
         if codec.startswith("imagecodecs_")

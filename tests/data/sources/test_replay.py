@@ -233,5 +233,12 @@ def test_what_is_no_buffer(tmp_path: Path) -> None:
 def test_a_damaged_chunk_is_named(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
     (tmp_path / "set.zarr/data/action/0.0").write_bytes(b"x")
-    with pytest.raises(VipOfflineError, match=r"episode 0: data/action, rows 0 to 5"):
+    with pytest.raises(VipOfflineError, match=r"episode 0: data/action, rows 0 to 5: cannot be"):
         Replay(tmp_path / "set.zarr").read(0, ["action"])
+
+
+def test_damage_in_one_chunk_is_of_its_episodes_alone(tmp_path: Path) -> None:
+    replay(tmp_path / "set.zarr")
+    (tmp_path / "set.zarr/data/action/1.0").write_bytes(b"x")  # rows 8 to 15
+    store = imported(tmp_path / "set.zarr", tmp_path / "s.zarr", skip_broken=True)
+    assert store.texts("name") == ["0"]

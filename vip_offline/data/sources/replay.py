@@ -230,7 +230,10 @@ class Replay:
         if block is None or start < begin or stop > begin + len(block):
             array = self._array(name)
             size = max(1, int(np.prod(array.shape[1:], dtype=int)) * array.dtype.itemsize)
-            begin, block = start, np.asarray(array[start : max(stop, start + BLOCK // size)])
+            try:
+                begin, block = start, np.asarray(array[start : max(stop, start + BLOCK // size)])
+            except Exception:  # damage further on is not this episode's
+                return np.asarray(array[start:stop])
             self._blocks[name] = begin, block
         return block[start - begin : stop - begin]
 

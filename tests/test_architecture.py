@@ -41,7 +41,9 @@ HOMES = {
     "matplotlib": ("report/",),
     "typer": ("cli.py",),
     "av": ("data/video.py",),
-    "h5py": ("data/sources/robomimic.py", "data/exports/robomimic.py"),
+    "h5py": ("data/sources/robomimic.py", "data/sources/hdf5_tree.py", "data/exports/robomimic.py"),
+    "hdf5plugin": ("data/sources/hdf5_tree.py",),
+    "imagecodecs": ("data/zarr_arrays.py",),
     "numcodecs": ("data/exports/replay.py",),
     "pyarrow": (
         *("data/sources/", "data/exports/"),

@@ -1,6 +1,7 @@
 """Frames in a replay buffer that somebody else wrote, read where they are."""
 
 import threading
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,23 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
 from vip_offline.data.pictures import rgb
+from vip_offline.data.zarr_arrays import array_at
 
 BLOCK = 32 * 2**20  # bytes of frames that are read at once: chunks there hold many
 
 
 def opened(path: Path) -> zarr.Group:
-    """A zarr group, folder or zip archive, of format 2 or 3, for reading."""
-    store = ZipStore(path, mode="r") if path.is_file() else LocalStore(path, read_only=True)
-    return zarr.open_group(store, mode="r")
+    """A zarr group, folder or zip archive, of format 2 or 3, for reading.
+
+    An archive of a folder holds the group in that folder.
+    """
+    if not path.is_file():
+        return zarr.open_group(LocalStore(path, read_only=True), mode="r")
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+    first, *others = {name.split("/")[0] for name in names} or {""}
+    inside = not others and any(name.startswith(f"{first}/") for name in names)
+    return zarr.open_group(ZipStore(path, mode="r"), mode="r", path=first if inside else None)
 
 
 class LinkedFrames:
@@ -24,13 +34,10 @@ class LinkedFrames:
 
     def __init__(self, path: Path, key: str) -> None:
         self._where = f"{path}: {key}"
-        found = opened(path)[key]
-        if not isinstance(found, zarr.Array):
-            raise KeyError(f"{key} is no array")
-        self._array = found
+        self._array = array_at(opened(path), key, str(path))
         self._lock = threading.Lock()
         self._begin = 0
-        self._block: NDArray[np.uint8] = np.zeros((0, *found.shape[1:]), np.uint8)
+        self._block: NDArray[np.uint8] = np.zeros((0, 0, 0, 3), np.uint8)
 
     def __len__(self) -> int:
         return int(self._array.shape[0])

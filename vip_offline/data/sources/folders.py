@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vip_offline.data.pictures import not_a_view, rgb
 from vip_offline.data.resampling import Series, nearest_rows, step_of
+from vip_offline.data.sources.guarded import readable_errors
 from vip_offline.data.sources.layout import Files, layout
 from vip_offline.data.sources.parts import (
     Clock,
@@ -63,7 +64,8 @@ class Folders:
         files = self._layout.episodes
         for index, one in enumerate(files):
             try:
-                self._episodes[index] = self._look(one)
+                with readable_errors(str(one.where), "Leave such episodes out with --skip-broken."):
+                    self._episodes[index] = self._look(one)
             except VipOfflineError as error:
                 self._broken[index] = str(error)
         if not self._episodes:

@@ -4,15 +4,24 @@ Layouts: https://github.com/huggingface/lerobot, src/lerobot/datasets. In v3.0 m
 a parquet file and an mp4; in v2.1 each has its own.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.data.pictures import read_picture
+from vip_offline.data.pictures import not_a_view, pictures_shape, read_picture
+from vip_offline.data.sources.lerobot_meta import (
+    files_of_episodes,
+    load_table,
+    parquet_names,
+    read_episodes,
+    read_info,
+    read_tasks,
+    whole,
+    words_of,
+)
 from vip_offline.data.sources.source import (
     Catalogue,
     Column,
@@ -20,146 +29,33 @@ from vip_offline.data.sources.source import (
     Rows,
     VideoSpan,
     guessed,
+    refuse_defects,
 )
+from vip_offline.data.sources.success import NAMES, truth
 from vip_offline.errors import VipOfflineError
 
-VERSIONS = ("v3.0", "v2.1")
 BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 PICTURES = "observation.images."
+OWN = ("meta", "data", "videos", "images", "README.md", "LICENSE")  # of a data set's folder
 
 
 class LeRobot:
     """A LeRobotDataset on this machine's disk."""
 
     def __init__(self, path: Path) -> None:
-        import pyarrow.parquet
-
         self.path = path
-        self._parquet = pyarrow.parquet
-        self._info = self._read_info()
+        self._info = read_info(path)
         self._features: dict[str, dict[str, Any]] = self._info["features"]
-        self._episodes = self._read_episodes()
+        self._episodes = read_episodes(path, self._info)
         self._table: tuple[Path, Any] | None = None  # the parquet file that was read last,
         self._of: NDArray[np.int64] = np.zeros(0, np.int64)  # which episode its rows are of
         self._in_order = True  # and whether those ascend
-
-    def _read_info(self) -> dict[str, Any]:
-        file = self.path / "meta" / "info.json"
-        try:
-            info: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
-        if not isinstance(info, dict):
-            raise VipOfflineError(f"{file}: holds no JSON object. Restore it.")
-        version = info.get("codebase_version")
-        if version not in VERSIONS:
-            raise VipOfflineError(
-                f"{file}: codebase_version is {version!r}; read here are {', '.join(VERSIONS)}. "
-                "LeRobot converts older ones (lerobot.datasets.v30.convert_dataset_v21_to_v30)."
-            )
-        for key in ("fps", "features", "data_path", "total_episodes"):
-            if key not in info:
-                raise VipOfflineError(f"{file}: lacks {key!r}. Restore it.")
-        if not isinstance(info["fps"], int | float) or not info["fps"] > 0:
-            raise VipOfflineError(f"{file}: fps is {info['fps']!r}; it must be above 0.")
-        if not isinstance(info["features"], dict):
-            raise VipOfflineError(f"{file}: features is {info['features']!r}. Restore it.")
-        for name, feature in info["features"].items():
-            shape = feature.get("shape", []) if isinstance(feature, dict) else None
-            if (
-                not isinstance(shape, list)
-                or not all(isinstance(each, int) and each > 0 for each in shape)
-                or "dtype" not in feature
-            ):
-                raise VipOfflineError(
-                    f"{file}: feature {name!r} is {feature!r}; it needs a dtype and a shape of "
-                    "whole numbers. Restore it."
-                )
-        return info
+        self._holders: dict[int, list[Path]] | None = None  # episode -> files with rows of it
+        self._tasks: dict[int, str] | None = None  # task_index -> words
 
     @property
     def _v3(self) -> bool:
         return bool(self._info["codebase_version"] == "v3.0")
-
-    def _read_episodes(self) -> list[dict[str, Any]]:
-        """Metadata of all episodes, in the order of their index."""
-        found = list(self._episodes_of_v3() if self._v3 else self._episodes_of_v2())
-        for place, each in enumerate(found):
-            for key in ("episode_index", "length"):
-                if not isinstance(each.get(key), int):
-                    raise VipOfflineError(
-                        f"{self.path / 'meta'}: {key} of the {place + 1}. episode listed is "
-                        f"{each.get(key)!r}. Restore the meta folder."
-                    )
-        found.sort(key=lambda each: int(each["episode_index"]))
-        indices = [int(each["episode_index"]) for each in found]
-        total = int(self._info["total_episodes"])
-        if indices != list(range(total)):
-            missing = sorted(set(range(total)) - set(indices))
-            what = (
-                f"episode {missing[0]} is missing" if missing else "an episode stands there twice"
-            )
-            raise VipOfflineError(
-                f"{self.path / 'meta'}: info.json says {total} episodes, the list of episodes has "
-                f"{len(found)} ({what}). Restore the missing files of the data set."
-            )
-        return found
-
-    def _episodes_of_v3(self) -> Iterator[dict[str, Any]]:
-        files = sorted((self.path / "meta" / "episodes").glob("*/*.parquet"))
-        if not files:
-            raise VipOfflineError(
-                f"{self.path / 'meta' / 'episodes'}: holds no parquet file. Restore the data set's "
-                "meta folder (other storage, such as Lance, is not read)."
-            )
-        for file in files:
-            names = [
-                name
-                for name in self._schema(file).names
-                if not name.startswith(("stats/", "meta/")) and "/stats/" not in name
-            ]
-            yield from self._load(file, names).to_pylist()
-
-    def _episodes_of_v2(self) -> Iterator[dict[str, Any]]:
-        file = self.path / "meta" / "episodes.jsonl"
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    row: dict[str, Any] = json.loads(line)
-                    int(row["episode_index"]), int(row["length"])
-                except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-                    raise VipOfflineError(
-                        f"{file}, line {number}: {line[:60]!r} is no episode "
-                        f"({error!r}). Restore it."
-                    ) from error
-                yield row
-
-    def _schema(self, file: Path) -> Any:
-        import pyarrow
-
-        try:
-            return self._parquet.read_schema(file)
-        except (OSError, pyarrow.ArrowException) as error:
-            raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
-
-    def _load(self, file: Path, columns: Sequence[str]) -> Any:
-        import pyarrow
-
-        there = self._schema(file).names
-        for column in columns:
-            if column not in there:
-                raise VipOfflineError(
-                    f"{file}: lacks the column {column!r} (there are {', '.join(there)}). Restore "
-                    "the file, or name another column with --key-map."
-                )
-        try:
-            return self._parquet.read_table(file, columns=list(columns), partitioning=None)
-        except (OSError, pyarrow.ArrowException) as error:
-            raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
 
     def _inside(self, relative: str, what: str) -> Path:
         """A path that the data set names, which must not lead out of it."""
@@ -172,48 +68,50 @@ class LeRobot:
 
     def catalogue(self) -> Catalogue:
         """See `Source.catalogue`."""
-        columns, notes = {}, []
-        for name, feature in self._features.items():
-            dtype, shape = str(feature["dtype"]), tuple(feature.get("shape", ()))
-            if name in BOOKKEEPING:
-                continue
-            if dtype in ("image", "video"):
-                details = {**feature.get("info", {}), **feature.get("video_info", {})}
-                if details.get("video.is_depth_map") or details.get("is_depth_map"):
-                    raise VipOfflineError(
-                        f"{self.path}: {name} is depth video, which is quantised and not read "
-                        "here. Take another copy of the data set, without it (in LeRobot: "
-                        "remove_feature), and import that."
-                    )
-                kind = "pictures" if dtype == "image" else "video"
-                columns[name] = Column(kind, _last_is_channel(shape), "uint8")  # type: ignore[arg-type]
-            elif dtype in ("string", "language"):
-                notes.append(f"{name} is text and is left out")
-            else:
-                columns[name] = Column("numbers", shape, dtype)
+        columns, left_out = self._columns()
+        notes = self._notes()
         cameras = {
             name.removeprefix(PICTURES).removeprefix("observation."): name
             for name, column in columns.items()
             if column.kind != "numbers"
         }
+        if any(column.kind == "video" for column in columns.values()) and not self._info.get(
+            "video_path"
+        ):
+            raise VipOfflineError(
+                f"{self.path / 'meta/info.json'}: has videos but no video_path. Restore it."
+            )
+        if not cameras:
+            notes.append("there are no pictures, so nothing can be relabelled")
         file = self.path / "meta/info.json"
         if "action" not in columns:
             notes.append(f"{file} lists no action: enough to relabel and analyse, not to train")
+        try:
+            self._tasks = read_tasks(self.path)
+        except VipOfflineError as error:
+            left_out["meta/tasks"] = str(error)
         return Catalogue(
             format=f"LeRobotDataset {self._info['codebase_version']}",
             columns=columns,
-            lengths=np.array([int(each["length"]) for each in self._episodes], np.int64),
+            lengths=np.array([int(episode["length"]) for episode in self._episodes], np.int64),
             names=[str(index) for index in range(len(self._episodes))],
             keys=KeyMap(
                 cameras={name.replace("/", "."): column for name, column in cameras.items()},
                 proprio=guessed([*columns], ["observation.state"]),
                 action=guessed([*columns], ["action"]),
-                success="".join(guessed([*columns], ["next.success"])),
+                success="".join(guessed([*columns], [f"next.{NAMES[1]}", *NAMES])),
                 reward="".join(guessed([*columns], ["next.reward"])),
             ),
             control_rate=float(self._info["fps"]),
             splits=tuple(sorted(self._splits())),
             notes=tuple(notes),
+            left_out=left_out,
+            broken={
+                index: f"{self.path}, episode {index}: has {episode['length']} rows. Leave such "
+                "episodes out with --skip-broken."
+                for index, episode in enumerate(self._episodes)
+                if episode["length"] < 1
+            },
             about={
                 "robot_type": self._info.get("robot_type"),
                 "features": {
@@ -224,6 +122,76 @@ class LeRobot:
             videos=self.path,
         )
 
+    def _columns(self) -> tuple[dict[str, Column], dict[str, str]]:
+        """What there is per row, and what is left out and why."""
+        columns: dict[str, Column] = {}
+        left_out = {
+            entry.name: "is no part of a LeRobotDataset"
+            for entry in sorted(self.path.iterdir())
+            if entry.name not in OWN and not entry.name.startswith(".")
+        }
+        defects: dict[str, str] = {}
+        file, stored = self._first_file()
+        for name, feature in self._features.items():
+            dtype, shape = str(feature["dtype"]), tuple(feature.get("shape", ()))
+            if name in BOOKKEEPING:
+                continue
+            if dtype != "video" and file is not None and name not in stored:
+                why = f"{file}: lacks the column {name!r}, which info.json lists. Restore the file."
+                needed = dtype == "image" or name == "action"
+                (defects if needed else left_out)[name] = why
+            elif dtype in ("image", "video"):
+                details = {**(feature.get("info") or {}), **(feature.get("video_info") or {})}
+                depth = details.get("video.is_depth_map") or details.get("is_depth_map")
+                why = not_a_view("depth" if depth else name)
+                if why:
+                    left_out[name] = why
+                else:
+                    frame = pictures_shape(shape, np.uint8) or _last_is_channel(shape)
+                    kind = "pictures" if dtype == "image" else "video"
+                    columns[name] = Column(kind, frame, "uint8")  # type: ignore[arg-type]
+            elif dtype in ("string", "language"):
+                left_out[name] = "is text"
+            elif not _is_number(dtype):
+                left_out[name] = f"is {dtype}, not numbers"
+            elif 0 in shape:
+                left_out[name] = f"has shape {list(shape)}: no number per row"
+            else:
+                columns[name] = Column("numbers", shape, dtype)
+        for name in stored:
+            if name not in self._features and name not in BOOKKEEPING:
+                left_out[name] = "is in the data files, but info.json does not describe it"
+        refuse_defects(columns, defects, ["action"])
+        return columns, left_out | defects
+
+    def _notes(self) -> list[str]:
+        """What contradicts itself, and how it is read."""
+        notes = []
+        if self._v3:
+            moved = [
+                index
+                for index, episode in enumerate(self._episodes)
+                if episode["length"] and self._data_file(index) != self._named_file(index)
+            ]
+            if moved:
+                notes.append(
+                    f"the metadata of {len(moved)} of {len(self._episodes)} episodes, such as "
+                    f"{moved[0]}, names a data file without their rows: they are read from the "
+                    "file that has them"
+                )
+        return notes
+
+    def _first_file(self) -> tuple[Path | None, list[str]]:
+        """The first data file that can be opened, and the names of its columns."""
+        for index, episode in enumerate(self._episodes):
+            file = self._data_file(index) if episode["length"] else None
+            if file is not None and file.is_file():
+                try:
+                    return file, parquet_names(file)
+                except VipOfflineError:  # reading an episode of it says so
+                    continue
+        return None, []
+
     def _splits(self) -> dict[str, range]:
         found = {}
         for name, span in (self._info.get("splits") or {}).items():
@@ -233,24 +201,49 @@ class LeRobot:
         return found
 
     def _data_file(self, episode: int) -> Path:
-        if self._v3:
-            places = {
-                "chunk_index": self._place(episode, "data/chunk_index"),
-                "file_index": self._place(episode, "data/file_index"),
-            }
-        else:
-            places = self._places_of_v2(episode)
-        return self._named("data_path", places)
+        """The file that holds the rows of an episode.
+
+        LeRobot reads all data files and picks rows by their episode_index, so metadata that name
+        another file, as merged sets have them, do no harm there, nor here.
+        """
+        named = self._named_file(episode)
+        if not self._v3:
+            assert named is not None
+            return named
+        if self._holders is None:
+            named_files = {self._named_file(index) for index in range(len(self._episodes))}
+            files = {*self.path.glob("data/*/*.parquet"), *(file for file in named_files if file)}
+            self._holders = files_of_episodes(sorted(file for file in files if file.is_file()))
+        holders = self._holders.get(episode, [])
+        if named in holders or (named is not None and len(holders) != 1):
+            return named
+        if len(holders) != 1:
+            raise VipOfflineError(
+                f"{self.path}, episode {episode}: its metadata names no data file, and "
+                f"{len(holders)} files have rows of it. Restore the meta folder."
+            )
+        return holders[0]
+
+    def _named_file(self, episode: int) -> Path | None:
+        """The data file that metadata name; None if they name none."""
+        if not self._v3:
+            return self._named("data_path", self._places_of_v2(episode))
+        about = self._episodes[episode]
+        chunk, file = (whole(about.get(f"data/{key}_index")) for key in ("chunk", "file"))
+        if chunk is None or file is None:
+            return None
+        return self._named("data_path", {"chunk_index": chunk, "file_index": file})
 
     def _place(self, episode: int, key: str) -> int:
-        """Which chunk or file an episode is in."""
-        found = self._episodes[episode].get(key)
-        if not isinstance(found, int):
+        """Which chunk or file of a video an episode is in."""
+        place = whole(self._episodes[episode].get(key))
+        if place is None:
             raise VipOfflineError(
-                f"{self.path}, episode {episode}: its metadata has {key} {found!r}, so its file is "
-                "not known. Restore the meta folder."
+                f"{self.path}, episode {episode}: its metadata has {key} "
+                f"{self._episodes[episode].get(key)!r}, so its file is not known. Restore the meta "
+                "folder."
             )
-        return found
+        return place
 
     def _named(self, key: str, places: Mapping[str, Any]) -> Path:
         """The file that a template of info.json names."""
@@ -273,8 +266,11 @@ class LeRobot:
     def read(self, episode: int, columns: Sequence[str]) -> Rows:
         """See `Source.read`."""
         file = self._data_file(episode)
-        there = [name for name in columns if self._features[name]["dtype"] != "video"]
-        table = self._rows_of(file, episode, there)
+        stored = [name for name in columns if self._features[name]["dtype"] != "video"]
+        task = words_of(self._episodes[episode].get("tasks"))
+        if not task and "task_index" in self._features and "task_index" not in stored:
+            stored.append("task_index")
+        table = self._rows_of(file, episode, stored)
         where = f"{self.path}, episode {episode}"
         length = int(self._episodes[episode]["length"])
         if table.num_rows != length:
@@ -293,14 +289,37 @@ class LeRobot:
                 values[name] = self._pictures(table[name], f"{where}, {name}")
             else:
                 values[name] = _numbers(table[name], tuple(feature.get("shape", ())), where, name)
-        tasks = self._episodes[episode].get("tasks") or []
         splits = tuple(name for name, span in self._splits().items() if episode in span)
-        return Rows(values, task="; ".join(tasks), splits=splits)
+        return Rows(
+            values,
+            success=self._success(episode),
+            task=task or self._task_of(table),
+            splits=splits,
+        )
+
+    def _task_of(self, table: Any) -> str:
+        """The words of the tasks that an episode's rows are of, in their order."""
+        if "task_index" not in table.column_names:
+            return ""
+        if self._tasks is None:
+            self._tasks = read_tasks(self.path)
+        if not self._tasks:
+            return ""
+        numbers = dict.fromkeys(np.asarray(table["task_index"]).reshape(-1).tolist())
+        return "; ".join(self._tasks.get(number, f"task_index {number}") for number in numbers)
+
+    def _success(self, episode: int) -> bool | None:
+        """What the list of episodes says of one as a whole."""
+        about = self._episodes[episode]
+        names = [name for name in NAMES if about.get(name) is not None]
+        if not names:
+            return None
+        return truth(about[names[0]], f"{self.path}, episode {episode}: {names[0]}")
 
     def _rows_of(self, file: Path, episode: int, columns: Sequence[str]) -> Any:
         if self._table is None or self._table[0] != file:
             wanted = ["episode_index", "frame_index", "timestamp", *columns]
-            table = self._load(file, wanted)
+            table = load_table(file, wanted)
             self._table = file, table
             self._of = np.asarray(table["episode_index"])
             self._in_order = bool((np.diff(self._of) >= 0).all())
@@ -352,8 +371,6 @@ class LeRobot:
         else:
             places = {"video_key": name, **self._places_of_v2(episode)}
             begin = 0.0
-        if not self._info.get("video_path"):
-            raise VipOfflineError(f"{self.path / 'meta/info.json'}: has videos but no video_path.")
         file = self._named("video_path", places)
         if not file.is_file():
             raise VipOfflineError(
@@ -366,15 +383,16 @@ class LeRobot:
         """Decode (T, H, W, 3) of pictures that stand in the table, or beside it."""
         frames = []
         for row, cell in enumerate(column.to_pylist()):
-            place = f"{where}, row {row}"
-            try:
-                data = cell["bytes"] or self._inside(cell["path"], place).read_bytes()
-                frames.append(read_picture(data, place))
-            except (OSError, TypeError, KeyError) as error:
+            if isinstance(cell, dict):  # as Hugging Face's datasets store an Image
+                cell = cell.get("bytes") or cell.get("path")
+            if isinstance(cell, str):
+                cell = self._inside(cell, f"{where}, row {row}")
+            if not isinstance(cell, bytes | Path):
                 raise VipOfflineError(
-                    f"{where}, row {row}: its picture cannot be read ({error}). Restore it, or "
-                    "leave such episodes out with --skip-broken."
-                ) from error
+                    f"{where}, row {row}: has no picture. Restore it, or leave such episodes out "
+                    "with --skip-broken."
+                )
+            frames.append(read_picture(cell, f"{where}, row {row}"))
         shapes = {frame.shape for frame in frames}
         if len(shapes) > 1:
             raise VipOfflineError(f"{where}: its pictures differ in size ({sorted(shapes)}).")
@@ -383,6 +401,13 @@ class LeRobot:
     def close(self) -> None:
         """See `Source.close`."""
         self._table = None
+
+
+def _is_number(dtype: str) -> bool:
+    try:
+        return np.dtype(dtype).kind in "biuf"
+    except TypeError:
+        return False
 
 
 def _last_is_channel(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,9 +1,11 @@
 """Which format a path is of."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from vip_offline.data.listing import VIDEOS
+from vip_offline.data.sources.guarded import Guarded
 from vip_offline.data.sources.rates import parse_rates
 from vip_offline.data.sources.source import Source
 from vip_offline.errors import VipOfflineError
@@ -22,7 +24,7 @@ def format_of(path: Path) -> str:
             return "minari"  # an id such as D4RL/kitchen/complete-v2
         raise VipOfflineError(f"{path}: there is nothing. Give a file or folder, or a Minari id.")
     if path.is_file():
-        if path.suffix in (".hdf5", ".h5"):
+        if path.suffix.lower() in (".hdf5", ".h5"):
             return "robomimic"
         if path.name.endswith(".zip"):
             return "zarr"
@@ -52,7 +54,7 @@ def format_of(path: Path) -> str:
 def open_source(
     path: Path, kind: str = "", rates: Sequence[str] = (), key_map: Sequence[str] = ()
 ) -> Source:
-    """Open an origin of demonstrations.
+    """Open an origin of demonstrations; whatever it meets, it raises errors that one can read.
 
     Args:
         path: a file or folder.
@@ -64,27 +66,32 @@ def open_source(
     Raises:
         VipOfflineError: if it is not of that format.
     """
-    kind = kind or format_of(path)
+    return Guarded(path, _reader(kind or format_of(path), rates, key_map))
+
+
+def _reader(kind: str, rates: Sequence[str], key_map: Sequence[str]) -> Callable[[Path], Source]:
+    """The class that reads a format; only its own libraries are imported."""
     if kind == "lerobot":
         from vip_offline.data.sources.lerobot import LeRobot
 
-        return LeRobot(path)
+        return LeRobot
     if kind == "robomimic":
         from vip_offline.data.sources.robomimic import Robomimic
 
-        return Robomimic(path)
+        return Robomimic
     if kind == "zarr":
         from vip_offline.data.sources.replay import Replay
 
-        return Replay(path)
+        return Replay
     if kind == "minari":
         from vip_offline.data.sources.minari import Minari
 
-        return Minari(path)
+        return Minari
     if kind == "folders":
         from vip_offline.data.sources.folders import Folders
         from vip_offline.data.sources.parts import Clock
 
         times = [one.removeprefix("time=") for one in key_map if one.startswith("time=")]
-        return Folders(path, Clock(parse_rates(rates), times[-1] if times else None))
+        clock = Clock(parse_rates(rates), times[-1] if times else None)
+        return partial(Folders, clock=clock)
     raise VipOfflineError(f"--format {kind}: is none of {', '.join(FORMATS)}.")

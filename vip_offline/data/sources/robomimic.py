@@ -1,8 +1,11 @@
-"""robomimic's HDF5 files: https://robomimic.github.io/docs/datasets/overview.html."""
+"""robomimic's HDF5 files: https://robomimic.github.io/docs/datasets/overview.html.
+
+Isaac Lab, MimicGen, LIBERO and robocasa write the same layout with groups of their own.
+"""
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,31 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.data.sources.source import SOLVED, Catalogue, Column, KeyMap, Rows, guessed
+from vip_offline.data.pictures import pictures_shape, rgb, sixteen_bit_note
+from vip_offline.data.sources.guarded import readable_errors
+from vip_offline.data.sources.hdf5_tree import column_of_dataset, datasets_below, missing_filter
+from vip_offline.data.sources.source import (
+    SOLVED,
+    Catalogue,
+    Column,
+    KeyMap,
+    Rows,
+    guessed,
+    refuse_defects,
+)
+from vip_offline.data.sources.success import NAMES, truth
 from vip_offline.errors import VipOfflineError
 
-# what robomimic's own configs take as low-dimensional observation of one arm
-ARM = ("obs/robot0_eef_pos", "obs/robot0_eef_quat", "obs/robot0_gripper_qpos")
+# the low-dimensional observation of one arm: in robomimic's own configs, Isaac Lab's, LIBERO's
+ARMS = (
+    ("obs/robot0_eef_pos", "obs/robot0_eef_quat", "obs/robot0_gripper_qpos"),
+    ("obs/eef_pos", "obs/eef_quat", "obs/gripper_pos"),
+    ("obs/ee_pos", "obs/ee_ori", "obs/gripper_states"),
+    ("obs/proprio",),
+)
 DEMO = re.compile(r"(.*?)(\d+)")
+LOOKED_AT = 100  # demonstrations whose datasets are listed: opening one takes a millisecond
+REPAIR = "Restore the file, or leave such episodes out with --skip-broken."
 
 
 class Robomimic:
@@ -26,104 +48,205 @@ class Robomimic:
         try:
             self._file = h5py.File(path, "r")
         except OSError as error:
+            way_out = "Restore it."
+            if isinstance(error, BlockingIOError) or "already open" in str(error):
+                way_out = "Another program is writing to it: close that, then import again."
             raise VipOfflineError(
-                f"{path}: is no HDF5 file that can be opened ({error}). Restore it."
+                f"{path}: is no HDF5 file that can be opened ({error}). {way_out}"
             ) from error
         data = self._file.get("data")
         if not isinstance(data, h5py.Group):
             raise VipOfflineError(
                 f"{path}: has no group /data, so it is not robomimic's. It holds: "
-                f"{', '.join(self._file) or 'nothing'}."
+                f"{', '.join(self._file) or 'nothing'}.{_other_tool(self._file)}"
             )
         self._data = data
-        self._demos = sorted(data, key=_in_order)
+        self._left_out: dict[str, str] = {}
+        self._demos = []
+        for name in sorted(data, key=_in_order):
+            with readable_errors(f"{path}, {name}", REPAIR):
+                # a group that cannot be opened is a demonstration that is broken
+                if data.get(name, getclass=True, default=h5py.Group) is h5py.Group:
+                    self._demos.append(name)
+                else:
+                    self._left_out[f"data/{name}"] = "is no group, so no demonstration"
 
     def catalogue(self) -> Catalogue:
         """See `Source.catalogue`."""
         if not self._demos:
             raise VipOfflineError(f"{self.path}: its group /data holds no demonstration.")
-        whole = [i for i in range(len(self._demos)) if "actions" in self._demo(i)]
+        lengths, broken = np.zeros(len(self._demos), np.int64), {}
+        for index in range(len(self._demos)):
+            try:
+                lengths[index] = self._length(index)
+            except VipOfflineError as error:
+                broken[index] = str(error)
+        whole = [index for index in range(len(self._demos)) if index not in broken]
         if not whole:
-            raise VipOfflineError(self._missing(0, "actions"))
-        columns: dict[str, Column] = {}
-        self._demo(whole[0]).visititems(lambda name, item: self._describe(columns, name, item))
-        lengths, broken = [], {}
-        for index, name in enumerate(self._demos):
-            demo = self._demo(index)
-            length = int(demo["actions"].shape[0]) if "actions" in demo else 0
-            said = demo.attrs.get("num_samples", length)
-            lengths.append(length)
-            if "actions" not in demo:
-                broken[index] = self._missing(index, "actions")
-            elif int(said) != length:
-                broken[index] = (
-                    f"{self.path}, {name}: num_samples says {said}, its actions have {length} "
-                    "rows. Restore the file, or leave such episodes out with --skip-broken."
-                )
-        environment = self._environment()
-        rate = environment.get("env_kwargs", {}).get("control_freq")
+            raise VipOfflineError(broken[0])
+        columns, left_out, notes = self._columns(whole, lengths)
+        environment = self._json("env_args")
+        settings = environment.get("env_kwargs")
+        rate = settings.get("control_freq") if isinstance(settings, dict) else None
         pictures = [name for name, column in columns.items() if column.kind == "pictures"]
-        proprio = tuple(name for name in ARM if name in columns)
-        if not proprio:
-            proprio = guessed([*columns], ["obs/proprio"])
+        if not pictures:
+            notes.append(
+                "there are no pictures: robomimic renders them with "
+                "dataset_states_to_obs.py; without, nothing can be relabelled"
+            )
+        if "problem_info" in self._data.attrs:
+            notes.append(
+                "LIBERO's pictures stand on their heads, as its renderer gives them: a robot's "
+                "camera does not"
+            )
         return Catalogue(
             format="robomimic HDF5",
             columns=columns,
-            lengths=np.array(lengths, np.int64),
-            names=[str(self._data[name].attrs.get("name", name)) for name in self._demos],
+            lengths=lengths,
+            names=[self._name(index) for index in range(len(self._demos))],
             keys=KeyMap(
                 cameras={
                     name.removeprefix("obs/").removesuffix("_image").replace("/", "."): name
                     for name in pictures
                 },
-                proprio=proprio,
+                proprio=_arm(columns),
                 action=("actions",),
-                success="".join(guessed([*columns], ["succeeded"])),
+                success="".join(guessed([*columns], NAMES)),
                 # where rewards were filled with others, the simulator's stand beside them
                 reward="".join(guessed([*columns], ["true_reward", "rewards"])),
             ),
-            control_rate=float(rate) if rate else None,
+            control_rate=float(rate) if isinstance(rate, int | float) and rate > 0 else None,
             task=str(environment.get("env_name", "")),
             splits=tuple(sorted(self._masks())),
+            left_out=left_out,
             broken=broken,
-            notes=()
-            if pictures
-            else (
-                "there are no pictures: robomimic renders them with "
-                "dataset_states_to_obs.py; without, nothing can be relabelled",
-            ),
+            notes=tuple(notes),
             about={"env_args": environment},
         )
 
-    @staticmethod
-    def _describe(columns: dict[str, Column], name: str, item: Any) -> None:
-        if not isinstance(item, h5py.Dataset) or name.startswith("next_obs/"):
-            return
-        shape, dtype = tuple(item.shape[1:]), item.dtype
-        if item.ndim == 4 and dtype == np.uint8 and shape[-1] == 3:
-            columns[name] = Column("pictures", shape, str(dtype))
-        elif item.ndim >= 1 and dtype.kind in "biuf":
-            columns[name] = Column("numbers", shape, str(dtype))
+    def _columns(
+        self, whole: Sequence[int], lengths: NDArray[np.int64]
+    ) -> tuple[dict[str, Column], dict[str, str], list[str]]:
+        """What most demonstrations have per row, what is left out and why, and notes."""
+        places = np.unique(np.linspace(0, len(whole) - 1, LOOKED_AT).astype(int))
+        looked_at = [whole[place] for place in places]
+        verdicts: dict[str, list[Column | str]] = {}
+        examples: dict[str, Any] = {}
+        linked: set[str] = set()  # files
+        singles: set[str] = set()  # that say success of a demonstration as a whole
+        pictorial: set[str] = set()  # that have the shape of pictures
+        for index in looked_at:
+            for name, item in datasets_below(self._demo(index)):
+                verdict = item
+                if name in NAMES and _is_single(item):
+                    singles.add(name)
+                    continue
+                if isinstance(item, h5py.Dataset):
+                    if item.shape and pictures_shape(item.shape[1:], item.dtype) is not None:
+                        pictorial.add(name)
+                    verdict = column_of_dataset(name, item, int(lengths[index]))
+                    if isinstance(verdict, Column):
+                        examples.setdefault(name, item)
+                    if item.file.filename != self._file.filename:
+                        linked.add(str(item.file.filename))
+                verdicts.setdefault(name, []).append(verdict)
+        columns: dict[str, Column] = {}
+        left_out = dict(self._left_out)
+        defects: dict[str, str] = {}  # pictures and actions that cannot be read
+        notes = []
+        for name, met in verdicts.items():
+            good = [verdict for verdict in met if isinstance(verdict, Column)]
+            why = next((verdict for verdict in met if isinstance(verdict, str)), "")
+            if name.split("/")[0] == "next_obs":
+                left_out["next_obs"] = "is obs of the row that follows"
+            elif 2 * len(good) >= len(looked_at):
+                defect = self._defect(name, examples[name], good[0])
+                if defect and (name in pictorial or name == "actions"):
+                    defects[name] = f"{self.path}: {name} {defect}"
+                elif defect:
+                    left_out[name] = defect
+                else:
+                    columns[name] = good[0]
+                    if good[0].kind == "pictures" and good[0].dtype == "uint16":
+                        notes.append(sixteen_bit_note(name))
+            elif name in pictorial and "not per row" in why:
+                defects[name] = f"{self.path}: {name} {why}. Restore the file."
+            else:
+                some = f"only {len(met)} of {len(looked_at)} demonstrations have it"
+                left_out[name] = some if len(good) == len(met) else why
+        refuse_defects(columns, defects, ["actions"])
+        notes += [f"success is taken from {name} of each demonstration" for name in sorted(singles)]
+        if linked:
+            notes.append(f"arrays are read from other files, by links: {', '.join(sorted(linked))}")
+        if len(looked_at) < len(whole):
+            notes.append(f"columns are those of {len(looked_at)} demonstrations of {len(whole)}")
+        return columns, left_out | defects, notes
 
-    def _environment(self) -> dict[str, Any]:
-        text = self._data.attrs.get("env_args", "{}")
-        try:
-            found = json.loads(text)
-        except json.JSONDecodeError as error:
+    def _defect(self, name: str, dataset: Any, column: Column) -> str:
+        """Why a dataset cannot be read although it is one per row; "" if it can."""
+        lacking = missing_filter(dataset)
+        if lacking:
+            return (
+                f"is compressed with the HDF5 filter {lacking}, which is not installed. "
+                "pip install hdf5plugin, or write the file again with gzip"
+            )
+        if column.kind == "pictures" and dataset.dtype != np.uint8:
+            try:
+                rgb(dataset[:2], "")
+            except VipOfflineError as error:
+                return str(error).lstrip(": ")
+            except (OSError, RuntimeError, ValueError):  # damaged: reading its episode says so
+                return ""
+        return ""
+
+    def _length(self, episode: int) -> int:
+        """Rows of a demonstration that has actions and as many as it says."""
+        where = self._where(episode)
+        with readable_errors(where, REPAIR):
+            demo = self._demo(episode)
+            if "actions" not in demo:
+                raise VipOfflineError(self._missing(episode, "actions"))
+            if not isinstance(demo["actions"], h5py.Dataset) or not demo["actions"].shape:
+                raise VipOfflineError(f"{where}: its actions are no array of rows. {REPAIR}")
+            length = int(demo["actions"].shape[0])
+            samples = int(demo.attrs.get("num_samples", length))
+        if samples != length:
             raise VipOfflineError(
-                f"{self.path}: env_args of /data is no JSON ({error})."
+                f"{where}: num_samples says {samples}, its actions have {length} rows. {REPAIR}"
+            )
+        if not length:
+            raise VipOfflineError(
+                f"{where}: has no rows. Delete it, or leave such episodes out with --skip-broken."
+            )
+        return length
+
+    def _json(self, attribute: str) -> dict[str, Any]:
+        """A JSON object among the attributes of /data."""
+        text = self._data.attrs.get(attribute, "{}")
+        try:
+            value = json.loads(text)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise VipOfflineError(
+                f"{self.path}: {attribute} of /data is no JSON ({error})."
             ) from error
-        return found if isinstance(found, dict) else {}
+        return value if isinstance(value, dict) else {}
+
+    def _where(self, episode: int) -> str:
+        return f"{self.path}, {self._demos[episode]}"
+
+    def _name(self, episode: int) -> str:
+        name = self._demos[episode]
+        try:
+            return str(self._data[name].attrs.get("name", name))
+        except (KeyError, OSError, RuntimeError):  # it is broken, which `_length` says
+            return str(name)
 
     def _demo(self, episode: int) -> Any:
-        demo = self._data[self._demos[episode]]
-        if not isinstance(demo, h5py.Group):
-            raise VipOfflineError(f"{self.path}: /data/{self._demos[episode]} is no group.")
-        return demo
+        return self._data[self._demos[episode]]
 
     def _missing(self, episode: int, name: str) -> str:
         return (
-            f"{self.path}, {self._demos[episode]}: has no {name} (it has "
+            f"{self._where(episode)}: has no {name} (it has "
             f"{', '.join(self._demo(episode))}). Restore the file, name other columns with "
             "--key-map, or leave such episodes out with --skip-broken."
         )
@@ -133,36 +256,51 @@ class Robomimic:
         if not isinstance(group, h5py.Group):
             return {}
         return {
-            name: {each.decode() if isinstance(each, bytes) else str(each) for each in group[name]}
+            name: {
+                value.decode() if isinstance(value, bytes) else str(value) for value in group[name]
+            }
             for name in group
         }
 
     def read(self, episode: int, columns: Sequence[str]) -> Rows:
         """See `Source.read`."""
-        demo = self._demo(episode)
+        demo, where = self._demo(episode), self._where(episode)
         values: dict[str, NDArray[Any]] = {}
         for name in columns:
             if name not in demo:
                 raise VipOfflineError(self._missing(episode, name))
-            try:
-                values[name] = demo[name][()]
-            except OSError as error:
-                raise VipOfflineError(
-                    f"{self.path}, {self._demos[episode]}: {name} cannot be read ({error}). "
-                    "Restore the file."
-                ) from error
-        masks, attributes = self._masks(), demo.attrs
-        return Rows(
-            values,
-            success=self._success(demo),
-            task=_instruction(str(attributes.get("ep_meta", "{}"))),
-            splits=tuple(sorted(s for s, demos in masks.items() if self._demos[episode] in demos)),
+            with readable_errors(f"{where}: {name}", REPAIR):
+                array = demo[name][()]
+                if pictures_shape(array.shape[1:], array.dtype) is not None:
+                    array = rgb(array, f"{where}: {name}")
+                values[name] = array
+        masks = self._masks()
+        with readable_errors(where, REPAIR):
+            return Rows(
+                values,
+                success=self._success(episode),
+                task=self._task(demo),
+                splits=tuple(
+                    sorted(s for s, demos in masks.items() if self._demos[episode] in demos)
+                ),
+            )
+
+    def _task(self, demo: Any) -> str:
+        """What is to be done, in words: robocasa says it per episode, LIBERO per file."""
+        words = _lang(str(demo.attrs.get("ep_meta", "{}")), "lang")
+        return words or _lang(
+            str(self._data.attrs.get("problem_info", "{}")), "language_instruction"
         )
 
-    def _success(self, demo: Any) -> bool | None:
-        """Whether a demonstration solved its task, if the file says so."""
-        if "success" in demo.attrs:
-            return bool(demo.attrs["success"])
+    def _success(self, episode: int) -> bool | None:
+        """Whether a demonstration solved its task, if the file says so of it as a whole."""
+        demo = self._demo(episode)
+        for name in NAMES:
+            where = f"{self._where(episode)}: {name}"
+            if name in demo.attrs:
+                return truth(demo.attrs[name], where)
+            if name in demo:  # as a whole, or per row, which is a column
+                return truth(demo[name][()], where) if _is_single(demo[name]) else None
         if "rewards" not in demo or not self._rewarded():
             return None
         # machine-generated sets hold failures: their reward never becomes 1
@@ -171,27 +309,73 @@ class Robomimic:
     def _rewarded(self) -> bool:
         """Whether any demonstration has the reward of a success: in many files all are 0."""
         if not hasattr(self, "_any"):
-            self._any = any(
-                "rewards" in self._data[name] and (self._data[name]["rewards"][()] >= SOLVED).any()
-                for name in self._demos
-            )
+            self._any = any(self._solved(name) for name in self._demos)
         return self._any
+
+    def _solved(self, name: str) -> bool:
+        try:
+            demo = self._data[name]
+            return "rewards" in demo and bool((demo["rewards"][()] >= SOLVED).any())
+        except (OSError, KeyError, RuntimeError, TypeError, ValueError):
+            return False  # a broken demonstration, which is named when it is read
 
     def close(self) -> None:
         """See `Source.close`."""
         self._file.close()
 
 
-def _instruction(text: str) -> str:
-    """The words of a task, where robocasa's scripts put them."""
+def _is_single(item: Any) -> bool:
+    """Whether a dataset holds one value of a whole demonstration."""
+    return isinstance(item, h5py.Dataset) and item.shape in ((), (1,))
+
+
+def _arm(columns: Mapping[str, Column]) -> tuple[str, ...]:
+    """The first of the known sets of names of which any is there."""
+    for names in ARMS:
+        present = tuple(name for name in names if name in columns)
+        if present:
+            return present
+    return ()
+
+
+def _lang(text: str, key: str) -> str:
+    """A sentence in a JSON object; "" if there is none."""
     try:
-        found = json.loads(text)
-    except json.JSONDecodeError:
+        value = json.loads(text)
+    except ValueError:
         return ""
-    return str(found.get("lang", "")) if isinstance(found, dict) else ""
+    words = value.get(key, "") if isinstance(value, dict) else ""
+    return " ".join(words) if isinstance(words, list) else str(words)
+
+
+def _other_tool(file: Any) -> str:
+    """Whose layout it is, if that is known, and the way out."""
+    names = {*file}
+    if {"observations", "action"} <= names and isinstance(file["observations"], h5py.Group):
+        return (
+            " This is one episode as ACT and ALOHA write it. Convert the set to LeRobot, or write "
+            "each file into one as /data/demo_<i>/actions and /data/demo_<i>/obs/<camera>."
+        )
+    if {"observations", "actions", "rewards"} <= names:
+        return (
+            " This is D4RL's layout: it has no pictures, so nothing can be relabelled. Its numbers "
+            "are in Minari's copies (minari download D4RL/...)."
+        )
+    if any(name.startswith("traj_") for name in names):
+        return (
+            " This is ManiSkill's layout. Convert it to LeRobot, or write each trajectory as "
+            "/data/demo_<i> with actions and obs/<camera>."
+        )
+    if any(name.startswith("episode_") for name in names):
+        return (
+            " This is a part of a Minari data set: give the folder that holds data/metadata.json."
+        )
+    if any(name.startswith("demo_") for name in names):
+        return " Move its demo_<i> into a group data."
+    return ""
 
 
 def _in_order(name: str) -> tuple[str, int, str]:
     """demo_10 comes after demo_9."""
-    found = DEMO.fullmatch(name)
-    return (found[1], int(found[2]), name) if found else (name, -1, name)
+    match = DEMO.fullmatch(name)
+    return (match[1], int(match[2]), name) if match else (name, -1, name)

@@ -122,6 +122,25 @@ def guessed(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
     return next(((name,) for name in wanted if name in names), ())
 
 
+def refuse_defects(
+    columns: Mapping[str, Column], defects: Mapping[str, str], actions: Sequence[str]
+) -> None:
+    """Refuse a set whose actions, or whose only pictures, cannot be read.
+
+    Args:
+        columns: that can be read.
+        defects: pictures and actions that cannot, and the whole error of each.
+        actions: names among the defects without which a set is refused.
+
+    Raises:
+        VipOfflineError: the error of the first one that is needed.
+    """
+    pictures = any(column.kind != "numbers" for column in columns.values())
+    for name, error in defects.items():
+        if name in actions or not pictures:
+            raise VipOfflineError(error)
+
+
 def need_library(module: str, what: str, extra: str) -> Callable[[ImportError], VipOfflineError]:
     """The error for a library that is not installed."""
     return lambda error: VipOfflineError(

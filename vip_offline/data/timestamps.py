@@ -51,7 +51,8 @@ def seconds_of(
 
     Returns:
         (T,) float64 seconds, since 1970 where the numbers are, and words such as ``nanoseconds
-        since 1970``. None if it counts rows (steps of exactly 1 from 0 or 1) or holds no numbers.
+        since 1970``. None if it counts rows (steps of exactly 1 from 0 or 1),
+        stands still in most rows, or holds no numbers.
 
     Raises:
         VipOfflineError: where a time is missing or earlier than the one before.
@@ -65,6 +66,8 @@ def seconds_of(
     if not per_second and len(values) > 1 and values[0] in (0, 1) and (steps == 1).all():
         return None
     _check_ascending(name, values, steps)
+    if 2 * (steps == 0).sum() > len(steps):
+        return None
     step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
     first = abs(float(values[0])) if len(values) else 0.0
     epoch = next((per for least, per in EPOCHS if first > least), 0.0)

@@ -68,6 +68,7 @@ def test_cells_that_are_values(cells: tuple[str], values: list[Any]) -> None:
         (("2026-13-01", "2026-01-01"), "dates that are none"),
         (("2026-01-01T00:00:00Z", "2026-01-01T00:00:00"), "times with and without a zone"),
         (("1,234", "5,678"), "ambiguous"),
+        (("1.5 N", "2 N"), "numbers with a unit behind, such as '1.5 N'"),
     ],
 )
 def test_cells_that_are_none(cells: tuple[str], reason: str) -> None:

@@ -100,6 +100,14 @@ FORMS: dict[str, tuple[str, dict[str, list[Any]], str]] = {
     "one name twice": ("x,x\n1,2\n", {"x": [1], "x.2": [2]}, "more than one column is called 'x'"),
     "spread": ("a_0,a[1],a.2\n1,2,3\n", {"a_0": [1], "a[1]": [2], "a.2": [3]}, ""),
     "lines in cells": ('t,a\n0,"[1\n 2]"\n1,"[3\n 4]"\n', {"t": [0, 1], "a": [[1, 2], [3, 4]]}, ""),
+    "mostly blank": (
+        "t,x,f\n0,1,\n1,2,\n2,3,4\n",
+        {"t": [0, 1, 2], "x": [1, 2, 3], "f": [NAN, NAN, 4]},
+        "line 2, line 3 (2 in all)",
+    ),
+    "pandas of an array": ("0,1\n0.5,1.5\n", {"0": [0.5], "1": [1.5]}, "line 1 counts the columns"),
+    "with its index": (",0,1\n0,0.5,1.5\n", {"c0": [0], "0": [0.5], "1": [1.5]}, "line 1 counts"),
+    "quoted names, spaces": ('"t" "x"\n0 1\n', {"t": [0], "x": [1]}, ""),
     "true": ("t,done\n0,False\n1,True\n", {"t": [0, 1], "done": [False, True]}, ""),
     "LabVIEW": (
         "LabVIEW Measurement\t\nDecimal_Separator\t,\n***End_of_Header***\t\n\t\nChannels\t1\t\n"
@@ -153,7 +161,7 @@ def test_forms_that_people_have(tmp_path: Path, name: str) -> None:
     assert any(note in each for each in read.notes) if note else not read.notes
 
 
-BAD = {
+BAD: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "log.csv: needs a line of names and one line per row"),
     "names only": ("t,x\n", "needs a line of names"),
     "short line": ("t,x\n0,1\n1\n", "line 3: has 1 cells, the first line names 2"),
@@ -177,6 +185,17 @@ def test_tables_that_are_refused(tmp_path: Path, name: str) -> None:
 def test_words_and_the_task(tmp_path: Path) -> None:
     read = table(tmp_path, "t,phase,task\n0,reach,pick it\n1,grasp,pick it\n")
     assert (read.left_out, read.values) == ({"phase": "words"}, {"task": "pick it"})
+
+
+def test_files_of_words(tmp_path: Path) -> None:
+    for name, text, values in (
+        ("notes.txt", "Trial 3, went well.\n\nThe gripper slipped; 2 restarts.\nSee video.\n", {}),
+        ("task.txt", "pick up the 2 cubes\n", {"task": "pick up the 2 cubes"}),
+    ):
+        (tmp_path / name).write_text(text)
+        read = read_delimited(tmp_path / name).table()
+        assert (read.columns, read.values) == ({}, values)
+        assert read.left_out == ({} if values else {"notes": "words"})
 
 
 def test_units_of_columns(tmp_path: Path) -> None:

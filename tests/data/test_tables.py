@@ -44,7 +44,8 @@ def stream(path: Path) -> None:
 
 
 def records() -> list[dict[str, Any]]:
-    return as_table().to_pylist()
+    rows: list[dict[str, Any]] = as_table().to_pylist()
+    return rows
 
 
 def structured(path: Path) -> None:
@@ -126,6 +127,11 @@ def test_arrays_of_numpy_that_are_none(tmp_path: Path) -> None:
     assert read.left_out["objects"].startswith("Python objects: not opened")
     assert read.left_out["waves"].startswith("complex numbers")
     assert read.left_out["phase"] == "words"
+
+
+def test_arrays_without_rows(tmp_path: Path) -> None:
+    read = saved(tmp_path, x=np.zeros((0, 3)), y=np.zeros((3, 0)))
+    assert (read.columns["x"].shape, read.columns["y"].shape) == ((0, 3), (3, 0))
 
 
 def test_one_array_of_numpy(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from vip_offline.data.timestamps import is_time, seconds_of
 from vip_offline.errors import VipOfflineError
@@ -51,12 +54,7 @@ def test_names_of_other_things(name: str) -> None:
         ("t", np.arange(5) + 0.0, "s", "seconds"),
     ],
 )
-def test_the_unit_of_times(
-    name: str,
-    values: np.ndarray,
-    unit: str,
-    how: str,  # type: ignore[type-arg]
-) -> None:
+def test_the_unit_of_times(name: str, values: NDArray[Any], unit: str, how: str) -> None:
     read = seconds_of(name, values, unit)
     assert read is not None and read[1] == how
     expected = np.arange(5.0) if unit == "s" and len(values) == 5 else ROWS
@@ -68,12 +66,14 @@ def test_the_unit_of_times(
     [np.arange(9), np.arange(1, 9), np.repeat(np.arange(3), 4), np.array(["a", "b"]), np.eye(3)],
     ids=["from 0", "from 1", "stands still", "words", "matrix"],
 )
-def test_what_is_no_time(values: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_what_is_no_time(values: NDArray[Any]) -> None:
     assert seconds_of("t", values) is None
 
 
-def test_times_that_go_back_or_are_missing_are_refused_by_row() -> None:
+def test_times_that_are_refused() -> None:
     with pytest.raises(VipOfflineError, match=r"'t', row 2: the time goes back from 0.2 to 0.1"):
         seconds_of("t", np.array([0, 0.2, 0.1]))
+    with pytest.raises(VipOfflineError, match=r"'t': 46000 with steps of 2.3e-07 looks like days"):
+        seconds_of("t", 46000 + np.arange(9) * 0.02 / 86400)
     with pytest.raises(VipOfflineError, match=r"'t', row 1: the time is nan"):
         seconds_of("t", np.array([0, np.nan, 0.1]))

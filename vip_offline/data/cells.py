@@ -173,6 +173,9 @@ def _parse_present(present: Any, decimal: str) -> Parsed:
     if 2 * numeric.sum() >= len(numeric):
         row = int(np.argmin(numeric))
         return Parsed(None, bad_row=row, bad_cell=present[row].as_py())
+    if _all(present, rf"(?:{_DOT}|{_COMMA}) ?[a-zA-ZµμΩ°%/²³]{{1,6}}"):
+        cell = present[0].as_py()
+        return Parsed(None, f"numbers with a unit behind, such as {cell!r}: write numbers alone")
     return Parsed(None, "words")
 
 

@@ -179,7 +179,7 @@ class TableBuilder:
         self.columns[name] = values
         if unit:
             self.units[name] = unit
-        if values.dtype.kind != "f" or not values.ndim:
+        if values.dtype.kind != "f" or not values.size:
             return
         missing = np.isnan(values).reshape(len(values), -1).any(axis=1)
         rows = np.flatnonzero(missing)

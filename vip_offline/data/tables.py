@@ -167,7 +167,8 @@ def _is_list(kind: Any) -> bool:
 
 def _add_lists(builder: TableBuilder, name: str, column: Any) -> None:
     """Take lists of one length as (T, k), nested ones as (T, k, l)."""
-    rows, shape, gaps = len(column), [], np.zeros(len(column), bool)
+    shape: list[int] = []
+    rows, gaps = len(column), np.zeros(len(column), bool)
     while _is_list(column.type):
         valid = column.is_valid().to_numpy(zero_copy_only=False)
         if not valid.all() and not shape:

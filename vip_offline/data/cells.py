@@ -31,18 +31,32 @@ _COMMA = rf"[+-]?(?:\d{{1,3}}(?:\.\d{{3}})+,\d*|\d+,\d*{_POWER}|,\d+{_POWER})"
 _WHOLE = rf"[+-]?\d+{_POWER}"
 _COMMA_GROUPS = r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?"
 _DOT_GROUPS = r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+"
-_SPACE_GROUPS = r"[+-]?[1-9]\d{0,2}(?:['’ \x{a0}\x{202f}]\d{3})+(?:[.,]\d*)?"
+_GAP = "['’ \u00a0\u202f]"  # the last two: spaces that do not break
+_SPACE_GROUPS = rf"[+-]?[1-9]\d{{0,2}}(?:{_GAP}\d{{3}})+(?:[.,]\d*)?"
 _INFINITE = r"[+-]?(?:(?i:inf|infinity|1\.#inf)|∞)"
 _HEX = r"0[xX][0-9a-fA-F]{1,15}"
 _DATE = r"(?:\d{4}[-/]\d{2}[-/]\d{2}|\d{2}\.\d{2}\.\d{4})"
 _ZONE = r"(?:Z| ?UTC| ?[+-]\d{2}:?\d{2})"
 _MOMENT = rf"{_DATE}(?:[T ]\d{{2}}:\d{{2}}(?::\d{{2}}(?:[.,]\d{{1,9}})?)?{_ZONE}?)?"
 _CLOCK = r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?"
-_ARRAY = r"(?s:(?:np\.)?(?:array|tensor)?\(?[\[(].*[\])])"
+_ARRAY = r"(?s:(?:np\.)?(?:array|tensor)?\(?[\[(].*(?:\d|nan).*[\])])"
 _EITHER_DATE = r"\d{1,2}/\d{1,2}/\d{4}.*"
 
 _VALUE = re.compile(
-    "|".join((_DOT, _COMMA, _COMMA_GROUPS, _INFINITE, _HEX, _MOMENT, _CLOCK, _ARRAY, _EITHER_DATE))
+    "|".join(
+        (
+            _DOT,
+            _COMMA,
+            _COMMA_GROUPS,
+            _SPACE_GROUPS,
+            _INFINITE,
+            _HEX,
+            _MOMENT,
+            _CLOCK,
+            _ARRAY,
+            _EITHER_DATE,
+        )
+    )
 )
 
 
@@ -145,7 +159,7 @@ def _parse_present(present: Any, decimal: str) -> Parsed:
     if _all(present, _HEX):
         return Parsed(np.array([int(cell, 16) for cell in present.to_pylist()]), note="hexadecimal")
     if _all(present, f"{_SPACE_GROUPS}|{_DOT}|{_COMMA}"):
-        joined = pc.replace_substring_regex(present, "['’ \\x{a0}\\x{202f}]", "")
+        joined = pc.replace_substring_regex(present, _GAP, "")
         note = "thousands apart by spaces or apostrophes"
         return Parsed(_floats(pc.replace_substring(joined, ",", ".")), note=note)
     for read in (_moments, _clock, _arrays):
@@ -159,6 +173,9 @@ def _parse_present(present: Any, decimal: str) -> Parsed:
     if 2 * numeric.sum() >= len(numeric):
         row = int(np.argmin(numeric))
         return Parsed(None, bad_row=row, bad_cell=present[row].as_py())
+    if _all(present, rf"(?:{_DOT}|{_COMMA}) ?[a-zA-ZµμΩ°%/²³]{{1,6}}"):
+        cell = present[0].as_py()
+        return Parsed(None, f"numbers with a unit behind, such as {cell!r}: write numbers alone")
     return Parsed(None, "words")
 
 
@@ -203,8 +220,9 @@ def _arrays(present: Any) -> Parsed | None:
     for cell in present.to_pylist():
         inner = re.sub(r"^[^\[(]*\(?(?=[\[(])|(?<=[\])])\)?$", "", cell)
         inner = inner.replace("(", "[").replace(")", "]")
-        inner = re.sub(r"(?<=[\d.\]])\s+(?=[-+\d.\[])", ", ", inner)
-        inner = re.sub(r"(?<=\d)\.(?=[\s,\]])", ".0", re.sub(r"\bnan\b", "NaN", inner))
+        inner = re.sub(r"(?<=[\d.\]nf])\s+(?=[-+\d.\[ni])", ", ", inner)
+        inner = re.sub(r"(?<=\d)\.(?=[\s,\]])", ".0", inner)
+        inner = re.sub(r"\binf\b", "Infinity", re.sub(r"\bnan\b", "NaN", inner))
         try:
             rows.append(np.asarray(json.loads(inner), np.float64))
         except (ValueError, TypeError):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vip_offline.data.cells import EXACT, FALSE, SENTENCES, TRUE, parse_cells
 from vip_offline.errors import VipOfflineError
 
+NANOSECONDS = {"secs": "nsecs", "sec": "nanosec"}  # ROS 1, ROS 2
 SHOWN = 3  # lines that a note names
 
 Where = Callable[[int], str]  # row -> how a file's reader calls it: "line 7"
@@ -45,7 +46,14 @@ class TableBuilder:
     units: dict[str, str] = field(default_factory=dict)
 
     def table(self) -> Table:
-        """What was taken so far."""
+        """What was taken; a ROS stamp in two columns is one column of seconds, too."""
+        for name in tuple(self.columns):
+            stem, _, last = name.rpartition(".")
+            rest = f"{stem}.{NANOSECONDS[last]}" if last in NANOSECONDS else ""
+            if stem and stem not in self.columns and rest in self.columns:
+                self.columns[stem] = self.columns[name] + self.columns[rest] / 1e9
+                self.units[stem] = "s"
+                self.notes.append(f"column {stem!r}: from {name!r} and {rest!r}")
         return Table(self.columns, self.values, self.left_out, tuple(self.notes), self.units)
 
     def unique(self, name: str, among: Sequence[str] = ()) -> str:
@@ -171,7 +179,7 @@ class TableBuilder:
         self.columns[name] = values
         if unit:
             self.units[name] = unit
-        if values.dtype.kind != "f" or not values.ndim:
+        if values.dtype.kind != "f" or not values.size:
             return
         missing = np.isnan(values).reshape(len(values), -1).any(axis=1)
         rows = np.flatnonzero(missing)

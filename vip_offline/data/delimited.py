@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from vip_offline.data.cells import comma_meaning, is_value, plain_numbers
+from vip_offline.data.cells import SENTENCES, comma_meaning, is_value, plain_numbers
 from vip_offline.data.columns import TableBuilder
 from vip_offline.errors import VipOfflineError
 
@@ -55,6 +55,9 @@ def read_delimited(path: Path) -> TableBuilder:
     data = _as_utf8(path, builder.notes)
     head = data[:HEAD].decode("utf-8", "ignore").splitlines() if len(data) > HEAD else None
     lines = head[:-1] if head else _lines(data.decode("utf-8"))
+    if path.suffix.lower() == ".txt" and _is_prose(lines):
+        _add_prose(builder, lines)
+        return builder
     layout = _layout(path, lines)
     builder.notes += layout.notes
     body, line_of = _body(data, layout, builder.notes)
@@ -65,6 +68,24 @@ def read_delimited(path: Path) -> TableBuilder:
     columns = _without_empty_end(columns, builder.notes)
     _add_columns(builder, layout, columns, line_of)
     return builder
+
+
+def _is_prose(lines: list[str]) -> bool:
+    """Whether most lines hold words rather than numbers, as a file of notes does."""
+    lines = [line for line in lines if line.strip() and not line.lstrip().startswith(COMMENTS)]
+    rows = [split_line(line, _separator(lines[:SAMPLE])) for line in lines[:SAMPLE]]
+    numeric = [2 * sum(map(is_value, row)) >= len(row) for row in rows]
+    return bool(rows) and 2 * sum(numeric) < len(rows)
+
+
+def _add_prose(builder: TableBuilder, lines: list[str]) -> None:
+    """Take a file of words: ``task.txt`` with one line gives the task."""
+    name = builder.path.stem
+    texts = [line.strip() for line in lines if line.strip()]
+    if name in SENTENCES and len(texts) == 1:
+        builder.values[name] = texts[0]
+    else:
+        builder.left_out[name] = "words"
 
 
 def _lines(text: str) -> list[str]:
@@ -111,9 +132,12 @@ def _layout(path: Path, lines: list[str]) -> _Layout:
     width = _usual_width(sample, separator)
     rows = {i: split_line(lines[i], separator) for i in filled[:SAMPLE]}
     top = next(i for i in filled if _fits(rows[i], width))
-    if all(is_value(cell) for cell in rows[top]) or not _heads(rows, top):
+    comment = _names_in_comment(lines, comments, top, separator, width)
+    counted = not comment and _counts_columns(rows, top)
+    if counted:
+        notes.append(f"line {top + 1} counts the columns; taken for their names")
+    elif not _heads(rows, top):
         before = list(takewhile(lambda i: i < top, filled))
-        comment = _names_in_comment(lines, comments, top, separator, width)
         if comment:
             notes.append(f"line {comment[0]}, a comment, gives the names")
             return _Layout(separator, comment[1], [], comment[0], top + 1, bool(ends), tuple(notes))
@@ -139,7 +163,7 @@ def split_line(line: str, separator: str) -> list[str]:
     """The cells of a line."""
     line = line.strip("\r\n")
     if separator == " ":
-        return line.split()
+        return [cell.strip('"') for cell in line.split()]
     return next(csv.reader(io.StringIO(line), delimiter=separator), [""])
 
 
@@ -160,8 +184,12 @@ def _separator(lines: list[str]) -> str:
 
 
 def _usual_width(lines: list[str], separator: str) -> int:
-    widths = Counter(len(_cells(split_line(line, separator))) for line in lines)
-    return max(widths, key=lambda width: (widths[width], width))
+    """Cells of most lines; without an empty one where the line of names lacks just that."""
+    rows = [split_line(line, separator) for line in lines]
+    widths = Counter(map(len, rows))
+    width = max(widths, key=lambda width: (widths[width], width))
+    ends = [row[-1].strip() for row in rows if len(row) == width]
+    return width - 1 if widths[width - 1] and not any(ends) else width
 
 
 def _cells(row: list[str]) -> list[str]:
@@ -171,6 +199,15 @@ def _cells(row: list[str]) -> list[str]:
 
 def _fits(row: list[str], width: int) -> bool:
     return width in (len(row), len(_cells(row)))
+
+
+def _counts_columns(rows: dict[int, list[str]], top: int) -> bool:
+    """Whether a line is 0, 1, 2, ... above fractions, as pandas names the columns of an array."""
+    names = [cell.strip() for cell in rows[top]]
+    names = names[1:] if not names[0] else names
+    following = [row[-1] for line, row in rows.items() if line > top and row]
+    fractions = bool(following) and all("." in cell for cell in following)
+    return fractions and len(names) > 1 and names == [str(place) for place in range(len(names))]
 
 
 def _heads(rows: dict[int, list[str]], top: int) -> bool:

@@ -84,24 +84,21 @@ def _read_numpy(path: Path) -> TableBuilder:
     builder = TableBuilder(path)
     with path.open("rb") as file:
         begin = file.read(6)
-    if begin[:1] == b"\x80":
-        raise VipOfflineError(f"{path}: holds pickled objects: {_PICKLE}.")
-    if path.suffix.lower() == ".npy":
-        array = _without_pickle(lambda: np.load(path, allow_pickle=False))
-        if array is None:
-            builder.left_out["values"] = _OBJECTS
-        else:
-            builder.add_array("" if array.dtype.names else "values", array)
-        return builder
-    with np.load(path, allow_pickle=False) as archive:
-        for name in archive.files:
-            array = _without_pickle(functools.partial(archive.__getitem__, name))
+        if begin[:1] == b"\x80":
+            raise VipOfflineError(f"{path}: holds pickled objects: {_PICKLE}.")
+        file.seek(0)
+        content = _without_pickle(lambda: np.load(file, allow_pickle=False))
+        if not isinstance(content, np.lib.npyio.NpzFile):
+            content = {"values": content}
+        for name in content:
+            array = _without_pickle(functools.partial(content.__getitem__, name))
             if array is None:
                 builder.left_out[builder.unique(name)] = _OBJECTS
             elif isinstance(array, bytes):  # a file in the zip that numpy did not write
                 builder.left_out[name] = "no array"
             else:
-                builder.add_array(name, array)
+                plain = path.suffix.lower() == ".npy" and array.dtype.names
+                builder.add_array("" if plain else name, array)
     return builder
 
 
@@ -117,10 +114,9 @@ def _without_pickle(load: Callable[[], Any]) -> Any:
 
 def _read_arrow(path: Path, suffix: str) -> TableBuilder:
     builder = TableBuilder(path)
-    if suffix == ".parquet":
-        table = pyarrow.parquet.read_table(path, partitioning=None)
-    else:
-        table = _read_ipc(path)
+    # not read_table: it refuses two columns of one name
+    parquet = suffix == ".parquet"
+    table = pyarrow.parquet.ParquetFile(path).read() if parquet else _read_ipc(path)
     while any(pa.types.is_struct(field.type) for field in table.schema):
         table = table.flatten()
     for place, name in enumerate(table.column_names):
@@ -171,8 +167,8 @@ def _is_list(kind: Any) -> bool:
 
 def _add_lists(builder: TableBuilder, name: str, column: Any) -> None:
     """Take lists of one length as (T, k), nested ones as (T, k, l)."""
-    rows, gaps = len(column), np.zeros(len(column), bool)
     shape: list[int] = []
+    rows, gaps = len(column), np.zeros(len(column), bool)
     while _is_list(column.type):
         valid = column.is_valid().to_numpy(zero_copy_only=False)
         if not valid.all() and not shape:

@@ -23,6 +23,7 @@ UNITS = {
 }  # counts in a second
 WORDS = {1e9: "nanoseconds", 1e6: "microseconds", 1e3: "milliseconds", 1.0: "seconds"}
 EPOCHS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e8, 1.0))  # from this on, counts in a second
+DAYS_FIRST, DAYS_STEP = 2e4, 1e-5  # date numbers in days: since 1954, more often than each second
 SLOWEST = 5.0  # seconds between two rows; what is slower is counted in something finer
 
 _BRACKETS = re.compile(r"\s*[\[(]\s*(\w+)\s*[\])]$|\s+in\s+(\w+)$|(?<=\w)\s*/\s*(\w+)$")
@@ -51,10 +52,12 @@ def seconds_of(
 
     Returns:
         (T,) float64 seconds, since 1970 where the numbers are, and words such as ``nanoseconds
-        since 1970``. None if it counts rows (steps of exactly 1 from 0 or 1) or holds no numbers.
+        since 1970``. None if it counts rows (steps of exactly 1 from 0 or 1),
+        stands still in most rows, or holds no numbers.
 
     Raises:
-        VipOfflineError: where a time is missing or earlier than the one before.
+        VipOfflineError: where a time is missing or earlier than the one before, and where they look
+            like days.
     """
     values = np.asarray(values)
     if values.dtype.kind not in "iuf" or values.size != len(values):
@@ -65,12 +68,19 @@ def seconds_of(
     if not per_second and len(values) > 1 and values[0] in (0, 1) and (steps == 1).all():
         return None
     _check_ascending(name, values, steps)
+    if 2 * (steps == 0).sum() > len(steps):
+        return None
     step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
     first = abs(float(values[0])) if len(values) else 0.0
     epoch = next((per for least, per in EPOCHS if first > least), 0.0)
     if not per_second and epoch and step / epoch < SLOWEST:
         per_second = epoch
     whole = bool((values == np.round(values)).all())
+    if not per_second and 0 < step < DAYS_STEP and first > DAYS_FIRST:
+        raise VipOfflineError(
+            f"column {name!r}: {first:.12g} with steps of {step:.2g} looks like days, as Excel and "
+            "Matlab count them. Multiply by 86400, or write the unit behind the name: t [s]."
+        )
     per_second = per_second or _by_step(step, whole)
     seconds = values / per_second
     since = " since 1970" if first / per_second > EPOCHS[-1][0] else ""

@@ -43,13 +43,13 @@ import torch
 import torchvision
 from numpy.typing import NDArray
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from torchvision import transforms
 from torchvision.transforms.v2 import functional as pixels
 
+from vip_offline.console import Console
 from vip_offline.data.clips.clips import Clips
 from vip_offline.data.clips.opening import open_clips
 from vip_offline.data.clips.packing import packed

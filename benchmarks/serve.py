@@ -40,11 +40,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import nn
 
 from benchmarks.serve_sides import CLIENTS, PROPRIO, RATE, WARM, observation
+from vip_offline.console import Console
 from vip_offline.data.episode import Episode
 from vip_offline.data.writer import writing
 from vip_offline.encode.encoders import entry_of

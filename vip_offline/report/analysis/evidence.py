@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vip_offline.report.analysis.paired_auc import AucDifference
 from vip_offline.report.analysis.progress import Floats, Noise, Separation
+from vip_offline.report.goal_views import GoalView
 
 FlagKind = Literal[
     "no-progress",
@@ -111,6 +112,8 @@ class Analysis:
     verdict: str  # one sentence
     reasons: tuple[str, ...]  # sentences
     against_best: tuple[AucDifference, ...] = ()  # the best labelling against every other row
+    # names of labellings, and the goal that they share, stage by stage
+    goals: tuple[tuple[str, tuple[GoalView, ...]], ...] = ()
     warnings: tuple[str, ...] = ()  # of goals that no reward can be measured by: sentences
 
     @property

@@ -40,6 +40,7 @@ from vip_offline.report.analysis.progress import (
 )
 from vip_offline.report.analysis.suspects import Seen, flags_of
 from vip_offline.report.analysis.watching import OnFrames, Watched, thumbnail, watch
+from vip_offline.report.goal_views import goals_of
 
 Measure = Callable[[ArrayLike, ArrayLike], Floats]
 
@@ -141,6 +142,7 @@ def analyse(
         verdict=verdict,
         reasons=tuple(reasons),
         against_best=against_best(rows, shared.success),
+        goals=goals_of(store, {each.name: each.provenance for each in labels}),
         warnings=tuple(goal_warnings(rows, int(shared.success.sum()))),
     )
 

@@ -48,6 +48,9 @@ $warnings
 $reasons
 $left_out
 
+<h2>What counts as the goal</h2>
+$goals
+
 <h2>The numbers</h2>
 <p>Labellings beside controls that know nothing of the task. A number says something only where it
 is better than theirs. Each is explained <a href="#meaning">below</a>.</p>

@@ -393,7 +393,7 @@ def table_of(measured: Measured, title: str) -> Table:
         ("ms a batch, without a network", 1e3, loads),
         (f"frames/s embedded, {measured.backend}", 1, frames),
     ):
-        table.add_row(f"[bold]{heading}")
+        table.add_row(heading, style="bold")
         for key, shown in rows.items():
             values = np.array(measured.turns[key]) * scale
             ends = (f"{f(values):,.{1 if scale > 1 else 0}f}" for f in (np.median, np.min, np.max))

@@ -313,7 +313,7 @@ def table_of(measured: Measured, work: float, title: str) -> Table:
         },
     }
     for heading, sides in rows.items():
-        table.add_row(f"[bold]{heading}")
+        table.add_row(heading, style="bold")
         for side, values in sides.items():
             numbers = (np.median(values), np.quantile(values, 0.99), np.max(values))
             table.add_row(f"  {side}", *(f"{each:.1f}" for each in numbers), str(len(values)))

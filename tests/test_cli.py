@@ -213,6 +213,10 @@ def test_encoders_are_listed(tmp_path: Path) -> None:
         (["record", "--episodes", "0"], ["--episodes 0", "between 1"]),
         (["record", "--task", "drawer-clse"], ["Did you mean 'drawer-close'"]),
         (["run", "mine.toml"], ["mine.toml: no such recipe"]),
+        (
+            ["record", "x.zarr", "--from-client", "--task", "a", "--describe", "arm.toml"],
+            ["arm.toml: no such file (--describe)."],
+        ),
         (["compare", "--arms", "bc,x"], ["none under datasets/"]),
         (["import", "nowhere"], ["nowhere: there is nothing"]),
         (["import", "nowhere", "--resize", "224"], ["--resize 224: expected HEIGHTxWIDTH"]),

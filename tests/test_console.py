@@ -1,4 +1,5 @@
 import io
+import re
 from pathlib import Path
 
 from rich.table import Table
@@ -56,3 +57,4 @@ def test_consoles_and_markup_come_from_one_place() -> None:
         code = path.read_text()
         assert "rich.markup" not in code, path
         assert "rich.console" not in code or path.name == "console.py", path
+        assert not re.search(r"\[/[a-z]*\]|\[(bold|dim|red|yellow)\b", code), path

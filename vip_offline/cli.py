@@ -76,6 +76,7 @@ FROM_SIMULATOR = (
     "hidden_goal",
 )
 FROM_CLIENT = ("control_rate", "describe", "host", "port", "api_key_file")
+DESCRIPTION = "file (--describe)"  # for messages
 INTERRUPTED = 130  # exit code after ctrl-C
 HINTS = {
     errno.ENOSPC: " Free some space and run the same command again.",
@@ -225,7 +226,7 @@ def record(
 
         if "task" not in said:
             raise VipOfflineError("--task: say in a few words what the robot is to do.")
-        described = read_toml(describe) if describe is not None else {}
+        described = read_toml(describe, DESCRIPTION) if describe is not None else {}
         told = Told.of(task, control_rate, described)
         serving = ServeOptions(host=host, port=port, idle=IDLE, api_key=read_api_key(api_key_file))
         path = store or Path("datasets") / f"{re.sub(r'[^a-zA-Z0-9]+', '-', task).strip('-')}.zarr"
@@ -1042,7 +1043,7 @@ def ship(
 
     console = Console()
     folders = find_policies(policies or [Path("runs")], named=bool(policies))
-    described = read_toml(describe) if describe is not None else None
+    described = read_toml(describe, DESCRIPTION) if describe is not None else None
     with bar(Console(stderr=True), "ship", len(folders), "policy") as advance:
         for folder in folders:
             notes = make_ready(

@@ -150,7 +150,7 @@ def test_weight_does_not_outrank_how_well_successes_are_told() -> None:
     rows = rows_of(weak=MIXED, strong=(GOOD, BAD))
     rows = [with_shares(each, 0.6) if each.name == "strong" else each for each in rows]
     said, _ = judge(rows, SUCCESS)
-    assert said.startswith("RWR cannot be expected to differ from cloning: --label strong")
+    assert said.startswith("RWR cannot be expected to differ from cloning: train --label strong")
     assert "--label weak puts 90% there, but tells successes from failures less well" in said
 
 

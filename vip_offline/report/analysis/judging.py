@@ -61,7 +61,7 @@ def judge(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[st
     if not TESTED.holds:
         return "No verdict: the rule behind it is no better than a guess. See the numbers.", reasons
     sizes = f"{weighting.on_successes:.0%} of the weight on successes, {weighting.of_successes:.0%}"
-    how = f"--label {best.name} --weight-by {weighting.weight_by} --tau auto"
+    how = f"train --label {best.name} --weight-by {weighting.weight_by} --tau auto"
     compared = against_best(rows, success)
     if gain < HELPS:
         heavier = [each for each in labellings if _best_gain(each) >= HELPS]
@@ -88,8 +88,9 @@ def judge(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[st
         f"answer, no, in {SURELY.commonest}.",
         "train weighs whole episodes by how near to the goal they ended (--weight-by outcome): "
         "ahead of the return on one task, behind it on another (see the README).",
-        "You know which episodes succeeded: cloning those alone (--algo bc --only-successes) needs "
-        "no reward, and was the best arm or level with it on all such tasks but one. Compare it.",
+        "You know which episodes succeeded: cloning those alone (train --algo bc --only-successes) "
+        "needs no reward, and was the best arm or level with it on all such tasks but one. Compare "
+        "it.",
         *reasons,
     ]
 

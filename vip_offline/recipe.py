@@ -414,8 +414,12 @@ def load_recipe(path: Path) -> Recipe:
     )
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, what: str = "recipe") -> dict[str, Any]:
     """A TOML file's content.
+
+    Args:
+        path: of the file.
+        what: it is, for the message.
 
     Raises:
         VipOfflineError: if it is missing, or is not TOML.
@@ -425,7 +429,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         near = sorted(str(each) for each in path.parent.glob("*.toml"))
         hint = f" There are: {', '.join(near)}." if near else ""
-        raise VipOfflineError(f"{path}: no such recipe.{hint}") from None
+        raise VipOfflineError(f"{path}: no such {what}.{hint}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise VipOfflineError(f"{path}: cannot be read as TOML: {error}.") from None
 

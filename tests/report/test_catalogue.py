@@ -3,8 +3,8 @@ import json
 from pathlib import Path
 
 from origins import lerobot, robomimic
-from rich.console import Console
 
+from vip_offline.console import Console
 from vip_offline.data.importing import plan_import
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.recipe import ImportOptions

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from conftest import PROGRAM
 from origins import lerobot, robomimic
-from rich.console import Console
 
+from vip_offline.console import Console
 from vip_offline.data.survey import check
 from vip_offline.report.checks import describe_checks, print_checks
 

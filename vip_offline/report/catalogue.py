@@ -4,10 +4,9 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from vip_offline.console import Console
 from vip_offline.data.importing import Plan
 from vip_offline.data.mapping import extras_of, missing_roles, resampled_by, stored_as
 from vip_offline.data.sources.source import column_and_part
@@ -64,7 +63,7 @@ def describe_import(source: str, plan: Plan) -> dict[str, Any]:
 def print_import(description: dict[str, Any], console: Console) -> None:
     """Print the columns of an origin, what becomes of each, and how much there is."""
     least, median, most = description["lengths"]
-    console.print(f"[bold]{escape(description['source'])}[/]", soft_wrap=True)
+    console.print(description["source"], style="bold", soft_wrap=True)
     rate = description["control_rate"]
     console.print(
         f"{description['format']}: {description['taken']} of {description['episodes']} episodes, "
@@ -81,11 +80,11 @@ def print_import(description: dict[str, Any], console: Console) -> None:
     for name, column in description["columns"].items():
         shape = "x".join(str(each) for each in column["shape"]) or "1"
         kind = column["dtype"] if column["kind"] == "numbers" else column["kind"]
-        table.add_row(escape(name), f"{kind} {shape}", ", ".join(column["becomes"]) or "left out")
+        table.add_row(name, f"{kind} {shape}", ", ".join(column["becomes"]) or "left out")
     console.print(table)
     for name, why in description["left_out"].items():
-        console.print(f"left out: {escape(name)}: {escape(why)}", highlight=False)
+        console.print(f"left out: {name}: {why}", highlight=False)
     for why in description["broken"]:
-        console.print(f"broken: {escape(why)}", highlight=False)
+        console.print(f"broken: {why}", highlight=False)
     for note in (*description["notes"], *description["missing"]):
-        console.print(f"note: {escape(note)}", highlight=False)
+        console.print(f"note: {note}", highlight=False)

@@ -22,7 +22,7 @@ from vip_offline.data.sources.source import (
     column_and_part,
 )
 from vip_offline.data.store import content_of
-from vip_offline.data.video import Decoder, Timeline, decode, resized, timeline
+from vip_offline.data.video import Decoder, Timeline, decode, resized, stacked, timeline
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
@@ -161,7 +161,7 @@ class Converter:
             clip = self._clip(values, length, where)
             pts = [int(each) for each in clip.pts]
             if self._options.copy_frames:
-                return np.stack(list(decode(self._decoder(values.file), pts, size)))
+                return stacked(decode(self._decoder(values.file), pts, size), values.file)
             if self._options.decode:
                 self._decoding.append(self._beside.submit(self._decode, values.file, pts, where))
             return clip

@@ -29,6 +29,7 @@ def write(
     turn: tuple[float, bool, bool] | None = None,
     at: NDArray[np.int64] | None = None,
     shift: int = 0,
+    size: tuple[int, int] = SIZE,
     **options: str,
 ) -> Path:
     """Write a grey ramp with a white corner at the top left, at 25 Hz.
@@ -39,18 +40,19 @@ def write(
         turn: degrees and mirrors of the display matrix.
         at: (frames,) time stamps, in frames.
         shift: of all stamps, in frames; what comes before 0 an edit list cuts off.
+        size: (height, width).
         options: of the container.
     """
     suffix = path.suffix.lower()[1:]
     codec, settings = KINDS[suffix]
     with av.open(str(path), "w", format=FORMATS.get(suffix), options=options) as container:
         stream: Any = container.add_stream(codec, rate=25)
-        stream.height, stream.width = SIZE
+        stream.height, stream.width = size
         stream.pix_fmt = "gray" if codec == "gif" else "yuv420p"
         stream.options = settings
         if turn:
             stream.set_display_rotation(turn[0], hflip=turn[1], vflip=turn[2])
-        for index, picture in enumerate([*ramp(frames), None]):
+        for index, picture in enumerate([*ramp(frames, size), None]):
             frame = None
             if picture is not None:
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
@@ -62,9 +64,9 @@ def write(
     return path
 
 
-def ramp(frames: int) -> NDArray[np.uint8]:
-    """(frames, *SIZE, 3)."""
+def ramp(frames: int, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
+    """(frames, *size, 3)."""
     levels = (10 + STEP * np.arange(frames)).astype(np.uint8)
-    pictures = np.tile(levels[:, None, None, None], (1, *SIZE, 3))
+    pictures = np.tile(levels[:, None, None, None], (1, *size, 3))
     pictures[:, :8, :8] = 255
     return pictures

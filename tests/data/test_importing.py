@@ -119,6 +119,8 @@ def test_many_small_episodes_are_written_together() -> None:
         yield from [big] * 2
 
     assert [len(each) for each in batches(some())] == [1024, 477, 1]
+    # while others are still decoded, whatever has come is written now and then
+    assert [len(each) for each in batches(iter([episode] * 3), seconds=0)] == [1, 1, 1]
 
 
 def test_ten_thousand_tiny_episodes(tmp_path: Path) -> None:

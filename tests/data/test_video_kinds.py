@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vip_offline.data.listing import VIDEOS
 from vip_offline.data.video import Decoder, FrameReader, decode, timeline
+from vip_offline.errors import VipOfflineError
 
 LOSS = 9  # grey levels
 
@@ -66,3 +67,19 @@ def test_an_edit_list_cuts_off_or_delays(tmp_path: Path, shift: int) -> None:
 def test_dropped_frames_leave_the_usual_rate(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", 12, at=np.delete(np.arange(15), [4, 5, 9]))
     assert timeline(path).rate == pytest.approx(25, rel=0.02)
+
+
+def test_frames_that_change_their_size_are_refused_unless_drawn_at_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ts", 6)
+    larger = write(tmp_path / "b.ts", 6, shift=60, size=(64, 96))
+    path.write_bytes(path.read_bytes() + larger.read_bytes())
+    pts = timeline(path).pts
+    with pytest.raises(VipOfflineError, match=r"a\.ts: its frames change their size \(32x48 px"):
+        FrameReader(None)(path, pts)
+    assert FrameReader((32, 48))(path, pts).shape == (len(pts), 32, 48, 3)
+
+
+def test_a_clock_that_runs_over(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ts", shift=2**33 // 3600 - 55)  # 33 bits of 90 kHz
+    assert levels(read(path, *range(50))) == list(range(50))
+    np.testing.assert_allclose(timeline(path).seconds, np.arange(50) / 25, atol=1e-6)

@@ -24,7 +24,7 @@ from vip_offline.data.sources.source import (
 )
 from vip_offline.data.store import content_of
 from vip_offline.data.timestamps import seconds_of
-from vip_offline.data.video import Decoder, Timeline, decode, resized, timeline
+from vip_offline.data.video import Decoder, Timeline, decode, resized, stacked, timeline
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
@@ -204,15 +204,13 @@ class Converter:
         size = self._options.size
         if isinstance(values, VideoSpan):
             clip = self._clip(values, length, where)
-            pts = [int(each) for each in clip.pts]
-            distinct = [*dict.fromkeys(pts)]
+            distinct, rows = np.unique(clip.pts, return_inverse=True)  # one frame, two rows
+            asked = [int(each) for each in distinct]
             if self._options.copy_frames:
-                frames = dict(
-                    zip(distinct, decode(self._decoder(values.file), distinct, size), strict=True)
-                )
-                return np.stack([frames[each] for each in pts])
+                frames = stacked(decode(self._decoder(values.file), asked, size), values.file)
+                return frames if len(asked) == len(rows) else frames[rows]
             if self._options.decode:
-                check = self._beside.submit(self._decode, values.file, distinct, where)
+                check = self._beside.submit(self._decode, values.file, asked, where)
                 self._decoding.append(check)
             return clip
         pictures: NDArray[np.uint8] = values

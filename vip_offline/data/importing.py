@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import math
 import shutil
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +26,8 @@ from vip_offline.recipe import ImportOptions
 
 BATCH_BYTES = 8 * 2**20  # of episodes that are written together
 BATCH_EPISODES = 1024
+BATCH_SECONDS = 0.5  # after which episodes are written while others are decoded
+AHEAD = 8  # episodes that are converted while the first of them is decoded
 
 
 Waiting = list[Future[None]]
@@ -194,24 +199,21 @@ def import_source(
                 left_out[index] = str(error)
 
             def converted() -> Iterator[Episode]:
-                before: tuple[int, Episode, Waiting] | None = None
+                pending: deque[tuple[int, Episode, Waiting]] = deque()
                 for index in planned[first:]:
                     try:
-                        following = index, *convert(index)
+                        pending.append((index, *convert(index)))
                     except VipOfflineError as error:
-                        if before:  # mistakes are met in the order of the episodes
-                            yield from whole(*before)
-                            before = None
+                        while pending:  # mistakes are met in the order of the episodes
+                            yield from whole(*pending.popleft())
                         leave_out(index, error)
-                        continue
-                    if before:
-                        yield from whole(*before)
-                    before = following
-                if before:
-                    yield from whole(*before)
+                    while pending and (len(pending) > AHEAD or not pending[0][-1]):
+                        yield from whole(*pending.popleft())
+                while pending:
+                    yield from whole(*pending.popleft())
 
             try:
-                for batch in batches(converted()):
+                for batch in batches(converted(), BATCH_SECONDS if options.decode else math.inf):
                     if left_out:  # first: after an interrupt they are looked at again
                         store.leave_out(left_out)
                     store.append(*batch)
@@ -246,17 +248,18 @@ def import_source(
         raise
 
 
-def batches(episodes: Iterator[Episode]) -> Iterator[list[Episode]]:
-    """Episodes that are small, many at a time."""
+def batches(episodes: Iterator[Episode], seconds: float = math.inf) -> Iterator[list[Episode]]:
+    """Episodes that are small, many at a time, or as many as came in some seconds."""
     batch: list[Episode] = []
-    held = 0
+    held, begun = 0, time.monotonic()
     for episode in episodes:
         batch.append(episode)
         held += sum(each.nbytes for each in episode.frames.values())
         held += episode.proprio.nbytes + episode.action.nbytes
         held += sum(each.nbytes for each in episode.extras.values())
-        if held >= BATCH_BYTES or len(batch) >= BATCH_EPISODES:
+        late = time.monotonic() - begun >= seconds
+        if held >= BATCH_BYTES or len(batch) >= BATCH_EPISODES or late:
             yield batch
-            batch, held = [], 0
+            batch, held, begun = [], 0, time.monotonic()
     if batch:
         yield batch

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -386,6 +386,23 @@ def _pixels(frame: Any, path: Path, *, upright: bool = True) -> NDArray[np.uint8
     return orientation_of(frame, path)(pixels) if upright else pixels
 
 
+def stacked(frames: Iterable[NDArray[np.uint8]], path: Path) -> NDArray[np.uint8]:
+    """(T, H, W, 3) of T frames of a video.
+
+    Raises:
+        VipOfflineError: if their size changes.
+    """
+    listed = list(frames)
+    for frame in listed:
+        if frame.shape != listed[0].shape:
+            sizes = " px, then ".join(f"{f.shape[0]}x{f.shape[1]}" for f in (listed[0], frame))
+            raise VipOfflineError(
+                f"{path}: its frames change their size ({sizes} px). Import with --resize, or cut "
+                "the video in two."
+            )
+    return np.stack(listed)
+
+
 class FrameReader:
     """Frames of several videos by their pts, for several threads that each take a share.
 
@@ -422,7 +439,7 @@ class FrameReader:
                         self._kept.popitem(last=False)
             # under the lock, too: PyAV's frames are not made for two threads at once
             drawn = (_pixels(found[each], path, upright=self._upright) for each in wanted)
-            return np.stack([resized(pixels, self._size) for pixels in drawn])
+            return stacked((resized(pixels, self._size) for pixels in drawn), path)
 
     def close(self) -> None:
         """Close the file that is open."""

@@ -96,7 +96,7 @@ def _body(data: bytes, layout: Layout, notes: list[str]) -> tuple[bytes, Callabl
     lines = body.splitlines()
     kept, comments, blank = [], 0, 0
     for place, line in enumerate(lines):
-        text = line.strip()
+        text = line.strip(b" " if layout.separator == "\t" else None)  # tabs are empty cells
         if text and text[:1] not in (b"#", b"%"):
             kept.append(place)
         comments += text[:1] in (b"#", b"%")

@@ -74,6 +74,13 @@ def layout_of(path: Path, lines: list[str]) -> Layout:
                 f"it {len(rows[before[-1]])}. Give every column a name, or separate the cells by "
                 "semicolons."
             )
+        halves = [cell for row in rows.values() for cell in row if re.fullmatch(r"-0|0\d+", cell)]
+        if separator == "," and halves:
+            raise VipOfflineError(
+                f"{path}, line {top + 1}: {','.join(rows[top])!r} may be several cells or one "
+                "number with a decimal comma. Give every column a name, and separate the cells by "
+                "semicolons."
+            )
         names = [f"c{place}" for place in range(width)]
         notes.append(f"no line of names: columns are called {names[0]} to {names[-1]}")
         return Layout(separator, names, [], 0, top + 1, bool(ends), tuple(notes))

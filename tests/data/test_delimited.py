@@ -63,10 +63,20 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
 
 FORMS: dict[str, tuple[str, dict[str, list[Any]], str]] = {
     "units": ("t,x\ns,m\n0,1.5\n1,2\n", {"t": [0, 1], "x": [1.5, 2]}, "line 2 holds units (s, m)"),
-    "two lines of units": (
-        "t,x\ntime,position\ns,m\n0,1.5\n1,2\n",
-        {"t": [0, 1], "x": [1.5, 2]},
-        "line 3 holds no numbers",
+    "two lines of names": (
+        "arm,arm\nx,y\n0,1.5\n1,2\n",
+        {"arm.x": [0, 1], "arm.y": [1.5, 2]},
+        "lines 1 and 2 together give the names",
+    ),
+    "name in two lines": (
+        't,"Position\n[m]"\n0,1.5\n1,2\n',
+        {"t": [0, 1], "Position [m]": [1.5, 2]},
+        "",
+    ),
+    "arrays in two lines": (
+        ',a\n0,"[ 0.1\n -0.3]"\n1,"[ 1.\n  3. ]"\n',
+        {"c0": [0, 1], "a": [[0.1, -0.3], [1, 3]]},
+        "column 1 has no name",
     ),
     "Excel's sep": ("sep=;\nt;x\n0;1\n", {"t": [0], "x": [1]}, ""),
     "index": (",x\n0,1\n1,2\n", {"c0": [0, 1], "x": [1, 2]}, "column 1 has no name"),
@@ -82,7 +92,7 @@ FORMS: dict[str, tuple[str, dict[str, list[Any]], str]] = {
     "preamble": (
         "Recorder 3.1\nDate: today\n\nt,x\n0,1\n1,2\n",
         {"t": [0, 1], "x": [1, 2]},
-        "lines 1 to 3 stand before the names",
+        "line 4 gives the names",
     ),
     "separator at all ends": ("t,x,\n0,1,\n1,2,\n", {"t": [0, 1], "x": [1, 2]}, ""),
     "separator at rows' ends": ("t,x\n0,1,\n1,2,\n", {"t": [0, 1], "x": [1, 2]}, ""),
@@ -104,6 +114,11 @@ FORMS: dict[str, tuple[str, dict[str, list[Any]], str]] = {
         "t,x,f\n0,1,\n1,2,\n2,3,4\n",
         {"t": [0, 1, 2], "x": [1, 2, 3], "f": [NAN, NAN, 4]},
         "line 2, line 3 (2 in all)",
+    ),
+    "a row of blank cells": (
+        "t\tx\n0\t1\n\t\n2\t3\n",
+        {"t": [0, NAN, 2], "x": [1, NAN, 3]},
+        "column 't': no number in line 3",
     ),
     "pandas of an array": ("0,1\n0.5,1.5\n", {"0": [0.5], "1": [1.5]}, "line 1 counts the columns"),
     "with its index": (",0,1\n0,0.5,1.5\n", {"c0": [0], "0": [0.5], "1": [1.5]}, "line 1 counts"),
@@ -168,6 +183,8 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "short after comment": ("t,x\n# a\n0,1\n1\n", "line 4: has 1 cells, the first line names 2"),
     "long line": ("# a\nt,x\n0,1\n1,2,3\n", "line 4: has 3 cells, line 2 names 2"),
     "commas both": ("t,x\n0,1,5\n0,2,5\n", "line 2: has 3 cells, line 1 before it 2"),
+    "headings": ("a,b\nc,d\ne,f\n0,1\n", "lines 1 to 3 hold no numbers; which of them gives"),
+    "decimal commas alone": ("1,966\n-0,5\n", "line 1: '1,966' may be several cells or one number"),
     "word": ("t,x\n0,1\n1,abc\n2,3\n", "line 3, column 'x': 'abc' is no number"),
     "thousands": ('x\n"1,234"\n', "line 2, column 'x': '1,234' may be 1234 or 1.234"),
     "two dots": ("x;y\n1.234;1,5\n", "line 2, column 'x': '1.234' may be 1234 or 1.234"),
@@ -201,6 +218,7 @@ def test_files_of_words(tmp_path: Path) -> None:
 def test_units_of_columns(tmp_path: Path) -> None:
     assert table(tmp_path, "t [ms],a[0],f (N)\n0,1,2\n").units == {"t [ms]": "ms", "f (N)": "N"}
     assert table(tmp_path, "t;x\n[s];-\n0;1\n").units == {"t": "s", "x": "-"}
+    assert table(tmp_path, "t,x\ns,m\n0,1\n").notes == ("line 2 holds units (s, m)",)
 
 
 def test_files_longer_than_what_tells_their_dialect(tmp_path: Path) -> None:

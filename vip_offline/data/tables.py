@@ -4,6 +4,7 @@ Nothing vanishes: what a file holds is a column, a value, or left out with a rea
 be guessed is in the notes; what cannot be read is refused by file, line and column.
 """
 
+import csv
 import functools
 import zipfile
 import zlib
@@ -75,7 +76,7 @@ def read_table(path: Path) -> Table:
             builder = _read_numpy(path)
         else:
             builder = _read_arrow(path, suffix)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, csv.Error, zipfile.BadZipFile, zlib.error) as error:
         raise VipOfflineError(f"{path}: cannot be read ({error}). Restore it.") from error
     return builder.table()
 

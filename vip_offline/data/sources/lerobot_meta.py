@@ -45,7 +45,7 @@ def read_info(path: Path) -> dict[str, Any]:
         shape = feature.get("shape", []) if isinstance(feature, dict) else None
         if (
             not isinstance(shape, list)
-            or not all(isinstance(size, int) and size >= 0 for size in shape)
+            or not all(isinstance(size, int) and 0 <= size < 2**31 for size in shape)
             or "dtype" not in feature
         ):
             raise VipOfflineError(

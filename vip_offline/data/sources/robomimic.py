@@ -260,6 +260,7 @@ class Robomimic:
                 value.decode() if isinstance(value, bytes) else str(value) for value in group[name]
             }
             for name in group
+            if isinstance(group[name], h5py.Dataset) and group[name].ndim == 1
         }
 
     def read(self, episode: int, columns: Sequence[str]) -> Rows:

@@ -230,6 +230,12 @@ def test_what_is_no_buffer(tmp_path: Path) -> None:
         Replay(tmp_path / "x.zarr")
 
 
+def test_one_array_is_no_buffer(tmp_path: Path) -> None:
+    replay(tmp_path / "set.zarr")
+    with pytest.raises(VipOfflineError, match="is one array, no replay buffer"):
+        Replay(tmp_path / "set.zarr/data/img")
+
+
 def test_a_damaged_chunk_is_named(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
     (tmp_path / "set.zarr/data/action/0.0").write_bytes(b"x")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from vip_offline.data.sources.foreign import of_another_tool
 from vip_offline.data.sources.guarded import Guarded
 from vip_offline.data.sources.source import Source
 from vip_offline.errors import VipOfflineError
@@ -40,6 +41,7 @@ def format_of(path: Path) -> str:
         f"{path}: is of no format that is known here (LeRobot: meta/info.json; robomimic: .hdf5; "
         "diffusion_policy: .zarr or .zarr.zip; Minari: data/metadata.json; videos; folders of "
         f"videos, pictures and tables). It holds: {', '.join(there) or 'nothing of these'}."
+        f"{of_another_tool(path)}"
     )
 
 

@@ -45,6 +45,10 @@ class Replay:
         self.path = path
         if path.is_file():
             _check_zip(path)
+        elif (path / ".zarray").exists():
+            raise VipOfflineError(
+                f"{path}: is one array, no replay buffer. Give the folder that holds data and meta."
+            )
         with readable_errors(str(path), "Its description is damaged. Restore it."):
             self._root = opened(path)
             data, meta = (array_keys(path, self._root, group) for group in ("data", "meta"))

@@ -207,6 +207,16 @@ def test_groups_in_groups_and_an_archive_of_a_folder(tmp_path: Path) -> None:
         np.testing.assert_array_equal(store.frames("obs.top", 0, 16), frames)
 
 
+def test_success_and_splits_of_episodes(tmp_path: Path) -> None:
+    replay(tmp_path / "set.zarr")
+    put(tmp_path / "set.zarr", "meta/success", [True, False, True])
+    put(tmp_path / "set.zarr", "meta/split_valid", [False, False, True])
+    assert Replay(tmp_path / "set.zarr").catalogue().splits == ("valid",)
+    store = imported(tmp_path / "set.zarr", tmp_path / "s.zarr")
+    assert list(store.meta("success")) == [True, False, True]
+    assert list(store.meta("split_valid")) == [False, False, True]
+
+
 def test_lengths_in_place_of_ends(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
     shutil.rmtree(tmp_path / "set.zarr/meta/episode_ends")

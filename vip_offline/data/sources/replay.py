@@ -80,6 +80,7 @@ class Replay:
                 "that precedes it. Restore it."
             )
         columns, left_out, notes = self._columns()
+        left_out |= self._read_meta() | self._strangers()
         pictures = [name for name, column in columns.items() if column.kind == "pictures"]
         action = guessed([*columns], ACTION)
         if not action:
@@ -102,7 +103,7 @@ class Replay:
             task=str(attributes.get("task", "")),
             splits=tuple(sorted(n.removeprefix("split_") for n in self._about if n != "success")),
             notes=tuple(notes),
-            left_out={**left_out, **self._read_meta(), **self._strangers()},
+            left_out=left_out,
             broken=self._broken(lengths),
             about={"attributes": attributes},
             arrays={name: f"data/{name}" for name in pictures},

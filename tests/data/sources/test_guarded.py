@@ -1,7 +1,12 @@
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import h5py
+import numpy as np
 import pytest
+from imported import imported
+from origins import robomimic
 
 from vip_offline.data.sources.guarded import Guarded
 from vip_offline.data.sources.source import Catalogue, Rows
@@ -51,3 +56,24 @@ def test_a_file_that_cannot_be_opened_is_named() -> None:
 
     with pytest.raises(VipOfflineError, match=r"^set: cannot be read \(RecursionError"):
         Guarded(Path("set"), make)
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        (np.float64(3), "'obs/object' holds one value, not one per row"),
+        (np.array([b"a"] * 7), r"'obs/object' is .* here, float64 in other episodes"),
+        (np.zeros((7, 2)), r"'obs/object' has \(2,\) numbers per row here, \(3,\) in other"),
+    ],
+)
+def test_an_episode_unlike_the_others_is_broken_alone(
+    tmp_path: Path, values: Any, part: str
+) -> None:
+    robomimic(tmp_path / "set.hdf5")
+    with h5py.File(tmp_path / "set.hdf5", "r+") as file:
+        del file["data/demo_1/obs/object"]
+        file["data/demo_1/obs/object"] = values
+    with pytest.raises(VipOfflineError, match=rf"episode 1: column {part}"):
+        imported(tmp_path / "set.hdf5", tmp_path / "s.zarr")
+    assert not (tmp_path / "s.zarr").exists()
+    assert len(imported(tmp_path / "set.hdf5", tmp_path / "s.zarr", skip_broken=True)) == 2

@@ -34,7 +34,7 @@ def test_words_of_tasks(tasks: Any, words: str) -> None:
 
 
 def test_the_list_of_episodes_of_either_version(tmp_path: Path) -> None:
-    for version in ("v3.0", "v2.1"):
+    for version in ("v3.0", "v2.1", "v2.0"):
         path = tmp_path / version
         lerobot(path, version=version)
         episodes = read_episodes(path, read_info(path))

@@ -86,3 +86,9 @@ def test_success_that_says_neither_is_refused(tmp_path: Path) -> None:
     part = table(tmp_path, success=np.array([0.5, 1, 2]), x=np.zeros(3), action=action(3))
     with pytest.raises(VipOfflineError, match="success is to say whether the task is solved"):
         describe(part, set(), Clock())
+
+
+def test_a_file_per_step_is_no_episode(tmp_path: Path) -> None:
+    part = table(tmp_path, rgb_static=np.zeros((32, 32, 3), np.uint8), actions=np.zeros(7))
+    with pytest.raises(VipOfflineError, match="rgb_static is one picture .* one step"):
+        describe(part, set(), Clock())

@@ -207,6 +207,16 @@ def test_groups_in_groups_and_an_archive_of_a_folder(tmp_path: Path) -> None:
         np.testing.assert_array_equal(store.frames("obs.top", 0, 16), frames)
 
 
+def test_success_and_splits_of_episodes(tmp_path: Path) -> None:
+    replay(tmp_path / "set.zarr")
+    put(tmp_path / "set.zarr", "meta/success", [True, False, True])
+    put(tmp_path / "set.zarr", "meta/split_valid", [False, False, True])
+    assert Replay(tmp_path / "set.zarr").catalogue().splits == ("valid",)
+    store = imported(tmp_path / "set.zarr", tmp_path / "s.zarr")
+    assert list(store.meta("success")) == [True, False, True]
+    assert list(store.meta("split_valid")) == [False, False, True]
+
+
 def test_lengths_in_place_of_ends(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
     shutil.rmtree(tmp_path / "set.zarr/meta/episode_ends")
@@ -228,6 +238,12 @@ def test_what_is_no_buffer(tmp_path: Path) -> None:
     zarr.open_group(tmp_path / "x.zarr", mode="w").create_array("data/a", data=np.zeros(3))
     with pytest.raises(VipOfflineError, match=r"is no replay buffer.* It has: data/a"):
         Replay(tmp_path / "x.zarr")
+
+
+def test_one_array_is_no_buffer(tmp_path: Path) -> None:
+    replay(tmp_path / "set.zarr")
+    with pytest.raises(VipOfflineError, match="is one array, no replay buffer"):
+        Replay(tmp_path / "set.zarr/data/img")
 
 
 def test_a_damaged_chunk_is_named(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from vip_offline.recipe import ImportOptions
 FORMATS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "LeRobotDataset v3.0": ("set", lerobot),
     "LeRobotDataset v2.1": ("set", partial(lerobot, version="v2.1")),
+    "LeRobotDataset v2.0": ("set", partial(lerobot, version="v2.0")),
     "LeRobotDataset v3.0, pictures": ("set", partial(lerobot, pictures="image")),
     "robomimic HDF5": ("set.hdf5", robomimic),
     "replay buffer, zarr 2": ("set.zarr", replay),

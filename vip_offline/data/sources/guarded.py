@@ -1,10 +1,13 @@
 """A source whose every error is one that a user can read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from vip_offline.data.sources.source import Catalogue, Rows, Source
+import numpy as np
+
+from vip_offline.data.sources.source import Catalogue, Column, Rows, Source, VideoSpan
 from vip_offline.errors import VipOfflineError
 
 
@@ -45,18 +48,42 @@ class Guarded:
         with readable_errors(str(path), "Restore it."):
             self._source = make(path)
         self.path = self._source.path
+        self._columns: Mapping[str, Column] = {}
 
     def catalogue(self) -> Catalogue:
         """See `Source.catalogue`."""
         with readable_errors(str(self.path), "Its description is damaged. Restore it."):
-            return self._source.catalogue()
+            catalogue = self._source.catalogue()
+        self._columns = catalogue.columns
+        return catalogue
 
     def read(self, episode: int, columns: Sequence[str]) -> Rows:
         """See `Source.read`."""
         way_out = "Restore the data set, or leave such episodes out with --skip-broken."
-        with readable_errors(f"{self.path}, episode {episode}", way_out):
-            return self._source.read(episode, columns)
+        where = f"{self.path}, episode {episode}"
+        with readable_errors(where, way_out):
+            rows = self._source.read(episode, columns)
+        for name, values in rows.columns.items():
+            if not isinstance(values, VideoSpan) and name in self._columns:
+                problem = _unlike(values, self._columns[name])
+                if problem:
+                    raise VipOfflineError(f"{where}: column {name!r} {problem}. {way_out}")
+        return rows
 
     def close(self) -> None:
         """See `Source.close`."""
         self._source.close()
+
+
+def _unlike(values: Any, column: Column) -> str:
+    """How an episode's array differs from what the catalogue says; "" if it does not.
+
+    Pictures may differ in size: they can be drawn at one.
+    """
+    if not isinstance(values, np.ndarray) or not values.ndim:
+        return "holds one value, not one per row"
+    if values.dtype.kind not in "biuf":
+        return f"is {values.dtype} here, {column.dtype} in other episodes"
+    if column.kind == "numbers" and values.shape[1:] != column.shape:
+        return f"has {values.shape[1:]} numbers per row here, {column.shape} in other episodes"
+    return ""

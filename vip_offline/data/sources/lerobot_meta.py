@@ -12,7 +12,8 @@ import numpy as np
 
 from vip_offline.errors import VipOfflineError
 
-VERSIONS = ("v3.0", "v2.1")
+# v2.0 differs from v2.1 in its statistics alone, which are not read
+VERSIONS = ("v3.0", "v2.1", "v2.0")
 
 
 def read_info(path: Path) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def read_info(path: Path) -> dict[str, Any]:
     if version not in VERSIONS:
         raise VipOfflineError(
             f"{file}: codebase_version is {version!r}; read here are {', '.join(VERSIONS)}. "
-            "LeRobot converts older ones (lerobot.datasets.v30.convert_dataset_v21_to_v30)."
+            "LeRobot converts older ones."
         )
     for key in ("fps", "features", "data_path", "total_episodes"):
         if key not in info:
@@ -45,7 +46,7 @@ def read_info(path: Path) -> dict[str, Any]:
         shape = feature.get("shape", []) if isinstance(feature, dict) else None
         if (
             not isinstance(shape, list)
-            or not all(isinstance(size, int) and size >= 0 for size in shape)
+            or not all(isinstance(size, int) and 0 <= size < 2**31 for size in shape)
             or "dtype" not in feature
         ):
             raise VipOfflineError(

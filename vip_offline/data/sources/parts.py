@@ -133,6 +133,12 @@ def _table(part: Part, frames: set[int], clock: Clock) -> Described:
     left_out = dict(table.left_out)
     actions = {*action_of(names)}
     for name, values in table.columns.items():
+        if values.dtype == np.uint8 and values.ndim == 3 and values.shape[-1] == 3:
+            raise VipOfflineError(
+                f"{part.path}: {name} is one picture {values.shape}, so the file holds one step of "
+                "an episode. Stack the steps of each episode into one file, or write a folder per "
+                "episode with a folder of pictures and a table."
+            )
         blind = not_a_view(name) if values.ndim > 2 else ""
         shape = pictures_shape(tuple(values.shape[1:]), values.dtype)
         if len(values) == rows - 1 and name in actions:

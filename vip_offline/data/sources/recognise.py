@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from vip_offline.data.listing import VIDEOS
+from vip_offline.data.sources.foreign import of_another_tool
 from vip_offline.data.sources.guarded import Guarded
 from vip_offline.data.sources.rates import parse_rates
 from vip_offline.data.sources.source import Source
@@ -48,6 +49,7 @@ def format_of(path: Path) -> str:
         f"{path}: is of no format that is known here (LeRobot: meta/info.json; robomimic: .hdf5; "
         "diffusion_policy: .zarr or .zarr.zip; Minari: data/metadata.json; videos; folders of "
         f"videos, pictures and tables). It holds: {', '.join(there) or 'nothing of these'}."
+        f"{of_another_tool(path)}"
     )
 
 

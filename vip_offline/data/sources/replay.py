@@ -45,6 +45,10 @@ class Replay:
         self.path = path
         if path.is_file():
             _check_zip(path)
+        elif (path / ".zarray").exists():
+            raise VipOfflineError(
+                f"{path}: is one array, no replay buffer. Give the folder that holds data and meta."
+            )
         with readable_errors(str(path), "Its description is damaged. Restore it."):
             self._root = opened(path)
             data, meta = (array_keys(path, self._root, group) for group in ("data", "meta"))
@@ -76,6 +80,7 @@ class Replay:
                 "that precedes it. Restore it."
             )
         columns, left_out, notes = self._columns()
+        left_out |= self._read_meta() | self._strangers()
         pictures = [name for name, column in columns.items() if column.kind == "pictures"]
         action = guessed([*columns], ACTION)
         if not action:
@@ -98,7 +103,7 @@ class Replay:
             task=str(attributes.get("task", "")),
             splits=tuple(sorted(n.removeprefix("split_") for n in self._about if n != "success")),
             notes=tuple(notes),
-            left_out={**left_out, **self._read_meta(), **self._strangers()},
+            left_out=left_out,
             broken=self._broken(lengths),
             about={"attributes": attributes},
             arrays={name: f"data/{name}" for name in pictures},

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.data.pictures import pictures_shape, rgb, sixteen_bit_note
+from vip_offline.data.sources.foreign import hdf5_of_another_tool
 from vip_offline.data.sources.guarded import readable_errors
 from vip_offline.data.sources.hdf5_tree import column_of_dataset, datasets_below, missing_filter
 from vip_offline.data.sources.source import (
@@ -58,7 +59,7 @@ class Robomimic:
         if not isinstance(data, h5py.Group):
             raise VipOfflineError(
                 f"{path}: has no group /data, so it is not robomimic's. It holds: "
-                f"{', '.join(self._file) or 'nothing'}.{_other_tool(self._file)}"
+                f"{', '.join(self._file) or 'nothing'}.{hdf5_of_another_tool({*self._file})}"
             )
         self._data = data
         self._left_out: dict[str, str] = {}
@@ -260,6 +261,7 @@ class Robomimic:
                 value.decode() if isinstance(value, bytes) else str(value) for value in group[name]
             }
             for name in group
+            if isinstance(group[name], h5py.Dataset) and group[name].ndim == 1
         }
 
     def read(self, episode: int, columns: Sequence[str]) -> Rows:
@@ -346,33 +348,6 @@ def _lang(text: str, key: str) -> str:
         return ""
     words = value.get(key, "") if isinstance(value, dict) else ""
     return " ".join(words) if isinstance(words, list) else str(words)
-
-
-def _other_tool(file: Any) -> str:
-    """Whose layout it is, if that is known, and the way out."""
-    names = {*file}
-    if {"observations", "action"} <= names and isinstance(file["observations"], h5py.Group):
-        return (
-            " This is one episode as ACT and ALOHA write it. Convert the set to LeRobot, or write "
-            "each file into one as /data/demo_<i>/actions and /data/demo_<i>/obs/<camera>."
-        )
-    if {"observations", "actions", "rewards"} <= names:
-        return (
-            " This is D4RL's layout: it has no pictures, so nothing can be relabelled. Its numbers "
-            "are in Minari's copies (minari download D4RL/...)."
-        )
-    if any(name.startswith("traj_") for name in names):
-        return (
-            " This is ManiSkill's layout. Convert it to LeRobot, or write each trajectory as "
-            "/data/demo_<i> with actions and obs/<camera>."
-        )
-    if any(name.startswith("episode_") for name in names):
-        return (
-            " This is a part of a Minari data set: give the folder that holds data/metadata.json."
-        )
-    if any(name.startswith("demo_") for name in names):
-        return " Move its demo_<i> into a group data."
-    return ""
 
 
 def _in_order(name: str) -> tuple[str, int, str]:

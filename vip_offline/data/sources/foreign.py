@@ -1,0 +1,81 @@
+"""Formats of other tools that are not read here: whose they are, and the way out."""
+
+from collections.abc import Set
+from pathlib import Path
+
+RLDS = (
+    " This is RLDS (TensorFlow Datasets), which only TensorFlow reads. Take the LeRobot conversion "
+    "of the set, or convert it with LeRobot."
+)
+ROS = (
+    " This is a ROS recording. Convert it to LeRobot, or write per episode a folder with a video "
+    "per camera and a table of time stamps, states and actions."
+)
+PICKLE = " A pickle runs code when it is opened, so none is. Write its arrays to .npz, per episode."
+FILES = {
+    **dict.fromkeys((".bag", ".mcap", ".db3"), ROS),
+    **dict.fromkeys((".pkl", ".pickle", ".pt", ".pth"), PICKLE),
+    ".tfrecord": RLDS,
+    ".npz": " Give the folder of episodes, in each of which such a file lies beside pictures.",
+    ".mat": " Save it as HDF5 with /data/demo_<i>, or as a folder of episodes.",
+    **dict.fromkeys((".tar", ".gz", ".tgz", ".zst"), " Unpack it first."),
+}
+
+
+def of_another_tool(path: Path) -> str:
+    """Whose format a path is of that is not read here, and the way out; "" if unknown."""
+    if path.is_file():
+        return FILES.get(path.suffix.lower(), "")
+    if (path / "meta_data" / "info.json").exists():
+        return (
+            " This is a LeRobotDataset v1. Convert it with LeRobot: first to v2.0, then v2.1 or "
+            "v3.0."
+        )
+    names = {entry.name for entry in path.iterdir()}
+    inner = {entry.name for entry in path.glob("*/features.json")}
+    if {"features.json", "dataset_info.json"} <= names or inner:
+        return RLDS
+    if any(name.startswith("episode_") and name.endswith(".npz") for name in names):
+        return (
+            " If this is CALVIN, with a file per time step: convert it to LeRobot, or write a "
+            "folder per episode."
+        )
+    return ""
+
+
+def hdf5_of_another_tool(names: Set[str]) -> str:
+    """Whose layout an HDF5 file has that is not robomimic's, and the way out; "" if unknown.
+
+    Args:
+        names: of what lies at its root.
+    """
+    if {"observations", "action"} <= names:
+        return (
+            " This is one episode as ACT and ALOHA write it. Convert the set to LeRobot, or write "
+            "each file into one as /data/demo_<i>/actions and /data/demo_<i>/obs/<camera>."
+        )
+    if {"observations", "actions", "rewards"} <= names:
+        return (
+            " This is D4RL's layout: it has no pictures, so nothing can be relabelled. Its numbers "
+            "are in Minari's copies (minari download D4RL/...)."
+        )
+    if {"observation", "action"} <= names:
+        return (
+            " This is the table of one raw episode of DROID, whose pictures lie beside it. Take "
+            "the LeRobot conversion of the set."
+        )
+    for start, way_out in (
+        (
+            "traj_",
+            " This is ManiSkill's layout. Convert it to LeRobot, or write each trajectory as "
+            "/data/demo_<i> with actions and obs/<camera>.",
+        ),
+        (
+            "episode_",
+            " This is a part of a Minari data set: give the folder with data/metadata.json.",
+        ),
+        ("demo_", " Move its demo_<i> into a group data."),
+    ):
+        if any(name.startswith(start) for name in names):
+            return way_out
+    return ""

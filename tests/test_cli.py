@@ -200,6 +200,7 @@ def test_encoders_are_listed(tmp_path: Path) -> None:
     for part in ("lite0", "1280", "Apache-2.0", "vip", "CC-BY-NC-4.0", "control"):
         assert part in output
     assert max(map(len, output.splitlines())) <= 80
+    assert "…" not in output
 
 
 @pytest.mark.parametrize(

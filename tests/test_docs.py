@@ -63,7 +63,7 @@ def test_policy_folders_are_where_the_commands_write_them() -> None:
 def test_policies_are_where_the_readme_says(smoke: Path, tmp_path: Path) -> None:
     store = smoke / "datasets/smoke.zarr"
     for algo, folder in ((["--algo", "bc"], "bc"), ([], "rwr-outcome-tau-auto")):
-        command = [*PROGRAM, "train", store, *algo, "--steps", "2", "--tau", "auto"]
+        command = [*PROGRAM, "train", str(store), *algo, "--steps", "2", "--tau", "auto"]
         subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
         assert (tmp_path / "runs/smoke" / folder / "seed-0/manifest.json").is_file()
     assert (smoke / "runs/smoke/policies/rwr-return/seed-0/manifest.json").is_file()

@@ -448,7 +448,8 @@ def encoders() -> None:
 
     table = Table(box=None, width=80)
     for heading in ("encoder", "dim", "weights", "licence", "here"):
-        table.add_column(heading, justify="right" if heading == "dim" else "left")
+        right = heading == "dim"
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for name, entry in ENCODERS.items():
         if here(name):
             there = "yes"

@@ -59,7 +59,9 @@ class _Count(ProgressColumn):
 
 
 @contextlib.contextmanager
-def bar(console: Console, description: str, total: int, unit: str) -> Iterator[Advance]:
+def bar(
+    console: rich.console.Console, description: str, total: int, unit: str
+) -> Iterator[Advance]:
     """Show progress on a terminal; elsewhere nothing, since what was done is said anyway.
 
     Args:

@@ -36,3 +36,16 @@ def test_an_empty_store(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=80)
     print_description(describe(open_store(path)), console)
     assert "0 of 4 episodes (none)" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_long_names_are_whole_in_80_columns() -> None:
+    name = f"embeddings/an-encoder-of-ones-own/{'camera-' * 9}@content"
+    tree = [{"path": name, "shape": "(2841, 128, 128, 3)", "dtype": "float32", "attributes": {}}]
+    console = Console(file=io.StringIO(), width=80)
+    description = {"path": "x.zarr", "attributes": {}, "episodes": 0, "successes": 0, "rows": 0,
+                   "lengths": [], "kinds": {}, "tree": tree}  # fmt: skip
+    print_description(description, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert name in "".join(line.split("  ")[0].strip() for line in text.splitlines())

@@ -44,7 +44,8 @@ def print_cards(cards: Iterable[Card], console: Console) -> None:
     """Print a line per data set: how large, under which licence, and whether it is here."""
     table = Table(box=None, pad_edge=False, width=min(WIDTH, console.width))
     for heading in ("data set", "episodes", "pictures", "size", "licence", "here"):
-        table.add_column(heading, justify="right" if heading == "episodes" else "left")
+        right = heading == "episodes"
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for card in cards:
         here = "yes" if card.state == "store" else card.state
         table.add_row(card.name, card.episodes, card.pictures, card.size, card.licence, here)

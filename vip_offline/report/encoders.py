@@ -29,7 +29,7 @@ def print_validation(summary: Mapping[str, Any], console: Console) -> None:
         box=None,
         width=min(WIDTH, console.width),
     )
-    table.add_column("embedding")
+    table.add_column("embedding", overflow="fold")
     for heading in ("bumps", "order", "order, others' goal"):
         table.add_column(heading, justify="right")
     for name, row in rows.items():

@@ -56,9 +56,8 @@ def print_description(description: Description, console: Console) -> None:
     if said:
         console.print(", ".join(f"{key} {value}" for key, value in said.items()), highlight=False)
     table = Table(box=None, pad_edge=False)
-    table.add_column("array")
-    table.add_column("shape")
-    table.add_column("dtype")
+    for heading in ("array", "shape", "dtype"):
+        table.add_column(heading, overflow="fold")
     for row in description["tree"]:
         if row["shape"]:
             table.add_row(row["path"], row["shape"], row["dtype"])

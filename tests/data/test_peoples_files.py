@@ -283,7 +283,10 @@ def two_rates(tmp_path: Path, rows: int, times: bool = True) -> Path:
     """30 frames at 10 Hz, rows at 50 Hz: the action is the frame's number, the state a time."""
     video(tmp_path / "set/ep0/front.mp4", length=30)
     second = np.arange(rows) / 50
-    columns = {"action": np.round(second * 10)[:, None], "qpos": second[:, None] ** 2}
+    columns: dict[str, Any] = {
+        "action": np.round(second * 10)[:, None],
+        "qpos": second[:, None] ** 2,
+    }
     if times:
         columns["timestamp"] = 1.7e9 + second
     np.savez(tmp_path / "set/ep0/robot.npz", **columns)

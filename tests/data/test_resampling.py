@@ -19,7 +19,8 @@ def test_nearest_takes_the_earlier_of_two_and_the_ends_beyond_them() -> None:
 def test_linear_is_between_and_extrapolates_nothing() -> None:
     values = np.array([[0.0, 10.0], [1.0, 30.0]], np.float32)
     between = linear_rows(values, np.array([0.0, 2.0]), np.array([-1.0, 0.5, 2.0, 3.0]))
-    np.testing.assert_allclose(between, [[0, 10], [0.25, 15], [1, 30], [1, 30]])
+    expected = np.array([[0, 10], [0.25, 15], [1, 30], [1, 30]], np.float32)
+    np.testing.assert_allclose(np.asarray(between, np.float32), expected)
     assert between.dtype == np.float32
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.data.pictures import read_picture
 from vip_offline.data.store import Store, content_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.label.goals import read_picture
 
 SHOWN = 6  # pictures of a goal that is made of more
 HEIGHT = 96  # px
@@ -105,7 +105,7 @@ def _of_file(path: str, digest: str) -> NDArray[np.uint8] | str:
     if not Path(path).is_file():
         return f"The picture {path} is gone; its embedding is in the store."
     try:
-        pixels = read_picture(path)
+        pixels = read_picture(Path(path))
     except VipOfflineError as error:
         return f"The picture cannot be shown: {error}"
     if content_of(pixels).tobytes().hex() != digest:

@@ -1,17 +1,24 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from people_files import LENGTH, action, pictures, video
 
 from vip_offline.data.sources.layout import Part
-from vip_offline.data.sources.parts import Clock, describe, picture_rows, table_columns
+from vip_offline.data.sources.parts import Clock, Described, describe, picture_rows, table_columns
 from vip_offline.errors import VipOfflineError
 
 
-def table(tmp_path: Path, **columns: object) -> Part:
+def table(tmp_path: Path, **columns: Any) -> Part:
     np.savez(tmp_path / "robot.npz", **columns)
     return Part("robot", tmp_path / "robot.npz", "table")
+
+
+def times(described: Described) -> NDArray[np.float64]:
+    assert described.taken.seconds is not None
+    return described.taken.seconds
 
 
 def test_the_rows_of_a_table_are_those_of_the_frames(tmp_path: Path) -> None:
@@ -48,18 +55,18 @@ def test_pictures_in_a_table_are_a_camera_and_depth_is_none(tmp_path: Path) -> N
 
 def test_times_of_a_column_of_names_and_as_given(tmp_path: Path) -> None:
     part = table(tmp_path, x=np.zeros(4), stamp_ms=np.array([0, 20, 40, 60]))
-    taken = describe(part, set(), Clock()).taken
-    np.testing.assert_allclose(taken.seconds, np.arange(4) / 50)
-    assert "milliseconds" in taken.clock
+    described = describe(part, set(), Clock())
+    np.testing.assert_allclose(times(described), np.arange(4) / 50)
+    assert "milliseconds" in described.taken.clock
     assert describe(part, set(), Clock(time="")).taken.seconds is None
-    forced = describe(part, set(), Clock({"robot": 10.0})).taken
-    np.testing.assert_allclose(forced.seconds, np.arange(4) / 10)
+    forced = describe(part, set(), Clock({"robot": 10.0}))
+    np.testing.assert_allclose(times(forced), np.arange(4) / 10)
     pictures(tmp_path / "front", lambda row: f"{row / 10 + 0.5:.2f}.png")
     camera = describe(Part("front", tmp_path / "front", "pictures"), set(), Clock())
-    np.testing.assert_allclose(camera.taken.seconds, 0.5 + np.arange(LENGTH) / 10)
+    np.testing.assert_allclose(times(camera), 0.5 + np.arange(LENGTH) / 10)
     video(tmp_path / "side.mp4")
     film = describe(Part("side", tmp_path / "side.mp4", "video"), set(), Clock({"": 3.0}))
-    np.testing.assert_allclose(film.taken.seconds, np.arange(LENGTH) / 10, atol=1e-6)
+    np.testing.assert_allclose(times(film), np.arange(LENGTH) / 10, atol=1e-6)
 
 
 def test_a_column_that_counts_rows_cannot_be_named_as_time(tmp_path: Path) -> None:
@@ -90,5 +97,5 @@ def test_success_that_says_neither_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_per_step_is_no_episode(tmp_path: Path) -> None:
     part = table(tmp_path, rgb_static=np.zeros((32, 32, 3), np.uint8), actions=np.zeros(7))
-    with pytest.raises(VipOfflineError, match="rgb_static is one picture .* one step"):
+    with pytest.raises(VipOfflineError, match=r"rgb_static is one picture .* one step"):
         describe(part, set(), Clock())

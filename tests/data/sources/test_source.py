@@ -47,6 +47,7 @@ def test_catalogue_and_rows_agree(tmp_path: Path, name: str) -> None:
             if isinstance(values, VideoSpan):
                 assert said.kind == "video" and values.file.is_file()
             else:
+                assert isinstance(values, np.ndarray)
                 assert values.shape == (length, *said.shape), column
                 assert (values.dtype == np.uint8) if said.kind == "pictures" else True
                 assert said.kind == "pictures" or str(values.dtype) == said.dtype

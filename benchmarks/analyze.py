@@ -21,9 +21,9 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from vip_offline.console import Console
 from vip_offline.data.episode import Episode
 from vip_offline.data.store import Label, open_store
 from vip_offline.data.writer import writing

@@ -34,9 +34,9 @@ import pyarrow
 import pyarrow.parquet
 import zarr
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
+from vip_offline.console import Console
 from vip_offline.data.importing import import_source
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.recipe import ImportOptions

@@ -43,13 +43,13 @@ import torch
 import torchvision
 from numpy.typing import NDArray
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from torchvision import transforms
 from torchvision.transforms.v2 import functional as pixels
 
+from vip_offline.console import Console
 from vip_offline.data.clips.clips import Clips
 from vip_offline.data.clips.opening import open_clips
 from vip_offline.data.clips.packing import packed
@@ -393,7 +393,7 @@ def table_of(measured: Measured, title: str) -> Table:
         ("ms a batch, without a network", 1e3, loads),
         (f"frames/s embedded, {measured.backend}", 1, frames),
     ):
-        table.add_row(f"[bold]{heading}")
+        table.add_row(heading, style="bold")
         for key, shown in rows.items():
             values = np.array(measured.turns[key]) * scale
             ends = (f"{f(values):,.{1 if scale > 1 else 0}f}" for f in (np.median, np.min, np.max))

@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from vip_offline.console import Console
 from vip_offline.data.writer import writing
 from vip_offline.recipe import RecordOptions
 from vip_offline.run.experts import expert

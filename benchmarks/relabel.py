@@ -36,10 +36,10 @@ import torch
 import torchvision
 from numpy.typing import NDArray
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 from torchvision import transforms
 
+from vip_offline.console import Console
 from vip_offline.data.episode import Episode
 from vip_offline.data.store import open_store
 from vip_offline.data.writer import writing

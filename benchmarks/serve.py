@@ -40,11 +40,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import nn
 
 from benchmarks.serve_sides import CLIENTS, PROPRIO, RATE, WARM, observation
+from vip_offline.console import Console
 from vip_offline.data.episode import Episode
 from vip_offline.data.writer import writing
 from vip_offline.encode.encoders import entry_of
@@ -313,7 +313,7 @@ def table_of(measured: Measured, work: float, title: str) -> Table:
         },
     }
     for heading, sides in rows.items():
-        table.add_row(f"[bold]{heading}")
+        table.add_row(heading, style="bold")
         for side, values in sides.items():
             numbers = (np.median(values), np.quantile(values, 0.99), np.max(values))
             table.add_row(f"  {side}", *(f"{each:.1f}" for each in numbers), str(len(values)))

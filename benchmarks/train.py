@@ -33,9 +33,9 @@ import numpy as np
 import torch
 from d3rlpy.logging import NoopAdapterFactory
 from d3rlpy.models.encoders import VectorEncoderFactory
-from rich.console import Console
 from rich.table import Table
 
+from vip_offline.console import Console
 from vip_offline.learn.buffer import vector_buffer
 from vip_offline.learn.crew import Crew
 from vip_offline.learn.input_statistics import Statistics

@@ -16,9 +16,9 @@ import sys
 from dataclasses import astuple
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from vip_offline.console import Console
 from vip_offline.report.analysis.ruling import (
     Case,
     best_threshold,

@@ -34,6 +34,7 @@ from vip_offline.report.analysis.progress import (
     separation,
     signal,
 )
+from vip_offline.report.goal_views import GoalView
 
 LABELLINGS = ("lite0-dense", "vip", "r3m", "clip-prompt")
 ODD = ("<b>bold</b>", "$x_1$ & \\$", "_名前 ünï", "a" * 70)
@@ -239,6 +240,16 @@ def make_analysis(
                 signal={n: float("nan") for n in row.signal},
             )  # fmt: skip
         rows.append(row)
+    shot = ("episode 0, frame 29", pictures(30, 8, np.random.default_rng(1))[-1])
+    named = (
+        f"Goal, stage 1: {ODD[0]}" if odd else "Goal: the mean of the last frames of 7 successes"
+    )
+    goals = (
+        (
+            ", ".join(names),
+            (GoalView(named, (shot, shot) if thumbnails else (), 7, ("One is gone.",)),),
+        ),
+    )
     analysis = Analysis(
         store="datasets/made-up.zarr",
         task=ODD[0] if odd else "drawer-close",
@@ -247,6 +258,7 @@ def make_analysis(
         true_rewards=true_rewards,
         left_out=() if true else ("No dense true reward is stored (Fig. 17-19).",),
         verdict="The reward of lite0-dense means progress on these demonstrations.",
+        goals=goals,
         reasons=("It tells successes from failures.", "Raw pixels do so as well."),
     )
     return dataclasses.replace(analysis, **changed)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vip_offline.report.comparison import Arm, Comparison, Demonstration
+from vip_offline.report.goal_views import GoalView
 
 NAMES = ("bc", "rwr-step", "rwr-return", "rwr-return-permuted", "rwr-return-clock", "bc-success")
 
@@ -62,7 +63,13 @@ def make_comparison(
         arms=arms,
         baseline=next(iter(rates)),
         demonstrations=demonstrations,
-        goal=demonstrations[0].thumbnails[-1],
+        goals=(
+            GoalView(
+                "Goal: the last frame of 1 success",
+                (("episode 0, frame 9", demonstrations[0].thumbnails[-1]),),
+                1,
+            ),
+        ),
         videos=(),
         recipe='[train]\nalgo = "rwr"\n',
         minutes={"train": 12.34},

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "vip_offline"
-SHARED = {"errors", "recipe", "console", "processes", "__version__"}
+SHARED = {"errors", "recipe", "console", "help_page", "processes", "__version__"}
 PURE = {
     "data/checking.py",
     "data/episode.py",
@@ -39,13 +39,16 @@ HOMES = {
     "metaworld": ("run/simulators.py",),
     "gymnasium": ("run/", "data/sources/minari.py", "data/exports/minari.py"),
     "matplotlib": ("report/",),
-    "typer": ("cli.py",),
+    "typer": ("cli.py", "help_page.py"),
     "av": ("data/video.py",),
     "h5py": ("data/sources/robomimic.py", "data/sources/hdf5_tree.py", "data/exports/robomimic.py"),
     "hdf5plugin": ("data/sources/hdf5_tree.py",),
     "imagecodecs": ("data/zarr_arrays.py",),
     "numcodecs": ("data/exports/replay.py",),
-    "pyarrow": ("data/sources/", "data/exports/"),
+    "pyarrow": (
+        *("data/sources/", "data/exports/"),
+        *("data/cells.py", "data/columns.py", "data/delimited.py", "data/tables.py"),
+    ),
     "minari": ("data/sources/minari.py", "data/exports/minari.py"),
     "msgpack": ("serve/",),
     "websockets": ("serve/",),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -43,9 +44,12 @@ def test_help_lists_the_commands_in_the_order_of_the_data(tmp_path: Path) -> Non
     order = ["record", "import", "inspect", "datasets"]
     order += ["encoders", "relabel", "analyze", "pretrain", "export", "train", "rollout", "compare"]
     order += ["ship", "verify", "serve"]
-    places = [result.stdout.index(f"│ {name} ") for name in order]
+    places = [result.stdout.index(f"\n  {name} ") for name in order]
     assert places == sorted(places)
     assert "--install-completion" in result.stdout
+    for heading, name in (("Data", "record"), ("Reward", "encoders"), ("Policy", "train")):
+        assert re.search(rf"^{heading}:\n  {name} ", result.stdout, re.MULTILINE)
+    assert "(Eq. 7), through d3rlpy." in result.stdout
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -209,6 +213,10 @@ def test_encoders_are_listed(tmp_path: Path) -> None:
         (["record", "--episodes", "0"], ["--episodes 0", "between 1"]),
         (["record", "--task", "drawer-clse"], ["Did you mean 'drawer-close'"]),
         (["run", "mine.toml"], ["mine.toml: no such recipe"]),
+        (
+            ["record", "x.zarr", "--from-client", "--task", "a", "--describe", "arm.toml"],
+            ["arm.toml: no such file (--describe)."],
+        ),
         (["compare", "--arms", "bc,x"], ["none under datasets/"]),
         (["import", "nowhere"], ["nowhere: there is nothing"]),
         (["import", "nowhere", "--resize", "224"], ["--resize 224: expected HEIGHTxWIDTH"]),
@@ -244,6 +252,39 @@ def test_mistakes_on_a_store_leave_it_alone(smoke: Path) -> None:
     ):
         assert part in refused(*arguments, cwd=smoke)
     assert contents(store) == before
+
+
+NASTY = "a[red]b:-1:smile:[/]"  # rich's markup and an emoji's name, or a file's
+
+
+def test_names_are_shown_as_they_are(smoke: Path, tmp_path: Path) -> None:
+    store = f"{NASTY.replace('/', '')}.zarr"
+    shutil.copytree(smoke / "datasets/smoke.zarr", tmp_path / store)
+    (tmp_path / f"{NASTY.replace('/', '')}.toml").write_text('[train]\ntau = "[red]:smile:"')
+    said = {
+        ("inspect", store): 0,
+        ("inspect", store, "--check"): 0,
+        ("train", store, "--algo", "bc", "--steps", "2"): 0,
+        ("analyze", store): 0,
+        ("inspect", f"gone-{store}"): 2,
+        ("relabel", store, "--encoder", NASTY): 2,
+        ("relabel", store, "--encoder", "random-resnet18", "--goal", NASTY): 2,
+        ("relabel", store, "--name", NASTY): 2,
+        ("train", store, "--label", NASTY): 2,
+        ("import", NASTY): 2,
+        ("datasets", NASTY): 2,
+        ("export", store, "out", "--to", NASTY): 2,
+        ("rollout", NASTY): 2,
+        ("serve", NASTY): 2,
+        ("run", f"{store.removesuffix('.zarr')}.toml"): 2,
+        (NASTY,): 2,
+        ("train", f"--{NASTY}"): 2,
+    }
+    for arguments, code in said.items():
+        result = run(*arguments, cwd=tmp_path)
+        assert result.returncode == code, (arguments, result.stderr)
+        shown = "".join((result.stdout + result.stderr).split("\n"))
+        assert "a[red]b:-1:smile:" in shown, (arguments, shown)
 
 
 def test_names_stay_inside_the_store(smoke: Path) -> None:

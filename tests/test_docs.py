@@ -9,6 +9,8 @@ import pytest
 from conftest import PROGRAM
 from markdown_it import MarkdownIt
 
+from vip_offline.recipe import CompareOptions
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -32,6 +34,39 @@ def test_the_commands_exist_with_their_options() -> None:
         ).stdout
         for option in (word for word in command if word.startswith("--")):
             assert option in text, f"{' '.join(command)}: no {option}"
+
+
+def test_commands_name_their_store() -> None:
+    """After the quickstart there are two under datasets/, so that none is the only one."""
+    for block in blocks("sh"):
+        for line in block.splitlines():
+            verbs = "relabel|analyze|train|compare|inspect|export"
+            command = re.match(rf"vip-offline ({verbs}) *(.*)", line)
+            assert command is None or re.match(r"[^-#\s]", command[2]), line
+
+
+def test_policy_folders_are_where_the_commands_write_them() -> None:
+    written = "|".join(
+        (
+            r"runs/drawer-close/(bc|rwr-outcome-tau-auto)",
+            rf"runs/quickstart/policies/({'|'.join(CompareOptions.arms)})",
+        )
+    )
+    pages = README + (ROOT / "recipes/robot/README.md").read_text()
+    named = re.findall(r"(?:rollout|ship|verify|serve|load_policy\(\") ?(runs/[\w./-]+)", pages)
+    assert len(named) >= 4
+    for folder in named:
+        assert re.fullmatch(rf"({written})(/seed-\d)?", folder), folder
+
+
+@pytest.mark.sim
+def test_policies_are_where_the_readme_says(smoke: Path, tmp_path: Path) -> None:
+    store = smoke / "datasets/smoke.zarr"
+    for algo, folder in ((["--algo", "bc"], "bc"), ([], "rwr-outcome-tau-auto")):
+        command = [*PROGRAM, "train", store, *algo, "--steps", "2", "--tau", "auto"]
+        subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+        assert (tmp_path / "runs/smoke" / folder / "seed-0/manifest.json").is_file()
+    assert (smoke / "runs/smoke/policies/rwr-return/seed-0/manifest.json").is_file()
 
 
 def test_the_scripts_are_there() -> None:

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from vip_offline import __version__
-from vip_offline.console import bar
+from vip_offline.console import Console, bar
 from vip_offline.errors import VipOfflineError
+from vip_offline.help_page import PanelledGroup
 from vip_offline.processes import is_first
 from vip_offline.recipe import (
     AnalyzeOptions,
@@ -57,6 +57,8 @@ from vip_offline.recipe import (
 
 app = typer.Typer(
     name="vip-offline",
+    cls=PanelledGroup,
+    rich_markup_mode=None,  # see vip_offline/help_page.py
     help="Few-shot offline RL from a camera, a goal picture and twenty demonstrations.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -74,6 +76,7 @@ FROM_SIMULATOR = (
     "hidden_goal",
 )
 FROM_CLIENT = ("control_rate", "describe", "host", "port", "api_key_file")
+DESCRIPTION = "file (--describe)"  # for messages
 INTERRUPTED = 130  # exit code after ctrl-C
 HINTS = {
     errno.ENOSPC: " Free some space and run the same command again.",
@@ -137,7 +140,7 @@ def _spoken(console: Console) -> Callable[[str], None]:
     def say(line: str) -> None:
         # whoever read our output may be gone; the robot is not
         with contextlib.suppress(OSError):
-            console.print(escape(line), highlight=False, soft_wrap=True)
+            console.print(line, highlight=False, soft_wrap=True)
 
     return say
 
@@ -223,7 +226,7 @@ def record(
 
         if "task" not in said:
             raise VipOfflineError("--task: say in a few words what the robot is to do.")
-        described = read_toml(describe) if describe is not None else {}
+        described = read_toml(describe, DESCRIPTION) if describe is not None else {}
         told = Told.of(task, control_rate, described)
         serving = ServeOptions(host=host, port=port, idle=IDLE, api_key=read_api_key(api_key_file))
         path = store or Path("datasets") / f"{re.sub(r'[^a-zA-Z0-9]+', '-', task).strip('-')}.zarr"
@@ -261,7 +264,14 @@ def import_(
     ] = "",
     key_map: Annotated[
         list[str] | None,
-        typer.Option(help="ROLE=COLUMN: action, proprio (several: A,B), camera:NAME, ..."),
+        typer.Option(
+            help="ROLE=COLUMN: action, proprio (several: A,B or robot.q*), camera:NAME, success, "
+            "reward, time."
+        ),
+    ] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(help="HZ of rows whose times nothing says, or FILE=HZ of one file's."),
     ] = None,
     camera: Annotated[str, typer.Option(help="Which cameras, with commas; default: all.")] = "",
     resize: Annotated[str, typer.Option(help="Frames, as HEIGHTxWIDTH.")] = "",
@@ -278,12 +288,14 @@ def import_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be imported, and stop.")
     ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace a store of other settings, and its labellings."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Import what you have: LeRobot, robomimic, Minari, diffusion_policy, videos, folders."""
-    from vip_offline.data.importing import chosen
-    from vip_offline.data.mapping import extras_of
-    from vip_offline.data.mapping import key_map as map_keys
+    from vip_offline.data.importing import plan_import
     from vip_offline.data.sources.recognise import open_source
     from vip_offline.recipe import ImportOptions
     from vip_offline.report.catalogue import describe_import, print_import
@@ -291,6 +303,7 @@ def import_(
 
     options = ImportOptions(
         key_map=tuple(key_map or ()),
+        rates=tuple(rate or ()),
         cameras=tuple(name for name in camera.split(",") if name),
         size=_size(resize),
         max_episodes=max_episodes,
@@ -298,26 +311,25 @@ def import_(
         decode=decode,
         skip_broken=skip_broken,
     )
-    console, origin = Console(), open_source(source, kind)
+    console = Console()
+    origin = open_source(source, kind, options.rates, options.key_map)
     try:
         if dry_run:
-            catalogue = origin.catalogue()
-            keys = map_keys(catalogue, options, source)
-            description = describe_import(
-                str(source),
-                catalogue,
-                keys,
-                extras_of(catalogue, keys),
-                len(chosen(catalogue, options)),
-            )
+            plan = plan_import(origin, options)
+            description = describe_import(str(source), plan)
             if as_json:
                 typer.echo(json.dumps(description))
             else:
                 print_import(description, console)
+            if plan.refusal:
+                raise VipOfflineError(plan.refusal)
             return
         name = (source.resolve() if source.exists() else source).name.split(".")[0]
         path = store or Path("datasets") / f"{name}.zarr"
-        console.print(import_stage(origin, path, options, _bar(console), console.print))
+        done = import_stage(
+            origin, path, options, _bar(console), console.print, overwrite=overwrite
+        )
+        console.print(done)
     finally:
         origin.close()
 
@@ -403,11 +415,11 @@ def _fetch(name: str, console: Console) -> None:
     from vip_offline.report.cards import describe_card
 
     def say(line: str) -> None:
-        console.print(f"$ {escape(line)}", highlight=False, soft_wrap=True)
+        console.print(f"$ {line}", highlight=False, soft_wrap=True)
 
     wanted = card(name)
     licence = ". ".join(each for each in (wanted.licence, wanted.licence_note) if each)
-    console.print(f"licence: {escape(licence)}", highlight=False, soft_wrap=True)
+    console.print(f"licence: {licence}", highlight=False, soft_wrap=True)
     if wanted.fetch.url:
         say(f"GET {wanted.fetch.url}")
     # a bar only where bytes are counted: other programs draw their own
@@ -421,7 +433,7 @@ def _fetch(name: str, console: Console) -> None:
             done = there // BLOCK
 
         path = fetch(wanted, progress, say)
-    console.print(f"fetch: {escape(name)} -> {escape(str(path))}", highlight=False, soft_wrap=True)
+    console.print(f"fetch: {name} -> {path}", highlight=False, soft_wrap=True)
     if path != wanted.store:
         say(describe_card(wanted)["import"])
 
@@ -442,7 +454,7 @@ def encoders() -> None:
             there = "yes"
         else:
             there = "download" if entry.origin and entry.origin.url else "--weights"
-        table.add_row(name, str(entry.dim), escape(entry.weights), entry.licence, there)
+        table.add_row(name, str(entry.dim), entry.weights, entry.licence, there)
     Console().print(table)
 
 
@@ -768,7 +780,9 @@ def train(
     weight_cap: Annotated[
         float, typer.Option(help="Largest weight over the mean one; 0: none.")
     ] = TrainOptions.weight_cap,
-    only_successes: Annotated[bool, typer.Option(help="Leave failures out.")] = False,
+    only_successes: Annotated[
+        bool, typer.Option(help="Leave failures out.", show_default=False)
+    ] = False,
     keep_best: Annotated[
         float, typer.Option(help="Train on this share of the episodes: those that end nearest.")
     ] = TrainOptions.keep_best,
@@ -877,7 +891,7 @@ def train(
             _ship_trained(job.out, weights, console)
             advance(1)
     for job in jobs:
-        console.print(f"policy -> {escape(str(job.out))}", highlight=False, soft_wrap=True)
+        console.print(f"policy -> {job.out}", highlight=False, soft_wrap=True)
     if hold_out:
         errors = {job.options.seed: read_manifest(job.out)["held_out_error"] for job in jobs}
         console.print(held_out_table(errors), width=min(80, console.width))
@@ -899,7 +913,7 @@ def _ship_trained(folder: Path, weights: str, console: Console) -> None:
     except VipOfflineError as error:
         notes = [f"not ready for another computer yet: {error} Then: vip-offline ship {folder}"]
     for note in notes:
-        console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
 
 
 @app.command(rich_help_panel=POLICY)
@@ -952,7 +966,7 @@ def rollout(
         )
     for note in notes:
         # beside the numbers, whatever these go to
-        Console(stderr=True).print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"note: {note}", highlight=False, soft_wrap=True)
     for folder in results:
         note_success(folder)
     if as_json:
@@ -964,7 +978,7 @@ def rollout(
         computed = conditions(*by)
         console.print(rollout_table(outcomes, again, as_table_1=as_table_1, computed=computed))
     for note in rate_notes({str(each): read_manifest(each) for each in results}, CONTROL_RATE):
-        said = f"note: {escape(note)}"
+        said = f"note: {note}"
         Console(stderr=as_json).print(said, highlight=False, soft_wrap=True)
 
 
@@ -1038,7 +1052,7 @@ def ship(
 
     console = Console()
     folders = find_policies(policies or [Path("runs")], named=bool(policies))
-    described = read_toml(describe) if describe is not None else None
+    described = read_toml(describe, DESCRIPTION) if describe is not None else None
     with bar(Console(stderr=True), "ship", len(folders), "policy") as advance:
         for folder in folders:
             notes = make_ready(
@@ -1050,9 +1064,9 @@ def ship(
                 on_prepare=lambda what: console.print(what, highlight=False),
             )
             advance(1)
-            console.print(f"ready -> {escape(str(folder))}", highlight=False, soft_wrap=True)
+            console.print(f"ready -> {folder}", highlight=False, soft_wrap=True)
             for note in notes:
-                console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
+                console.print(f"note: {note}", highlight=False, soft_wrap=True)
 
 
 @app.command(rich_help_panel=POLICY)
@@ -1076,7 +1090,7 @@ def verify(
             rate = found.manifest["interface"]["control_rate"]
             console.print(verification_table(found.backends, rate))
         for note in found.notes:
-            console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
+            console.print(f"note: {note}", highlight=False, soft_wrap=True)
     if found.problems:
         raise VipOfflineError(
             f"{folder}: {'; '.join(found.problems)}. Do not run it here; copy the folder again, or "
@@ -1167,7 +1181,7 @@ def _run_pretrain(recipe: PretrainRecipe) -> None:
         if not is_first():
             return
         for name, trained in numbers["trained"].items():
-            console.print(f"\n[bold]{escape(name)}[/]")
+            console.print(f"\n{name}", style="bold")
             print_validation(trained, console)
         console.print()
         print_trial(numbers, console)
@@ -1183,7 +1197,7 @@ def _print_comparison(summary: dict[str, Any], recipe: Recipe, console: Console)
     minutes = ", ".join(f"{stage} {spent:.1f}" for stage, spent in summary["minutes"].items())
     console.print(f"\nminutes: {minutes}", highlight=False)
     for name in (REPORT, NUMBERS):
-        console.print(f"-> {escape(str(Path(recipe.out) / name))}", highlight=False, soft_wrap=True)
+        console.print(f"-> {Path(recipe.out) / name}", highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -1211,5 +1225,5 @@ def main() -> None:
 
 def _fail(message: str) -> NoReturn:
     console = Console(stderr=True)
-    console.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    console.print(Text.assemble(("error:", "bold red"), " ", message), soft_wrap=True)
     sys.exit(2)

@@ -2,12 +2,11 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
-from rich.console import Console
+import rich.console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
@@ -16,6 +15,17 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+
+class Console(rich.console.Console):
+    """Shows every string as it is: rich takes ``[x]`` for markup and ``:-1:`` for an emoji.
+
+    Names of files, stores, columns and goals are the user's, so no place could be trusted to escape
+    them all. Bold and colour are for `rich.text.Text`, or for the argument `style`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"markup": False, "emoji": False, **options})
 
 
 class Advance(Protocol):
@@ -39,22 +49,38 @@ class _Rate(ProgressColumn):
         return Text(f"{1 / task.speed:.1f} s/{unit}" if slow else f"{task.speed:.0f} {unit}s/s")
 
 
+class _Count(ProgressColumn):
+    """``12/40``; ``12`` where nobody knows of how many."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text(f"{int(task.completed)}" if task.completed else "")
+        return Text(f"{int(task.completed)}/{int(task.total)}")
+
+
 @contextlib.contextmanager
 def bar(console: Console, description: str, total: int, unit: str) -> Iterator[Advance]:
-    """Show progress on a terminal; elsewhere nothing, since what was done is said anyway."""
+    """Show progress on a terminal; elsewhere nothing, since what was done is said anyway.
+
+    Args:
+        console: where.
+        description: of what is done, as it is.
+        total: units; 0 where it is not known, or not known yet.
+        unit: of one, in words.
+    """
     with Progress(
-        TextColumn("{task.description:<24}"),
+        TextColumn("{task.description:<24}", markup=False),
         BarColumn(bar_width=16),
-        MofNCompleteColumn(),
+        _Count(),
         _Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
     ) as progress:
-        task = progress.add_task(description, total=total, unit=unit)
+        task = progress.add_task(description, total=total or None, unit=unit)
 
         def advance(amount: int = 0, total: int | None = None) -> None:
-            progress.update(task, advance=amount, total=total)
+            progress.update(task, advance=amount, total=total or None)
 
         yield advance

@@ -91,7 +91,8 @@ def killed() -> VipOfflineError:
     """What to say when a side process is gone."""
     return VipOfflineError(
         "A side process was killed, most likely for lack of memory. Run the same command again; "
-        "fewer --processes take less."
+        "fewer processes take less (train and rollout --processes; processes in a recipe's "
+        "[compare] or [rollout])."
     )
 
 

@@ -54,7 +54,10 @@ class RecordOptions:
 class ImportOptions:
     """What of an origin is imported, and how."""
 
-    key_map: tuple[str, ...] = ()  # "action=actions", "proprio=a,b", "camera:top=images.top"
+    # "action=actions", "proprio=a,b", "action=robot.a*", "camera:top=images.top", "time=log.stamp"
+    key_map: tuple[str, ...] = ()
+    # of rows whose times nothing says, in Hz: "50"; or of one file, whatever it says: "robot=50"
+    rates: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()  # of those there are; none: all
     size: tuple[int, int] | None = None  # (height, width) of frames; None: as they are
     max_episodes: int = 0  # 0: all
@@ -411,8 +414,12 @@ def load_recipe(path: Path) -> Recipe:
     )
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, what: str = "recipe") -> dict[str, Any]:
     """A TOML file's content.
+
+    Args:
+        path: of the file.
+        what: it is, for the message.
 
     Raises:
         VipOfflineError: if it is missing, or is not TOML.
@@ -422,7 +429,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         near = sorted(str(each) for each in path.parent.glob("*.toml"))
         hint = f" There are: {', '.join(near)}." if near else ""
-        raise VipOfflineError(f"{path}: no such recipe.{hint}") from None
+        raise VipOfflineError(f"{path}: no such {what}.{hint}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise VipOfflineError(f"{path}: cannot be read as TOML: {error}.") from None
 

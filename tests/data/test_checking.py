@@ -148,12 +148,15 @@ def frames(*levels: int) -> NDArray[np.uint8]:
 
 
 def test_frames_that_repeat_and_black_ones() -> None:
-    repeats, black = mark_frames(frames(50, 50, 0, 8, 9, 9), None, 0)
+    repeats, black, _ = mark_frames(frames(50, 50, 0, 8, 9, 9), None, 0)
     assert repeats.tolist() == [False, True, False, False, False, True]
     assert black.tolist() == [False, False, True, True, False, False]
-    repeats, _ = mark_frames(frames(50, 52, 60), frames(49)[0], 2)
-    assert repeats.tolist() == [True, True, False]
-    repeats, _ = mark_frames(frames(253, 2), None, 6)  # unsigned numbers must not wrap round
+    repeats, _, last = mark_frames(frames(50, 51, 60, 61), frames(49)[0], 2)
+    assert repeats.tolist() == [True, True, False, True]
+    np.testing.assert_array_equal(last, frames(60)[0])
+    repeats, _, _ = mark_frames(frames(*range(50, 70)), None, 6)  # a slow fade does not stand still
+    assert repeats.tolist() == [row % 7 != 0 for row in range(20)]
+    repeats, _, _ = mark_frames(frames(253, 2), None, 6)  # unsigned numbers must not wrap round
     assert repeats.tolist() == [False, False]
     one = frames(50, 50)
     one[1, 3, 3, 2] += 1  # a single pixel is a difference

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from conftest import PROGRAM
-from rich.console import Console
 
+from vip_offline.console import Console
 from vip_offline.data.card import card, cards
 from vip_offline.report.cards import describe_card, print_card, print_cards
 

@@ -3,18 +3,17 @@ import json
 from pathlib import Path
 
 from origins import lerobot, robomimic
-from rich.console import Console
 
-from vip_offline.data.mapping import extras_of, key_map
+from vip_offline.console import Console
+from vip_offline.data.importing import plan_import
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.recipe import ImportOptions
 from vip_offline.report.catalogue import describe_import, print_import
 
 
 def described(path: Path, episodes: int) -> dict[str, object]:
-    catalogue = open_source(path).catalogue()
-    keys = key_map(catalogue, ImportOptions(), path)
-    return describe_import(str(path), catalogue, keys, extras_of(catalogue, keys), episodes)
+    plan = plan_import(open_source(path), ImportOptions(max_episodes=episodes))
+    return describe_import(str(path), plan)
 
 
 def test_what_becomes_of_each_column(tmp_path: Path) -> None:
@@ -34,7 +33,7 @@ def test_it_fits_the_terminal(tmp_path: Path) -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     print_import(described(tmp_path / "set", 3), console)
     text = console.export_text()
-    assert "LeRobotDataset v3.0: 3 of 3 episodes, 16 rows, lengths 4 to 7 (median 5), 10 Hz" in text
+    assert "LeRobotDataset v3.0: 3 of 3 episodes, 16 rows, 4 to 7 each (median 5), 10 Hz" in text
     assert "splits: train, valid" in text
     line = next(each for each in text.splitlines() if each.startswith("observation.images.front"))
     assert "video 32x32x3" in line and "camera front" in line

@@ -1,8 +1,7 @@
 import io
 from typing import Any
 
-from rich.console import Console
-
+from vip_offline.console import Console
 from vip_offline.report.encoders import differences, print_trial, print_validation
 
 

@@ -3,8 +3,8 @@ import json
 from pathlib import Path
 
 from conftest import LENGTHS
-from rich.console import Console
 
+from vip_offline.console import Console
 from vip_offline.data.store import open_store
 from vip_offline.report.inspection import describe, print_description
 

@@ -98,6 +98,8 @@ def test_every_figure_picture_and_number_is_there(tmp_path: Path) -> None:
         "demonstration 3 (stops short): failed, 30 frames",
         "0, 1, 2, 3, 4",
         "a rollout",
+        "Goal: the last frame of 1 success",
+        "episode 0, frame 9",
     ):
         assert text in seen.text
     assert seen.text.index(summary["answer"]) < seen.text.index("All numbers")

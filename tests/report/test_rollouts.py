@@ -1,7 +1,6 @@
 import io
 
-from rich.console import Console
-
+from vip_offline.console import Console
 from vip_offline.report.conditions import conditions
 from vip_offline.report.rollouts import rollout_table
 

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from made_up_comparison import make_comparison
 from rich.cells import cell_len
-from rich.console import Console
 
+from vip_offline.console import Console
 from vip_offline.report.comparison import summarise
 from vip_offline.report.table import multiplicity, print_comparison, span
 

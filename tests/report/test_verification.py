@@ -1,7 +1,6 @@
 import io
 
-from rich.console import Console
-
+from vip_offline.console import Console
 from vip_offline.learn.verifying import Backed
 from vip_offline.report.verification import verification_table
 

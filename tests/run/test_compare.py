@@ -90,8 +90,9 @@ def test_everything_is_gathered(recipe: Recipe) -> None:
         assert np.isfinite(each.distance).all()
     assert comparison.backend.startswith(("torch", "ONNX Runtime"))
     assert comparison.processor == processor()
-    assert comparison.goal is not None
-    assert comparison.goal.shape == (64, 64, 3)
+    (goal,) = comparison.goals
+    assert goal.name.startswith("Goal: the ")
+    assert goal.pictures[0][1].shape == (64, 64, 3)
     assert len(comparison.videos) == 3
     assert {"record", "relabel", "train", "rollout"} <= set(comparison.minutes)
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from vip_offline.console import bar
+from vip_offline.console import Console, bar
 from vip_offline.encode.frozen import load_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import (

@@ -44,6 +44,16 @@ def test_each_format_is_written_and_the_store_stays_as_it_is(
     assert contents(labelled) == before
 
 
+@pytest.mark.parametrize("format_", ["robomimic", "d3rlpy", "zarr", "minari"])
+def test_each_format_is_written_to_a_relative_path(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out in (Path("out"), Path("new/out")):
+        assert export(labelled, out, format_).episodes == 3
+        assert (tmp_path / out).exists()
+
+
 def test_each_format_refuses_what_is_there(labelled: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     for format_ in FORMATS:

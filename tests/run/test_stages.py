@@ -3,9 +3,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from vip_offline.console import bar
+from vip_offline.console import Console, bar
 from vip_offline.recipe import Recipe, RecordOptions, RelabelOptions
 from vip_offline.run.stages import record_stage, relabel_stage
 

@@ -173,6 +173,15 @@ def check_success(successes: Sequence[bool | None], names: Sequence[str]) -> lis
     ]
 
 
+def check_unlabelled(silent: int, total: int) -> list[Finding]:
+    """How many of all episodes nothing calls a success or a failure."""
+    if not silent:
+        return []
+    value = f"nothing says whether {silent} of {total} episodes succeeded"
+    way_out = "they count as successes; import with --key-map success=COLUMN"
+    return [Finding("success-unlabelled", "note", value, way_out)]
+
+
 # --- time ----------------------------------------------------------------------------------
 
 
@@ -279,16 +288,19 @@ def check_rows_in_video(
 
 def mark_frames(
     frames: NDArray[np.uint8], before: NDArray[np.uint8] | None, tolerance: int
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which frames equal the one before, and which are black.
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8] | None]:
+    """Which frames repeat what was seen before, and which are black.
+
+    A frame is held against the last one that differed, not against its neighbour: of a slow fade
+    each equals the one before within the tolerance.
 
     Args:
         frames: (n, H, W, 3).
-        before: (H, W, 3) the one before the first; None: there is none.
+        before: (H, W, 3) the last one that differed; None: there is none.
         tolerance: grey levels by which equal frames may differ; 0 unless compressed.
 
     Returns:
-        (n,) and (n,).
+        (n,), (n,) and `before` of the frames that follow.
     """
     repeats = np.zeros(len(frames), bool)
     for row, frame in enumerate(frames):  # one after the other: differences need twice the room
@@ -298,9 +310,10 @@ def mark_frames(
                 if not tolerance
                 else int(np.abs(frame.astype(np.int16) - before).max(initial=0)) <= tolerance
             )
-        before = frame
+        if not repeats[row]:
+            before = frame
     black = frames.reshape(len(frames), -1).max(axis=1, initial=0) <= BLACK
-    return repeats, black
+    return repeats, black, before
 
 
 def check_frames(

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.data.episode import Clip, Episode, Link
-from vip_offline.data.mapping import extras_of, stored_as
+from vip_offline.data.mapping import at_frames, extras_of, stored_as
+from vip_offline.data.orientation import AS_STORED
+from vip_offline.data.resampling import CLOSE, step_of
 from vip_offline.data.sources.source import (
     Catalogue,
     KeyMap,
@@ -21,6 +23,7 @@ from vip_offline.data.sources.source import (
     column_and_part,
 )
 from vip_offline.data.store import content_of
+from vip_offline.data.timestamps import seconds_of
 from vip_offline.data.video import Decoder, Timeline, decode, resized, timeline
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
@@ -90,8 +93,9 @@ class Converter:
         where = f"{self._source.path}, episode {name}"
         numbers = {column_and_part(spec)[0] for spec in (*keys.proprio, *keys.action)}
         wanted = {*keys.cameras.values(), *numbers, *self._extras}
-        wanted |= {each for each in (keys.success, keys.reward) if each}
+        wanted |= {each for each in (keys.success, keys.reward, keys.time) if each}
         rows = self._source.read(index, sorted(wanted))
+        rows = at_frames(rows, self._catalogue.columns, keys)
         frames: dict[str, NDArray[np.uint8]] = {}
         clips: dict[str, Clip] = {}
         links: dict[str, Link] = {}
@@ -104,12 +108,18 @@ class Converter:
             else:
                 frames[camera] = found
         for column, values in rows.columns.items():
-            if not isinstance(values, VideoSpan) and len(values) != length:
+            if isinstance(values, np.ndarray) and len(values) != length:
                 raise VipOfflineError(
                     f"{where}: column {column!r} has {len(values)} rows; the episode has {length}. "
                     "Its metadata and its data disagree; repair it, or leave such episodes out "
                     "with --skip-broken."
                 )
+        columns = {
+            column: self._alike(column, values, where) if isinstance(values, np.ndarray) else values
+            for column, values in rows.columns.items()
+        }
+        rows = replace(rows, columns=columns)
+        self._check_times(rows, where)
         succeeded = _one(rows, keys.success) > 0 if keys.success else np.zeros(length, bool)
         reward = (
             _one(rows, keys.reward).astype(np.float32)
@@ -129,6 +139,7 @@ class Converter:
             true_reward=reward,
             # what nobody calls a failure is a demonstration of the task
             success=True if success is None else success,
+            success_labelled=success is not None,
             extras={name: np.asarray(rows.columns[each]) for each, name in self._extras.items()},
             origin=index,
             name=name,
@@ -138,6 +149,43 @@ class Converter:
         episode.check(where)
         self._check_sizes(episode, where)
         return episode, self._decoding
+
+    def _alike(self, name: str, values: NDArray[Any], where: str) -> NDArray[Any]:
+        """Numbers of one column, of the shape and dtype that it has in every episode."""
+        column = self._catalogue.columns[name]
+        if column.kind != "numbers":
+            return values
+        if values.shape[1:] != tuple(column.shape):
+            raise VipOfflineError(
+                f"{where}: column {name!r} has {values.shape[1:]} numbers per row, elsewhere "
+                f"{tuple(column.shape)}. Leave such episodes out with --skip-broken."
+            )
+        if values.dtype == column.dtype:
+            return values
+        cast = values.astype(column.dtype)
+        if not np.array_equal(cast, values, equal_nan=values.dtype.kind == "f"):
+            raise VipOfflineError(
+                f"{where}: column {name!r} is {values.dtype}, elsewhere {column.dtype}, which does "
+                "not hold its values. Leave such episodes out with --skip-broken."
+            )
+        return cast
+
+    def _check_times(self, rows: Rows, where: str) -> None:
+        """Refuse a column of times that is of another rate than the rows are said to be of."""
+        rate, name = self._catalogue.control_rate, self._keys.time
+        if not rate or not name or self._catalogue.aligned:
+            return
+        found = seconds_of(name, _one(rows, name), "")
+        if found is None or len(found[0]) < 2:
+            return
+        step = step_of(found[0])
+        if step > 0 and abs(step * rate - 1) > CLOSE:
+            raise VipOfflineError(
+                f"{where}: by its column {name} ({found[1]}) a row comes each {step:.4g} s; the "
+                f"rows are of {rate:g} Hz, one each {1 / rate:.4g} s: these times contradict. Name "
+                "another column with --key-map time=COLUMN, none with --key-map time=, or leave "
+                "such episodes out with --skip-broken."
+            )
 
     def _check_sizes(self, episode: Episode, where: str) -> None:
         """Refuse frames of another size than those before: a store has one per camera."""
@@ -152,21 +200,23 @@ class Converter:
                     f"{before[0]}x{before[1]}, or leave such episodes out with --skip-broken."
                 )
 
-    def _frames(
-        self, values: NDArray[Any] | VideoSpan, length: int, where: str
-    ) -> NDArray[np.uint8] | Clip:
+    def _frames(self, values: Any, length: int, where: str) -> NDArray[np.uint8] | Clip:
         size = self._options.size
         if isinstance(values, VideoSpan):
             clip = self._clip(values, length, where)
             pts = [int(each) for each in clip.pts]
+            distinct = [*dict.fromkeys(pts)]
             if self._options.copy_frames:
-                return np.stack(list(decode(self._decoder(values.file), pts, size)))
+                frames = dict(
+                    zip(distinct, decode(self._decoder(values.file), distinct, size), strict=True)
+                )
+                return np.stack([frames[each] for each in pts])
             if self._options.decode:
-                self._decoding.append(self._beside.submit(self._decode, values.file, pts, where))
+                check = self._beside.submit(self._decode, values.file, distinct, where)
+                self._decoding.append(check)
             return clip
-        if size is None:
-            return values
-        return np.stack([resized(frame, size) for frame in values])
+        pictures: NDArray[np.uint8] = values
+        return pictures if size is None else np.stack([resized(f, size) for f in pictures])
 
     def _link(self, index: int, column: str, frames: NDArray[np.uint8]) -> Link:
         height, width, channels = frames.shape[1:]
@@ -226,7 +276,7 @@ class Converter:
                     f"of {span.file}, but {what} (allowed: {span.tolerance:.3f} s). Repair the "
                     "time stamps or the video, or leave such episodes out with --skip-broken."
                 )
-            if (np.diff(nearest) < 1).any():
+            if not span.repeats and (np.diff(nearest) < 1).any():
                 row = int(np.argmax(np.diff(nearest) < 1))
                 raise VipOfflineError(
                     f"{where}: rows {row} and {row + 1} fall on one frame of {span.file} "
@@ -242,4 +292,11 @@ class Converter:
         size = self._options.size or (line.shape[0], line.shape[1])
         folder = self._catalogue.videos
         file = span.file.relative_to(folder) if folder else span.file.absolute()
-        return Clip(file, span.file.stat().st_size, pts, (*size, 3), line.content(pts, size))
+        return Clip(
+            file=file,
+            size=span.file.stat().st_size,
+            pts=pts,
+            shape=(*size, 3),
+            content=line.content(pts, size),
+            turned=line.turn != AS_STORED,
+        )

@@ -20,6 +20,7 @@ class Clip:
     pts: NDArray[np.int64]  # (T,) presentation time of each frame, in units of the stream
     shape: tuple[int, int, int]  # (H, W, 3) of a frame, as it is handed out
     content: NDArray[np.uint8]  # hash by which these frames are known
+    turned: bool = False  # whether the video says that they are shown other than it holds them
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -55,6 +56,7 @@ class Episode:
     succeeded: NDArray[np.bool_]  # (T,), whether the task was solved by observation t
     true_reward: NDArray[np.float32]  # (T,), the simulator's dense reward of step t; NaN if unknown
     success: bool  # whether the episode counts as a success
+    success_labelled: bool = True  # whether the origin says so
     kind: str = "demonstration"  # how it came about: "expert", "frozen", ...
     placement: int = -1  # seed of the objects' placement; -1: unknown
     clips: Mapping[str, Clip] = field(default_factory=dict)  # cameras whose frames stay elsewhere

@@ -3,9 +3,9 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 
 from vip_offline.data.converting import Converter
 from vip_offline.data.episode import Episode
-from vip_offline.data.mapping import key_map, stored_as
+from vip_offline.data.mapping import key_map, missing_roles, resampled_by, stored_as
+from vip_offline.data.resampling import CLOSE
+from vip_offline.data.sources.rates import parse_rates
 from vip_offline.data.sources.source import Catalogue, KeyMap, Source, column_and_part
 from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
@@ -35,6 +37,9 @@ class Imported:
     rows: int  # written now
     broken: tuple[str, ...]  # why episodes were left out
     notes: tuple[str, ...]
+    left_out: Mapping[str, str]  # file or column -> why
+    missing: tuple[str, ...]  # roles that nothing plays
+    unlabelled: int  # episodes of which nothing says whether they succeeded
 
 
 def chosen(catalogue: Catalogue, options: ImportOptions) -> list[int]:
@@ -47,6 +52,45 @@ def chosen(catalogue: Catalogue, options: ImportOptions) -> list[int]:
         raise VipOfflineError(f"--max-episodes {options.max_episodes}: must be 0 (all) or above.")
     every = list(range(len(catalogue.lengths)))
     return every[: options.max_episodes] if options.max_episodes else every
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an import would do; the import does it."""
+
+    catalogue: Catalogue
+    keys: KeyMap
+    episodes: list[int]  # that are taken, unless they turn out broken
+    refusal: str  # why it stops before it begins; empty: it does not
+
+
+def plan_import(source: Source, options: ImportOptions) -> Plan:
+    """Find out what an import takes, from all but the rows themselves.
+
+    Raises:
+        VipOfflineError: if the origin cannot be described, or has not the columns that are named.
+    """
+    catalogue = source.catalogue()
+    keys = key_map(catalogue, options, source.path)
+    planned, refusal = chosen(catalogue, options), ""
+    rate = parse_rates(options.rates).get("")
+    if rate and catalogue.control_rate and abs(catalogue.control_rate / rate - 1) > CLOSE:
+        refusal = (
+            f"{source.path}: its own description says {catalogue.control_rate:g} Hz, --rate "
+            f"{rate:g}. Leave --rate out, or name the file it is meant for: --rate NAME=HZ."
+        )
+    elif rate and not catalogue.control_rate:
+        catalogue = replace(catalogue, control_rate=rate)
+    broken = [index for index in planned if index in catalogue.broken]
+    if not planned:
+        refusal = f"{source.path}: holds no episode."
+    elif broken and not options.skip_broken:
+        refusal = catalogue.broken[broken[0]]
+    elif len(broken) == len(planned):
+        refusal = (
+            f"{source.path}: no episode could be read. The first: {catalogue.broken[broken[0]]}"
+        )
+    return Plan(catalogue, keys, planned, refusal)
 
 
 def _state(path: Path) -> str:
@@ -82,6 +126,12 @@ def attributes_of(
                 "key_map": asdict(keys),
                 "task": catalogue.task,
                 "control_rate": catalogue.control_rate,
+                "resampled": {
+                    name: resampled_by(name, column, keys)
+                    for name, column in catalogue.columns.items()
+                    if column.resampled
+                },
+                "not_taken": dict(catalogue.left_out),
                 "proprio": names,
                 "splits": list(stored_as(catalogue.splits).values()),
                 "about": catalogue.about,
@@ -116,14 +166,10 @@ def import_source(
     """
     if path.exists() and path.resolve() == source.path.resolve():
         raise VipOfflineError(f"{path}: cannot be imported into itself. Name another store.")
-    catalogue = source.catalogue()
-    keys = key_map(catalogue, options, source.path)
-    planned = chosen(catalogue, options)
-    if not planned:
-        raise VipOfflineError(f"{source.path}: holds no episode.")
-    known = next((each for each in planned if each in catalogue.broken), None)
-    if known is not None and not options.skip_broken:  # before anything is written
-        raise VipOfflineError(catalogue.broken[known])
+    plan = plan_import(source, options)
+    if plan.refusal:  # before anything is written
+        raise VipOfflineError(plan.refusal)
+    catalogue, keys, planned = plan.catalogue, plan.keys, plan.episodes
     fresh, refused = not path.exists(), False
     try:
         with writing(path, create=attributes_of(source, catalogue, keys, options)) as store:
@@ -179,7 +225,16 @@ def import_source(
                         f"{next(iter(left_out.values()))}"
                     )
                 broken = tuple(store.attributes.get("left_out", {}).values())
-                return Imported(len(store) - there, there, rows, broken, catalogue.notes)
+                return Imported(
+                    len(store) - there,
+                    there,
+                    rows,
+                    broken,
+                    catalogue.notes,
+                    catalogue.left_out,
+                    tuple(missing_roles(keys, catalogue.columns)),
+                    int((~store.success_labelled).sum()),
+                )
             except VipOfflineError:
                 refused = True
                 raise

@@ -1,19 +1,25 @@
 """Which columns of an origin become what in a store, and under which names."""
 
+import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vip_offline.data.sources.source import Catalogue, Column, KeyMap, column_and_part
+from vip_offline.data.listing import natural
+from vip_offline.data.resampling import Series
+from vip_offline.data.sources.source import Catalogue, Column, KeyMap, Rows, column_and_part
 from vip_offline.data.store import check_name
+from vip_offline.data.timestamps import is_time
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.recipe import ImportOptions
 
-ROLES = ("proprio", "action", "success", "reward")
+ROLES = ("proprio", "action", "success", "reward", "time")
+# what a robot is told rather than what it is in: between two commands lies no third
+COMMAND = re.compile(r"action|cmd|command|target|goal|setpoint|gripper|mode|button", re.IGNORECASE)
 
 
 def key_map(catalogue: Catalogue, options: ImportOptions, where: Path) -> KeyMap:
@@ -26,7 +32,8 @@ def key_map(catalogue: Catalogue, options: ImportOptions, where: Path) -> KeyMap
     cameras = dict(keys.cameras)
     for each in options.key_map:
         role, given, value = each.partition("=")
-        names = tuple(name for name in value.split(",") if name)
+        named = [spec for spec in value.split(",") if spec]
+        names = tuple(name for spec in named for name in _named(spec, columns))
         if role.startswith("camera:") and len(names) == 1:
             cameras[check_name("camera", role.removeprefix("camera:"))] = names[0]
         elif given and role == "proprio":
@@ -37,10 +44,18 @@ def key_map(catalogue: Catalogue, options: ImportOptions, where: Path) -> KeyMap
             keys = replace(keys, success="".join(names))
         elif given and role == "reward" and len(names) <= 1:
             keys = replace(keys, reward="".join(names))
+        elif given and role == "time" and len(names) <= 1:
+            keys = replace(keys, time="".join(names))
+        elif given and role in ROLES and len(named) == 1:
+            raise VipOfflineError(
+                f"--key-map {each}: names {len(names)} columns ({', '.join(names[:4])}, ...), and "
+                f"{role} is one. Name it."
+            )
         else:
             raise VipOfflineError(
                 f"--key-map {each}: expected ROLE=COLUMN with one of the roles {', '.join(ROLES)} "
-                "or camera:NAME; proprio and action may name several columns, with commas."
+                "or camera:NAME; proprio and action may name several columns, with commas or with "
+                "* and ?."
             )
     if options.cameras:
         for name in options.cameras:
@@ -48,23 +63,52 @@ def key_map(catalogue: Catalogue, options: ImportOptions, where: Path) -> KeyMap
                 raise VipOfflineError(f"{where}: no camera {name!r}.{did_you_mean(name, cameras)}")
         cameras = {name: cameras[name] for name in options.cameras}
     keys = replace(keys, cameras=cameras)
+    if not keys.time and not any(spec.startswith("time=") for spec in options.key_map):
+        keys = replace(keys, time=next((name for name in _numbers(columns) if is_time(name)), ""))
     for role, specs in (
         *((f"camera:{camera}", (column,)) for camera, column in keys.cameras.items()),
         ("proprio", keys.proprio),
         ("action", keys.action),
         ("success", (keys.success,) if keys.success else ()),
         ("reward", (keys.reward,) if keys.reward else ()),
+        ("time", (keys.time,) if keys.time else ()),
     ):
         for spec in specs:
             name = column_and_part(spec)[0] if role in ("proprio", "action") else spec
-            _check_role(role, name, columns, where)
+            _check_role(role, name, catalogue, where)
+    if keys.action and not any(_measured(spec, columns) for spec in keys.action):
+        name = column_and_part(keys.action[0])[0]
+        raise VipOfflineError(
+            f"{where}: action column {name!r} is {columns[name].dtype}: these are discrete "
+            "actions, and policies here regress continuous ones. Convert them, or name other "
+            "columns with --key-map action=COLUMN."
+        )
     for role, names in (("proprio", keys.proprio), ("action", keys.action)):
         for name in names:
             _check_part(role, name, columns, where)
     return keys
 
 
-def _check_role(role: str, name: str, columns: Any, where: Path) -> None:
+def _named(spec: str, columns: Any) -> Iterator[str]:
+    """The columns that are meant: one by its name, or all that fit ``robot.a*`` or ``robot.``."""
+    matching: list[str] = []
+    if spec not in columns and column_and_part(spec)[0] not in columns:
+        pattern = f"{spec}*" if spec.endswith((".", "/")) else spec
+        # a [ stands for itself: action[0], action[1]
+        matching = fnmatch.filter(columns, pattern.replace("[", "[[]"))
+    yield from sorted(matching, key=natural) or [spec]
+
+
+def _measured(spec: str, columns: Any) -> bool:
+    return bool(np.dtype(columns[column_and_part(spec)[0]].dtype).kind == "f")
+
+
+def _check_role(role: str, name: str, catalogue: Catalogue, where: Path) -> None:
+    columns = catalogue.columns
+    if name in catalogue.left_out:
+        raise VipOfflineError(
+            f"{where}: column {name!r} cannot be {role}: {catalogue.left_out[name]}."
+        )
     if name not in columns:
         raise VipOfflineError(
             f"{where}: has no column {name!r} to be {role}.{did_you_mean(name, columns)} Say which "
@@ -75,16 +119,53 @@ def _check_role(role: str, name: str, columns: Any, where: Path) -> None:
     if pictures != role.startswith("camera:"):
         what = "pictures" if pictures else f"{column.dtype} {column.shape}"
         raise VipOfflineError(f"{where}: column {name!r} holds {what}; it cannot be {role}.")
-    if role == "action" and np.dtype(column.dtype).kind not in "f":
-        raise VipOfflineError(
-            f"{where}: action column {name!r} is {column.dtype}: these are discrete actions, and "
-            "policies here regress continuous ones. Convert them, or name other columns with "
-            "--key-map action=COLUMN."
-        )
-    if role in ("success", "reward") and int(np.prod(column.shape, dtype=int)) != 1:
+    if role in ("success", "reward", "time") and int(np.prod(column.shape, dtype=int)) != 1:
         raise VipOfflineError(
             f"{where}: column {name!r} has shape {column.shape} per row; {role} needs one number."
         )
+
+
+def _numbers(columns: Any) -> list[str]:
+    """Columns of one number per row."""
+    return [
+        name
+        for name, column in columns.items()
+        if column.kind == "numbers" and int(np.prod(column.shape, dtype=int)) == 1
+    ]
+
+
+def missing_roles(keys: KeyMap, columns: Any) -> Iterator[str]:
+    """What nobody will find in the store, and how it gets there."""
+    played = {keys.time, keys.success, keys.reward, *(column_and_part(s)[0] for s in keys.action)}
+    free = [n for n, column in columns.items() if column.kind == "numbers" and n not in played]
+    listed = ", ".join(free[:8]) + (", ..." if len(free) > 8 else "")
+    if not keys.cameras:
+        yield "NO CAMERA: without frames nothing can be relabelled"
+    if not keys.action:
+        named = f" Name it with --key-map action=COLUMN: {listed}." if free else ""
+        yield f"NO ACTION: enough to relabel and analyse, not to train.{named}"
+    if keys.action and not keys.proprio and free:
+        yield f"no proprio: a policy will see frames alone. --key-map proprio=COLUMN adds {listed}"
+
+
+def resampled_by(name: str, column: Column, keys: KeyMap) -> str:
+    """``nearest`` or ``linear``: how a column is brought to the frames' times."""
+    played = {column_and_part(spec)[0] for spec in keys.action} | {keys.success, keys.reward}
+    exact = column.kind != "numbers" or np.dtype(column.dtype).kind != "f"
+    return "nearest" if exact or name in played or COMMAND.search(name) else "linear"
+
+
+def at_frames(rows: Rows, columns: Any, keys: KeyMap) -> Rows:
+    """Rows of which all have the frames' times: series are brought to them."""
+    settled = {
+        name: values
+        if not isinstance(values, Series)
+        else values.linear()
+        if resampled_by(name, columns[name], keys) == "linear"
+        else values.nearest()
+        for name, values in rows.columns.items()
+    }
+    return replace(rows, columns=settled)
 
 
 def _check_part(role: str, spec: str, columns: Any, where: Path) -> None:

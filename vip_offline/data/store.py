@@ -4,7 +4,8 @@ A superset of the diffusion_policy replay buffer, so its readers find what they 
 
     data/<key>                          (N, ...)  all episodes, one after the other
     data/frames_<camera>                (N, H, W, 3)  or, of frames that stay in their videos:
-    data/pts_<camera>                   (N,)      which frame of the file meta/video_<camera>
+    data/pts_<camera>                   (N,)      which frame of the file meta/video_<camera>,
+                                                  upright if its attributes say so
     data/rows_<camera>                  (N,)      or which row of another zarr array
     extras/<column>                     (N, ...)  what else the origin had, as it was
     meta/episode_ends                   (E,)      exclusive end of each episode in data/
@@ -284,6 +285,11 @@ class Store:
 
         return read
 
+    def upright(self, camera: str) -> bool:
+        """Whether frames of a camera are turned as their videos say; in older stores not."""
+        pts = self._find(f"data/pts_{camera}")
+        return pts is None or bool(pts.attrs.get("upright", False))
+
     def _linked_reader(self, camera: str) -> Callable[[int, int], NDArray[np.uint8]]:
         """Frames that stay in somebody else's zarr array."""
         rows = self._array(f"data/rows_{camera}")
@@ -313,7 +319,7 @@ class Store:
         height, width, _ = cast("list[int]", pts.attrs["frame_shape"])
         files, sizes = self.texts(f"video_{camera}"), self.meta(f"video_bytes_{camera}")
         folder = Path(str(self.attributes.get("videos", "")))
-        reader = FrameReader((height, width))
+        reader = FrameReader((height, width), upright=self.upright(camera))
         stops = [stop for _, stop in spans]
 
         def read(start: int, stop: int) -> NDArray[np.uint8]:
@@ -364,6 +370,13 @@ class Store:
     def meta(self, key: str) -> NDArray[Any]:
         """(E,) of one array about episodes: ``success``, ``kind``, ``placement``."""
         return self._read(f"meta/{key}", 0, len(self))
+
+    @property
+    def success_labelled(self) -> NDArray[np.bool_]:
+        """(E,) whether something says of an episode that it succeeded, or that it did not."""
+        if self._find("meta/success_labelled") is None:
+            return np.ones(len(self), bool)
+        return cast("NDArray[np.bool_]", self.meta("success_labelled"))
 
     def kinds(self) -> list[str]:
         """(E,) how each episode came about."""

@@ -26,17 +26,21 @@ from vip_offline.data.checking import (
     check_size,
     check_steady,
     check_success,
+    check_unlabelled,
     mark_frames,
     moved,
     range_of,
     rate_of,
 )
 from vip_offline.data.idling import Idle, check_idle, idle_of
-from vip_offline.data.mapping import key_map
+from vip_offline.data.mapping import at_frames, key_map, missing_roles
+from vip_offline.data.orientation import AS_STORED
 from vip_offline.data.outliers import find_outliers
+from vip_offline.data.sources.rates import parse_rates
 from vip_offline.data.sources.recognise import open_source
-from vip_offline.data.sources.source import Catalogue, Rows, Source, VideoSpan
+from vip_offline.data.sources.source import Catalogue, KeyMap, Rows, Source, VideoSpan
 from vip_offline.data.store import Store, content_of_blocks, is_store, open_store
+from vip_offline.data.timestamps import is_time
 from vip_offline.data.video import FrameReader, Timeline, timeline
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
@@ -44,7 +48,6 @@ from vip_offline.recipe import ImportOptions
 BLOCK = 32  # frames that are in memory at once
 TIMELINES = 8  # videos whose time stamps are: cameras that advance side by side
 EXAMPLES = 3  # places that are named of each kind of finding
-TIMES = ("timestamp", "timestamps", "time", "stamp")  # columns that tell the time
 
 OnStart = Callable[[int], None]  # frames in all
 OnFrames = Callable[[int], None]  # so many more are read
@@ -114,6 +117,7 @@ class _Gathered:
     successes: list[bool | None] = field(default_factory=list)
     names: list[str] = field(default_factory=list)  # of the episodes that could be read
     idle: list[Idle] = field(default_factory=list)
+    silent: int = 0  # episodes that could be read, of which nothing says whether they succeeded
 
     def add(self, findings: Sequence[Finding], where: str = "", file: str = "") -> None:
         for each in findings:
@@ -172,14 +176,13 @@ class _Gathered:
     ) -> Iterator[NDArray[np.uint8]]:
         """Check one episode's frames while they pass on."""
         repeats, black = [], []
-        before = None
+        before: NDArray[np.uint8] | None = None
         for block in blocks:
             if before is None:
                 self._meet(camera, (int(block.shape[1]), int(block.shape[2])), where, file)
-            again, dark = mark_frames(block, before, tolerance)
+            again, dark, before = mark_frames(block, before, tolerance)
             repeats.append(again)
             black.append(dark)
-            before = block[-1]
             self.on_frames(len(block))
             yield block
         marks = np.concatenate([np.zeros(0, bool), *repeats])
@@ -210,6 +213,7 @@ class _Gathered:
     ) -> Checked:
         self.add(check_lengths(lengths, self.names) if len(self.names) == len(lengths) else [])
         self.add(check_success(self.successes, self.names))
+        self.add(check_unlabelled(self.silent, len(lengths)))
         self.add(check_idle(self.idle, rate))
         self.add(check_constant(self.actions) if self.actions is not None else [])
         self.outliers()
@@ -267,7 +271,7 @@ def _check_source(source: Source, gathered: _Gathered, on_start: OnStart) -> Che
     except VipOfflineError as error:
         gathered.refuse(error)
         return gathered.result(source.path, "", np.zeros(0, np.int64), None)
-    _check_catalogue(source, catalogue, gathered)
+    catalogue = replace(catalogue, keys=_check_catalogue(source, catalogue, gathered))
     on_start(int(catalogue.lengths.sum()) * len(catalogue.keys.cameras))
     videos = _Videos(catalogue, gathered, source.path)
     try:
@@ -278,13 +282,20 @@ def _check_source(source: Source, gathered: _Gathered, on_start: OnStart) -> Che
     return gathered.result(source.path, catalogue.format, catalogue.lengths, catalogue.control_rate)
 
 
-def _check_catalogue(source: Source, catalogue: Catalogue, gathered: _Gathered) -> None:
+def _check_catalogue(source: Source, catalogue: Catalogue, gathered: _Gathered) -> KeyMap:
+    """Find what the origin's own description says; and which columns play which part."""
     for note in catalogue.notes:
         gathered.add([Finding("about", "note", note, "")])
+    for name, why in catalogue.left_out.items():
+        way_out = "rename or convert it, if it is needed"
+        gathered.add([Finding("left-out", "note", f"{name}: {why}", way_out)])
+    keys = catalogue.keys
     try:
-        key_map(catalogue, ImportOptions(), source.path)
+        keys = key_map(catalogue, ImportOptions(), source.path)
     except VipOfflineError as error:
         gathered.add([Finding("columns", "wrong", str(error), "name others with --key-map")])
+    for role in missing_roles(keys, catalogue.columns):
+        gathered.add([Finding("no-role", "note", role, "import takes what --key-map names")])
     if not len(catalogue.lengths):
         gathered.add([Finding("empty", "wrong", "there is no episode", "restore the data set")])
     info = source.path / "meta" / "info.json"
@@ -295,6 +306,7 @@ def _check_catalogue(source: Source, catalogue: Catalogue, gathered: _Gathered) 
             value = f"total_frames is {said}, the episodes' lengths make {rows}"
             way_out = "restore the data set's meta folder"
             gathered.add([Finding("metadata", "wrong", value, way_out)], file="meta/info.json")
+    return keys
 
 
 def _check_episode(
@@ -307,21 +319,21 @@ def _check_episode(
         for name, column in catalogue.columns.items()
         if column.kind == "numbers"
         and int(np.prod(column.shape, dtype=int)) == 1
-        and name.replace("/", ".").split(".")[-1] in TIMES
+        and (name == keys.time or is_time(name))
     ]
     wanted = {*keys.cameras.values(), *keys.proprio, *keys.action, *times}
     wanted |= {each for each in (keys.success, keys.reward) if each}
     try:
         if index in catalogue.broken:
             raise VipOfflineError(catalogue.broken[index])
-        found = source.read(index, sorted(wanted))
+        found = at_frames(source.read(index, sorted(wanted)), catalogue.columns, keys)
     except VipOfflineError as error:
         gathered.refuse(error, where)
         gathered.names.append(catalogue.names[index])
         gathered.successes.append(None)
         gathered.on_frames(rows * len(keys.cameras))
         return
-    arrays = {n: np.asarray(v) for n, v in found.columns.items() if not isinstance(v, VideoSpan)}
+    arrays = {n: v for n, v in found.columns.items() if isinstance(v, np.ndarray)}
     gathered.add(check_counts({name: len(each) for name, each in arrays.items()}, rows), where)
     moves = gathered.numbers(where, _flat(arrays, keys.proprio), _flat(arrays, keys.action))
     for name in times:
@@ -331,6 +343,7 @@ def _check_episode(
     succeeded = bool((arrays[keys.success] > 0).any()) if keys.success else found.success
     gathered.names.append(catalogue.names[index])
     gathered.successes.append(succeeded)
+    gathered.silent += succeeded is None
     for camera, column in keys.cameras.items():
         _check_camera(found, camera, column, rows, where, moves, videos, gathered)
 
@@ -357,7 +370,8 @@ def _check_camera(
     values = found.columns[column]
     if not isinstance(values, VideoSpan):
         videos.expect(camera, column)
-        blocks = (values[start : start + BLOCK] for start in range(0, len(values), BLOCK))
+        frames = np.asarray(values)
+        blocks = (frames[start : start + BLOCK] for start in range(0, len(frames), BLOCK))
         for _ in gathered.pictures(where, camera, blocks, tolerance=0, moves=moves):
             pass
         return
@@ -406,7 +420,7 @@ class _Videos:
         fresh, place = span.file not in self._lines, f"{where}, camera {camera}"
         line, file = self._line(span.file), self.name(span.file)
         self._gathered.rate(camera, line)
-        if fresh and self._catalogue.control_rate:
+        if fresh and self._catalogue.control_rate and not span.repeats:
             found = check_rate(self._catalogue.control_rate, line.seconds)
             self._gathered.add(found, f"camera {camera}", file)
         if not len(span.seconds):
@@ -414,6 +428,7 @@ class _Videos:
             self._gathered.add(check_counts({f"camera {camera}": len(line.pts)}, rows), where, file)
             return line.pts
         nearest, found = check_rows_in_video(line.seconds, span.seconds, span.tolerance)
+        found = [one for one in found if not (span.repeats and one.kind == "shared-frame")]
         self._gathered.add(found, place, file)
         return line.pts[np.unique(nearest)]
 
@@ -449,7 +464,13 @@ def _check_store(store: Store, gathered: _Gathered, on_start: OnStart) -> Checke
     rate = float(said) if said else None
     names = store.texts("name") if spans else []
     gathered.names = [name or str(index) for index, name in enumerate(names)]
-    gathered.successes = [bool(each) for each in store.meta("success")] if spans else []
+    if spans:
+        labelled = store.success_labelled
+        gathered.successes = [
+            bool(success) if known else None
+            for success, known in zip(store.meta("success"), labelled, strict=True)
+        ]
+    gathered.silent = sum(each is None for each in gathered.successes)
     moves = []
     for name, found in zip(gathered.names, _numbers(store), strict=True):
         where = f"episode {name}"
@@ -511,6 +532,14 @@ def _with_first(
     yield from others
 
 
+NOT_UPRIGHT = Finding(
+    "not-upright",
+    "wrong",
+    "its video is shown turned; an earlier release stored the frames as the file holds them",
+    "import again",
+)
+
+
 def _check_clips(
     store: Store, camera: str, moves: list[bool], rate: float | None, gathered: _Gathered
 ) -> None:
@@ -519,6 +548,9 @@ def _check_clips(
     folder = Path(str(store.attributes.get("videos", "")))
     reader, contents = store.frame_reader(camera), store.content(camera)
     lines: dict[str, Timeline] = {}
+    met = set[str]()
+    corrected = parse_rates(store.attributes.get("import", {}).get("rates", ()))
+    upright = store.upright(camera)
     for index, (start, stop) in enumerate(store.spans()):
         where, name = f"episode {gathered.names[index]}", files[index]
         place, path = f"{where}, camera {camera}", folder / name
@@ -529,13 +561,18 @@ def _check_clips(
             continue
         try:
             if name not in lines:
-                lines = {name: timeline(path)}
+                line = timeline(path)
+                if not upright and line.turn != AS_STORED:
+                    gathered.add([NOT_UPRIGHT], f"camera {camera}", name)
+                lines = {name: line if upright else line.as_stored()}
                 gathered.rate(camera, lines[name])
-                if rate:
-                    found = check_rate(rate, lines[name].seconds)
-                    gathered.add(found, f"camera {camera}", name)
             line, pts = lines[name], store.data(f"pts_{camera}", start, stop)
-            gathered.add(check_steady(pts * float(line.time_base)), place, name)
+            if rate and name not in met and camera not in corrected:
+                met.add(name)
+                seconds = pts * float(line.time_base)  # of the rows: a camera may have more frames
+                gathered.add(check_rate(rate, seconds), f"camera {camera}", name)
+            # a camera that was resampled may show one frame in two rows
+            gathered.add(check_steady(np.unique(pts) * float(line.time_base)), place, name)
             begins = range(start, stop, BLOCK)
             blocks = (reader(begin, min(begin + BLOCK, stop)) for begin in begins)
             shape: tuple[int, ...] = ()

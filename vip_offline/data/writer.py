@@ -133,6 +133,10 @@ class StoreWriter(Store):
         }
         if any(each.origin >= 0 for each in episodes):
             about["source_episode"] = [each.origin for each in episodes], np.int64, -1
+        unlabelled = not all(each.success_labelled for each in episodes)
+        if unlabelled or self._find("meta/success_labelled") is not None:
+            labelled = [each.success_labelled for each in episodes]
+            about["success_labelled"] = labelled, np.bool_, True
         for split in self.attributes.get("splits", []):
             about[f"split_{split}"] = [split in each.splits for each in episodes], np.bool_, False
         for name, (values_, dtype, empty) in about.items():
@@ -148,9 +152,16 @@ class StoreWriter(Store):
 
     def _append_clips(self, camera: str, clips: Sequence[Clip], start: int, index: int) -> None:
         shape = list(clips[0].shape)
-        pts = self._require(f"data/pts_{camera}", (), np.int64, -1, {"frame_shape": shape})
+        said = {"frame_shape": shape, "upright": True}
+        pts = self._require(f"data/pts_{camera}", (), np.int64, -1, said)
         shape = cast("list[int]", pts.attrs["frame_shape"])
         for offset, clip in enumerate(clips):
+            if clip.turned and not self.upright(camera):
+                raise VipOfflineError(
+                    f"{self.path}, episode {index + offset}: the video of camera {camera} is shown "
+                    "turned, and the earlier release that began this store left frames as they "
+                    "are held. Import all of them into another store."
+                )
             if list(clip.shape) != shape:
                 raise VipOfflineError(
                     f"{self.path}, episode {index + offset}: frames of camera {camera} are "
@@ -411,6 +422,11 @@ def writing(path: Path, create: Mapping[str, Any] | None = None) -> Iterator[Sto
             raise
 
 
+GROUPS = ("import", "key_map", "resampled")  # attributes that hold several settings
+TOLD = ("not_taken",)  # that follow from the others
+LONGEST = 100  # characters of a setting that a message shows
+
+
 def _create(path: Path, attributes: Attributes) -> None:
     wanted = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **attributes}
     if all(LEFTOVER.fullmatch(each.name) for each in path.iterdir()):
@@ -421,10 +437,30 @@ def _create(path: Path, attributes: Attributes) -> None:
         durable.sync()
         return
     there = open_as(Store, path, read_only=True).attributes
-    differing = [key for key in wanted if there.get(key) != wanted[key]]
+    differing = [*_differing(there, wanted)]
     if differing:
-        listed = "; ".join(f"{key} {there.get(key)!r}, now {wanted[key]!r}" for key in differing)
         raise VipOfflineError(
-            f"{path}: was made with other settings ({listed}). Give the same settings to go on "
-            "with it, or name another store."
+            f"{path}: was made with other settings ({'; '.join(differing)}). Give the same "
+            "settings to go on with it, name another store, or import with --overwrite."
         )
+
+
+def _differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """What differs, one by one; a setting that is not there has the value of nothing said."""
+    for key in wanted:
+        before, after = there.get(key), wanted[key]
+        if key in TOLD:
+            continue
+        if isinstance(after, dict) and key in GROUPS:
+            before = before if isinstance(before, dict) else {}
+            for name in dict.fromkeys([*before, *after]):
+                old, new = before.get(name) or None, after.get(name) or None
+                if old != new:
+                    yield f"{name} {_short(old)}, now {_short(new)}"
+        elif before != after:
+            yield f"{key} {_short(before)}, now {_short(after)}"
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."

@@ -101,6 +101,7 @@ def load_encoder(
     computing: Computing | None = None,
     on_prepare: Callable[[str], None] = lambda what: None,
     fit: Fit = "crop",
+    way_out: str = "Take Computing(backend='torch').",
 ) -> Encoder:
     """Load an encoder; never with random weights unless it is named so.
 
@@ -111,6 +112,7 @@ def load_encoder(
         computing: backend, device, precision; by default the fastest for the CPU.
         on_prepare: called with a sentence before work of some seconds that is done once.
         fit: how a frame that is not square becomes one; see `RelabelOptions.fit`.
+        way_out: what to do where ONNX Runtime cannot compute this encoder: a sentence.
 
     Raises:
         VipOfflineError: on an unknown name, on weights that are missing, unreadable, of another
@@ -126,7 +128,8 @@ def load_encoder(
     network, sha256 = load_network(name, weights, progress)
     # a picture that is only flattened has nothing to be computed
     if chosen == "onnx" and any(True for _ in network.parameters()):
-        graph = graph_of(name, network, entry.preprocessing.crop, sha256, on_prepare)
+        size = entry.preprocessing.crop
+        graph = graph_of(name, network, size, sha256, on_prepare, way_out)
         return Encoder(name, entry, OnnxRuntime(graph), sha256).seeing(seen)
     backend = Torch(network, computing.device, computing.precision)
     if computing.precision != "fp32":

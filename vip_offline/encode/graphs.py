@@ -34,6 +34,7 @@ def graph_of(
     size: int,
     sha256: str,
     on_prepare: Callable[[str], None] = lambda what: None,
+    way_out: str = "",
 ) -> Path:
     """The network as an ONNX file, which is checked against the network whenever it is used.
 
@@ -43,6 +44,7 @@ def graph_of(
         size: S of its (N, 3, S, S) input, px.
         sha256: of its weights; names the file in the cache.
         on_prepare: called before the export, which takes some seconds.
+        way_out: for the message, where there is no such file to be had: a sentence.
 
     Raises:
         VipOfflineError: if the network cannot be exported, or what was exported gives other
@@ -65,7 +67,7 @@ def graph_of(
         if not found <= AGREEMENT:
             raise VipOfflineError(
                 f"Encoder {name} gives other embeddings in ONNX Runtime than in torch: relative "
-                f"difference {found:.1g}, allowed {AGREEMENT:g}. Use --backend torch."
+                f"difference {found:.1g}, allowed {AGREEMENT:g}. {way_out}".rstrip()
             )
         partial.replace(path)
     except (VipOfflineError, OSError):  # a full disk is no fault of the network
@@ -73,7 +75,7 @@ def graph_of(
     except Exception as error:  # the exporter raises whatever it meets
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise VipOfflineError(
-            f"Encoder {name} cannot be made an ONNX graph ({said[0]}). Use --backend torch."
+            f"Encoder {name} cannot be made an ONNX graph ({said[0]}). {way_out}".rstrip()
         ) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -73,7 +73,11 @@ class _Work:
             options = self.options
             weights = Path(options.weights) if options.weights else None
             self.loaded = load_encoder(
-                options.encoder, weights, computing=options.computing, on_prepare=self.on_prepare
+                options.encoder,
+                weights,
+                computing=options.computing,
+                on_prepare=self.on_prepare,
+                way_out="Use --backend torch.",
             )
         self.loaded = self.loaded.seeing(self.preprocessing)
         return self.loaded

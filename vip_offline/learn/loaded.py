@@ -225,7 +225,7 @@ def load_policy(
             f"{folder}: has no {GRAPH} that takes frames. Run `vip-offline ship {folder}`, or use "
             "the backend torch."
             if installed
-            else "--backend onnx: is not installed. pip install onnxruntime"
+            else "The backend onnx is not installed. pip install onnxruntime"
         )
     if encoder is None and backend != "torch" and has_graph and installed:
         graph = _Onnx(folder / GRAPH)
@@ -264,7 +264,9 @@ def _encoder(
             return rebuild_encoder(said["encoder"], state, said["weights_sha256"])
         except VipOfflineError as error:
             raise VipOfflineError(f"{folder / ENCODER}: {error}") from None
-    return load_encoder(said["encoder"], weights, on_prepare=on_prepare)
+    # a folder that holds its encoder is computed by torch where there is no graph
+    way_out = f"Run `vip-offline ship {folder}`, so that torch computes it."
+    return load_encoder(said["encoder"], weights, on_prepare=on_prepare, way_out=way_out)
 
 
 def _check_goal(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -313,6 +315,6 @@ def check_encoder_of(folder: Path, manifest: Mapping[str, Any], encoder: Encoder
     ]
     if differing:
         raise VipOfflineError(
-            f"{folder}: was trained on another encoder ({'; '.join(differing)}). Roll it out with "
-            f"--encoder {trained['encoder']} and the same weights, or train it again."
+            f"{folder}: was trained on another encoder ({'; '.join(differing)}). Use rollout "
+            f"--encoder {trained['encoder']} with the same weights, or train it again."
         )

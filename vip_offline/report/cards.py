@@ -4,10 +4,9 @@ import shlex
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from vip_offline.console import Console
 from vip_offline.data.card import Card
 
 WIDTH = 80
@@ -54,7 +53,7 @@ def print_cards(cards: Iterable[Card], console: Console) -> None:
 
 def print_card(description: dict[str, Any], console: Console) -> None:
     """Print one card, with the commands that fetch and import it."""
-    console.print(f"[bold]{escape(description['title'])}[/]", highlight=False)
+    console.print(description["title"], style="bold", highlight=False)
     licence = description["licence"]
     if description["licence_note"]:
         licence = f"{licence}. {description['licence_note']}"
@@ -72,11 +71,11 @@ def print_card(description: dict[str, Any], console: Console) -> None:
     }
     for key, value in rows.items():
         if value:
-            console.print(f"{key + ':':<10}{escape(value)}", highlight=False, soft_wrap=True)
+            console.print(f"{key + ':':<10}{value}", highlight=False, soft_wrap=True)
     console.print("shapes:", highlight=False)
     for column, shape in description["shapes"].items():
-        console.print(f"  {escape(column)}: {escape(shape)}", highlight=False)
+        console.print(f"  {column}: {shape}", highlight=False)
     for note in description["notes"]:
-        console.print(f"note: {escape(note)}", highlight=False)
+        console.print(f"note: {note}", highlight=False)
     for number, step in enumerate(description["by_hand"], 1):
-        console.print(f"{number}. {escape(step)}", highlight=False, soft_wrap=True)
+        console.print(f"{number}. {step}", highlight=False, soft_wrap=True)

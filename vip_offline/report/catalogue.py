@@ -1,23 +1,23 @@
 """What an origin holds and what an import would take of it, for a person and as JSON."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from vip_offline.data.mapping import stored_as
-from vip_offline.data.sources.source import Catalogue, KeyMap, column_and_part
+from vip_offline.console import Console
+from vip_offline.data.importing import Plan
+from vip_offline.data.mapping import extras_of, missing_roles, resampled_by, stored_as
+from vip_offline.data.sources.source import column_and_part
 
 
-def describe_import(
-    source: str, catalogue: Catalogue, keys: KeyMap, extras: Sequence[str], episodes: int
-) -> dict[str, Any]:
+def describe_import(source: str, plan: Plan) -> dict[str, Any]:
     """Return everything that `print_import` shows, ready for JSON."""
-    lengths = catalogue.lengths[:episodes]
+    catalogue, keys = plan.catalogue, plan.keys
+    broken = {i: why for i, why in catalogue.broken.items() if i in plan.episodes}
+    lengths = catalogue.lengths[[i for i in plan.episodes if i not in broken]]
+    extras = extras_of(catalogue, keys)
     becomes: dict[str, list[str]] = {name: [] for name in catalogue.columns}
     for camera, column in keys.cameras.items():
         becomes[column].append(f"camera {camera}")
@@ -29,15 +29,22 @@ def describe_import(
         becomes[keys.success].append("succeeded")
     if keys.reward:
         becomes[keys.reward].append("true_reward")
+    if keys.time:
+        becomes[keys.time].append("time")
     for column, name in stored_as(extras).items():
         becomes[column].append(f"extras/{name}")
+    for name, about in catalogue.columns.items():
+        if about.resampled and becomes[name]:
+            becomes[name].append(f"{resampled_by(name, about, keys)} in time")
     return {
         "source": source,
         "format": catalogue.format,
         "episodes": len(catalogue.lengths),
-        "taken": episodes,
+        "taken": len(lengths),
         "rows": int(lengths.sum()),
-        "lengths": [int(lengths.min()), int(np.median(lengths)), int(lengths.max())],
+        "lengths": [int(lengths.min()), int(np.median(lengths)), int(lengths.max())]
+        if len(lengths)
+        else [0, 0, 0],
         "control_rate": catalogue.control_rate,
         "task": catalogue.task,
         "splits": list(catalogue.splits),
@@ -46,17 +53,22 @@ def describe_import(
             for name, column in catalogue.columns.items()
         },
         "notes": list(catalogue.notes),
+        "left_out": dict(catalogue.left_out),
+        "broken": [*broken.values()],
+        "missing": [*missing_roles(keys, catalogue.columns)],
+        "refusal": plan.refusal,
     }
 
 
 def print_import(description: dict[str, Any], console: Console) -> None:
     """Print the columns of an origin, what becomes of each, and how much there is."""
     least, median, most = description["lengths"]
-    console.print(f"[bold]{escape(description['source'])}[/]", soft_wrap=True)
+    console.print(description["source"], style="bold", soft_wrap=True)
     rate = description["control_rate"]
     console.print(
         f"{description['format']}: {description['taken']} of {description['episodes']} episodes, "
-        f"{description['rows']} rows, lengths {least} to {most} (median {median})"
+        f"{description['rows']} rows"
+        + (f", {most} each" if least == most else f", {least} to {most} each (median {median})")
         + (f", {rate:g} Hz" if rate else ""),
         highlight=False,
     )
@@ -68,7 +80,11 @@ def print_import(description: dict[str, Any], console: Console) -> None:
     for name, column in description["columns"].items():
         shape = "x".join(str(each) for each in column["shape"]) or "1"
         kind = column["dtype"] if column["kind"] == "numbers" else column["kind"]
-        table.add_row(escape(name), f"{kind} {shape}", ", ".join(column["becomes"]) or "left out")
+        table.add_row(name, f"{kind} {shape}", ", ".join(column["becomes"]) or "left out")
     console.print(table)
-    for note in description["notes"]:
-        console.print(f"note: {escape(note)}", highlight=False)
+    for name, why in description["left_out"].items():
+        console.print(f"left out: {name}: {why}", highlight=False)
+    for why in description["broken"]:
+        console.print(f"broken: {why}", highlight=False)
+    for note in (*description["notes"], *description["missing"]):
+        console.print(f"note: {note}", highlight=False)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from vip_offline.console import Console
 from vip_offline.data.survey import Checked
 
 WIDTH = 80
@@ -54,7 +54,7 @@ def describe_checks(checked: Checked) -> dict[str, Any]:
 
 def print_checks(description: dict[str, Any], console: Console) -> None:
     """Print counts and ranges, then each kind of finding once, with its first place."""
-    console.print(f"[bold]{escape(description['path'])}[/]", soft_wrap=True)
+    console.print(description["path"], style="bold", soft_wrap=True)
     console.print(_counts(description), highlight=False)
     for name, each in description["cameras"].items():
         console.print(_camera(name, each), highlight=False)
@@ -74,7 +74,7 @@ def print_checks(description: dict[str, Any], console: Console) -> None:
     for each in description["findings"]:
         colour = "red" if each["severity"] == "wrong" else "yellow"
         table.add_row(
-            f"[{colour}]{each['severity']}[/]", each["kind"], str(each["count"]), _first(each)
+            Text(each["severity"], colour), each["kind"], str(each["count"]), _first(each)
         )
     console.print()
     console.print(table, highlight=False)
@@ -91,7 +91,7 @@ def _counts(description: dict[str, Any]) -> str:
         parts.append(f"{description['successes']} successes")
     if description["control_rate"]:
         parts.append(f"{description['control_rate']:g} Hz")
-    kind = f"{escape(description['format'])}: " if description["format"] else ""
+    kind = f"{description['format']}: " if description["format"] else ""
     return kind + ", ".join(parts)
 
 
@@ -100,12 +100,12 @@ def _camera(name: str, camera: dict[str, Any]) -> str:
     rate = f", {camera['rate']:.4g} frames/s" if camera["rate"] else ""
     frames = max(1, camera["frames"])
     return (
-        f"camera {escape(name)}: {height}x{width} px{rate}, {camera['frames']} frames, "
+        f"camera {name}: {height}x{width} px{rate}, {camera['frames']} frames, "
         f"{camera['repeated'] / frames:.0%} equal the one before, {camera['black']} black"
     )
 
 
-def _first(finding: dict[str, Any]) -> str:
+def _first(finding: dict[str, Any]) -> Text:
     first = finding["examples"][0]
     place = first["where"]
     if first["file"]:
@@ -114,11 +114,11 @@ def _first(finding: dict[str, Any]) -> str:
     if len(value) > SHORT:
         value = f"{value[: SHORT - 3]}..."
     text = f"{place}: {value}" if place else value
-    lines = [escape(text)]
+    lines = [Text(text)]
     others = [each["where"] for each in finding["examples"][1:] if each["where"]]
     if others:
         more = ", ..." if finding["count"] > len(finding["examples"]) else ""
-        lines.append(f"[dim]also {escape(', '.join(others))}{more}[/]")
+        lines.append(Text(f"also {', '.join(others)}{more}", "dim"))
     if finding["way_out"]:
-        lines.append(f"[dim]-> {escape(finding['way_out'])}[/]")
-    return "\n".join(lines)
+        lines.append(Text(f"-> {finding['way_out']}", "dim"))
+    return Text("\n").join(lines)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.report.conditions import UNKNOWN
+from vip_offline.report.goal_views import GoalView
 from vip_offline.report.statistics import Difference, holm, mean_interval, paired_difference
 from vip_offline.report.verdicts import answer, controls_of, verdict, visual_arm
 
@@ -57,7 +58,7 @@ class Comparison:
     arms: tuple[Arm, ...]
     baseline: str  # name of the arm that the others are compared to
     demonstrations: tuple[Demonstration, ...]
-    goal: npt.NDArray[np.uint8] | None  # (h, w, 3), one of its pictures; None: it has none
+    goals: tuple[GoalView, ...]  # what the distance is to, stage by stage
     videos: tuple[tuple[str, Path], ...]  # (caption, mp4)
     recipe: str  # resolved, as TOML
     minutes: Mapping[str, float]  # stage -> minutes

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vip_offline.console import Console
 from vip_offline.report.statistics import CONFIDENCE, quantile
 
 WIDTH = 80  # columns

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from vip_offline.console import Console
 from vip_offline.data.store import Store
 
 Description = dict[str, Any]
@@ -21,6 +20,7 @@ def describe(store: Store) -> Description:
         "attributes": store.attributes,
         "episodes": len(store),
         "successes": int(store.meta("success").sum()) if lengths else 0,
+        "unlabelled": int((~store.success_labelled).sum()) if lengths else 0,
         "rows": store.rows,
         "lengths": [min(lengths), max(lengths)] if lengths else [],
         "kinds": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
@@ -31,15 +31,22 @@ def describe(store: Store) -> Description:
     }
 
 
+def _unlabelled(description: Description) -> str:
+    """How many count as successes because nothing says otherwise."""
+    count = description["unlabelled"]
+    return f" ({count} not labelled: counted as successes)" if count else ""
+
+
 def print_description(description: Description, console: Console) -> None:
     """Print the store's tree, its episodes, and how each embedding and labelling was made."""
     attributes = description["attributes"]
     planned = attributes.get("episodes_planned", description["episodes"])
-    console.print(f"[bold]{escape(description['path'])}[/]", soft_wrap=True)
+    console.print(description["path"], style="bold", soft_wrap=True)
     kinds = ", ".join(f"{count} {kind}" for kind, count in description["kinds"].items())
     console.print(
         f"{description['episodes']} of {planned} episodes ({kinds or 'none'}), "
-        f"{description['successes']} successes, {description['rows']} rows"
+        f"{description['successes']} successes{_unlabelled(description)}, "
+        f"{description['rows']} rows"
         + (
             f", lengths {description['lengths'][0]} to {description['lengths'][1]}" if kinds else ""
         ),
@@ -54,12 +61,12 @@ def print_description(description: Description, console: Console) -> None:
     table.add_column("dtype")
     for row in description["tree"]:
         if row["shape"]:
-            table.add_row(escape(row["path"]), row["shape"], row["dtype"])
+            table.add_row(row["path"], row["shape"], row["dtype"])
     console.print(table)
     for row in description["tree"]:
         if row["path"].startswith(("embeddings/", "labels/")) and row["attributes"]:
-            console.print(f"[bold]{escape(row['path'].rstrip('/'))}[/]", soft_wrap=True)
+            console.print(row["path"].rstrip("/"), style="bold", soft_wrap=True)
             for key, value in row["attributes"].items():
                 text = str(value)
                 short = text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
-                console.print(f"  {key}: {escape(short)}", highlight=False, soft_wrap=True)
+                console.print(f"  {key}: {short}", highlight=False, soft_wrap=True)

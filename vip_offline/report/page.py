@@ -16,6 +16,7 @@ import numpy.typing as npt
 from vip_offline.report import figures
 from vip_offline.report.comparison import Arm, Comparison, Demonstration, sample_size
 from vip_offline.report.conditions import conditions
+from vip_offline.report.goal_views import GoalView
 from vip_offline.report.page_style import PAGE, STYLE
 from vip_offline.report.table import multiplicity, span
 from vip_offline.report.verdicts import percent, points
@@ -71,7 +72,7 @@ def write_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -
         )
         if len(arms) > 1
         else "",
-        "goal": "" if comparison.goal is None else picture(comparison.goal, "goal picture"),
+        "goal": goal_figures(comparison.goals),
         "strips": "".join(_strip(each) for each in _shown(comparison.demonstrations)),
         "distances": figures.svg(
             lambda ax: figures.draw_distances(ax, comparison.demonstrations),
@@ -160,6 +161,18 @@ def picture(pixels: npt.NDArray[np.uint8], caption: str) -> str:
     return (
         f"<figure>{image(pixels, caption)}<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
+
+
+def goal_figures(views: Sequence[GoalView]) -> str:
+    """A `<figure>` per goal picture, goal by goal; all text is escaped here."""
+    parts = []
+    for view in views:
+        count = len(view.pictures)
+        of = f" ({count} of {view.count} pictures)" if 0 < count < view.count else ""
+        shown = "".join(picture(pixels, name) for name, pixels in view.pictures)
+        notes = "".join(f"<p>{html.escape(each)}</p>" for each in view.notes)
+        parts.append(f'<p>{html.escape(view.name + of)}</p><div class="goal">{shown}</div>{notes}')
+    return "".join(parts)
 
 
 def image(pixels: npt.NDArray[np.uint8], alt: str) -> str:

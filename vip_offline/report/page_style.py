@@ -25,7 +25,8 @@ svg { display: block; width: 100%; max-width: 36rem; height: auto; margin: .6rem
 svg text { font-family: system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif !important; }
 figure { margin: .5rem 0; }
 img { display: block; max-width: 100%; border-radius: 3px; }
-.goal img { width: 9rem; }
+.goal { display: flex; flex-wrap: wrap; gap: .6rem; } .goal figure { margin: 0; max-width: 9rem; }
+.goal img { height: 6rem; } .goal figcaption { overflow-wrap: anywhere; }
 .wide { overflow-x: auto; } .wide img { min-width: 34rem; width: 100%; }
 .films { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1rem; }
 .films figure { margin: 0; } video { width: 100%; border-radius: 3px; background: #000; }
@@ -63,7 +64,7 @@ $arms
 <h2>What the robot saw</h2>
 <p>The encoder is frozen; it only measures how far a frame is from the goal. A useful reward needs
 that distance to fall when the task is being done, and to stay up when it is not.</p>
-<div class="goal">$goal</div>
+$goal
 $strips
 $distances
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vip_offline.console import Console
 from vip_offline.report.conditions import conditions
 from vip_offline.report.verdicts import percent, points
 

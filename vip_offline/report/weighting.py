@@ -62,8 +62,8 @@ def weight_lines(summary: Summary | None, target_ess: float) -> Iterator[str]:
     )
     if summary.tau > 0 and share > NEARLY_UNIFORM:
         yield (
-            "[yellow]  The weights are nearly uniform: this is behaviour cloning in all but name. "
-            f"{_way_out('Raise', summary, target_ess)}[/]"
+            "  The weights are nearly uniform: this is behaviour cloning in all but name. "
+            f"{_way_out('Raise', summary, target_ess)}"
         )
     if share < FEW and summary.helpful_tau != summary.tau:  # else it is what was asked for
         wider = summary.helpful_tau is not None and summary.helpful_tau > summary.tau
@@ -73,10 +73,7 @@ def weight_lines(summary: Summary | None, target_ess: float) -> Iterator[str]:
             else _way_out("Lower", summary, target_ess)
         )
         units = "transitions" if summary.episodes is None else "episodes"
-        yield (
-            f"[yellow]  A few {units} hold most of the weight: training sees little else. "
-            f"{way_out}[/]"
-        )
+        yield (f"  A few {units} hold most of the weight: training sees little else. {way_out}")
 
 
 def _way_out(verb: str, summary: Summary, target_ess: float) -> str:

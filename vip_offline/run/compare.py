@@ -24,7 +24,7 @@ from vip_offline.learn.underway import TrainJob, is_trained
 from vip_offline.recipe import CompareOptions, Recipe, RolloutOptions, dump
 from vip_offline.report.comparison import Arm, Comparison, Demonstration
 from vip_offline.report.conditions import together
-from vip_offline.run.goal_pictures import goal_picture
+from vip_offline.report.goal_views import goal_views
 from vip_offline.run.rollout import Rollouts, check_rollout, evaluated, rollout, video_of
 
 BASELINE = "bc"
@@ -265,7 +265,7 @@ def gather(recipe: Recipe) -> Comparison:
         arms=tuple(arms),
         baseline=BASELINE,
         demonstrations=tuple(_demonstrations(store, camera, label.distance)),
-        goal=goal_picture(store, camera, label.provenance),
+        goals=goal_views(store, camera, label.provenance),
         videos=tuple(videos),
         backend=together(each.backend for each in rolled),
         processor=together(each.processor for each in rolled),

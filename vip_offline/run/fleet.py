@@ -137,7 +137,8 @@ def _receive(process: BaseProcess, pipe: Connection) -> Any:
         process.join(timeout=5)
         raise VipOfflineError(
             f"A simulator process ended with exit code {process.exitcode} (killed, or out of "
-            "memory?). Run the same command again; fewer --environments take less memory."
+            "memory?). Run the same command again; fewer environments take less memory (rollout "
+            "--environments; environments in a recipe's [rollout])."
         ) from None
     if isinstance(answer, VipOfflineError):
         raise answer

@@ -96,7 +96,7 @@ def _check_policy(folder: Path, manifest: Mapping[str, Any], seeds: Sequence[int
     if seen:
         raise VipOfflineError(
             f"{folder}: was trained on placements {seen[:5]}, which are to be evaluated. "
-            "Choose another --first-placement."
+            "Choose others (rollout --first-placement; first_placement in a recipe's [rollout])."
         )
     cameras = str(manifest["camera"]).split(",")
     if len(cameras) > 1:
@@ -235,7 +235,8 @@ def _loaded(
 ) -> list[LoadedPolicy]:
     """As a robot would load them; those that do not hold their encoder share one."""
     path = Path(weights) if weights else None
-    given = load_encoder(encoder, path) if encoder else None
+    way_out = "Leave --encoder out: a policy that was made ready holds its own."
+    given = load_encoder(encoder, path, way_out=way_out) if encoder else None
     shared: dict[str, Encoder] = {}
     policies = []
     for folder in folders:

@@ -32,11 +32,21 @@ def record_stage(recipe: Recipe, bar: Bar) -> str:
     return f"record: {done.episodes} episodes, {done.frames} frames{again} -> {recipe.store}"
 
 
+LISTED = 12  # files and columns that are named when they are left out
+
+
 def import_stage(
-    source: "Source", store: Path, options: "ImportOptions", bar: Bar, say: Callable[[str], None]
+    source: "Source",
+    store: Path,
+    options: "ImportOptions",
+    bar: Bar,
+    say: Callable[[str], None],
+    *,
+    overwrite: bool = False,
 ) -> str:
     """Import the episodes that are missing; says what was done."""
     from vip_offline.data.importing import import_source
+    from vip_offline.data.replacing import import_anew
 
     with bar("import", 0, "episode") as advance:
 
@@ -44,15 +54,29 @@ def import_stage(
             advance(total=planned)
             advance(there)
 
-        done = import_source(source, store, options, on_start=on_start, on_episodes=advance)
+        write = import_anew if overwrite else import_source
+        done = write(source, store, options, on_start=on_start, on_episodes=advance)
     for note in done.notes:
         say(f"note: {note}")
+    for name, why in [*done.left_out.items()][:LISTED]:
+        say(f"left out: {name}: {why}")
+    if len(done.left_out) > LISTED:
+        say(f"left out: {len(done.left_out) - LISTED} more, which import --dry-run lists")
     for reason in done.broken:
         say(f"left out: {reason}")
+    for role in done.missing:
+        say(f"note: {role}")
+    total = done.there + done.episodes
+    unlabelled = (
+        f", success not labelled{f' in {done.unlabelled}' if done.unlabelled < total else ''}: "
+        "counted as successes"
+        if done.unlabelled
+        else ""
+    )
     if not done.episodes:
-        return f"import: all {done.there} episodes are there"
+        return f"import: all {done.there} episodes are there{unlabelled}"
     without = f", {len(done.broken)} left out" if done.broken else ""
-    return f"import: {done.episodes} episodes, {done.rows} rows{without} -> {store}"
+    return f"import: {done.episodes} episodes, {done.rows} rows{without}{unlabelled} -> {store}"
 
 
 def link_stage(path: Path, bar: Bar, say: Callable[[str], None]) -> None:

@@ -85,7 +85,7 @@ def test_a_browser_finds_every_figure_and_nothing_to_complain_of(odd: bool, tmp_
     text = re.sub(r"<[^>]*>", "", dom)
     assert "What the numbers mean" in text
     pictures = re.findall(r'<img alt="[^"]*" src="data:image/jpeg;base64,([^"]*)"', dom)
-    assert len(pictures) == 12 + 4 * 3 * 6
+    assert len(pictures) == 2 + 12 + 4 * 3 * 6  # goal, strips, heaviest transitions
     assert all(len(each) > 200 for each in pictures)
 
 

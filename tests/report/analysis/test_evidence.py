@@ -14,6 +14,7 @@ from vip_offline.report.analysis.evidence import (
     Weighting,
     summarise,
 )
+from vip_offline.report.analysis.paired_auc import AucDifference
 from vip_offline.report.analysis.progress import Noise, Separation
 
 NAN = float("nan")
@@ -126,6 +127,15 @@ def test_numbers_are_kept_and_nan_is_null() -> None:
     assert control["came_closer"] is None
     assert control["explained"] is None
     assert control["weightings"] == []
+
+
+def test_differences_of_areas_are_kept() -> None:
+    compared = AucDifference("vip", "pixels", 0.75, 0.5, 0.25, NAN, NAN, 2, 1)
+    summary = summarise(dataclasses.replace(ANALYSIS, against_best=(compared,)))
+    assert summary["against_best"] == [
+        {"a": "vip", "b": "pixels", "auc_a": 0.75, "auc_b": 0.5, "difference": 0.25, "low": None,
+         "high": None, "successes": 2, "failures": 1}
+    ]  # fmt: skip
 
 
 def test_pictures_and_planes_are_left_out() -> None:

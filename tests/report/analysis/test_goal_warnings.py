@@ -4,8 +4,8 @@ from pathlib import Path
 
 from made_up_analysis import make_analysis
 from made_up_grey import make
-from rich.console import Console
 
+from vip_offline.console import Console
 from vip_offline.label.relabel import relabel
 from vip_offline.recipe import AnalyzeOptions, RelabelOptions
 from vip_offline.report.analysis.evidence import summarise

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,16 +9,43 @@ from made_up_analysis import make_analysis
 
 from vip_offline.report.analysis.evidence import Analysis, Row
 from vip_offline.report.analysis.judging import HELPS, SURELY, TESTED, judge
-from vip_offline.report.analysis.progress import Separation
+from vip_offline.report.analysis.progress import Separation, separation
 from vip_offline.report.analysis.ruling import best_threshold, cases_of, leave_one_task_out
 
 RESULTS = Path(__file__).parents[3] / "recipes" / "results"
+
+
+GOOD, BAD = (5.0, 6.0, 7.0, 8.0, 9.0, 10.0), (0.0, 1.0, 2.0, 3.0, 4.0, 4.5)
+MIXED = (*GOOD[:3], *BAD[:3]), (*GOOD[3:], *BAD[3:])  # a score that says nothing
+SUCCESS = np.repeat([True, False], 6)
 
 
 def with_shares(row: Row, on: float, of: float = 0.3) -> Row:
     """The row, as if its weights put so much on successes."""
     weightings = [replace(w, on_successes=on, of_successes=of, tau=1.0) for w in row.weightings]
     return replace(row, weightings=tuple(weightings))
+
+
+def with_score(row: Row, good: Sequence[float], bad: Sequence[float]) -> Row:
+    """The row, as if successes and failures had come so much nearer to the goal."""
+    score = np.array([*good, *bad])
+    success = np.arange(len(score)) < len(good)
+    distances = tuple(np.array([20.0, 20.0 - each]) for each in score)
+    return replace(row, distances=distances, order=np.ones(len(score)),
+                   came_closer=separation(score, success))  # fmt: skip
+
+
+def rows_of(**scores: tuple[Sequence[float], Sequence[float]]) -> list[Row]:
+    """Labellings of these names, and the controls, with weights of which 90 % are on successes."""
+    names = [each for each in scores if each not in ("pixels", "random", "time")]
+    analysis = make_analysis(names=names)
+    controls = dict(zip(("raw pixels", "random network", "time"), ("pixels", "random", "time"),
+                        strict=True))  # fmt: skip
+    rows = []
+    for row in analysis.rows:
+        scored = with_score(row, *scores.get(controls.get(row.name, row.name), MIXED))
+        rows.append(with_shares(scored, 0.4 if row.control else 0.9))
+    return rows
 
 
 def verdict(analysis: Analysis, labelling: float, control: float) -> tuple[str, str]:
@@ -40,7 +68,6 @@ def test_weight_on_successes_decides() -> None:
     analysis = make_analysis(names=("lite0",))
     said, reasons = verdict(analysis, 0.95, 0.3)
     assert said.startswith("RWR is likely to help")
-    assert "more than any control" in said
     assert "95% of the weight on successes, 30%" in said
     assert f"{TESTED.right} of {TESTED.cases}" in reasons
     assert "--only-successes" in reasons
@@ -48,18 +75,83 @@ def test_weight_on_successes_decides() -> None:
     assert said.startswith("RWR cannot be expected to differ from cloning")
 
 
-def test_a_reward_no_better_than_pixels_is_said_to_be() -> None:
-    said, _ = verdict(make_analysis(names=("lite0",)), 0.95, 0.95)
-    assert "no better than raw pixels" in said
+def test_better_than_any_control_is_said_where_every_interval_excludes_0() -> None:
+    said, _ = judge(rows_of(lite0=(GOOD, BAD)), SUCCESS)
+    assert "tells successes from failures better than any control" in said
+    assert "as well" not in said
+    assert "cannot be told" not in said
+
+
+@pytest.mark.parametrize(
+    ("control", "words"),
+    [
+        ("pixels", "raw pixels do as well (AUC 0.97, difference 0.03, 95 % CI 0.00 to"),
+        ("random", "a random network does as well (AUC 0.97, difference 0.03, 95 % CI 0.00 to"),
+        ("time", "the length of an episode alone does as well (AUC 0.97, difference 0.03, 95 % CI"),
+    ],
+)
+def test_a_control_that_does_as_well_is_named_with_numbers(control: str, words: str) -> None:
+    nearly = (4.2, *GOOD[1:]), BAD  # one success of six below one failure of six
+    said, _ = judge(rows_of(lite0=(GOOD, BAD), **{control: nearly}), SUCCESS)
     assert "likely to help" in said
+    assert "a control would do the same" in said
+    assert words in said
+    assert "any control" not in said
+
+
+def test_a_large_difference_may_still_be_chance() -> None:
+    half = (GOOD[0], GOOD[1], *BAD[2:]), (*GOOD[4:], *BAD[:4])
+    lite0 = (*GOOD[1:], BAD[3]), (*BAD[1:], GOOD[3])
+    said, _ = judge(rows_of(lite0=lite0, pixels=half), SUCCESS)
+    assert "it cannot be told from raw pixels" in said
+
+
+def test_a_clock_that_points_backwards_tells_all_the_same() -> None:
+    backwards = tuple(-each for each in GOOD), tuple(-each for each in BAD)
+    said, _ = judge(rows_of(lite0=(GOOD, BAD), time=backwards), SUCCESS)
+    assert "the length of an episode alone does as well (AUC 1.00" in said
+
+
+def test_a_control_whose_weights_fall_as_well_is_named() -> None:
+    rows = [with_shares(each, 0.9) for each in rows_of(lite0=(GOOD, BAD))]
+    said, _ = judge(rows, SUCCESS)
+    assert "raw pixels put as much of the weight on successes (90%)" in said
+
+
+def test_a_control_that_does_better_is_named() -> None:
+    said, _ = judge(rows_of(lite0=MIXED, pixels=(GOOD, BAD)), SUCCESS)
+    assert "raw pixels do better (AUC 1.00" in said
+
+
+def test_few_episodes_give_no_claim() -> None:
+    rows = rows_of(lite0=(GOOD[:2], BAD[:2]), pixels=(BAD[:2], GOOD[:2]),
+                   random=(BAD[:2], GOOD[:2]), time=(BAD[:2], BAD[:2]))  # fmt: skip
+    said, _ = judge(rows, SUCCESS[4:8])
+    assert "it cannot be told from raw pixels (AUC 0.00, difference 1.00, too few" in said
+    assert "2 successes, 2 failures" in said
 
 
 def test_the_best_of_several_labellings_is_named() -> None:
-    analysis = make_analysis(names=("weak", "strong"))
-    rows = [with_shares(each, {"weak": 0.4, "strong": 0.9}.get(each.name, 0.3))
-            for each in analysis.rows]  # fmt: skip
-    said, _ = judge(rows, analysis.success)
+    said, reasons = judge(rows_of(weak=MIXED, strong=(GOOD, BAD)), SUCCESS)
     assert "--label strong" in said
+    assert "strong has the highest AUC, 1.00 (" in reasons[0]
+    assert "then weak (AUC 0.25, difference 0.75, 95 % CI 0.4" in reasons[0]
+    assert "told apart" not in reasons[0]
+
+
+def test_labellings_that_cannot_be_told_apart_are_said_to_be() -> None:
+    near = (4.2, *GOOD[1:]), BAD
+    said, reasons = judge(rows_of(weak=near, strong=(GOOD, BAD)), SUCCESS)
+    assert "--label strong" in said
+    assert "weak (AUC 0.97, difference 0.03, 95 % CI 0.00 to 0.17: cannot be told ap" in reasons[0]
+
+
+def test_weight_does_not_outrank_how_well_successes_are_told() -> None:
+    rows = rows_of(weak=MIXED, strong=(GOOD, BAD))
+    rows = [with_shares(each, 0.6) if each.name == "strong" else each for each in rows]
+    said, _ = judge(rows, SUCCESS)
+    assert said.startswith("RWR cannot be expected to differ from cloning: train --label strong")
+    assert "--label weak puts 90% there, but tells successes from failures less well" in said
 
 
 @pytest.mark.parametrize(("outcomes", "word"), [("successes", "failure"), ("failures", "success")])
@@ -103,6 +195,7 @@ def test_an_auc_below_chance_points_the_wrong_way() -> None:
     unsure = said(0.3, 0.45, 0.6)
     assert "wrong way" not in unsure
     assert "0.45 (0.30 to 0.60): it cannot be told from a guess" in unsure
+    assert unsure.count("guess") == 2  # of all failures, and of those that moved as far
     assert "AUC is" not in said(0.6, 0.8, 0.9)
 
 

@@ -95,6 +95,7 @@ def test_every_section_figure_and_picture_is_there(tmp_path: Path) -> None:
     analysis = make_analysis(flagged=(1, 4))
     seen = written(analysis, tmp_path)
     assert seen.headings == [
+        "What counts as the goal",
         "The numbers",
         "Suspicious episodes",
         "Distance to the goal over each episode",
@@ -120,6 +121,8 @@ def test_every_section_figure_and_picture_is_there(tmp_path: Path) -> None:
     for start, count in kinds.items():
         assert sum(each.startswith(start) for each in seen.figures) == count, start
     assert len(seen.figures) == sum(kinds.values()) == len({*seen.figures})
+    assert seen.alts.count("episode 0, frame 29") == 2
+    assert "Goal: the mean of the last frames of 7 successes (2 of 7 pictures)" in seen.text
     strips = [each for each in seen.alts if each.startswith("8 frames of")]
     assert len(strips) == 12
     pairs = [each for each in seen.alts if each.startswith("weight ")]
@@ -225,7 +228,7 @@ def test_what_is_missing_leaves_no_hole(case: dict[str, Any], tmp_path: Path) ->
     words = re.findall(r"\w+", seen.text)
     assert not {"nan", "inf", "None"} & {*words}
     assert "-–" not in seen.text
-    assert len(seen.headings) == 8
+    assert len(seen.headings) == 9
     if case.get("outcomes"):
         assert "How well coming" not in str(seen.figures)
         assert "against" not in seen.text.split("Suspicious episodes")[0]

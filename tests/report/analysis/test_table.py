@@ -3,8 +3,8 @@ import math
 
 import numpy as np
 from made_up_analysis import make_analysis
-from rich.console import Console
 
+from vip_offline.console import Console
 from vip_offline.report.analysis.evidence import Analysis
 from vip_offline.report.analysis.progress import Noise
 from vip_offline.report.analysis.table import FLAGGED, mean_of, number, over_noise, print_analysis

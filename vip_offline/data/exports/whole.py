@@ -24,6 +24,7 @@ def appearing(out: Path) -> Iterator[Path]:
         VipOfflineError: if something is there, or another process is writing it.
     """
     _refuse_existing(out)
+    out = out.absolute()  # some writers change folders, and Minari resolves paths its own way
     partial = out.with_name(f".{out.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     with only_writer(partial):

@@ -1,250 +1,321 @@
-"""A folder per episode with pictures or a video, and tables beside; or bare videos.
-
-    demos/                         clips/
-      pick-1/                        open.mp4        <- bare videos: each file is an episode
-        front.mp4                    close.mp4
-        wrist/000.png 001.png ...
-        robot.npz (or .csv, .parquet)
+"""Videos, pictures and tables in folders; `layout` says which of them make an episode.
 
 A column is known by the file it is in: ``robot.npz`` with an array ``qpos`` has ``robot.qpos``, a
 table ``log.csv`` with a column ``x`` has ``log.x``; pictures are known by file or folder.
 """
 
-import csv
-import zipfile
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.data.listing import PICTURES, VIDEOS, ordered
-from vip_offline.data.pictures import is_sixteen_bit, picture_shape, read_picture, sixteen_bit_note
-from vip_offline.data.sources.source import Catalogue, Column, KeyMap, Rows, VideoSpan, guessed
-from vip_offline.data.video import timeline
+from vip_offline.data.pictures import not_a_view, rgb
+from vip_offline.data.resampling import Series, nearest_rows, step_of
+from vip_offline.data.sources.guarded import readable_errors
+from vip_offline.data.sources.layout import Files, layout
+from vip_offline.data.sources.parts import (
+    Clock,
+    Described,
+    describe,
+    picture_rows,
+    table_columns,
+)
+from vip_offline.data.sources.roles import SUCCESS, action_of, proprio_of, reward_of, success_of
+from vip_offline.data.sources.source import Catalogue, Column, KeyMap, Rows, VideoSpan
+from vip_offline.data.sources.timing import Timing, align
+from vip_offline.data.tables import as_bools
 from vip_offline.errors import VipOfflineError
 
-TABLES = (".npz", ".csv", ".parquet")
+ASIDE = (".json", ".txt")  # that hold settings and notes more often than rows
+WORDS = ("task", "instruction", "language_instruction")
 
 
-def bare_videos(path: Path) -> list[Path]:
-    """The videos that lie in a folder directly, or the one that is named."""
-    if path.is_file():
-        return [path] if path.suffix.lower() in VIDEOS else []
-    return [each for each in _listed(path) if each.suffix.lower() in VIDEOS]
+@dataclass(frozen=True)
+class _Episode:
+    """One episode: what its parts hold, and how their rows go together."""
 
-
-def episode_folders(path: Path) -> list[Path]:
-    """Sub-folders that hold a video, a table or pictures."""
-    if not path.is_dir():
-        return []
-    return [each for each in _listed(path) if each.is_dir() and _parts(each)]
-
-
-def _listed(folder: Path) -> list[Path]:
-    return [folder / name for name in ordered(each.name for each in folder.iterdir())]
-
-
-def _parts(folder: Path) -> dict[str, Path]:
-    """Name -> video, table or folder of pictures in an episode's folder."""
-    found: dict[str, Path] = {}
-    listed = _listed(folder)
-    for each in listed:
-        if each.is_dir():
-            if any(inner.suffix.lower() in PICTURES for inner in _listed(each)):
-                found[each.name] = each
-        elif each.suffix.lower() in (*VIDEOS, *TABLES):
-            if each.stem in found:
-                raise VipOfflineError(
-                    f"{folder}: {found[each.stem].name} and {each.name} would both be called "
-                    f"{each.stem!r}. Rename one."
-                )
-            found[each.stem] = each
-    if any(each.suffix.lower() in PICTURES for each in listed if each.is_file()):
-        found.setdefault("pictures", folder)
-    return found
+    described: Mapping[str, Described]  # column -> the part that has it
+    columns: Mapping[str, Column]
+    timing: Timing
+    rows: int
+    success: bool | None
+    task: str
+    left_out: Mapping[str, str]
+    notes: tuple[str, ...]
 
 
 class Folders:
-    """Episodes as sub-folders, or as the videos of one folder."""
+    """Episodes of a folder; see `layout` for how it is divided."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock = Clock()) -> None:  # noqa: B008 - frozen
         self.path = path
-        self._videos = bare_videos(path)
-        self._folders = [] if self._videos else episode_folders(path)
+        self._clock = clock
+        self._layout = layout(path)
+        self._episodes: dict[int, _Episode] = {}
+        self._broken: dict[int, str] = {}
+        self._columns: dict[str, Column] = {}
 
     def catalogue(self) -> Catalogue:
         """See `Source.catalogue`."""
-        columns: dict[str, Column] = {}
-        lengths, broken, model = [], {}, -1
-        for index in range(len(self._videos) or len(self._folders)):
+        files = self._layout.episodes
+        for index, one in enumerate(files):
             try:
-                found, length = self._episode(index)
-                if columns and set(found) != set(columns):
-                    raise VipOfflineError(self._unlike(index, set(found), model, set(columns)))
+                with readable_errors(str(one.where), "Leave such episodes out with --skip-broken."):
+                    self._episodes[index] = self._look(one)
             except VipOfflineError as error:
-                broken[index], length = str(error), 0
-            else:
-                if not columns:
-                    columns, model = found, index
-            lengths.append(length)
-        if not columns:
-            raise VipOfflineError(broken.get(0, f"{self.path}: holds no episode."))
-        names = [each.stem for each in self._videos] or [each.name for each in self._folders]
-        pictures = [name for name, column in columns.items() if column.kind != "numbers"]
+                self._broken[index] = str(error)
+        if not self._episodes:
+            raise VipOfflineError(self._broken.get(0, f"{self.path}: holds no episode."))
+        left_out = _told([one.left_out for one in self._episodes.values()])
+        left_out |= self._agree()
+        if not self._episodes:
+            raise VipOfflineError(self._broken[0])
+        columns = self._columns
+        numbers = [name for name, column in columns.items() if column.kind == "numbers"]
+        notes = Counter(note for one in self._episodes.values() for note in one.notes)
+        first = next(iter(self._episodes.values()))
+        seconds = first.timing.seconds
+        step = step_of(seconds) if seconds is not None else 0.0
+        rate = self._clock.rates.get("") if not step else 1 / step
+        times = [each.time for each in first.described.values() if each.time in columns]
         return Catalogue(
-            format="videos" if self._videos else "folders of episodes",
+            format=self._layout.kind,
             columns=columns,
-            lengths=np.array(lengths, np.int64),
-            names=names,
+            lengths=np.array(
+                [self._episodes[i].rows if i in self._episodes else 0 for i in range(len(files))],
+                np.int64,
+            ),
+            names=[one.name for one in files],
             keys=KeyMap(
-                cameras={name: name for name in pictures},
-                action=guessed([*columns], [n for n in columns if n.split(".")[-1] == "action"]),
-                proprio=guessed([*columns], [n for n in columns if n.split(".")[-1] == "proprio"]),
+                cameras={n: n for n, column in columns.items() if column.kind != "numbers"},
+                action=action_of(numbers),
+                proprio=proprio_of(numbers),
+                success=success_of(numbers),
+                reward=reward_of(numbers),
+                time=times[0] if times else "",
             ),
-            control_rate=self._rate(self._of(model)),
-            notes=(
-                *(
-                    ("there are no actions: enough to relabel and analyse, not to train",)
-                    if self._videos
-                    else ()
-                ),
-                *(
-                    sixteen_bit_note(name)
-                    for name, part in self._of(model).items()
-                    if part.is_dir() and is_sixteen_bit(_pictures(part)[0])
-                ),
+            control_rate=_round(rate),
+            notes=tuple(
+                note if len(files) == 1 else f"{note} (in {count} of {len(files)} episodes)"
+                for note, count in notes.items()
             ),
-            broken=broken,
+            left_out={**left_out, **self._layout.left_out},
+            broken=self._broken,
+            aligned=True,
             videos=self.path if self.path.is_dir() else self.path.parent,
         )
 
-    def _episode(self, index: int) -> tuple[dict[str, Column], int]:
-        """Columns and number of rows.
-
-        Raises:
-            VipOfflineError: if its parts cannot be read, or differ in length.
-        """
-        described = self._describe(self._of(index))
+    def _look(self, files: Files) -> _Episode:
+        if files.broken:
+            raise VipOfflineError(files.broken)
+        left_out = dict(files.left_out)
+        parts = []
+        for part in files.parts:
+            blind = not_a_view(part.name) if part.kind != "table" else ""
+            if blind:
+                left_out[part.name] = blind
+            else:
+                parts.append(part)
+        cameras = [describe(p, set(), self._clock) for p in parts if p.kind != "table"]
+        frames = {each.taken.rows for each in cameras}
+        tables = []
+        for part in (part for part in parts if part.kind == "table"):
+            try:
+                tables.append(describe(part, frames, self._clock))
+            except VipOfflineError as error:
+                if part.path.suffix.lower() not in ASIDE:
+                    raise
+                left_out[part.path.name] = f"cannot be read ({error})"
+        once = {name: value for each in tables for name, value in each.values.items()}
+        described = []
+        for each in (*cameras, *tables):
+            left_out |= each.left_out
+            # a file of settings, say; or a table beside another one that has the rows
+            if each.columns and not (each in tables and self._beside(each, tables, frames)):
+                described.append(each)
+            elif each.columns:
+                where = each.part.path.name
+                left_out[where] = f"has {each.taken.rows} rows, and another table has the frames'"
         if not described:
-            raise VipOfflineError(f"{self._where(index)}: holds nothing that is read here.")
-        counts = {name: length for name, (_, length) in described.items()}
-        if len(set(counts.values())) > 1:
-            listed = ", ".join(f"{name} {length}" for name, length in counts.items())
-            raise VipOfflineError(
-                f"{self._where(index)}: its parts differ in length ({listed}); every row needs all "
-                "of them. Trim them, or leave such episodes out with --skip-broken."
-            )
-        columns = {name: column for name, (column, _) in described.items()}
-        return columns, next(iter(counts.values()))
+            raise VipOfflineError(f"{files.where}: holds nothing that is read here.")
+        timing = align([each.taken for each in described], str(files.where))
+        columns, of = dict[str, Column](), dict[str, Described]()
+        for each in described:
+            moved = each.part.name in timing.wanted
+            for name, column in each.columns.items():
+                columns[name] = replace(column, resampled=moved)
+                of[name] = each
+        success, told = _success(once, files.where)
+        kept = (*told, *(name for name in WORDS if isinstance(once.get(name), str)))
+        left_out |= {n: "stands once in its file, not in every row" for n in once if n not in kept}
+        task = next((str(once[name]) for name in WORDS if isinstance(once.get(name), str)), "")
+        notes = [note for each in cameras for note in each.notes]
+        notes += [f"{each.part.path.name}: {note}" for each in tables for note in each.notes]
+        rows = timing.keep.stop - timing.keep.start
+        return _Episode(of, columns, timing, rows, success, task, left_out, (*notes, *timing.notes))
 
-    def _unlike(self, index: int, found: set[str], model: int, columns: set[str]) -> str:
-        other = sorted(found ^ columns)[0]
-        pair = (index, model) if other in found else (model, index)
-        has, lacks = (self._where(each) for each in pair)
+    @staticmethod
+    def _beside(table: Described, tables: Sequence[Described], frames: set[int]) -> bool:
+        """Whether a table is no log of this episode: others have the frames' rows, it has not."""
+        names = [*table.columns]
+        plays = action_of(names) or proprio_of(names) or success_of(names) or table.time
+        others = any(each.taken.rows in frames for each in tables if each is not table)
+        return not plays and others and table.taken.rows not in frames
+
+    def _agree(self) -> dict[str, str]:
+        """Give all episodes the same columns; what only some have is left out, and why.
+
+        An episode that lacks a file, a camera or a column with a role is broken; so is one whose
+        column has another shape.
+        """
+        episodes, left_out = self._episodes, dict[str, str]()
+        having: dict[str, list[int]] = defaultdict(list)
+        for index, one in episodes.items():
+            for name in one.columns:
+                having[name].append(index)
+        total = len(episodes)
+        names = [*having]
+        roles = {*action_of(names), *proprio_of(names), success_of(names)}
+        for name, has in having.items():
+            if len(has) == total:
+                continue
+            part = episodes[has[0]].described[name].part
+            needed = name in roles or part.kind != "table"
+            lacking = [i for i in episodes if i not in has]
+            whole = [i for i in lacking if self._has_part(i, part.name, part.kind)]
+            if len(has) * 2 < total or (not needed and len(whole) == len(lacking)):
+                left_out[name] = f"only {len(has)} of {total} episodes have it"
+                continue
+            for index in lacking:
+                if not needed and index in whole:
+                    continue
+                self._broken.setdefault(index, self._unlike(index, name, has[0]))
+        self._drop_broken()
+        for name in (name for name in names if name not in left_out):
+            kinds = {i: one.columns[name] for i, one in episodes.items() if name in one.columns}
+            if len(kinds) < len(episodes):
+                left_out[name] = f"only {len(kinds)} of {total} episodes have it"
+                continue
+            shapes = Counter(
+                (c.kind, c.shape if c.kind == "numbers" else ()) for c in kinds.values()
+            )
+            usual = max(shapes, key=lambda shape: shapes[shape])
+            for index, column in kinds.items():
+                shape = column.shape if column.kind == "numbers" else ()
+                if (column.kind, shape) != usual:
+                    self._broken.setdefault(
+                        index,
+                        f"{self._where(index)}: {name} is {column.kind} {shape or ''}, elsewhere "
+                        f"{usual[0]} {usual[1] or ''}. Leave such episodes out with --skip-broken.",
+                    )
+            good = [column for i, column in kinds.items() if i not in self._broken]
+            if good:
+                dtype = np.result_type(*{column.dtype for column in good})
+                resampled = any(column.resampled for column in good)
+                self._columns[name] = replace(good[0], dtype=str(dtype), resampled=resampled)
+        self._drop_broken()
+        return left_out
+
+    def _drop_broken(self) -> None:
+        for index in self._broken:
+            self._episodes.pop(index, None)
+
+    def _has_part(self, index: int, name: str, kind: str) -> bool:
+        parts = self._layout.episodes[index].parts
+        return any(part.name == name and part.kind == kind for part in parts)
+
+    def _unlike(self, index: int, name: str, model: int) -> str:
         return (
-            f"{has} has {other!r}, {lacks} has not. Every episode needs the same columns; leave "
-            "such episodes out with --skip-broken."
+            f"{self._where(model)} has {name!r}, {self._where(index)} has not. Every episode needs "
+            "the same files and columns; leave such episodes out with --skip-broken."
         )
 
     def _where(self, index: int) -> str:
-        return str(self._videos[index] if self._videos else self._folders[index])
-
-    def _of(self, index: int) -> dict[str, Path]:
-        if self._videos:
-            return {"video": self._videos[index]}
-        return _parts(self._folders[index])
-
-    def _rate(self, parts: dict[str, Path]) -> float | None:
-        videos = [each for each in parts.values() if each.suffix.lower() in VIDEOS]
-        return timeline(videos[0]).rate if videos else None
-
-    def _describe(self, parts: dict[str, Path]) -> dict[str, tuple[Column, int]]:
-        found: dict[str, tuple[Column, int]] = {}
-        for name, path in parts.items():
-            if path.is_dir():
-                files = _pictures(path)
-                found[name] = Column("pictures", picture_shape(files[0]), "uint8"), len(files)
-            elif path.suffix.lower() in VIDEOS:
-                line = timeline(path)
-                found[name] = Column("video", line.shape, "uint8"), len(line.pts)
-            else:
-                for key, values in _table(path).items():
-                    column = Column("numbers", tuple(values.shape[1:]), str(values.dtype))
-                    found[f"{name}.{key}"] = column, len(values)
-        return found
+        return str(self._layout.episodes[index].where)
 
     def read(self, episode: int, columns: Sequence[str]) -> Rows:
         """See `Source.read`."""
-        parts = self._of(episode)
-        values: dict[str, NDArray[Any] | VideoSpan] = {}
-        tables: dict[str, dict[str, NDArray[Any]]] = {}
-        for column in columns:
-            if column in parts and parts[column].is_dir():
-                values[column] = _read_pictures(parts[column])
-            elif column in parts:
-                values[column] = VideoSpan(parts[column], np.zeros(0), 0.0)
+        one = self._episodes[episode]
+        of: dict[str, list[str]] = defaultdict(list)
+        for name in columns:
+            of[one.described[name].part.path.as_posix()].append(name)
+        values: dict[str, NDArray[Any] | VideoSpan | Series] = {}
+        for names in of.values():
+            described = one.described[names[0]]
+            values |= self._part(one, described, names)
+        return Rows(values, success=one.success, task=one.task)
+
+    def _part(
+        self, one: _Episode, described: Described, names: Sequence[str]
+    ) -> dict[str, NDArray[Any] | VideoSpan | Series]:
+        part, taken, keep = described.part, described.taken, one.timing.keep
+        wanted = one.timing.wanted.get(part.name)
+        if part.kind == "video":
+            if wanted is None and one.rows == taken.rows:
+                return {names[0]: VideoSpan(part.path, np.zeros(0), 0.0)}
+            own = described.stamps
+            rows = np.arange(keep.start, keep.stop) if wanted is None else _at(taken, wanted)
+            return {names[0]: VideoSpan(part.path, own[rows], 1e-6, repeats=wanted is not None)}
+        if part.kind == "pictures":
+            rows = np.arange(keep.start, keep.stop) if wanted is None else _at(taken, wanted)
+            return {names[0]: picture_rows(part, [int(row) for row in rows])}
+        table: dict[str, NDArray[Any] | VideoSpan | Series] = {}
+        for name, found in table_columns(part, names, taken.rows).items():
+            column = self._columns.get(name, one.columns[name])
+            where = f"{part.path}: {name}"
+            values = rgb(found, where) if column.kind == "pictures" else found.astype(column.dtype)
+            if wanted is None:
+                table[name] = values[keep]
             else:
-                name = next(n for n in parts if column.startswith(f"{n}.") and parts[n].is_file())
-                if name not in tables:
-                    tables[name] = _table(parts[name])
-                values[column] = tables[name][column.removeprefix(f"{name}.")]
-        return Rows(values)
+                assert taken.seconds is not None
+                table[name] = Series(values, taken.seconds, wanted)
+        return table
 
     def close(self) -> None:
         """See `Source.close`."""
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return [each for each in _listed(folder) if each.suffix.lower() in PICTURES]
+def _at(taken: Any, wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+    return nearest_rows(taken.seconds, wanted)
 
 
-def _read_pictures(folder: Path) -> NDArray[np.uint8]:
-    frames: list[NDArray[np.uint8]] = []
-    for path in _pictures(folder):
-        frames.append(read_picture(path))
-        if frames[-1].shape != frames[0].shape:
+def _round(rate: float | None) -> float | None:
+    """30.000000000000004 -> 30: stamps are rounded."""
+    return None if not rate else float(f"{rate:.6g}")
+
+
+def _success(once: Mapping[str, Any], where: Path) -> tuple[bool | None, tuple[str, ...]]:
+    """What an episode's tables say once of its success, and under which names."""
+    told = tuple(name for name in once if name.lower() in SUCCESS)
+    answers = {}
+    for name in told:
+        answer = as_bools(np.asarray([once[name]]))
+        if answer is None:
             raise VipOfflineError(
-                f"{path}: is {frames[-1].shape[:2]} px, those before it {frames[0].shape[:2]}. "
-                "Give them one size."
+                f"{where}: {name} is {once[name]!r}, which does not say whether the task was "
+                "solved. Write true or false."
             )
-    return np.stack(frames)
+        answers[name] = bool(answer[0])
+    if len({*answers.values()}) > 1:
+        raise VipOfflineError(f"{where}: {answers} contradict each other. Leave one.")
+    return next(iter(answers.values()), None), told
 
 
-def _table(path: Path) -> dict[str, NDArray[Any]]:
-    """Name -> (T, ...) numbers of a file."""
-    try:
-        if path.suffix.lower() == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                found = {name: np.asarray(archive[name]) for name in archive.files}
-        elif path.suffix.lower() == ".parquet":
-            import pyarrow.parquet
-
-            table = pyarrow.parquet.read_table(path, partitioning=None)
-            found = {n: np.array(table[n].to_pylist()) for n in table.column_names}
-        else:
-            found = _csv(path)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise VipOfflineError(f"{path}: cannot be read ({error}). Restore it.") from error
-    return {name: each for name, each in found.items() if each.ndim and each.dtype.kind in "biuf"}
-
-
-def _csv(path: Path) -> dict[str, NDArray[Any]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file))
-    if len(rows) < 2:
-        raise VipOfflineError(f"{path}: needs a line of names and one line per row.")
-    names, cells = rows[0], rows[1:]
-    for number, row in enumerate(cells, 2):
-        if len(row) != len(names):
-            raise VipOfflineError(
-                f"{path}, line {number}: has {len(row)} cells, the first line names {len(names)}."
-            )
-    found = {}
-    for place, name in enumerate(names):
-        try:
-            found[name.strip()] = np.array([float(row[place]) for row in cells])
-        except ValueError:
-            continue  # a column of words
-    return found
+def _told(reasons: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Name -> why it is left out, of all episodes, with a count where it is not so in all."""
+    listed = list(reasons)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in listed:
+        for name, why in one.items():
+            counts[name][why] += 1
+    told = {}
+    for name, whys in counts.items():
+        why = whys.most_common(1)[0][0]
+        total = sum(whys.values())
+        some = f" (in {total} of {len(listed)} episodes)" if total < len(listed) else ""
+        told[name] = f"{why}{some}"
+    return told

@@ -1,10 +1,13 @@
 """Which format a path is of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from vip_offline.data.listing import VIDEOS
 from vip_offline.data.sources.foreign import of_another_tool
 from vip_offline.data.sources.guarded import Guarded
+from vip_offline.data.sources.rates import parse_rates
 from vip_offline.data.sources.source import Source
 from vip_offline.errors import VipOfflineError
 
@@ -32,33 +35,46 @@ def format_of(path: Path) -> str:
         return "zarr"
     elif any((path / each / "metadata.json").exists() for each in ("", "data")):
         return "minari"
-    from vip_offline.data.sources.folders import bare_videos, episode_folders
+    foreign = of_another_tool(path)
+    if path.is_dir() and foreign:
+        raise VipOfflineError(f"{path}: is of no format that is read here.{foreign}")
+    if path.is_dir() or path.suffix.lower() in VIDEOS:
+        from vip_offline.data.sources.layout import NoEpisode, layout
 
-    if bare_videos(path) or episode_folders(path):
-        return "folders"
+        try:
+            layout(path)
+        except NoEpisode:
+            pass
+        else:
+            return "folders"
     there = sorted(each.name for each in path.iterdir())[:6] if path.is_dir() else []
     raise VipOfflineError(
         f"{path}: is of no format that is known here (LeRobot: meta/info.json; robomimic: .hdf5; "
         "diffusion_policy: .zarr or .zarr.zip; Minari: data/metadata.json; videos; folders of "
         f"videos, pictures and tables). It holds: {', '.join(there) or 'nothing of these'}."
-        f"{of_another_tool(path)}"
+        f"{foreign}"
     )
 
 
-def open_source(path: Path, kind: str = "") -> Source:
+def open_source(
+    path: Path, kind: str = "", rates: Sequence[str] = (), key_map: Sequence[str] = ()
+) -> Source:
     """Open an origin of demonstrations; whatever it meets, it raises errors that one can read.
 
     Args:
         path: a file or folder.
         kind: one of `FORMATS`; by default as recognised.
+        rates: of rows whose times nothing says; see `ImportOptions`. Files in folders alone can be
+            of several.
+        key_map: of which a column of times is known before anything is read.
 
     Raises:
         VipOfflineError: if it is not of that format.
     """
-    return Guarded(path, _reader(kind or format_of(path)))
+    return Guarded(path, _reader(kind or format_of(path), rates, key_map))
 
 
-def _reader(kind: str) -> Callable[[Path], Source]:
+def _reader(kind: str, rates: Sequence[str], key_map: Sequence[str]) -> Callable[[Path], Source]:
     """The class that reads a format; only its own libraries are imported."""
     if kind == "lerobot":
         from vip_offline.data.sources.lerobot import LeRobot
@@ -78,6 +94,9 @@ def _reader(kind: str) -> Callable[[Path], Source]:
         return Minari
     if kind == "folders":
         from vip_offline.data.sources.folders import Folders
+        from vip_offline.data.sources.parts import Clock
 
-        return Folders
+        times = [one.removeprefix("time=") for one in key_map if one.startswith("time=")]
+        clock = Clock(parse_rates(rates), times[-1] if times else None)
+        return partial(Folders, clock=clock)
     raise VipOfflineError(f"--format {kind}: is none of {', '.join(FORMATS)}.")

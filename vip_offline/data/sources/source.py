@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.data.resampling import Series
 from vip_offline.errors import VipOfflineError
 
 PART = re.compile(r"(.+)\[(-?\d*):(-?\d*)\]")
@@ -21,6 +22,7 @@ class Column:
     kind: Literal["numbers", "pictures", "video"]
     shape: tuple[int, ...]  # of one row; of pictures (H, W, 3)
     dtype: str  # as in the origin
+    resampled: bool = False  # taken at other times than the frames, and brought to theirs
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Catalogue:
     left_out: Mapping[str, str] = field(default_factory=dict)  # file or column -> why
     broken: Mapping[int, str] = field(default_factory=dict)  # episode -> why it cannot be read
     about: Mapping[str, Any] = field(default_factory=dict)  # kept with the store
+    aligned: bool = False  # whether the origin has compared the times of its parts
     arrays: Mapping[str, str] = field(default_factory=dict)  # pictures -> key of a zarr array
     videos: Path | None = None  # folder under which the files of clips lie
 
@@ -62,13 +65,14 @@ class VideoSpan:
     file: Path
     seconds: NDArray[np.float64]  # (T,) when each is shown; empty: all frames of the file
     tolerance: float  # seconds by which a frame may be off
+    repeats: bool = False  # two rows may fall on one frame: of a camera that was resampled
 
 
 @dataclass(frozen=True)
 class Rows:
     """One episode as its origin has it."""
 
-    columns: Mapping[str, NDArray[Any] | VideoSpan]  # name -> (T, ...)
+    columns: Mapping[str, NDArray[Any] | VideoSpan | Series]  # name -> (T, ...)
     success: bool | None = None  # None: the origin does not say
     task: str = ""  # in words
     splits: tuple[str, ...] = ()

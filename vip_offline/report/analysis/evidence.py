@@ -7,7 +7,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.report.analysis.paired_auc import AucDifference
 from vip_offline.report.analysis.progress import Floats, Noise, Separation
+from vip_offline.report.goal_views import GoalView
 
 FlagKind = Literal[
     "no-progress",
@@ -109,6 +111,9 @@ class Analysis:
     left_out: tuple[str, ...]  # what could not be done, and why: sentences
     verdict: str  # one sentence
     reasons: tuple[str, ...]  # sentences
+    against_best: tuple[AucDifference, ...] = ()  # the best labelling against every other row
+    # names of labellings, and the goal that they share, stage by stage
+    goals: tuple[tuple[str, tuple[GoalView, ...]], ...] = ()
     warnings: tuple[str, ...] = ()  # of goals that no reward can be measured by: sentences
 
     @property
@@ -139,6 +144,7 @@ def summarise(analysis: Analysis) -> dict[str, Any]:
         "task": analysis.task,
         "verdict": analysis.verdict,
         "reasons": list(analysis.reasons),
+        "against_best": [_difference(each) for each in analysis.against_best],
         "warnings": list(analysis.warnings),
         "left_out": list(analysis.left_out),
         "episodes": [
@@ -204,6 +210,11 @@ def _spread(values: Floats) -> dict[str, Any]:
 
 def _separation(found: Separation | None) -> dict[str, Any] | None:
     return None if found is None else asdict(found)
+
+
+def _difference(found: AucDifference) -> dict[str, Any]:
+    plain = asdict(found)
+    return {key: _number(v) if isinstance(v, float) else v for key, v in plain.items()}
 
 
 def _plain(values: Floats) -> list[float | None]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vip_offline.learn.weights import effective_sample_size, regression_weights
 from vip_offline.report.analysis.evidence import Row, Weighting
+from vip_offline.report.analysis.paired_auc import AucDifference, auc_difference
 from vip_offline.report.analysis.progress import Floats, Separation
 from vip_offline.report.analysis.ruling import Score, gain_of
 
@@ -19,9 +20,15 @@ TESTED = Score(cases=90, tasks=7, right=73, commonest=49)  # leave one task out
 SURELY = Score(cases=90, tasks=7, right=71, commonest=70)  # where intervals must exclude 0
 PAPER_TAU = 0.1
 UNIFORM = 0.95  # effective sample size above which training is cloning in all but name
-AS_GOOD = 0.05  # gain by which two rewards may differ and still be called equally good
+AS_GOOD = 0.05  # gain or AUC by which two rewards may differ and still be called equally good
 CEILING = 0.95  # of an area under the curve or a correlation
 CHANCE = 0.5  # of an area under the curve
+TIME = "time"  # the control that is the clock alone
+SPOKEN = {  # name of a control -> in a sentence, and its verbs
+    "raw pixels": ("raw pixels", "do", "put"),
+    "random network": ("a random network", "does", "puts"),
+    TIME: ("the length of an episode alone", "does", "puts"),
+}
 ORDERED = 0.5  # correlation with time below which a success does not look like progress
 
 
@@ -33,7 +40,7 @@ def judge(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[st
         success: (E,).
 
     Returns:
-        One sentence, and further ones.
+        One or two sentences, and further ones.
     """
     labellings = [each for each in rows if not each.control]
     controls = [each for each in rows if each.control]
@@ -47,32 +54,33 @@ def judge(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[st
             "weight goes to successes."
         )
         return verdict, [_success_only(), *reasons] if success.all() else reasons
-    best = max(labellings, key=_best_gain)
+    best = ranked(labellings)[0]
     gain, weighting = _best_gain(best), _best(best)
     if weighting is None:
         return "No verdict: no temperature can weight these rewards.", reasons
     if not TESTED.holds:
         return "No verdict: the rule behind it is no better than a guess. See the numbers.", reasons
     sizes = f"{weighting.on_successes:.0%} of the weight on successes, {weighting.of_successes:.0%}"
-    how = f"--label {best.name} --weight-by {weighting.weight_by} --tau auto"
-    beaten = [each for each in controls if _best_gain(each) > gain - AS_GOOD]
+    how = f"train --label {best.name} --weight-by {weighting.weight_by} --tau auto"
+    compared = against_best(rows, success)
     if gain < HELPS:
+        heavier = [each for each in labellings if _best_gain(each) >= HELPS]
         verdict = (
-            f"RWR cannot be expected to differ from cloning: even {how} puts {sizes} of the "
-            "transitions being theirs."
+            f"RWR cannot be expected to differ from cloning: {'' if heavier else 'even '}{how} "
+            f"puts {sizes} of the transitions being theirs."
         )
-    elif beaten:
-        verdict = (
-            f"RWR is likely to help ({how} puts {sizes} of the transitions being theirs), but this "
-            f"reward is no better than {' or '.join(each.name for each in beaten)}, by which the "
-            "weights would fall as well."
-        )
+        for each in heavier:
+            verdict += (
+                f" --label {each.name} puts {_on_successes(each)} there, but tells successes from "
+                "failures less well: see below."
+            )
     else:
         verdict = (
-            f"RWR is likely to help: {how} puts {sizes} of the transitions being theirs, more than "
-            "any control."
+            f"RWR is likely to help: {how} puts {sizes} of the transitions being theirs. "
+            f"{_beside_controls(best, controls, compared)}"
         )
     return verdict, [
+        *_ranking(labellings, compared),
         f"The rule was right in {TESTED.right} of {TESTED.cases} cases when each of {TESTED.tasks} "
         f"simulated tasks was judged by a threshold from the others; always giving the commonest "
         f"answer is right in {TESTED.commonest}. It counts ten points of success as help; where a "
@@ -80,9 +88,105 @@ def judge(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[st
         f"answer, no, in {SURELY.commonest}.",
         "train weighs whole episodes by how near to the goal they ended (--weight-by outcome): "
         "ahead of the return on one task, behind it on another (see the README).",
-        "You know which episodes succeeded: cloning those alone (--algo bc --only-successes) needs "
-        "no reward, and was the best arm or level with it on all such tasks but one. Compare it.",
+        "You know which episodes succeeded: cloning those alone (train --algo bc --only-successes) "
+        "needs no reward, and was the best arm or level with it on all such tasks but one. Compare "
+        "it.",
         *reasons,
+    ]
+
+
+def ranked(labellings: Sequence[Row]) -> list[Row]:
+    """Labellings that can weigh before those that cannot; then by AUC, then by gain."""
+
+    def place(row: Row) -> tuple[bool, float, float]:
+        auc = _auc(row)
+        return _best(row) is None, -auc if math.isfinite(auc) else 1.0, -_best_gain(row)
+
+    return sorted(labellings, key=place)
+
+
+def against_best(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[AucDifference, ...]:
+    """The best labelling's AUC less that of every other row, with intervals.
+
+    Of time the length of an episode counts, whichever way it points: where failures last longer,
+    whoever weighs by length turns it round.
+
+    Args:
+        rows: labellings and controls.
+        success: (E,).
+    """
+    best = ranked([each for each in rows if not each.control])[0]
+    compared = (
+        auc_difference(best.name, _closer(best), other.name, _oriented(other), success)
+        for other in rows
+        if other is not best
+    )
+    return tuple(each for each in compared if each is not None)
+
+
+def _closer(row: Row) -> Floats:
+    """(E,) how much nearer to the goal each episode came."""
+    return np.array([each[0] - each[-1] for each in row.distances], np.float64)
+
+
+def _oriented(row: Row) -> Floats:
+    return -_closer(row) if row.name == TIME and _auc(row) < CHANCE else _closer(row)
+
+
+def _beside_controls(best: Row, controls: Sequence[Row], compared: Sequence[AucDifference]) -> str:
+    """Whether the best labelling is better than its controls, by AUC and by weight."""
+    differences = {each.b: each for each in compared}
+    if not all(each.name in differences for each in controls):
+        return "No AUC can be had, so nothing says whether a control would do the same."
+    same = []
+    for control in controls:
+        difference, (name, do, put) = differences[control.name], SPOKEN[control.name]
+        if difference.high < 0:
+            same.append(f"{name} {do} better ({_in_numbers(difference)})")
+        elif not difference.surely and difference.difference <= AS_GOOD:
+            same.append(f"{name} {do} as well ({_in_numbers(difference)})")
+        elif not difference.surely:
+            same.append(f"it cannot be told from {name} ({_in_numbers(difference)})")
+        elif _best_gain(control) > _best_gain(best) - AS_GOOD:
+            same.append(
+                f"{name} {put} as much of the weight on successes ({_on_successes(control)})"
+            )
+    if same:
+        return f"But a control would do the same, as far as these episodes tell: {'; '.join(same)}."
+    if not controls:
+        return "There is no control to compare it with."
+    nearest = min((differences[each.name] for each in controls), key=lambda each: each.difference)
+    return (
+        "It tells successes from failures better than any control; the nearest is "
+        f"{SPOKEN[nearest.b][0]} ({_in_numbers(nearest)})."
+    )
+
+
+def _in_numbers(difference: AucDifference) -> str:
+    interval = (
+        f"95 % CI {difference.low:.2f} to {difference.high:.2f}"
+        if math.isfinite(difference.low)
+        else f"too few episodes for an interval: {difference.successes} successes, "
+        f"{difference.failures} failures"
+    )
+    return f"AUC {difference.auc_b:.2f}, difference {difference.difference:.2f}, {interval}"
+
+
+def _ranking(labellings: Sequence[Row], compared: Sequence[AucDifference]) -> list[str]:
+    """Several labellings by AUC, and whether the first is surely ahead."""
+    best, *others = ranked(labellings)
+    differences = {each.b: each for each in compared}
+    known = [differences[each.name] for each in others if each.name in differences]
+    if not known or best.came_closer is None:
+        return []
+    parts = [
+        f"{each.b} ({_in_numbers(each)}{'' if each.surely else ': cannot be told apart'})"
+        for each in known
+    ]
+    closer = best.came_closer
+    return [
+        f"Of the labellings {best.name} has the highest AUC, {closer.auc:.2f} ({closer.low:.2f} to "
+        f"{closer.high:.2f}); then {', '.join(parts)}."
     ]
 
 
@@ -122,7 +226,7 @@ def _about(row: Row, success: NDArray[np.bool_]) -> list[str]:
             f"{ordered.mean():.2f}: much of what they do does not look like progress."
         )
     closer, moved = row.came_closer, row.came_closer_moved
-    if closer is not None and closer.high < CHANCE:
+    if closer is not None and closer.low < CHANCE:
         said.append(f"The AUC is {_against_chance(closer)}")
     if moved is not None and moved.low < CHANCE:
         said.append(
@@ -152,14 +256,14 @@ def _ceilings(controls: Sequence[Row]) -> list[str]:
         names = [
             n
             for n, v in values.items()
-            if v >= CEILING and (n, measure) != ("time", "order correlation")
+            if v >= CEILING and (n, measure) != (TIME, "order correlation")
         ]
         if names:
             said.append(
                 f"{measure}: {' and '.join(names)} reach{'es' * (len(names) == 1)} {CEILING} or "
                 "more, so a high value says nothing of an encoder here."
             )
-    clock = next((each for each in controls if each.name == "time"), None)
+    clock = next((each for each in controls if each.name == TIME), None)
     if clock is not None and clock.came_closer is not None:
         auc = clock.came_closer.auc
         if max(auc, 1 - auc) >= CEILING:
@@ -173,6 +277,11 @@ def _ceilings(controls: Sequence[Row]) -> list[str]:
 def _best(row: Row) -> Weighting | None:
     known = [each for each in row.weightings if math.isfinite(each.on_successes + each.tau)]
     return max(known, key=_gain, default=None)
+
+
+def _on_successes(row: Row) -> str:
+    best = _best(row)
+    return "none" if best is None else f"{best.on_successes:.0%}"
 
 
 def _best_gain(row: Row) -> float:

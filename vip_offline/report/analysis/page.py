@@ -17,7 +17,7 @@ from vip_offline.report.analysis.progress import Floats, Separation
 from vip_offline.report.analysis.skeleton import LOOK, MEANING, PAGE
 from vip_offline.report.analysis.table import mean_of, number, over_noise
 from vip_offline.report.figures import GREY, INK, svg
-from vip_offline.report.page import bullets, image, picture, replace_file, table
+from vip_offline.report.page import bullets, goal_figures, image, picture, replace_file, table
 
 STRIPS = 12  # episodes shown with pictures
 FLAGGED = 8  # of these at most are suspicious ones: without some that are not, nothing compares
@@ -55,6 +55,7 @@ def write_page(analysis: Analysis, path: Path) -> None:
         "left_out": f"<h3>What was left out</h3>{bullets(analysis.left_out)}"
         if analysis.left_out
         else "",
+        "goals": _goals(analysis),
         "numbers": _numbers(analysis),
         "made_of": _made_of(analysis.rows),
         "separation": _separation(analysis),
@@ -74,6 +75,15 @@ def write_page(analysis: Analysis, path: Path) -> None:
     }
     # substitution is one pass, so a "$title" in a name stays what it is
     replace_file(path, Template(PAGE).substitute(parts).encode())
+
+
+def _goals(analysis: Analysis) -> str:
+    """Whose goal it is where labellings differ, and its pictures."""
+    alone = len(analysis.goals) == 1
+    return "".join(
+        ("" if alone else f"<h3>{html.escape(names)}</h3>") + goal_figures(views)
+        for names, views in analysis.goals
+    )
 
 
 def _subtitle(analysis: Analysis) -> str:

@@ -24,7 +24,7 @@ from vip_offline.recipe import AnalyzeOptions
 from vip_offline.report.analysis.controls import clock_distance
 from vip_offline.report.analysis.evidence import Analysis, EpisodeView, Heavy, Row, Weighting
 from vip_offline.report.analysis.goal_warnings import goal_warnings
-from vip_offline.report.analysis.judging import judge
+from vip_offline.report.analysis.judging import against_best, judge
 from vip_offline.report.analysis.progress import (
     Floats,
     bump_fraction,
@@ -40,6 +40,7 @@ from vip_offline.report.analysis.progress import (
 )
 from vip_offline.report.analysis.suspects import Seen, flags_of
 from vip_offline.report.analysis.watching import OnFrames, Watched, thumbnail, watch
+from vip_offline.report.goal_views import goals_of
 
 Measure = Callable[[ArrayLike, ArrayLike], Floats]
 
@@ -140,6 +141,8 @@ def analyse(
         left_out=tuple(dict.fromkeys(left_out)),
         verdict=verdict,
         reasons=tuple(reasons),
+        against_best=against_best(rows, shared.success),
+        goals=goals_of(store, {each.name: each.provenance for each in labels}),
         warnings=tuple(goal_warnings(rows, int(shared.success.sum()))),
     )
 

@@ -48,6 +48,9 @@ $warnings
 $reasons
 $left_out
 
+<h2>What counts as the goal</h2>
+$goals
+
 <h2>The numbers</h2>
 <p>Labellings beside controls that know nothing of the task. A number says something only where it
 is better than theirs. Each is explained <a href="#meaning">below</a>.</p>
@@ -123,7 +126,9 @@ MEANING = (
         "AUC",
         "Take a success and a failure at random: how probable is it that the success came closer "
         "to the goal between its first frame and its last? 0.5 is chance, 1 is certain. The "
-        "interval of 95 % is Newcombe's, which is honest for a dozen episodes too.",
+        "interval of 95 % is Newcombe's, which is honest for a dozen episodes too. Two rewards are "
+        "compared on the same episodes, drawn anew 4,000 times: one is better where the interval "
+        "of the difference excludes 0.",
     ),
     (
         "AUC, failures that moved as far",

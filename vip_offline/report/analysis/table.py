@@ -3,10 +3,10 @@
 import math
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vip_offline.console import Console
 from vip_offline.report.analysis.evidence import Analysis, Row
 from vip_offline.report.analysis.progress import Floats, Separation
 

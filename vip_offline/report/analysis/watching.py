@@ -60,11 +60,10 @@ def watch(store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop") -> 
         for begin in range(start, stop, LENGTH):
             frames = read(begin, min(begin + LENGTH, stop))
             small = shrink(frames, SIDE, fit)
-            marks = mark_frames(frames, before, tolerance)
-            parts.append((raw_pixels(small), random_features(small, weights), *marks))
+            again, dark, before = mark_frames(frames, before, tolerance)
+            parts.append((raw_pixels(small), random_features(small, weights), again, dark))
             pictures += [thumbnail(frames[row + start - begin]) for row in shown
                          if begin <= row + start < begin + len(frames)]  # fmt: skip
-            before = frames[-1]
         pixels, random, repeats, black = (np.concatenate(each) for each in zip(*parts, strict=True))
         return Watched(pixels, random, repeats, black, np.stack(pictures))
 

@@ -1,0 +1,126 @@
+"""A flag or a command that a message advises is there."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+
+import vip_offline
+from vip_offline.cli import app
+
+PACKAGE = Path(vip_offline.__file__).parent
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+FLAGS = {
+    verb: {flag for each in command.params for flag in (*each.opts, *each.secondary_opts)}
+    for verb, command in COMMANDS.items()
+}
+ANYWHERE = {"--help", "--version"}
+PHRASES = {"store", "pretraining"}  # "a vip-offline store", and a format's name
+FOREIGN = {"--no-install-recommends"}  # of other programs
+STYLES = {"report/page_style.py", "report/analysis/skeleton.py"}  # CSS has names like flags
+# whose messages each module's are, where a sentence names no command itself; what is not listed
+# may name a flag of any command
+SHOWN_BY = {
+    "data/clips/": ("pretrain",),
+    "data/converting.py": ("import",),
+    "data/importing.py": ("import",),
+    "data/mapping.py": ("import",),
+    "data/sources/": ("import",),
+    "encode/backends.py": ("relabel",),
+    "encode/batches.py": ("relabel",),
+    "encode/beginning.py": ("pretrain",),
+    "encode/download.py": ("relabel", "train", "rollout", "compare", "ship"),
+    "encode/graphs.py": ("relabel", "train", "rollout", "ship"),
+    "encode/pretrain.py": ("pretrain",),
+    "encode/sampling.py": ("pretrain",),
+    "encode/snapshots.py": ("pretrain",),
+    "label/": ("relabel",),
+    "learn/loaded.py": ("rollout", "verify", "serve"),
+    "learn/weights.py": ("train",),
+    "processes.py": ("record", "train", "rollout", "compare", "run"),
+    "run/analyzing.py": ("analyze",),
+    "run/exporting.py": ("export",),
+    "run/fleet.py": ("rollout", "compare", "run"),
+    "run/pretraining.py": ("pretrain",),
+    "run/record.py": ("record",),
+    "run/rollout.py": ("rollout",),
+    "run/shipping.py": ("ship",),
+    "run/targets.py": ("record",),
+    "serve/guard.py": ("serve",),
+    "serve/holding.py": ("serve",),
+    "serve/keys.py": ("serve",),
+    "serve/receiving.py": ("record",),
+    "serve/recorder.py": ("record",),
+    "serve/recording.py": ("record",),
+    "serve/server.py": ("serve", "record"),
+    "serve/session.py": ("serve",),
+}
+
+
+def sentences(code: str) -> Iterator[tuple[int, str]]:
+    """Line and text of each string that is no docstring; values in it become {}."""
+    tree = ast.parse(code)
+    silent: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            silent.add(body[0].value)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            silent |= {*ast.walk(node)} - {node}
+            if node not in silent:
+                parts = (str(v.value) if isinstance(v, ast.Constant) else "{}" for v in node.values)
+                yield node.lineno, "".join(parts)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in silent:
+            yield node.lineno, node.value
+
+
+def unknown(text: str, shown_by: tuple[str, ...]) -> list[str]:
+    """What a sentence advises that is not there.
+
+    A flag belongs to the command that is named before it in the same clause, as in "import with
+    --resize"; else to whatever command shows the sentence.
+    """
+    commands = re.findall(r"vip-offline ([a-z]+)", text)
+    wrong = [f"vip-offline {each}" for each in commands if each not in {*COMMANDS, *PHRASES}]
+    for clause in re.split(r"[.;:,()](?=\s|$)|[()]", text):
+        for match in re.finditer(r"(?<![\w-])--[a-z][\w-]*\w", clause):
+            named = [each for each in re.findall(r"[a-z]+", clause[: match.start()].lower())
+                     if each in COMMANDS]  # fmt: skip
+            verbs, flag = tuple(named[-1:]) or shown_by, match.group()
+            if flag in ANYWHERE | FOREIGN:
+                continue
+            wrong += [f"{flag} of {each}" for each in verbs if flag not in FLAGS[each]]
+            if not verbs and not any(flag in flags for flags in FLAGS.values()):
+                wrong.append(flag)
+    return wrong
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+def test_messages_advise_what_is_there(path: Path) -> None:
+    name = path.relative_to(PACKAGE).as_posix()
+    if name in STYLES:
+        return
+    shown_by = next((verbs for start, verbs in SHOWN_BY.items() if name.startswith(start)), ())
+    wrong = [
+        f"{name}:{line}: {each} in {text!r}"
+        for line, text in sentences(path.read_text())
+        for each in unknown(text, shown_by)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_flag_of_another_command_is_noticed() -> None:
+    assert unknown("It is gone. Use --backend torch.", ("train",)) == ["--backend of train"]
+    assert unknown("Run `vip-offline relabel {} --backend torch`.", ("train",)) == []
+    assert unknown("Run `vip-offline relable`.", ()) == ["vip-offline relable"]
+    assert unknown("Use --bakend.", ()) == ["--bakend"]
+
+
+def test_every_module_that_is_named_is_there() -> None:
+    for start in SHOWN_BY:
+        assert (PACKAGE / start).exists(), start

@@ -1,0 +1,46 @@
+"""A store imported anew in place of an older one, which stays until the new one is whole."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from vip_offline.data.durable import only_writer
+from vip_offline.data.importing import Imported, import_source
+from vip_offline.data.sources.source import Source
+from vip_offline.data.store import is_store
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import ImportOptions
+
+
+def import_anew(
+    source: Source,
+    path: Path,
+    options: ImportOptions,
+    *,
+    on_start: Callable[[int, int], None] = lambda there, planned: None,
+    on_episodes: Callable[[int], None] = lambda count: None,
+) -> Imported:
+    """Import beside an older store, then put the new one in its place.
+
+    What was made of the older one (labellings, embeddings) goes with it. An import that is
+    interrupted leaves it as it was; the same command goes on.
+
+    Raises:
+        VipOfflineError: see `import_source`; and if what is at the path is no store of ours.
+    """
+    if not path.exists():
+        return import_source(source, path, options, on_start=on_start, on_episodes=on_episodes)
+    if not is_store(path):
+        raise VipOfflineError(f"{path}: is no store, so --overwrite leaves it. Name another path.")
+    if source.path.resolve().is_relative_to(path.resolve()):
+        raise VipOfflineError(
+            f"{path}: holds {source.path}, which is to be imported. Name another store."
+        )
+    new, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
+    with only_writer(path):
+        done = import_source(source, new, options, on_start=on_start, on_episodes=on_episodes)
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+        new.rename(path)
+        shutil.rmtree(old)
+    return done

@@ -1,0 +1,76 @@
+"""Rows that were taken at other times than the frames, brought to the frames' times."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CLOSE = 0.05  # share by which two time spans of one recording may differ
+STEPS = 1.5  # or steps of the slower of the two: one may begin or end a row before the other
+
+
+@dataclass(frozen=True)
+class Series:
+    """Rows with times of their own, and the times at which they are wanted."""
+
+    values: NDArray[Any]  # (S, ...)
+    seconds: NDArray[np.float64]  # (S,) ascending
+    wanted: NDArray[np.float64]  # (T,) by the same clock
+
+    def nearest(self) -> NDArray[Any]:
+        """(T, ...) the row nearest in time: for commands, pictures and whole numbers."""
+        return self.values[nearest_rows(self.seconds, self.wanted)]
+
+    def linear(self) -> NDArray[Any]:
+        """(T, ...) between the rows around: for states, which move from one to the next."""
+        return linear_rows(self.values, self.seconds, self.wanted)
+
+
+def step_of(seconds: NDArray[np.float64]) -> float:
+    """Usual time between two of (T,) rows, in seconds; 0 of fewer than two."""
+    return float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
+
+
+def nearest_rows(seconds: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(T,) row of (S,) ascending times that is nearest to each wanted time; the earlier of two."""
+    right = np.searchsorted(seconds, wanted).clip(0, len(seconds) - 1)
+    left = (right - 1).clip(0)
+    nearer = np.abs(seconds[left] - wanted) <= np.abs(seconds[right] - wanted)
+    return np.where(nearer, left, right).astype(np.int64)
+
+
+def linear_rows(
+    values: NDArray[np.floating], seconds: NDArray[np.float64], wanted: NDArray[np.float64]
+) -> NDArray[np.floating]:
+    """(T, ...) values between the two of (S, ...) around each wanted time, in their dtype.
+
+    Beyond the ends the outermost value stands: nothing is extrapolated.
+    """
+    right = np.searchsorted(seconds, wanted).clip(0, len(seconds) - 1)
+    left = (right - 1).clip(0)
+    gap = seconds[right] - seconds[left]
+    share = np.divide(wanted - seconds[left], gap, out=np.ones_like(gap), where=gap > 0).clip(0, 1)
+    share = share.reshape(-1, *[1] * (values.ndim - 1))
+    between = values[left] * (1 - share) + values[right] * share
+    # where a neighbour is NaN and has no share, the other's value stands
+    between = np.where(share == 1, values[right], np.where(share == 0, values[left], between))
+    rows: NDArray[np.floating] = between.astype(values.dtype)
+    return rows
+
+
+def one_clock(seconds: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Whether (T,) and (S,) times are of one clock: both begin away from 0, and they overlap."""
+    if not len(seconds) or not len(other):
+        return False
+    begin, end = max(seconds[0], other[0]), min(seconds[-1], other[-1])
+    away = abs(seconds[0]) > step_of(seconds) and abs(other[0]) > step_of(other)
+    shorter = min(seconds[-1] - seconds[0], other[-1] - other[0])
+    return bool(away and end - begin >= shorter / 2)
+
+
+def contradiction(seconds: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
+    """Spans, in s, of two series that should cover the same time; (0, 0) where they do."""
+    span, against = float(seconds[-1] - seconds[0]), float(other[-1] - other[0])
+    allowed = max(CLOSE * max(span, against), STEPS * max(step_of(seconds), step_of(other)))
+    return (span, against) if abs(span - against) > allowed else (0.0, 0.0)

@@ -16,7 +16,6 @@ from vip_offline.errors import VipOfflineError
         ("set.tar", "Unpack it first"),
         ("set/1.0.0/features.json", "This is RLDS"),
         ("set/meta_data/info.json", "LeRobotDataset v1"),
-        ("set/episode_0358482.npz", "If this is CALVIN"),
     ],
 )
 def test_what_is_not_read_is_known_by_its_name(tmp_path: Path, name: str, part: str) -> None:

@@ -35,11 +35,6 @@ def of_another_tool(path: Path) -> str:
     inner = {entry.name for entry in path.glob("*/features.json")}
     if {"features.json", "dataset_info.json"} <= names or inner:
         return RLDS
-    if any(name.startswith("episode_") and name.endswith(".npz") for name in names):
-        return (
-            " If this is CALVIN, with a file per time step: convert it to LeRobot, or write a "
-            "folder per episode."
-        )
     return ""
 
 

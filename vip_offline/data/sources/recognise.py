@@ -35,6 +35,9 @@ def format_of(path: Path) -> str:
         return "zarr"
     elif any((path / each / "metadata.json").exists() for each in ("", "data")):
         return "minari"
+    foreign = of_another_tool(path)
+    if path.is_dir() and foreign:
+        raise VipOfflineError(f"{path}: is of no format that is read here.{foreign}")
     if path.is_dir() or path.suffix.lower() in VIDEOS:
         from vip_offline.data.sources.layout import NoEpisode, layout
 
@@ -49,7 +52,7 @@ def format_of(path: Path) -> str:
         f"{path}: is of no format that is known here (LeRobot: meta/info.json; robomimic: .hdf5; "
         "diffusion_policy: .zarr or .zarr.zip; Minari: data/metadata.json; videos; folders of "
         f"videos, pictures and tables). It holds: {', '.join(there) or 'nothing of these'}."
-        f"{of_another_tool(path)}"
+        f"{foreign}"
     )
 
 

@@ -527,6 +527,26 @@ def relabel(
 
 
 @app.command(rich_help_panel=REWARD)
+def delete(
+    store: StoreArgument = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="A labelling; may be repeated.", show_default=False)
+    ] = None,
+    embedding: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="ENCODER/CAMERA, or ENCODER for all cameras; may be repeated.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Delete labellings and embeddings from a store; the demonstrations stay."""
+    from vip_offline.run.deleting import delete_stage
+
+    for line in delete_stage(_store(store), label or (), embedding or ()):
+        typer.echo(line)
+
+
+@app.command(rich_help_panel=REWARD)
 def analyze(
     store: StoreArgument = None,
     label: Annotated[

@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import PROGRAM, brightness_episode
 from made_up_cameras import two_cameras
 
@@ -73,10 +74,17 @@ def test_other_weights_are_refused_before_training(tmp_path: Path) -> None:
     mini = Path(__file__).parents[2] / "vip_offline/encode/weights/vip-mini.pt"
     relabel(path, RelabelOptions(encoder="vip-mini", name="mini"))
     check_weights(open_store(path), "mini", str(mini))
-    other = tmp_path / "other.pt"
+    other, copy = tmp_path / "other.pt", tmp_path / "own.pt"
     other.write_bytes(mini.read_bytes() + b"\0")
+    torch.save(torch.load(mini, weights_only=True), copy)  # the same weights, other bytes
+    assert copy.read_bytes() != mini.read_bytes()
     with pytest.raises(VipOfflineError, match=r"label 'mini' of .* was made with"):
         check_weights(open_store(path), "mini", str(other))
+    own = tmp_path / "own.zarr"
+    store_of(own, "drawer-close")
+    relabel(own, RelabelOptions(encoder="vip-mini", weights=str(copy), name="mini"))
+    with pytest.raises(VipOfflineError, match="encoder vip-mini without --weights: has sha256"):
+        check_weights(open_store(own), "mini", "")
     done = subprocess.run(
         [*PROGRAM, "train", str(path), "--label", "mini", "--weights", "gone.pt"],
         cwd=tmp_path,

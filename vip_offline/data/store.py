@@ -441,9 +441,10 @@ class Store:
         done = self.embedded(encoder, camera)
         if not done.all():
             missing = int(np.argmin(done))
+            which = f" --camera {camera}" if len(self.cameras) > 1 else ""
             raise VipOfflineError(
                 f"{self.path}: {key} lacks episode {missing} ({int(done.sum())} of {len(done)} are "
-                f"there). Run `vip-offline relabel {self.path} --encoder {encoder}` again."
+                f"there). Run `vip-offline relabel {self.path} --encoder {encoder}{which}` again."
             )
         return key, dict(self._array(key).attrs)
 

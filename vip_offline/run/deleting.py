@@ -7,7 +7,7 @@ from vip_offline.data.deleting import Deleted, delete
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.policy import MANIFEST, read_manifest
 
-MB = 1e6
+KB, MB = 1e3, 1e6
 SHOWN = 3  # policies that a line names
 
 
@@ -31,7 +31,9 @@ def delete_stage(
     deleted = delete(path, labels, embeddings)
     what = [f"label {name!r}" for name in deleted.labels]
     what += [f"embedding {name}" for name in deleted.embeddings]
-    lines = [f"delete: {', '.join(what)}; {deleted.size / MB:.1f} MB are free"]
+    size = deleted.size
+    freed = f"{size / MB:.1f} MB" if size >= MB / 10 else f"{size / KB:.1f} kB"
+    lines = [f"delete: {', '.join(what)}; {freed} are free"]
     trained = trained_on(runs, path, deleted)
     if trained:
         more = f" and {len(trained) - SHOWN} more" if len(trained) > SHOWN else ""

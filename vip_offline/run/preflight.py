@@ -26,12 +26,13 @@ def check_weights(store: Store, label: str, weights: str) -> None:
     labelling = store.label(label)
     encoder, expected = labelling.provenance["encoder"], labelling.provenance["weights_sha256"]
     check_encoder(encoder, weights)
-    known = known_provenance(encoder, weights) if weights else None
+    known = known_provenance(encoder, weights)
     if known is not None and known["weights_sha256"] != expected:
+        given = f"--weights {weights}" if weights else f"encoder {encoder} without --weights"
         raise VipOfflineError(
-            f"--weights {weights}: has sha256 {known['weights_sha256'][:16]}…, and label "
-            f"{labelling.name!r} of {store.path} was made with {expected[:16]}…. Give that file, "
-            "or label again with this one."
+            f"{given}: has sha256 {known['weights_sha256'][:16]}…, and label {labelling.name!r} of "
+            f"{store.path} was made with {expected[:16]}…. Give that file with --weights, or label "
+            "again with this one."
         )
 
 

@@ -56,11 +56,11 @@ def test_the_distance_to_the_goal_is_the_labels_camera_alone(
     label = open_store(store).label("b")
     train(store, replace(BOTH, label="b"), tmp_path / "policy")
     policy = load_policy(tmp_path / "policy")
-    failure = slice(*open_store(store).spans()[1])  # whose own last frame is no goal
+    success = slice(*open_store(store).spans()[0])  # all successes end in one picture
     embedding, _ = open_store(store).embedding("pixels", "wrist,front")
-    away = policy.goal_distance(embedding[failure])
+    away = policy.goal_distance(embedding[success])
     assert away is not None
-    np.testing.assert_allclose(away, label.distance[failure], rtol=1e-5)
+    np.testing.assert_allclose(away, label.distance[success], rtol=1e-5, atol=1e-4)
 
 
 def test_a_policy_that_does_not_see_its_goal_says_so(store: Path, tmp_path: Path) -> None:

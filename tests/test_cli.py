@@ -42,9 +42,10 @@ def test_help_lists_the_commands_in_the_order_of_the_data(tmp_path: Path) -> Non
     result = run("--help", cwd=tmp_path)
     assert result.returncode == 0
     order = ["record", "import", "inspect", "datasets"]
-    order += ["encoders", "relabel", "analyze", "pretrain", "export", "train", "rollout", "compare"]
-    order += ["ship", "verify", "serve"]
-    places = [result.stdout.index(f"\n  {name} ") for name in order]
+    order += ["encoders", "relabel", "delete", "analyze", "pretrain", "export"]
+    order += ["train", "rollout", "compare", "ship", "verify", "serve"]
+    places = [result.stdout.index(f"
+  {name} ") for name in order]
     assert places == sorted(places)
     assert "--install-completion" in result.stdout
     for heading, name in (("Data", "record"), ("Reward", "encoders"), ("Policy", "train")):

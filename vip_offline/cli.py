@@ -94,6 +94,10 @@ StoreArgument = Annotated[
 Label = Annotated[str, typer.Option(help="Which labelling; default: the only one.")]
 Tau = Annotated[str, typer.Option(help="Temperature in exp(tau R), or auto.")]
 Steps = Annotated[int, typer.Option(help="Gradient steps.")]
+Cameras = Annotated[
+    str,
+    typer.Option(help="That the policy sees, with commas; default: those of the labelling."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -152,6 +156,10 @@ def _tau(text: str) -> float | Literal["auto"]:
         return float(text)
     except ValueError:
         raise VipOfflineError(f"--tau {text}: is neither a number nor auto.") from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()
 
 
 def _size(text: str) -> tuple[int, int] | None:
@@ -540,6 +548,26 @@ def relabel(
 
 
 @app.command(rich_help_panel=REWARD)
+def delete(
+    store: StoreArgument = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="A labelling; may be repeated.", show_default=False)
+    ] = None,
+    embedding: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="ENCODER/CAMERA, or ENCODER for all cameras; may be repeated.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Delete labellings and embeddings from a store; the demonstrations stay."""
+    from vip_offline.run.deleting import delete_stage
+
+    for line in delete_stage(_store(store), label or (), embedding or ()):
+        typer.echo(line)
+
+
+@app.command(rich_help_panel=REWARD)
 def analyze(
     store: StoreArgument = None,
     label: Annotated[
@@ -788,6 +816,7 @@ def train(
         float, typer.Option(help="Train on this share of the episodes: those that end nearest.")
     ] = TrainOptions.keep_best,
     label: Label = "",
+    cameras: Cameras = "",
     fit: Annotated[
         Fit, typer.Option(help="Of scratch-bc: crop, pad or squash.")
     ] = TrainOptions.fit,
@@ -828,6 +857,7 @@ def train(
     from vip_offline.learn.quiet import quiet_d3rlpy
 
     quiet_d3rlpy()
+    from vip_offline.data.store import open_store
     from vip_offline.learn.default_weighting import suited
     from vip_offline.learn.offline import seeded, train_all
     from vip_offline.learn.policy import read_manifest
@@ -835,6 +865,8 @@ def train(
     from vip_offline.learn.underway import TrainJob
     from vip_offline.report.table import held_out_table
     from vip_offline.report.weighting import weight_lines
+    from vip_offline.run.preflight import check_weights
+    from vip_offline.run.stages import cameras_stage
 
     options = TrainOptions(
         algo=algo,
@@ -848,6 +880,7 @@ def train(
         only_successes=only_successes,
         keep_best=keep_best,
         label=label,
+        cameras=_names(cameras),
         fit=fit,
         learning_rate=learning_rate,
         batch_size=batch_size,
@@ -874,6 +907,7 @@ def train(
     horizon = f"{n_steps}-step" if options.weighs_by == "n-step" else options.weighs_by
     settings = f"{options.algo}-{horizon}-tau-{tau}" if options.algo == "rwr" else options.algo
     settings += f"-best-{keep_best:g}" if keep_best < 1 else ""
+    settings += f"-sees-{'+'.join(options.cameras)}" if options.cameras else ""
     folder = out or Path("runs") / path.stem / settings
     jobs = [
         TrainJob(path, each, folder if out and seeds == 1 else folder / f"seed-{each.seed}")
@@ -884,6 +918,9 @@ def train(
         for line in (*weight_lines(data.weighed.summary, target_ess), *data.notes):
             console.print(line, highlight=False)
 
+    if weights and algo != "scratch-bc":
+        check_weights(open_store(path), label, weights)
+    cameras_stage(path, options, weights, _bar(console), console.print)
     what = f"train, {seeds} seeds" if seeds > 1 else f"train, seed {seed}"
     with bar(console, what, steps * seeds, "step") as advance:
         train_all(jobs, processes, advance, say)
@@ -988,6 +1025,7 @@ def compare(
     store: StoreArgument = None,
     tau: Tau = str(TrainOptions.tau),
     label: Label = "",
+    cameras: Cameras = "",
     weights: Annotated[str, typer.Option(help="Checkpoint of the label's encoder.")] = "",
     steps: Steps = TrainOptions.steps,
     seeds: Annotated[int, typer.Option(help="Policies per arm.")] = CompareOptions.seeds,
@@ -1006,16 +1044,20 @@ def compare(
     from vip_offline.data.store import open_store
     from vip_offline.encode.preprocessing import fit_of
     from vip_offline.run.chain import check_recipe, compare_stages
+    from vip_offline.run.compare import labelled_before
 
     path, console = _store(store), Console()
-    provenance = open_store(path).label(label).provenance
-    encoder, fit = provenance["encoder"], fit_of(provenance)
+    folder = out or Path("runs") / f"{path.stem}-compare"
+    labelling = open_store(path).label(label or labelled_before(folder))
+    encoder, fit = labelling.provenance["encoder"], fit_of(labelling.provenance)
     recipe = Recipe(
         name=path.stem,
         store=str(path),
-        out=str(out or Path("runs") / f"{path.stem}-compare"),
+        out=str(folder),
         relabel=RelabelOptions(encoder=encoder, weights=weights, fit=fit),
-        train=TrainOptions(tau=_tau(tau), label=label, fit=fit, steps=steps),
+        train=TrainOptions(
+            tau=_tau(tau), label=labelling.name, cameras=_names(cameras), fit=fit, steps=steps
+        ),
         rollout=RolloutOptions(
             placements=placements, videos=min(RolloutOptions.videos, placements)
         ),

@@ -183,6 +183,8 @@ class TrainOptions:
     only_successes: bool = False  # train on the successful episodes alone
     keep_best: float = 1.0  # train on this share of the episodes, the best by outcome ("%BC")
     label: str = ""  # the labelling; empty: the recipe's own, or the store's only one
+    # that the policy sees, side by side in this order; empty: those of the labelling
+    cameras: tuple[str, ...] = ()
     fit: Fit = "crop"  # of scratch-bc, as `RelabelOptions.fit`; others see what their label saw
     hidden: tuple[int, ...] = (256, 256)  # units per layer (F.2)
     learning_rate: float = 1e-3  # of Adam (F.2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import zarr
 
-from vip_offline.data.durable import DurableStore, only_writer
+from vip_offline.data.durable import DurableStore, only_writer, require_writable
 from vip_offline.errors import VipOfflineError
 
 
@@ -43,3 +43,13 @@ def test_the_lock_is_given_back(tmp_path: Path) -> None:
     with only_writer(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whether_files_can_be_written_to_a_folder(tmp_path: Path) -> None:
+    require_writable(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match="file"):
+        require_writable(tmp_path / "file" / "x")
+    with pytest.raises(OSError, match="/proc"):  # a folder that takes no files, not even of root
+        require_writable(Path("/proc/self"))

@@ -146,7 +146,7 @@ def test_embeddings_of_an_earlier_release_go_on_in_its_way(
     assert frame.embedded_frames == 5
     (note,) = of_frames(frame)
     assert "was made by an earlier release" in note
-    assert f"remove the folder {path / 'embeddings/r3m-18'}" in note
+    assert f"`vip-offline delete {path} --embedding r3m-18/front`" in note
     frames = open_store(path).frames("front", 0, 15)
     np.testing.assert_allclose(embedding(path, "r3m-18"), earlier(frames), atol=1e-5)
     relabel(path, replace(r3m, name="picture", goal=(str(picture),)))

@@ -12,6 +12,7 @@ import open_clip
 import pytest
 import torch
 from conftest import LENGTHS, PROGRAM, brightness_episode
+from made_up_cameras import two_cameras
 from PIL import Image
 
 from vip_offline.data.store import Store, open_store
@@ -19,7 +20,7 @@ from vip_offline.data.writer import writing
 from vip_offline.encode.encoders import ENCODERS
 from vip_offline.encode.text import embed_text
 from vip_offline.errors import VipOfflineError
-from vip_offline.label.relabel import needs_encoder, relabel
+from vip_offline.label.relabel import check_relabel, needs_encoder, relabel
 from vip_offline.label.rewards import cosine_distance
 from vip_offline.recipe import RelabelOptions
 
@@ -112,15 +113,6 @@ def test_names_that_are_none(store_path: Path, name: str) -> None:
     with pytest.raises(VipOfflineError, match="is no name"):
         relabel(store_path, replace(PIXELS, name=name))
     assert open_store(store_path).keys("embeddings") == []
-
-
-def two_cameras(path: Path) -> Path:
-    with writing(path, create={"task": "x"}) as store:
-        for index, success in enumerate((True, False, True)):
-            episode = brightness_episode(5 + index, success, index)
-            frames = {"front": episode.frames["front"], "wrist": episode.frames["front"] // 2}
-            store.append(replace(episode, frames=frames))
-    return path
 
 
 def test_two_cameras_side_by_side(tmp_path: Path) -> None:
@@ -275,3 +267,9 @@ def test_ctrl_c_leaves_a_valid_store_that_goes_on(make_store: Callable[..., Path
     relabel(whole, options)
     label, expected = (open_store(each).label() for each in (path, whole))
     np.testing.assert_allclose(label.reward, expected.reward, atol=1e-4)
+
+
+def test_a_picture_that_is_not_there_is_refused_before_a_store_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(VipOfflineError, match=r"--goal .*gone\.png: is no file"):
+        check_relabel(replace(PIXELS, goal=(str(tmp_path / "gone.png"),)))
+    check_relabel(replace(PIXELS, goal=("successes", "0:-1")))

@@ -251,6 +251,18 @@ def test_a_policy_from_before_actions_were_normalised_is_told_from_todays(labell
     assert differences(old, labelled, replace(SMALL, normalise_actions="none")) == []
 
 
+def test_a_label_is_known_by_its_name_however_many_came_since(labelled: Path) -> None:
+    """Trained on the only labelling, gone on with by its name; cameras are younger than it."""
+    old = json.loads(json.dumps(identity(labelled, SMALL)))
+    del old["options"]["cameras"]
+    relabel(labelled, RelabelOptions(encoder="pixels", name="b", goal=("last",)))
+    assert differences(old, labelled, replace(SMALL, label="pixels")) == []
+    other = differences(old, labelled, replace(SMALL, label="b"))
+    assert other[0] == "label 'pixels', now 'b'"
+    named = replace(SMALL, label="pixels", cameras=("front",))
+    assert differences(old, labelled, named) == ["cameras [], now ['front']"]
+
+
 def test_inputs_that_never_change_are_not_blown_up(labelled: Path) -> None:
     for row in range(sum(LENGTHS)):
         overwrite(labelled, "data/proprio", row, 7.0)

@@ -1,6 +1,9 @@
+import contextlib
 import json
+import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import PROGRAM
@@ -8,7 +11,7 @@ from conftest import PROGRAM
 from vip_offline.data.video import FrameReader, timeline
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import AnalyzeOptions
-from vip_offline.run.analyzing import check_analyze
+from vip_offline.run.analyzing import analyze_stage, check_analyze
 
 
 def analyze(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -81,3 +84,22 @@ def test_options_in_range_are_taken() -> None:
     check_analyze(AnalyzeOptions())
     with pytest.raises(VipOfflineError, match="target-ess"):
         check_analyze(AnalyzeOptions(target_ess=0))
+
+
+def test_a_place_that_cannot_be_written_to_is_found_before_anything_is_looked_at(
+    labelled: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    looked = list[str]()
+
+    def bar(description: str, total: int, unit: str) -> Any:
+        looked.append(description)
+        return contextlib.nullcontext(lambda *args, **kwargs: None)
+
+    with pytest.raises(OSError, match="taken"):
+        analyze_stage(labelled, AnalyzeOptions(), tmp_path / "taken" / "x", bar, figures=False)
+    assert looked == []
+    shutil.rmtree(labelled / "data" / "frames_front")
+    with pytest.raises(VipOfflineError, match="--films 2: the frames are not in"):
+        analyze_stage(labelled, AnalyzeOptions(films=2), tmp_path / "x", bar, figures=False)
+    assert looked == []

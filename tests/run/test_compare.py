@@ -13,6 +13,7 @@ from vip_offline.run.compare import (
     check_compare,
     gather,
     jobs,
+    labelled_before,
     weight_on,
 )
 
@@ -95,6 +96,11 @@ def test_everything_is_gathered(recipe: Recipe) -> None:
     assert goal.pictures[0][1].shape == (64, 64, 3)
     assert len(comparison.videos) == 3
     assert {"record", "relabel", "train", "rollout"} <= set(comparison.minutes)
+
+
+def test_a_comparison_goes_on_with_the_labelling_that_it_is_of(recipe: Recipe) -> None:
+    assert labelled_before(Path(recipe.out)) == "random-resnet18"
+    assert labelled_before(Path("elsewhere")) == ""
 
 
 def test_a_missing_rollout_is_named(recipe: Recipe) -> None:

@@ -5,19 +5,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from made_up_policies import noisy_episode, trained_policy
+from made_up_policies import copied, noisy_episode, trained_policy
 from PIL import Image
 
+from vip_offline.data.deleting import delete
 from vip_offline.data.store import open_store
 from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
+from vip_offline.label.relabel import relabel
 from vip_offline.learn.brightness import brightness_grid
 from vip_offline.learn.checksums import changed, read_sums
 from vip_offline.learn.loaded import load_policy
+from vip_offline.learn.offline import train
 from vip_offline.learn.policy import read_manifest, write_manifest
 from vip_offline.learn.transitions import training_set
 from vip_offline.learn.underway import is_trained
-from vip_offline.recipe import RolloutOptions, TrainOptions, options_from
+from vip_offline.recipe import RelabelOptions, RolloutOptions, TrainOptions, options_from
 from vip_offline.run.rollout import RESULT
 from vip_offline.run.shipping import note_success, ship
 
@@ -234,3 +237,46 @@ def test_what_rollouts_found_goes_into_the_folder(tmp_path: Path) -> None:
     assert changed(folder) == []
     assert "README.md" in read_sums(folder)
     load_policy(folder)
+
+
+def test_labellings_that_came_later_change_nothing_but_its_own_made_again_does(
+    tmp_path: Path,
+) -> None:
+    folder, store = trained_policy(tmp_path, "pixels"), tmp_path / "demos.zarr"
+    relabel(store, RelabelOptions(encoder="pixels", name="second", goal=("last",)))
+    ship(folder)
+    assert read_manifest(folder)["label"]["name"] == "pixels"
+    relabel(store, RelabelOptions(encoder="pixels", goal=("last",)), overwrite=True)
+    with pytest.raises(VipOfflineError, match="label 'pixels' was made again"):
+        ship(folder)
+    delete(store, ["pixels"], [])
+    with pytest.raises(VipOfflineError, match=r"label 'pixels', and .*\(there are: second\)"):
+        ship(folder)
+
+
+def test_cameras_of_its_own_travel(tmp_path: Path) -> None:
+    """In their order, through the graph, onto the card; the goal picture is the reward's camera."""
+    cameras = ("wrist", "front")
+    trained_policy(tmp_path, "pixels", ("front", "wrist"))
+    store, folder = tmp_path / "demos.zarr", tmp_path / "other"
+    relabel(store, RelabelOptions(encoder="pixels", camera="front", name="front"))
+    options = TrainOptions(label="front", cameras=cameras, steps=20, hidden=(16,))
+    train(store, options, folder)
+    ship(folder)
+    robot = copied(folder, tmp_path / "robot")
+    opened = open_store(store)
+    frames = {f"frame/{each}": opened.frames(each, 0, 4) for each in cameras}
+    observation = {**frames, "proprio": opened.data("proprio", 0, 4)}
+    graph, torch = (load_policy(robot, backend=each) for each in ("onnx", "torch"))
+    assert list(graph.interface.frames) == ["frame/wrist", "frame/front"]
+    expected = opened.embedding("pixels", "wrist,front")[0][:4]
+    np.testing.assert_allclose(graph.infer(observation).embedding, expected, atol=1e-5)
+    np.testing.assert_allclose(graph.act(observation), torch.act(observation), atol=1e-4)
+    assert (
+        "the policy sees wrist, front; the reward saw front |" in (robot / "README.md").read_text()
+    )
+    last = opened.spans()[-1][1]
+    with Image.open(robot / "goal.png") as picture:
+        np.testing.assert_array_equal(
+            np.asarray(picture), opened.frames("front", last - 1, last)[0]
+        )

@@ -1,12 +1,17 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from made_up_cameras import two_cameras
 
 from vip_offline.console import Console, bar
-from vip_offline.recipe import Recipe, RecordOptions, RelabelOptions
-from vip_offline.run.stages import record_stage, relabel_stage
+from vip_offline.data.store import open_store
+from vip_offline.errors import VipOfflineError
+from vip_offline.label.relabel import relabel
+from vip_offline.recipe import Recipe, RecordOptions, RelabelOptions, TrainOptions
+from vip_offline.run.stages import cameras_stage, record_stage, relabel_stage
 
 pytestmark = pytest.mark.sim
 
@@ -30,3 +35,26 @@ def test_what_was_done_is_said(tmp_path: Path) -> None:
     sparse = replace(recipe, relabel=RelabelOptions(encoder="pixels", reward="sparse", name="s"))
     relabel_stage(sparse, silent, said.append)
     assert "the goal reached in" in said[-1]
+
+
+def test_a_goal_that_cannot_be_is_refused_before_weights_are_fetched(labelled: Path) -> None:
+    recipe = Recipe(store=str(labelled), relabel=RelabelOptions(encoder="vip", goal=("7:0",)))
+    with pytest.raises(VipOfflineError, match=r"--goal 7:0: .* has episodes 0 to 2"):
+        relabel_stage(recipe, no_download, print)
+
+
+def no_download(description: str, total: int, unit: str) -> Any:
+    raise AssertionError(description)
+
+
+def test_cameras_that_no_labelling_needed_are_embedded(tmp_path: Path) -> None:
+    path, said = two_cameras(tmp_path / "two.zarr"), list[str]()
+    relabel(path, RelabelOptions(encoder="pixels", camera="front"))
+    options, silent = TrainOptions(cameras=("front", "wrist")), partial(bar, Console())
+    cameras_stage(path, replace(options, algo="scratch-bc"), "", silent, said.append)
+    cameras_stage(path, replace(options, cameras=("front",)), "", silent, said.append)
+    assert said == []
+    for _ in range(2):  # the second time there is nothing to be done
+        cameras_stage(path, options, "", silent, said.append)
+    assert said == ["embed: 18 frames of wrist by pixels"]
+    assert open_store(path).embedded("pixels", "wrist").all()

@@ -235,8 +235,12 @@ class Store:
             if key.startswith(prefix)
         )
 
-    def camera(self, name: str) -> str:
+    def camera(self, name: str, option: str = "--camera") -> str:
         """The camera that is meant: the one named, or the only one.
+
+        Args:
+            name: of the camera; empty: the only one.
+            option: by which a user names one.
 
         Raises:
             VipOfflineError: if it is not there, or none is named and there are several.
@@ -254,7 +258,7 @@ class Store:
         raise VipOfflineError(
             f"{self.path}: no camera {name!r}.{hint}"
             if name
-            else f"{self.path}: has {len(self.cameras)} cameras; name one with --camera.{hint}"
+            else f"{self.path}: has {len(self.cameras)} cameras; name one with {option}.{hint}"
         )
 
     def frames(self, camera: str, start: int, stop: int) -> NDArray[np.uint8]:
@@ -382,12 +386,12 @@ class Store:
         """(E,) how each episode came about."""
         return self.texts("kind")
 
-    def cameras_of(self, names: str) -> list[str]:
+    def cameras_of(self, names: str, option: str = "--camera") -> list[str]:
         """The cameras that are meant by comma-separated names; see `camera`."""
-        found = [self.camera(name) for name in names.split(",")]
-        if len(set(found)) < len(found):
-            raise VipOfflineError(f"--camera {names}: names a camera twice.")
-        return found
+        cameras = [self.camera(name, option) for name in names.split(",")]
+        if len(set(cameras)) < len(cameras):
+            raise VipOfflineError(f"{option} {names}: names a camera twice.")
+        return cameras
 
     def embedding(self, encoder: str, camera: str) -> tuple[NDArray[np.float32], Attributes]:
         """(N, D) and its provenance; of ``a,b`` the embeddings of both, side by side.
@@ -432,8 +436,8 @@ class Store:
                 index = next(i for i, (_, stop) in enumerate(spans) if bad < stop)
                 raise VipOfflineError(
                     f"{self.path}, episode {index}: the embedding by {encoder} holds a value that "
-                    f"is not finite. Remove the folder {self.path / keys[0]} and run `vip-offline "
-                    "relabel` again."
+                    f"is not finite. Delete it with `vip-offline delete {self.path} --embedding "
+                    f"{keys[0].removeprefix('embeddings/')}` and run `vip-offline relabel` again."
                 )
             yield episodes, values
 
@@ -450,9 +454,10 @@ class Store:
         done = self.embedded(encoder, camera)
         if not done.all():
             missing = int(np.argmin(done))
+            which = f" --camera {camera}" if len(self.cameras) > 1 else ""
             raise VipOfflineError(
                 f"{self.path}: {key} lacks episode {missing} ({int(done.sum())} of {len(done)} are "
-                f"there). Run `vip-offline relabel {self.path} --encoder {encoder}` again."
+                f"there). Run `vip-offline relabel {self.path} --encoder {encoder}{which}` again."
             )
         return key, dict(self._array(key).attrs)
 
@@ -485,6 +490,12 @@ class Store:
             return None
         values = self._read(key)
         return values if np.isfinite(values).all() else None
+
+    @property
+    def encoders(self) -> list[str]:
+        """Names of the encoders of which there is, or was, an embedding."""
+        group = self._root.get("embeddings")
+        return sorted(group.group_keys()) if isinstance(group, zarr.Group) else []
 
     @property
     def label_names(self) -> list[str]:

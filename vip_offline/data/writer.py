@@ -13,6 +13,7 @@ import zarr
 from numpy.typing import NDArray
 
 from vip_offline import __version__
+from vip_offline.data.dependents import delete_command
 from vip_offline.data.durable import DurableStore, only_writer
 from vip_offline.data.episode import Clip, Episode, Link
 from vip_offline.data.store import (
@@ -312,7 +313,7 @@ class StoreWriter(Store):
         labelling or none, and an older one of this name stays until the new one is complete.
         """
         name = check_name("label", label.name)
-        staging, final = self._staging / name, self.path / "labels" / name
+        staging, final = self.staging / name, self.path / "labels" / name
         self._root.require_group("labels")
         shutil.rmtree(staging, ignore_errors=True)
         durable = DurableStore(staging)
@@ -335,27 +336,28 @@ class StoreWriter(Store):
                 fill_value=values.dtype.type(0 if values.dtype == bool else np.nan),
             )[:] = values
         durable.sync()
-        replaced = self._staging / f"{name}{REPLACED}"
+        replaced = self.staging / f"{name}{REPLACED}"
         if final.exists():
             final.rename(replaced)
         staging.rename(final)
-        shutil.rmtree(self._staging)
+        shutil.rmtree(self.staging)
         descriptor = os.open(final.parent, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)
         self._durable.sync()
 
     @property
-    def _staging(self) -> Path:
+    def staging(self) -> Path:
+        """Folder beside the store, for what is not in it yet, or no longer."""
         return self.path.with_name(f".{self.path.name}.staging")
 
     def recover(self) -> None:
         """Undo what a killed writer left: half-written files, a labelling taken out of place."""
-        for replaced in self._staging.glob(f"*{REPLACED}"):
+        for replaced in self.staging.glob(f"*{REPLACED}"):
             final = self.path / "labels" / replaced.name.removesuffix(REPLACED)
             if not final.exists():
                 replaced.rename(final)
-        shutil.rmtree(self._staging, ignore_errors=True)
+        shutil.rmtree(self.staging, ignore_errors=True)
         for leftover in self.path.rglob("*.partial"):
             if LEFTOVER.fullmatch(leftover.name):
                 leftover.unlink()
@@ -371,9 +373,11 @@ def check_same_making(path: Path, key: str, there: Attributes, wanted: Attribute
     differing = sorted(k for k in before.keys() | after if before.get(k) != after.get(k))
     if differing:
         listed = "; ".join(f"{k} {before.get(k)!r}, now {after.get(k)!r}" for k in differing)
+        _, encoder, camera = key.split("/")
+        command = delete_command(open_as(Store, path, read_only=True), encoder, [camera])
         raise VipOfflineError(
             f"{path}: {key} was written by another encoder ({listed}). "
-            f"Use the same one, or remove the folder {path / key} first."
+            f"Use the same one, or delete it first: `{command}`."
         )
 
 

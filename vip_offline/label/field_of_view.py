@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from vip_offline.data.dependents import delete_command
 from vip_offline.data.store import Store
 from vip_offline.encode.encoders import entry_of
 from vip_offline.encode.preprocessing import Preprocessing
@@ -40,11 +41,11 @@ def field_of_view(store: Store, encoder: str, cameras: Sequence[str], fit: Fit) 
     there = _embedded_by(store, encoder, cameras)
     for camera, made in there.items():
         if made.fit != fit:
-            folder = store.path / "embeddings" / encoder / camera
+            command = delete_command(store, encoder, [camera])
             raise VipOfflineError(
                 f"{store.path}: embeddings/{encoder}/{camera} was made with --fit {made.fit}, not "
                 f"{fit}; a store holds one kind per encoder and camera. Give --fit {made.fit}, or "
-                f"remove the folder {folder} first; labels made from it then have to be made again."
+                f"delete it first, with what was made from it: `{command}`."
             )
     table = entry_of(encoder).preprocessing
     ways = {camera: table.fitted(fit).for_frames(*size) for camera, size in sizes.items()}
@@ -56,8 +57,8 @@ def field_of_view(store: Store, encoder: str, cameras: Sequence[str], fit: Fit) 
             f"embeddings/{encoder}/{old[0]} was made by an earlier release, which resized frames "
             f"of {side} x {side} px to {table.resize} px and cropped them; {encoder}'s own code "
             "takes them as they are. This labelling goes on in the earlier way, so that nothing is "
-            "mixed. For the publisher's way, remove the folder "
-            f"{store.path / 'embeddings' / encoder} and relabel with --overwrite."
+            "mixed. For the publisher's way, relabel after "
+            f"`{delete_command(store, encoder, sorted(there))}`."
         )
         return FieldOfView(earlier, (said, *_cut_off(encoder, earlier, sizes)))
     if len(set(ways.values())) > 1:

@@ -33,6 +33,7 @@ from vip_offline.label.goals import (
     choose_goals,
     goal_embeddings,
     goal_set_of,
+    read_pictures,
 )
 from vip_offline.label.nearest import GoalSet, nearest_distance
 from vip_offline.label.rewards import DISTANCES, episode_reward, sparse_success
@@ -112,10 +113,25 @@ def check_relabel(options: RelabelOptions) -> None:
             f"--goal {', '.join(options.goal)} and --stage: a sequence of stages has its own "
             "goals. Give one or the other."
         )
+    read_pictures((*options.goal, *options.stages))
     if any(each.startswith("text:") for each in (*options.goal, *options.stages)):
         from vip_offline.encode.text import check_text
 
         check_text(options.encoder)
+
+
+def check_goals(path: Path, options: RelabelOptions) -> None:
+    """Refuse a store that these goals cannot be taken from, before an encoder is fetched.
+
+    Raises:
+        VipOfflineError: see `relabel`.
+    """
+    store = open_store(path)
+    store.require_finished()
+    cameras = store.cameras_of(options.camera)
+    goals = choose_goals(store, options.goal, options.stages)
+    field_of_view(store, options.encoder, cameras, options.fit)
+    _check_pictures(store, goals, cameras)
 
 
 def needs_encoder(path: Path, options: RelabelOptions) -> bool:

@@ -15,7 +15,7 @@ from d3rlpy.dataset import EpisodeBase
 from numpy.typing import NDArray
 
 from vip_offline.data.exports.labelled import Demonstration, Exported, Labelled
-from vip_offline.learn.transitions import check_same_embeddings
+from vip_offline.learn.inputs import check_same_embeddings
 
 
 class _Episodes(Sequence[EpisodeBase]):

@@ -28,7 +28,15 @@ from vip_offline.learn.checksums import changed, read_sums
 from vip_offline.learn.gripper import GripperState, settled
 from vip_offline.learn.interface import Checked, Interface
 from vip_offline.learn.novelty import Seen, novelty
-from vip_offline.learn.policy import GOAL, GOAL_SET, MANIFEST, TENSORS, Policy, read_tensors
+from vip_offline.learn.policy import (
+    GOAL,
+    GOAL_SET,
+    MANIFEST,
+    TENSORS,
+    Policy,
+    goal_columns,
+    read_tensors,
+)
 from vip_offline.learn.whole_graph import ACTION, EMBEDDING
 
 GRAPH, ENCODER, REFERENCE = "policy.onnx", "encoder.safetensors", "reference.safetensors"
@@ -111,6 +119,7 @@ class LoadedPolicy:
         self.goal_set: Floats | None = (
             policy.tensors[GOAL_SET].numpy() if GOAL_SET in policy.tensors else None
         )  # (G, D)
+        self._goal_columns = goal_columns(policy.manifest)
         self.backend = brain.name
         self.network = policy
         self._brain, self._known = brain, known
@@ -167,8 +176,11 @@ class LoadedPolicy:
         goals is its own.
 
         Returns:
-            None where the policy has no goal.
+            None where the policy has no goal, or does not see all that the reward saw.
         """
+        if self._goal_columns is None:
+            return None
+        embedding = embedding[:, self._goal_columns]
         if self.goal_set is not None:
             return nearest_distance(embedding, self.goal_set, goal_distance)
         return None if self.goal is None else goal_distance(embedding, self.goal[-1])

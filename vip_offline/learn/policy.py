@@ -155,6 +155,23 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
+def goal_columns(manifest: Mapping[str, Any]) -> NDArray[np.int64] | None:
+    """Columns of a policy's embedding that its goal is compared with: the labelling's cameras'.
+
+    Args:
+        manifest: of the policy. Its ``camera`` is what it sees, its label's what the reward saw.
+
+    Returns:
+        (D',) columns; None where the policy does not see all that the goal was embedded from.
+    """
+    seen = str(manifest.get("camera", "")).split(",")
+    labelled = str(manifest["label"].get("camera", ",".join(seen))).split(",")
+    if not set(labelled) <= set(seen):
+        return None
+    width = manifest["embedding_size"] // len(seen)
+    return np.concatenate([np.arange(width) + seen.index(each) * width for each in labelled])
+
+
 def _check_tensors(
     path: Path, arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]
 ) -> None:
@@ -192,9 +209,10 @@ def _check_tensors(
         expected[f"{name}.bias"] = (width,)
     if LOW in arrays:
         expected[LOW] = expected[HIGH] = (width,)
+    columns = goal_columns(manifest)
     for goals in (GOAL, GOAL_SET):
-        if goals in arrays and arrays[goals].ndim == 2:
-            expected[goals] = (len(arrays[goals]), manifest["embedding_size"])
+        if goals in arrays and arrays[goals].ndim == 2 and columns is not None:
+            expected[goals] = (len(arrays[goals]), len(columns))
     found = {name: array.shape for name, array in arrays.items()}
     if found != expected or width != manifest["action_size"]:
         raise VipOfflineError(

@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from vip_offline.data.outliers import Outliers, find_outliers
-from vip_offline.data.store import Label, Store, open_store, settings_of
-from vip_offline.encode.preprocessing import fit_of
+from vip_offline.data.store import Store, open_store, settings_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.action_kind import guess_action_kind
 from vip_offline.learn.action_scale import (
@@ -29,6 +28,7 @@ from vip_offline.learn.descent import Columns, exponential_weight
 from vip_offline.learn.episode_choice import choice_notes, choose_episodes, outcomes_of
 from vip_offline.learn.gripper import Gripper, find_grippers, gripper_note
 from vip_offline.learn.input_statistics import Statistics, input_statistics
+from vip_offline.learn.inputs import camera_notes, inputs_of
 from vip_offline.learn.interface import (
     ACTIONS,
     FRAME,
@@ -36,6 +36,7 @@ from vip_offline.learn.interface import (
     Interface,
     check_action_kind,
 )
+from vip_offline.learn.policy import goal_columns
 from vip_offline.learn.reward_notes import reward_notes, weighting_notes
 from vip_offline.learn.weighing import Weighed, weigh
 from vip_offline.recipe import TrainOptions
@@ -47,7 +48,6 @@ BEFORE: dict[str, tuple[Any, str]] = {
     "normalise_actions": ("none", "before actions were normalised"),
     "gripper": ("regress", "before actions with two values were recognised"),
 }
-PIXELS = "pixels-64"  # what scratch-bc sees
 
 
 @dataclass(frozen=True)
@@ -130,60 +130,6 @@ def check_options(options: TrainOptions) -> None:
         raise VipOfflineError(f"hidden {list(options.hidden)}: needs one positive size per layer.")
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """What the policy will see of a frame, and where it comes from."""
-
-    embedding: NDArray[np.float32]  # (rows, D)
-    camera: str
-    provenance: dict[str, Any]
-
-
-def _inputs(store: Store, path: Path, options: TrainOptions) -> _Inputs:
-    if options.algo == "scratch-bc":
-        from vip_offline.encode.frozen import load_encoder  # imports torchvision
-
-        (camera, *others) = store.cameras
-        if others:
-            raise VipOfflineError(
-                f"{path}: holds the cameras {', '.join(store.cameras)}; scratch-bc sees one. "
-                "Import or record a store of one camera."
-            )
-        encoder = load_encoder(PIXELS, fit=options.fit)
-        read = store.frame_reader(camera)
-        parts = [encoder(read(start, stop)) for start, stop in store.spans()]
-        return _Inputs(np.concatenate(parts), camera, dict(encoder.provenance))
-    label = store.label(options.label)
-    name, camera = label.provenance["encoder"], label.provenance["camera"]
-    embedding, provenance = store.embedding(name, camera)
-    check_same_embeddings(path, label, provenance)
-    fit = fit_of(provenance)
-    if options.fit not in ("crop", fit):
-        raise VipOfflineError(
-            f"--fit {options.fit}: label {label.name!r} was made with --fit {fit}, and only "
-            "scratch-bc chooses one of its own. Leave it out, or relabel with it."
-        )
-    return _Inputs(embedding, camera, {k: v for k, v in provenance.items() if k != "created"})
-
-
-def check_same_embeddings(path: Path, label: Label, provenance: Mapping[str, Any]) -> None:
-    """Refuse a label that was made from other embeddings than those that are there.
-
-    Raises:
-        VipOfflineError: naming what differs, and the way out.
-    """
-    name, camera = label.provenance["encoder"], label.provenance["camera"]
-    fit = fit_of(provenance)
-    wanted = "" if fit == "crop" else f" --fit {fit}"
-    for key in ("weights_sha256", "preprocessing"):
-        if label.provenance.get(key) != provenance.get(key):
-            raise VipOfflineError(
-                f"{path}: label {label.name!r} was made from other embeddings than those under "
-                f"{name}/{camera} ({key} differs). Run `vip-offline relabel {path} --encoder "
-                f"{name}{wanted} --name {label.name} --overwrite`."
-            )
-
-
 def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     """Read what one policy learns from, and weigh it.
 
@@ -194,7 +140,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     check_options(options)
     store = open_store(path)
     store.require_finished()
-    inputs = _inputs(store, path, options)
+    inputs = inputs_of(store, path, options)
     rewards = _rewards(store, path, options)
     proprio, action = store.data("proprio"), store.data("action")
     if not action.shape[1]:
@@ -255,6 +201,9 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
             "the others are"
         )
     notes += choice_notes(options, chosen, kept_back, len(store))
+    label = None if options.algo == "scratch-bc" else store.label(options.label)
+    if label is not None:
+        notes += camera_notes(inputs.cameras, label.provenance)
     notes += reward_notes(_label_identity(store, options), options)
     failures = int((~store.meta("success")[chosen].astype(bool)).sum())
     notes += weighting_notes(options, len(chosen), failures)
@@ -264,13 +213,13 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "target": store.attributes.get("target"),  # of a simulator's task, see run/targets.py
         "control_rate": store.attributes.get("control_rate"),
         "proprio": store.attributes.get("proprio", []),
-        "camera": inputs.camera,
-        "image_shape": list(store.frames(inputs.camera.split(",")[0], 0, 1).shape[1:]),
+        "camera": ",".join(inputs.cameras),  # what the policy sees; the reward's is the label's
+        "image_shape": list(store.frames(inputs.cameras[0], 0, 1).shape[1:]),
         "encoder": inputs.provenance,
         "label": _label_identity(store, options),
         "interface": _interface(
             store,
-            inputs.camera,
+            inputs.cameras,
             taken,
             [proprio[slice(*store.spans()[index])][:-1].astype(np.float32) for index in chosen],
             outliers,
@@ -280,7 +229,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "action_outliers": [
             {**asdict(one), "episode": chosen[one.episode]} for one in outliers.listed
         ],
-        "data_sha256": _data_hash(store, inputs.camera, proprio, action),
+        "data_sha256": _data_hash(store, inputs.cameras, proprio, action),
         "embedding_size": inputs.embedding.shape[1],
         "proprio_size": proprio.shape[1],
         "action_size": action.shape[1],
@@ -288,7 +237,8 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "held_out": kept_back,
         "placements": [int(each) for each in store.meta("placement")],
     }
-    label = None if options.algo == "scratch-bc" else store.label(options.label)
+    # without all of the cameras that the goal was embedded from, no distance to it can be taken
+    compared = label is not None and goal_columns(manifest) is not None
     return TrainingSet(
         observations=observations,
         actions=learnt,
@@ -306,8 +256,8 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         ),
         notes=tuple(notes),
         manifest=manifest,
-        goal=label.goal if label else None,
-        goal_set=label.goal_set if label else None,
+        goal=label.goal if label and compared else None,
+        goal_set=label.goal_set if label and compared else None,
     )
 
 
@@ -319,7 +269,7 @@ def _scale(method: str, reach: NDArray[np.float32]) -> dict[str, Any]:
 
 def _interface(
     store: Store,
-    camera: str,
+    cameras: Sequence[str],
     actions: Sequence[NDArray[np.float32]],
     proprios: Sequence[NDArray[np.float32]],
     outliers: Outliers,
@@ -329,16 +279,16 @@ def _interface(
 
     Args:
         store: of the demonstrations.
-        camera: one, or several with commas between.
+        cameras: whose frames it takes, in this order.
         actions: per episode (T, A), of its transitions.
         proprios: per episode (T, P), of the same rows.
         outliers: among the actions, which must not widen what a robot is allowed to do.
         grippers: among the dimensions.
     """
     frames = {}
-    for each in camera.split(","):
-        height, width, channels = store.frames(each, 0, 1).shape[1:]
-        frames[f"{FRAME}{each}"] = (int(height), int(width), int(channels))
+    for camera in cameras:
+        height, width, channels = store.frames(camera, 0, 1).shape[1:]
+        frames[f"{FRAME}{camera}"] = (int(height), int(width), int(channels))
     kept = [
         np.where(marks, np.nan, rows) for rows, marks in zip(actions, outliers.marks, strict=True)
     ]
@@ -373,11 +323,13 @@ def _interface(
     )
 
 
-def _data_hash(store: Store, camera: str, proprio: NDArray[Any], action: NDArray[Any]) -> str:
+def _data_hash(
+    store: Store, cameras: Sequence[str], proprio: NDArray[Any], action: NDArray[Any]
+) -> str:
     """sha256 of all demonstrations: their frames by the hashes that the store keeps."""
     digest = hashlib.sha256()
-    for each in camera.split(","):
-        digest.update(np.ascontiguousarray(store.content(each)).data)
+    for camera in cameras:
+        digest.update(np.ascontiguousarray(store.content(camera)).data)
     for array in (store.ends, store.meta("success"), proprio, action):
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
@@ -410,6 +362,9 @@ def differences(found: Mapping[str, Any], path: Path, options: TrainOptions) -> 
     # an option that is younger than what was written down had its default
     before = {key: value for key, (value, _) in BEFORE.items()}
     had = {**json.loads(json.dumps(asdict(TrainOptions()))), **before, **found["options"]}
+    # "the only labelling" is the one that was trained on, however many there are by now
+    for options_, label in ((had, found["label"]), (wanted["options"], wanted["label"])):
+        options_["label"] = options_["label"] or label.get("name", "")
     differing = [
         f"{key} {had[key]!r}, now {value!r}"
         if key in found["options"] or key not in BEFORE

@@ -82,6 +82,7 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         f"| demonstrations | {len(manifest['episodes'])} episodes of {manifest['store']} |",
         f"| sha256 of them | {manifest['data_sha256'][:16]}… |",
         f"| goal | {(manifest.get('goal') or {}).get('said') or 'none: cloning from pixels'} |",
+        f"| cameras | {_cameras_said(manifest)} |",
         f"| algorithm | {options['algo']}, tau {manifest['tau']:.4g}, {options['steps']} steps |",
         f"| seed | {options['seed']} |",
         "| versions | "
@@ -90,6 +91,13 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _cameras_said(manifest: Mapping[str, Any]) -> str:
+    seen = ", ".join(key.removeprefix("frame/") for key in manifest["interface"]["frames"])
+    label = manifest.get("label") or {}
+    labelled = ", ".join(str(label["camera"]).split(",")) if "camera" in label else seen
+    return seen if seen == labelled else f"the policy sees {seen}; the reward saw {labelled}"
 
 
 def _kind_said(interface: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vip_offline.console import Bar
+from vip_offline.data.durable import require_writable
 from vip_offline.data.store import Store, open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import AnalyzeOptions
@@ -46,13 +47,11 @@ def analyze_stage(
         VipOfflineError: see `analyse`; if films are wanted and there are no frames.
     """
     check_analyze(options)
+    _check_store(path, options)
+    require_writable(out)
     with bar("look at frames", 0, "frame") as advance:
         analysis = analyse(
             path, options, on_start=lambda total: advance(total=total), on_frames=advance
-        )
-    if options.films and analysis.episodes[0].thumbnails is None:
-        raise VipOfflineError(
-            f"--films {options.films}: the frames are not in {path}, so none can be made."
         )
     write_page(analysis, out / "report.html")
     write_json(summarise(analysis), out / "analysis.json")
@@ -69,6 +68,17 @@ def analyze_stage(
                 advance(1)
         said.append(f"-> {out / 'films'}: {len(chosen)} films")
     return analysis, said
+
+
+def _check_store(path: Path, options: AnalyzeOptions) -> None:
+    """Refuse a labelling that is not there, and films of a camera whose frames are not."""
+    store = open_store(path)
+    label, *_ = (store.label(name) for name in options.labels or ("",))
+    camera = str(label.provenance["camera"]).split(",")[0]
+    if options.films and camera not in store.cameras:
+        raise VipOfflineError(
+            f"--films {options.films}: the frames are not in {path}, so none can be made."
+        )
 
 
 def _filmed(analysis: Analysis) -> Iterator[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vip_offline.console import Bar
-from vip_offline.data.durable import only_writer
+from vip_offline.data.durable import only_writer, require_writable
 from vip_offline.data.store import open_store
 from vip_offline.encode.encoders import check_encoder
 from vip_offline.errors import VipOfflineError
@@ -18,15 +18,17 @@ from vip_offline.report.comparison import summarise
 from vip_offline.report.page import write_json, write_page
 from vip_offline.run.compare import (
     arm_spec,
+    check_arms,
     check_compare,
     gather,
     roll_out_arms,
     timed,
     train_arms,
 )
+from vip_offline.run.preflight import check_cameras, check_simulated, check_weights
 from vip_offline.run.record import ATTEMPTS, STRIDE, plan
 from vip_offline.run.rollout import check_rollout
-from vip_offline.run.stages import record_stage, relabel_stage
+from vip_offline.run.stages import cameras_stage, record_stage, relabel_stage
 from vip_offline.run.targets import hidden_note, is_hidden
 
 REPORT, NUMBERS = "report.html", "comparison.json"
@@ -64,7 +66,7 @@ def compare_stages(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict
         The summary; also written to the recipe's `out`, with a page and the resolved recipe.
     """
     out = Path(recipe.out)
-    out.mkdir(parents=True, exist_ok=True)
+    require_writable(out)
     with only_writer(out):
         return _compare(recipe, out, bar, say)
 
@@ -74,7 +76,10 @@ def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) ->
     label, task = store.label(recipe.train.label), str(store.attributes.get("task", ""))
     if is_hidden(task, store.attributes):
         say(f"note: {hidden_note(task, recipe.store)}")
-    check_encoder(label.provenance["encoder"], recipe.relabel.weights)
+    check_weights(store, label.name, recipe.relabel.weights)
+    check_simulated(store.path, recipe.train, recipe.rollout)
+    cameras_stage(store.path, recipe.train, recipe.relabel.weights, bar, say)
+    check_arms(recipe)
     trained = train_arms(recipe, bar)
     # not before: policies of another recipe in this folder were refused just now
     partial = out / "recipe.toml.partial"
@@ -98,6 +103,8 @@ def run_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str
         VipOfflineError: see the stages.
     """
     check_recipe(recipe)
+    check_cameras(recipe)
+    require_writable(Path(recipe.out))
     with timed(recipe, "record"):
         say(record_stage(recipe, bar))
     with timed(recipe, "relabel"):

@@ -19,6 +19,7 @@ from vip_offline.console import Bar
 from vip_offline.data.store import Store, open_store
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.offline import seeded, train_all
+from vip_offline.learn.policy import MANIFEST, read_manifest
 from vip_offline.learn.transitions import training_set
 from vip_offline.learn.underway import TrainJob, is_trained
 from vip_offline.recipe import CompareOptions, Recipe, RolloutOptions, dump
@@ -183,6 +184,27 @@ def jobs(recipe: Recipe) -> dict[str, list[TrainJob]]:
         ]
         for arm in recipe.compare.arms
     }
+
+
+def labelled_before(out: Path) -> str:
+    """Name of the labelling that the comparison in this folder is of; empty: there is none yet."""
+    manifests = sorted((out / "policies").glob(f"*/*/{MANIFEST}"))
+    names = (read_manifest(each.parent)["label"].get("name", "") for each in manifests)
+    return next((name for name in names if name), "")
+
+
+def check_arms(recipe: Recipe) -> None:
+    """Refuse arms that cannot be trained on this store, before the first one is.
+
+    Raises:
+        VipOfflineError: naming the arm; see `training_set` and `is_trained`.
+    """
+    for arm, (first, *_) in jobs(recipe).items():
+        try:
+            if not is_trained(first.out, first.store, first.options):
+                training_set(first.store, first.options)
+        except VipOfflineError as error:
+            raise VipOfflineError(f"arm {arm}: {error}") from None
 
 
 def train_arms(recipe: Recipe, bar: Bar) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.data.durable import require_writable
 from vip_offline.data.video import write_video
 from vip_offline.encode.frozen import Encoder, load_encoder
 from vip_offline.errors import VipOfflineError
@@ -176,6 +177,7 @@ def rollout(
         task, image_size, hidden_goal = _common(todo, manifests)
         for folder in todo:
             _check_policy(folder, manifests[folder], seeds)
+            require_writable(folder)
         policies = _loaded(todo, manifests, encoder, weights)
         on_start(len(todo) * len(seeds))
         for folder in todo:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,16 +72,17 @@ def ship(
     policy = Policy.load(folder)
     manifest = dict(policy.manifest)
     path = store or Path(manifest["store"])
-    options = options_from(TrainOptions, manifest["options"], f"{folder / MANIFEST} options")
-    data = training_set(path, options)
+    options = _options(folder, manifest, path)
     # the settings are its own; of one from before an option they are not written down
     settings = json.loads(json.dumps(asdict(options)))
     label = settings_of(manifest["label"])
     trained = {**manifest, "options": settings, "store": str(path), "label": label}
     differing = differences(trained, path, options)
-    if data.manifest["data_sha256"] != manifest.get("data_sha256"):
+    # a labelling that was made again may be one that nothing can be trained on
+    data = None if differing else training_set(path, options)
+    if data is not None and data.manifest["data_sha256"] != manifest.get("data_sha256"):
         differing.append("its demonstrations are others")
-    if differing:
+    if data is None or differing:
         raise VipOfflineError(
             f"{folder}: was trained on something else than {path} now holds "
             f"({'; '.join(differing)}). Name the store with --store, or train again."
@@ -150,6 +151,26 @@ def ship(
     write_sums(folder, files)
     _check(folder)
     return notes
+
+
+def _options(folder: Path, manifest: Mapping[str, Any], path: Path) -> TrainOptions:
+    """What a policy was trained with, of the labelling that it was trained on.
+
+    Raises:
+        VipOfflineError: if the store holds that labelling no longer.
+    """
+    options = options_from(TrainOptions, manifest["options"], f"{folder / MANIFEST} options")
+    name = str(manifest["label"].get("name", ""))
+    if not name:
+        return options
+    names = open_store(path).label_names
+    if name not in names:
+        raise VipOfflineError(
+            f"{folder}: was trained on label {name!r}, and {path} holds it no longer (there are: "
+            f"{', '.join(names) or 'none'}). Make it again with `vip-offline relabel {path} --name "
+            f"{name}` and the settings under label in {folder / MANIFEST}, or train again."
+        )
+    return replace(options, label=name)
 
 
 def opset_of(path: Path) -> int:
@@ -221,7 +242,8 @@ def _goal(store: Store, manifest: Mapping[str, Any], folder: Path) -> dict[str, 
     label = manifest["label"]
     if not label:
         return {}
-    camera = str(manifest["camera"]).split(",")[0]
+    # of several cameras the first; the policy's own may be others
+    camera = str(label.get("camera", manifest["camera"])).split(",")[0]
     picture = goal_picture(store, camera, label)
     if picture is not None:
         Image.fromarray(picture).save(folder / PICTURE)

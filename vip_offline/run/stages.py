@@ -12,7 +12,7 @@ from vip_offline.recipe import Recipe
 
 if TYPE_CHECKING:
     from vip_offline.data.sources.source import Source
-    from vip_offline.recipe import ImportOptions
+    from vip_offline.recipe import ImportOptions, TrainOptions
 
 
 def record_stage(recipe: Recipe, bar: Bar) -> str:
@@ -97,21 +97,62 @@ def link_stage(path: Path, bar: Bar, say: Callable[[str], None]) -> None:
         say(f"link: {path} stays as it is; what is made of it goes into {store}")
 
 
+def cameras_stage(
+    path: Path, options: "TrainOptions", weights: str, bar: Bar, say: Callable[[str], None]
+) -> None:
+    """Embed the cameras that the policies are to see and that no labelling needed.
+
+    Raises:
+        VipOfflineError: see `embed_cameras`.
+    """
+    from vip_offline.data.store import open_store
+    from vip_offline.label.policy_cameras import embed_cameras, missing_cameras
+
+    if not options.cameras or options.algo == "scratch-bc":
+        return
+    store = open_store(path)
+    missing = missing_cameras(store, options.label, options.cameras)
+    if not missing:
+        return
+    name, encoder = options.label, str(store.label(options.label).provenance["encoder"])
+    if not weights:
+        download_stage(encoder, bar)
+    with bar("embed", 0, "frame") as advance:
+        frames = embed_cameras(
+            path,
+            name,
+            options.cameras,
+            weights,
+            on_start=lambda total: advance(total=total),
+            on_frames=advance,
+            on_prepare=say,
+        )
+    say(f"embed: {frames} frames of {', '.join(missing)} by {encoder}")
+
+
+def download_stage(encoder: str, bar: Bar) -> None:
+    """Bring an encoder's weights into the cache, if they are neither there nor carried."""
+    from vip_offline.encode.download import BLOCK
+    from vip_offline.encode.encoders import download
+
+    with bar("download", 0, "MB") as advance:
+        download(
+            encoder,
+            lambda done, total: advance(1, total=total // BLOCK if total else None),
+        )
+
+
 def relabel_stage(
     recipe: Recipe, bar: Bar, say: Callable[[str], None], *, overwrite: bool = False
 ) -> str:
     """Embed and reward what is not; says what was done."""
-    from vip_offline.encode.download import BLOCK
-    from vip_offline.encode.encoders import download
-    from vip_offline.label.relabel import needs_encoder, relabel
+    from vip_offline.label.relabel import check_goals, check_relabel, needs_encoder, relabel
 
     options = recipe.relabel
+    check_relabel(options)
+    check_goals(Path(recipe.store), options)
     if not options.weights and needs_encoder(Path(recipe.store), options):
-        with bar("download", 0, "MB") as advance:
-            download(
-                options.encoder,
-                lambda done, total: advance(1, total=total // BLOCK if total else None),
-            )
+        download_stage(options.encoder, bar)
     with bar("relabel", 0, "frame") as advance:
         done = relabel(
             Path(recipe.store),

@@ -44,8 +44,7 @@ def test_help_lists_the_commands_in_the_order_of_the_data(tmp_path: Path) -> Non
     order = ["record", "import", "inspect", "datasets"]
     order += ["encoders", "relabel", "delete", "analyze", "pretrain", "export"]
     order += ["train", "rollout", "compare", "ship", "verify", "serve"]
-    places = [result.stdout.index(f"
-  {name} ") for name in order]
+    places = [result.stdout.index(f"\n  {name} ") for name in order]
     assert places == sorted(places)
     assert "--install-completion" in result.stdout
     for heading, name in (("Data", "record"), ("Reward", "encoders"), ("Policy", "train")):

@@ -140,12 +140,12 @@ def read_pictures(goals: tuple[str, ...]) -> None:
     """Refuse picture files that are not there, before there is a store to take frames from.
 
     Raises:
-        VipOfflineError: see `read_picture`.
+        VipOfflineError: see `_goal_picture`.
     """
     for part in (part for goal in goals for part in _parts(goal)):
         of_store = part in ("successes", "last", NEAREST) or FRAME.fullmatch(part)
         if not of_store and not part.startswith(TEXT):
-            read_picture(part)
+            _goal_picture(part)
 
 
 def _stage(store: Store, parts: list[str]) -> Stage:

@@ -151,8 +151,9 @@ def test_numbers_frames_and_successes_of_a_file(tmp_path: Path) -> None:
         "action-range": ("note", 1),
         "repeated-frames": ("note", 1),
         "failure": ("note", 2),
+        "left-out": ("note", 1),
     }
-    assert [each.severity for each in checked.groups] == ["wrong"] * 3 + ["note"] * 3
+    assert [each.severity for each in checked.groups] == ["wrong"] * 3 + ["note"] * 4
     assert checked.successes == 2
     group = next(each for each in checked.groups if each.kind == "not-finite")
     assert [each.where for each in group.examples] == ["episode demo_0", "episode demo_3"]

@@ -151,15 +151,10 @@ class Converter:
         return episode, self._decoding
 
     def _alike(self, name: str, values: NDArray[Any], where: str) -> NDArray[Any]:
-        """Numbers of one column, of the shape and dtype that it has in every episode."""
+        """Numbers of one column, of the dtype that it has in every episode."""
         column = self._catalogue.columns[name]
         if column.kind != "numbers":
             return values
-        if values.shape[1:] != tuple(column.shape):
-            raise VipOfflineError(
-                f"{where}: column {name!r} has {values.shape[1:]} numbers per row, elsewhere "
-                f"{tuple(column.shape)}. Leave such episodes out with --skip-broken."
-            )
         if values.dtype == column.dtype:
             return values
         cast = values.astype(column.dtype)

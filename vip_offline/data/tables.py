@@ -89,6 +89,8 @@ def _read_numpy(path: Path) -> TableBuilder:
             raise VipOfflineError(f"{path}: holds pickled objects: {_PICKLE}.")
         file.seek(0)
         content = _without_pickle(lambda: np.load(file, allow_pickle=False))
+        if path.suffix.lower() == ".npz" and not isinstance(content, np.lib.npyio.NpzFile):
+            raise VipOfflineError(f"{path}: cannot be read (it is no zip archive). Restore it.")
         if not isinstance(content, np.lib.npyio.NpzFile):
             content = {"values": content}
         for name in content:

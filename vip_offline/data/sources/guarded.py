@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vip_offline.data.resampling import Series
 from vip_offline.data.sources.source import Catalogue, Column, Rows, Source, VideoSpan
 from vip_offline.errors import VipOfflineError
 
@@ -64,7 +65,7 @@ class Guarded:
         with readable_errors(where, way_out):
             rows = self._source.read(episode, columns)
         for name, values in rows.columns.items():
-            if not isinstance(values, VideoSpan) and name in self._columns:
+            if not isinstance(values, VideoSpan | Series) and name in self._columns:
                 problem = _unlike(values, self._columns[name])
                 if problem:
                     raise VipOfflineError(f"{where}: column {name!r} {problem}. {way_out}")

@@ -43,7 +43,8 @@ def test_long_names_are_whole_in_80_columns() -> None:
     tree = [{"path": name, "shape": "(2841, 128, 128, 3)", "dtype": "float32", "attributes": {}}]
     console = Console(file=io.StringIO(), width=80)
     description = {"path": "x.zarr", "attributes": {}, "episodes": 0, "successes": 0,
-                   "unlabelled": 0, "rows": 0, "lengths": [], "kinds": {}, "tree": tree}  # fmt: skip
+                   "unlabelled": 0, "rows": 0, "lengths": [], "kinds": {},
+                   "tree": tree}  # fmt: skip
     print_description(description, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "…" not in text

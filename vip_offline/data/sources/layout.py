@@ -273,8 +273,9 @@ def _many(path: Path, inside: _Inside) -> Layout | None:
         for p in (*inside.videos, *inside.tables, *inside.pictures)
     }
     left_out |= {p.name: _why(p) for p in inside.others}
+    used = {files.where.relative_to(path).parts[0] for files in episodes}
     for folder in inside.folders:
-        if not any(files.where.is_relative_to(folder) for files in episodes):
+        if folder.name not in used:
             left_out[f"{folder.name}/"] = "holds nothing that is read here"
     return Layout("folders of episodes", tuple(episodes), left_out)
 

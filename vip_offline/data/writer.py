@@ -426,7 +426,7 @@ def writing(path: Path, create: Mapping[str, Any] | None = None) -> Iterator[Sto
             raise
 
 
-GROUPS = ("import", "key_map", "resampled")  # attributes that hold several settings
+GROUPS = ("import", "key_map", "resampled")  # of imports
 TOLD = ("not_taken",)  # that follow from the others
 LONGEST = 100  # characters of a setting that a message shows
 
@@ -443,23 +443,25 @@ def _create(path: Path, attributes: Attributes) -> None:
     there = open_as(Store, path, read_only=True).attributes
     differing = [*_differing(there, wanted)]
     if differing:
+        way_out = ", name another store, or import with --overwrite" if "import" in wanted else ""
         raise VipOfflineError(
             f"{path}: was made with other settings ({'; '.join(differing)}). Give the same "
-            "settings to go on with it, name another store, or import with --overwrite."
+            f"settings to go on with it{way_out or ', or name another store'}."
         )
 
 
 def _differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    """What differs, one by one; a setting that is not there has the value of nothing said."""
+    """What differs, one by one."""
     for key in wanted:
         before, after = there.get(key), wanted[key]
         if key in TOLD:
             continue
-        if isinstance(after, dict) and key in GROUPS:
-            before = before if isinstance(before, dict) else {}
-            for name in dict.fromkeys([*before, *after]):
-                old, new = before.get(name) or None, after.get(name) or None
-                if old != new:
+        if isinstance(after, dict) and isinstance(before, dict | None):
+            for name in dict.fromkeys([*(before or {}), *after]):
+                old, new = (before or {}).get(name), after.get(name)
+                # what an earlier release did not know of an import was not done
+                same = (old or None) == (new or None) if key in GROUPS else old == new
+                if not same:
                     yield f"{name} {_short(old)}, now {_short(new)}"
         elif before != after:
             yield f"{key} {_short(before)}, now {_short(after)}"

@@ -65,3 +65,11 @@ def test_names_that_are_times(names: list[str], seconds: list[float]) -> None:
 )
 def test_names_that_are_no_times(names: list[str]) -> None:
     assert stamps_of_names(names) is None
+
+
+def test_nanoseconds_without_leading_zeros_are_no_fractions() -> None:
+    names = [f"1700000000.{row * 70_000_000 + 20_000_000}.png" for row in range(12)]
+    assert ordered(sorted(names)) == names
+    stamps = stamps_of_names(names)
+    assert stamps is not None
+    np.testing.assert_allclose(np.diff(stamps), 0.07, atol=1e-6)

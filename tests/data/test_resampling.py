@@ -51,12 +51,14 @@ def test_spans_that_contradict(seconds: np.ndarray, other: np.ndarray, spans: bo
     assert any(contradiction(seconds, other)) == spans
 
 
-def test_clocks_are_one_if_they_overlap_and_do_not_begin_at_zero() -> None:
-    log = 1.7e9 + np.arange(100) / 50
-    assert one_clock(log, log + 0.3)
+def test_clocks_are_one_since_1970_or_if_they_end_together() -> None:
+    log, video = 1.7e9 + np.arange(100) / 50, np.arange(600) / 10
+    assert one_clock(log, log + 0.3) and one_clock(log, log + 3600)
     assert not one_clock(log, np.arange(100) / 50)
-    assert not one_clock(np.arange(100) / 50, np.arange(60) / 30)
-    assert not one_clock(log, log + 100)
+    assert one_clock(video, 2 + np.arange(580) / 10)  # begun 2 s after the video
+    assert one_clock(video, -2 + np.arange(620) / 10)
+    assert not one_clock(video, 705 + np.arange(600) / 10)  # since the robot was switched on
+    assert not one_clock(video, np.arange(600) / 50)
 
 
 def test_the_usual_step_is_that_of_most_rows() -> None:

@@ -81,4 +81,21 @@ def _numbers(names: Sequence[str], *, prefix: bool = True) -> list[Decimal] | No
         numbers.append(Decimal(sign + match[2]))
     if not numbers or len({*numbers}) < len(numbers) or (prefixes != {""} and not prefix):
         return None
-    return numbers
+    return _padded([_stem(name) for name in names], numbers)
+
+
+def _padded(stems: Sequence[str], numbers: list[Decimal]) -> list[Decimal] | None:
+    """Numbers whose fractions count nano- or microseconds without leading zeros, as such.
+
+    ``1700000000.90000000`` is 90 ms past the second. A float drops its last zeros, so fractions of
+    several lengths of which one ends in 0 are none. None: what they count is not known.
+    """
+    fractions = [stem.rpartition(".")[2] if "." in stem else "" for stem in stems]
+    if len({len(f) for f in fractions}) == 1 or not any(f[1:].endswith("0") for f in fractions):
+        return numbers
+    digits = max(map(len, fractions))
+    places = 9 if 6 < digits <= 9 else 6 if 3 < digits <= 6 else 0
+    if not places:
+        return None
+    per = Decimal(10) ** places
+    return [int(n) + Decimal(int(f or 0)) / per for n, f in zip(numbers, fractions, strict=True)]

@@ -29,12 +29,14 @@ def key_map(catalogue: Catalogue, options: ImportOptions, where: Path) -> KeyMap
         VipOfflineError: on a role or a column that is not there, or that cannot play it.
     """
     keys, columns = catalogue.keys, catalogue.columns
-    cameras = dict(keys.cameras)
+    valid = stored_as(keys.cameras)  # a file may bear what no camera can be called
+    cameras = {valid[name]: column for name, column in keys.cameras.items()}
     for each in options.key_map:
         role, given, value = each.partition("=")
         named = [spec for spec in value.split(",") if spec]
         names = tuple(name for spec in named for name in _named(spec, columns))
         if role.startswith("camera:") and len(names) == 1:
+            cameras = {name: column for name, column in cameras.items() if column != names[0]}
             cameras[check_name("camera", role.removeprefix("camera:"))] = names[0]
         elif given and role == "proprio":
             keys = replace(keys, proprio=names)
@@ -134,18 +136,30 @@ def _numbers(columns: Any) -> list[str]:
     ]
 
 
+def _for_a_robot(name: str) -> bool:
+    """Whether a column is of commands and no state, by its name."""
+    return COMMAND.search(re.split(r"[./]", name)[-1]) is not None
+
+
 def missing_roles(keys: KeyMap, columns: Any) -> Iterator[str]:
     """What nobody will find in the store, and how it gets there."""
     played = {keys.time, keys.success, keys.reward, *(column_and_part(s)[0] for s in keys.action)}
     free = [n for n, column in columns.items() if column.kind == "numbers" and n not in played]
-    listed = ", ".join(free[:8]) + (", ..." if len(free) > 8 else "")
+    states = [name for name in free if not _for_a_robot(name)]
     if not keys.cameras:
         yield "NO CAMERA: without frames nothing can be relabelled"
     if not keys.action:
-        named = f" Name it with --key-map action=COLUMN: {listed}." if free else ""
+        named = f" Name it with --key-map action=COLUMN: {_some(free)}." if free else ""
         yield f"NO ACTION: enough to relabel and analyse, not to train.{named}"
-    if keys.action and not keys.proprio and free:
-        yield f"no proprio: a policy will see frames alone. --key-map proprio=COLUMN adds {listed}"
+    if keys.action and not keys.proprio and states:
+        yield (
+            "no proprio: a policy will see frames alone. --key-map proprio=COLUMN adds "
+            f"{_some(states)}"
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
 def resampled_by(name: str, column: Column, keys: KeyMap) -> str:

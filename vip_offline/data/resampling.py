@@ -7,7 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 CLOSE = 0.05  # share by which two time spans of one recording may differ
+MOST = 1.0  # but no more than so many seconds
 STEPS = 1.5  # or steps of the slower of the two: one may begin or end a row before the other
+FAR = 10.0  # s; a clock that begins with a recording is not there
+EPOCH = 1e8  # s; times above are of a clock that counts from 1970
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,26 @@ def linear_rows(
 
 
 def one_clock(seconds: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    """Whether (T,) and (S,) times are of one clock: both begin away from 0, and they overlap."""
+    """Whether (T,) and (S,) times are of one clock, so that no shift is between them.
+
+    Times since 1970 are. Others are if both are far from 0 and overlap, or if they end together as
+    they stand: a log from 2 to 60 s is of the clock of a video from 0 to 60 s. Those that begin
+    together need no shift either way.
+    """
     if not len(seconds) or not len(other):
         return False
-    begin, end = max(seconds[0], other[0]), min(seconds[-1], other[-1])
-    away = abs(seconds[0]) > step_of(seconds) and abs(other[0]) > step_of(other)
+    since = seconds[0] > EPOCH, other[0] > EPOCH
+    step = max(step_of(seconds), step_of(other))
+    together = abs(seconds[-1] - other[-1]) <= STEPS * step < abs(seconds[0] - other[0])
+    common = min(seconds[-1], other[-1]) - max(seconds[0], other[0])
     shorter = min(seconds[-1] - seconds[0], other[-1] - other[0])
-    return bool(away and end - begin >= shorter / 2)
+    far = min(seconds[0], other[0]) > FAR and common >= shorter / 2
+    return all(since) or (not any(since) and bool(far or together))
 
 
 def contradiction(seconds: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
     """Spans, in s, of two series that should cover the same time; (0, 0) where they do."""
     span, against = float(seconds[-1] - seconds[0]), float(other[-1] - other[0])
-    allowed = max(CLOSE * max(span, against), STEPS * max(step_of(seconds), step_of(other)))
+    close = min(CLOSE * max(span, against), MOST)
+    allowed = max(close, STEPS * max(step_of(seconds), step_of(other)))
     return (span, against) if abs(span - against) > allowed else (0.0, 0.0)

@@ -97,7 +97,7 @@ class Timeline:
 
 def _opened(path: Path) -> Any:
     try:
-        return av.open(str(path))
+        return av.open(str(path.absolute()))  # of "ep:0/a.mp4", ep would be a protocol
     except (OSError, av.error.FFmpegError) as error:
         raise VipOfflineError(
             f"{path}: is no video that can be opened ({error.strerror or error}). Restore it, or "

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from vip_offline.data.sources.rates import parse_rates
+from vip_offline.data.sources.rates import check_names, parse_rates
 from vip_offline.errors import VipOfflineError
 
 
@@ -17,3 +19,9 @@ def test_what_is_no_rate_is_refused(given: str) -> None:
 def test_two_rates_of_one_file_are_refused() -> None:
     with pytest.raises(VipOfflineError, match="twice"):
         parse_rates(["30", "25"])
+
+
+def test_a_rate_of_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    check_names({"": 50.0, "robot": 30.0}, ["robot", "front"], tmp_path)
+    with pytest.raises(VipOfflineError, match=r"--rate robt=50: no file .*Did you mean 'robot'"):
+        check_names({"robt": 50.0}, ["robot", "front"], tmp_path)

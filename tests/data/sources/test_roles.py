@@ -11,6 +11,10 @@ from vip_offline.data.sources.roles import action_of, proprio_of, reward_of, suc
         (["log.action[0]", "log.action[1]"], ("log.action[0]", "log.action[1]")),
         (["log.action.0", "log.action.1"], ("log.action.0", "log.action.1")),
         (["obs/actions"], ("obs/actions",)),
+        (
+            ["log.action_x", "log.action_gripper", "log.action_time"],
+            ("log.action_x", "log.action_gripper"),
+        ),
         (["left.action_0", "right.action_0"], ("left.action_0",)),
         (["robot.ax", "robot.ay", "robot.actuator", "robot.action_mask"], ()),
     ],

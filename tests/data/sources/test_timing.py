@@ -53,3 +53,32 @@ def test_what_cannot_go_together_is_refused_with_the_way_out(
 ) -> None:
     with pytest.raises(VipOfflineError, match=message):
         align(parts, "ep0")
+
+
+def test_a_gap_in_one_of_two_equal_lengths_is_seen() -> None:
+    stamps = np.arange(208) / 10
+    video = Taken("front", 200, np.delete(stamps, np.arange(20, 28)), "its stamps", True)
+    timing = align([video, taken("robot", 208, 10)], "ep0")
+    np.testing.assert_allclose(timing.wanted["robot"], video.seconds)
+    lacking = np.delete(np.arange(201) / 10, 50)  # a row is lost, and there is one more at the end
+    log = Taken("robot", 200, lacking, "its column", False)
+    timing = align([taken("front", 200, 10), log], "ep0")
+    assert timing.wanted["robot"][150] == pytest.approx(15.0)
+
+
+def test_two_clocks_since_1970_without_a_time_in_common_are_refused() -> None:
+    parts = [taken("front", 12, 10, 1.7e9), taken("robot", 12, 10, 1.7e9 + 3600)]
+    with pytest.raises(VipOfflineError, match="fewer than two rows in common"):
+        align(parts, "ep0")
+    late = [taken("front", 12, 10, 1.7e9), taken("robot", 12, 10, 1.7e9 + 0.7)]
+    assert align(late, "ep0").keep == slice(7, 12)
+
+
+def test_a_log_that_begins_before_the_video_is_not_moved() -> None:
+    timing = align([taken("front", 600, 10), taken("robot", 620, 10, -2.0)], "ep0")
+    np.testing.assert_allclose(timing.wanted["robot"], np.arange(600) / 10)
+
+
+def test_no_length_makes_up_for_a_second() -> None:
+    with pytest.raises(VipOfflineError, match="contradict"):
+        align([taken("front", 6000, 10), taken("robot", 6020, 10, 1.7e9)], "ep0")

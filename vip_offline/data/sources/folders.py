@@ -24,6 +24,7 @@ from vip_offline.data.sources.parts import (
     picture_rows,
     table_columns,
 )
+from vip_offline.data.sources.rates import check_names
 from vip_offline.data.sources.roles import SUCCESS, action_of, proprio_of, reward_of, success_of
 from vip_offline.data.sources.source import Catalogue, Column, KeyMap, Rows, VideoSpan
 from vip_offline.data.sources.timing import Timing, align
@@ -62,6 +63,8 @@ class Folders:
     def catalogue(self) -> Catalogue:
         """See `Source.catalogue`."""
         files = self._layout.episodes
+        names = {part.name for one in files for part in one.parts}
+        check_names(self._clock.rates, names, self.path)
         for index, one in enumerate(files):
             try:
                 with readable_errors(str(one.where), "Leave such episodes out with --skip-broken."):

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -130,9 +130,13 @@ def _table(part: Part, frames: set[int], clock: Clock) -> Described:
     names = [*table.columns]
     rows = _rows(table.columns, frames)
     columns, notes = dict[str, Column](), list(table.notes)
+    once = dict[str, Any]()
     left_out = dict(table.left_out)
     actions = {*action_of(names)}
     for name, values in table.columns.items():
+        if success_of([name]) and len(values) == 1 != rows:
+            once[name] = values.reshape(-1)[0].item()
+            continue
         if values.dtype == np.uint8 and values.ndim == 3 and values.shape[-1] == 3:
             raise VipOfflineError(
                 f"{part.path}: {name} is one picture {values.shape}, so the file holds one step of "
@@ -155,22 +159,34 @@ def _table(part: Part, frames: set[int], clock: Clock) -> Described:
             left_out[name] = blind
         elif shape is not None:
             columns[name] = Column("pictures", shape, "uint8")
+            notes += [sixteen_bit_note(_full(part, name))] if values.dtype == np.uint16 else []
         else:
             dtype = _stored(name, values, part).dtype
             if len(values) < rows and dtype.kind in "iu":
                 dtype = np.dtype(np.float64)  # which has NaN for the last row
             columns[name] = Column("numbers", tuple(values.shape[1:]), str(dtype))
-    seconds, time, says = _times(part, {n: table.columns[n] for n in columns}, table.units, clock)
-    prefix = f"{part.name}." if part.name else ""
+    seconds, time, says, why = _times(
+        part, {n: table.columns[n] for n in columns}, table.units, clock
+    )
+    if why:
+        notes.append(why)
+    taken = replace(_taken(part, rows, seconds, says, clock), why=why)
     return Described(
         part,
-        _taken(part, rows, seconds, says, clock),
-        {f"{prefix}{name}": column for name, column in columns.items()},
-        f"{prefix}{time}" if time else "",
-        table.values,
-        {f"{prefix}{name}": why for name, why in left_out.items()},
+        taken,
+        {_full(part, name): column for name, column in columns.items()},
+        _full(part, time) if time else "",
+        {**table.values, **once},
+        {_full(part, name): why for name, why in left_out.items()},
         tuple(notes),
     )
+
+
+def _full(part: Part, name: str) -> str:
+    """``robot.qpos`` of ``robot.npz``; of ``qpos.npy``, which holds one array, ``qpos``."""
+    if part.path.suffix.lower() == ".npy" and name == "values" and part.name:
+        return part.name
+    return f"{part.name}.{name}" if part.name else name
 
 
 def _rows(columns: Mapping[str, NDArray[Any]], frames: set[int]) -> int:
@@ -189,28 +205,29 @@ def _rows(columns: Mapping[str, NDArray[Any]], frames: set[int]) -> int:
 
 def _times(
     part: Part, columns: Mapping[str, NDArray[Any]], units: Mapping[str, str], clock: Clock
-) -> tuple[NDArray[np.float64] | None, str, str]:
-    """Times of the rows, the column they are from, and how it is read."""
-    prefix = f"{part.name}." if part.name else ""
+) -> tuple[NDArray[np.float64] | None, str, str, str]:
+    """Times of the rows, the column they are from, how it is read; or why it is not."""
     if clock.time:
-        names = [name for name in columns if f"{prefix}{name}" == clock.time]
+        names = [name for name in columns if _full(part, name) == clock.time]
     else:
         names = [name for name in columns if clock.time is None and is_time(name)]
+    why = ""
     for name in names:
         try:
             found = seconds_of(name, columns[name], units.get(name, ""))
-        except VipOfflineError:
+        except VipOfflineError as error:  # it goes back, say
             if clock.time:
-                raise
-            continue  # it goes back, say: the check names it
+                raise VipOfflineError(f"{part.path}: {error}") from error
+            why = f"its times are not used: {error}"
+            continue
         if found is not None:
-            return found[0], name, f"column {prefix}{name}, {found[1]}"
+            return found[0], name, f"column {_full(part, name)}, {found[1]}", ""
         if clock.time:
             raise VipOfflineError(
                 f"{part.path}: column {name} counts rows, so it tells no times. Name another with "
                 "--key-map time=COLUMN."
             )
-    return None, "", ""
+    return None, "", "", why
 
 
 def _stored(name: str, values: NDArray[Any], part: Part) -> NDArray[Any]:
@@ -231,10 +248,11 @@ def _stored(name: str, values: NDArray[Any], part: Part) -> NDArray[Any]:
 
 def table_columns(part: Part, names: Sequence[str], rows: int) -> dict[str, NDArray[Any]]:
     """Name -> (rows, ...) of some columns of a table; what ends a row early gets NaN or 0 there."""
-    table, prefix = read_table(part.path), f"{part.name}." if part.name else ""
+    table = read_table(part.path)
     columns = {}
-    for name in names:
-        own = name.removeprefix(prefix)
+    for name, own in ((_full(part, own), own) for own in table.columns):
+        if name not in names:
+            continue
         values = _stored(own, table.columns[own], part)
         if len(values) == rows - 1:
             values = values.astype(np.float64) if values.dtype.kind in "iu" else values

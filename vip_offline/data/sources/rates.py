@@ -1,8 +1,9 @@
 """Rates that a user gives, of rows whose times nothing says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
-from vip_offline.errors import VipOfflineError
+from vip_offline.errors import VipOfflineError, did_you_mean
 
 
 def parse_rates(given: Sequence[str]) -> Mapping[str, float]:
@@ -24,3 +25,23 @@ def parse_rates(given: Sequence[str]) -> Mapping[str, float]:
             raise VipOfflineError(f"--rate {one}: is given twice.")
         rates[name] = rate
     return rates
+
+
+def check_names(rates: Mapping[str, float], names: Iterable[str], where: Path) -> None:
+    """Refuse rates of files that are not there.
+
+    Args:
+        rates: see `parse_rates`.
+        names: of the files, without suffix, that may have a rate.
+        where: the origin, for the message.
+
+    Raises:
+        VipOfflineError: naming the first, and what it may mean.
+    """
+    known = sorted({*names})
+    for name in rates:
+        if name and name not in known:
+            raise VipOfflineError(
+                f"{where}: --rate {name}={rates[name]:g}: no file is called {name!r}."
+                f"{did_you_mean(name, known)}"
+            )

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from vip_offline.data.listing import natural
 
 ACTION = re.compile(r"actions?")
-ACTION_PARTS = re.compile(r"actions?[ _.\[(]*\d+[\])]?")
+ACTION_PARTS = re.compile(
+    r"actions?([ _.\[(]*\d+[\])]?|_(?!mask|valid|id|idx|index|name|type|time|stamp|prob|rate)\w+)"
+)
 PROPRIO = (
     "proprio",
     "observation.state",
@@ -23,7 +25,10 @@ PROPRIO = (
 PROPRIO_PARTS = re.compile(r"(proprio|state|qpos|joint_pos(itions?)?)[ _.\[(]*\d+[\])]?")
 JOINT = re.compile(r"joint.*")
 # of a joint, but not where it is
-NO_POSITION = re.compile(r"vel|eff|torque|acc|cmd|command|target|goal|desired|current|temp|name")
+NO_POSITION = re.compile(
+    r"vel|speed|eff|torque|force|load|acc|cmd|command|target|goal|desired|current|temp|name|err|pwm|"
+    r"volt|status|limit"
+)
 SUCCESS = ("success", "succeeded", "is_success", "task_success", "episode_success")
 REWARD = ("true_reward", "reward", "rewards")
 
@@ -80,4 +85,6 @@ def _parts(names: Sequence[str], pattern: re.Pattern[str]) -> tuple[str, ...]:
     if not parts:
         return ()
     prefix = parts[0][: len(parts[0]) - len(last(parts[0]))]
-    return tuple(sorted((p for p in parts if p[: len(p) - len(last(p))] == prefix), key=natural))
+    of_one = [part for part in parts if part[: len(part) - len(last(part))] == prefix]
+    numbered = all(re.search(r"\d", last(part)) for part in of_one)
+    return tuple(sorted(of_one, key=natural) if numbered else of_one)  # else as the file has them

@@ -19,6 +19,7 @@ class Taken:
     seconds: NDArray[np.float64] | None  # (rows,) ascending; None: nothing says
     clock: str  # what says, for people
     camera: bool
+    why: str = ""  # why a column of times is not used
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,8 @@ def align(parts: Sequence[Taken], where: str) -> Timing:
             spans = contradiction(main.seconds, part.seconds)
             if any(spans):
                 raise VipOfflineError(_contradict(main, part, spans, where))
-        if part.rows == main.rows and (
-            not shared or np.abs(times - part.seconds).max() <= step_of(main.seconds) / 2
-        ):
+        near = part.rows == main.rows and np.abs(times - part.seconds).max() <= step / 2
+        if near:
             continue
         wanted[part.name] = times
         inside = (times >= part.seconds[0] - step / 2) & (times <= part.seconds[-1] + step / 2)
@@ -75,7 +75,7 @@ def align(parts: Sequence[Taken], where: str) -> Timing:
             )
         keep &= inside
     rows = np.flatnonzero(keep)
-    if wanted and len(rows) < 2:
+    if wanted and len(rows) < min(2, main.rows):
         raise VipOfflineError(
             f"{where}: its parts have fewer than two rows in common by their times "
             f"({', '.join(_span(part) for part in parts)}). See that they are of one recording."
@@ -91,13 +91,14 @@ def align(parts: Sequence[Taken], where: str) -> Timing:
 
 def _lengths(main: Taken, part: Taken, where: str) -> str:
     silent = [each.name for each in (main, part) if each.seconds is None]
+    why = "".join(f" {each.why}" for each in (main, part) if each.why)
     rates = " ".join(f"--rate {name or 'table'}=HZ" for name in silent)
     return (
         f"{where}: its parts differ in length ({_rows(main)}, {_rows(part)}), and nothing says "
         f"when the rows of {' and '.join(name or 'the table' for name in silent)} were taken. Give "
         f"their rate ({rates}) or a column of times (--key-map time=COLUMN): rows are then brought "
         "to the frames' times. To cut both to one length is right only if row k was taken with "
-        "frame k. Or leave such episodes out with --skip-broken."
+        f"frame k. Or leave such episodes out with --skip-broken.{why}"
     )
 
 

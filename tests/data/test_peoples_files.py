@@ -254,6 +254,50 @@ def test_success_said_per_row_or_beside(tmp_path: Path, form: str) -> None:
     assert success == [True, False] and not done.unlabelled
 
 
+FORMS: dict[str, Callable[[Path, bool], Any]] = {
+    "nested json": lambda folder, good: (folder / "meta.json").write_text(
+        json.dumps({"info": {"success": good}, "seed": 3})
+    ),
+    "outcome": lambda folder, good: (folder / "meta.json").write_text(
+        json.dumps({"outcome": "success" if good else "fail"})
+    ),
+    "failed": lambda folder, good: (folder / "meta.json").write_text(
+        json.dumps({"failed": not good})
+    ),
+    "word": lambda folder, good: (folder / "success.txt").write_text("yes\n" if good else "no\n"),
+    "digit": lambda folder, good: (folder / "success.txt").write_text("1" if good else "0"),
+    "table of one row": lambda folder, good: (folder / "meta.csv").write_text(
+        f"operator,success,seed\n7,{good},3\n"
+    ),
+    "one row": lambda folder, good: np.savez(folder / "meta.npz", success=np.array([good])),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_success_said_in_a_file_beside(tmp_path: Path, form: str) -> None:
+    for index, good in enumerate((True, False)):
+        video(tmp_path / f"set/ep{index}/front.mp4")
+        robot(tmp_path / f"set/ep{index}")
+        FORMS[form](tmp_path / f"set/ep{index}", good)
+    success, done = told(tmp_path)
+    assert success == [True, False] and not done.unlabelled
+
+
+def test_success_said_by_names_is_noted(tmp_path: Path) -> None:
+    for name in ("success/ep0", "failed/ep0", "failed/ep1", "other/ep_2_fail"):
+        video(tmp_path / "set" / name / "front.mp4")
+        robot(tmp_path / "set" / name)
+    success, done = told(tmp_path)
+    assert success == [False, False, False, True]  # failed/, other/, success/
+    assert any("success is taken from names" in note for note in done.notes)
+
+
+def test_numbers_that_are_no_answer_cannot_be_success(tmp_path: Path) -> None:
+    video(tmp_path / "set/ep0/front.mp4")
+    table(tmp_path / "set/ep0/robot.csv", LINES)
+    assert "row 1 holds 0.01, neither 0 nor 1" in refused(tmp_path / "set", "success=robot.ax")
+
+
 def test_where_nobody_says_so_the_import_does(tmp_path: Path) -> None:
     from rich.console import Console
 

@@ -120,7 +120,7 @@ class Converter:
         }
         rows = replace(rows, columns=columns)
         self._check_times(rows, where)
-        succeeded = _one(rows, keys.success) > 0 if keys.success else np.zeros(length, bool)
+        succeeded = self._succeeded(rows, length, where)
         reward = (
             _one(rows, keys.reward).astype(np.float32)
             if keys.reward
@@ -149,6 +149,21 @@ class Converter:
         episode.check(where)
         self._check_sizes(episode, where)
         return episode, self._decoding
+
+    def _succeeded(self, rows: Rows, length: int, where: str) -> NDArray[np.bool_]:
+        """(T,) whether the task is solved by each row."""
+        name = self._keys.success
+        if not name:
+            return np.zeros(length, bool)
+        values = _one(rows, name)
+        odd = (values != 0) & (values != 1) if values.dtype.kind == "f" else np.zeros(length, bool)
+        if odd.any():
+            row = int(np.argmax(odd))
+            raise VipOfflineError(
+                f"{where}: column {name!r} is to say whether the task is solved; row {row} holds "
+                f"{values[row]:g}, neither 0 nor 1. Name another with --key-map success=COLUMN."
+            )
+        return values > 0
 
     def _alike(self, name: str, values: NDArray[Any], where: str) -> NDArray[Any]:
         """Numbers of one column, of the dtype that it has in every episode."""

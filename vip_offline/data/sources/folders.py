@@ -25,10 +25,10 @@ from vip_offline.data.sources.parts import (
     table_columns,
 )
 from vip_offline.data.sources.rates import check_names
-from vip_offline.data.sources.roles import SUCCESS, action_of, proprio_of, reward_of, success_of
+from vip_offline.data.sources.roles import action_of, proprio_of, reward_of, success_of
 from vip_offline.data.sources.source import Catalogue, Column, KeyMap, Rows, VideoSpan
+from vip_offline.data.sources.success import success_of_files, success_of_name
 from vip_offline.data.sources.timing import Timing, align
-from vip_offline.data.tables import as_bools
 from vip_offline.errors import VipOfflineError
 
 ASIDE = (".json", ".txt")  # that hold settings and notes more often than rows
@@ -152,11 +152,14 @@ class Folders:
             for name, column in each.columns.items():
                 columns[name] = replace(column, resampled=moved)
                 of[name] = each
-        success, told = _success(once, files.where)
+        success, told = success_of_files(once, str(files.where))
         kept = (*told, *(name for name in WORDS if isinstance(once.get(name), str)))
         left_out |= {n: "stands once in its file, not in every row" for n in once if n not in kept}
         task = next((str(once[name]) for name in WORDS if isinstance(once.get(name), str)), "")
         notes = [note for each in cameras for note in each.notes]
+        if success is None and not any(success_of([*each.columns]) for each in tables):
+            success = success_of_name(files.name)
+            notes += [] if success is None else ["success is taken from names of files or folders"]
         notes += [f"{each.part.path.name}: {note}" for each in tables for note in each.notes]
         rows = timing.keep.stop - timing.keep.start
         return _Episode(of, columns, timing, rows, success, task, left_out, (*notes, *timing.notes))
@@ -289,23 +292,6 @@ def _at(taken: Any, wanted: NDArray[np.float64]) -> NDArray[np.int64]:
 def _round(rate: float | None) -> float | None:
     """30.000000000000004 -> 30: stamps are rounded."""
     return None if not rate else float(f"{rate:.6g}")
-
-
-def _success(once: Mapping[str, Any], where: Path) -> tuple[bool | None, tuple[str, ...]]:
-    """What an episode's tables say once of its success, and under which names."""
-    told = tuple(name for name in once if name.lower() in SUCCESS)
-    answers = {}
-    for name in told:
-        answer = as_bools(np.asarray([once[name]]))
-        if answer is None:
-            raise VipOfflineError(
-                f"{where}: {name} is {once[name]!r}, which does not say whether the task was "
-                "solved. Write true or false."
-            )
-        answers[name] = bool(answer[0])
-    if len({*answers.values()}) > 1:
-        raise VipOfflineError(f"{where}: {answers} contradict each other. Leave one.")
-    return next(iter(answers.values()), None), told
 
 
 def _told(reasons: Iterable[Mapping[str, str]]) -> dict[str, str]:

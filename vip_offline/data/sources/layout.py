@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from vip_offline.data.listing import PICTURES, VIDEOS, natural, ordered
+from vip_offline.data.sources.success import SAYS
 from vip_offline.data.tables import NOT_READ, TABLES, is_time, read_table
 from vip_offline.data.video import timeline
 from vip_offline.errors import VipOfflineError
@@ -98,8 +99,11 @@ def _inside(folder: Path) -> _Inside:
 
 def _has_rows(path: Path) -> bool:
     """Whether text is a table of numbers, and no notes."""
+    if path.stem.lower() in SAYS:
+        return True
     try:
-        return bool(read_table(path).columns)
+        table = read_table(path)
+        return bool(table.columns or table.values)
     except VipOfflineError:
         return False
 

@@ -21,6 +21,7 @@ from vip_offline.data.pictures import (
 from vip_offline.data.sources.layout import Part, pictures_of
 from vip_offline.data.sources.roles import action_of, proprio_of, success_of
 from vip_offline.data.sources.source import Column
+from vip_offline.data.sources.success import SAYS
 from vip_offline.data.sources.timing import Taken
 from vip_offline.data.tables import as_bools, is_time, read_table, seconds_of
 from vip_offline.data.video import timeline
@@ -126,6 +127,9 @@ def _gaps(camera: str, names: Sequence[str]) -> list[str]:
 
 
 def _table(part: Part, frames: set[int], clock: Clock) -> Described:
+    if part.path.suffix.lower() == ".txt" and part.path.stem.lower() in SAYS:
+        word = part.path.read_text(encoding="utf-8-sig", errors="replace").strip()
+        return Described(part, Taken(part.name, 0, None, "", False), {}, values={part.name: word})
     table = read_table(part.path)
     names = [*table.columns]
     rows = _rows(table.columns, frames)
@@ -134,8 +138,9 @@ def _table(part: Part, frames: set[int], clock: Clock) -> Described:
     left_out = dict(table.left_out)
     actions = {*action_of(names)}
     for name, values in table.columns.items():
-        if success_of([name]) and len(values) == 1 != rows:
-            once[name] = values.reshape(-1)[0].item()
+        single = rows == 1 and bool(frames) and 1 not in frames  # a table about the episode
+        if len(values) == 1 and (single or (rows != 1 and success_of([name]))):
+            once[name] = values.reshape(-1)[0].item() if values.size == 1 else values[0].tolist()
             continue
         if values.dtype == np.uint8 and values.ndim == 3 and values.shape[-1] == 3:
             raise VipOfflineError(

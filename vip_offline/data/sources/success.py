@@ -1,5 +1,7 @@
 """What formats say of an episode's success, as one truth value."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -41,3 +43,46 @@ def truth(value: Any, where: str) -> bool | None:
         f"{where} is {str(value)[:60]!r}, neither true nor false. Write true or false there, or "
         "leave such episodes out with --skip-broken."
     )
+
+
+SAYS = ("success", "succeeded", "is_success", "task_success", "episode_success", "solved")
+DENIES = ("failed", "failure", "is_failure")
+OUTCOMES = ("outcome", "result")  # which may say other things, too
+IN_A_NAME = re.compile(
+    r"(?:.*[_\- ])?(?:(success(?:es|ful)?|succeeded)|(fail(?:ed|ures?)?))", re.IGNORECASE
+)
+
+
+def success_of_files(once: Mapping[str, Any], where: str) -> tuple[bool | None, tuple[str, ...]]:
+    """What an episode's files say once of its success, and under which names.
+
+    Args:
+        once: what stands once in them.
+        where: the episode, for the error.
+
+    Raises:
+        VipOfflineError: if a name promises an answer and gives none, or two contradict.
+    """
+    answers: dict[str, bool] = {}
+    for name, value in once.items():
+        last = name.split(".")[-1].lower()
+        if last in (*SAYS, *DENIES) or (
+            last in OUTCOMES and isinstance(value, str) and value.strip().lower() in WORDS
+        ):
+            answer = truth(value, f"{where}: {name}")
+        else:
+            continue
+        if answer is not None:
+            answers[name] = answer != (last in DENIES)
+    if len({*answers.values()}) > 1:
+        raise VipOfflineError(f"{where}: {answers} contradict each other. Leave one.")
+    return next(iter(answers.values()), None), tuple(answers)
+
+
+def success_of_name(name: str) -> bool | None:
+    """What an episode's own name, or that of a folder around it, says: ``failed/ep_3``."""
+    for part in reversed(name.split("/")):
+        match = IN_A_NAME.fullmatch(part)
+        if match:
+            return match[1] is not None
+    return None

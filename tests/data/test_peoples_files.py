@@ -1,6 +1,7 @@
 """Files as people have them come in right, or are refused by name: one test per kind."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,21 @@ def test_two_columns_of_one_name_are_both_there(tmp_path: Path) -> None:
     catalogue = open_source(tmp_path / "set").catalogue()
     assert len([name for name in catalogue.columns if name.startswith("robot.x")]) == 2
     assert any("x" in note for note in catalogue.notes)
+
+
+@pytest.mark.parametrize("column", ["image", "frame"])
+def test_a_table_that_names_its_pictures_must_be_in_their_order(
+    tmp_path: Path, column: str
+) -> None:
+    pictures(tmp_path / "set/ep0/front", lambda row: f"frame_{row}.png")
+    names = [f"front/frame_{row}.png" for row in range(LENGTH)]
+    cells = names if column == "image" else [str(row) for row in range(LENGTH)]
+    lines = [f"{line},{cell}" for line, cell in zip(LINES, [column, *cells], strict=True)]
+    table(tmp_path / "set/ep0/robot.csv", lines)
+    imported(tmp_path / "set", *BY_HAND)
+    shutil.rmtree(tmp_path / "store.zarr")
+    table(tmp_path / "set/ep0/robot.csv", [lines[0], *sorted(lines[1:], key=lambda x: x[::-1])])
+    assert "Sort the rows in the order of the pictures" in refused(tmp_path / "set", *BY_HAND)
 
 
 # --- layouts and accounts ------------------------------------------------------------------
@@ -373,8 +389,6 @@ def test_two_cameras_of_two_rates(tmp_path: Path) -> None:
         assert greys(store.frames("front", 0, LENGTH)) == [*range(LENGTH)]
         assert store.frames("wrist", 0, LENGTH)[5, 40, 50, 0] == pytest.approx(20 + 180, abs=4)
         assert not check(store.path).wrong
-        import shutil
-
         shutil.rmtree(store.path)
 
 

@@ -114,3 +114,19 @@ def test_drawn_at_its_own_size_it_is_left_alone() -> None:
     frame = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
     assert resized(frame, None) is frame and resized(frame, (4, 6)) is frame
     assert resized(frame, (2, 3)).shape == (2, 3, 3)
+
+
+def test_the_first_of_two_streams_is_taken_and_their_number_known(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=10) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for row in range(6):
+            for stream in streams:
+                frame = np.full((48, 64, 3), 20 * row, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        for stream in streams:
+            container.mux(stream.encode())
+    line = timeline(path)
+    assert (line.views, len(line.pts)) == (2, 6)

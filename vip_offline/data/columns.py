@@ -27,6 +27,7 @@ class Table:
     left_out: Mapping[str, str]  # column -> why it is in neither
     notes: tuple[str, ...]  # what was guessed, and where numbers are missing
     units: Mapping[str, str]  # column -> its unit, where the file says so
+    words: Mapping[str, Sequence[str | None]]  # (T,) of columns that are left out for that
 
 
 def row_of(row: int) -> str:
@@ -44,6 +45,7 @@ class TableBuilder:
     left_out: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     units: dict[str, str] = field(default_factory=dict)
+    words: dict[str, Sequence[str | None]] = field(default_factory=dict)
 
     def table(self) -> Table:
         """What was taken; a ROS stamp in two columns is one column of seconds, too."""
@@ -54,7 +56,8 @@ class TableBuilder:
                 self.columns[stem] = self.columns[name] + self.columns[rest] / 1e9
                 self.units[stem] = "s"
                 self.notes.append(f"column {stem!r}: from {name!r} and {rest!r}")
-        return Table(self.columns, self.values, self.left_out, tuple(self.notes), self.units)
+        notes = tuple(self.notes)
+        return Table(self.columns, self.values, self.left_out, notes, self.units, self.words)
 
     def unique(self, name: str, among: Sequence[str] = ()) -> str:
         """The name, with a number behind it where another column has it already."""
@@ -98,6 +101,7 @@ class TableBuilder:
                 self.values[name] = texts.pop()
             else:
                 self.left_out[name] = parsed.reason
+                self.words[name] = cells.to_pylist()
             return
         if parsed.note:
             self.notes.append(f"column {name!r}: {parsed.note}")

@@ -62,6 +62,7 @@ class Timeline:
     turn: Orientation  # by which stored frames are upright
     start: int  # pts at which time starts
     counted: bool  # the k-th frame is shown k-th, whatever its packet says
+    views: int  # video streams in the file, of which this is the first
     # in the order of the file, which may be another than that of time:
     _packets: NDArray[np.int64]  # (F,) pts
     _keys: NDArray[np.bool_]  # (F,) whether decoding may begin there
@@ -105,10 +106,17 @@ def _opened(path: Path) -> Any:
         ) from error
 
 
+def _views(container: Any) -> list[Any]:
+    """Its video streams, without a cover: a picture that players show beside the file's name."""
+    cover = av.stream.Disposition.attached_pic
+    return [stream for stream in container.streams.video if not stream.disposition & cover]
+
+
 def _stream(container: Any, path: Path) -> Any:
-    if not container.streams.video:
+    views = _views(container)
+    if not views:
         raise VipOfflineError(f"{path}: holds no video stream.")
-    stream = container.streams.video[0]
+    stream = views[0]
     if stream.codec_context is None:
         raise VipOfflineError(
             f"{path}: is coded in a way that is not read here. Encode it again, e.g. "
@@ -202,6 +210,7 @@ def timeline(path: Path) -> Timeline:
             turn=turn,
             start=int(pts[0]) if container.format.name in CLOCKS else 0,
             counted=counted,
+            views=len(_views(container)),
             _packets=packets,
             _keys=np.array(keys, bool),
             _digests=np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16),

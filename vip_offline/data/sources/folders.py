@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vip_offline.data.pictures import not_a_view, rgb
 from vip_offline.data.resampling import Series, nearest_rows, step_of
 from vip_offline.data.sources.guarded import readable_errors
-from vip_offline.data.sources.layout import Files, layout
+from vip_offline.data.sources.layout import Files, layout, pictures_of
 from vip_offline.data.sources.parts import (
     Clock,
     Described,
@@ -125,10 +125,12 @@ class Folders:
                 parts.append(part)
         cameras = [describe(p, set(), self._clock) for p in parts if p.kind != "table"]
         frames = {each.taken.rows for each in cameras}
+        folders = [part for part in parts if part.kind == "pictures"]
+        pictures = {p.name: [path.name for path in pictures_of(p.path)] for p in folders}
         tables = []
         for part in (part for part in parts if part.kind == "table"):
             try:
-                tables.append(describe(part, frames, self._clock))
+                tables.append(describe(part, frames, self._clock, pictures))
             except VipOfflineError as error:
                 if part.path.suffix.lower() not in ASIDE:
                     raise

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,13 @@ from vip_offline.data.sources.roles import action_of, proprio_of, success_of
 from vip_offline.data.sources.source import Column
 from vip_offline.data.sources.success import SAYS
 from vip_offline.data.sources.timing import Taken
-from vip_offline.data.tables import as_bools, is_time, read_table, seconds_of
+from vip_offline.data.tables import Table, as_bools, is_time, read_table, seconds_of
 from vip_offline.data.video import timeline
 from vip_offline.errors import VipOfflineError
 
 TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")  # in which 1 and 1.0 are the same
+NO_PICTURES: Mapping[str, Sequence[str]] = MappingProxyType({})
+FRAME = re.compile(r"frames?([_ ]?(id|idx|index|no|nr|num|number))?")
 DIGITS = re.compile(r"\d+")
 EXACT = 2**53  # whole numbers below are exact as float64
 
@@ -58,25 +61,33 @@ class Described:
     stamps: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # of a video, as it is
 
 
-def describe(part: Part, frames: set[int], clock: Clock) -> Described:
+def describe(
+    part: Part, frames: set[int], clock: Clock, pictures: Mapping[str, Sequence[str]] = NO_PICTURES
+) -> Described:
     """Look at one part.
 
     Args:
         part: of an episode.
         frames: numbers of frames of the episode's cameras, which a table's rows may match.
         clock: what the user says of times.
+        pictures: camera -> names of its pictures in order, which a table may name.
 
     Raises:
-        VipOfflineError: if it cannot be read.
+        VipOfflineError: if it cannot be read, or names the pictures in another order.
     """
     if part.kind == "video":
         line = timeline(part.path)
         taken = _taken(part, len(line.pts), line.seconds, "its time stamps", clock)
         column = Column("video", line.shape, "uint8")
-        return Described(part, taken, {part.name: column}, stamps=line.seconds)
+        notes = (
+            (f"{part.path.name}: of its {line.views} video streams the first is taken",)
+            if line.views > 1
+            else ()
+        )
+        return Described(part, taken, {part.name: column}, notes=notes, stamps=line.seconds)
     if part.kind == "pictures":
         return _pictures(part, clock)
-    return _table(part, frames, clock)
+    return _table(part, frames, clock, pictures)
 
 
 def _taken(
@@ -126,13 +137,17 @@ def _gaps(camera: str, names: Sequence[str]) -> list[str]:
     ]
 
 
-def _table(part: Part, frames: set[int], clock: Clock) -> Described:
+def _table(
+    part: Part, frames: set[int], clock: Clock, pictures: Mapping[str, Sequence[str]]
+) -> Described:
     if part.path.suffix.lower() == ".txt" and part.path.stem.lower() in SAYS:
         word = part.path.read_text(encoding="utf-8-sig", errors="replace").strip()
         return Described(part, Taken(part.name, 0, None, "", False), {}, values={part.name: word})
     table = read_table(part.path)
     names = [*table.columns]
     rows = _rows(table.columns, frames)
+    for camera, files in pictures.items():
+        _check_order(part, table, camera, files)
     columns, notes = dict[str, Column](), list(table.notes)
     once = dict[str, Any]()
     left_out = dict(table.left_out)
@@ -192,6 +207,34 @@ def _full(part: Part, name: str) -> str:
     if part.path.suffix.lower() == ".npy" and name == "values" and part.name:
         return part.name
     return f"{part.name}.{name}" if part.name else name
+
+
+def _check_order(part: Part, table: Table, camera: str, files: Sequence[str]) -> None:
+    """Refuse a table whose rows name a camera's pictures, or count them, in another order."""
+    for name, words in table.words.items():
+        named = [re.split(r"[\\/]", word or "")[-1] for word in words]
+        stems = [file.rpartition(".")[0] for file in files]
+        known = files if {*named} == {*files} else stems if {*named} == {*stems} else None
+        if known is not None and named != list(known):
+            row = next(
+                i for i, (one, two) in enumerate(zip(named, known, strict=False)) if one != two
+            )
+            raise VipOfflineError(
+                f"{part.path}: row {row} names {named[row]} in its column {name}, and picture {row} "
+                f"of camera {camera} is {files[row]}. Sort the rows in the order of the pictures."
+            )
+    digits = [DIGITS.findall(file.rpartition(".")[0]) for file in files]
+    numbers = np.array([int(groups[-1]) for groups in digits if groups], np.float64)
+    for name, values in table.columns.items():
+        if FRAME.fullmatch(name.split(".")[-1].lower()) and len(values) == len(numbers) > 1:
+            off = np.flatnonzero(np.diff(values.astype(np.float64)) != np.diff(numbers))
+            if len(off):
+                row = int(off[0]) + 1
+                raise VipOfflineError(
+                    f"{part.path}: row {row} is of frame {values[row]:g} by its column {name}, and "
+                    f"picture {row} of camera {camera} is {files[row]}. Sort the rows in the order "
+                    "of the pictures, or rename the column if it counts something else."
+                )
 
 
 def _rows(columns: Mapping[str, NDArray[Any]], frames: set[int]) -> int:

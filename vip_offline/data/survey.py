@@ -36,6 +36,7 @@ from vip_offline.data.idling import Idle, check_idle, idle_of
 from vip_offline.data.mapping import at_frames, key_map, missing_roles
 from vip_offline.data.orientation import AS_STORED
 from vip_offline.data.outliers import find_outliers
+from vip_offline.data.resampling import Series
 from vip_offline.data.sources.rates import parse_rates
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.data.sources.source import Catalogue, KeyMap, Rows, Source, VideoSpan
@@ -326,7 +327,8 @@ def _check_episode(
     try:
         if index in catalogue.broken:
             raise VipOfflineError(catalogue.broken[index])
-        found = at_frames(source.read(index, sorted(wanted)), catalogue.columns, keys)
+        asked = source.read(index, sorted(wanted))
+        found = at_frames(asked, catalogue.columns, keys)
     except VipOfflineError as error:
         gathered.refuse(error, where)
         gathered.names.append(catalogue.names[index])
@@ -337,6 +339,8 @@ def _check_episode(
     gathered.add(check_counts({name: len(each) for name, each in arrays.items()}, rows), where)
     moves = gathered.numbers(where, _flat(arrays, keys.proprio), _flat(arrays, keys.action))
     for name in times:
+        own = asked.columns[name]  # as they were taken, before they came to the frames' times
+        arrays[name] = np.asarray(own.values if isinstance(own, Series) else own)
         gathered.add(
             check_steady(arrays[name].reshape(-1).astype(np.float64), ""), f"{where}, {name}"
         )

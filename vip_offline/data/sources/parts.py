@@ -216,12 +216,11 @@ def _check_order(part: Part, table: Table, camera: str, files: Sequence[str]) ->
         stems = [file.rpartition(".")[0] for file in files]
         known = files if {*named} == {*files} else stems if {*named} == {*stems} else None
         if known is not None and named != list(known):
-            row = next(
-                i for i, (one, two) in enumerate(zip(named, known, strict=False)) if one != two
-            )
+            row = next(row for row, one in enumerate(named) if one != known[row])
             raise VipOfflineError(
-                f"{part.path}: row {row} names {named[row]} in its column {name}, and picture {row} "
-                f"of camera {camera} is {files[row]}. Sort the rows in the order of the pictures."
+                f"{part.path}: row {row} names {named[row]} in its column {name}, and picture "
+                f"{row} of camera {camera} is {files[row]}. Sort the rows in the order of the "
+                "pictures."
             )
     digits = [DIGITS.findall(file.rpartition(".")[0]) for file in files]
     numbers = np.array([int(groups[-1]) for groups in digits if groups], np.float64)

@@ -42,17 +42,23 @@ class StoreWriter(Store):
     """A store that is open for writing, which `writing` hands out."""
 
     def _require(
-        self, key: str, tail: tuple[int, ...], dtype: Any, fill: Any, attributes: Attributes
+        self,
+        key: str,
+        tail: tuple[int, ...],
+        dtype: Any,
+        fill: Any,
+        attributes: Attributes,
+        rows: int = 0,
     ) -> zarr.Array[Any]:
-        """The array of this name, made empty if it is not there."""
+        """The array of this name; if it is not there, made with so many rows of `fill`."""
         found = self._find(key)
         if found is None:
             frames, embeddings = key.startswith("data/frames_"), key.startswith("embeddings/")
-            rows = 1 if frames else EMBEDDINGS_PER_CHUNK if embeddings else ROWS_PER_CHUNK
+            chunk = 1 if frames else EMBEDDINGS_PER_CHUNK if embeddings else ROWS_PER_CHUNK
             return self._root.create_array(
                 key,
-                shape=(0, *tail),
-                chunks=(rows, *tail),
+                shape=(rows, *tail),
+                chunks=(chunk, *tail),
                 # embeddings are noise to a compressor
                 compressors=None if embeddings else "auto",
                 dtype=dtype,
@@ -72,7 +78,8 @@ class StoreWriter(Store):
 
     @staticmethod
     def _put(array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
-        array.resize((max(array.shape[0], start + len(values)), *array.shape[1:]))
+        if array.shape[0] < start + len(values):
+            array.resize((start + len(values), *array.shape[1:]))
         if array.path.startswith("data/frames_"):
             array = array.with_config({"write_empty_chunks": True})
         array[start : start + len(values)] = values
@@ -117,9 +124,9 @@ class StoreWriter(Store):
         for key, (parts, fill) in rows.items():
             values = np.concatenate(parts)
             if 0 not in values.shape[1:]:
-                self._put(
-                    self._require(key, values.shape[1:], values.dtype, fill, {}), start, values
-                )
+                stop = start + len(values)
+                array = self._require(key, values.shape[1:], values.dtype, fill, {}, stop)
+                self._put(array, start, values)
         self._append_codes("kind", [each.kind for each in episodes], index)
         if any(each.task for each in episodes) or self._find("meta/instruction") is not None:
             self._append_codes("instruction", [each.task for each in episodes], index)
@@ -141,7 +148,7 @@ class StoreWriter(Store):
         for split in self.attributes.get("splits", []):
             about[f"split_{split}"] = [split in each.splits for each in episodes], np.bool_, False
         for name, (values_, dtype, empty) in about.items():
-            array = self._require(f"meta/{name}", (), dtype, empty, {})
+            array = self._require(f"meta/{name}", (), dtype, empty, {}, index + len(episodes))
             self._put(array, index, np.array(values_, dtype))
         if any(each.name for each in episodes) or self._find("meta/name") is not None:
             self._append_texts("name", [each.name for each in episodes], index)
@@ -154,7 +161,8 @@ class StoreWriter(Store):
     def _append_clips(self, camera: str, clips: Sequence[Clip], start: int, index: int) -> None:
         shape = list(clips[0].shape)
         said = {"frame_shape": shape, "upright": True}
-        pts = self._require(f"data/pts_{camera}", (), np.int64, -1, said)
+        stop = start + sum(len(clip) for clip in clips)
+        pts = self._require(f"data/pts_{camera}", (), np.int64, -1, said, stop)
         shape = cast("list[int]", pts.attrs["frame_shape"])
         for offset, clip in enumerate(clips):
             if clip.turned and not self.upright(camera):
@@ -170,7 +178,7 @@ class StoreWriter(Store):
                 )
         self._put(pts, start, np.concatenate([clip.pts for clip in clips]))
         self._append_texts(f"video_{camera}", [str(clip.file) for clip in clips], index)
-        size = self._require(f"meta/video_bytes_{camera}", (), np.int64, -1, {})
+        size = self._require(f"meta/video_bytes_{camera}", (), np.int64, -1, {}, index + len(clips))
         self._put(size, index, np.array([clip.size for clip in clips], np.int64))
         self._append_contents(camera, [clip.content for clip in clips], index)
 
@@ -189,12 +197,13 @@ class StoreWriter(Store):
     def _append_contents(
         self, camera: str, contents: Sequence[NDArray[np.uint8]], index: int
     ) -> None:
-        array = self._require(f"meta/content_{camera}", (DIGEST,), np.uint8, 0, {})
+        stop = index + len(contents)
+        array = self._require(f"meta/content_{camera}", (DIGEST,), np.uint8, 0, {}, stop)
         self._put(array, index, np.stack(contents))
 
     def _append_codes(self, key: str, texts: Sequence[str], index: int) -> None:
         """Texts of which there are few: numbers, and what they stand for."""
-        array = self._require(f"meta/{key}", (), np.int16, -1, {"names": []})
+        array = self._require(f"meta/{key}", (), np.int16, -1, {"names": []}, index + len(texts))
         names = [*cast("list[str]", array.attrs["names"])]
         fresh = [text for text in dict.fromkeys(texts) if text not in names]
         if fresh:
@@ -204,7 +213,9 @@ class StoreWriter(Store):
 
     def _append_texts(self, key: str, texts: Sequence[str], index: int) -> None:
         """Texts that differ from episode to episode, in UTF-8."""
-        array = self._require(f"meta/{key}", (TEXT,), np.uint8, 0, {"encoding": "utf-8"})
+        encoding = {"encoding": "utf-8"}
+        stop = index + len(texts)
+        array = self._require(f"meta/{key}", (TEXT,), np.uint8, 0, encoding, stop)
         values = np.zeros((len(texts), TEXT), np.uint8)
         for row, text in zip(values, texts, strict=True):
             data = text.encode()

@@ -99,7 +99,8 @@ class Folders:
                 time=times[0] if times else "",
             ),
             control_rate=_round(rate),
-            notes=tuple(
+            notes=self._layout.notes
+            + tuple(
                 note if len(files) == 1 else f"{note} (in {count} of {len(files)} episodes)"
                 for note, count in notes.items()
             ),
@@ -195,6 +196,8 @@ class Folders:
                     continue
                 self._broken.setdefault(index, self._unlike(index, name, has[0]))
         self._drop_broken()
+        if not episodes:
+            return left_out
         for name in (name for name in names if name not in left_out):
             kinds = {i: one.columns[name] for i, one in episodes.items() if name in one.columns}
             if len(kinds) < len(episodes):

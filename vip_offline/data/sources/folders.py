@@ -132,6 +132,14 @@ class Folders:
                     raise
                 left_out[part.path.name] = f"cannot be read ({error})"
         once = {name: value for each in tables for name, value in each.values.items()}
+        for name, cell in files.says.items():
+            answers = [as_bools(np.asarray([said])) for said in (once.get(name, cell), cell)]
+            if answers[0] is not None and answers[1] is not None and answers[0] != answers[1]:
+                raise VipOfflineError(
+                    f"{files.where}: {name} is {once[name]} in its files and {cell!r} in a list "
+                    "beside the episodes. Leave one."
+                )
+            once.setdefault(name, cell)
         described = []
         for each in (*cameras, *tables):
             left_out |= each.left_out

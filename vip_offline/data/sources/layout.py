@@ -31,6 +31,7 @@ from vip_offline.data.sources.inside import (
     why_not,
     with_way_out,
 )
+from vip_offline.data.sources.listed import listed
 from vip_offline.data.sources.numbered import across, by_number, clash, media_in
 from vip_offline.data.tables import is_time, read_table
 from vip_offline.data.video import timeline
@@ -62,13 +63,34 @@ def layout(path: Path) -> Layout:
 
 def _divide(path: Path, depth: int) -> Layout | None:
     inside = list_folder(path)
-    return (
+    names = [name_of(p) for p in (*inside.videos, *inside.folders)]
+    lists = {table: rows for table in inside.tables if (rows := listed(table, names))}
+    inside = replace(inside, tables=tuple(t for t in inside.tables if t not in lists))
+    divided = (
         _pairs(path, inside)
         or by_number(path, inside)
         or across(path, inside, depth)
         or _tables(inside)
         or _one(path, inside)
         or _many(path, inside, depth)
+    )
+    for table, rows in lists.items() if divided else ():
+        divided = _told(divided, table, rows)
+    return divided
+
+
+def _told(divided: Layout, table: Path, rows: dict[str, dict[str, str]]) -> Layout:
+    """Take what a list says of the episodes it names."""
+    episodes = [
+        replace(files, says={**files.says, **rows.get(pairing.plain(files.name), {})})
+        for files in divided.episodes
+    ]
+    told = sum(pairing.plain(files.name) in rows for files in episodes)
+    columns = sorted({column for row in rows.values() for column in row})
+    taken = f"its {', '.join(columns)} are taken" if columns and told else "nothing in it is taken"
+    why = f"is a list that names {told} of {len(episodes)} episodes; {taken}"
+    return replace(
+        divided, episodes=tuple(episodes), left_out={**divided.left_out, table.name: why}
     )
 
 

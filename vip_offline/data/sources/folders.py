@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vip_offline.data.pictures import not_a_view, rgb
 from vip_offline.data.resampling import Series, nearest_rows, step_of
 from vip_offline.data.sources.guarded import readable_errors
-from vip_offline.data.sources.layout import Files, layout
+from vip_offline.data.sources.layout import Files, Part, layout
 from vip_offline.data.sources.parts import (
     Clock,
     Described,
@@ -251,9 +251,9 @@ class Folders:
     def read(self, episode: int, columns: Sequence[str]) -> Rows:
         """See `Source.read`."""
         one = self._episodes[episode]
-        of: dict[str, list[str]] = defaultdict(list)
+        of: dict[Part, list[str]] = defaultdict(list)
         for name in columns:
-            of[one.described[name].part.path.as_posix()].append(name)
+            of[one.described[name].part].append(name)
         values: dict[str, NDArray[Any] | VideoSpan | Series] = {}
         for names in of.values():
             described = one.described[names[0]]

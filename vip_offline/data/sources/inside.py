@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Literal
 
 from vip_offline.data.listing import PICTURES, VIDEOS, natural, ordered
+from vip_offline.data.sources import pairing
 from vip_offline.data.tables import NOT_READ, TABLES, read_table
 from vip_offline.errors import VipOfflineError
 
 Kind = Literal["video", "pictures", "table"]
 LEFTOVERS = ("thumbs.db", "desktop.ini", "icon\r", "__macosx")  # of other systems' file managers
+ARRAYS = (".npz", ".npy", ".csv", ".tsv", ".parquet", ".feather", ".arrow")  # that are logs
 STORES = ("zarr.json", ".zgroup", ".zarray")
 
 
@@ -20,6 +22,7 @@ class Part:
     name: str  # the same in every episode; empty: columns of a table go without
     path: Path
     kind: Kind
+    series: str | None = None  # of pictures, those with these words in their names; None: all
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Inside:
     tables: tuple[Path, ...]
     pictures: tuple[Path, ...]
     others: tuple[Path, ...]
+    per_picture: tuple[Path, ...] = ()  # files that bear the names of pictures
 
 
 def list_folder(folder: Path) -> Inside:
@@ -83,6 +87,13 @@ def list_folder(folder: Path) -> Inside:
             kinds["pictures"].append(path)
         else:
             others.append(path)
+    stems = {path.stem for path in kinds["pictures"]}
+    notes = [path for path in (*kinds["tables"], *others) if path.suffix.lower() not in ARRAYS]
+    beside = [path for path in notes if path.stem in stems]
+    if len(beside) > 1:
+        kinds["tables"] = [path for path in kinds["tables"] if path not in beside]
+        others = [path for path in others if path not in beside]
+        kinds["per_picture"] = beside
     return Inside(**{k: tuple(v) for k, v in kinds.items()}, others=tuple(others))
 
 
@@ -131,7 +142,9 @@ def with_way_out(reason: str) -> str:
     return reason and f"{reason} Restore it, or leave such episodes out with --skip-broken."
 
 
-def pictures_of(folder: Path) -> list[Path]:
-    """The pictures of a folder, in the order in which they were taken."""
-    names = [path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES]
-    return [folder / name for name in ordered(names)]
+def pictures_of(part: Part) -> list[Path]:
+    """The pictures of a camera, in the order in which they were taken."""
+    names = [path.name for path in part.path.iterdir() if path.suffix.lower() in PICTURES]
+    if part.series is not None:
+        names = [name for name in names if pairing.series_of(Path(name).stem) == part.series]
+    return [part.path / name for name in ordered(names)]

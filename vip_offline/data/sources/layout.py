@@ -12,12 +12,14 @@ side, what a file has beyond its episode's name tells the parts apart: ``demo_0_
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from vip_offline.data.listing import natural
 from vip_offline.data.sources import pairing
+from vip_offline.data.sources.cameras import Cameras, cameras_of
 from vip_offline.data.sources.inside import (
     Files,
     Inside,
@@ -264,12 +266,20 @@ def _search(folder: Path, root: Path, depth: int) -> Iterator[Layout]:
         episodes = [replace(files, name=f"{name}/{files.name}") for files in divided.episodes]
         left_out = {f"{name}/{file}": why for file, why in divided.left_out.items()}
         yield replace(divided, episodes=tuple(episodes), left_out=left_out)
-    elif _media(folder):
+    elif _media(folder) or _whole(folder):
         files = _episode(folder, name)
         yield Layout("", (files,), notes=_guessed(files))
     elif depth > 1:
         for inner in inside.folders:
             yield from _search(inner, root, depth - 1)
+
+
+def _whole(folder: Path) -> bool:
+    """Whether a folder is an episode's by its name, however deep its cameras lie."""
+    if not pairing.is_episode(folder.name):
+        return False
+    below = [path for path in folder.rglob("*") if path.is_dir()]
+    return any(map(_media, below)) and not any(pairing.is_episode(path.name) for path in below)
 
 
 def _guessed(files: Files) -> tuple[str, ...]:
@@ -299,23 +309,35 @@ def _episode(folder: Path, name: str) -> Files:
     Raises:
         VipOfflineError: if two of its parts would bear one name.
     """
+    parts, left_out, broken = list[Part](), dict[str, str](), list[str]()
+    for below in _gather(folder, (), DEPTH):
+        parts += below.parts
+        left_out |= below.left_out
+        broken += filter(None, [below.broken])
+    cameras = [part for part in parts if part.kind != "table"]
+    for part in cameras:
+        if part.path == folder and len(cameras) > 1 and len(pictures_of(part)) == 1:
+            parts.remove(part)
+            left_out[pictures_of(part)[0].name] = "is a single picture beside the cameras"
+    return Files(name, folder, tuple(parts), left_out, "".join(broken[:1]) or clash(folder, parts))
+
+
+def _gather(folder: Path, names: tuple[str, ...], depth: int) -> Iterator[Cameras]:
+    """What lies in an episode's folder and below it; names tell where."""
     inside = list_folder(folder)
-    parts = [Part(path.stem, path, "video") for path in inside.videos]
-    parts += [Part(path.stem, path, "table") for path in inside.tables]
-    left_out = {path.name: why_not(path) for path in inside.others}
+    where, prefix = "".join(f"{name}/" for name in names), "".join(f"{name}." for name in names)
+    parts = [Part(f"{prefix}{path.stem}", path, "video") for path in inside.videos]
+    parts += [Part(f"{prefix}{path.stem}", path, "table") for path in inside.tables]
+    left_out = {f"{where}{path.name}": why_not(path) for path in inside.others}
+    for suffix, count in Counter(path.suffix for path in inside.per_picture).items():
+        left_out[f"{where}*{suffix}"] = f"a file per picture ({count}): none is read"
+    if depth == 1:
+        left_out |= {
+            f"{where}{p.name}/": "lies too deep in the episode's folder" for p in inside.folders
+        }
+    yield Cameras(tuple(parts), left_out)
     if inside.pictures:
-        parts.append(Part("pictures", folder, "pictures"))
-    for inner in inside.folders:
-        deeper = list_folder(inner)
-        if deeper.pictures:
-            parts.append(Part(inner.name, inner, "pictures"))
-        parts += [Part(f"{inner.name}.{p.stem}", p, "video") for p in deeper.videos]
-        parts += [Part(f"{inner.name}.{p.stem}", p, "table") for p in deeper.tables]
-        left_out |= {f"{inner.name}/{p.name}": why_not(p) for p in deeper.others}
-        for deepest in deeper.folders:
-            if only_pictures(deepest):
-                parts.append(Part(f"{inner.name}.{deepest.name}", deepest, "pictures"))
-            else:
-                left_out[f"{inner.name}/{deepest.name}/"] = "lies too deep in the episode's folder"
-    broken = clash(folder, parts)
-    return Files(name, folder, tuple(parts), left_out, broken)
+        pictures = cameras_of(folder, prefix[:-1], inside.pictures)
+        yield replace(pictures, left_out={where + p: why for p, why in pictures.left_out.items()})
+    for inner in inside.folders if depth > 1 else ():
+        yield from _gather(inner, (*names, inner.name), depth - 1)

@@ -144,3 +144,11 @@ def series(stems: Sequence[str]) -> dict[str, list[str]]:
 def series_of(stem: str) -> str:
     """The words in the name of a picture."""
     return "_".join(token for token in TOKEN.findall(stem) if not token.isdigit())
+
+
+def episode_in(stem: str) -> str:
+    """The number of an episode that a picture's name begins with: ``ep0_frame000`` -> "0"."""
+    tokens = TOKEN.findall(stem)
+    if len(tokens) > 2 and EPISODE.fullmatch(tokens[0]) and tokens[1].isdigit():
+        return str(tokens[1]) if any(token.isdigit() for token in tokens[2:]) else ""
+    return ""

@@ -90,7 +90,7 @@ def _taken(
 
 
 def _pictures(part: Part, clock: Clock) -> Described:
-    paths = pictures_of(part.path)
+    paths = pictures_of(part)
     names = [path.name for path in paths]
     stems = Counter(path.stem for path in paths)
     twice = next((stem for stem, count in stems.items() if count > 1), None)
@@ -249,7 +249,7 @@ def picture_rows(part: Part, rows: Sequence[int]) -> NDArray[np.uint8]:
     Raises:
         VipOfflineError: if one cannot be read, or is of another size.
     """
-    paths = pictures_of(part.path)
+    paths = pictures_of(part)
     frames: list[NDArray[np.uint8]] = []
     for row in rows:
         frames.append(read_picture(paths[row]))

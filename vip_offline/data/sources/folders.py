@@ -164,6 +164,7 @@ class Folders:
         task = next((str(once[name]) for name in WORDS if isinstance(once.get(name), str)), "")
         notes = [note for each in cameras for note in each.notes]
         notes += [f"{each.part.path.name}: {note}" for each in tables for note in each.notes]
+        notes += _which_actions(files, of)
         rows = timing.keep.stop - timing.keep.start
         return _Episode(of, columns, timing, rows, success, task, left_out, (*notes, *timing.notes))
 
@@ -297,6 +298,26 @@ def _at(taken: Any, wanted: NDArray[np.float64]) -> NDArray[np.int64]:
 def _round(rate: float | None) -> float | None:
     """30.000000000000004 -> 30: stamps are rounded."""
     return None if not rate else float(f"{rate:.6g}")
+
+
+def _which_actions(files: Files, of: Mapping[str, Described]) -> list[str]:
+    """Whose actions are taken, if several tables have some."""
+    paths = {name: each.part.path for name, each in of.items() if each.part.kind == "table"}
+    names = action_of([*paths])
+    acting = {
+        path: None
+        for path in paths.values()
+        if action_of([name for name in paths if paths[name] == path])
+    }
+    if len(acting) < 2:
+        return []
+    taken, *rest = sorted(acting, key=lambda path: path != paths[names[0]])
+    base = files.where if files.where.is_dir() else files.where.parent
+    own, *told = (path.relative_to(base).as_posix() for path in (taken, *rest))
+    return [
+        f"actions are taken from {own}, and not from {', '.join(told)}; another one is taken with "
+        "--key-map action=COLUMN"
+    ]
 
 
 def _success(once: Mapping[str, Any], where: Path) -> tuple[bool | None, tuple[str, ...]]:

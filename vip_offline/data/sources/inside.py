@@ -68,7 +68,7 @@ def list_folder(folder: Path) -> Inside:
     kinds: dict[str, list[Path]] = {k: [] for k in ("folders", "videos", "tables", "pictures")}
     others: list[Path] = []
     try:
-        paths = sorted(folder.iterdir(), key=lambda path: natural(path.name))
+        paths = sorted(folder.iterdir(), key=lambda path: (natural(name_of(path)), path.name))
     except OSError as error:
         raise VipOfflineError(f"{folder}: cannot be listed ({error.strerror}).") from error
     for path in paths:

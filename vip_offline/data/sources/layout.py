@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from vip_offline.data.listing import natural
+from vip_offline.data.listing import PICTURES, natural
 from vip_offline.data.sources import pairing
 from vip_offline.data.sources.cameras import Cameras, cameras_of
 from vip_offline.data.sources.inside import (
@@ -35,7 +35,8 @@ from vip_offline.data.sources.inside import (
 )
 from vip_offline.data.sources.listed import listed
 from vip_offline.data.sources.numbered import across, by_number, clash, media_in
-from vip_offline.data.tables import is_time, read_table
+from vip_offline.data.sources.roles import action_of, proprio_of
+from vip_offline.data.tables import TABLES, is_time, read_table
 from vip_offline.data.video import timeline
 from vip_offline.errors import VipOfflineError
 
@@ -60,7 +61,21 @@ def layout(path: Path) -> Layout:
     divided = _divide(path, DEPTH)
     if divided is None:
         raise NoEpisode(f"{path}: holds no episode.")
-    return divided
+    return _without_links(divided)
+
+
+def _without_links(divided: Layout) -> Layout:
+    """Leave out episodes that are links to others: ``latest -> ep_1``."""
+    direct = sorted(divided.episodes, key=lambda files: files.where.is_symlink())
+    own = {files.where.resolve(): files for files in reversed(direct)}  # the first one stays
+    kept, left_out = [], dict(divided.left_out)
+    for files in divided.episodes:
+        target = own.get(files.where.resolve(), files)
+        if target is files:
+            kept.append(files)
+        else:
+            left_out[files.name] = f"is a link to {target.name}"
+    return replace(divided, episodes=tuple(kept), left_out=left_out)
 
 
 def _divide(path: Path, depth: int) -> Layout | None:
@@ -232,7 +247,10 @@ def _many(path: Path, inside: Inside, depth: int) -> Layout | None:
     episodes = [files for divided in below for files in divided.episodes]
     if len(inside.videos) > len(episodes):
         others = (*inside.tables, *inside.pictures, *inside.others)
-        left_out = {p.name: f"belongs to none of the {len(inside.videos)} videos" for p in others}
+        left_out = {
+            p.name: _no_rows(p) or f"belongs to none of the {len(inside.videos)} videos"
+            for p in others
+        }
         left_out |= {
             f"{folder.name}/": f"is no video, and there are {len(inside.videos)} beside it"
             for folder in inside.folders
@@ -241,7 +259,8 @@ def _many(path: Path, inside: Inside, depth: int) -> Layout | None:
         return Layout("videos", tuple(_bare(video) for video in inside.videos), left_out)
     if not episodes:
         return None
-    left_out = {
+    episodes, left_out = _without_settings(episodes)
+    left_out |= {
         p.name: "lies beside the episodes' folders and belongs to none of them"
         for p in (*inside.videos, *inside.tables, *inside.pictures)
     }
@@ -250,10 +269,48 @@ def _many(path: Path, inside: Inside, depth: int) -> Layout | None:
         left_out |= divided.left_out
     used = {files.where.relative_to(path).parts[0] for files in episodes}
     for folder in inside.folders:
-        if folder.name not in used:
+        if folder.name not in used and f"{folder.name}/" not in left_out:
             left_out[f"{folder.name}/"] = "holds nothing that is read here"
     notes = tuple(dict.fromkeys(note for divided in below for note in divided.notes))
     return Layout("folders of episodes", tuple(episodes), left_out, notes)
+
+
+def _no_rows(path: Path) -> str:
+    """Why a table holds no rows, or a file is of no use; "" if it holds some."""
+    if path.suffix.lower() not in TABLES:
+        return "" if path.suffix.lower() in PICTURES else why_not(path)
+    try:
+        table = read_table(path)
+    except VipOfflineError as error:
+        return f"cannot be read ({error})"
+    reasons = "; ".join(f"{name}: {why}" for name, why in table.left_out.items())
+    return "" if table.columns else f"holds no rows ({reasons or 'it is empty'})"
+
+
+def _logs(table: Path) -> bool:
+    """Whether a table may be a robot's, by its columns; one that cannot be read may."""
+    try:
+        names = [*read_table(table).columns]
+    except VipOfflineError:
+        return True
+    return bool(action_of(names) or proprio_of(names) or any(map(is_time, names)))
+
+
+def _without_settings(episodes: list[Files]) -> tuple[list[Files], dict[str, str]]:
+    """Leave out folders beside the episodes that hold no camera, and none of their tables."""
+    filmed = [f for f in episodes if any(part.kind != "table" for part in f.parts)]
+    if len(filmed) * 2 < len(episodes):
+        return episodes, {}
+    usual = {part.name for files in filmed for part in files.parts}
+    kept = [
+        files
+        for files in episodes
+        if files in filmed
+        or usual & {part.name for part in files.parts}
+        or any(_logs(part.path) for part in files.parts)
+    ]
+    why = "has no camera, and no table that the episodes have"
+    return kept, {f"{files.name}/": why for files in episodes if files not in kept}
 
 
 def _search(folder: Path, root: Path, depth: int) -> Iterator[Layout]:

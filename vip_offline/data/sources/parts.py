@@ -20,6 +20,7 @@ from vip_offline.data.pictures import (
 )
 from vip_offline.data.sources.layout import Part, pictures_of
 from vip_offline.data.sources.roles import action_of, proprio_of, success_of
+from vip_offline.data.sources.several import refuse_several
 from vip_offline.data.sources.source import Column
 from vip_offline.data.sources.timing import Taken
 from vip_offline.data.tables import as_bools, is_time, read_table, seconds_of
@@ -127,6 +128,7 @@ def _gaps(camera: str, names: Sequence[str]) -> list[str]:
 
 def _table(part: Part, frames: set[int], clock: Clock) -> Described:
     table = read_table(part.path)
+    refuse_several(part.path, table.columns)
     names = [*table.columns]
     rows = _rows(table.columns, frames)
     columns, notes = dict[str, Column](), list(table.notes)

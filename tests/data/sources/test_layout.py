@@ -138,7 +138,7 @@ def test_a_link_to_an_episode_is_none_of_its_own(tmp_path: Path) -> None:
 def test_a_file_of_python_objects_is_left_out_for_that_reason(tmp_path: Path, suffix: str) -> None:
     video(tmp_path / "front.mp4")
     save = np.savez if suffix == "npz" else np.save
-    save(tmp_path / f"robot.{suffix}", np.array([{"action": 1}]))  # type: ignore[operator]
+    save(tmp_path / f"robot.{suffix}", np.array([{"action": 1}]))
     why = layout(tmp_path).left_out[f"robot.{suffix}"]
     assert "Python objects: not opened" in why and "save them as numbers" in why
 

@@ -91,8 +91,9 @@ def _divide(path: Path, depth: int) -> Layout | None:
         or _one(path, inside)
         or _many(path, inside, depth)
     )
-    for table, rows in lists.items() if divided else ():
-        divided = _told(divided, table, rows)
+    if divided is not None:
+        for table, rows in lists.items():
+            divided = _told(divided, table, rows)
     return divided
 
 

@@ -156,7 +156,9 @@ class Converter:
         if not name:
             return np.zeros(length, bool)
         values = _one(rows, name)
-        odd = (values != 0) & (values != 1) if values.dtype.kind == "f" else np.zeros(length, bool)
+        # NaN says nothing of a row
+        odd = np.isfinite(values) & (values != 0) & (values != 1)
+        odd &= values.dtype.kind == "f"
         if odd.any():
             row = int(np.argmax(odd))
             raise VipOfflineError(

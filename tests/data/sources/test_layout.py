@@ -123,3 +123,32 @@ def test_a_folder_with_nothing_in_it_is_no_origin(tmp_path: Path) -> None:
     (tmp_path / "notes.txt.bak").write_text("x")
     with pytest.raises(NoEpisode, match="holds no episode"):
         layout(tmp_path)
+
+
+def test_a_link_to_an_episode_is_none_of_its_own(tmp_path: Path) -> None:
+    for index in range(2):
+        video(tmp_path / f"ep_{index}/front.mp4")
+    (tmp_path / "a_latest").symlink_to(tmp_path / "ep_1")
+    divided = layout(tmp_path)
+    assert [*named(divided)] == ["ep_0", "ep_1"]
+    assert divided.left_out == {"a_latest": "is a link to ep_1"}
+
+
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+def test_a_file_of_python_objects_is_left_out_for_that_reason(tmp_path: Path, suffix: str) -> None:
+    video(tmp_path / "front.mp4")
+    save = np.savez if suffix == "npz" else np.save
+    save(tmp_path / f"robot.{suffix}", np.array([{"action": 1}]))
+    why = layout(tmp_path).left_out[f"robot.{suffix}"]
+    assert "Python objects: not opened" in why and "save them as numbers" in why
+
+
+def test_a_folder_of_settings_beside_the_episodes_is_none(tmp_path: Path) -> None:
+    for index in range(3):
+        robot(tmp_path / f"ep_{index}")
+        video(tmp_path / f"ep_{index}/front.mp4")
+    (tmp_path / "ep_2/front.mp4").unlink()
+    table(tmp_path / "calib/cam.json", ['{"fx": [1, 2, 3], "fy": [1, 2, 3]}'])
+    divided = layout(tmp_path)
+    assert [*named(divided)] == ["ep_0", "ep_1", "ep_2"]  # of which the last is refused by name
+    assert "has no camera" in divided.left_out["calib/"]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vip_offline.data.pictures import not_a_view, rgb
 from vip_offline.data.resampling import Series, nearest_rows, step_of
 from vip_offline.data.sources.guarded import readable_errors
-from vip_offline.data.sources.layout import Files, layout, pictures_of
+from vip_offline.data.sources.layout import Files, Part, layout, pictures_of
 from vip_offline.data.sources.parts import (
     Clock,
     Described,
@@ -29,6 +29,7 @@ from vip_offline.data.sources.roles import action_of, proprio_of, reward_of, suc
 from vip_offline.data.sources.source import Catalogue, Column, KeyMap, Rows, VideoSpan
 from vip_offline.data.sources.success import success_of_files, success_of_name
 from vip_offline.data.sources.timing import Timing, align
+from vip_offline.data.tables import as_bools
 from vip_offline.errors import VipOfflineError
 
 ASIDE = (".json", ".txt")  # that hold settings and notes more often than rows
@@ -102,7 +103,8 @@ class Folders:
                 time=times[0] if times else "",
             ),
             control_rate=_round(rate),
-            notes=tuple(
+            notes=self._layout.notes
+            + tuple(
                 note if len(files) == 1 else f"{note} (in {count} of {len(files)} episodes)"
                 for note, count in notes.items()
             ),
@@ -126,7 +128,7 @@ class Folders:
         cameras = [describe(p, set(), self._clock) for p in parts if p.kind != "table"]
         frames = {each.taken.rows for each in cameras}
         folders = [part for part in parts if part.kind == "pictures"]
-        pictures = {p.name: [path.name for path in pictures_of(p.path)] for p in folders}
+        pictures = {p.name: [path.name for path in pictures_of(p)] for p in folders}
         tables = []
         for part in (part for part in parts if part.kind == "table"):
             try:
@@ -136,6 +138,14 @@ class Folders:
                     raise
                 left_out[part.path.name] = f"cannot be read ({error})"
         once = {name: value for each in tables for name, value in each.values.items()}
+        for name, cell in files.says.items():
+            answers = [as_bools(np.asarray([said])) for said in (once.get(name, cell), cell)]
+            if answers[0] is not None and answers[1] is not None and answers[0] != answers[1]:
+                raise VipOfflineError(
+                    f"{files.where}: {name} is {once[name]} in its files and {cell!r} in a list "
+                    "beside the episodes. Leave one."
+                )
+            once.setdefault(name, cell)
         described = []
         for each in (*cameras, *tables):
             left_out |= each.left_out
@@ -163,6 +173,7 @@ class Folders:
             success = success_of_name(files.name)
             notes += [] if success is None else ["success is taken from names of files or folders"]
         notes += [f"{each.part.path.name}: {note}" for each in tables for note in each.notes]
+        notes += _which_actions(files, of)
         rows = timing.keep.stop - timing.keep.start
         return _Episode(of, columns, timing, rows, success, task, left_out, (*notes, *timing.notes))
 
@@ -203,6 +214,8 @@ class Folders:
                     continue
                 self._broken.setdefault(index, self._unlike(index, name, has[0]))
         self._drop_broken()
+        if not episodes:
+            return left_out
         for name in (name for name in names if name not in left_out):
             kinds = {i: one.columns[name] for i, one in episodes.items() if name in one.columns}
             if len(kinds) < len(episodes):
@@ -248,9 +261,9 @@ class Folders:
     def read(self, episode: int, columns: Sequence[str]) -> Rows:
         """See `Source.read`."""
         one = self._episodes[episode]
-        of: dict[str, list[str]] = defaultdict(list)
+        of: dict[Part, list[str]] = defaultdict(list)
         for name in columns:
-            of[one.described[name].part.path.as_posix()].append(name)
+            of[one.described[name].part].append(name)
         values: dict[str, NDArray[Any] | VideoSpan | Series] = {}
         for names in of.values():
             described = one.described[names[0]]
@@ -294,6 +307,26 @@ def _at(taken: Any, wanted: NDArray[np.float64]) -> NDArray[np.int64]:
 def _round(rate: float | None) -> float | None:
     """30.000000000000004 -> 30: stamps are rounded."""
     return None if not rate else float(f"{rate:.6g}")
+
+
+def _which_actions(files: Files, of: Mapping[str, Described]) -> list[str]:
+    """Whose actions are taken, if several tables have some."""
+    paths = {name: each.part.path for name, each in of.items() if each.part.kind == "table"}
+    names = action_of([*paths])
+    acting = {
+        path: None
+        for path in paths.values()
+        if action_of([name for name in paths if paths[name] == path])
+    }
+    if len(acting) < 2:
+        return []
+    taken, *rest = sorted(acting, key=lambda path: path != paths[names[0]])
+    base = files.where if files.where.is_dir() else files.where.parent
+    own, *told = (path.relative_to(base).as_posix() for path in (taken, *rest))
+    return [
+        f"actions are taken from {own}, and not from {', '.join(told)}; another one is taken with "
+        "--key-map action=COLUMN"
+    ]
 
 
 def _told(reasons: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from vip_offline.data.pictures import (
 )
 from vip_offline.data.sources.layout import Part, pictures_of
 from vip_offline.data.sources.roles import action_of, proprio_of, success_of
+from vip_offline.data.sources.several import refuse_several
 from vip_offline.data.sources.source import Column
 from vip_offline.data.sources.success import SAYS
 from vip_offline.data.sources.timing import Taken
@@ -102,7 +103,7 @@ def _taken(
 
 
 def _pictures(part: Part, clock: Clock) -> Described:
-    paths = pictures_of(part.path)
+    paths = pictures_of(part)
     names = [path.name for path in paths]
     stems = Counter(path.stem for path in paths)
     twice = next((stem for stem, count in stems.items() if count > 1), None)
@@ -144,6 +145,7 @@ def _table(
         word = part.path.read_text(encoding="utf-8-sig", errors="replace").strip()
         return Described(part, Taken(part.name, 0, None, "", False), {}, values={part.name: word})
     table = read_table(part.path)
+    refuse_several(part.path, table.columns)
     names = [*table.columns]
     rows = _rows(table.columns, frames)
     for camera, files in pictures.items():
@@ -314,7 +316,7 @@ def picture_rows(part: Part, rows: Sequence[int]) -> NDArray[np.uint8]:
     Raises:
         VipOfflineError: if one cannot be read, or is of another size.
     """
-    paths = pictures_of(part.path)
+    paths = pictures_of(part)
     frames: list[NDArray[np.uint8]] = []
     for row in rows:
         frames.append(read_picture(paths[row]))

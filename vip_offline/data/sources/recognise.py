@@ -24,6 +24,9 @@ def format_of(path: Path) -> str:
         if not path.is_absolute() and len(path.parts) > 1 and "-v" in path.name:
             return "minari"  # an id such as D4RL/kitchen/complete-v2
         raise VipOfflineError(f"{path}: there is nothing. Give a file or folder, or a Minari id.")
+    foreign = of_another_tool(path)
+    if "Git LFS" in foreign:
+        raise VipOfflineError(f"{path}: cannot be read.{foreign}")
     if path.is_file():
         if path.suffix.lower() in (".hdf5", ".h5"):
             return "robomimic"
@@ -35,7 +38,6 @@ def format_of(path: Path) -> str:
         return "zarr"
     elif any((path / each / "metadata.json").exists() for each in ("", "data")):
         return "minari"
-    foreign = of_another_tool(path)
     if path.is_dir() and foreign:
         raise VipOfflineError(f"{path}: is of no format that is read here.{foreign}")
     if path.is_dir() or path.suffix.lower() in VIDEOS:

@@ -26,5 +26,6 @@ if [ ${#failed[@]} -gt 0 ]; then
   printf ' [%s]' "${failed[@]}"
   printf '\n'
 fi
-check pytest "$@"
+# a file's tests stay in one process: many share what is slow to make
+check pytest -n logical --maxprocesses 4 --dist loadfile "$@"
 [ ${#failed[@]} -eq 0 ]

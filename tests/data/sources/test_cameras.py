@@ -41,7 +41,13 @@ def test_cameras_of_differing_number_are_refused_by_name(tmp_path: Path) -> None
     for camera in ("left", "right"):
         pictures(tmp_path / "set/ep_0", lambda row, camera=camera: f"{camera}_{row}.png")  # type: ignore[misc]
     (tmp_path / "set/ep_0/right_7.png").unlink()
-    with pytest.raises(VipOfflineError, match=r"differing number \(left 12, right 11\)"):
+    with pytest.raises(VipOfflineError, match=r"2 kinds of names \(left 12, right 11\)"):
+        imported(tmp_path)
+
+
+def test_words_that_change_from_picture_to_picture_are_refused(tmp_path: Path) -> None:
+    pictures(tmp_path / "set/ep_0", lambda row: f"{row:03d}_{'open' if row < 6 else 'closed'}.png")
+    with pytest.raises(VipOfflineError, match=r"2 kinds of names \(open 6, closed 6\)"):
         imported(tmp_path)
 
 

@@ -54,6 +54,18 @@ SIDE_BY_SIDE: dict[str, tuple[list[str], dict[str, list[str]]]] = {
             for i in (0, 1)
         },
     ),
+    "numbers after a camera's name": (
+        [f"{kind}_{i}.{end}" for i in (0, 1) for kind, end in (("left", "mp4"), ("log", "csv"))],
+        {str(i): [f":log_{i}.csv", f"left:left_{i}.mp4"] for i in (0, 1)},
+    ),
+    "no tables": (
+        [f"ep_{i}_{camera}.mp4" for i in (0, 1) for camera in ("front", "wrist")],
+        {f"ep_{i}": [f"{c}:ep_{i}_{c}.mp4" for c in ("front", "wrist")] for i in (0, 1)},
+    ),
+    "cameras alone": (
+        [f"{camera}_{i}.mp4" for i in (0, 1) for camera in ("front", "wrist")],
+        {str(i): [f"{c}:{c}_{i}.mp4" for c in ("front", "wrist")] for i in (0, 1)},
+    ),
     "padding": (
         ["ep_000.mp4", "ep_010.mp4", "ep_0.csv", "ep_10.csv"],
         {
@@ -134,6 +146,9 @@ def test_numbered_names_below_a_folder_are_episodes(tmp_path: Path, kind: str) -
 def test_words_below_folders_are_cameras_and_a_guess_is_said(tmp_path: Path) -> None:
     root = write(tmp_path / "a", "ep_0/cam0/", "ep_0/cam1/", "ep_1/front/", "ep_1/wrist/")
     assert [*parts(root)] == ["ep_0", "ep_1"] and not layout(root).notes
+    root = write(tmp_path / "c", "pick-1/0.mp4", "pick-1/1.mp4")
+    assert [*parts(root)] == ["pick-1/0", "pick-1/1"]
+    assert "pick-1: 0, 1 are taken as episodes, by their names" in layout(root).notes[0]
     root = write(tmp_path / "b", "x/a.mp4", "x/b.mp4")
     assert [*parts(root)] == ["x"]
     assert "x: a, b are taken as 2 cameras of one episode" in layout(root).notes[0]

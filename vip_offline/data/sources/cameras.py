@@ -42,11 +42,13 @@ def cameras_of(folder: Path, name: str, pictures: Sequence[Path]) -> Cameras:
     counts = {series: len(stems) for series, stems in long.items() if not not_a_view(series)}
     single = {path.name for path in pictures if pairing.series_of(path.stem) not in long}
     left_out = dict.fromkeys(single, "is a single picture beside series of others")
-    if len({*counts.values()}) > 1:
+    numbers = {tuple(map(pairing.numbers, sorted(long[series]))) for series in counts}
+    named = len(numbers) < 2 or all(map(pairing.is_camera, counts))
+    if len({*counts.values()}) > 1 or not named:
         told = ", ".join(f"{series or 'no word'} {count}" for series, count in counts.items())
         broken = (
-            f"{folder}: pictures of {len(counts)} names lie in it, of differing number ({told}). "
-            "Put those of each camera into a folder of their own."
+            f"{folder}: its pictures have {len(counts)} kinds of names ({told}), which do not go "
+            "together. Put those of each camera into a folder of their own, or give all one name."
         )
         return Cameras(one.parts, left_out, broken)
     common = set.intersection(*(pairing.words(series) for series in long))

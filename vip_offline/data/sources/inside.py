@@ -91,7 +91,7 @@ def list_folder(folder: Path) -> Inside:
     stems = {path.stem for path in kinds["pictures"]}
     notes = [path for path in (*kinds["tables"], *others) if path.suffix.lower() not in ARRAYS]
     beside = [path for path in notes if path.stem in stems]
-    if len(beside) > 1:
+    if len(beside) > 1 and not kinds["videos"] and not kinds["folders"]:
         kinds["tables"] = [path for path in kinds["tables"] if path not in beside]
         others = [path for path in others if path not in beside]
         kinds["per_picture"] = beside

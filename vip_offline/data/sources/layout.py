@@ -323,7 +323,12 @@ def _search(folder: Path, root: Path, depth: int) -> Iterator[Layout]:
     if divided is not None:
         episodes = [replace(files, name=f"{name}/{files.name}") for files in divided.episodes]
         left_out = {f"{name}/{file}": why for file, why in divided.left_out.items()}
-        yield replace(divided, episodes=tuple(episodes), left_out=left_out)
+        guess = (
+            f"{name}: {', '.join(names[:4])} are taken as episodes, by their names. Cameras of one "
+            "episode are called cam_0, cam_1.",
+        )
+        notes = (*divided.notes, *(() if all(map(pairing.is_episode, names)) else guess))
+        yield replace(divided, episodes=tuple(episodes), left_out=left_out, notes=notes)
     elif _media(folder) or _whole(folder):
         files = _episode(folder, name)
         yield Layout("", (files,), notes=_guessed(files))
@@ -389,6 +394,9 @@ def _gather(folder: Path, names: tuple[str, ...], depth: int) -> Iterator[Camera
     left_out = {f"{where}{path.name}": why_not(path) for path in inside.others}
     for suffix, count in Counter(path.suffix for path in inside.per_picture).items():
         left_out[f"{where}*{suffix}"] = f"a file per picture ({count}): none is read"
+    if len(names) > 1:  # of what lies deeper, pictures alone are meant to be a camera's
+        left_out |= {where + p.path.name: "lies too deep in the episode's folder" for p in parts}
+        parts = []
     if depth == 1:
         left_out |= {
             f"{where}{p.name}/": "lies too deep in the episode's folder" for p in inside.folders

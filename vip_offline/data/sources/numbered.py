@@ -32,13 +32,27 @@ def by_number(path: Path, inside: Inside) -> Layout | None:
     media, stems = media_in(inside), [table.stem for table in inside.tables]
     names = [name_of(medium) for medium in media]
     numbers = pairing.by_number(names, stems)
-    if not pairing.alike(stems) or not {numbers[n] for n in names} & {numbers[s] for s in stems}:
+    shared = {numbers[name] for name in names} & {numbers[stem] for stem in stems}
+    if not (pairing.alike(stems) and shared) and (stems or not _views(names)):
         return None
     episodes = _together(path, dict.fromkeys(media, ""), dict.fromkeys(inside.tables, ""))
     stray = [*inside.pictures, *(f for f in inside.folders if f not in media)]
     left_out = {p.name: "belongs to none of the episodes, by its name" for p in stray}
     left_out |= {p.name: why_not(p) for p in inside.others}
     return Layout("files side by side", episodes, left_out)
+
+
+def _views(names: list[str]) -> bool:
+    """Whether videos alone are of several cameras: ``ep_0_front``, ``ep_0_wrist``."""
+    if len(names) < 4:
+        return False
+    common = set.intersection(*map(pairing.words, names))
+    of: dict[tuple[int, ...], set[str]] = defaultdict(set)
+    for name in names:
+        of[pairing.numbers(name)].add(pairing.label(name, common, pairing.numbers(name)))
+    labels = next(iter(of.values()))
+    equal = len(of) > 1 and len(labels) > 1 and all(each == labels for each in of.values())
+    return equal and all(map(pairing.is_camera, labels)) and len(names) == len(of) * len(labels)
 
 
 def across(path: Path, inside: Inside, depth: int) -> Layout | None:
@@ -86,6 +100,8 @@ def _together(path: Path, media: Items, tables: Items) -> tuple[Files, ...]:
     numbers = pairing.by_number(
         [names[medium] for medium in media], [names[table] for table in tables]
     )
+    if not any(numbers.values()):  # front_0, wrist_0: the number after a camera's word is meant
+        numbers = {name: pairing.numbers(name) for name in numbers}
     common = set.intersection(*(pairing.words(name) for name in names.values()))
     of: dict[tuple[int, ...], list[Path]] = defaultdict(list)
     for item, name in names.items():
@@ -95,7 +111,7 @@ def _together(path: Path, media: Items, tables: Items) -> tuple[Files, ...]:
     for number, group in of.items():
         parts = []
         for item in group:
-            name = ".".join(filter(None, (items[item], pairing.label(names[item], common))))
+            name = ".".join(filter(None, (items[item], pairing.label(names[item], common, number))))
             if item in tables:
                 parts.append(Part(name if several else "", item, "table"))
             else:

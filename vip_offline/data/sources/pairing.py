@@ -107,12 +107,18 @@ def by_number(media: Sequence[str], tables: Sequence[str]) -> dict[str, tuple[in
     return of
 
 
-def label(name: str, common: set[str]) -> str:
-    """What a name says beyond the words that all have: ``ep_0_cam1_rgb`` -> ``cam1_rgb``."""
-    text = ""
+def label(name: str, common: set[str], number: tuple[int, ...] | None = None) -> str:
+    """What a name says beyond the words that all have: ``ep_0_cam1_rgb`` -> ``cam1_rgb``.
+
+    Args:
+        name: of a file or folder.
+        common: words in small letters, which tell nothing apart.
+        number: of its episode; by default as `key` says.
+    """
+    text, own = "", number is None or key(name) == number
     for token, counts in _pieces(name):
         if token.isdigit():
-            text += "" if counts else token
+            text += token if own and not counts else ""
         elif token.lower() not in common:
             text += f"_{token}" if text else token
     return text

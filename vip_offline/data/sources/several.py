@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vip_offline.data.sources.roles import action_of, last
 from vip_offline.errors import VipOfflineError
 
-NUMBER = re.compile(r"(episode|trajectory|traj|demo)([ _-]?(index|idx|id|nr|no|number))?")
+NUMBER = re.compile(r"episode|(episode|trajectory|traj|demo)[ _-]?(index|idx|id|nr|no|number)")
 ENDS = ("episode_ends", "episode_starts", "episode_lengths", "traj_ends")
 DONE = re.compile(r"terminals?|dones?|terminated|truncated|timeouts?|is_last|is_terminal")
 

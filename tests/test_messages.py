@@ -37,6 +37,7 @@ SHOWN_BY = {
     "encode/pretrain.py": ("pretrain",),
     "encode/sampling.py": ("pretrain",),
     "encode/snapshots.py": ("pretrain",),
+    "label/policy_cameras.py": ("train", "compare"),
     "label/": ("relabel",),
     "learn/loaded.py": ("rollout", "verify", "serve"),
     "learn/weights.py": ("train",),

@@ -102,7 +102,10 @@ def test_16_bits_are_scaled_by_what_they_can_hold(tmp_path: Path) -> None:
 def test_numbers_that_are_missing_are_counted(tmp_path: Path) -> None:
     pictures(tmp_path / "set/ep0/front", lambda row: f"{row if row < 5 else row + 2}.png")
     _, done = imported(tmp_path / "set")
-    assert "camera front: 1 gaps in the numbers of its pictures, first before 7.png" in done.notes
+    assert (
+        "camera front: the numbers of its pictures have gaps (1 in all), the first before 7.png"
+        in done.notes
+    )
 
 
 # --- tables --------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def test_a_list_says_what_it_says_of_each_episode(tmp_path: Path, kind: str) -> 
     done = import_source(Folders(root), tmp_path / "s.zarr", ImportOptions())
     store = open_store(tmp_path / "s.zarr")
     assert len(store) == 2 and [*store.meta("success")] == [True, False]
-    assert "names 2 of 2 episodes; its success, task are taken" in done.left_out["labels.csv"]
+    assert "names 2 of 2 episodes; taken of it: success, task" in done.left_out["labels.csv"]
 
 
 def test_a_list_with_as_many_rows_as_frames_is_no_log(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def _told(divided: Layout, table: Path, rows: dict[str, dict[str, str]]) -> Layo
     ]
     told = sum(pairing.plain(files.name) in rows for files in episodes)
     columns = sorted({column for row in rows.values() for column in row})
-    taken = f"its {', '.join(columns)} are taken" if columns and told else "nothing in it is taken"
+    taken = f"taken of it: {', '.join(columns)}" if columns and told else "nothing in it is taken"
     why = f"is a list that names {told} of {len(episodes)} episodes; {taken}"
     return replace(
         divided, episodes=tuple(episodes), left_out={**divided.left_out, table.name: why}

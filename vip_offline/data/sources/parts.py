@@ -134,7 +134,8 @@ def _gaps(camera: str, names: Sequence[str]) -> list[str]:
         return []
     first = names[int(wide[0]) + 1]
     return [
-        f"camera {camera}: {len(wide)} gaps in the numbers of its pictures, first before {first}"
+        f"camera {camera}: the numbers of its pictures have gaps ({len(wide)} in all), the first "
+        f"before {first}"
     ]
 
 

@@ -26,7 +26,7 @@ from vip_offline.recipe import ImportOptions
 
 BATCH_BYTES = 8 * 2**20  # of episodes that are written together
 BATCH_EPISODES = 1024
-BATCH_SECONDS = 2.0  # after which episodes are written while others are decoded
+BATCH_SECONDS = 5.0  # after which episodes are written while others are decoded
 AHEAD = 8  # episodes that are converted while the first of them is decoded
 
 

@@ -41,4 +41,5 @@ def test_the_robots_state_by_name(names: list[str], columns: tuple[str, ...]) ->
 def test_success_and_reward_by_name() -> None:
     assert success_of(["log.x", "log.Success"]) == "log.Success"
     assert reward_of(["log.reward", "log.x"]) == "log.reward"
+    assert success_of(["log.solved"]) == "log.solved"
     assert success_of(["log.successes_before"]) == ""

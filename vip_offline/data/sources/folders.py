@@ -25,7 +25,7 @@ from vip_offline.data.sources.parts import (
     table_columns,
 )
 from vip_offline.data.sources.rates import check_names
-from vip_offline.data.sources.roles import action_of, proprio_of, reward_of, success_of
+from vip_offline.data.sources.roles import TASK, action_of, proprio_of, reward_of, success_of
 from vip_offline.data.sources.source import Catalogue, Column, KeyMap, Rows, VideoSpan
 from vip_offline.data.sources.success import success_of_files, success_of_name
 from vip_offline.data.sources.timing import Timing, align
@@ -33,7 +33,6 @@ from vip_offline.data.tables import as_bools
 from vip_offline.errors import VipOfflineError
 
 ASIDE = (".json", ".txt")  # that hold settings and notes more often than rows
-WORDS = ("task", "instruction", "language_instruction")
 
 
 @dataclass(frozen=True)
@@ -165,9 +164,9 @@ class Folders:
                 columns[name] = replace(column, resampled=moved)
                 of[name] = each
         success, told = success_of_files(once, str(files.where))
-        kept = (*told, *(name for name in WORDS if isinstance(once.get(name), str)))
+        kept = (*told, *(name for name in TASK if isinstance(once.get(name), str)))
         left_out |= {n: "stands once in its file, not in every row" for n in once if n not in kept}
-        task = next((str(once[name]) for name in WORDS if isinstance(once.get(name), str)), "")
+        task = next((str(once[name]) for name in TASK if isinstance(once.get(name), str)), "")
         notes = [note for each in cameras for note in each.notes]
         if success is None and not any(success_of([*each.columns]) for each in tables):
             success = success_of_name(files.name)

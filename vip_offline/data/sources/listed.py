@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 from vip_offline.data.listing import VIDEOS
 from vip_offline.data.sources import pairing
-from vip_offline.data.sources.roles import SUCCESS
+from vip_offline.data.sources.roles import SUCCESS, TASK
 
-SAYS = (*SUCCESS, "task", "instruction", "language_instruction")  # columns that are taken
+SAYS = (*SUCCESS, *TASK)  # columns that are taken
 SUFFIXES = (".csv", ".tsv", ".txt")
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from vip_offline.data.listing import natural
+from vip_offline.data.sources.success import SAYS
 
 ACTION = re.compile(r"actions?")
 ACTION_PARTS = re.compile(
@@ -29,7 +30,8 @@ NO_POSITION = re.compile(
     r"vel|speed|eff|torque|force|load|acc|cmd|command|target|goal|desired|current|temp|name|err|pwm|"
     r"volt|status|limit"
 )
-SUCCESS = ("success", "succeeded", "is_success", "task_success", "episode_success")
+SUCCESS = SAYS  # one list of names for columns, values and lists of episodes
+TASK = ("task", "instruction", "language_instruction")  # what is to be done, in words
 REWARD = ("true_reward", "reward", "rewards")
 
 

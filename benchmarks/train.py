@@ -71,6 +71,7 @@ def made_up_data() -> TrainingSet:
         held_out=(),
         notes=(),
         manifest={},
+        read={},
     )
 
 

@@ -56,6 +56,7 @@ def made_up(
             "store": "x.zarr",
             "task": "drawer-close",
         },
+        read={"data/action": np.zeros((len(LENGTHS), 8), np.uint8)},
     )
 
 

@@ -6,16 +6,18 @@ from typing import Any
 
 import zarr
 
+from vip_offline.data.metadata_seal import SEAL
+
 
 def contents(path: Path) -> dict[str, bytes]:
-    """Every file of a store; dates and release left out."""
+    """Every file of a store; dates, release, and what depends on when and where left out."""
     files = {}
     for file in sorted(path.rglob("*")):
-        if file.is_file():
+        if file.is_file() and file.relative_to(path).parts[0] != "files":
             data = file.read_bytes()
             if file.name == "zarr.json":
                 metadata = json.loads(data)
-                for key in ("created", "code_version"):
+                for key in ("created", "code_version", SEAL):
                     metadata.get("attributes", {}).pop(key, None)
                 data = json.dumps(metadata, sort_keys=True).encode()
             files[file.relative_to(path).as_posix()] = data

@@ -923,7 +923,7 @@ def train(
     cameras_stage(path, options, weights, _bar(console), console.print)
     what = f"train, {seeds} seeds" if seeds > 1 else f"train, seed {seed}"
     with bar(console, what, steps * seeds, "step") as advance:
-        train_all(jobs, processes, advance, say)
+        train_all(jobs, processes, advance, say, lambda line: console.print(line, soft_wrap=True))
     with bar(console, "make ready for a robot", len(jobs), "policy") as advance:
         for job in jobs:
             _ship_trained(job.out, weights, console)

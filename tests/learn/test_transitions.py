@@ -3,6 +3,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import relabel
 from vip_offline.learn.action_scale import to_reach
 from vip_offline.learn.buffer import vector_buffer
-from vip_offline.learn.transitions import differences, identity, training_set
+from vip_offline.learn.transitions import Differences, differences, identity, training_set
 from vip_offline.recipe import NormaliseActions, RelabelOptions, TrainOptions
 
 SMALL = TrainOptions(steps=40, hidden=(8,), tau=1.0, weight_by="step")
@@ -241,26 +242,34 @@ def test_an_action_of_two_values_is_recognised_unless_it_is_to_be_a_regression(
     np.testing.assert_array_equal(plain.columns.action, data.columns.action)
 
 
+def written_down(store: Path) -> dict[str, Any]:
+    """What makes a policy this one, as a file gives it back."""
+    known = identity(store, SMALL)
+    read = known.pop("read")
+    return {**json.loads(json.dumps(known)), "read": read}
+
+
 def test_a_policy_from_before_actions_were_normalised_is_told_from_todays(labelled: Path) -> None:
-    old = json.loads(json.dumps(identity(labelled, SMALL)))
-    assert differences(old, labelled, SMALL) == []
+    old = written_down(labelled)
+    assert differences(old, labelled, SMALL) == Differences((), ())
     del old["options"]["normalise_actions"]
-    assert differences(old, labelled, SMALL) == [
-        "trained before actions were normalised (normalise_actions 'none'), now 'quantile'"
-    ]
-    assert differences(old, labelled, replace(SMALL, normalise_actions="none")) == []
+    assert differences(old, labelled, SMALL).settings == (
+        "trained before actions were normalised (normalise_actions 'none'), now 'quantile'",
+    )
+    as_then = replace(SMALL, normalise_actions="none")
+    assert differences(old, labelled, as_then) == Differences((), ())
 
 
 def test_a_label_is_known_by_its_name_however_many_came_since(labelled: Path) -> None:
     """Trained on the only labelling, gone on with by its name; cameras are younger than it."""
-    old = json.loads(json.dumps(identity(labelled, SMALL)))
+    old = written_down(labelled)
     del old["options"]["cameras"]
     relabel(labelled, RelabelOptions(encoder="pixels", name="b", goal=("last",)))
-    assert differences(old, labelled, replace(SMALL, label="pixels")) == []
+    assert differences(old, labelled, replace(SMALL, label="pixels")) == Differences((), ())
     other = differences(old, labelled, replace(SMALL, label="b"))
-    assert other[0] == "label 'pixels', now 'b'"
+    assert other.settings[0] == "label 'pixels', now 'b'"
     named = replace(SMALL, label="pixels", cameras=("front",))
-    assert differences(old, labelled, named) == ["cameras [], now ['front']"]
+    assert differences(old, labelled, named).settings == ("cameras [], now ['front']",)
 
 
 def test_inputs_that_never_change_are_not_blown_up(labelled: Path) -> None:

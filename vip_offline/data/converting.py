@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.data.episode import Clip, Episode, Link
+from vip_offline.data.hashing import content_of
 from vip_offline.data.mapping import at_frames, extras_of, stored_as
 from vip_offline.data.orientation import AS_STORED
 from vip_offline.data.resampling import CLOSE, step_of
@@ -22,7 +23,6 @@ from vip_offline.data.sources.source import (
     VideoSpan,
     column_and_part,
 )
-from vip_offline.data.store import content_of
 from vip_offline.data.timestamps import seconds_of
 from vip_offline.data.video import Decoder, Timeline, decode, resized, stacked, timeline
 from vip_offline.errors import VipOfflineError

@@ -3,7 +3,8 @@
 A superset of the diffusion_policy replay buffer, so its readers find what they know::
 
     data/<key>                          (N, ...)  all episodes, one after the other
-    data/frames_<camera>                (N, H, W, 3)  or, of frames that stay in their videos:
+    data/frames_<camera>                (N, H, W, 3) in shards, a frame to a chunk; or, of frames
+                                              that stay in their videos:
     data/pts_<camera>                   (N,)      which frame of the file meta/video_<camera>,
                                                   upright if its attributes say so
     data/rows_<camera>                  (N,)      or which row of another zarr array
@@ -13,21 +14,29 @@ A superset of the diffusion_policy replay buffer, so its readers find what they 
     meta/done                           (E,)      written last: without it an episode is not there
     embeddings/<encoder>/<camera>       (N, D)    NaN where not computed
     embeddings/<encoder>/<camera>@content (E, 16)   hash of the frames that were embedded
+    embeddings/<encoder>/<camera>@hash  (E, 16)   hash of the embedding itself
     goals/<encoder>/<hash>              (D,)      embedding of a goal picture or prompt
     labels/<name>/{reward,distance}     (N,)      the last row of an episode has no reward: NaN
     labels/<name>/goal                  (K, D)    its goals, one per stage
     labels/<name>/goal_set              (G, D)    in its place: goals of which the nearest counts
+    labels/<name>/read                  (E, K, 8)  hashes of what it was made from, see `reads`
+    files/<array>                       (F, 3)    size, time and inode of each file of an array,
+                                              when its content was last known to be right
 
 Row t is the observation before action t; reward t belongs to the step from t to t+1.
+
+Every chunk carries zarr's crc32c, is written even where it holds nothing but zeros (one that is
+missing was lost), and every ``zarr.json`` a checksum of its own: see `metadata_seal`. Stores of
+schema version 1 have neither; they are read, and `vip-offline upgrade` rewrites them.
 """
 
 import bisect
 import datetime
-import hashlib
 import json
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -36,17 +45,24 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from vip_offline.data.contents import current, embedding_hash, frames_hash
+from vip_offline.data.damage import check_present, damaged, way_out
 from vip_offline.data.durable import DurableStore
+from vip_offline.data.file_states import states_of, touched
+from vip_offline.data.hashing import DIGEST, KIND, content_of
 from vip_offline.data.linked import LinkedFrames
+from vip_offline.data.reads import Reads, StaleError, differences, episodes_in_words, reads
+from vip_offline.data.shards import Rows, ShardError, is_readable
 from vip_offline.data.video import FrameReader
 from vip_offline.errors import VipOfflineError, did_you_mean
 
 FORMAT = "vip-offline"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1: without checksums, each frame in a file of its own
 REPLACED = ".replaced"
+# of a labelling's provenance what follows from the data, where the same was asked for
+OF_DATA = ("goal", "goal_rows", "stages", "episodes")
 # what zarr leaves of a write that was killed
 LEFTOVER = re.compile(r".+\.[0-9a-f]{32}\.partial")
-DIGEST = 16  # bytes of the hash by which frames are known
 BLOCK_ROWS = 1024  # about as many are in memory at once where rows are gone through
 
 Attributes = dict[str, Any]
@@ -56,6 +72,11 @@ Opened = TypeVar("Opened", bound="Store")
 def now() -> str:
     """Date and time in UTC, as provenance records it."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _has_files(folder: Path) -> bool:
+    """Whether something lies in a folder."""
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def settings_of(attributes: Mapping[str, Any]) -> Attributes:
@@ -78,21 +99,6 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
-def content_of(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(DIGEST,) hash by which the frames of an episode are known: their shape and every pixel."""
-    return content_of_blocks(frames.shape, [frames])
-
-
-def content_of_blocks(
-    shape: tuple[int, ...], blocks: Iterable[NDArray[np.uint8]]
-) -> NDArray[np.uint8]:
-    """`content_of` frames of which only some are in memory at once."""
-    digest = hashlib.blake2b(repr(shape).encode(), digest_size=DIGEST)
-    for block in blocks:
-        digest.update(np.ascontiguousarray(block).data)
-    return np.frombuffer(digest.digest(), np.uint8)
-
-
 @dataclass(frozen=True)
 class Label:
     """One labelling of a store: N rows, NaN in each episode's last."""
@@ -103,6 +109,7 @@ class Label:
     goal: NDArray[np.float32] | None  # (K, D), per stage; None: each episode has its own
     provenance: Attributes
     goal_set: NDArray[np.float32] | None = None  # (G, D) of which the nearest counts
+    read: Reads = field(default_factory=dict)  # hashes of what it was made from; none: unknown
 
 
 class Store:
@@ -113,41 +120,89 @@ class Store:
         self._durable = durable
         self._root = zarr.open_group(durable, mode="r" if durable.read_only else "r+")
         self._ends: NDArray[np.int64] | None = None  # read once: everything asks for them
+        self._arrays: dict[str, zarr.Array[Any]] = {}  # that are open, of a store that is only read
 
     def _find(self, key: str) -> zarr.Array[Any] | None:
+        if key in self._arrays:
+            return self._arrays[key]
         try:
-            found = self._root.get(key)
+            node = self._root.get(key)
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise VipOfflineError(
                 f"{self.path}: the description of {key} (its zarr.json) cannot be read: {error}. "
-                "Restore it, or record or import the store again."
+                f"{way_out(self, key)}"
             ) from error
-        return found if isinstance(found, zarr.Array) else None
+        if node is None and (key in self._listed or _has_files(self.path / key)):
+            raise VipOfflineError(
+                f"{self.path}: the description of {key} (its zarr.json) is gone. "
+                f"{way_out(self, key)}"
+            )
+        if not isinstance(node, zarr.Array):
+            return None
+        if self._durable.read_only and self._ends is not None:  # not before: it may grow till then
+            self._arrays[key] = node
+        return node
+
+    @property
+    def _listed(self) -> Sequence[str]:
+        """Arrays that were written, so that one which was deleted is missed."""
+        return cast("Sequence[str]", self._root.attrs.get("arrays", ()))
 
     def _array(self, key: str) -> zarr.Array[Any]:
-        found = self._find(key)
-        if found is None:
+        array = self._find(key)
+        if array is None:
             raise VipOfflineError(f"{self.path}: has no array {key}. `vip-offline inspect` it.")
-        return found
+        return array
+
+    def _group(self, key: str) -> zarr.Group | None:
+        """A group; None if there is nothing of this name.
+
+        Raises:
+            VipOfflineError: if its description is gone, and what it holds is there.
+        """
+        node = self._root.get(key)
+        if node is None and _has_files(self.path / key):
+            raise VipOfflineError(
+                f"{self.path}: the description of {key} (its zarr.json) is gone. "
+                f"{way_out(self, key)}"
+            )
+        return node if isinstance(node, zarr.Group) else None
+
+    def rows_of(self, key: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Rows of an array, checked.
+
+        Raises:
+            VipOfflineError: if it is not there, or a chunk is missing or damaged.
+        """
+        return self._read_array(self._array(key), key, start, stop)
 
     def _read(self, key: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        return self._read_array(self._array(key), key, start, stop)
+        return self.rows_of(key, start, stop)
 
     def _read_array(
         self, array: zarr.Array[Any], key: str, start: int, stop: int | None
     ) -> NDArray[Any]:
+        stop = array.shape[0] if stop is None else min(stop, array.shape[0])
+        check_present(self, array, key, start, stop)
         try:
             return np.asarray(array[start:stop])
         except (ValueError, RuntimeError, OSError, KeyError) as error:
-            raise VipOfflineError(
-                f"{self.path}: {key}, rows {start} to {stop}, cannot be read: {error}. "
-                "The file is damaged; restore it, or record or import the store again."
-            ) from error
+            raise damaged(self, array, key, start, stop, error) from error
 
     @property
     def attributes(self) -> Attributes:
         """What the store says of itself: task, camera, recipe, code version, date."""
         return dict(self._root.attrs)
+
+    @property
+    def checked(self) -> bool:
+        """Whether damage in the store is noticed; in one of an earlier release it is not."""
+        return self.version > 1 or bool(self._root.attrs.get("sealed", False))
+
+    @property
+    def version(self) -> int:
+        """Of the store's format."""
+        return int(cast("int", self._root.attrs.get("schema_version", 0)))
 
     @property
     def ends(self) -> NDArray[np.int64]:
@@ -221,9 +276,19 @@ class Store:
                 )
 
     def keys(self, group: str) -> list[str]:
-        """Names of the arrays in a group, sorted; none if there is no such group."""
-        found = self._root.get(group)
-        return sorted(found.array_keys()) if isinstance(found, zarr.Group) else []
+        """Names of the arrays in a group, sorted; none if there is no such group.
+
+        Raises:
+            VipOfflineError: if one that was written is gone.
+        """
+        for key in self._listed:
+            if key.startswith(f"{group}/"):
+                self._find(key)  # refuses one that is gone
+        return self._group_keys(group)
+
+    def _group_keys(self, group: str) -> list[str]:
+        members = self._group(group)
+        return sorted(members.array_keys()) if members is not None else []
 
     @property
     def cameras(self) -> list[str]:
@@ -277,6 +342,16 @@ class Store:
             return self._linked_reader(camera)
         key = f"data/frames_{camera}"
         array, folder = self._array(key), self.path / key
+        if is_readable(array):
+            rows = Rows(folder, array)
+
+            def read_shards(start: int, stop: int) -> NDArray[np.uint8]:
+                try:
+                    return rows(start, stop)
+                except ShardError as error:
+                    raise damaged(self, array, key, start, stop, error) from error
+
+            return read_shards
 
         def read(start: int, stop: int) -> NDArray[np.uint8]:
             for row in range(start, stop):
@@ -289,6 +364,36 @@ class Store:
 
         return read
 
+    def frames_key(self, camera: str) -> str:
+        """The array that holds a camera's frames, or says where they are."""
+        keys = [f"data/{prefix}_{camera}" for prefix in ("pts", "rows", "frames")]
+        return next((key for key in keys if self._find(key) is not None), keys[-1])
+
+    def frame_shape(self, camera: str) -> tuple[int, int, int]:
+        """(H, W, 3) of a camera's frames."""
+        array = self._array(self.frames_key(camera))
+        shape = cast("Sequence[int]", array.attrs.get("frame_shape", array.shape[1:]))
+        return int(shape[0]), int(shape[1]), int(shape[2])
+
+    def video_files(self, camera: str) -> list[Path]:
+        """(E,) video of each episode's frames.
+
+        A set that was moved together with the store is found beside it.
+        """
+        folder = Path(str(self.attributes.get("videos", "")))
+        beside = str(self.attributes.get("videos_from_store", ""))
+        if beside and not folder.is_dir():
+            folder = Path(os.path.normpath(self.path.absolute() / beside))
+        return [folder / name for name in self.texts(f"video_{camera}")]
+
+    def linked_file(self, camera: str) -> Path:
+        """The zarr that a camera's frames stay in."""
+        attributes = self._array(f"data/rows_{camera}").attrs
+        file, beside = Path(str(attributes["file"])), attributes.get("file_from_store")
+        if beside and not file.exists():
+            file = Path(os.path.normpath(self.path.absolute() / str(beside)))
+        return file
+
     def upright(self, camera: str) -> bool:
         """Whether frames of a camera are turned as their videos say; in older stores not."""
         pts = self._find(f"data/pts_{camera}")
@@ -297,8 +402,8 @@ class Store:
     def _linked_reader(self, camera: str) -> Callable[[int, int], NDArray[np.uint8]]:
         """Frames that stay in somebody else's zarr array."""
         rows = self._array(f"data/rows_{camera}")
-        file, key = Path(str(rows.attrs["file"])), str(rows.attrs["array"])
-        there = np.asarray(rows[:])
+        file, key = self.linked_file(camera), str(rows.attrs["array"])
+        there = self._read(f"data/rows_{camera}")
         try:
             other = LinkedFrames(file, key)
         except (ValueError, TypeError, KeyError, OSError) as error:
@@ -321,8 +426,8 @@ class Store:
     def _video_reader(self, camera: str) -> Callable[[int, int], NDArray[np.uint8]]:
         pts, spans = self._array(f"data/pts_{camera}"), self.spans()
         height, width, _ = cast("list[int]", pts.attrs["frame_shape"])
-        files, sizes = self.texts(f"video_{camera}"), self.meta(f"video_bytes_{camera}")
-        folder = Path(str(self.attributes.get("videos", "")))
+        files, sizes = self.video_files(camera), self.meta(f"video_bytes_{camera}")
+        key = f"data/pts_{camera}"
         reader = FrameReader((height, width), upright=self.upright(camera))
         stops = [stop for _, stop in spans]
 
@@ -331,7 +436,7 @@ class Store:
             while start < stop:
                 index = bisect.bisect_right(stops, start)
                 upto = min(stop, stops[index])
-                file, there = folder / files[index], int(sizes[index])
+                file, there = files[index], int(sizes[index])
                 if not file.is_file() or file.stat().st_size != there:
                     state = "is gone" if not file.is_file() else "was changed"
                     raise VipOfflineError(
@@ -339,7 +444,7 @@ class Store:
                         "Restore that file, or import again (with --copy-frames the store holds "
                         "the frames itself)."
                     )
-                parts.append(reader(file, np.asarray(pts[start:upto])))
+                parts.append(reader(file, self._read_array(pts, key, start, upto)))
                 start = upto
             return np.concatenate(parts)
 
@@ -463,20 +568,106 @@ class Store:
 
     def embedded(self, encoder: str, camera: str) -> NDArray[np.bool_]:
         """(E,) which finished episodes have an embedding, made of the frames that are there."""
-        done = np.zeros(len(self), bool)
+        return self._made(encoder, camera) & ~self.outdated(encoder, camera)
+
+    def _made(self, encoder: str, camera: str) -> NDArray[np.bool_]:
+        """(E,) which finished episodes were embedded, from whatever frames."""
+        made = np.zeros(len(self), bool)
         key = f"embeddings/{encoder}/{camera}"
         if self._find(key) is not None and self._find(f"{key}@content") is not None:
-            made, there = self._read(f"{key}@content", 0, len(self)), self.content(camera)
-            known = min(len(made), len(there))
-            done[:known] = (made[:known] == there[:known]).all(1) & there[:known].any(1)
-        return done
+            marks = self._read(f"{key}@content", 0, len(self))
+            made[: len(marks)] = marks.any(axis=1)
+        return made
+
+    def outdated(self, encoder: str, camera: str) -> NDArray[np.bool_]:
+        """(E,) which episodes have an embedding of other frames, or one that was changed since."""
+        made = self._made(encoder, camera)
+        if not made.any():
+            return made
+        key = f"embeddings/{encoder}/{camera}"
+        marks, frames = self._read(f"{key}@content", 0, len(self)), self.content(camera)
+        same = np.zeros(len(self), bool)
+        same[: len(marks)] = (marks == frames[: len(marks)]).all(axis=1)
+        if self._find(f"{key}@hash") is not None:
+            hashes = self._hashes(f"{key}@hash")
+            kept = current(self, key, hashes, embedding_hash(self, key)) == hashes
+            same &= kept.all(axis=1) | ~hashes.any(axis=1)
+        return made & ~same
+
+    def embedding_content(self, encoder: str, camera: str) -> NDArray[np.uint8]:
+        """(E, DIGEST) hashes of an embedding that is complete."""
+        key = f"embeddings/{encoder}/{camera}"
+        if self._find(f"{key}@hash") is not None:
+            hashes = self._hashes(f"{key}@hash")
+            if hashes.any(axis=1).all():
+                return current(self, key, hashes, embedding_hash(self, key))
+        return np.stack([content_of(self._read(key, start, stop)) for start, stop in self.spans()])
 
     def content(self, camera: str) -> NDArray[np.uint8]:
-        """(E, DIGEST) hashes of the finished episodes' frames; zeros where none was taken."""
-        key = f"meta/content_{camera}"
-        if self._find(key) is None:
-            return np.zeros((len(self), DIGEST), np.uint8)
-        return cast("NDArray[np.uint8]", self._read(key, 0, len(self)))
+        """(E, DIGEST) hashes of the finished episodes' frames; zeros where none was taken.
+
+        Where a file is not as it was left, its frames are hashed again.
+        """
+        recorded = self.recorded_content(camera)
+        return current(self, self.frames_key(camera), recorded, self._frames_hash(camera))
+
+    def _frames_hash(self, camera: str) -> Callable[[int], NDArray[np.uint8]]:
+        made: list[Callable[[int], NDArray[np.uint8]]] = []  # opened when the first is asked for
+
+        def of_episode(index: int) -> NDArray[np.uint8]:
+            if not made:
+                made.append(frames_hash(self, camera))
+            return made[0](index)
+
+        return of_episode
+
+    def recorded_content(self, camera: str) -> NDArray[np.uint8]:
+        """`content` as it was written down."""
+        return self._hashes(f"meta/content_{camera}")
+
+    def _hashes(self, key: str) -> NDArray[np.uint8]:
+        """(E, DIGEST) hashes that were written down; zeros where none was."""
+        array, hashes = self._find(key), np.zeros((len(self), DIGEST), np.uint8)
+        if array is not None:
+            kind = array.attrs.get("hash", KIND)
+            if kind != KIND or array.shape[1:] != (DIGEST,):
+                raise VipOfflineError(
+                    f"{self.path}: {key} holds hashes of kind {kind!r}, {array.shape[1:]} bytes; "
+                    f"this program knows {KIND!r}, {DIGEST} bytes. Update vip-offline, or import "
+                    "again."
+                )
+            rows = self._read_array(array, key, 0, len(self))
+            hashes[: len(rows)] = rows
+        return hashes
+
+    def file_states(self, key: str) -> NDArray[np.int64]:
+        """(F, FIELDS) states of the files that hold an array, or that it points at."""
+        if key.startswith("data/pts_"):
+            return states_of(self.video_files(key.removeprefix("data/pts_")))
+        if key.startswith("data/rows_"):
+            return states_of([self.linked_file(key.removeprefix("data/rows_"))])
+        array = self._array(key)
+        rows = (array.shards or array.chunks)[0]
+        files = -(-self.rows // rows)
+        folder, tail = self.path / key, (0,) * (array.ndim - 1)
+        name = array.metadata.encode_chunk_key
+        return states_of([folder / name((number, *tail)) for number in range(files)])
+
+    def touched(self, key: str) -> NDArray[np.bool_]:
+        """(E,) episodes of which a file is not in the state that was written down."""
+        if not len(self):
+            return np.zeros(0, bool)
+        if self._find(f"files/{key}") is None:
+            return np.full(len(self), self.checked)
+        then, now = self._read(f"files/{key}"), self.file_states(key)
+        if key.startswith("data/pts_"):
+            known = np.zeros_like(now)
+            known[: len(then)] = then[: len(now)]
+            return cast("NDArray[np.bool_]", (known != now).any(axis=1))
+        if key.startswith("data/rows_"):
+            return np.full(len(self), not np.array_equal(then, now))
+        array = self._array(key)
+        return touched(then, now, self.spans(), (array.shards or array.chunks)[0])
 
     def embedding_provenance(self, encoder: str, camera: str) -> Attributes | None:
         """How the embedding under this name was made; None if there is none."""
@@ -488,20 +679,27 @@ class Store:
         key = f"goals/{encoder}/{content}"
         if self._find(key) is None:
             return None
-        values = self._read(key)
+        try:
+            values = self._read(key)
+        except VipOfflineError:
+            return None  # it is embedded again
         return values if np.isfinite(values).all() else None
 
     @property
     def encoders(self) -> list[str]:
         """Names of the encoders of which there is, or was, an embedding."""
-        group = self._root.get("embeddings")
-        return sorted(group.group_keys()) if isinstance(group, zarr.Group) else []
+        group = self._group("embeddings")
+        return sorted(group.group_keys()) if group is not None else []
 
     @property
     def label_names(self) -> list[str]:
         """Names of the labellings."""
-        found = self._root.get("labels")
-        return sorted(found.group_keys()) if isinstance(found, zarr.Group) else []
+        group = self._group("labels")
+        if group is None:
+            return []
+        for folder in sorted((self.path / "labels").iterdir()):
+            self._group(f"labels/{folder.name}")  # refuses one that lost its description
+        return sorted(group.group_keys())
 
     def label(self, name: str = "") -> Label:
         """One labelling: the one named, or the only one.
@@ -523,6 +721,9 @@ class Store:
         name = name or names[0]
         if name not in names:
             raise VipOfflineError(f"{self.path}: no label {name!r}.{did_you_mean(name, names)}")
+        group = cast("zarr.Group", self._root[f"labels/{name}"])
+        for key in cast("Sequence[str]", group.attrs.get("arrays", ())):
+            self._array(f"labels/{name}/{key}")
         reward = self._read(f"labels/{name}/reward")
         distance = self._read(f"labels/{name}/distance")
         done = self._read(f"labels/{name}/done")
@@ -534,16 +735,36 @@ class Store:
             )
         keys = (f"labels/{name}/goal", f"labels/{name}/goal_set")
         goal, goal_set = (self._read(key) if self._find(key) else None for key in keys)
-        return Label(name, reward, distance, goal, self.label_provenance(name), goal_set)
+        sources = cast("Sequence[str]", group.attrs.get("read", ()))
+        hashes = self._read(f"labels/{name}/read") if sources else np.zeros((0, 0, 0), np.uint8)
+        read = {key: hashes[:, place] for place, key in enumerate(sources)}
+        changes = [*differences(read, reads(self, read)), *self._outdated_of(read)]
+        if changes:
+            way_out = f"Run the `vip-offline relabel {self.path}` that made it again."
+            raise StaleError(f"{self.path}: label {name!r}", changes, way_out)
+        return Label(name, reward, distance, goal, self.label_provenance(name), goal_set, read)
+
+    def _outdated_of(self, read: Reads) -> Iterator[str]:
+        """Of the embeddings that were read, those that are of other frames by now, in words."""
+        for key in read:
+            group, _, name = key.partition("/")
+            if group == "embeddings":
+                encoder, _, camera = name.partition("/")
+                episodes = np.flatnonzero(self.outdated(encoder, camera))
+                if len(episodes):
+                    yield f"frames of camera {camera} of {episodes_in_words(episodes)} changed"
 
     def label_provenance(self, name: str) -> Attributes:
         """How a labelling was made."""
-        return dict(cast("zarr.Group", self._root[f"labels/{name}"]).attrs)
+        attributes = dict(cast("zarr.Group", self._root[f"labels/{name}"]).attrs)
+        return {key: value for key, value in attributes.items() if key not in ("arrays", "read")}
 
     def tree(self) -> list[tuple[str, str, str, Attributes]]:
         """(path, shape, dtype, attributes) of every array and attributed group, sorted."""
         rows: list[tuple[str, str, str, Attributes]] = []
         for key, node in sorted(self._root.members(max_depth=None)):
+            if key == "files" or key.startswith("files/"):
+                continue  # bookkeeping
             if isinstance(node, zarr.Array):
                 rows.append((key, str(node.shape), str(node.dtype), dict(node.attrs)))
             elif node.attrs:
@@ -575,10 +796,10 @@ def open_as(kind: type[Opened], path: Path, *, read_only: bool) -> Opened:
             "Give the folder that `vip-offline record` wrote."
         )
     version = store.attributes.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if version not in range(1, SCHEMA_VERSION + 1):
         raise VipOfflineError(
-            f"{path}: has schema version {version}; this program reads {SCHEMA_VERSION}. "
-            "Update vip-offline, or make the store again."
+            f"{path}: has schema version {version!r}; this program reads 1 to {SCHEMA_VERSION}. "
+            "Update vip-offline (pip install -U vip-offline), or make the store again."
         )
     return store
 

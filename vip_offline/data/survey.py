@@ -32,6 +32,7 @@ from vip_offline.data.checking import (
     range_of,
     rate_of,
 )
+from vip_offline.data.hashing import content_of_blocks
 from vip_offline.data.idling import Idle, check_idle, idle_of
 from vip_offline.data.mapping import at_frames, key_map, missing_roles
 from vip_offline.data.orientation import AS_STORED
@@ -40,7 +41,7 @@ from vip_offline.data.resampling import Series
 from vip_offline.data.sources.rates import parse_rates
 from vip_offline.data.sources.recognise import open_source
 from vip_offline.data.sources.source import Catalogue, KeyMap, Rows, Source, VideoSpan
-from vip_offline.data.store import Store, content_of_blocks, is_store, open_store
+from vip_offline.data.store import Store, is_store, open_store
 from vip_offline.data.timestamps import is_time
 from vip_offline.data.video import FrameReader, Timeline, timeline
 from vip_offline.errors import VipOfflineError

@@ -11,13 +11,17 @@ from typing import Any, cast
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from vip_offline import __version__
+from vip_offline.data.damage import check_present, damaged
 from vip_offline.data.dependents import delete_command
 from vip_offline.data.durable import DurableStore, only_writer
 from vip_offline.data.episode import Clip, Episode, Link
+from vip_offline.data.file_states import FIELDS, states_of
+from vip_offline.data.hashing import DIGEST, KIND, content_of
+from vip_offline.data.shards import rows_per_shard
 from vip_offline.data.store import (
-    DIGEST,
     FORMAT,
     LEFTOVER,
     REPLACED,
@@ -26,16 +30,17 @@ from vip_offline.data.store import (
     Label,
     Store,
     check_name,
-    content_of,
     now,
     open_as,
     settings_of,
 )
 from vip_offline.errors import VipOfflineError
 
+WRITTEN: Any = {"write_empty_chunks": True}
+UNWRITTEN: Any = {"write_empty_chunks": False}
 TEXT = 512  # bytes of a name or a path
-ROWS_PER_CHUNK = 1024  # of the small arrays; a frame is a chunk of its own
-EMBEDDINGS_PER_CHUNK = 256  # about a megabyte: the chunk that an episode ends in is written again
+# bytes of a chunk of the small arrays; the one that an episode ends in is written again
+CHUNK_BYTES, MOST_ROWS, LEAST_ROWS = 512 * 2**10, 16384, 256
 
 
 class StoreWriter(Store):
@@ -51,38 +56,48 @@ class StoreWriter(Store):
         rows: int = 0,
     ) -> zarr.Array[Any]:
         """The array of this name; if it is not there, made with so many rows of `fill`."""
-        found = self._find(key)
-        if found is None:
+        array = self._find(key)
+        if array is None:
             frames, embeddings = key.startswith("data/frames_"), key.startswith("embeddings/")
-            chunk = 1 if frames else EMBEDDINGS_PER_CHUNK if embeddings else ROWS_PER_CHUNK
-            return self._root.create_array(
+            chunk = 1 if frames else _rows_per_chunk(tail, dtype)
+            shard = rows_per_shard(tail)
+            array = self._root.create_array(
                 key,
                 shape=(rows, *tail),
                 chunks=(chunk, *tail),
+                # a shard is written whole, so single rows of other arrays are not worth one
+                shards=(shard, *tail) if frames else None,
                 # embeddings are noise to a compressor
-                compressors=None if embeddings else "auto",
+                compressors=[Crc32cCodec()] if embeddings else [ZstdCodec(), Crc32cCodec()],
                 dtype=dtype,
                 fill_value=fill,
                 attributes=attributes,
-                # a black frame is a frame: were it left out, a lost one would look the same
-                config={"write_empty_chunks": frames},
-                # flat names: one file per frame, not four folders per frame
+                config=WRITTEN,
+                # flat names: not four folders for a shard
                 chunk_key_encoding={"name": "default", "separator": "."},
             )
-        if found.shape[1:] != tail or found.dtype != np.dtype(dtype):
+            if rows:
+                array[:] = fill
+            return array
+        if array.shape[1:] != tail or array.dtype != np.dtype(dtype):
             raise VipOfflineError(
-                f"{self.path}: {key} holds {found.dtype} {found.shape}; rows of "
+                f"{self.path}: {key} holds {array.dtype} {array.shape}; rows of "
                 f"{np.dtype(dtype)} {tail} do not fit. Write them to another store."
             )
-        return found
+        return array
 
-    @staticmethod
-    def _put(array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
+    def _put(self, array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
+        key, rows = array.path, (array.shards or array.chunks)[0]
+        if start % rows:  # what is there of that chunk is written again with it
+            check_present(self, array, key, start - 1, start)
         if array.shape[0] < start + len(values):
             array.resize((start + len(values), *array.shape[1:]))
-        if array.path.startswith("data/frames_"):
-            array = array.with_config({"write_empty_chunks": True})
-        array[start : start + len(values)] = values
+        # what is nothing but zeros is written, too: were it left out, a lost one would look alike
+        array = array.with_config(WRITTEN)
+        try:
+            array[start : start + len(values)] = values
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise damaged(self, array, key, start, start + len(values), error) from error
 
     def append(self, *episodes: Episode) -> None:
         """Add episodes: all of them whole and on the disk, or none.
@@ -127,6 +142,7 @@ class StoreWriter(Store):
                 stop = start + len(values)
                 array = self._require(key, values.shape[1:], values.dtype, fill, {}, stop)
                 self._put(array, start, values)
+        self._append_states(episodes[0], start, index)
         self._append_codes("kind", [each.kind for each in episodes], index)
         if any(each.task for each in episodes) or self._find("meta/instruction") is not None:
             self._append_codes("instruction", [each.task for each in episodes], index)
@@ -152,11 +168,39 @@ class StoreWriter(Store):
             self._put(array, index, np.array(values_, dtype))
         if any(each.name for each in episodes) or self._find("meta/name") is not None:
             self._append_texts("name", [each.name for each in episodes], index)
-        self._durable.sync()
         done = self._require("meta/done", (), np.bool_, False, {})
+        self._list_arrays()
+        self._durable.sync()
         self._put(done, index, np.ones(len(episodes), bool))
         self._durable.sync()
         self._ends = None
+
+    def _list_arrays(self) -> None:
+        """Write down which arrays there are, so that one which is deleted is missed."""
+        keys = sorted(
+            f"{group}/{name}"
+            for group in ("data", "extras", "meta")
+            for name in self._group_keys(group)
+        )
+        if keys != list(self._listed) and self.version > 1:
+            self._root.attrs["arrays"] = keys
+
+    def _append_states(self, episode: Episode, start: int, index: int) -> None:
+        """Write down the states of the files that were just written, or that are pointed at."""
+        for camera in (*episode.frames, *episode.clips, *episode.links):
+            key = self.frames_key(camera)
+            if self.version > 1:
+                array = self._array(key)
+                rows = (array.shards or array.chunks)[0]
+                first = index if key.startswith("data/pts_") else start // rows
+                self._know_states(key, 0 if key.startswith("data/rows_") else first)
+
+    def _know_states(self, key: str, first: int = 0) -> None:
+        """Write down the states of an array's files, from the `first` one on."""
+        states = self.file_states(key)
+        array = self._require(f"files/{key}", (FIELDS,), np.int64, 0, {}, first)
+        array.resize((min(array.shape[0], first), FIELDS))
+        self._put(array, first, states[first:])
 
     def _append_clips(self, camera: str, clips: Sequence[Clip], start: int, index: int) -> None:
         shape = list(clips[0].shape)
@@ -198,7 +242,8 @@ class StoreWriter(Store):
         self, camera: str, contents: Sequence[NDArray[np.uint8]], index: int
     ) -> None:
         stop = index + len(contents)
-        array = self._require(f"meta/content_{camera}", (DIGEST,), np.uint8, 0, {}, stop)
+        said = {"hash": KIND}
+        array = self._require(f"meta/content_{camera}", (DIGEST,), np.uint8, 0, said, stop)
         self._put(array, index, np.stack(contents))
 
     def _append_codes(self, key: str, texts: Sequence[str], index: int) -> None:
@@ -238,9 +283,13 @@ class StoreWriter(Store):
             for key in self.keys(group):
                 array = self._array(f"{group}/{key}")
                 if array.shape[0] > length:
-                    if array.chunks[0] > 1:
+                    if array.shards is not None and length % array.shards[0]:
+                        # what lies behind the end in the last shard goes, the rest of it stays
+                        end = min(array.shape[0], -(-length // array.shards[0]) * array.shards[0])
+                        array.with_config(UNWRITTEN)[length:end] = array.fill_value
+                    if array.shards is None and array.chunks[0] > 1:
                         # resize drops whole chunks; the rest of the last one it leaves as it is
-                        array[length:] = array.fill_value
+                        array.with_config(WRITTEN)[length:] = array.fill_value
                     array.resize((length, *array.shape[1:]))
         self._durable.sync()
 
@@ -250,36 +299,70 @@ class StoreWriter(Store):
         Raises:
             VipOfflineError: if another encoder, weights file or preprocessing wrote this name.
         """
-        self._know_contents(camera)
         key = f"embeddings/{encoder}/{camera}"
-        fresh = self._find(key) is None
-        array = self._require(key, (dim,), np.float32, np.float32(np.nan), provenance)
+        array = self._find(key)
+        fresh = array is None
+        if array is None:
+            array = self._require(key, (dim,), np.float32, np.float32(np.nan), provenance)
         check_same_making(self.path, key, dict(array.attrs), provenance)
         if array.shape[0] != self.rows:
             array.resize((self.rows, dim))
-        made = self._require(f"{key}@content", (DIGEST,), np.uint8, 0, {})
-        if made.shape[0] != len(self):
-            made.resize((len(self), DIGEST))
-        if fresh:
-            made[:] = 0  # markers of an embedding that somebody removed
+        for name in ("content", "hash"):
+            made = self._require(f"{key}@{name}", (DIGEST,), np.uint8, 0, {"hash": KIND})
+            if made.shape[0] > len(self) or fresh:
+                made.resize((0 if fresh else len(self), DIGEST))  # of one that somebody removed
+            if made.shape[0] < len(self):
+                rows = len(self) - made.shape[0]
+                self._put(made, made.shape[0], np.zeros((rows, DIGEST), np.uint8))
+        self._drop_damaged(key)
         self._durable.sync()
 
-    def _know_contents(self, camera: str) -> None:
-        """Take the hashes of frames that were stored without, by an earlier release."""
-        there = self.content(camera)
-        unknown = np.flatnonzero(~there.any(axis=1))
-        if not len(unknown):
-            return
-        contents, spans = there.copy(), self.spans()
-        for index in unknown:
-            contents[index] = content_of(self.frames(camera, *spans[index]))
-        key = f"meta/content_{camera}"
-        if self._find(key) is None:
-            # at its full length at once: what is shorter counts as unfinished
-            self._root.create_array(key, data=contents, chunks=(ROWS_PER_CHUNK, DIGEST))
-        else:
-            self._array(key)[:] = contents
+    def _drop_damaged(self, key: str) -> None:
+        """Remove chunks of an embedding that cannot be read: all of their episodes are embedded."""
+        array = self._array(key)
+        for number in np.flatnonzero(self._unreadable(array, key)):
+            name = array.metadata.encode_chunk_key((int(number), 0))
+            (self.path / key / name).unlink(missing_ok=True)
+
+    def _unreadable(self, array: zarr.Array[Any], key: str) -> NDArray[np.bool_]:
+        """(F,) chunks that were touched and cannot be read."""
+        rows, states = array.chunks[0], self.file_states(key)
+        known = self._find(f"files/{key}")
+        then = np.zeros_like(states) if known is None else self._read(f"files/{key}")
+        bad = np.zeros(len(states), bool)
+        for number, state in enumerate(states):
+            if number < len(then) and np.array_equal(state, then[number]):
+                continue
+            try:
+                np.asarray(array[number * rows : (number + 1) * rows])
+            except (ValueError, RuntimeError, OSError):
+                bad[number] = True
+        return bad
+
+    def accept_frames(self, camera: str) -> tuple[int, ...]:
+        """Write down the hashes of frames that were changed, or were stored without one.
+
+        Returns:
+            Episodes whose frames are others than when their hashes were written down.
+        """
+        recorded = self.recorded_content(camera)
+        contents = self.content(camera).copy()
+        changed = np.flatnonzero((contents != recorded).any(axis=1))
+        unknown = np.flatnonzero(~contents.any(axis=1))
+        for index in unknown:  # by an earlier release
+            contents[index] = self._frames_hash(camera)(int(index))
+        key, frames = f"meta/content_{camera}", self.frames_key(camera)
+        if len(changed) or len(unknown):
+            array = self._require(key, (DIGEST,), np.uint8, 0, {"hash": KIND}, len(self))
+            self._put(array, 0, contents)
+            if frames.startswith("data/pts_"):
+                sizes = states_of(self.video_files(camera))[:, 0]
+                self._put(self._array(f"meta/video_bytes_{camera}"), 0, sizes)
+            self._list_arrays()
+        if self.checked and self.touched(frames).any():
+            self._know_states(frames)
         self._durable.sync()
+        return tuple(int(index) for index in changed)
 
     def write_embedding(
         self, encoder: str, camera: str, index: int, values: NDArray[np.float32]
@@ -296,9 +379,19 @@ class StoreWriter(Store):
                 f"with {int((~np.isfinite(values)).sum())} values that are not finite for "
                 f"{stop - start} frames."
             )
+        mark, none = self._array(f"{key}@content"), np.zeros((1, DIGEST), np.uint8)
+        if self._read(f"{key}@content", index, index + 1).any():
+            self._put(mark, index, none)  # it is no embedding of anything until it is whole
+            self._durable.sync()
         self._put(self._array(key), start, values)
+        self._put(self._array(f"{key}@hash"), index, content_of(values)[None])
         self._durable.sync()
-        self._put(self._array(f"{key}@content"), index, self.content(camera)[index : index + 1])
+        self._put(mark, index, self.recorded_content(camera)[index : index + 1])
+        self._durable.sync()
+
+    def end_embedding(self, encoder: str, camera: str) -> None:
+        """Write down the states of an embedding's files, when all of it is there."""
+        self._know_states(f"embeddings/{encoder}/{camera}")
         self._durable.sync()
 
     def write_goal(
@@ -310,9 +403,11 @@ class StoreWriter(Store):
             key,
             shape=values.shape,
             chunks=values.shape,
+            compressors=[Crc32cCodec()],
             dtype=np.float32,
             fill_value=np.float32(np.nan),
             attributes=provenance,
+            config=WRITTEN,
             overwrite=True,
         )[:] = values
         self._durable.sync()
@@ -328,23 +423,29 @@ class StoreWriter(Store):
         self._root.require_group("labels")
         shutil.rmtree(staging, ignore_errors=True)
         durable = DurableStore(staging)
-        group = zarr.create_group(durable, attributes=label.provenance)
-        arrays: dict[str, NDArray[Any]] = {
+        optional: dict[str, NDArray[Any] | None] = {
             "reward": label.reward,
             "distance": label.distance,
             "done": np.ones(len(self), bool),
+            "goal": label.goal,
+            "goal_set": label.goal_set,
         }
-        if label.goal is not None:
-            arrays["goal"] = label.goal
-        if label.goal_set is not None:
-            arrays["goal_set"] = label.goal_set
+        arrays = {key: values for key, values in optional.items() if values is not None}
+        read = dict(label.read)
+        if read:
+            arrays["read"] = np.stack([*read.values()], axis=1)
+        said = {**label.provenance, "arrays": [*arrays], "read": [*read]}
+        group = zarr.create_group(durable, attributes=said)
         for key, values in arrays.items():
+            rows = _rows_per_chunk(values.shape[1:], values.dtype)
             group.create_array(
                 key,
                 shape=values.shape,
-                chunks=(ROWS_PER_CHUNK, *values.shape[1:]),
+                chunks=(rows, *values.shape[1:]),
+                compressors=[ZstdCodec(), Crc32cCodec()],
                 dtype=values.dtype,
-                fill_value=values.dtype.type(0 if values.dtype == bool else np.nan),
+                fill_value=values.dtype.type(np.nan if values.dtype.kind == "f" else 0),
+                config=WRITTEN,
             )[:] = values
         durable.sync()
         replaced = self.staging / f"{name}{REPLACED}"
@@ -372,6 +473,11 @@ class StoreWriter(Store):
         for leftover in self.path.rglob("*.partial"):
             if LEFTOVER.fullmatch(leftover.name):
                 leftover.unlink()
+
+
+def _rows_per_chunk(tail: tuple[int, ...], dtype: Any) -> int:
+    size = max(1, int(np.prod(tail, dtype=int)) * np.dtype(dtype).itemsize)
+    return int(max(LEAST_ROWS, min(MOST_ROWS, CHUNK_BYTES // size)))
 
 
 def check_same_making(path: Path, key: str, there: Attributes, wanted: Attributes) -> None:
@@ -443,12 +549,13 @@ LONGEST = 100  # characters of a setting that a message shows
 
 
 def _create(path: Path, attributes: Attributes) -> None:
-    wanted = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **attributes}
+    wanted = {"format": FORMAT, **attributes}
     if all(LEFTOVER.fullmatch(each.name) for each in path.iterdir()):
         # one file, renamed into place: the store is there with all it says of itself, or not
         durable = DurableStore(path)
         provenance = {"code_version": __version__, "created": now()}
-        zarr.create_group(durable, attributes=wanted | provenance)
+        version = {"schema_version": SCHEMA_VERSION}
+        zarr.create_group(durable, attributes=wanted | version | provenance)
         durable.sync()
         return
     there = open_as(Store, path, read_only=True).attributes

@@ -43,6 +43,8 @@ def embed_store(
     Raises:
         VipOfflineError: if the store holds this name from another encoder.
     """
+    store.accept_frames(camera)
+    store.accept_frames(camera)
     made = {"backend": encoder.backend.name, "code_version": __version__, "created": now()}
     store.begin_embedding(encoder.name, camera, encoder.dim, encoder.provenance | made)
     missing = [int(index) for index in np.flatnonzero(~store.embedded(encoder.name, camera))]
@@ -65,6 +67,7 @@ def embed_store(
             rows = np.concatenate(waiting)
             store.write_embedding(encoder.name, camera, unwritten.popleft(), rows[:length])
             waiting = [rows[length:]]
+    store.end_embedding(encoder.name, camera)
     return embedded
 
 

@@ -36,7 +36,7 @@ def field_of_view(store: Store, encoder: str, cameras: Sequence[str], fit: Fit) 
     """
     sizes: dict[str, Size] = {}
     for camera in cameras:
-        height, width = store.frames(camera, 0, 1).shape[1:3]
+        height, width, _ = store.frame_shape(camera)
         sizes[camera] = (int(height), int(width))
     there = _embedded_by(store, encoder, cameras)
     for camera, made in there.items():

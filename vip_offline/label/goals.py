@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.data.hashing import DIGEST, content_of
 from vip_offline.data.pictures import read_picture
-from vip_offline.data.store import DIGEST, Store, content_of
+from vip_offline.data.store import Store
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.label.nearest import GoalSet
 

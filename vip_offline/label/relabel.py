@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline import __version__
+from vip_offline.data.reads import LENGTHS, StaleError, episodes_in_words, reads
 from vip_offline.data.store import (
+    OF_DATA,
     Attributes,
     Label,
     Store,
@@ -56,6 +58,7 @@ class Relabelled:
     written: bool  # False: this very labelling was there already
     reached: tuple[int, ...] | None  # goals that each episode reached; None: nobody asked
     notes: tuple[str, ...]  # what a user should know
+    again: tuple[str, ...] = ()  # why something that was there is made again
 
 
 @dataclass
@@ -185,13 +188,15 @@ def relabel(
         store.require_finished()
         cameras = store.cameras_of(options.camera)
         camera = ",".join(cameras)
+        again = _outdated(store, options.encoder, cameras)
         goals = choose_goals(store, options.goal, options.stages)
         view = field_of_view(store, options.encoder, cameras, options.fit)
         notes = (*view.notes, *_check_pictures(store, goals, cameras))
         work = _Work(options, view.preprocessing, on_prepare, loaded)
         identity = _identity(store, work, cameras)
         provenance = _provenance(identity, options, goals, camera, len(store))
-        there = _is_there(store, name, provenance, overwrite=overwrite)
+        there, why = _is_there(store, name, provenance, overwrite=overwrite)
+        again += [f"label {name!r} is made again: {why}"] if why else []
         backend, embedded = _embed(store, work, cameras, on_start, on_frames)
         goal = goal_embeddings(
             store,
@@ -213,7 +218,8 @@ def relabel(
             made = {"code_version": __version__, "created": now()}
             kept = None if goal is None else goal.astype(np.float32)
             among = None if goal_set is None else goal_set.embeddings
-            store.write_label(Label(name, reward, distance, kept, provenance | made, among))
+            read = reads(store, _sources(options, goals, cameras))
+            store.write_label(Label(name, reward, distance, kept, provenance | made, among, read))
         return Relabelled(
             name,
             embedded,
@@ -223,7 +229,34 @@ def relabel(
             not there,
             tuple(reached) if asked else None,
             notes,
+            tuple(again),
         )
+
+
+def _outdated(store: StoreWriter, encoder: str, cameras: list[str]) -> list[str]:
+    """Take frames for what they are now; why their embeddings are made again, in words."""
+    again = []
+    for camera in cameras:
+        store.accept_frames(camera)
+        episodes = np.flatnonzero(store.outdated(encoder, camera))
+        if len(episodes):
+            which = episodes_in_words(episodes)
+            again.append(
+                f"{which} {'are' if len(episodes) > 1 else 'is'} embedded again: frames of camera "
+                f"{camera} or what was made of them changed"
+            )
+    return again
+
+
+def _sources(options: RelabelOptions, goals: Goals, cameras: list[str]) -> list[str]:
+    """What a labelling is made from, as `reads` names it."""
+    sources = [LENGTHS, *(f"embeddings/{options.encoder}/{camera}" for camera in cameras)]
+    given = ",".join((*options.goal, *options.stages))
+    if goals.nearest or "successes" in given:
+        sources.append("meta/success")
+    if options.reward == "success":
+        sources.append("data/succeeded")
+    return sources
 
 
 def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str, ...]:
@@ -234,7 +267,7 @@ def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str
             f"--goal {pictures[0].path}: shows one camera's view, but there are {len(cameras)} "
             f"({', '.join(cameras)}). Name one with --camera."
         )
-    height, width = store.frames(cameras[0], 0, 1).shape[1:3]
+    height, width, _ = store.frame_shape(cameras[0])
     notes = []
     for each in pictures:
         rows, columns = each.frame.shape[:2]
@@ -246,23 +279,35 @@ def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str
     return tuple(notes)
 
 
-def _is_there(store: Store, name: str, provenance: Attributes, *, overwrite: bool) -> bool:
-    """Whether this very labelling is there.
+def _is_there(
+    store: Store, name: str, provenance: Attributes, *, overwrite: bool
+) -> tuple[bool, str]:
+    """Whether this very labelling is there; if it is there of other data, what is other.
 
     Raises:
         VipOfflineError: if another one has its name, unless that is to be replaced.
     """
     if name not in store.label_names:
-        return False
+        return False, ""
     before = settings_of(store.label_provenance(name))
     keys = sorted(before.keys() | provenance.keys())
     differing = [key for key in keys if before.get(key) != provenance.get(key)]
-    if differing and not overwrite:
+    if "asked" not in before:  # by an earlier release
+        differing = [key for key in differing if key != "asked"]
+    same_asked = before.get("asked") == provenance["asked"]
+    settings = [key for key in differing if key not in (*OF_DATA, "asked") or not same_asked]
+    if settings and not overwrite:
         raise VipOfflineError(
             f"{store.path}: label {name!r} is there already and was made with other settings "
             f"({', '.join(differing)}). Give another --name, or --overwrite to replace it."
         )
-    return not differing
+    if settings:
+        return False, ""
+    try:
+        store.label(name)
+    except VipOfflineError as error:
+        return False, str(error.reason) if isinstance(error, StaleError) else str(error)
+    return not differing, "its goal changed with the data" if differing else ""
 
 
 def _identity(store: Store, work: _Work, cameras: list[str]) -> Attributes:
@@ -331,7 +376,9 @@ def _provenance(
         used["gamma"] = options.gamma
     if options.stages or options.reward == "sparse":
         used["reach"] = options.reach
-    return {**identity, "camera": camera, **used, **goals.provenance(), "episodes": episodes}
+    asked = {"goal": list(options.goal), "stages": list(options.stages)}
+    made = {**goals.provenance(), "asked": asked}
+    return {**identity, "camera": camera, **used, **made, "episodes": episodes}
 
 
 def label_episodes(

@@ -16,15 +16,17 @@ import torch
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.crew import Crew
 from vip_offline.learn.descent import State
+from vip_offline.learn.policy import MANIFEST
 from vip_offline.learn.quiet import quiet_d3rlpy
 from vip_offline.learn.training import Regression, by_hand
 from vip_offline.learn.transitions import TrainingSet, training_set
-from vip_offline.learn.underway import TrainJob, Underway, is_trained
+from vip_offline.learn.underway import TrainJob, Underway, put_back, why_again
 from vip_offline.processes import context, killed, ordered_map
 from vip_offline.recipe import TrainOptions
 
 OnSteps = Callable[[int], None]
 OnData = Callable[[TrainingSet], None]
+Say = Callable[[str], None]
 
 
 def _silent(_: Any) -> None:
@@ -56,7 +58,7 @@ def train(
         on_data: called once, before training, with what is learnt from.
 
     Raises:
-        VipOfflineError: see `training_set` and `is_trained`; if training diverges.
+        VipOfflineError: see `training_set` and `why_again`; if training diverges.
     """
     train_all([TrainJob(store, options, out)], 1, on_steps, on_data)
 
@@ -66,6 +68,7 @@ def train_all(
     processes: int,
     on_steps: OnSteps = _silent,
     on_data: OnData = _silent,
+    say: Say = _silent,
 ) -> None:
     """Train policies side by side; those that are there already are not trained again.
 
@@ -77,6 +80,7 @@ def train_all(
         processes: that compute, one thread each.
         on_steps: called with the number of steps since the last call, of any policy.
         on_data: called for each different training set.
+        say: called with a sentence for each policy that is trained again, as its data changed.
 
     Raises:
         VipOfflineError: see `train`; if two jobs want one folder.
@@ -87,7 +91,14 @@ def train_all(
     twice = [each for each in jobs if outs.count(each.out.absolute()) > 1]
     if twice:
         raise VipOfflineError(f"{twice[0].out}: two policies are to be trained into this folder.")
-    missing = [each for each in jobs if not is_trained(each.out, each.store, each.options)]
+    missing = []
+    for each in jobs:
+        put_back(each.out)
+        why = why_again(each.out, each.store, each.options)
+        if why:
+            say(f"{each.out}: trained again: {why} since it was trained")
+        if why or not (each.out / MANIFEST).exists():
+            missing.append(each)
     for each in jobs:
         if each not in missing:
             on_steps(each.options.steps)
@@ -96,9 +107,9 @@ def train_all(
     for few, several in ((regressions, _descend), (others, _one_process_each)):
         if min(len(few), processes) == 1:
             for job, data in _with_data(few, on_data):
-                _one_thread(partial(_alone, job, data, on_steps))
+                _one_thread(partial(_alone, job, data, on_steps, say))
         elif few:
-            several(few, min(processes, len(few)), on_steps, on_data)
+            several(few, min(processes, len(few)), on_steps, on_data, say)
 
 
 def _with_data(jobs: Sequence[TrainJob], on_data: OnData) -> Iterator[tuple[TrainJob, TrainingSet]]:
@@ -126,9 +137,11 @@ def _one_thread(work: Callable[[], None]) -> None:
         torch.set_num_threads(threads)
 
 
-def _alone(job: TrainJob, data: TrainingSet, on_steps: OnSteps) -> None:
+def _alone(job: TrainJob, data: TrainingSet, on_steps: OnSteps, say: Say) -> None:
     """Train one policy here."""
     with Underway(job, data) as run:
+        for line in run.said:
+            say(line)
         on_steps(run.done)
         while steps := run.chunk:
             run.settle(run.training.advance(steps))
@@ -136,7 +149,9 @@ def _alone(job: TrainJob, data: TrainingSet, on_steps: OnSteps) -> None:
         run.finish()
 
 
-def _descend(jobs: Sequence[TrainJob], processes: int, on_steps: OnSteps, on_data: OnData) -> None:
+def _descend(
+    jobs: Sequence[TrainJob], processes: int, on_steps: OnSteps, on_data: OnData, say: Say
+) -> None:
     """Train regressions, `processes` of them at a time."""
     waiting = _with_data(jobs, on_data)
     running: dict[Future[tuple[State, float]], tuple[Underway, int]] = {}
@@ -169,6 +184,8 @@ def _descend(jobs: Sequence[TrainJob], processes: int, on_steps: OnSteps, on_dat
                     return
                 run = Underway(*following)
                 entered.append(run)
+                for line in run.said:
+                    say(line)
                 on_steps(run.done)
                 go_on(run)
 
@@ -202,18 +219,22 @@ def _look_up(_: int) -> None:
         raise KeyboardInterrupt
 
 
-def _run_job(job: TrainJob) -> TrainJob:
-    """Train one policy, in a side process."""
-    _one_thread(partial(_alone, job, training_set(job.store, job.options), _look_up))
-    return job
+def _run_job(job: TrainJob) -> tuple[TrainJob, list[str]]:
+    """Train one policy, in a side process; with what is to be said of it."""
+    said: list[str] = []
+    data = training_set(job.store, job.options)
+    _one_thread(partial(_alone, job, data, _look_up, said.append))
+    return job, said
 
 
 def _one_process_each(
-    jobs: Sequence[TrainJob], processes: int, on_steps: OnSteps, on_data: OnData
+    jobs: Sequence[TrainJob], processes: int, on_steps: OnSteps, on_data: OnData, say: Say
 ) -> None:
     """Train what d3rlpy trains, `processes` of them at a time."""
     for _ in _with_data(jobs, on_data):
         pass  # said here; each process reads for itself
     stop = context().Event()
-    for job in ordered_map(_run_job, jobs, processes, partial(_listen, stop), stop.set):
+    for job, said in ordered_map(_run_job, jobs, processes, partial(_listen, stop), stop.set):
+        for line in said:
+            say(line)
         on_steps(job.options.steps)

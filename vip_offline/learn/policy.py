@@ -9,6 +9,7 @@
     manifest.json        what it takes and gives, what it was trained on, by which encoder, how
     model.d3             the same model for d3rlpy's load_learnable (a pickle: own files only)
     metrics.jsonl        loss per epoch
+    read.safetensors     (E, 8) hashes of each array that it was trained on, one per episode
 
 What makes it whole for another computer, the encoder among it, is added by `shipping`.
 """
@@ -27,10 +28,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 from torch.nn import functional
 
+from vip_offline.data.reads import Reads
 from vip_offline.errors import VipOfflineError
 
-FORMAT, VERSION = "vip-offline-policy", 1
+FORMAT, VERSION = "vip-offline-policy", 2  # 1: without hashes of what it was trained on
 MANIFEST, TENSORS = "manifest.json", "policy.safetensors"
+READ = "read.safetensors"
 UNTIL = "-until-step-"  # in the name of a folder that holds the last good state
 LOW, HIGH = "action_low", "action_high"  # what -1 and 1 stand for, per dimension
 GOAL = "goal"  # (K, D), the embedded goal of each stage
@@ -138,10 +141,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(manifest, dict):
         raise VipOfflineError(f"{path}: holds a {type(manifest).__name__}, not a table.")
-    if manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
+    if manifest.get("format") != FORMAT or manifest.get("version") not in range(1, VERSION + 1):
         raise VipOfflineError(
             f"{path}: says format {manifest.get('format')!r}, version {manifest.get('version')!r}; "
-            f"this program reads {FORMAT!r}, version {VERSION}."
+            f"this program reads {FORMAT!r}, version 1 to {VERSION}. Update vip-offline "
+            "(pip install -U vip-offline), or train again."
         )
     for key, kind in KEYS.items():
         if not isinstance(manifest.get(key), kind):
@@ -261,6 +265,17 @@ def find_policies(folders: Sequence[Path], *, named: bool) -> list[Path]:
         listed = "".join(f"\n  {group}" for group in groups)
         raise VipOfflineError(f"No policy given, and runs/ holds several. Name one:{listed}")
     return found
+
+
+def read_reads(folder: Path) -> Reads:
+    """Hashes of what a policy was trained on; nothing of one by an earlier release.
+
+    Raises:
+        VipOfflineError: if they are gone or damaged.
+    """
+    if read_manifest(folder)["version"] < 2:
+        return {}
+    return read_tensors(folder / READ)
 
 
 def write_policy(

@@ -32,6 +32,8 @@ from vip_offline.learn.transitions import TrainingSet
 from vip_offline.recipe import TrainOptions
 
 Arrays = dict[str, NDArray[Any]]
+VERSION = 2  # of a checkpoint; 1: without hashes of what is learnt from
+READ = "read"  # of an identity, see `transitions.identity`
 CHECKPOINT = "checkpoint.npz"
 
 
@@ -179,12 +181,17 @@ def write_checkpoint(
     metrics: list[dict[str, float]],
 ) -> None:
     """Keep where a training stands; the file is whole or the one before it."""
-    said = {"identity": json.dumps(identity, sort_keys=True), "metrics": json.dumps(metrics)}
+    said = {
+        "identity": json.dumps({k: v for k, v in identity.items() if k != READ}, sort_keys=True),
+        "metrics": json.dumps(metrics),
+        "version": VERSION,
+    }
+    read = {f"{READ}/{key}": hashes for key, hashes in identity.get(READ, {}).items()}
     partial = folder / f"{CHECKPOINT}.partial"
     try:
         with partial.open("wb") as file:
             texts = {key: np.array(text) for key, text in said.items()}
-            everything: dict[str, Any] = {**arrays, **texts}
+            everything: dict[str, Any] = {**arrays, **read, **texts}
             np.savez(file, **everything)
             file.flush()
             os.fsync(file.fileno())
@@ -214,8 +221,16 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-        said = (json.loads(str(arrays.pop(key))) for key in ("identity", "metrics"))
-        return Checkpoint(arrays, *said)
+        version = int(arrays.pop("version", 1))
+        if version > VERSION:
+            raise VipOfflineError(
+                f"{path}: is of version {version}; this program reads 1 to {VERSION}. Update "
+                f"vip-offline, or remove {folder} to train from the beginning."
+            )
+        said, metrics = (json.loads(str(arrays.pop(key))) for key in ("identity", "metrics"))
+        names = [key for key in arrays if key.startswith(f"{READ}/")]
+        said[READ] = {key.removeprefix(f"{READ}/"): arrays.pop(key) for key in names}
+        return Checkpoint(arrays, said, metrics)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise VipOfflineError(
             f"{path}: cannot be read ({error}). Remove {folder} to train from the beginning."

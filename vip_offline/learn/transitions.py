@@ -13,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from vip_offline.data.outliers import Outliers, find_outliers
-from vip_offline.data.store import Store, open_store, settings_of
+from vip_offline.data.reads import LENGTHS, Reads, reads
+from vip_offline.data.reads import differences as changes
+from vip_offline.data.store import OF_DATA, Store, open_store, settings_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.action_kind import guess_action_kind
 from vip_offline.learn.action_scale import (
@@ -28,7 +30,7 @@ from vip_offline.learn.descent import Columns, exponential_weight
 from vip_offline.learn.episode_choice import choice_notes, choose_episodes, outcomes_of
 from vip_offline.learn.gripper import Gripper, find_grippers, gripper_note
 from vip_offline.learn.input_statistics import Statistics, input_statistics
-from vip_offline.learn.inputs import camera_notes, inputs_of
+from vip_offline.learn.inputs import camera_notes, inputs_of, policy_cameras
 from vip_offline.learn.interface import (
     ACTIONS,
     FRAME,
@@ -71,6 +73,7 @@ class TrainingSet:
     held_out: tuple[HeldOut, ...]
     notes: tuple[str, ...]  # sentences for the user
     manifest: dict[str, Any]  # what of it the policy folder records
+    read: Reads  # hashes of the arrays that it was made from
     goal: NDArray[np.float32] | None = None  # (K, D), embedded, per stage; None: there is not one
     goal_set: NDArray[np.float32] | None = None  # (G, D) of which the nearest counts; None: no such
 
@@ -214,7 +217,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "control_rate": store.attributes.get("control_rate"),
         "proprio": store.attributes.get("proprio", []),
         "camera": ",".join(inputs.cameras),  # what the policy sees; the reward's is the label's
-        "image_shape": list(store.frames(inputs.cameras[0], 0, 1).shape[1:]),
+        "image_shape": list(store.frame_shape(inputs.cameras[0])),
         "encoder": inputs.provenance,
         "label": _label_identity(store, options),
         "interface": _interface(
@@ -229,7 +232,6 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "action_outliers": [
             {**asdict(one), "episode": chosen[one.episode]} for one in outliers.listed
         ],
-        "data_sha256": _data_hash(store, inputs.cameras, proprio, action),
         "embedding_size": inputs.embedding.shape[1],
         "proprio_size": proprio.shape[1],
         "action_size": action.shape[1],
@@ -237,6 +239,8 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         "held_out": kept_back,
         "placements": [int(each) for each in store.meta("placement")],
     }
+    read = reads(store, sources(store, options))
+    manifest["data_sha256"] = data_hash(store, inputs.cameras)
     # without all of the cameras that the goal was embedded from, no distance to it can be taken
     compared = label is not None and goal_columns(manifest) is not None
     return TrainingSet(
@@ -256,6 +260,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         ),
         notes=tuple(notes),
         manifest=manifest,
+        read=read,
         goal=label.goal if label and compared else None,
         goal_set=label.goal_set if label and compared else None,
     )
@@ -287,8 +292,7 @@ def _interface(
     """
     frames = {}
     for camera in cameras:
-        height, width, channels = store.frames(camera, 0, 1).shape[1:]
-        frames[f"{FRAME}{camera}"] = (int(height), int(width), int(channels))
+        frames[f"{FRAME}{camera}"] = store.frame_shape(camera)
     kept = [
         np.where(marks, np.nan, rows) for rows, marks in zip(actions, outliers.marks, strict=True)
     ]
@@ -323,16 +327,29 @@ def _interface(
     )
 
 
-def _data_hash(
-    store: Store, cameras: Sequence[str], proprio: NDArray[Any], action: NDArray[Any]
-) -> str:
+def data_hash(store: Store, cameras: Sequence[str]) -> str:
     """sha256 of all demonstrations: their frames by the hashes that the store keeps."""
     digest = hashlib.sha256()
     for camera in cameras:
         digest.update(np.ascontiguousarray(store.content(camera)).data)
-    for array in (store.ends, store.meta("success"), proprio, action):
+    for array in (store.ends, store.meta("success"), store.data("proprio"), store.data("action")):
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def sources(store: Store, options: TrainOptions) -> list[str]:
+    """What a policy learns from, as `data.reads` names it."""
+    keys = [LENGTHS, "meta/success"]
+    keys += [f"data/{name}" for name in ("proprio", "action") if name in store.keys("data")]
+    if "success_labelled" in store.keys("meta"):
+        keys.append("meta/success_labelled")
+    if options.algo == "scratch-bc":
+        return [*keys, *(f"frames/{camera}" for camera in options.cameras or store.cameras)]
+    label = store.label(options.label)
+    encoder = label.provenance["encoder"]
+    cameras = policy_cameras(store, label, options)
+    keys += [f"embeddings/{encoder}/{camera}" for camera in cameras]
+    return [*keys, f"labels/{label.name}/reward"]
 
 
 def _label_identity(store: Store, options: TrainOptions) -> dict[str, Any]:
@@ -349,37 +366,54 @@ def identity(path: Path, options: TrainOptions) -> dict[str, Any]:
         "options": asdict(options),
         "store": str(path),
         "label": settings_of(_label_identity(store, options)),
-        "placements": [int(each) for each in store.meta("placement")],
+        "read": reads(store, sources(store, options)),
     }
 
 
-def differences(found: Mapping[str, Any], path: Path, options: TrainOptions) -> list[str]:
+@dataclass(frozen=True)
+class Differences:
+    """How a policy differs from what the same command would train now."""
+
+    settings: tuple[str, ...]  # in words
+    data: tuple[str, ...]
+
+
+def differences(before: Mapping[str, Any], path: Path, options: TrainOptions) -> Differences:
     """What of an `identity` that was written down is another now, in words.
 
     A policy from before there was an option of `BEFORE` is told from one that has its default.
     """
-    wanted = json.loads(json.dumps(identity(path, options)))
+    now = identity(path, options)
+    wanted = json.loads(json.dumps({k: v for k, v in now.items() if k != "read"}))
     # an option that is younger than what was written down had its default
-    before = {key: value for key, (value, _) in BEFORE.items()}
-    had = {**json.loads(json.dumps(asdict(TrainOptions()))), **before, **found["options"]}
+    older = {key: value for key, (value, _) in BEFORE.items()}
+    had = {**json.loads(json.dumps(asdict(TrainOptions()))), **older, **before["options"]}
     # "the only labelling" is the one that was trained on, however many there are by now
-    for options_, label in ((had, found["label"]), (wanted["options"], wanted["label"])):
+    for options_, label in ((had, before["label"]), (wanted["options"], wanted["label"])):
         options_["label"] = options_["label"] or label.get("name", "")
-    differing = [
+    settings = [
         f"{key} {had[key]!r}, now {value!r}"
-        if key in found["options"] or key not in BEFORE
+        if key in before["options"] or key not in BEFORE
         else f"trained {BEFORE[key][1]} ({key} {had[key]!r}), now {value!r}"
         for key, value in wanted["options"].items()
         if had[key] != value
     ]
-    if found["store"] != wanted["store"]:
-        differing.append(f"store {found['store']!r}, now {wanted['store']!r}")
-    if found["label"] != wanted["label"]:
-        name = found["label"].get("name")
-        differing.append(f"label {name!r} was made again, with other settings")
-    if found["placements"] != wanted["placements"]:
-        differing.append("the store holds other episodes")
-    return differing
+    labels = [
+        {k: v for k, v in label.items() if k not in (*OF_DATA, "asked")}
+        for label in (before["label"], wanted["label"])
+    ]
+    asked = [label["label"].get("asked") for label in (before, wanted)]
+    if labels[0] != labels[1] or (all(asked) and asked[0] != asked[1]):
+        name = before["label"].get("name")
+        settings.append(f"label {name!r} was made again, with other settings")
+    data = changes(before["read"], now["read"])
+    if not before["read"] and "data_sha256" in before:  # by an earlier release
+        cameras = str(before["camera"]).split(",")
+        if before["data_sha256"] != data_hash(open_store(path), cameras):
+            data.append("its demonstrations are others")
+    if data and before["store"] != wanted["store"]:
+        settings.append(f"store {before['store']!r}, now {wanted['store']!r}")
+    return Differences(tuple(settings), tuple(data))
 
 
 def _rewards(store: Store, path: Path, options: TrainOptions) -> list[NDArray[np.float64]]:

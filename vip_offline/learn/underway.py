@@ -17,7 +17,16 @@ from vip_offline.data.durable import only_writer
 from vip_offline.data.store import now, settings_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.models import policy_tensors, strides
-from vip_offline.learn.policy import MANIFEST, UNTIL, Policy, read_manifest, write_policy
+from vip_offline.learn.policy import (
+    MANIFEST,
+    READ,
+    UNTIL,
+    Policy,
+    read_manifest,
+    read_reads,
+    write_policy,
+    write_tensors,
+)
 from vip_offline.learn.training import (
     CHECKPOINT,
     Arrays,
@@ -44,25 +53,49 @@ class TrainJob:
 
 
 def is_trained(folder: Path, store: Path, options: TrainOptions) -> bool:
-    """Whether this folder holds the policy that these options would train.
+    """Whether this folder holds the policy that these options would train, on these data.
 
     Raises:
         VipOfflineError: if it holds another one.
+    """
+    return (folder / MANIFEST).exists() and not why_again(folder, store, options)
+
+
+def why_again(folder: Path, store: Path, options: TrainOptions) -> str:
+    """What of the data changed since this folder's policy was trained; empty: nothing.
+
+    Raises:
+        VipOfflineError: if the folder holds something else than the policy of these options.
     """
     if not (folder / MANIFEST).exists():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise VipOfflineError(
                 f"{folder}: is there and is no policy folder. Give another --out."
             )
-        return False
+        return ""
     manifest = read_manifest(folder)
-    differing = differences({**manifest, "label": settings_of(manifest["label"])}, store, options)
-    if differing:
+    trained = {**manifest, "label": settings_of(manifest["label"]), "read": read_reads(folder)}
+    differing = differences(trained, store, options)
+    if differing.settings:
+        listed = "; ".join((*differing.settings, *differing.data))
         raise VipOfflineError(
-            f"{folder}: holds a policy that was trained otherwise ({'; '.join(differing)}). Give "
-            "another --out, or remove the folder."
+            f"{folder}: holds a policy that was trained otherwise ({listed}). Give another --out, "
+            "or remove the folder."
         )
-    return True
+    return "; ".join(differing.data)
+
+
+def replaced_of(out: Path) -> Path:
+    """Where a policy that is made again waits until the new one is in its place."""
+    return out.with_name(f".{out.name}.replaced")
+
+
+def put_back(out: Path) -> None:
+    """Undo what was left by a process killed while it put a new policy in an old one's place."""
+    replaced = replaced_of(out)
+    if replaced.exists() and not out.exists():
+        replaced.rename(out)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 class Underway:
@@ -79,6 +112,8 @@ class Underway:
             VipOfflineError: if another process is training it, or another training stopped here.
         """
         self.job, self.data = job, data
+        self.said: list[str] = []  # sentences for the user
+        put_back(job.out)
         # renamed when it is whole
         self._partial = job.out.with_name(f".{job.out.name}.partial")
         self._partial.mkdir(parents=True, exist_ok=True)
@@ -109,12 +144,19 @@ class Underway:
         if found is None:
             return
         differing = differences(found.identity, self.job.store, self.job.options)
-        if differing:
+        if differing.settings:
+            listed = "; ".join((*differing.settings, *differing.data))
             raise VipOfflineError(
                 f"{self._partial / CHECKPOINT}: a training that began otherwise stopped here "
-                f"({'; '.join(differing)}). Give those settings to go on with it, or remove "
-                f"{self._partial}."
+                f"({listed}). Give those settings to go on with it, or remove {self._partial}."
             )
+        if differing.data:
+            self.said.append(
+                f"{self.job.out}: its training begins anew: {'; '.join(differing.data)} since it "
+                "stopped"
+            )
+            (self._partial / CHECKPOINT).unlink()
+            return
         self.training.restore(found.arrays)
         self._metrics, self._good = found.metrics, found.arrays
 
@@ -177,8 +219,12 @@ class Underway:
         """Make the policy's folder appear."""
         if not self._finished:
             self._write(self._partial)
-            # onto nothing or an empty folder: `is_trained` refused all else
+            # onto nothing or an empty folder, or a policy of data that are no more
+            replaced = replaced_of(self.job.out)
+            if (self.job.out / MANIFEST).exists():
+                self.job.out.rename(replaced)
             self._partial.rename(self.job.out)
+            shutil.rmtree(replaced, ignore_errors=True)
             (self.job.out / CHECKPOINT).unlink(missing_ok=True)
             self._finished = True
 
@@ -201,6 +247,7 @@ class Underway:
             "created": now(),
         }
         tensors = policy_tensors(algo, self.data)
+        write_tensors(folder / READ, self.data.read)
         error = held_out_error(Policy(_torch(tensors), manifest), self.data)
         manifest["held_out_error"] = {str(episode): each for episode, each in error.items()}
         write_policy(folder, tensors, manifest)

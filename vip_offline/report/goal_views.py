@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.data.hashing import content_of
 from vip_offline.data.pictures import read_picture
-from vip_offline.data.store import Store, content_of
+from vip_offline.data.store import Store
 from vip_offline.errors import VipOfflineError
 
 SHOWN = 6  # pictures of a goal that is made of more

@@ -80,7 +80,7 @@ def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) ->
     check_simulated(store.path, recipe.train, recipe.rollout)
     cameras_stage(store.path, recipe.train, recipe.relabel.weights, bar, say)
     check_arms(recipe)
-    trained = train_arms(recipe, bar)
+    trained = train_arms(recipe, bar, say)
     # not before: policies of another recipe in this folder were refused just now
     partial = out / "recipe.toml.partial"
     partial.write_text(dump(recipe), encoding="utf-8")

@@ -4,7 +4,7 @@ import json
 import platform
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -207,14 +207,14 @@ def check_arms(recipe: Recipe) -> None:
             raise VipOfflineError(f"arm {arm}: {error}") from None
 
 
-def train_arms(recipe: Recipe, bar: Bar) -> int:
+def train_arms(recipe: Recipe, bar: Bar, say: Callable[[str], None] = lambda line: None) -> int:
     """Train what is not trained yet; returns how many policies that were."""
     check_compare(recipe.compare)
     every = [job for arm in jobs(recipe).values() for job in arm]
     missing = [job for job in every if not is_trained(job.out, job.store, job.options)]
     total = len(missing) * recipe.train.steps
     with timed(recipe, "train"), bar("train", total, "step") as advance:
-        train_all(missing, recipe.compare.processes, on_steps=advance)
+        train_all(missing, recipe.compare.processes, on_steps=advance, say=say)
     return len(missing)
 
 

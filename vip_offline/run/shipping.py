@@ -26,7 +26,14 @@ from vip_offline.learn.loaded import (
     seen_by,
 )
 from vip_offline.learn.novelty import seen
-from vip_offline.learn.policy import MANIFEST, TENSORS, Policy, write_manifest, write_tensors
+from vip_offline.learn.policy import (
+    MANIFEST,
+    TENSORS,
+    Policy,
+    read_reads,
+    write_manifest,
+    write_tensors,
+)
 from vip_offline.learn.samples import COUNT, SAMPLES, Samples, write_samples
 from vip_offline.learn.transitions import TrainingSet, differences, training_set
 from vip_offline.learn.verifying import verify, versions
@@ -76,17 +83,16 @@ def ship(
     # the settings are its own; of one from before an option they are not written down
     settings = json.loads(json.dumps(asdict(options)))
     label = settings_of(manifest["label"])
-    trained = {**manifest, "options": settings, "store": str(path), "label": label}
-    differing = differences(trained, path, options)
-    # a labelling that was made again may be one that nothing can be trained on
-    data = None if differing else training_set(path, options)
-    if data is not None and data.manifest["data_sha256"] != manifest.get("data_sha256"):
-        differing.append("its demonstrations are others")
-    if data is None or differing:
+    read = read_reads(folder)
+    trained = {**manifest, "options": settings, "store": str(path), "label": label, "read": read}
+    found = differences(trained, path, options)
+    differing = (*found.settings, *found.data)
+    if differing:  # a labelling that was made again may be one that nothing can be trained on
         raise VipOfflineError(
             f"{folder}: was trained on something else than {path} now holds "
             f"({'; '.join(differing)}). Name the store with --store, or train again."
         )
+    data = training_set(path, options)
     interface = _described(
         Interface.read(manifest["interface"], str(folder / MANIFEST)), described or {}
     )

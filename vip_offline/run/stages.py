@@ -162,6 +162,8 @@ def relabel_stage(
             on_frames=advance,
             on_prepare=say,
         )
+    for reason in done.again:
+        say(f"relabel: {reason}")
     for note in done.notes:
         say(f"note: {note}")
     if done.embedded_frames:

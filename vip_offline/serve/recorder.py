@@ -27,7 +27,7 @@ def layout_of(store: Store) -> Layout | None:
     """How the rows of a store look; None for one without episodes."""
     if not len(store):
         return None
-    frames = {f"{FRAME}{camera}": store.frames(camera, 0, 1).shape[1:] for camera in store.cameras}
+    frames = {f"{FRAME}{camera}": store.frame_shape(camera) for camera in store.cameras}
     widths = (store.data(key, 0, 1).shape[1] for key in ("proprio", "action"))
     return Layout(frames, *widths)
 

@@ -1,0 +1,125 @@
+"""Whether frames and embeddings are what they were when their hashes were written down.
+
+Files that have the size, modification time and inode that were written down are taken to be
+unchanged; the others are read and hashed again. A store that was copied is so read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.data.hashing import content_of, content_of_blocks
+from vip_offline.data.orientation import AS_STORED
+from vip_offline.data.video import timeline
+from vip_offline.errors import VipOfflineError
+
+if TYPE_CHECKING:
+    from vip_offline.data.store import Store
+
+BLOCK = 64  # frames that are in memory at once
+OnRows = Callable[[int], None]  # so many more rows are hashed
+
+# (store, array) -> the states of its files when it was hashed, and its hashes
+_hashed: dict[tuple[str, str], tuple[bytes, NDArray[np.uint8]]] = {}
+
+
+def current(
+    store: Store,
+    key: str,
+    recorded: NDArray[np.uint8],
+    hash_of: Callable[[int], NDArray[np.uint8]],
+    on_rows: OnRows = lambda rows: None,
+    *,
+    every: bool = False,
+) -> NDArray[np.uint8]:
+    """(E, 16) hashes of what is there now.
+
+    Args:
+        store: whose episodes.
+        key: of the array, or of the one that says where its frames are.
+        recorded: (E, 16) hashes; zeros where none was written down.
+        hash_of: hashes one episode.
+        on_rows: called with the number of rows of each episode that was hashed.
+        every: hash all episodes, not only those whose files were touched.
+    """
+    states = store.file_states(key).tobytes()
+    place = (str(store.path.resolve()), key)
+    touched = store.touched(key) & recorded.any(axis=1) | every
+    if not touched.any():
+        return recorded
+    if not every and place in _hashed:
+        then, known = _hashed[place]
+        if then == states and len(known) == len(recorded):
+            return known
+    hashes = recorded.copy()
+    spans = store.spans()
+    for index in np.flatnonzero(touched):
+        hashes[index] = hash_of(int(index))
+        on_rows(spans[index][1] - spans[index][0])
+    _hashed[place] = states, hashes
+    return hashes
+
+
+def rows_to_hash(store: Store, keys: Iterable[str], *, every: bool = False) -> int:
+    """How many rows `current` will read, for a progress bar."""
+    lengths = np.array([stop - start for start, stop in store.spans()], int)
+    return sum(int(lengths[store.touched(key) | every].sum()) for key in keys)
+
+
+def frames_hash(store: Store, camera: str) -> Callable[[int], NDArray[np.uint8]]:
+    """Hashes the frames of one episode of a camera, wherever they are."""
+    key = store.frames_key(camera)
+    if key.startswith("data/pts_"):
+        return _video_hash(store, camera)
+    reader, spans = store.frame_reader(camera), store.spans()
+
+    def of_stored(index: int) -> NDArray[np.uint8]:
+        start, stop = spans[index]
+        if not key.startswith("data/frames_"):
+            return content_of(reader(start, stop))
+        blocks = (reader(row, min(row + BLOCK, stop)) for row in range(start, stop, BLOCK))
+        return content_of_blocks((stop - start, *store.frame_shape(camera)), blocks)
+
+    return of_stored
+
+
+def _video_hash(store: Store, camera: str) -> Callable[[int], NDArray[np.uint8]]:
+    files, spans = store.video_files(camera), store.spans()
+    height, width, _ = store.frame_shape(camera)
+    upright, lines = store.upright(camera), dict[Path, object]()
+
+    def of_video(index: int) -> NDArray[np.uint8]:
+        file = files[index]
+        if file not in lines:
+            line = timeline(file)
+            lines.clear()  # episodes follow each other in a file
+            lines[file] = line if upright or line.turn == AS_STORED else line.as_stored()
+        line = lines[file]  # type: ignore[assignment]
+        pts = store.data(f"pts_{camera}", *spans[index])
+        if not np.isin(pts, line.pts).all():
+            row = int(np.argmin(np.isin(pts, line.pts)))
+            raise VipOfflineError(
+                f"{store.path}, episode {index}: {file} was changed and has no frame any more at "
+                f"the time of row {row}. Restore that file, or import again."
+            )
+        return line.content(pts, (height, width))
+
+    return of_video
+
+
+def embedding_hash(store: Store, key: str) -> Callable[[int], NDArray[np.uint8]]:
+    """Hashes the embedding of one episode; zeros if it cannot be read."""
+    spans = store.spans()
+
+    def of_embedding(index: int) -> NDArray[np.uint8]:
+        try:
+            return content_of(store.rows_of(key, *spans[index]))
+        except VipOfflineError:
+            return np.zeros(16, np.uint8)
+
+    return of_embedding

@@ -1,0 +1,41 @@
+"""A checksum inside each ``zarr.json``: zarr's own protect chunks, not what describes them."""
+
+import hashlib
+import json
+from typing import Any
+
+SEAL = "vip_offline_checksum"  # key among the attributes
+
+
+def sealed(text: bytes) -> bytes:
+    """The description of an array or group, with a checksum of all of it among its attributes."""
+    about = json.loads(text)
+    attributes = {k: v for k, v in about.get("attributes", {}).items() if k != SEAL}
+    about["attributes"] = {**attributes, SEAL: _checksum({**about, "attributes": attributes})}
+    return json.dumps(about, indent=2).encode()
+
+
+def unsealed(text: bytes) -> bytes:
+    """What was sealed; a description without a checksum, by another program, passes as it is.
+
+    Raises:
+        ValueError: if it is damaged, or was changed by a program that does not know the checksum.
+    """
+    about = json.loads(text)
+    attributes = about.get("attributes") if isinstance(about, dict) else None
+    if not isinstance(attributes, dict) or SEAL not in attributes:
+        return text
+    stated = attributes.pop(SEAL)
+    if not isinstance(stated, str) or stated.partition(":")[0] != KIND:
+        raise ValueError(f"its checksum {stated!r} is of a kind that is not known here ({KIND})")
+    if stated != _checksum(about):
+        raise ValueError("its checksum does not match: it is damaged, or was edited")
+    return json.dumps(about).encode()
+
+
+KIND = "blake2b-64"
+
+
+def _checksum(about: dict[str, Any]) -> str:
+    text = json.dumps(about, sort_keys=True, separators=(",", ":"))
+    return f"{KIND}:{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"

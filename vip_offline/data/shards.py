@@ -1,0 +1,151 @@
+"""Single frames out of zarr v3 shards: one `pread` each, where zarr's own reader takes two.
+
+The files are plain zarr, sharded along the first axis with one row to a chunk, compressed by zstd
+and checked by crc32c; whatever reads zarr reads them. zarr 3.1 reads the index of a shard anew for
+each chunk that is asked for, which doubles the time of a random frame
+(`python -m benchmarks.integrity`).
+"""
+
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import zarr
+from numcodecs import Zstd
+from numpy.typing import NDArray
+from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec, ZstdCodec
+
+CHECKSUM = 4  # bytes of a crc32c
+ABSENT = np.uint64(2**64 - 1)  # offset and size, in an index, of a chunk that was never written
+OPEN = 8  # shards that are held open
+SHARD_BYTES = 32 * 2**20  # of frames, before compression: a shard is written whole
+SHARD_ROWS = 128  # at most
+
+
+def rows_per_shard(row: tuple[int, ...]) -> int:
+    """How many rows of this shape, one byte a value, go into a file."""
+    return max(1, min(SHARD_ROWS, SHARD_BYTES // max(1, int(np.prod(row, dtype=int)))))
+
+
+class ShardError(ValueError):
+    """What is wrong with a row's shard."""
+
+
+class Shard:
+    """An open shard and its index."""
+
+    def __init__(self, path: Path, rows: int) -> None:
+        self._file = os.open(path, os.O_RDONLY)
+        try:
+            tail = rows * 16 + CHECKSUM
+            size = os.fstat(self._file).st_size
+            index = os.pread(self._file, tail, max(0, size - tail))
+            if len(index) < tail or _crc32c(index[:-CHECKSUM]) != index[-CHECKSUM:]:
+                raise ShardError("its index is damaged or cut off")
+            self.index = np.frombuffer(index[:-CHECKSUM], "<u8").reshape(rows, 2)
+        except BaseException:
+            self.close()
+            raise
+
+    def __call__(self, row: int) -> bytes | None:
+        """The bytes of a chunk; None if it was never written."""
+        offset, size = self.index[row]
+        if offset == ABSENT:
+            return None
+        content = os.pread(self._file, int(size), int(offset))
+        if len(content) < max(int(size), CHECKSUM):
+            raise ShardError("it is cut off")
+        if _crc32c(memoryview(content)[:-CHECKSUM]) != content[-CHECKSUM:]:
+            raise ShardError("its checksum does not match")
+        return content[:-CHECKSUM]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
+
+
+def _crc32c(content: bytes | memoryview) -> bytes:
+    return int(google_crc32c.value(bytes(content))).to_bytes(CHECKSUM, "little")
+
+
+def is_readable(array: zarr.Array[Any]) -> bool:
+    """Whether an array is sharded as `Rows` reads it."""
+    codecs = getattr(array.metadata, "codecs", ())
+    if len(codecs) != 1 or not isinstance(codecs[0], ShardingCodec):
+        return False
+    inner = codecs[0].codecs
+    kinds = tuple(type(codec) for codec in inner)
+    return (
+        kinds == (BytesCodec, ZstdCodec, Crc32cCodec)
+        and array.dtype == np.uint8
+        and array.shards is not None
+        and tuple(array.chunks) == (1, *array.shape[1:])
+        and tuple(array.shards[1:]) == tuple(array.shape[1:])
+    )
+
+
+class Rows:
+    """Rows of one sharded array, for several threads.
+
+    Args:
+        folder: of the array.
+        array: see `is_readable`.
+    """
+
+    def __init__(self, folder: Path, array: zarr.Array[Any]) -> None:
+        assert array.shards is not None
+        self._per_shard, self._shape = array.shards[0], array.shape[1:]
+        name = array.metadata.encode_chunk_key((0,) * array.ndim)
+        self._name = name.replace("0", "{}", 1)
+        self._folder = folder
+        self._open: OrderedDict[int, Shard] = OrderedDict()
+        self._lock = threading.Lock()
+        self._decode = Zstd().decode
+
+    def __call__(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """(stop - start, ...) rows.
+
+        Raises:
+            ShardError: if one is missing or damaged; its text names file and row.
+        """
+        values = np.empty((stop - start, *self._shape), np.uint8)
+        flat = values.reshape(stop - start, -1) if values.size else values
+        for row in range(start, stop):
+            try:
+                self._decode(self._chunk(row), flat[row - start])
+            except (ValueError, RuntimeError, OSError) as error:
+                path = self._path(row // self._per_shard)
+                why = error.strerror if isinstance(error, OSError) else error
+                raise ShardError(f"row {row}, in {path}: {why}") from error
+        return values
+
+    def _chunk(self, row: int) -> bytes:
+        number, place = divmod(row, self._per_shard)
+        with self._lock:
+            content = self._shard(number)(place)
+            if content is None:
+                # a writer may have put another file in its place since it was opened
+                self._open.pop(number).close()
+                content = self._shard(number)(place)
+        if content is None:
+            raise ShardError("it was never written")
+        return content
+
+    def _path(self, number: int) -> Path:
+        return self._folder / self._name.format(number)
+
+    def _shard(self, number: int) -> Shard:
+        if number not in self._open:
+            self._open[number] = Shard(self._path(number), self._per_shard)
+            if len(self._open) > OPEN:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(number)
+        return self._open[number]
+
+    def __del__(self) -> None:
+        for shard in self._open.values():
+            shard.close()

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import zarr
 
+from vip_offline.data.durable import DurableStore
 from vip_offline.data.metadata_seal import SEAL
 
 
@@ -22,6 +24,40 @@ def contents(path: Path) -> dict[str, bytes]:
                 data = json.dumps(metadata, sort_keys=True).encode()
             files[file.relative_to(path).as_posix()] = data
     return files
+
+
+def overwrite_attribute(path: Path, key: str, **attributes: Any) -> None:
+    """Change attributes of a group or array, as this program would; None deletes one."""
+    node = zarr.open_group(DurableStore(path), mode="r+")
+    node = node[key] if key else node  # type: ignore[assignment]
+    kept = {k: v for k, v in {**node.attrs, **attributes}.items() if v is not None}
+    node.attrs.put(kept)
+
+
+def shard_of(path: Path, camera: str, row: int) -> tuple[Path, int, int]:
+    """File of a frame, and where in it: offset and size."""
+    array = zarr.open_group(path, mode="r")[f"data/frames_{camera}"]
+    assert isinstance(array, zarr.Array) and array.shards is not None
+    rows = array.shards[0]
+    file = path / f"data/frames_{camera}" / f"c.{row // rows}.0.0.0"
+    index = np.frombuffer(file.read_bytes()[-16 * rows - 4 : -4], "<u8").reshape(rows, 2)
+    offset, size = index[row % rows]
+    return file, int(offset), int(size)
+
+
+def spoil_frame(path: Path, camera: str, row: int) -> None:
+    """Flip a bit in the middle of a frame's bytes."""
+    file, offset, size = shard_of(path, camera, row)
+    content = bytearray(file.read_bytes())
+    content[offset + size // 2] ^= 1
+    file.write_bytes(content)
+
+
+def lose_frame(path: Path, camera: str, row: int) -> None:
+    """Take a frame out of its shard, as if it had never been written."""
+    array = zarr.open_group(path, mode="r+")[f"data/frames_{camera}"]
+    assert isinstance(array, zarr.Array)
+    array.with_config({"write_empty_chunks": False})[row] = 0
 
 
 def overwrite(path: Path, key: str, row: int | slice, value: Any) -> None:

@@ -15,7 +15,7 @@ import pytest
 from conftest import LENGTHS as FIXTURE
 from conftest import brightness_episode
 from origins import FPS, LENGTHS, SIZE, folders, lerobot, replay, robomimic
-from store_files import overwrite
+from store_files import overwrite, spoil_frame
 
 from vip_offline.data.importing import import_source
 from vip_offline.data.sources.recognise import open_source
@@ -232,7 +232,7 @@ def test_frames_that_are_not_those_that_were_stored(make_store: Callable[..., Pa
     path = make_store()
     overwrite(path, "data/frames_front", 7, 55)
     overwrite(path, "data/action", 8, 2.5)
-    (path / "data/frames_front/c.13.0.0.0").unlink()
+    spoil_frame(path, "front", 13)
     checked = check(path)
     found = {each.kind: each for each in checked.groups}
     assert found["frames-changed"].examples[0].where == "episode 1, camera front"
@@ -245,9 +245,9 @@ def test_numbers_that_cannot_be_read_do_not_end_the_check(tmp_path: Path) -> Non
     path = tmp_path / "x.zarr"
     with writing(path, create={}) as store:
         # two to a chunk and one across: they are read together
-        store.append(*(replace(e, frames={}) for e in (brightness_episode(400, True, 0),) * 5))
+        store.append(*(replace(e, frames={}) for e in (brightness_episode(4100, True, 0),) * 5))
     assert "unreadable" not in named(check(path))
-    overwrite(path, "data/action", 1999, 3)
+    overwrite(path, "data/action", 20499, 3)
     (path / "data/action/c.0.0").write_bytes(b"no")
     found = {each.kind: each for each in check(path).groups}
     assert found["unreadable"].count == 4  # a damaged chunk takes those read with it

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import zarr
 from made_up_films import SIZE, ramp, write
+from store_files import overwrite_attribute
 
 from vip_offline.data.converting import Converter
 from vip_offline.data.importing import import_source
@@ -32,11 +33,9 @@ def imported(folder: Path, *, copy: bool = False) -> Path:
 
 def as_before(store: Path) -> Path:
     """Make of it what the release wrote that left frames as the file holds them."""
-    group = zarr.open_group(store, mode="r+")
-    pts, contents = group["data/pts_video"], group["meta/content_video"]
-    assert isinstance(pts, zarr.Array) and isinstance(contents, zarr.Array)
-    del pts.attrs["upright"]
-    pts.attrs["frame_shape"] = [*SIZE, 3]
+    contents = zarr.open_group(store, mode="r+")["meta/content_video"]
+    assert isinstance(contents, zarr.Array)
+    overwrite_attribute(store, "data/pts_video", upright=None, frame_shape=[*SIZE, 3])
     line = timeline(store.parent / "a.mp4").as_stored()
     contents[:] = np.stack([line.content(line.pts, SIZE)] * 2)
     return store

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import zarr
 from d3rlpy.dataset import InfiniteBuffer, ReplayBuffer
-from store_files import overwrite
+from store_files import overwrite, overwrite_attribute
 
 from vip_offline.data.exports.labelled import open_labelled
 from vip_offline.data.store import open_store
@@ -85,14 +85,14 @@ def test_whole_numbers_are_not_discrete_actions(labelled: Path, tmp_path: Path) 
 
 
 def test_a_label_of_other_embeddings_is_refused(labelled: Path, tmp_path: Path) -> None:
-    root = zarr.open_group(labelled, mode="r+")
-    root["labels/pixels"].attrs["preprocessing"] = "another"
+    overwrite_attribute(labelled, "labels/pixels", preprocessing="another")
     with pytest.raises(VipOfflineError, match="made from other embeddings"):
         write_d3rlpy(open_labelled(labelled), tmp_path / "buffer.h5", silent)
 
 
 def test_a_store_without_actions_is_refused(labelled: Path, tmp_path: Path) -> None:
-    opened = open_labelled(labelled)
+    overwrite_attribute(labelled, "", arrays=None)
     (labelled / "data/action").rename(tmp_path / "gone")
+    opened = open_labelled(labelled)
     with pytest.raises(VipOfflineError, match=r"has no actions .* d3rlpy needs them"):
         write_d3rlpy(opened, tmp_path / "buffer.h5", silent)

@@ -15,7 +15,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import relabel
 from vip_offline.learn.models import load
 from vip_offline.learn.offline import seeded, train, train_all
-from vip_offline.learn.policy import Policy
+from vip_offline.learn.policy import Policy, read_manifest
 from vip_offline.learn.regression import RWR
 from vip_offline.learn.training import CHECKPOINT
 from vip_offline.learn.transitions import TrainingSet, training_set
@@ -188,8 +188,14 @@ def test_a_trained_policy_is_kept(labelled: Path, tmp_path: Path) -> None:
 def test_a_store_recorded_again_is_another_store(labelled: Path, tmp_path: Path) -> None:
     train(labelled, SMALL, tmp_path / "policy")
     overwrite(labelled, "meta/placement", 1, 77)
-    with pytest.raises(VipOfflineError, match="other episodes"):
-        train(labelled, SMALL, tmp_path / "policy")
+    said: list[str] = []
+    train_all([TrainJob(labelled, SMALL, tmp_path / "policy")], 1, say=said.append)
+    assert said == [
+        f"{tmp_path / 'policy'}: trained again: the placement of episode 1 changed since it was "
+        "trained"
+    ]
+    assert read_manifest(tmp_path / "policy")["placements"][1] == 77
+    assert not list(tmp_path.glob(".policy*"))
 
 
 def test_two_trainings_into_one_folder(labelled: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec, ShardingCodec
 
+from vip_offline.data.shards import ShardError
 from vip_offline.errors import VipOfflineError
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ def damaged(
 ) -> VipOfflineError:
     """What to say of rows that cannot be read: the first chunk of them that cannot."""
     rows = _rows_per_file(array)
+    if isinstance(error, ShardError):
+        number = error.row // rows
+        state = "is missing" if not _file(store, array, key, number).exists() else "is damaged"
+        return _error(store, array, key, number, f"{state} ({error})")
     for number in range(start // rows, (max(start + 1, stop) - 1) // rows + 1):
         try:
             np.asarray(array[max(start, number * rows) : min(stop, (number + 1) * rows)])

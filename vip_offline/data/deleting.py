@@ -63,7 +63,9 @@ def delete(path: Path, labels: Sequence[str], embeddings: Sequence[str]) -> Dele
         folders = [path / "labels" / name for name in dict.fromkeys(labels)]
         for encoder, camera in pairs:
             # first what says that it is there: without, it counts as not embedded
-            folders += [path / "embeddings" / encoder / f"{camera}@content"]
+            folders += [
+                path / "embeddings" / encoder / f"{camera}@{part}" for part in ("content", "hash")
+            ]
             folders += [path / "embeddings" / encoder / camera]
         size = sum(_size(folder) for folder in folders)
         _remove(store.staging, [folder for folder in folders if folder.exists()])
@@ -76,7 +78,7 @@ def _embeddings(store: Store, text: str) -> Iterator[tuple[str, str]]:
         (encoder, camera)
         for encoder in store.encoders
         for camera in store.keys(f"embeddings/{encoder}")
-        if not camera.endswith("@content")
+        if "@" not in camera
     ]
     encoder, _, camera = text.partition("/")
     meant = [pair for pair in present if pair[0] == encoder and camera in ("", pair[1])]

@@ -101,6 +101,7 @@ NAMES = {
     "data/action": "actions",
     "data/proprio": "proprio",
     "data/succeeded": "the success flags",
+    "meta/placement": "the placement",
     "meta/success": "the success label",
     "meta/success_labelled": "whether success is labelled",
 }

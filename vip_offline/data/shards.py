@@ -32,7 +32,9 @@ def rows_per_shard(row: tuple[int, ...]) -> int:
 
 
 class ShardError(ValueError):
-    """What is wrong with a row's shard."""
+    """What is wrong with a row, or with its shard."""
+
+    row = 0
 
 
 class Shard:
@@ -110,7 +112,7 @@ class Rows:
         """(stop - start, ...) rows.
 
         Raises:
-            ShardError: if one is missing or damaged; its text names file and row.
+            ShardError: if one is missing or damaged; its text names the row.
         """
         values = np.empty((stop - start, *self._shape), np.uint8)
         flat = values.reshape(stop - start, -1) if values.size else values
@@ -118,9 +120,13 @@ class Rows:
             try:
                 self._decode(self._chunk(row), flat[row - start])
             except (ValueError, RuntimeError, OSError) as error:
-                path = self._path(row // self._per_shard)
-                why = error.strerror if isinstance(error, OSError) else error
-                raise ShardError(f"row {row}, in {path}: {why}") from error
+                wrong = (
+                    ShardError(f"row {row}: {error.strerror or error}")
+                    if isinstance(error, OSError)
+                    else ShardError(f"row {row}: {error}")
+                )
+                wrong.row = row
+                raise wrong from error
         return values
 
     def _chunk(self, row: int) -> bytes:

@@ -728,11 +728,10 @@ class Store:
         distance = self._read(f"labels/{name}/distance")
         done = self._read(f"labels/{name}/done")
         complete = len(reward) == len(distance) == self.rows
+        way_out = f"Run the `vip-offline relabel {self.path}` that made it again."
         if len(done) != len(self) or not done.all() or not complete:
-            raise VipOfflineError(
-                f"{self.path}: label {name!r} covers {int(done.sum())} of {len(self)} episodes. "
-                f"Run `vip-offline relabel {self.path}` again."
-            )
+            changes = [f"it covers {int(done.sum())} of {len(self)} episodes"]
+            raise StaleError(f"{self.path}: label {name!r}", changes, way_out)
         keys = (f"labels/{name}/goal", f"labels/{name}/goal_set")
         goal, goal_set = (self._read(key) if self._find(key) else None for key in keys)
         sources = cast("Sequence[str]", group.attrs.get("read", ()))
@@ -740,7 +739,6 @@ class Store:
         read = {key: hashes[:, place] for place, key in enumerate(sources)}
         changes = [*differences(read, reads(self, read)), *self._outdated_of(read)]
         if changes:
-            way_out = f"Run the `vip-offline relabel {self.path}` that made it again."
             raise StaleError(f"{self.path}: label {name!r}", changes, way_out)
         return Label(name, reward, distance, goal, self.label_provenance(name), goal_set, read)
 

@@ -510,7 +510,7 @@ def _numbers(store: Store) -> Iterator[tuple[NDArray[Any], NDArray[Any]] | VipOf
 
 def _check_frames(store: Store, camera: str, moves: list[bool], gathered: _Gathered) -> None:
     """Frames that lie in the store, and whether they are those that were put there."""
-    reader, contents = store.frame_reader(camera), store.content(camera)
+    reader, contents = store.frame_reader(camera), store.recorded_content(camera)
     for index, (start, stop) in enumerate(store.spans()):
         where = f"episode {gathered.names[index]}"
         begins = range(start, stop, BLOCK)
@@ -551,7 +551,7 @@ def _check_clips(
     """Frames that stayed in their videos, and whether those are the same files still."""
     files, sizes = store.texts(f"video_{camera}"), store.meta(f"video_bytes_{camera}")
     folder = Path(str(store.attributes.get("videos", "")))
-    reader, contents = store.frame_reader(camera), store.content(camera)
+    reader, contents = store.frame_reader(camera), store.recorded_content(camera)
     lines: dict[str, Timeline] = {}
     met = set[str]()
     corrected = parse_rates(store.attributes.get("import", {}).get("rates", ()))

@@ -295,18 +295,21 @@ def _is_there(
     if "asked" not in before:  # by an earlier release
         differing = [key for key in differing if key != "asked"]
     same_asked = before.get("asked") == provenance["asked"]
-    settings = [key for key in differing if key not in (*OF_DATA, "asked") or not same_asked]
+    settings = [key for key in differing if key not in OF_DATA or not same_asked]
+    settings = [key for key in settings if key != "asked" or len(settings) == 1]
     if settings and not overwrite:
         raise VipOfflineError(
             f"{store.path}: label {name!r} is there already and was made with other settings "
-            f"({', '.join(differing)}). Give another --name, or --overwrite to replace it."
+            f"({', '.join(settings)}). Give another --name, or --overwrite to replace it."
         )
     if settings:
         return False, ""
     try:
         store.label(name)
-    except VipOfflineError as error:
-        return False, str(error.reason) if isinstance(error, StaleError) else str(error)
+    except StaleError as error:
+        return False, error.reason
+    except VipOfflineError:
+        return False, "what was there is damaged"
     return not differing, "its goal changed with the data" if differing else ""
 
 

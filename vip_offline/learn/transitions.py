@@ -339,7 +339,7 @@ def data_hash(store: Store, cameras: Sequence[str]) -> str:
 
 def sources(store: Store, options: TrainOptions) -> list[str]:
     """What a policy learns from, as `data.reads` names it."""
-    keys = [LENGTHS, "meta/success"]
+    keys = [LENGTHS, "meta/success", "meta/placement"]
     keys += [f"data/{name}" for name in ("proprio", "action") if name in store.keys("data")]
     if "success_labelled" in store.keys("meta"):
         keys.append("meta/success_labelled")

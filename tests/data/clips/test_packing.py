@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from made_up_clips import pictures, rows, write_clip, write_film, write_two_cameras
+from store_files import lose_frame
 
 from vip_offline.data.clips.clips import Clips
 from vip_offline.data.clips.opening import open_clips
@@ -110,7 +111,7 @@ def test_takes_outlast_what_is_left_out(tmp_path: Path) -> None:
     names = [clips.name(clip) for clip in range(5)]
     (tmp_path / "a" / "0" / "1.png").write_bytes(b"no picture")
     for row in range(4):  # of the first episode, as the left camera saw it
-        (tmp_path / "demos.zarr" / "data" / "frames_left" / f"c.{row}.0.0.0").unlink()
+        lose_frame(tmp_path / "demos.zarr", "left", row)
     pack = packed(clips, SIDE, tmp_path / "p", max_skipped=0.5)
     assert [pack.name(clip) for clip in range(3)] == names[2:]
     left_second, right_first, right_second = pack.takes.tolist()

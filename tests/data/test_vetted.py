@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
+from hostile_zarr import NAMED, PICKLE, poisoned
 from origins import replay
 from zarr.storage import LocalStore, ZipStore
 
@@ -18,9 +18,6 @@ from vip_offline.data.linked import opened
 from vip_offline.data.vetted import CODECS, Vetted, require_known_codecs
 from vip_offline.data.zarr_arrays import array_at
 from vip_offline.errors import VipOfflineError
-
-PICKLE: dict[str, Any] = {"id": "pickle", "protocol": 4}
-NAMED: dict[str, Any] = {"name": "numcodecs.pickle", "configuration": {"protocol": 4}}
 
 
 def sharded(inner: str) -> list[dict[str, Any]]:
@@ -61,27 +58,6 @@ def test_what_people_have_is_known() -> None:
     require_known_codecs(b"{", "set")  # zarr says what is wrong
     unknown = set(numcodecs.registry.codec_registry) - CODECS
     assert unknown <= {"pickle"} | {name for name in unknown if name.startswith("imagecodecs_")}
-
-
-class Bomb:
-    """Leaves a file where it is unpickled."""
-
-    def __init__(self, mark: Path) -> None:
-        self._mark = mark
-
-    def __reduce__(self) -> Any:
-        return os.mkdir, (str(self._mark),)
-
-
-def poisoned(path: Path, mark: Path, array: str = "state") -> None:
-    """A replay buffer of which an array is unpickled when it is read."""
-    replay(path)
-    about = json.loads((path / f"data/{array}/.zarray").read_text())
-    about |= {"dtype": "|O", "fill_value": "", "compressor": None}
-    about["filters"] = [{"id": "vlen-utf8"}, PICKLE]
-    (path / f"data/{array}/.zarray").write_text(json.dumps(about))
-    for chunk in (path / f"data/{array}").glob("[0-9]*"):
-        chunk.write_bytes(pickle.dumps(Bomb(mark)))
 
 
 def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -312,7 +312,11 @@ def minari_environment(at: Path) -> Made:
     file = at / "set/data/metadata.json"
     about = json.loads(file.read_text())
     del about["action_space"]
-    spec = {"id": "M-v0", "entry_point": "os:mkdir", "kwargs": {"path": str(at / "mark")}}
+    spec: dict[str, Any] = {
+        "id": "M-v0",
+        "entry_point": "os:mkdir",
+        "kwargs": {"path": str(at / "mark")},
+    }
     spec |= {"additional_wrappers": [], "vector_entry_point": None}
     file.write_text(json.dumps(about | {"env_spec": json.dumps(spec)}))
     return at / "set", "metadata.json"

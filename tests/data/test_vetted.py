@@ -53,7 +53,8 @@ def test_what_people_have_is_known() -> None:
     v3 = {"codecs": ["bytes", {"name": "zstd", "configuration": {"level": 0}}]}
     sums = {"metadata": {".zattrs": {"filters": ["mine"]}, "data/x/.zarray": v2}}
     own = {"attributes": {"codecs": ["mine"]}, "codecs": [{"name": "numcodecs.lz4"}]}
-    for about in (v2, umi, v3, sums, own, [], None, {"codecs": None}):
+    abouts: tuple[Any, ...] = (v2, umi, v3, sums, own, [], None, {"codecs": None})
+    for about in abouts:
         require_known_codecs(json.dumps(about).encode(), "set")
     require_known_codecs(b"{", "set")  # zarr says what is wrong
     unknown = set(numcodecs.registry.codec_registry) - CODECS

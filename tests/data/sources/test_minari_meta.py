@@ -21,7 +21,7 @@ def say(path: Path, **about: Any) -> None:
 def test_no_environment_is_built(tmp_path: Path) -> None:
     minari(tmp_path / "set")
     mark = tmp_path / "mark"
-    spec = {
+    spec: dict[str, Any] = {
         "id": "Mark-v0",
         "entry_point": "os:mkdir",
         "kwargs": {"path": str(mark)},

@@ -115,15 +115,12 @@ def _nodes(about: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
         return
     yield key, about
     summary = about.get("consolidated_metadata")
-    for nodes in (about.get("metadata"), summary.get("metadata") if _is(summary) else None):
-        if _is(nodes):
+    nested = summary.get("metadata") if isinstance(summary, dict) else None
+    for nodes in (about.get("metadata"), nested):
+        if isinstance(nodes, dict):
             for name, node in nodes.items():
                 if not name.endswith(".zattrs"):
                     yield from _nodes(node, name)
-
-
-def _is(value: Any) -> bool:
-    return isinstance(value, dict)
 
 
 def _names(codecs: Any) -> Iterator[str]:

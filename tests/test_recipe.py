@@ -90,6 +90,12 @@ def test_mistakes_are_named(tmp_path: Path, text: str, parts: list[str]) -> None
         assert part in str(caught.value)
 
 
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "x"', encoding="utf-8-sig")
+    assert load_recipe(path).name == "x"
+
+
 def test_a_missing_recipe_lists_those_beside_it(tmp_path: Path) -> None:
     written(tmp_path, "")
     with pytest.raises(VipOfflineError, match=r"no such recipe.*mine\.toml"):

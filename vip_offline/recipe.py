@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from vip_offline.data.plausible import HANDWRITTEN, read_description
 from vip_offline.errors import VipOfflineError, did_you_mean
 
 WeightBy = Literal["auto", "step", "n-step", "return", "advantage", "outcome"]
@@ -424,15 +425,15 @@ def read_toml(path: Path, what: str = "recipe") -> dict[str, Any]:
         what: it is, for the message.
 
     Raises:
-        VipOfflineError: if it is missing, or is not TOML.
+        VipOfflineError: if it is missing, or is not TOML of at most `HANDWRITTEN` bytes.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_description(path, HANDWRITTEN))
     except FileNotFoundError:
         near = sorted(str(each) for each in path.parent.glob("*.toml"))
         hint = f" There are: {', '.join(near)}." if near else ""
         raise VipOfflineError(f"{path}: no such {what}.{hint}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:  # of huge numbers and deep tables, too
         raise VipOfflineError(f"{path}: cannot be read as TOML: {error}.") from None
 
 

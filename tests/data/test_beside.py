@@ -63,3 +63,12 @@ def test_what_is_no_buffer_is_left_to_others(store_path: Path, tmp_path: Path) -
     assert not is_replay(store_path) and store_of(store_path) == store_path
     assert not is_replay(tmp_path / "nowhere") and not is_replay(tmp_path)
     assert beside(Path("a/pusht.zarr.zip")) == Path("a/pusht.vip.zarr")
+
+
+def test_two_buffers_of_one_name_do_not_share_a_store(tmp_path: Path) -> None:
+    replay(tmp_path / "pusht.zarr")
+    linked(tmp_path / "pusht.zarr")
+    archive = shutil.make_archive(str(tmp_path / "pusht.zarr"), "zip", tmp_path / "pusht.zarr")
+    for function in (linked, store_of):
+        with pytest.raises(VipOfflineError, match=r"pusht.zarr.zip: .*pusht.vip.zarr, which is of"):
+            function(Path(archive))

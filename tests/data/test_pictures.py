@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -200,8 +201,15 @@ def test_a_picture_that_is_gone_or_a_bomb(tmp_path: Path) -> None:
     with pytest.raises(VipOfflineError, match=r"a\.png: is gone"):
         read_picture(tmp_path / "a.png")
     (tmp_path / "b.ppm").write_bytes(b"P6 60000 60000 255\n")
-    with pytest.raises(VipOfflineError, match=r"b\.ppm: is no picture that can be read"):
+    with pytest.raises(VipOfflineError, match=r"b\.ppm: has 3,600,000,000 pixels; at most"):
         read_picture(tmp_path / "b.ppm")
+    (tmp_path / "c.ppm").write_bytes(b"P6 10000 8000 255\n")
+    for function in (read_picture, picture_shape):
+        with pytest.raises(VipOfflineError, match=r"c\.ppm: is 10000 x 8000 px; at most"):
+            function(tmp_path / "c.ppm")
+    os.mkfifo(tmp_path / "d.png")
+    with pytest.raises(VipOfflineError, match=r"d\.png: is a FIFO"):
+        read_picture(tmp_path / "d.png")
 
 
 @pytest.mark.parametrize(

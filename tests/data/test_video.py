@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import av
@@ -130,3 +131,30 @@ def test_the_first_of_two_streams_is_taken_and_their_number_known(tmp_path: Path
             container.mux(stream.encode())
     line = timeline(path)
     assert (line.views, len(line.pts)) == (2, 6)
+
+
+def test_a_playlist_is_no_video_whatever_its_name(tmp_path: Path) -> None:
+    ramp(tmp_path / "other.mp4", 3)
+    (tmp_path / "a.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
+    for opens in (timeline, Decoder):
+        with pytest.raises(VipOfflineError, match=r"a\.mp4: is in none of the containers .*playl"):
+            opens(tmp_path / "a.mp4")
+    with av.open(str(tmp_path / "a.mp4")) as container:  # so it would be read
+        assert len([*container.decode(video=0)]) == 3
+
+
+def test_only_files_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.mp4")
+    with pytest.raises(VipOfflineError, match=r"a\.mp4: is a FIFO"):
+        timeline(tmp_path / "a.mp4")
+
+
+def test_a_frame_beyond_all_size_is_refused(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 16384, 4112, "gray"
+        frame = av.VideoFrame(16384, 4112, "gray")
+        for packet in (*stream.encode(frame), *stream.encode()):
+            container.mux(packet)
+    with pytest.raises(VipOfflineError, match=r"a\.mkv: is 16384 x 4112 px; at most"):
+        timeline(tmp_path / "a.mkv")

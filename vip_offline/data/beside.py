@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vip_offline.data.importing import import_source
 from vip_offline.data.sources.recognise import format_of, open_source
-from vip_offline.data.store import is_store
+from vip_offline.data.store import is_store, open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
@@ -21,7 +21,8 @@ def store_of(path: Path) -> Path:
     """The store that is meant: this one, or of a replay buffer the one beside it.
 
     Raises:
-        VipOfflineError: if it is a replay buffer that was not labelled yet.
+        VipOfflineError: if it is a replay buffer that was not labelled yet, or the store beside it
+            is of another.
     """
     if not is_replay(path):
         return path
@@ -31,7 +32,18 @@ def store_of(path: Path) -> Path:
             f"{path}: is a replay buffer without labels. `vip-offline relabel {path}` writes them "
             f"into {store}; `vip-offline import {path} --dry-run` shows what it holds."
         )
+    _require_of(path, store)
     return store
+
+
+def _require_of(path: Path, store: Path) -> None:
+    """Refuse a store that was made of another buffer: of set.zarr and set.zarr.zip alike."""
+    other = Path(str(open_store(store).attributes.get("source", "")))
+    if other.name != path.name:
+        raise VipOfflineError(
+            f"{path}: its labels would go into {store}, which is of {other}. Rename one of the two "
+            "buffers, or move it into a folder of its own."
+        )
 
 
 def linked(
@@ -43,8 +55,11 @@ def linked(
     """The store beside a replay buffer, made if it is not there; frames stay where they are.
 
     Raises:
-        VipOfflineError: if the buffer cannot be read, or was changed since the store was made.
+        VipOfflineError: if the buffer cannot be read, was changed since the store was made, or the
+            store is of another buffer.
     """
+    if beside(path).exists():
+        _require_of(path, beside(path))
     source = open_source(path, "zarr")
     try:
         options = ImportOptions(link_frames=True)

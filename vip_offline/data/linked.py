@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
 from vip_offline.data.pictures import rgb
+from vip_offline.data.regular import require_regular
+from vip_offline.data.vetted import Vetted
 from vip_offline.data.zarr_arrays import array_at
 
 BLOCK = 32 * 2**20  # bytes of frames that are read at once: chunks there hold many
@@ -19,14 +21,20 @@ def opened(path: Path) -> zarr.Group:
     """A zarr group, folder or zip archive, of format 2 or 3, for reading.
 
     An archive of a folder holds the group in that folder.
+
+    Raises:
+        VipOfflineError: see `Vetted`.
     """
-    if not path.is_file():
-        return zarr.open_group(LocalStore(path, read_only=True), mode="r")
+    if path.is_dir():
+        return zarr.open_group(Vetted(LocalStore(path, read_only=True)), mode="r")
+    require_regular(path)
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
     first, *others = {name.split("/")[0] for name in names} or {""}
     inside = not others and any(name.startswith(f"{first}/") for name in names)
-    return zarr.open_group(ZipStore(path, mode="r"), mode="r", path=first if inside else None)
+    return zarr.open_group(
+        Vetted(ZipStore(path, mode="r")), mode="r", path=first if inside else None
+    )
 
 
 class LinkedFrames:

@@ -22,13 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from vip_offline.data.plausible import PIXELS, require_pixels
+from vip_offline.data.regular import require_regular
 from vip_offline.errors import VipOfflineError
 
 # what Pillow raises for files that are damaged, depending on their kind and on where
 DAMAGED = (
     *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError),
-    *(struct.error, zlib.error, Warning, Image.DecompressionBombError),
+    *(struct.error, zlib.error, Warning, RecursionError, MemoryError),
 )
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 # 32-bit integers, by which Pillow gives 16-bit grey of these formats
@@ -53,6 +56,7 @@ SYNONYMS = {
     "seg": "segmentation",
     "segmentations": "segmentation",
 }
+WHOLE = re.compile(r"[0-9]+")
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
@@ -219,8 +223,10 @@ def _is_sixteen_bit(picture: Image.Image) -> bool:
 
 @contextlib.contextmanager
 def _opened(source: Path | bytes, where: str) -> Iterator[Image.Image]:
+    file = io.BytesIO(source) if isinstance(source, bytes) else require_regular(source)
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+        with Image.open(file) as picture:
+            require_pixels(where, picture.height, picture.width)
             count = getattr(picture, "n_frames", 1)
             if count > 1 and picture.format != "MPO":  # of a phone: the others are previews
                 raise VipOfflineError(
@@ -230,6 +236,13 @@ def _opened(source: Path | bytes, where: str) -> Iterator[Image.Image]:
             yield picture
     except FileNotFoundError:
         raise VipOfflineError(f"{where}: is gone. Restore it.") from None
+    except BOMBS as error:  # Pillow's own limit, in the order of `PIXELS`
+        pixels = WHOLE.search(str(error))
+        count = int(pixels[0]) if pixels else 0
+        raise VipOfflineError(
+            f"{where}: has {count:,} pixels; at most {PIXELS:,} are read. Draw it smaller, or "
+            "leave it out."
+        ) from error
     except DAMAGED as error:
         raise VipOfflineError(
             f"{where}: is no picture that can be read ({error}). Restore it, or leave it out."

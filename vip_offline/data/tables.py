@@ -6,12 +6,13 @@ be guessed is in the notes; what cannot be read is refused by file, line and col
 
 import csv
 import functools
+import math
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,11 +23,22 @@ import pyarrow.parquet
 from vip_offline.data.columns import Table, TableBuilder, as_bools
 from vip_offline.data.delimited import read_delimited
 from vip_offline.data.json_tables import read_json, read_json_lines
+from vip_offline.data.plausible import require_stored
+from vip_offline.data.regular import require_regular
 from vip_offline.data.timestamps import is_time, seconds_of
 from vip_offline.errors import VipOfflineError
 
+# what numpy, pyarrow, csv and zipfile raise; RuntimeError of what is encrypted, MemoryError of
+# sizes that a damaged file gives
+UNREADABLE = (
+    *(OSError, ValueError, EOFError, csv.Error, zipfile.BadZipFile, zlib.error),
+    *(RuntimeError, MemoryError, OverflowError, SyntaxError),
+)
+
 __all__ = ["NOT_READ", "TABLES", "Table", "as_bools", "is_time", "read_table", "seconds_of"]
 
+MAGIC = b"\x93NUMPY"
+CELL = 8  # bytes of a number
 TEXTS = (".csv", ".tsv", ".tab", ".txt", ".dat", ".lvm")
 TABLES = (".npz", ".npy", *TEXTS, ".json", ".jsonl", ".ndjson", ".parquet", ".feather", ".arrow")
 
@@ -65,6 +77,7 @@ def read_table(path: Path) -> Table:
     if suffix not in TABLES:
         way_out = NOT_READ.get(suffix, f"save it as one of {', '.join(TABLES)}")
         raise VipOfflineError(f"{path}: {suffix} files are not read: {way_out}.")
+    require_regular(path)
     try:
         if suffix in TEXTS:
             builder = read_delimited(path)
@@ -76,7 +89,7 @@ def read_table(path: Path) -> Table:
             builder = _read_numpy(path)
         else:
             builder = _read_arrow(path, suffix)
-    except (OSError, ValueError, EOFError, csv.Error, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise VipOfflineError(f"{path}: cannot be read ({error}). Restore it.") from error
     return builder.table()
 
@@ -88,12 +101,17 @@ def _read_numpy(path: Path) -> TableBuilder:
         if begin[:1] == b"\x80":
             raise VipOfflineError(f"{path}: holds pickled objects: {_PICKLE}.")
         file.seek(0)
+        if begin[:6] == MAGIC:
+            _require_bytes(f"{path}", file, path.stat().st_size)
+            file.seek(0)
         content = _without_pickle(lambda: np.load(file, allow_pickle=False))
         if path.suffix.lower() == ".npz" and not isinstance(content, np.lib.npyio.NpzFile):
             raise VipOfflineError(f"{path}: cannot be read (it is no zip archive). Restore it.")
         if not isinstance(content, np.lib.npyio.NpzFile):
             content = {"values": content}
         for name in content:
+            if isinstance(content, np.lib.npyio.NpzFile):
+                _require_stored(path, content, name)
             array = _without_pickle(functools.partial(content.__getitem__, name))
             if array is None:
                 builder.left_out[builder.unique(name)] = _OBJECTS
@@ -103,6 +121,31 @@ def _read_numpy(path: Path) -> TableBuilder:
                 plain = path.suffix.lower() == ".npy" and array.dtype.names
                 builder.add_array("" if plain else name, array)
     return builder
+
+
+def _require_stored(path: Path, archive: Any, name: str) -> None:
+    """Refuse an array of an .npz that claims more bytes than its entry has."""
+    entry = name if name in archive.zip.namelist() else f"{name}.npy"
+    with archive.zip.open(entry) as file:
+        if file.read(len(MAGIC)) == MAGIC:
+            file.seek(0)
+            _require_bytes(f"{path}: {name}", file, archive.zip.getinfo(entry).file_size)
+
+
+def _require_bytes(where: str, file: IO[bytes], size: int) -> None:
+    """Refuse an array whose header claims more bytes than there are: numpy asks for them first."""
+    version = np.lib.format.read_magic(file)
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read(file)
+    claimed = math.prod(shape) * dtype.itemsize
+    if not dtype.hasobject and claimed > size:
+        raise VipOfflineError(
+            f"{where}: is said to hold {claimed:.3g} bytes, and {size:.3g} are there. Restore it."
+        )
 
 
 def _without_pickle(load: Callable[[], Any]) -> Any:
@@ -118,8 +161,7 @@ def _without_pickle(load: Callable[[], Any]) -> Any:
 def _read_arrow(path: Path, suffix: str) -> TableBuilder:
     builder = TableBuilder(path)
     # not read_table: it refuses two columns of one name
-    parquet = suffix == ".parquet"
-    table = pyarrow.parquet.ParquetFile(path).read() if parquet else _read_ipc(path)
+    table = _read_parquet(path) if suffix == ".parquet" else _read_ipc(path)
     while any(pa.types.is_struct(field.type) for field in table.schema):
         table = table.flatten()
     for place, name in enumerate(table.column_names):
@@ -128,6 +170,13 @@ def _read_arrow(path: Path, suffix: str) -> TableBuilder:
         )
         _add_arrow(builder, builder.unique(name), column)
     return builder
+
+
+def _read_parquet(path: Path) -> Any:
+    with pyarrow.parquet.ParquetFile(path) as file:
+        cells = file.metadata.num_rows * file.metadata.num_columns
+        require_stored(str(path), cells * CELL, [path.stat().st_size])
+        return file.read()
 
 
 def _read_ipc(path: Path) -> Any:

@@ -1,5 +1,6 @@
 """Frames to mp4, and back out of any video file by their time stamps."""
 
+import errno
 import hashlib
 import threading
 from collections import OrderedDict, deque
@@ -16,11 +17,19 @@ from PIL import Image
 
 from vip_offline.data.checking import RATE, rate_of
 from vip_offline.data.orientation import AS_STORED, Orientation, orientation_of
+from vip_offline.data.plausible import PIXELS, require_pixels
+from vip_offline.data.regular import require_regular
 from vip_offline.errors import VipOfflineError
 
 STREAMED = {"movflags": "faststart"}  # the index first, so that a page may play it at once
 CLOCKS = ("mpegts", "flv")  # containers whose time starts anywhere
 REORDERED = ("h264", "hevc")  # codecs whose frames in an AVI come in another order than it says
+# that hold pictures themselves: ffmpeg knows an mp4 by its content, which may be a playlist's
+CONTAINERS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,mjpeg,asf,gif,flv,ogg,nut,mxf,"
+    "dv,yuv4mpegpipe"
+)
+ALONE = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
 KEPT = 96  # decoded frames that `FrameReader` keeps, since several threads ask for their shares
 
 
@@ -97,9 +106,16 @@ class Timeline:
 
 
 def _opened(path: Path) -> Any:
+    require_regular(path)
     try:
-        return av.open(str(path.absolute()))  # of "ep:0/a.mp4", ep would be a protocol
+        # absolute: of "ep:0/a.mp4", ep would be a protocol
+        return av.open(str(path.absolute()), options=ALONE)
     except (OSError, av.error.FFmpegError) as error:
+        if error.errno == errno.EINVAL:
+            raise VipOfflineError(
+                f"{path}: is in none of the containers that are read here ({CONTAINERS}): it may "
+                "be a playlist, which names other files. Give the video itself."
+            ) from error
         raise VipOfflineError(
             f"{path}: is no video that can be opened ({error.strerror or error}). Restore it, or "
             "leave out the episodes that need it."
@@ -122,6 +138,8 @@ def _stream(container: Any, path: Path) -> Any:
             f"{path}: is coded in a way that is not read here. Encode it again, e.g. "
             "ffmpeg -i IN OUT.mp4."
         )
+    require_pixels(str(path), stream.height, stream.width)
+    stream.codec_context.options = {"max_pixels": str(PIXELS)}  # what the file says may be untrue
     return stream
 
 
@@ -193,7 +211,7 @@ def timeline(path: Path) -> Timeline:
                 f"{path}: is damaged after picture {len(stamps)} ({error.strerror}). Restore it, "
                 "or leave out the episodes that need it."
             ) from error
-        if not stamps:
+        if not stamps or not stream.height * stream.width:
             raise VipOfflineError(f"{path}: holds no picture.")
         packets = np.array(stamps, np.int64)
         pts = np.unique(packets)

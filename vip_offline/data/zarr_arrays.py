@@ -1,6 +1,7 @@
 """Arrays of a zarr group, one by one: one that cannot be opened does not hide the others."""
 
 import json
+import math
 import re
 import zipfile
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from typing import Any
 
 import zarr
 
+from vip_offline.data.plausible import DESCRIPTION, read_description, require_stored
+from vip_offline.data.vetted import Vetted
 from vip_offline.errors import VipOfflineError
 
 DESCRIPTIONS = (".zarray", ".zgroup", "zarr.json")
@@ -17,23 +20,32 @@ DESCRIPTIONS = (".zarray", ".zgroup", "zarr.json")
 def array_at(root: zarr.Group, key: str, where: str) -> zarr.Array[Any]:
     """An array, its codec fetched from imagecodecs if zarr does not know it.
 
+    It claims no more than there is on the disk.
+
     Args:
         root: as `linked.opened` gives it.
         key: below the root.
         where: file, for the error.
 
     Raises:
-        VipOfflineError: if its codec is not installed, or it cannot be opened.
+        VipOfflineError: if its codec is not installed or not to be trusted, it cannot be opened,
+            or its size is beyond what is stored.
     """
     try:
         array = _open(root, key)
         if array is None:  # its codec is unknown
             _register_imagecodecs()
             array = _open(root, key, last=True)
+    except VipOfflineError:
+        raise
     except Exception as error:  # zarr, numcodecs and json raise what they like
         raise VipOfflineError(f"{where}: {key} {_reason(error)}") from error
     if not isinstance(array, zarr.Array):
         raise VipOfflineError(f"{where}: {key} is no array.")
+    claimed = math.prod(array.shape) * array.dtype.itemsize
+    if isinstance(root.store, Vetted):
+        stored = root.store.stored(f"{root.path}/{key}".lstrip("/"))
+        require_stored(f"{where}: {key}", claimed, stored)
     return array
 
 
@@ -125,8 +137,11 @@ def _is_array(folder: Any) -> bool:
         return True
     if not (folder / "zarr.json").exists():
         return False
+    file = folder / "zarr.json"
     try:
-        about = json.loads((folder / "zarr.json").read_text())
+        about = json.loads(
+            read_description(file) if isinstance(file, Path) else file.read_bytes()[:DESCRIPTION]
+        )
     except ValueError:
         return True  # opening it says what is wrong
     return not (isinstance(about, dict) and about.get("node_type") == "group")

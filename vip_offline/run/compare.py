@@ -112,7 +112,7 @@ SET_BY_ARMS = {
     "inverse-temperature": ("iql", "inverse_temperature"),
     "share": ("bc", "keep_best"),
 }
-N_STEP = re.compile(r"rwr-([1-9][0-9]*)-step")
+N_STEP = re.compile(r"rwr-([1-9][0-9]{0,8})-step")
 
 
 def arm_spec(name: str) -> ArmSpec:

@@ -3,7 +3,7 @@
 Each imports what it needs itself: torch takes seconds, and recording does without.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,10 +58,7 @@ def import_stage(
         done = write(source, store, options, on_start=on_start, on_episodes=advance)
     for note in done.notes:
         say(f"note: {note}")
-    for name, why in [*done.left_out.items()][:LISTED]:
-        say(f"left out: {name}: {why}")
-    if len(done.left_out) > LISTED:
-        say(f"left out: {len(done.left_out) - LISTED} more, which import --dry-run lists")
+    _say_left_out(done.left_out, say)
     for reason in done.broken:
         say(f"left out: {reason}")
     for role in done.missing:
@@ -79,9 +76,17 @@ def import_stage(
     return f"import: {done.episodes} episodes, {done.rows} rows{without}{unlabelled} -> {store}"
 
 
+def _say_left_out(left_out: Mapping[str, str], say: Callable[[str], None]) -> None:
+    for name, why in [*left_out.items()][:LISTED]:
+        say(f"left out: {name}: {why}")
+    if len(left_out) > LISTED:
+        say(f"left out: {len(left_out) - LISTED} more, which import --dry-run lists")
+
+
 def link_stage(path: Path, bar: Bar, say: Callable[[str], None]) -> None:
     """Where a replay buffer is given in place of a store: make the one beside it."""
     from vip_offline.data.beside import beside, is_replay, linked
+    from vip_offline.data.store import open_store
 
     if not is_replay(path):
         return
@@ -94,6 +99,7 @@ def link_stage(path: Path, bar: Bar, say: Callable[[str], None]) -> None:
 
         store = linked(path, on_start=on_start, on_episodes=advance)
     if fresh:
+        _say_left_out(open_store(store).attributes.get("not_taken", {}), say)
         say(f"link: {path} stays as it is; what is made of it goes into {store}")
 
 

@@ -1,3 +1,5 @@
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from imported import imported
 from origins import robomimic
 
 from vip_offline.data.sources.guarded import Guarded
+from vip_offline.data.sources.recognise import open_source
 from vip_offline.data.sources.source import Catalogue, Rows
+from vip_offline.data.video import write_video
 from vip_offline.errors import VipOfflineError
 
 
@@ -39,7 +43,7 @@ def test_errors_of_libraries_name_file_and_episode() -> None:
         source.read(3, ["action"])
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), VipOfflineError("own")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), VipOfflineError("own")])
 def test_an_interrupt_and_own_errors_pass(error: BaseException) -> None:
     class Other(Failing):
         pass
@@ -48,6 +52,25 @@ def test_an_interrupt_and_own_errors_pass(error: BaseException) -> None:
     with pytest.raises(type(error)) as info:
         Guarded(Path("set"), Other).read(0, [])
     assert info.value is error
+
+
+def test_what_asks_for_too_much_memory_is_named() -> None:
+    class Absurd(Failing):
+        def read(self, episode: int, columns: Sequence[str]) -> Rows:
+            np.zeros(2**55)
+            raise AssertionError
+
+    with pytest.raises(VipOfflineError, match=r"^set, episode 3: needs more memory .*Unable to"):
+        Guarded(Path("set"), Absurd).read(3, [])
+
+
+def test_names_that_no_store_can_hold_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "set" / os.fsdecode(b"pick-\xff")
+    folder.mkdir(parents=True)
+    write_video(folder / "front.mp4", np.zeros((4, 32, 32, 3), np.uint8), 10)
+    shutil.copytree(folder, folder.with_name("pick-2"))
+    with pytest.raises(VipOfflineError, match=r"'pick-\\udcff' is a name that is not UTF-8"):
+        open_source(tmp_path / "set").catalogue()
 
 
 def test_a_file_that_cannot_be_opened_is_named() -> None:

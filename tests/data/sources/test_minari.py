@@ -30,7 +30,7 @@ def test_discrete_actions_are_refused(tmp_path: Path) -> None:
 
 def test_what_minari_cannot_open(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "data/metadata.json").write_text("{}")
+    (tmp_path / "data/metadata.json").write_text("{")
     with pytest.raises(VipOfflineError, match="Minari cannot open it"):
         Minari(tmp_path)
 

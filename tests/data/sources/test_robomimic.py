@@ -271,15 +271,14 @@ def test_a_filter_that_is_not_there_is_named(tmp_path: Path) -> None:
         Robomimic(tmp_path / "set.hdf5").catalogue()
 
 
-def test_links_to_other_files_are_followed_and_said(tmp_path: Path) -> None:
+def test_links_to_other_files_are_refused(tmp_path: Path) -> None:
     robomimic(tmp_path / "set.hdf5")
     robomimic(tmp_path / "other.hdf5")
     with h5py.File(tmp_path / "set.hdf5", "r+") as file:
         remove(file, "data/demo_0/obs")
         file["data/demo_0/obs"] = h5py.ExternalLink("other.hdf5", "/data/demo_0/obs")
-    (note,) = Robomimic(tmp_path / "set.hdf5").catalogue().notes
-    assert note.startswith("arrays are read from other files") and "other.hdf5" in note
-    assert len(imported(tmp_path / "set.hdf5", tmp_path / "s.zarr")) == 3
+    with pytest.raises(VipOfflineError, match=r"demo_0/obs is a link into the file 'other.hdf5'"):
+        Robomimic(tmp_path / "set.hdf5").catalogue()
 
 
 def test_a_file_that_is_being_written_is_not_called_damaged(tmp_path: Path) -> None:

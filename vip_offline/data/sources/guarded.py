@@ -17,7 +17,8 @@ def readable_errors(where: str, way_out: str) -> Iterator[None]:
     """Turn what a library raises on damaged data into a `VipOfflineError`.
 
     h5py, zarr, numcodecs, pyarrow, zipfile, json and Minari raise whatever their lowest layer
-    raises, down to OverflowError and RecursionError: no list of them is complete.
+    raises, down to OverflowError and RecursionError: no list of them is complete. MemoryError is
+    among them, since a damaged or hostile file asks for any size.
 
     Args:
         where: file, and episode if it is known.
@@ -25,13 +26,22 @@ def readable_errors(where: str, way_out: str) -> Iterator[None]:
     """
     try:
         yield
-    except (VipOfflineError, MemoryError):
+    except VipOfflineError:
         raise
-    except Exception as error:
-        reason = " ".join(str(error).split()) or "no reason given"
+    except MemoryError as error:
         raise VipOfflineError(
-            f"{where}: cannot be read ({type(error).__name__}: {reason[:300]}). {way_out}"
+            f"{where}: needs more memory than there is ({_brief(error)}). If its size is right, "
+            f"use a machine with more. {way_out}"
         ) from error
+    except Exception as error:
+        raise VipOfflineError(
+            f"{where}: cannot be read ({type(error).__name__}: {_brief(error)}). {way_out}"
+        ) from error
+
+
+def _brief(error: BaseException) -> str:
+    """What an error says, on one line."""
+    return " ".join(str(error).split())[:300] or "no reason given"
 
 
 class Guarded:
@@ -55,6 +65,12 @@ class Guarded:
         """See `Source.catalogue`."""
         with readable_errors(str(self.path), "Its description is damaged. Restore it."):
             catalogue = self._source.catalogue()
+        for name in (*catalogue.names, *catalogue.columns):
+            if not _is_text(name):
+                raise VipOfflineError(
+                    f"{self.path}: {name!r} is a name that is not UTF-8, which no store can hold. "
+                    "Rename it."
+                )
         self._columns = catalogue.columns
         return catalogue
 
@@ -74,6 +90,15 @@ class Guarded:
     def close(self) -> None:
         """See `Source.close`."""
         self._source.close()
+
+
+def _is_text(name: str) -> bool:
+    """Whether it can be written: bytes of a name that are no UTF-8 come as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unlike(values: Any, column: Column) -> str:

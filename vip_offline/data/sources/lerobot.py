@@ -4,7 +4,9 @@ Layouts: https://github.com/huggingface/lerobot, src/lerobot/datasets. In v3.0 m
 a parquet file and an mp4; in v2.1 each has its own.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+import string
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -36,6 +38,7 @@ from vip_offline.errors import VipOfflineError
 
 BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 PICTURES = "observation.images."
+WIDTH = re.compile(r"(0?\d{1,2}d?)?")  # in a template: of 000001, 06d
 OWN = ("meta", "data", "videos", "images", "README.md", "LICENSE")  # of a data set's folder
 
 
@@ -249,6 +252,7 @@ class LeRobot:
         """The file that a template of info.json names."""
         template = self._info.get(key)
         try:
+            _check_template(str(template), places)
             name = str(template).format(**places)
         except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise VipOfflineError(
@@ -401,6 +405,22 @@ class LeRobot:
     def close(self) -> None:
         """See `Source.close`."""
         self._table = None
+
+
+def _check_template(template: str, names: Collection[str]) -> None:
+    """Refuse a template that asks for more than numbers of a few digits, or for other things.
+
+    Raises:
+        KeyError: if it names what is none of `names`.
+        ValueError: if it is none, or fills a value to another width.
+    """
+    for _, name, form, conversion in string.Formatter().parse(template):
+        if name is None:
+            continue
+        if name not in names:
+            raise KeyError(name)
+        if conversion or not WIDTH.fullmatch(form or ""):
+            raise ValueError(f"{name}:{form} is no width of a few digits")
 
 
 def _is_number(dtype: str) -> bool:

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from vip_offline.data.plausible import read_description, require_episodes, require_stored
+from vip_offline.data.regular import require_regular
 from vip_offline.errors import VipOfflineError
 
 # v2.0 differs from v2.1 in its statistics alone, which are not read
 VERSIONS = ("v3.0", "v2.1", "v2.0")
+CELL = 8  # bytes of a number
 
 
 def read_info(path: Path) -> dict[str, Any]:
@@ -24,8 +27,8 @@ def read_info(path: Path) -> dict[str, Any]:
     """
     file = path / "meta" / "info.json"
     try:
-        info: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        info: dict[str, Any] = json.loads(read_description(file))
+    except (OSError, ValueError, RecursionError) as error:
         raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
     if not isinstance(info, dict):
         raise VipOfflineError(f"{file}: holds no JSON object. Restore it.")
@@ -40,6 +43,11 @@ def read_info(path: Path) -> dict[str, Any]:
             raise VipOfflineError(f"{file}: lacks {key!r}. Restore it.")
     if not isinstance(info["fps"], int | float) or not info["fps"] > 0:
         raise VipOfflineError(f"{file}: fps is {info['fps']!r}; it must be above 0.")
+    total = whole(info["total_episodes"])
+    if total is None:
+        raise VipOfflineError(f"{file}: total_episodes is {info['total_episodes']!r}. Restore it.")
+    require_episodes(str(file), total)
+    info["total_episodes"] = total
     if not isinstance(info["features"], dict):
         raise VipOfflineError(f"{file}: features is {info['features']!r}. Restore it.")
     for name, feature in info["features"].items():
@@ -75,7 +83,7 @@ def read_episodes(path: Path, info: Mapping[str, Any]) -> list[dict[str, Any]]:
             episode[key] = number
     episodes.sort(key=lambda episode: int(episode["episode_index"]))
     indices = [int(episode["episode_index"]) for episode in episodes]
-    total = int(info["total_episodes"])
+    total: int = info["total_episodes"]
     if indices != list(range(total)):
         missing = sorted(set(range(total)) - set(indices))
         what = f"episode {missing[0]} is missing" if missing else "an episode stands there twice"
@@ -131,7 +139,7 @@ def parquet_names(file: Path) -> list[str]:
     import pyarrow.parquet
 
     try:
-        return list(pyarrow.parquet.read_schema(file).names)
+        return list(pyarrow.parquet.read_schema(require_regular(file)).names)
     except (OSError, pyarrow.ArrowException) as error:
         raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
 
@@ -153,6 +161,8 @@ def load_table(file: Path, columns: Sequence[str]) -> Any:
                 "the file, or name another column with --key-map."
             )
     try:
+        rows = pyarrow.parquet.read_metadata(file).num_rows
+        require_stored(str(file), rows * len(columns) * CELL, [file.stat().st_size])
         return pyarrow.parquet.read_table(file, columns=list(columns), partitioning=None)
     except (OSError, pyarrow.ArrowException) as error:
         raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
@@ -194,7 +204,7 @@ def _episodes_of_v2(path: Path) -> Iterator[dict[str, Any]]:
 def _json_lines(file: Path, numbers: Sequence[str], what: str) -> Iterator[dict[str, Any]]:
     """The objects of a file of JSON lines, that have these keys."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = read_description(file).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
     for number, line in enumerate(lines, 1):
@@ -202,7 +212,7 @@ def _json_lines(file: Path, numbers: Sequence[str], what: str) -> Iterator[dict[
             try:
                 row: dict[str, Any] = json.loads(line)
                 int(row[numbers[0]]), row[numbers[1]]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise VipOfflineError(
                     f"{file}, line {number}: {line[:60]!r} is no {what} ({error!r}). Restore it."
                 ) from error

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from vip_offline.data.listing import VIDEOS
+from vip_offline.data.regular import require_regular
 from vip_offline.data.sources import pairing
 from vip_offline.data.sources.roles import SUCCESS, TASK
 
@@ -25,7 +26,7 @@ def listed(table: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
     if table.suffix.lower() not in SUFFIXES:
         return {}
     known = {pairing.plain(name) for name in names}
-    with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with require_regular(table).open(encoding="utf-8-sig", errors="replace", newline="") as file:
         header = file.readline()
         separator = max(",;\t", key=header.count)
         file.seek(0)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vip_offline.data.pictures import pictures_shape, rgb
 from vip_offline.data.sources.columns import column_of
 from vip_offline.data.sources.guarded import readable_errors
+from vip_offline.data.sources.minari_meta import require_own, require_plain
 from vip_offline.data.sources.source import Catalogue, Column, KeyMap, Rows, guessed
 from vip_offline.data.sources.success import NAMES, truth
 from vip_offline.errors import VipOfflineError
@@ -34,6 +35,7 @@ class Minari:
     def __init__(self, path: Path) -> None:
         try:
             import minari
+            from minari.storage import get_dataset_path
         except ImportError as error:
             raise VipOfflineError(
                 f"{path}: Minari's data sets are read with Minari, which is not installed "
@@ -41,11 +43,17 @@ class Minari:
             ) from error
         self.path = path
         try:
+            self._folder = path if (path / "metadata.json").exists() else path / "data"
+            if not path.is_dir():
+                self._folder = Path(get_dataset_path(str(path))) / "data"
+            if self._folder.is_dir():  # else Minari says what is missing
+                require_plain(self._folder)
             if path.is_dir():
-                folder = path if (path / "metadata.json").exists() else path / "data"
-                self._set = minari.MinariDataset(folder)
+                self._set = minari.MinariDataset(self._folder)
             else:
                 self._set = minari.load_dataset(str(path))
+        except VipOfflineError:
+            raise
         except Exception as error:  # h5py, json, gymnasium and pyarrow raise what they like
             raise VipOfflineError(
                 f"{path}: Minari cannot open it ({error}). Restore it."
@@ -77,7 +85,9 @@ class Minari:
         return dict(about)
 
     def _episode(self, index: int) -> Any:
-        (episode,) = self._set.iterate_episodes([int(self._set.episode_indices[index])])
+        number = int(self._set.episode_indices[index])
+        require_own(self._folder, number)
+        (episode,) = self._set.iterate_episodes([number])
         return episode
 
     def catalogue(self) -> Catalogue:

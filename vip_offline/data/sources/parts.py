@@ -19,6 +19,7 @@ from vip_offline.data.pictures import (
     read_picture,
     sixteen_bit_note,
 )
+from vip_offline.data.regular import require_regular
 from vip_offline.data.sources.layout import Part, pictures_of
 from vip_offline.data.sources.roles import action_of, proprio_of, success_of
 from vip_offline.data.sources.several import refuse_several
@@ -143,7 +144,7 @@ def _table(
     part: Part, frames: set[int], clock: Clock, pictures: Mapping[str, Sequence[str]]
 ) -> Described:
     if part.path.suffix.lower() == ".txt" and part.path.stem.lower() in SAYS:
-        word = part.path.read_text(encoding="utf-8-sig", errors="replace").strip()
+        word = require_regular(part.path).read_text(encoding="utf-8-sig", errors="replace").strip()
         return Described(part, Taken(part.name, 0, None, "", False), {}, values={part.name: word})
     table = read_table(part.path)
     refuse_several(part.path, table.columns)

@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 
 from vip_offline.data.listing import VIDEOS
+from vip_offline.data.regular import require_regular
 from vip_offline.data.sources.foreign import of_another_tool
-from vip_offline.data.sources.guarded import Guarded
+from vip_offline.data.sources.guarded import Guarded, readable_errors
 from vip_offline.data.sources.rates import parse_rates
 from vip_offline.data.sources.source import Source
 from vip_offline.errors import VipOfflineError
@@ -18,12 +19,19 @@ def format_of(path: Path) -> str:
     """One of `FORMATS`, by what lies at the path.
 
     Raises:
-        VipOfflineError: if nothing is there, or nothing that is known.
+        VipOfflineError: if nothing is there, or nothing that is known or can be looked at.
     """
+    with readable_errors(str(path), "Restore it."):
+        return _format_of(path)
+
+
+def _format_of(path: Path) -> str:
     if not path.exists():
         if not path.is_absolute() and len(path.parts) > 1 and "-v" in path.name:
             return "minari"  # an id such as D4RL/kitchen/complete-v2
         raise VipOfflineError(f"{path}: there is nothing. Give a file or folder, or a Minari id.")
+    if not path.is_dir():
+        require_regular(path)
     foreign = of_another_tool(path)
     if "Git LFS" in foreign:
         raise VipOfflineError(f"{path}: cannot be read.{foreign}")

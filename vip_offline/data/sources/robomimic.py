@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from vip_offline.data.pictures import pictures_shape, rgb, sixteen_bit_note
 from vip_offline.data.sources.foreign import hdf5_of_another_tool
 from vip_offline.data.sources.guarded import readable_errors
-from vip_offline.data.sources.hdf5_tree import column_of_dataset, datasets_below, missing_filter
+from vip_offline.data.sources.hdf5_tree import (
+    column_of_dataset,
+    datasets_below,
+    has,
+    member,
+    missing_filter,
+    open_hdf5,
+)
 from vip_offline.data.sources.source import (
     SOLVED,
     Catalogue,
@@ -47,7 +54,7 @@ class Robomimic:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = h5py.File(path, "r")
+            self._file = open_hdf5(path)
         except OSError as error:
             way_out = "Restore it."
             if isinstance(error, BlockingIOError) or "already open" in str(error):
@@ -55,7 +62,7 @@ class Robomimic:
             raise VipOfflineError(
                 f"{path}: is no HDF5 file that can be opened ({error}). {way_out}"
             ) from error
-        data = self._file.get("data")
+        data = member(self._file, "data") if has(self._file, "data") else None
         if not isinstance(data, h5py.Group):
             raise VipOfflineError(
                 f"{path}: has no group /data, so it is not robomimic's. It holds: "
@@ -66,8 +73,7 @@ class Robomimic:
         self._demos = []
         for name in sorted(data, key=_in_order):
             with readable_errors(f"{path}, {name}", REPAIR):
-                # a group that cannot be opened is a demonstration that is broken
-                if data.get(name, getclass=True, default=h5py.Group) is h5py.Group:
+                if _may_be_a_group(data, name):
                     self._demos.append(name)
                 else:
                     self._left_out[f"data/{name}"] = "is no group, so no demonstration"
@@ -133,7 +139,6 @@ class Robomimic:
         looked_at = [whole[place] for place in places]
         verdicts: dict[str, list[Column | str]] = {}
         examples: dict[str, Any] = {}
-        linked: set[str] = set()  # files
         singles: set[str] = set()  # that say success of a demonstration as a whole
         pictorial: set[str] = set()  # that have the shape of pictures
         for index in looked_at:
@@ -148,8 +153,6 @@ class Robomimic:
                     verdict = column_of_dataset(name, item, int(lengths[index]))
                     if isinstance(verdict, Column):
                         examples.setdefault(name, item)
-                    if item.file.filename != self._file.filename:
-                        linked.add(str(item.file.filename))
                 verdicts.setdefault(name, []).append(verdict)
         columns: dict[str, Column] = {}
         left_out = dict(self._left_out)
@@ -177,8 +180,6 @@ class Robomimic:
                 left_out[name] = some if len(good) == len(met) else why
         refuse_defects(columns, defects, ["actions"])
         notes += [f"success is taken from {name} of each demonstration" for name in sorted(singles)]
-        if linked:
-            notes.append(f"arrays are read from other files, by links: {', '.join(sorted(linked))}")
         if len(looked_at) < len(whole):
             notes.append(f"columns are those of {len(looked_at)} demonstrations of {len(whole)}")
         return columns, left_out | defects, notes
@@ -205,11 +206,12 @@ class Robomimic:
         where = self._where(episode)
         with readable_errors(where, REPAIR):
             demo = self._demo(episode)
-            if "actions" not in demo:
+            if not has(demo, "actions"):
                 raise VipOfflineError(self._missing(episode, "actions"))
-            if not isinstance(demo["actions"], h5py.Dataset) or not demo["actions"].shape:
+            actions = member(demo, "actions")
+            if not isinstance(actions, h5py.Dataset) or not actions.shape:
                 raise VipOfflineError(f"{where}: its actions are no array of rows. {REPAIR}")
-            length = int(demo["actions"].shape[0])
+            length = int(actions.shape[0])
             samples = int(demo.attrs.get("num_samples", length))
         if samples != length:
             raise VipOfflineError(
@@ -238,12 +240,12 @@ class Robomimic:
     def _name(self, episode: int) -> str:
         name = self._demos[episode]
         try:
-            return str(self._data[name].attrs.get("name", name))
+            return str(self._demo(episode).attrs.get("name", name))
         except (KeyError, OSError, RuntimeError):  # it is broken, which `_length` says
             return str(name)
 
     def _demo(self, episode: int) -> Any:
-        return self._data[self._demos[episode]]
+        return member(self._data, self._demos[episode])
 
     def _missing(self, episode: int, name: str) -> str:
         return (
@@ -253,15 +255,13 @@ class Robomimic:
         )
 
     def _masks(self) -> dict[str, set[str]]:
-        group = self._file.get("mask")
+        group = member(self._file, "mask") if has(self._file, "mask") else None
         if not isinstance(group, h5py.Group):
             return {}
         return {
-            name: {
-                value.decode() if isinstance(value, bytes) else str(value) for value in group[name]
-            }
-            for name in group
-            if isinstance(group[name], h5py.Dataset) and group[name].ndim == 1
+            name: {value.decode() if isinstance(value, bytes) else str(value) for value in mask}
+            for name, mask in ((name, member(group, name)) for name in group)
+            if isinstance(mask, h5py.Dataset) and mask.ndim == 1
         }
 
     def read(self, episode: int, columns: Sequence[str]) -> Rows:
@@ -269,10 +269,10 @@ class Robomimic:
         demo, where = self._demo(episode), self._where(episode)
         values: dict[str, NDArray[Any]] = {}
         for name in columns:
-            if name not in demo:
+            if not has(demo, name):
                 raise VipOfflineError(self._missing(episode, name))
             with readable_errors(f"{where}: {name}", REPAIR):
-                array = demo[name][()]
+                array = member(demo, name)[()]
                 if pictures_shape(array.shape[1:], array.dtype) is not None:
                     array = rgb(array, f"{where}: {name}")
                 values[name] = array
@@ -301,29 +301,37 @@ class Robomimic:
             where = f"{self._where(episode)}: {name}"
             if name in demo.attrs:
                 return truth(demo.attrs[name], where)
-            if name in demo:  # as a whole, or per row, which is a column
-                return truth(demo[name][()], where) if _is_single(demo[name]) else None
-        if "rewards" not in demo or not self._rewarded():
+            if has(demo, name):  # as a whole, or per row, which is a column
+                item = member(demo, name)
+                return truth(item[()], where) if _is_single(item) else None
+        if not has(demo, "rewards") or not self._rewarded():
             return None
         # machine-generated sets hold failures: their reward never becomes 1
-        return bool((demo["rewards"][()] >= SOLVED).any())
+        return bool((member(demo, "rewards")[()] >= SOLVED).any())
 
     def _rewarded(self) -> bool:
         """Whether any demonstration has the reward of a success: in many files all are 0."""
         if not hasattr(self, "_any"):
-            self._any = any(self._solved(name) for name in self._demos)
+            self._any = any(map(self._solved, range(len(self._demos))))
         return self._any
 
-    def _solved(self, name: str) -> bool:
+    def _solved(self, episode: int) -> bool:
         try:
-            demo = self._data[name]
-            return "rewards" in demo and bool((demo["rewards"][()] >= SOLVED).any())
-        except (OSError, KeyError, RuntimeError, TypeError, ValueError):
+            return bool((member(self._demo(episode), "rewards")[()] >= SOLVED).any())
+        except (VipOfflineError, OSError, KeyError, RuntimeError, TypeError, ValueError):
             return False  # a broken demonstration, which is named when it is read
 
     def close(self) -> None:
         """See `Source.close`."""
         self._file.close()
+
+
+def _may_be_a_group(data: Any, name: str) -> bool:
+    """Whether a name is of a group, or of one that cannot be opened: a broken demonstration."""
+    try:
+        return isinstance(member(data, name), h5py.Group)
+    except (KeyError, OSError, RuntimeError):
+        return True
 
 
 def _is_single(item: Any) -> bool:

@@ -16,6 +16,7 @@ from vip_offline import __version__
 from vip_offline.data.dependents import delete_command
 from vip_offline.data.durable import DurableStore, only_writer
 from vip_offline.data.episode import Clip, Episode, Link
+from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.store import (
     DIGEST,
     FORMAT,
@@ -360,7 +361,7 @@ class StoreWriter(Store):
     @property
     def staging(self) -> Path:
         """Folder beside the store, for what is not in it yet, or no longer."""
-        return self.path.with_name(f".{self.path.name}.staging")
+        return hidden_beside(self.path, "staging")
 
     def recover(self) -> None:
         """Undo what a killed writer left: half-written files, a labelling taken out of place."""

@@ -14,6 +14,7 @@ import torch
 
 from vip_offline import __version__
 from vip_offline.data.durable import only_writer
+from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.store import now, settings_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.models import policy_tensors, strides
@@ -80,7 +81,7 @@ class Underway:
         """
         self.job, self.data = job, data
         # renamed when it is whole
-        self._partial = job.out.with_name(f".{job.out.name}.partial")
+        self._partial = hidden_beside(job.out, "partial")
         self._partial.mkdir(parents=True, exist_ok=True)
         self._stack = contextlib.ExitStack()
         # what a killed process left is taken over, a living one refused
@@ -167,7 +168,8 @@ class Underway:
         if not good:
             return text
         self.training.restore(good)
-        kept = self.job.out.with_name(f"{self.job.out.name}{UNTIL}{self.training.step}")
+        out = self.job.out.resolve()
+        kept = out.with_name(f"{out.name}{UNTIL}{self.training.step}")
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
         self._write(kept)
@@ -178,7 +180,7 @@ class Underway:
         if not self._finished:
             self._write(self._partial)
             # onto nothing or an empty folder: `is_trained` refused all else
-            self._partial.rename(self.job.out)
+            self._partial.rename(self.job.out.resolve())
             (self.job.out / CHECKPOINT).unlink(missing_ok=True)
             self._finished = True
 

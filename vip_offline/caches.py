@@ -51,15 +51,18 @@ def lend_matplotlib_a_folder() -> None:
     It would warn otherwise, and name a variable of its own; where ours cannot be written either,
     it still does.
     """
-    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    if "MPLCONFIGDIR" in os.environ or _can_be_written(Path(config)):
+    if "MPLCONFIGDIR" in os.environ:
         return
-    with contextlib.suppress(VipOfflineError):
+    with contextlib.suppress(VipOfflineError, RuntimeError):  # no home at all
+        config = os.environ.get("XDG_CONFIG_HOME", "")
+        if _can_be_written(Path(config) if config else Path.home() / ".config"):
+            return
         os.environ["MPLCONFIGDIR"] = str(writable_cache("matplotlib"))
 
 
 def _can_be_written(path: Path) -> bool:
     """Whether a folder, or the first there is above it, can be written."""
-    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    there = next(each for each in (path, *path.parents) if os.path.lexists(each))
     # nothing is ever made in /proc, whoever asks
-    return os.access(there, os.W_OK | os.X_OK) and not there.is_relative_to("/proc")
+    writable = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    return writable and not there.is_relative_to("/proc")

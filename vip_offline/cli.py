@@ -81,14 +81,34 @@ def _named(path: Path | None) -> Path | None:
     return path.resolve() if path is not None and path.name in ("", "..") else path
 
 
+def _storable(path: Path | None) -> Path | None:
+    """Refuse what would be written into JSON and cannot be.
+
+    Raises:
+        VipOfflineError: if the path is not UTF-8.
+    """
+    try:
+        str(path and path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise VipOfflineError(
+            f"{path}: its name, or that of a folder above it, is not UTF-8, so what is made of it "
+            "could not say where it lies. Rename it."
+        ) from None
+    return _named(path)
+
+
 def _all_named(paths: list[Path] | None) -> list[Path] | None:
     return paths and [path for path in map(_named, paths) if path]
+
+
+def _all_storable(paths: list[Path] | None) -> list[Path] | None:
+    return paths and [path for path in map(_storable, paths) if path]
 
 
 StoreArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[STORE]", callback=_named, help="Default: the only one under datasets/."
+        metavar="[STORE]", callback=_storable, help="Default: the only one under datasets/."
     ),
 ]
 Label = Annotated[str, typer.Option(help="Which labelling; default: the only one.")]
@@ -589,7 +609,9 @@ def analyze(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(callback=_named, help="Folder. Default: runs/<name of the store>/analysis."),
+        typer.Option(
+            callback=_storable, help="Folder. Default: runs/<name of the store>/analysis."
+        ),
     ] = None,
     n_steps: Annotated[
         int, typer.Option(help="As in train --weight-by n-step.")
@@ -633,14 +655,14 @@ def pretrain(
     videos: Annotated[
         list[Path],
         typer.Argument(
-            callback=_all_named,
+            callback=_all_storable,
             help="Folders of videos or of frames, stores, or a manifest.csv (path,len).",
             show_default=False,
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(callback=_named, help="Folder. Default: runs/<backbone>-<objective>."),
+        typer.Option(callback=_storable, help="Folder. Default: runs/<backbone>-<objective>."),
     ] = None,
     objective: Annotated[Objective, typer.Option(help="Loss.")] = PretrainOptions.objective,
     backbone: Annotated[
@@ -868,7 +890,7 @@ def train(
     weights: Annotated[str, typer.Option(help="Checkpoint of the label's encoder.")] = "",
     out: Annotated[
         Path | None,
-        typer.Option(callback=_named, help="Default: runs/<store>/<settings>/seed-<seed>."),
+        typer.Option(callback=_storable, help="Default: runs/<store>/<settings>/seed-<seed>."),
     ] = None,
 ) -> None:
     """Train policies by weighted regression (Eq. 7), through d3rlpy."""
@@ -1056,7 +1078,7 @@ def compare(
         CompareOptions.arms
     ),
     out: Annotated[
-        Path | None, typer.Option(callback=_named, help="Default: runs/<store>-compare.")
+        Path | None, typer.Option(callback=_storable, help="Default: runs/<store>-compare.")
     ] = None,
 ) -> None:
     """Does the reward help? Arms and controls on the same data, seeds and placements."""

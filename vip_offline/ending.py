@@ -7,6 +7,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ from typing import NoReturn
 from rich.text import Text
 
 from vip_offline.caches import writable_cache
-from vip_offline.console import Console
+from vip_offline.console import Console, printable
 from vip_offline.errors import NO_SPACE, VipOfflineError, about, full_disk
 from vip_offline.processes import is_first
 
@@ -133,13 +134,21 @@ def message_of(error: BaseException) -> str | None:
             "once: fewer processes, a smaller batch."
         )
     if isinstance(error, UnicodeError):
-        return f"{where}a text or a name is not UTF-8 ({text.rstrip('.')}). Rename or convert it."
+        named = where or _not_utf8(error)
+        return f"{named}a text or a name is not UTF-8 ({text.rstrip('.')}). Rename or convert it."
     if isinstance(error, ImportError) and not str(error.name).startswith("vip_offline"):
         return f"{where}{text} Install what is missing or broken by pip."
     if isinstance(error, OSError) or _from_library(error):
         subject = where or f"{_command()}: "
         return f"{subject}cannot be read or written ({type(error).__name__}: {text.rstrip('.')})."
     return None
+
+
+def _not_utf8(error: UnicodeError) -> str:
+    """The quoted text that could not be encoded, such as a path in JSON."""
+    text = error.object if isinstance(error, UnicodeEncodeError) else ""
+    found = re.search(r'[^"\n]*[\ud800-\udfff][^"\n]*', text)
+    return f"{printable(found[0])}: " if found else ""
 
 
 def _command() -> str:
@@ -177,7 +186,7 @@ def _say(text: str | Text) -> None:
 
 
 def _fail(message: str) -> None:
-    _say(Text.assemble(("error:", "bold red"), " ", " ".join(message.splitlines())))
+    _say(Text.assemble(("error:", "bold red"), " ", printable(message).replace("\n", "\\n")))
 
 
 def _write_error(text: str) -> None:

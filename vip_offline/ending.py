@@ -82,6 +82,9 @@ def _code_of(program: Callable[[], None]) -> int | str | None:
     except BrokenPipeError:
         return BUG  # whoever read our output has seen enough
     except Exception as error:
+        printing = (list(_modules(error)) or [""])[-1].split(".")[0] in ("rich", "typer", "click")
+        if printing and isinstance(error, OSError) and not error.filename:
+            error.filename = "standard output"
         return _report(error)
     return 0
 

@@ -9,7 +9,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "vip_offline"
-SHARED = {"errors", "recipe", "console", "help_page", "processes", "__version__"}
+SHARED = {
+    "caches",
+    "console",
+    "ending",
+    "errors",
+    "help_page",
+    "processes",
+    "recipe",
+    "__version__",
+}
 PURE = {
     "data/checking.py",
     "data/episode.py",

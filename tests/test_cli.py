@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -340,3 +341,58 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     assert "goes on from here" in errors
     inspected = run("inspect", "x.zarr", "--json", cwd=tmp_path)
     assert 0 < json.loads(inspected.stdout)["episodes"] < 30
+
+
+@pytest.mark.parametrize("form", ["robomimic", "minari", "d3rlpy"])
+def test_a_full_disk_in_an_export_leaves_nothing(form: str, labelled: Path, tmp_path: Path) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+
+    result = subprocess.run(
+        [*PROGRAM, "export", str(labelled), "out", "--to", form],
+        cwd=tmp_path,
+        preexec_fn=limited,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2, result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert last == (
+        "error: out: no space is left (File too large). Free some space and run the same command "
+        "again."
+    )
+    assert [each.name for each in tmp_path.iterdir()] == [labelled.name]
+
+
+def test_a_full_disk_and_an_old_rank_in_pretraining(labelled: Path, tmp_path: Path) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+
+    few = ["--backbone", "vip-mini", "--steps", "1", "--batch-size", "2", "--negatives", "0"]
+    result = subprocess.run(
+        [*PROGRAM, "pretrain", str(labelled), *few, "--out", "own"],
+        cwd=tmp_path,
+        env=os.environ | {"RANK": "1"},
+        preexec_fn=limited,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2, result.stderr
+    assert "RANK=1 ignored" in result.stdout
+    assert result.stderr.startswith("error: own: no space is left (File too large).")
+    assert not list((tmp_path / "own").rglob("*.pt*"))
+
+
+def test_the_folder_one_is_in_may_be_the_store(labelled: Path) -> None:
+    result = run("relabel", ".", "--encoder", "pixels", "--name", "again", cwd=labelled)
+    assert result.returncode == 0, result.stderr
+    assert f"{labelled}: no label" in refused("analyze", ".", "--label", "x", cwd=labelled)
+
+
+def test_a_name_that_is_not_utf_8(labelled: Path) -> None:
+    odd = labelled.rename(os.fsdecode(os.fsencode(labelled.parent) + b"/b\xff.zarr"))
+    assert run("inspect", odd.name, cwd=odd.parent).returncode == 0
+    assert "b\\xff.zarr: its name" in refused("train", odd.name, cwd=odd.parent)
+    assert "gone\\n\\x1b: there is no" in refused("inspect", "gone\n\x1b", cwd=odd.parent)

@@ -17,7 +17,7 @@ FLAGS = {
     verb: {flag for each in command.params for flag in (*each.opts, *each.secondary_opts)}
     for verb, command in COMMANDS.items()
 }
-ANYWHERE = {"--help", "--version"}
+ANYWHERE = {"--help", "--version", "--traceback"}
 PHRASES = {"store", "pretraining"}  # "a vip-offline store", and a format's name
 FOREIGN = {"--no-install-recommends"}  # of other programs
 STYLES = {"report/page_style.py", "report/analysis/skeleton.py"}  # CSS has names like flags

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vip_offline.processes import ordered_map, threaded_map
+from vip_offline.errors import VipOfflineError
+from vip_offline.processes import forget_ranks, is_first, ordered_map, threaded_map, world_size
 
 
 def slow_square(value: int) -> int:
@@ -105,3 +106,79 @@ def test_an_error_in_a_thread_is_the_callers() -> None:
 
     with pytest.raises(ValueError, match="0"):
         list(threaded_map(fail, range(1000), 2))
+
+
+BROKEN = """
+import multiprocessing
+if multiprocessing.parent_process() is not None:
+    raise ImportError("libEGL.so.1: cannot open shared object file")
+def work(item):
+    return item
+"""
+USER = """
+import os, sys
+sys.path.insert(0, os.path.dirname(__file__))
+os.environ["PYTHONPATH"] = os.path.dirname(__file__) + ":" + os.environ.get("PYTHONPATH", "")
+from vip_offline.processes import side_map
+def die(item):
+    os.kill(os.getpid(), item)
+if __name__ == "__main__":
+    import broken
+    works = {"import": (broken.work, 1), "kill": (die, 9), "crash": (die, 11)}
+    try:
+        work, item = works[sys.argv[1]]
+        list(side_map(work, [item], 1))
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "parts"),
+    [
+        ("import", ["could not start: ImportError: libEGL.so.1", "MUJOCO_GL"]),
+        ("kill", ["killed, most likely for lack of memory"]),
+        ("crash", ["crashed (SIGSEGV)"]),
+    ],
+)
+def test_a_side_process_says_why_it_ended(how: str, parts: list[str], tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    script = tmp_path / "script.py"
+    script.write_text(USER)
+    said = subprocess.run(
+        [sys.executable, str(script), how], capture_output=True, text=True, check=False
+    )
+    for part in ["VipOfflineError", *parts]:
+        assert part in said.stdout, said
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"RANK": "1"}, "RANK=1 ignored"),
+        ({"LOCAL_RANK": "1"}, "LOCAL_RANK=1 ignored"),
+        ({"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_rank_that_was_left_over_means_nothing(
+    variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert is_first()
+    assert forget_ranks().startswith(said)
+    assert ("LOCAL_RANK" in os.environ) == (not said and bool(variables))
+
+
+@pytest.mark.parametrize("variables", [{"WORLD_SIZE": "x"}, {"WORLD_SIZE": "2", "RANK": "2"}])
+def test_processes_that_cannot_be_counted(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(VipOfflineError, match="torchrun"):
+        world_size()

@@ -5,21 +5,18 @@ Each parses, calls one function and prints; heavy imports live inside the comman
 """
 
 import contextlib
-import errno
-import io
 import json
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
-from vip_offline import __version__
+from vip_offline import __version__, ending
+from vip_offline.caches import lend_matplotlib_a_folder
 from vip_offline.console import Console, bar
 from vip_offline.errors import VipOfflineError
 from vip_offline.help_page import PanelledGroup
@@ -77,19 +74,42 @@ FROM_SIMULATOR = (
 )
 FROM_CLIENT = ("control_rate", "describe", "host", "port", "api_key_file")
 DESCRIPTION = "file (--describe)"  # for messages
-INTERRUPTED = 130  # exit code after ctrl-C
-HINTS = {
-    errno.ENOSPC: " Free some space and run the same command again.",
-    errno.EACCES: " Give yourself access, or choose another place.",
-    errno.EPERM: " Give yourself access, or choose another place.",
-    errno.EROFS: " Choose another place.",
-    errno.ENOTDIR: " A file is where a folder should be; choose another place.",
-    errno.EEXIST: " Choose another place.",
-}
+
+
+def _named(path: Path | None) -> Path | None:
+    """``.`` and ``..`` by the names that they stand for, which messages and new files need."""
+    return path.resolve() if path is not None and path.name in ("", "..") else path
+
+
+def _storable(path: Path | None) -> Path | None:
+    """Refuse what would be written into JSON and cannot be.
+
+    Raises:
+        VipOfflineError: if the path is not UTF-8.
+    """
+    try:
+        str(path and path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise VipOfflineError(
+            f"{path}: its name, or that of a folder above it, is not UTF-8, so what is made of it "
+            "could not say where it lies. Rename it."
+        ) from None
+    return _named(path)
+
+
+def _all_named(paths: list[Path] | None) -> list[Path] | None:
+    return paths and [path for path in map(_named, paths) if path]
+
+
+def _all_storable(paths: list[Path] | None) -> list[Path] | None:
+    return paths and [path for path in map(_storable, paths) if path]
+
 
 StoreArgument = Annotated[
     Path | None,
-    typer.Argument(metavar="[STORE]", help="Default: the only one under datasets/."),
+    typer.Argument(
+        metavar="[STORE]", callback=_storable, help="Default: the only one under datasets/."
+    ),
 ]
 Label = Annotated[str, typer.Option(help="Which labelling; default: the only one.")]
 Tau = Annotated[str, typer.Option(help="Temperature in exp(tau R), or auto.")]
@@ -113,9 +133,17 @@ def _options(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
+    traceback: Annotated[
+        bool,
+        typer.Option(
+            "--traceback", help=f"Print an error's traceback, too; also by ${ending.TRACEBACK}=1."
+        ),
+    ] = False,
 ) -> None:
     """Hold what stands before the command."""
     del version
+    if traceback:
+        os.environ[ending.TRACEBACK] = "1"
 
 
 def _given(context: typer.Context) -> set[str]:
@@ -178,7 +206,8 @@ def _size(text: str) -> tuple[int, int] | None:
 def record(
     context: typer.Context,
     store: Annotated[
-        Path | None, typer.Argument(metavar="[STORE]", help="Default: datasets/<task>.zarr.")
+        Path | None,
+        typer.Argument(callback=_named, metavar="[STORE]", help="Default: datasets/<task>.zarr."),
     ] = None,
     task: Annotated[
         str, typer.Option(help="A Meta-World task; with --from-client in your words.")
@@ -265,7 +294,10 @@ def record(
 def import_(
     source: Annotated[Path, typer.Argument(help="A file or folder, or a Minari id.")],
     store: Annotated[
-        Path | None, typer.Argument(metavar="[STORE]", help="Default: datasets/<its name>.zarr.")
+        Path | None,
+        typer.Argument(
+            callback=_named, metavar="[STORE]", help="Default: datasets/<its name>.zarr."
+        ),
     ] = None,
     kind: Annotated[
         str, typer.Option("--format", help="lerobot, robomimic, zarr, minari, folders.")
@@ -347,6 +379,7 @@ def inspect(
     store: Annotated[
         Path | None,
         typer.Argument(
+            callback=_named,
             metavar="[STORE]",
             help="Default: the only one under datasets/. With --check also what import takes.",
         ),
@@ -575,7 +608,10 @@ def analyze(
         typer.Option(help="A labelling; several: side by side. Default: the only one."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder. Default: runs/<name of the store>/analysis.")
+        Path | None,
+        typer.Option(
+            callback=_storable, help="Folder. Default: runs/<name of the store>/analysis."
+        ),
     ] = None,
     n_steps: Annotated[
         int, typer.Option(help="As in train --weight-by n-step.")
@@ -619,12 +655,14 @@ def pretrain(
     videos: Annotated[
         list[Path],
         typer.Argument(
+            callback=_all_storable,
             help="Folders of videos or of frames, stores, or a manifest.csv (path,len).",
             show_default=False,
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder. Default: runs/<backbone>-<objective>.")
+        Path | None,
+        typer.Option(callback=_storable, help="Folder. Default: runs/<backbone>-<objective>."),
     ] = None,
     objective: Annotated[Objective, typer.Option(help="Loss.")] = PretrainOptions.objective,
     backbone: Annotated[
@@ -761,6 +799,7 @@ def export(
     paths: Annotated[
         list[Path],
         typer.Argument(
+            callback=_all_named,
             metavar="[STORE] OUT",
             help="A labelled store, by default the only one under datasets/; the file or folder "
             "to write.",
@@ -850,7 +889,8 @@ def train(
     ] = CompareOptions.processes,
     weights: Annotated[str, typer.Option(help="Checkpoint of the label's encoder.")] = "",
     out: Annotated[
-        Path | None, typer.Option(help="Default: runs/<store>/<settings>/seed-<seed>.")
+        Path | None,
+        typer.Option(callback=_storable, help="Default: runs/<store>/<settings>/seed-<seed>."),
     ] = None,
 ) -> None:
     """Train policies by weighted regression (Eq. 7), through d3rlpy."""
@@ -958,7 +998,9 @@ def _ship_trained(folder: Path, weights: str, console: Console) -> None:
 def rollout(
     policies: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[POLICY]...", help="Default: the only ones under runs/."),
+        typer.Argument(
+            callback=_all_named, metavar="[POLICY]...", help="Default: the only ones under runs/."
+        ),
     ] = None,
     placements: Annotated[
         int, typer.Option("--placements", "--episodes", help="Unseen object placements.")
@@ -1035,7 +1077,9 @@ def compare(
     arms: Annotated[str, typer.Option(help="Comma-separated; bc among them.")] = ",".join(
         CompareOptions.arms
     ),
-    out: Annotated[Path | None, typer.Option(help="Default: runs/<store>-compare.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=_storable, help="Default: runs/<store>-compare.")
+    ] = None,
 ) -> None:
     """Does the reward help? Arms and controls on the same data, seeds and placements."""
     from vip_offline.learn.quiet import quiet_d3rlpy
@@ -1071,7 +1115,9 @@ def compare(
 def ship(
     policies: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[POLICY]...", help="Default: the only ones under runs/."),
+        typer.Argument(
+            callback=_all_named, metavar="[POLICY]...", help="Default: the only ones under runs/."
+        ),
     ] = None,
     store: Annotated[
         Path | None, typer.Option(help="What it was trained on, if that was moved.")
@@ -1080,6 +1126,7 @@ def ship(
     describe: Annotated[
         Path | None,
         typer.Option(
+            callback=_named,
             help="TOML: proprio, action, action_kind, gripper, control_rate, key_map.",
             dir_okay=False,
         ),
@@ -1114,7 +1161,9 @@ def ship(
 
 @app.command(rich_help_panel=POLICY)
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="POLICY", help="A policy folder.")],
+    folder: Annotated[
+        Path, typer.Argument(callback=_named, metavar="POLICY", help="A policy folder.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Does a policy do on this computer what it did where it was trained?"""
@@ -1145,7 +1194,9 @@ def verify(
 
 @app.command(rich_help_panel=POLICY)
 def serve(
-    folder: Annotated[Path, typer.Argument(metavar="POLICY", help="A policy folder.")],
+    folder: Annotated[
+        Path, typer.Argument(callback=_named, metavar="POLICY", help="A policy folder.")
+    ],
     host: Annotated[str, typer.Option(help="Another needs an API key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0: any free one.")] = 8000,
     api_key_file: Annotated[
@@ -1244,29 +1295,6 @@ def _print_comparison(summary: dict[str, Any], recipe: Recipe, console: Console)
 
 
 def main() -> None:
-    """Run the program: what a user can put right ends in one message and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without minus signs gets a ?
-    try:
-        app()
-    except VipOfflineError as error:
-        _fail(str(error))
-    except BrokenPipeError:
-        # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        hint = HINTS.get(error.errno or 0, "")
-        _fail(f"{where}{error.strerror or error}.{hint}")
-    except SystemExit as end:
-        if end.code == INTERRUPTED:
-            Console(stderr=True).print("Stopped. The same command goes on from here.")
-        raise
-
-
-def _fail(message: str) -> NoReturn:
-    console = Console(stderr=True)
-    console.print(Text.assemble(("error:", "bold red"), " ", message), soft_wrap=True)
-    sys.exit(2)
+    """Run the program; see vip_offline/ending.py for how it ends."""
+    lend_matplotlib_a_folder()
+    ending.run(app)

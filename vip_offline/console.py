@@ -1,6 +1,7 @@
 """What the terminal shows: one console, progress bars with rate and time left."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -16,6 +17,17 @@ from rich.progress import (
 )
 from rich.text import Text
 
+CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)
+}
+
+
+def printable(text: str) -> str:
+    """Control characters, and bytes of a name that is not UTF-8, as escapes; lines stay lines."""
+    return re.sub(
+        "[\ud800-\udfff]", lambda m: f"\\x{ord(m[0]) & 0xFF:02x}", text.translate(CONTROLS)
+    )
+
 
 class Console(rich.console.Console):
     """Shows every string as it is: rich takes ``[x]`` for markup and ``:-1:`` for an emoji.
@@ -26,6 +38,10 @@ class Console(rich.console.Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"markup": False, "emoji": False, **options})
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A string as it is shown; names may hold what would steer a terminal."""
+        return super().render_str(printable(text), **options)
 
 
 class Advance(Protocol):

@@ -3,19 +3,25 @@
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import SpawnContext
-from typing import TypeVar
+from multiprocessing.process import BaseProcess
+from typing import Any, Self, TypeVar
 
 from vip_offline.errors import VipOfflineError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+FEWER = (
+    "fewer processes take less (train and rollout --processes; processes in a recipe's [compare] "
+    "or [rollout])"
+)
 
 
 def context() -> SpawnContext:
@@ -60,9 +66,54 @@ def check_not_forked(done: str, lost: str) -> None:
         )
 
 
+RANKS = ("RANK", "LOCAL_RANK")
+
+
+def world_size() -> int:
+    """Processes that train together, as torchrun says in WORLD_SIZE; 1 without it.
+
+    Raises:
+        VipOfflineError: if WORLD_SIZE is no number, or RANK is none of that many.
+    """
+    text = os.environ.get("WORLD_SIZE") or "1"
+    if not (text.isdecimal() and int(text)):
+        raise VipOfflineError(
+            f"WORLD_SIZE is {text!r}, which is no number of processes. Start by torchrun, which "
+            "sets it, or unset WORLD_SIZE."
+        )
+    rank = os.environ.get("RANK") or "0"
+    if int(text) > 1 and not (rank.isdecimal() and int(rank) < int(text)):
+        raise VipOfflineError(
+            f"RANK is {rank!r}, but WORLD_SIZE {text}: it must be a number below. Start by "
+            "torchrun, which sets both, or unset them."
+        )
+    return int(text)
+
+
 def is_first() -> bool:
     """Whether this is the only process, or the first of those that torchrun started."""
-    return os.environ.get("RANK", "0") == "0"
+    try:
+        return world_size() == 1 or int(os.environ.get("RANK") or "0") == 0
+    except VipOfflineError:
+        return True  # nobody else is known; whoever trains refuses it
+
+
+def forget_ranks() -> str:
+    """Unset what an earlier distributed run left in the environment; says so, or "".
+
+    One process has nobody to meet, so RANK and LOCAL_RANK mean nothing to it; Accelerate would
+    wait for the others.
+
+    Raises:
+        VipOfflineError: see `world_size`.
+    """
+    left = [f"{name}={os.environ[name]}" for name in RANKS if name in os.environ]
+    started = "WORLD_SIZE" in os.environ and "MASTER_ADDR" in os.environ  # by torchrun, for one
+    if world_size() > 1 or not left or (started and os.environ.get("RANK") == "0"):
+        return ""
+    for name in RANKS:
+        os.environ.pop(name, None)
+    return f"{' and '.join(left)} ignored: without WORLD_SIZE above 1 this process is alone"
 
 
 def _nothing() -> None:
@@ -87,19 +138,99 @@ def children_start_deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def killed() -> VipOfflineError:
-    """What to say when a side process is gone."""
+def gone(exit_code: int | None, what: str = "A side process", fewer: str = FEWER) -> str:
+    """What to say of a process that ended without a word.
+
+    Args:
+        exit_code: as `multiprocessing` gives it; None: not known.
+        what: it was.
+        fewer: how less memory is taken.
+    """
+    if exit_code in (None, -signal.SIGKILL, -signal.SIGTERM):
+        return (
+            f"{what} was killed, most likely for lack of memory. Run the same command again; "
+            f"{fewer}."
+        )
+    if exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        return (
+            f"{what} crashed ({name}): a fault in a library, or a driver that does not fit. Run "
+            "the same command with one process, and look at what that says."
+        )
+    return f"{what} could not start (exit code {exit_code}); what it said stands above."
+
+
+def could_not_start(error: BaseException) -> VipOfflineError:
+    """The reason that a side process gives for not having begun its work."""
+    if isinstance(error, VipOfflineError):
+        return error
+    text = " ".join(str(error).split())
     return VipOfflineError(
-        "A side process was killed, most likely for lack of memory. Run the same command again; "
-        "fewer processes take less (train and rollout --processes; processes in a recipe's "
-        "[compare] or [rollout])."
+        f"A side process could not start: {type(error).__name__}: {text}. It imports what this "
+        "process does, under the same environment variables (PYTHONPATH, MUJOCO_GL, DISPLAY)."
     )
 
 
+_failed: BaseException | None = None  # in a side process: why it could not start
+
+
 def _start(setup: Callable[[], None]) -> None:
-    end_with_parent()
-    leave_interrupts_to_parent()
-    setup()
+    """An error here would end the process without a reason, so it is kept for the first call."""
+    global _failed
+    try:
+        end_with_parent()
+        leave_interrupts_to_parent()
+        setup()
+    except Exception as error:
+        _failed = error
+
+
+def _call(pickled: bytes) -> Any:
+    """Call a pickled function on its arguments; its modules are imported here, not by the pool.
+
+    The pool would die of an error there, and say nothing of it.
+    """
+    if _failed is not None:
+        raise could_not_start(_failed)
+    try:
+        function, arguments = pickle.loads(pickled)
+    except Exception as error:
+        raise could_not_start(error) from error
+    return function(*arguments)
+
+
+class SidePool:
+    """Side processes that end with this one, ignore ctrl-C and say why they cannot start."""
+
+    def __init__(self, processes: int, setup: Callable[[], None]) -> None:
+        """Start nothing yet: processes start when they are needed.
+
+        Args:
+            processes: at most.
+            setup: runs first in each.
+        """
+        self._pool = ProcessPoolExecutor(processes, context(), _start, (setup,))
+        self._started: dict[int, BaseProcess] = {}
+
+    def submit(self, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
+        """Have ``function(*arguments)`` computed over there."""
+        with children_start_deaf():
+            future = self._pool.submit(_call, pickle.dumps((function, arguments)))
+        self._started |= {each.pid: each for each in multiprocessing.active_children() if each.pid}
+        return future
+
+    def gone(self) -> VipOfflineError:
+        """What to say when one of the processes is gone."""
+        # those that were left are ended by SIGTERM, whatever the first died of
+        codes = [each.exitcode for each in self._started.values()]
+        first = [code for code in codes if code not in (None, 0, -signal.SIGTERM)]
+        return VipOfflineError(gone(next(iter(first), None)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
 
 
 def ordered_map(
@@ -130,13 +261,13 @@ def side_map(
     waited for.
 
     Raises:
-        VipOfflineError: if a side process was killed.
+        VipOfflineError: if a side process was killed, or could not start.
     """
-    with ProcessPoolExecutor(processes, context(), _start, (setup,)) as pool:
+    with SidePool(processes, setup) as pool:
         try:
             yield from _in_order(pool, function, items, 2 * processes)
         except BrokenProcessPool:
-            raise killed() from None
+            raise pool.gone() from None
         except BaseException:
             on_stop()
             raise
@@ -159,13 +290,15 @@ def threaded_map(
 
 
 def _in_order(
-    pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], most: int
+    pool: SidePool | ThreadPoolExecutor,
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    most: int,
 ) -> Iterator[Result]:
     pending: deque[Future[Result]] = deque()
     try:
         for item in items:
-            with children_start_deaf():
-                pending.append(pool.submit(function, item))
+            pending.append(pool.submit(function, item))
             if len(pending) >= most:
                 yield pending.popleft().result()
         while pending:

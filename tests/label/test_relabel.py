@@ -1,6 +1,7 @@
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -273,3 +274,11 @@ def test_a_picture_that_is_not_there_is_refused_before_a_store_is_needed(tmp_pat
     with pytest.raises(VipOfflineError, match=r"--goal .*gone\.png: is no file"):
         check_relabel(replace(PIXELS, goal=(str(tmp_path / "gone.png"),)))
     check_relabel(replace(PIXELS, goal=("successes", "0:-1")))
+
+
+def test_a_store_behind_a_link_to_another_file_system(store_path: Path, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as far:
+        shutil.copytree(store_path, Path(far, "x.zarr"))
+        (tmp_path / "link.zarr").symlink_to(Path(far, "x.zarr"))
+        assert relabel(tmp_path / "link.zarr", RelabelOptions(encoder="pixels")).written
+        assert open_store(Path(far, "x.zarr")).label("pixels").name == "pixels"

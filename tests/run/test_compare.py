@@ -11,11 +11,15 @@ from vip_offline.run.compare import (
     ARMS,
     arm_spec,
     check_compare,
+    damaged_notes,
     gather,
     jobs,
     labelled_before,
+    read_minutes,
+    timed,
     weight_on,
 )
+from vip_offline.run.rollout import evaluated
 
 pytestmark = pytest.mark.sim
 
@@ -121,3 +125,25 @@ def test_a_missing_rollout_is_named(recipe: Recipe) -> None:
 def test_comparisons_that_cannot_be_made(options: CompareOptions, part: str) -> None:
     with pytest.raises(VipOfflineError, match=part):
         check_compare(options)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'{"train": "x"}'])
+def test_damaged_minutes_are_counted_anew(content: bytes, tmp_path: Path) -> None:
+    recipe = Recipe(out=str(tmp_path))
+    (tmp_path / "minutes.json").write_bytes(content)
+    (said,) = damaged_notes(recipe)
+    assert "minutes.json: is damaged" in said
+    with timed(recipe, "record"):
+        pass
+    assert list(read_minutes(recipe)) == ["record"]
+    assert not list(damaged_notes(recipe))
+
+
+def test_damaged_rollouts_are_made_again(tmp_path: Path) -> None:
+    recipe = Recipe(out=str(tmp_path), compare=CompareOptions(arms=("bc",), seeds=1))
+    folder = jobs(recipe)["bc"][0].out
+    folder.mkdir(parents=True)
+    (folder / "rollouts.json").write_text('{"placements": ')
+    (said,) = damaged_notes(recipe)
+    assert "rollouts.json: is damaged" in said
+    assert evaluated(folder, recipe.rollout) is None

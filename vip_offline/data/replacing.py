@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vip_offline.data.durable import only_writer
+from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.importing import Imported, import_source
 from vip_offline.data.sources.source import Source
 from vip_offline.data.store import is_store
@@ -36,7 +37,10 @@ def import_anew(
         raise VipOfflineError(
             f"{path}: holds {source.path}, which is to be imported. Name another store."
         )
-    new, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
+    path = path.resolve()  # of a link the store is replaced, and the link stays
+    if Path.cwd().is_relative_to(path):
+        raise VipOfflineError(f"{path}: you are in this folder, which is to be replaced. Leave it.")
+    new, old = hidden_beside(path, "new"), hidden_beside(path, "old")
     with only_writer(path):
         done = import_source(source, new, options, on_start=on_start, on_episodes=on_episodes)
         shutil.rmtree(old, ignore_errors=True)

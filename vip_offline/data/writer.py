@@ -20,6 +20,7 @@ from vip_offline.data.durable import DurableStore, only_writer
 from vip_offline.data.episode import Clip, Episode, Link
 from vip_offline.data.file_states import FIELDS, states_of
 from vip_offline.data.hashing import DIGEST, KIND, content_of
+from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.shards import rows_per_shard
 from vip_offline.data.store import (
     FORMAT,
@@ -461,7 +462,7 @@ class StoreWriter(Store):
     @property
     def staging(self) -> Path:
         """Folder beside the store, for what is not in it yet, or no longer."""
-        return self.path.with_name(f".{self.path.name}.staging")
+        return hidden_beside(self.path, "staging")
 
     def recover(self) -> None:
         """Undo what a killed writer left: half-written files, a labelling taken out of place."""

@@ -5,15 +5,18 @@ each file lies ``<file>.sha256``: the publisher's hash where he states one, else
 first download. A file that no longer has it is refused.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from vip_offline.caches import cache_home, writable_cache
 from vip_offline.data.downloading import BLOCK, Progress, download, sha256_of
 from vip_offline.errors import VipOfflineError
 
 __all__ = ["BLOCK", "Origin", "Progress", "cache_folder", "cached", "fetch", "sha256_of"]
+
+
+WEIGHTS = "weights"  # of the cache
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,7 @@ class Origin:
 
 def cache_folder() -> Path:
     """Where downloads are kept."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # the XDG specification: a relative path is to be ignored
-    home = Path(base) if base.startswith("/") else Path.home() / ".cache"
-    return home / "vip-offline" / "weights"
+    return cache_home() / WEIGHTS
 
 
 def cached(name: str, origin: Origin) -> Path | None:
@@ -60,6 +60,8 @@ def fetch(name: str, origin: Origin, progress: Progress = lambda done, total: No
             "place of missing ones."
         )
     path = _place(name, origin)
+    if not path.is_file():
+        writable_cache(WEIGHTS)
     download(
         origin.url,
         path,

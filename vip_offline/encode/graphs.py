@@ -13,11 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from vip_offline.caches import cache_home, writable_cache
 from vip_offline.encode.backends import Backend, OnnxRuntime, Torch
-from vip_offline.encode.download import cache_folder
 from vip_offline.errors import VipOfflineError
 
 AGREEMENT = 1e-3  # largest relative difference to eager torch in fp32
+
+GRAPHS = "graphs"  # of the cache
 
 
 def relative_difference(values: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
@@ -51,7 +53,7 @@ def graph_of(
             embeddings.
     """
     torch_release = torch.__version__.split("+")[0]
-    path = cache_folder().with_name("graphs") / f"{name}-{sha256[:16]}-torch-{torch_release}.onnx"
+    path = cache_home() / GRAPHS / f"{name}-{sha256[:16]}-torch-{torch_release}.onnx"
     if path.is_file():
         # it may be cut short, or an entry of one's own may have changed since; whatever ONNX
         # Runtime then raises, the graph is made anew, and made again it must agree
@@ -59,7 +61,7 @@ def graph_of(
             if _disagrees(path, network, size) <= AGREEMENT:
                 return path
     on_prepare(f"preparing {name} for ONNX Runtime, once")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    writable_cache(GRAPHS)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         export(network, size, partial)

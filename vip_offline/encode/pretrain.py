@@ -31,6 +31,7 @@ from vip_offline.encode.beginning import begin, initial_state
 from vip_offline.encode.encoders import entry_of
 from vip_offline.encode.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError
+from vip_offline.processes import world_size
 from vip_offline.recipe import PretrainOptions
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def _accelerator(options: PretrainOptions) -> Accelerator:
     from accelerate.state import AcceleratorState
 
     mixed = "no" if options.precision == "fp32" else options.precision
-    wanted = int(os.environ.get("WORLD_SIZE", "1"))
+    wanted = world_size()
     absent = [name for name in RENDEZVOUS if name not in os.environ]
     if wanted > 1 and absent:
         raise VipOfflineError(

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -12,7 +12,7 @@ from vip_offline.data.durable import only_writer
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.descent import Columns, Settings, State
 from vip_offline.learn.side import Shelf, advance_there, start_side
-from vip_offline.processes import children_start_deaf, context
+from vip_offline.processes import SidePool
 
 
 class Crew:
@@ -35,16 +35,18 @@ class Crew:
         self._stack.enter_context(only_writer(folder))
         self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
         self._shelf = Shelf(folder)
-        pool = ProcessPoolExecutor(processes, context(), start_side)
-        self._pool = self._stack.enter_context(pool)
+        self._pool = self._stack.enter_context(SidePool(processes, start_side))
 
     def advance(
         self, state: State, columns: Columns, settings: Settings, steps: int
     ) -> Future[tuple[State, float]]:
         """`descent.advance`, over there."""
         there = self._shelf.put(columns)
-        with children_start_deaf():
-            return self._pool.submit(advance_there, state, there, settings, steps)
+        return self._pool.submit(advance_there, state, there, settings, steps)
+
+    def gone(self) -> VipOfflineError:
+        """What to say when one of the processes is gone."""
+        return self._pool.gone()
 
     def __enter__(self) -> Self:
         return self

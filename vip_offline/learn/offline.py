@@ -21,7 +21,7 @@ from vip_offline.learn.quiet import quiet_d3rlpy
 from vip_offline.learn.training import Regression, by_hand
 from vip_offline.learn.transitions import TrainingSet, training_set
 from vip_offline.learn.underway import TrainJob, Underway, put_back, why_again
-from vip_offline.processes import context, killed, ordered_map
+from vip_offline.processes import context, ordered_map
 from vip_offline.recipe import TrainOptions
 
 OnSteps = Callable[[int], None]
@@ -202,7 +202,7 @@ def _descend(
                     go_on(run)
                 refill()
         except BrokenProcessPool:
-            raise killed() from None
+            raise crew.gone() from None
 
 
 _stop: Event | None = None  # in a side process: its parent wants it to come to an end

@@ -10,15 +10,12 @@ import numpy as np
 import torch
 
 from vip_offline.learn.descent import Columns, Settings, State, advance
-from vip_offline.processes import end_with_parent, leave_interrupts_to_parent
 
 NAMES = tuple(Columns.__annotations__)
 
 
 def start_side() -> None:
-    """Set a side process up: one thread, which ends when its parent does."""
-    end_with_parent()
-    leave_interrupts_to_parent()
+    """Set a side process up: one thread."""
     torch.set_num_threads(1)
 
 

@@ -14,6 +14,7 @@ import torch
 
 from vip_offline import __version__
 from vip_offline.data.durable import only_writer
+from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.store import now, settings_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.models import policy_tensors, strides
@@ -87,14 +88,14 @@ def why_again(folder: Path, store: Path, options: TrainOptions) -> str:
 
 def replaced_of(out: Path) -> Path:
     """Where a policy that is made again waits until the new one is in its place."""
-    return out.with_name(f".{out.name}.replaced")
+    return hidden_beside(out, "replaced")
 
 
 def put_back(out: Path) -> None:
     """Undo what was left by a process killed while it put a new policy in an old one's place."""
     replaced = replaced_of(out)
     if replaced.exists() and not out.exists():
-        replaced.rename(out)
+        replaced.rename(out.resolve())
     shutil.rmtree(replaced, ignore_errors=True)
 
 
@@ -115,7 +116,7 @@ class Underway:
         self.said: list[str] = []  # sentences for the user
         put_back(job.out)
         # renamed when it is whole
-        self._partial = job.out.with_name(f".{job.out.name}.partial")
+        self._partial = hidden_beside(job.out, "partial")
         self._partial.mkdir(parents=True, exist_ok=True)
         self._stack = contextlib.ExitStack()
         # what a killed process left is taken over, a living one refused
@@ -209,7 +210,8 @@ class Underway:
         if not good:
             return text
         self.training.restore(good)
-        kept = self.job.out.with_name(f"{self.job.out.name}{UNTIL}{self.training.step}")
+        out = self.job.out.resolve()
+        kept = out.with_name(f"{out.name}{UNTIL}{self.training.step}")
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
         self._write(kept)
@@ -220,10 +222,10 @@ class Underway:
         if not self._finished:
             self._write(self._partial)
             # onto nothing or an empty folder, or a policy of data that are no more
-            replaced = replaced_of(self.job.out)
-            if (self.job.out / MANIFEST).exists():
-                self.job.out.rename(replaced)
-            self._partial.rename(self.job.out)
+            out, replaced = self.job.out.resolve(), replaced_of(self.job.out)
+            if (out / MANIFEST).exists():
+                out.rename(replaced)
+            self._partial.rename(out)
             shutil.rmtree(replaced, ignore_errors=True)
             (self.job.out / CHECKPOINT).unlink(missing_ok=True)
             self._finished = True

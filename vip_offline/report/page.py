@@ -109,6 +109,15 @@ def write_json(summary: Mapping[str, Any], path: Path) -> None:
     replace_file(path, text.encode())
 
 
+def read_json(path: Path) -> dict[str, Any] | None:
+    """What `write_json` wrote; None if nothing is there, or it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file, replacing an older one only once the new one is complete.
 

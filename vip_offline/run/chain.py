@@ -10,16 +10,17 @@ from vip_offline.console import Bar
 from vip_offline.data.durable import only_writer, require_writable
 from vip_offline.data.store import open_store
 from vip_offline.encode.encoders import check_encoder
-from vip_offline.errors import VipOfflineError
+from vip_offline.errors import VipOfflineError, naming
 from vip_offline.label.relabel import check_relabel
 from vip_offline.learn.transitions import check_options
 from vip_offline.recipe import Recipe, dump
 from vip_offline.report.comparison import summarise
-from vip_offline.report.page import write_json, write_page
+from vip_offline.report.page import replace_file, write_json, write_page
 from vip_offline.run.compare import (
     arm_spec,
     check_arms,
     check_compare,
+    damaged_notes,
     gather,
     roll_out_arms,
     timed,
@@ -65,9 +66,19 @@ def compare_stages(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict
     Returns:
         The summary; also written to the recipe's `out`, with a page and the resolved recipe.
     """
+    _say_damaged(recipe, say)
+    return _compare_alone(recipe, bar, say)
+
+
+def _say_damaged(recipe: Recipe, say: Callable[[str], None]) -> None:
+    for note in damaged_notes(recipe):
+        say(f"note: {note}")
+
+
+def _compare_alone(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
     out = Path(recipe.out)
     require_writable(out)
-    with only_writer(out):
+    with naming(out), only_writer(out):
         return _compare(recipe, out, bar, say)
 
 
@@ -82,9 +93,7 @@ def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) ->
     check_arms(recipe)
     trained = train_arms(recipe, bar, say)
     # not before: policies of another recipe in this folder were refused just now
-    partial = out / "recipe.toml.partial"
-    partial.write_text(dump(recipe), encoding="utf-8")
-    partial.replace(out / "recipe.toml")
+    replace_file(out / "recipe.toml", dump(recipe).encode())
     say(f"train: {trained} policies -> {out / 'policies'}" if trained else "train: all are there")
     rolled = roll_out_arms(recipe, bar)
     say(f"rollout: {rolled} policies" if rolled else "rollout: all are there")
@@ -105,8 +114,9 @@ def run_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str
     check_recipe(recipe)
     check_cameras(recipe)
     require_writable(Path(recipe.out))
+    _say_damaged(recipe, say)
     with timed(recipe, "record"):
         say(record_stage(recipe, bar))
     with timed(recipe, "relabel"):
         say(relabel_stage(recipe, bar, say))
-    return compare_stages(recipe, bar, say)
+    return _compare_alone(recipe, bar, say)

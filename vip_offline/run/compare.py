@@ -1,6 +1,5 @@
 """Does the reward help? Arms on the same data, seeds and placements."""
 
-import json
 import platform
 import re
 import time
@@ -26,7 +25,16 @@ from vip_offline.recipe import CompareOptions, Recipe, RolloutOptions, dump
 from vip_offline.report.comparison import Arm, Comparison, Demonstration
 from vip_offline.report.conditions import together
 from vip_offline.report.goal_views import goal_views
-from vip_offline.run.rollout import Rollouts, check_rollout, evaluated, rollout, video_of
+from vip_offline.report.page import read_json, write_json
+from vip_offline.run.rollout import (
+    RESULT,
+    Rollouts,
+    check_rollout,
+    evaluated,
+    read_rollouts,
+    rollout,
+    video_of,
+)
 
 BASELINE = "bc"
 # share of the episodes; on pilot placements 0.2 and 0.33 had 100, 100 % success on drawer-close,
@@ -360,14 +368,25 @@ def timed(recipe: Recipe, stage: str) -> Iterator[None]:
     finally:
         spent = read_minutes(recipe)
         spent[stage] = spent.get(stage, 0.0) + (time.perf_counter() - started) / 60
-        path = Path(recipe.out) / MINUTES
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(spent, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_json(spent, Path(recipe.out) / MINUTES)
 
 
 def read_minutes(recipe: Recipe) -> dict[str, float]:
-    """Stage -> minutes so far."""
-    path = Path(recipe.out) / MINUTES
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    """Stage -> minutes so far; counted anew where the file is damaged, see `damaged_notes`."""
+    found = read_json(Path(recipe.out) / MINUTES)
+    times = found.values() if found else ()
+    return dict(found) if found and all(isinstance(each, int | float) for each in times) else {}
+
+
+def damaged_notes(recipe: Recipe) -> Iterator[str]:
+    """What of the small files in a comparison's folder cannot be read, and what is done about it.
+
+    A power cut or a full disk may leave them empty; nothing in them cannot be had again.
+    """
+    minutes = Path(recipe.out) / MINUTES
+    if minutes.exists() and not read_minutes(recipe):
+        yield f"{minutes}: is damaged; minutes are counted anew"
+    for arm in jobs(recipe).values():
+        for path in (job.out / RESULT for job in arm):
+            if path.exists() and read_rollouts(path.parent) is None:
+                yield f"{path}: is damaged; the policy is rolled out again"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from vip_offline.encode.frozen import load_encoder
 from vip_offline.encode.pretrain import check_pretrain
 from vip_offline.encode.snapshots import MODEL, numbered
 from vip_offline.errors import VipOfflineError
-from vip_offline.processes import is_first
+from vip_offline.processes import is_first, world_size
 from vip_offline.recipe import Computing, PretrainRecipe, Recipe, RecordOptions, dump
 from vip_offline.report.page import replace_file, write_json
 from vip_offline.report.paths import Path2D, save_paths
@@ -40,7 +39,7 @@ def check_pretrain_recipe(recipe: PretrainRecipe) -> None:
     for options in recipe.runs().values():
         check_pretrain(options)
     missing = [path for path, _ in _recordings(recipe, "") if not path.exists()]
-    if missing and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if missing and world_size() > 1:
         raise VipOfflineError(
             f"{missing[0]}: is not recorded yet, and processes that train together cannot record. "
             "Run the recipe without torchrun first; stop it when it trains."

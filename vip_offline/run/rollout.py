@@ -1,6 +1,5 @@
 """Policies closed loop in the simulator, on placements that no training set holds."""
 
-import json
 import shutil
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from vip_offline.learn.policy import read_manifest
 from vip_offline.recipe import RolloutOptions
 from vip_offline.report.analysis.reattempts import reattempts
 from vip_offline.report.conditions import UNKNOWN, processor
+from vip_offline.report.page import read_json, write_json
 from vip_offline.run.fleet import Batch, Command, Fleet
 from vip_offline.run.simulators import STEP_LIMIT, check_task
 from vip_offline.run.targets import hidden_note, is_hidden
@@ -109,9 +109,20 @@ def _check_policy(folder: Path, manifest: Mapping[str, Any], seeds: Sequence[int
 
 def evaluated(folder: Path, options: RolloutOptions) -> Rollouts | None:
     """What was rolled out of this policy with these settings before, if anything was."""
+    found = read_rollouts(folder)
+    if found is None:
+        return None
+    as_wanted = found.placements == tuple(_seeds(options)) and found.horizon == options.horizon
+    return found if as_wanted else None
+
+
+def read_rollouts(folder: Path) -> Rollouts | None:
+    """What was rolled out of this policy last; None if nothing was, or the file is damaged."""
+    result = read_json(folder / RESULT)
+    if result is None:
+        return None
     try:
-        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        found = Rollouts(
+        return Rollouts(
             tuple(result["placements"]),
             tuple(result["success"]),
             tuple(result["steps"]),
@@ -120,10 +131,8 @@ def evaluated(folder: Path, options: RolloutOptions) -> Rollouts | None:
             result.get("backend", UNKNOWN),
             result.get("processor", UNKNOWN),
         )
-    except (OSError, json.JSONDecodeError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None
-    as_wanted = found.placements == tuple(_seeds(options)) and found.horizon == options.horizon
-    return found if as_wanted else None
 
 
 def video_of(folder: Path, placement: int) -> Path:
@@ -388,7 +397,5 @@ def _write(
         backend=backend,
         processor=processor(),
     )
-    partial = folder / f"{RESULT}.partial"
-    partial.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
-    partial.replace(folder / RESULT)
+    write_json(asdict(result), folder / RESULT)
     return result

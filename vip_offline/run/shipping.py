@@ -39,7 +39,6 @@ from vip_offline.learn.transitions import TrainingSet, differences, training_set
 from vip_offline.learn.verifying import verify, versions
 from vip_offline.learn.whole_graph import write_graph
 from vip_offline.recipe import TrainOptions, options_from
-from vip_offline.report.conditions import UNKNOWN
 from vip_offline.report.policy_card import policy_card
 from vip_offline.report.statistics import success_interval
 from vip_offline.run.goal_pictures import goal_picture
@@ -284,22 +283,21 @@ def _samples(store: Store, data: TrainingSet, interface: Interface) -> dict[str,
 
 def _success(folder: Path) -> dict[str, Any]:
     """How often it succeeded where it was rolled out, with Wilson's interval."""
-    from vip_offline.run.rollout import RESULT
+    from vip_offline.run.rollout import read_rollouts
 
-    path = folder / RESULT
-    if not path.exists():
+    result = read_rollouts(folder)
+    if result is None:
         return {}
-    result = json.loads(path.read_text(encoding="utf-8"))
-    outcome = result["success"]
+    outcome = result.success
     low, high = success_interval(sum(outcome), len(outcome))
     return {
         "successes": sum(outcome),
         "rollouts": len(outcome),
         "interval_95": [round(low, 4), round(high, 4)],
-        "horizon": result["horizon"],
-        "first_placement": min(result["placements"]),
-        "backend": result.get("backend", UNKNOWN),
-        "processor": result.get("processor", UNKNOWN),
+        "horizon": result.horizon,
+        "first_placement": min(result.placements),
+        "backend": result.backend,
+        "processor": result.processor,
     }
 
 

@@ -3,13 +3,14 @@
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from vip_offline.data.exports.whole import appearing
-from vip_offline.errors import VipOfflineError
+from vip_offline.errors import VipOfflineError, about, full_disk
 
 
 def names(folder: Path) -> set[str]:
@@ -94,3 +95,18 @@ def test_after_a_kill_the_next_one_begins_anew(tmp_path: Path) -> None:
         partial.write_text("all")
     assert out.read_text() == "all"
     assert names(tmp_path) == {"out"}
+
+
+def test_another_file_system_behind_a_link(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as far:
+        (tmp_path / "link").symlink_to(far)
+        with appearing(tmp_path / "link/out") as partial:
+            partial.write_text("whole")
+        assert Path(far, "out").read_text() == "whole"
+        assert [each.name for each in Path(far).iterdir()] == ["out"]
+
+
+def test_an_error_that_names_no_file_is_about_this_one(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as told, appearing(tmp_path / "out"):
+        raise OSError("errno = 28, error message = 'No space left on device'")
+    assert about(told.value) == str(tmp_path / "out") and full_disk(told.value)

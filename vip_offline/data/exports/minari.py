@@ -26,6 +26,7 @@ from vip_offline.data.exports.labelled import (
     renamed,
     side_by_side,
 )
+from vip_offline.data.exports.patient import PatientFile
 from vip_offline.data.sources.minari import OBSERVATION
 from vip_offline.errors import VipOfflineError
 
@@ -98,12 +99,15 @@ def write_minari(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
         }
     )
     waiting = buffers()
-    for buffer in waiting:
-        # HDF5 keeps something of each group for as long as the file is open
-        storage.update_episodes(chain([buffer], islice(waiting, BATCH - 1)))
-        numbers = range(written, written + len(about))
-        storage.update_episode_metadata(about, numbers)
-        written, about[:] = numbers.stop, []
+    with PatientFile(Path(storage._file_path)) as disk:
+        storage._file_path = disk  # h5py takes a path or an open file
+        for buffer in waiting:
+            # HDF5 keeps something of each group for as long as the file is open
+            storage.update_episodes(chain([buffer], islice(waiting, BATCH - 1)))
+            disk.check()
+            numbers = range(written, written + len(about))
+            storage.update_episode_metadata(about, numbers)
+            written, about[:] = numbers.stop, []
     return Exported(len(labelled.store), rows, tuple(_notes(labelled, names, dropped)))
 
 

@@ -25,6 +25,7 @@ from vip_offline.data.exports.labelled import (
     renamed,
     side_by_side,
 )
+from vip_offline.data.exports.patient import PatientFile
 from vip_offline.data.sources.robomimic import DEMO
 
 GYM = 2  # robomimic's EnvType of what is none of its own simulators
@@ -47,7 +48,7 @@ def write_robomimic(labelled: Labelled, path: Path, on_episode: Callable[[int], 
     masks: dict[str, list[str]] = {split: [] for split in splits}
     total = shortened = 0
     beyond = 0.0
-    with h5py.File(path, "w") as file:
+    with PatientFile(path) as disk, h5py.File(disk, "w") as file:
         data = file.create_group("data")
         for episode, name in zip(labelled.episodes(), demos, strict=True):
             rows = episode.acted
@@ -67,6 +68,7 @@ def write_robomimic(labelled: Labelled, path: Path, on_episode: Callable[[int], 
             for split in episode.splits:
                 masks[split].append(name)
             total += rows
+            disk.check()
             on_episode(1)
         data.attrs["total"] = total
         data.attrs["env_args"] = json.dumps(_environment(labelled), ensure_ascii=False)

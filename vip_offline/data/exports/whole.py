@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vip_offline.data.durable import flush, only_writer
-from vip_offline.errors import VipOfflineError
+from vip_offline.data.hidden import hidden_beside
+from vip_offline.errors import VipOfflineError, naming
 
 
 @contextlib.contextmanager
@@ -24,14 +25,16 @@ def appearing(out: Path) -> Iterator[Path]:
         VipOfflineError: if something is there, or another process is writing it.
     """
     _refuse_existing(out)
-    out = out.absolute()  # some writers change folders, and Minari resolves paths its own way
-    partial = out.with_name(f".{out.name}.partial")
+    # some writers change folders, and Minari resolves paths its own way
+    given, out = out, out.absolute()
+    partial = hidden_beside(out, "partial")
     partial.mkdir(parents=True, exist_ok=True)
     with only_writer(partial):
         try:
             for leftover in partial.iterdir():
                 _remove(leftover)
-            yield partial / out.name
+            with naming(given):
+                yield partial / out.name
             _flush(partial)
             _refuse_existing(out)  # renaming would replace a file that came in the meantime
             (partial / out.name).rename(out)

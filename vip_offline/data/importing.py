@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 import shutil
 import time
 from collections import deque
@@ -16,10 +17,14 @@ import numpy as np
 
 from vip_offline.data.converting import Converter
 from vip_offline.data.episode import Episode
+from vip_offline.data.file_states import states_of
+from vip_offline.data.hashing import content_of
 from vip_offline.data.mapping import key_map, missing_roles, resampled_by, stored_as
+from vip_offline.data.reads import episodes_in_words
 from vip_offline.data.resampling import CLOSE
 from vip_offline.data.sources.rates import parse_rates
 from vip_offline.data.sources.source import Catalogue, KeyMap, Source, column_and_part
+from vip_offline.data.store import Store
 from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
@@ -98,18 +103,20 @@ def plan_import(source: Source, options: ImportOptions) -> Plan:
     return Plan(catalogue, keys, planned, refusal)
 
 
-def _state(path: Path) -> str:
+def origin_files(path: Path) -> list[int]:
     """What changes when somebody writes to a file or folder, without reading it."""
-    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
-    digest = hashlib.blake2b(digest_size=8)
-    for each in files:
-        about = each.stat()
-        digest.update(f"{each.name} {about.st_size} {about.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    return [int(value) for value in states_of([path])[0]]
+
+
+def _from_store(folder: Path | None, store: Path) -> str:
+    """Where a folder is as seen from the store, for both may be moved together."""
+    if folder is None:
+        return ""
+    return Path(os.path.relpath(folder.resolve(), store.resolve())).as_posix()
 
 
 def attributes_of(
-    source: Source, catalogue: Catalogue, keys: KeyMap, options: ImportOptions
+    source: Source, path: Path, catalogue: Catalogue, keys: KeyMap, options: ImportOptions
 ) -> Any:
     """What the store will say of itself; an import goes on only with the same."""
     lengths = np.ascontiguousarray(catalogue.lengths, np.int64)
@@ -140,8 +147,9 @@ def attributes_of(
                 "proprio": names,
                 "splits": list(stored_as(catalogue.splits).values()),
                 "about": catalogue.about,
-                "origin_state": _state(source.path) if options.link_frames else "",
+                "origin_files": origin_files(source.path),
                 "videos": str(catalogue.videos.absolute()) if catalogue.videos else "",
+                "videos_from_store": _from_store(catalogue.videos, path),
                 "episodes_planned": len(chosen(catalogue, options)),
             }
         )
@@ -177,12 +185,18 @@ def import_source(
     catalogue, keys, planned = plan.catalogue, plan.keys, plan.episodes
     fresh, refused = not path.exists(), False
     try:
-        with writing(path, create=attributes_of(source, catalogue, keys, options)) as store:
+        with writing(path, create=attributes_of(source, path, catalogue, keys, options)) as store:
             there, rows = len(store), 0
             left_out: dict[int, str] = {}
             first = int(store.meta("source_episode")[-1]) + 1 if there else 0
-            on_start(there, len(planned))
             convert = Converter(source, catalogue, keys, options)
+            state = origin_files(source.path)
+            if there and store.attributes.get("origin_files", state) != state:
+                on_start(0, len(planned))
+                _check_origin(store, source.path, convert, on_episodes)
+                store.know_origin(state)
+            else:
+                on_start(there, len(planned))
 
             def whole(index: int, episode: Episode, decoding: Waiting) -> Iterator[Episode]:
                 try:
@@ -246,6 +260,47 @@ def import_source(
         if fresh and refused:
             shutil.rmtree(path, ignore_errors=True)
         raise
+
+
+def _check_origin(
+    store: Store, origin: Path, convert: Converter, on_episodes: Callable[[int], None]
+) -> None:
+    """Refuse to go on with an origin that is another than it was, by what is in it.
+
+    Raises:
+        VipOfflineError: naming what changed, and the episodes.
+    """
+    changed: dict[str, list[int]] = {}
+    contents = {camera: store.recorded_content(camera) for camera in store.cameras}
+    numbers = store.meta("source_episode")
+    for index, (start, stop) in enumerate(store.spans()):
+        episode, _ = convert(int(numbers[index]))
+        columns = {
+            "actions": (episode.action, store.data("action", start, stop)),
+            "proprio": (episode.proprio, store.data("proprio", start, stop)),
+            "rewards": (episode.true_reward, store.data("true_reward", start, stop)),
+            "the success flags": (episode.succeeded, store.data("succeeded", start, stop)),
+            **{
+                name: (values, store.extra(name, start, stop))
+                for name, values in episode.extras.items()
+                if values.size
+            },
+        }
+        for camera, frames in episode.frames.items():
+            columns[f"frames of camera {camera}"] = content_of(frames), contents[camera][index]
+        for camera, clip in (*episode.clips.items(), *episode.links.items()):
+            columns[f"frames of camera {camera}"] = clip.content, contents[camera][index]
+        for name, (now, then) in columns.items():
+            exact = now.dtype.kind != "f"
+            if now.shape != then.shape or not np.array_equal(now, then, equal_nan=not exact):
+                changed.setdefault(name, []).append(index)
+        on_episodes(1)
+    if changed:
+        listed = "; ".join(f"{name} of {episodes_in_words(at)}" for name, at in changed.items())
+        raise VipOfflineError(
+            f"{store.path}: {origin} changed since it was imported ({listed}). Import it with "
+            "--overwrite, or into another store."
+        )
 
 
 def batches(episodes: Iterator[Episode], seconds: float = math.inf) -> Iterator[list[Episode]]:

@@ -1,6 +1,5 @@
 """A store imported anew in place of an older one, which stays until the new one is whole."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.importing import Imported, import_source
 from vip_offline.data.sources.source import Source
 from vip_offline.data.store import is_store
+from vip_offline.data.swapping import put_back, put_in_place
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
@@ -29,6 +29,7 @@ def import_anew(
     Raises:
         VipOfflineError: see `import_source`; and if what is at the path is no store of ours.
     """
+    put_back(path)
     if not path.exists():
         return import_source(source, path, options, on_start=on_start, on_episodes=on_episodes)
     if not is_store(path):
@@ -40,11 +41,8 @@ def import_anew(
     path = path.resolve()  # of a link the store is replaced, and the link stays
     if Path.cwd().is_relative_to(path):
         raise VipOfflineError(f"{path}: you are in this folder, which is to be replaced. Leave it.")
-    new, old = hidden_beside(path, "new"), hidden_beside(path, "old")
+    new = hidden_beside(path, "new")
     with only_writer(path):
         done = import_source(source, new, options, on_start=on_start, on_episodes=on_episodes)
-        shutil.rmtree(old, ignore_errors=True)
-        path.rename(old)
-        new.rename(path)
-        shutil.rmtree(old)
+        put_in_place(new, path)
     return done

@@ -76,17 +76,17 @@ def _crc32c(content: bytes | memoryview) -> bytes:
 
 def is_readable(array: zarr.Array[Any]) -> bool:
     """Whether an array is sharded as `Rows` reads it."""
-    codecs = getattr(array.metadata, "codecs", ())
+    codecs: Any = getattr(array.metadata, "codecs", ())
     if len(codecs) != 1 or not isinstance(codecs[0], ShardingCodec):
         return False
-    inner = codecs[0].codecs
-    kinds = tuple(type(codec) for codec in inner)
+    kinds = [type(codec) for codec in codecs[0].codecs]
+    frame: tuple[int, ...] = array.shape[1:]
+    shards: tuple[int, ...] = array.shards or ()
     return (
-        kinds == (BytesCodec, ZstdCodec, Crc32cCodec)
+        kinds == [BytesCodec, ZstdCodec, Crc32cCodec]
         and array.dtype == np.uint8
-        and array.shards is not None
-        and tuple(array.chunks) == (1, *array.shape[1:])
-        and tuple(array.shards[1:]) == tuple(array.shape[1:])
+        and tuple(array.chunks) == (1, *frame)
+        and shards[1:] == frame
     )
 
 

@@ -53,6 +53,7 @@ from vip_offline.data.hashing import DIGEST, KIND, content_of
 from vip_offline.data.linked import LinkedFrames
 from vip_offline.data.reads import Reads, StaleError, differences, episodes_in_words, reads
 from vip_offline.data.shards import Rows, ShardError, is_readable
+from vip_offline.data.swapping import replaced_of
 from vip_offline.data.video import FrameReader
 from vip_offline.errors import VipOfflineError, did_you_mean
 
@@ -147,6 +148,10 @@ class Store:
     def _listed(self) -> Sequence[str]:
         """Arrays that were written, so that one which was deleted is missed."""
         return cast("Sequence[str]", self._root.attrs.get("arrays", ()))
+
+    def array(self, key: str) -> zarr.Array[Any]:
+        """An array as zarr has it; what is read through it is checked by its checksums alone."""
+        return self._array(key)
 
     def _array(self, key: str) -> zarr.Array[Any]:
         array = self._find(key)
@@ -782,7 +787,14 @@ def open_store(path: Path) -> Store:
 def open_as(kind: type[Opened], path: Path, *, read_only: bool) -> Opened:
     """Open a store as a reader or a writer; see `open_store` and `writing`."""
     if not path.exists():
-        raise VipOfflineError(f"{path}: there is no such store. `vip-offline record` makes one.")
+        replaced = replaced_of(path)
+        way_out = (
+            f"A command was killed while it put another in its place; it lies in {replaced}: run "
+            "that command again, or rename it."
+            if replaced.exists()
+            else "`vip-offline record` makes one."
+        )
+        raise VipOfflineError(f"{path}: there is no such store. {way_out}")
     try:
         store = kind(path, DurableStore(path, read_only=read_only))
         written_by = store.attributes.get("format")

@@ -233,6 +233,9 @@ class StoreWriter(Store):
             "file": str(first.file.absolute()),
             "array": first.array,
             "frame_shape": list(first.shape),
+            "file_from_store": Path(
+                os.path.relpath(first.file.resolve(), self.path.resolve())
+            ).as_posix(),
         }
         rows = self._require(f"data/rows_{camera}", (), np.int64, -1, said)
         parts = [np.arange(each.start, each.start + each.rows) for each in links]
@@ -339,6 +342,57 @@ class StoreWriter(Store):
             except (ValueError, RuntimeError, OSError):
                 bad[number] = True
         return bad
+
+    def know_origin(self, files: Sequence[int]) -> None:
+        """Write down the state of the origin's files, when what is in them is as it was."""
+        self._root.attrs["origin_files"] = list(files)
+        self._durable.sync()
+
+    def put_rows(
+        self,
+        key: str,
+        start: int,
+        values: NDArray[Any],
+        like: zarr.Array[Any],
+        attributes: Attributes,
+    ) -> None:
+        """Copy rows of another store's array; see `upgrade`."""
+        if key.startswith("goals/"):
+            _, encoder, content = key.split("/")
+            self.write_goal(encoder, content, values, attributes)
+            return
+        array = self._require(key, like.shape[1:], like.dtype, like.fill_value, attributes)
+        if len(values):
+            self._put(array, start, values)
+
+    def make_group(self, key: str, attributes: Attributes) -> None:
+        """A group with attributes."""
+        self._root.require_group(key).attrs.put(attributes)
+
+    def finish_copy(self) -> None:
+        """Write down what a store holds into which arrays were copied."""
+        for camera in self.cameras:
+            key = self.frames_key(camera)
+            if key.startswith("data/frames_"):  # others are looked at when they are used
+                self.accept_frames(camera)
+                self._know_states(key)
+        self._list_arrays()
+        self._durable.sync()
+
+    def hash_embeddings(self) -> None:
+        """Hash embeddings of an earlier release, where they are complete."""
+        for encoder in self.encoders:
+            for camera in self.keys(f"embeddings/{encoder}"):
+                key = f"embeddings/{encoder}/{camera}"
+                if "@" in camera or self._find(f"{key}@hash") is not None:
+                    continue
+                made, hashes = self._made(encoder, camera), np.zeros((len(self), DIGEST), np.uint8)
+                for index in np.flatnonzero(made):
+                    hashes[index] = content_of(self._read(key, *self.spans()[index]))
+                array = self._require(f"{key}@hash", (DIGEST,), np.uint8, 0, {"hash": KIND})
+                self._put(array, 0, hashes)
+                self._know_states(key)
+        self._durable.sync()
 
     def accept_frames(self, camera: str) -> tuple[int, ...]:
         """Write down the hashes of frames that were changed, or were stored without one.
@@ -545,7 +599,7 @@ def writing(path: Path, create: Mapping[str, Any] | None = None) -> Iterator[Sto
 
 
 GROUPS = ("import", "key_map", "resampled")  # of imports
-TOLD = ("not_taken",)  # that follow from the others
+TOLD = ("not_taken", "videos_from_store", "origin_files")  # that follow from the others
 LONGEST = 100  # characters of a setting that a message shows
 
 

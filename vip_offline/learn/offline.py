@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from vip_offline.data.swapping import put_back
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.crew import Crew
 from vip_offline.learn.descent import State
@@ -20,7 +21,7 @@ from vip_offline.learn.policy import MANIFEST
 from vip_offline.learn.quiet import quiet_d3rlpy
 from vip_offline.learn.training import Regression, by_hand
 from vip_offline.learn.transitions import TrainingSet, training_set
-from vip_offline.learn.underway import TrainJob, Underway, put_back, why_again
+from vip_offline.learn.underway import TrainJob, Underway, why_again
 from vip_offline.processes import context, ordered_map
 from vip_offline.recipe import TrainOptions
 

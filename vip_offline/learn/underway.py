@@ -16,6 +16,7 @@ from vip_offline import __version__
 from vip_offline.data.durable import only_writer
 from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.store import now, settings_of
+from vip_offline.data.swapping import put_back, put_in_place
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.models import policy_tensors, strides
 from vip_offline.learn.policy import (
@@ -84,19 +85,6 @@ def why_again(folder: Path, store: Path, options: TrainOptions) -> str:
             "or remove the folder."
         )
     return "; ".join(differing.data)
-
-
-def replaced_of(out: Path) -> Path:
-    """Where a policy that is made again waits until the new one is in its place."""
-    return hidden_beside(out, "replaced")
-
-
-def put_back(out: Path) -> None:
-    """Undo what was left by a process killed while it put a new policy in an old one's place."""
-    replaced = replaced_of(out)
-    if replaced.exists() and not out.exists():
-        replaced.rename(out.resolve())
-    shutil.rmtree(replaced, ignore_errors=True)
 
 
 class Underway:
@@ -222,11 +210,7 @@ class Underway:
         if not self._finished:
             self._write(self._partial)
             # onto nothing or an empty folder, or a policy of data that are no more
-            out, replaced = self.job.out.resolve(), replaced_of(self.job.out)
-            if (out / MANIFEST).exists():
-                out.rename(replaced)
-            self._partial.rename(out)
-            shutil.rmtree(replaced, ignore_errors=True)
+            put_in_place(self._partial, self.job.out)
             (self.job.out / CHECKPOINT).unlink(missing_ok=True)
             self._finished = True
 

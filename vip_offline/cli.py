@@ -630,6 +630,7 @@ def analyze(
     Writes a page (report.html) and every number (analysis.json).
     """
     from vip_offline.run.analyzing import analyze_stage
+    from vip_offline.run.stages import check_stage
 
     path = _store(store)
     options = AnalyzeOptions(
@@ -637,6 +638,7 @@ def analyze(
     )
     folder = out or Path("runs") / path.stem.removesuffix(".vip") / "analysis"
     console = Console(stderr=as_json)
+    check_stage(path, _bar(console), console.print)
     found, said = analyze_stage(path, options, folder, _bar(console), figures=figures)
     if as_json:
         from vip_offline.report.analysis.evidence import summarise
@@ -814,11 +816,13 @@ def export(
 ) -> None:
     """Give the rewards back, in the format that your data came in or another one."""
     from vip_offline.run.exporting import export_stage
+    from vip_offline.run.stages import check_stage
 
     *stores, out = paths
     if len(stores) > 1:
         raise VipOfflineError(f"{len(paths)} paths given; expected [STORE] OUT.")
     console, store = Console(), _store(stores[0] if stores else None)
+    check_stage(store, _bar(console), console.print)
     console.print(export_stage(store, out, to, label, _bar(console), console.print))
 
 
@@ -906,7 +910,7 @@ def train(
     from vip_offline.report.table import held_out_table
     from vip_offline.report.weighting import weight_lines
     from vip_offline.run.preflight import check_weights
-    from vip_offline.run.stages import cameras_stage
+    from vip_offline.run.stages import cameras_stage, check_stage
 
     options = TrainOptions(
         algo=algo,
@@ -940,6 +944,7 @@ def train(
         if value < 1:
             raise VipOfflineError(f"--{name} {value}: must be at least 1.")
     path, console = _store(store), Console()
+    check_stage(path, _bar(console), console.print)
     if not _given(context) & {"algo", "tau", "weight_by", "target_ess"}:
         options, why = suited(path, options)
         if why:
@@ -1089,8 +1094,10 @@ def compare(
     from vip_offline.encode.preprocessing import fit_of
     from vip_offline.run.chain import check_recipe, compare_stages
     from vip_offline.run.compare import labelled_before
+    from vip_offline.run.stages import check_stage
 
     path, console = _store(store), Console()
+    check_stage(path, _bar(console), console.print)
     folder = out or Path("runs") / f"{path.stem}-compare"
     labelling = open_store(path).label(label or labelled_before(folder))
     encoder, fit = labelling.provenance["encoder"], fit_of(labelling.provenance)

@@ -6,7 +6,8 @@ unchanged; the others are read and hashed again. A store that was copied is so r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,12 @@ from vip_offline.data.hashing import content_of, content_of_blocks
 from vip_offline.data.orientation import AS_STORED
 from vip_offline.data.video import timeline
 from vip_offline.errors import VipOfflineError
+from vip_offline.processes import threaded_map
 
 if TYPE_CHECKING:
     from vip_offline.data.store import Store
 
+THREADS = len(os.sched_getaffinity(0))
 BLOCK = 64  # frames that are in memory at once
 OnRows = Callable[[int], None]  # so many more rows are hashed
 
@@ -58,8 +61,11 @@ def current(
             return known
     hashes = recorded.copy()
     spans = store.spans()
-    for index in np.flatnonzero(touched):
-        hashes[index] = hash_of(int(index))
+    episodes = [int(index) for index in np.flatnonzero(touched)]
+    # a video is decoded forwards, by one thread
+    threads = 1 if key.startswith("data/pts_") else THREADS
+    for index, digest in zip(episodes, threaded_map(hash_of, episodes, threads), strict=True):
+        hashes[index] = digest
         on_rows(spans[index][1] - spans[index][0])
     _hashed[place] = states, hashes
     return hashes
@@ -69,6 +75,58 @@ def rows_to_hash(store: Store, keys: Iterable[str], *, every: bool = False) -> i
     """How many rows `current` will read, for a progress bar."""
     lengths = np.array([stop - start for start, stop in store.spans()], int)
     return sum(int(lengths[store.touched(key) | every].sum()) for key in keys)
+
+
+def hashed_keys(store: Store) -> list[str]:
+    """Arrays whose content is hashed: of each camera, and each embedding."""
+    keys = [store.frames_key(camera) for camera in store.cameras]
+    for encoder in store.encoders:
+        names = store.keys(f"embeddings/{encoder}")
+        keys += [
+            f"embeddings/{encoder}/{name}"
+            for name in names
+            if "@" not in name and f"{name}@hash" in names
+        ]
+    return keys
+
+
+def hash_all(
+    store: Store,
+    on_rows: OnRows = lambda rows: None,
+    *,
+    every: bool = False,
+    keys: Sequence[str] = (),
+) -> dict[str, NDArray[np.int64]]:
+    """Hash what was touched since its hash was written down, or all.
+
+    Args:
+        store: whose episodes.
+        on_rows: called with the number of rows of each episode that was hashed.
+        every: hash what was not touched, too.
+        keys: of these arrays alone.
+
+    Returns:
+        Array -> episodes that are not what they were; of none is left out.
+    """
+    changed = {}
+    for key in keys or hashed_keys(store):
+        if key.startswith("embeddings/"):
+            recorded = store.hashes(f"{key}@hash")
+            hash_of = embedding_hash(store, key)
+        else:
+            camera = key.split("_", 1)[1]
+            recorded, hash_of = store.recorded_content(camera), frames_hash(store, camera)
+        now = current(store, key, recorded, hash_of, on_rows, every=every)
+        episodes = np.flatnonzero((now != recorded).any(axis=1))
+        if len(episodes):
+            changed[key] = episodes
+    return changed
+
+
+def states_when_hashed(store: Store, key: str) -> bytes | None:
+    """States of an array's files when this process hashed it; None: it did not."""
+    states, _ = _hashed.get((str(store.path.resolve()), key), (None, None))
+    return states
 
 
 def frames_hash(store: Store, camera: str) -> Callable[[int], NDArray[np.uint8]]:

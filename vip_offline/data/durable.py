@@ -40,7 +40,7 @@ def require_writable(folder: Path) -> None:
         pass
 
 
-def _replace(path: Path, content: bytes | memoryview) -> bool:
+def replace_file(path: Path, content: bytes | memoryview) -> bool:
     """Write a file whole or not at all; whether it is on the disk already.
 
     One that takes another's place is flushed first: after a power cut either of them is there,
@@ -108,7 +108,7 @@ class DurableStore(LocalStore):
             content: bytes | memoryview = sealed(value.to_bytes())
         else:
             content = memoryview(value.as_numpy_array())  # type: ignore[arg-type]
-        if not await asyncio.to_thread(_replace, path, content):
+        if not await asyncio.to_thread(replace_file, path, content):
             self._touched.add(path)
         self._touched |= {path.parent, path.parent.parent}
 

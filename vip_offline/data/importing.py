@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from vip_offline.data.converting import Converter
-from vip_offline.data.episode import Episode
+from vip_offline.data.episode import Clip, Episode, Link
 from vip_offline.data.file_states import states_of
 from vip_offline.data.hashing import content_of
 from vip_offline.data.mapping import key_map, missing_roles, resampled_by, stored_as
@@ -288,7 +288,8 @@ def _check_origin(
         }
         for camera, frames in episode.frames.items():
             columns[f"frames of camera {camera}"] = content_of(frames), contents[camera][index]
-        for camera, clip in (*episode.clips.items(), *episode.links.items()):
+        elsewhere: dict[str, Clip | Link] = {**episode.clips, **episode.links}
+        for camera, clip in elsewhere.items():
             columns[f"frames of camera {camera}"] = clip.content, contents[camera][index]
         for name, (now, then) in columns.items():
             exact = now.dtype.kind != "f"

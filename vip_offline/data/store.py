@@ -243,6 +243,7 @@ class Store:
         Raises:
             VipOfflineError: naming the first episode that is not finished.
         """
+        self._check_sealed()
         finished, planned = len(self), int(self.attributes.get("episodes_planned", 0))
         planned -= len(self.attributes.get("left_out", ()))
         self._check_index()
@@ -262,6 +263,26 @@ class Store:
                 f"{self.path}: {finished} of {max(planned, 1)} episodes are there. Run the command "
                 "that wrote the store again; it goes on from there."
             )
+
+    def _check_sealed(self) -> None:
+        """Compare a store of an earlier release with the hashes that it was sealed with."""
+        array = self._find("sealed/read") if self.attributes.get("sealed") else None
+        if array is None or self.version > 1:
+            return
+        keys = cast("Sequence[str]", array.attrs["read"])
+        then = self._read_array(array, "sealed/read", 0, len(self))
+        known = {key: then[:, place] for place, key in enumerate(keys) if self._is_there(key)}
+        now = {key: values[: len(then)] for key, values in reads(self, known).items()}
+        changes = differences(known, now)
+        if changes:
+            raise VipOfflineError(
+                f"{self.path}: is not what was sealed ({'; '.join(changes)}): it is damaged, or "
+                "was changed. Restore it from a copy; if it was changed on purpose, "
+                f"`vip-offline inspect {self.path} --seal` accepts it as it is."
+            )
+
+    def _is_there(self, key: str) -> bool:
+        return not key.startswith("labels/") or key.split("/")[1] in self.label_names
 
     def _check_index(self) -> None:
         """Refuse episode ends that do not ascend, or reach beyond the data."""
@@ -594,7 +615,7 @@ class Store:
         same = np.zeros(len(self), bool)
         same[: len(marks)] = (marks == frames[: len(marks)]).all(axis=1)
         if self._find(f"{key}@hash") is not None:
-            hashes = self._hashes(f"{key}@hash")
+            hashes = self.hashes(f"{key}@hash")
             kept = current(self, key, hashes, embedding_hash(self, key)) == hashes
             same &= kept.all(axis=1) | ~hashes.any(axis=1)
         return made & ~same
@@ -603,7 +624,7 @@ class Store:
         """(E, DIGEST) hashes of an embedding that is complete."""
         key = f"embeddings/{encoder}/{camera}"
         if self._find(f"{key}@hash") is not None:
-            hashes = self._hashes(f"{key}@hash")
+            hashes = self.hashes(f"{key}@hash")
             if hashes.any(axis=1).all():
                 return current(self, key, hashes, embedding_hash(self, key))
         return np.stack([content_of(self._read(key, start, stop)) for start, stop in self.spans()])
@@ -628,9 +649,9 @@ class Store:
 
     def recorded_content(self, camera: str) -> NDArray[np.uint8]:
         """`content` as it was written down."""
-        return self._hashes(f"meta/content_{camera}")
+        return self.hashes(f"meta/content_{camera}")
 
-    def _hashes(self, key: str) -> NDArray[np.uint8]:
+    def hashes(self, key: str) -> NDArray[np.uint8]:
         """(E, DIGEST) hashes that were written down; zeros where none was."""
         array, hashes = self._find(key), np.zeros((len(self), DIGEST), np.uint8)
         if array is not None:
@@ -766,7 +787,7 @@ class Store:
         """(path, shape, dtype, attributes) of every array and attributed group, sorted."""
         rows: list[tuple[str, str, str, Attributes]] = []
         for key, node in sorted(self._root.members(max_depth=None)):
-            if key == "files" or key.startswith("files/"):
+            if key.split("/")[0] in ("files", "sealed"):
                 continue  # bookkeeping
             if isinstance(node, zarr.Array):
                 rows.append((key, str(node.shape), str(node.dtype), dict(node.attrs)))

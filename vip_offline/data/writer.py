@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from vip_offline import __version__
+from vip_offline.data.contents import hash_all, hashed_keys, states_when_hashed
 from vip_offline.data.damage import check_present, damaged
 from vip_offline.data.dependents import delete_command
 from vip_offline.data.durable import DurableStore, only_writer
@@ -21,6 +22,7 @@ from vip_offline.data.episode import Clip, Episode, Link
 from vip_offline.data.file_states import FIELDS, states_of
 from vip_offline.data.hashing import DIGEST, KIND, content_of
 from vip_offline.data.hidden import hidden_beside
+from vip_offline.data.reads import LENGTHS, reads
 from vip_offline.data.shards import rows_per_shard
 from vip_offline.data.store import (
     FORMAT,
@@ -342,6 +344,45 @@ class StoreWriter(Store):
             except (ValueError, RuntimeError, OSError):
                 bad[number] = True
         return bad
+
+    def seal(self) -> None:
+        """Hash all that a store of an earlier release holds, so that damage is noticed later."""
+        for camera in self.cameras:
+            self.accept_frames(camera)
+        self.hash_embeddings()
+        keys = [
+            LENGTHS,
+            *(
+                f"{group}/{name}"
+                for group in ("extras", "meta")
+                for name in self.keys(group)
+                if name not in ("episode_ends", "done")
+            ),
+        ]
+        keys += [f"data/{name}" for name in self.keys("data") if not name.startswith("frames_")]
+        for name in self.label_names:
+            keys += [f"labels/{name}/{array}" for array in ("reward", "distance")]
+        read = reads(self, keys)
+        stacked = np.stack([*read.values()], axis=1)
+        array = self._require("sealed/read", stacked.shape[1:], np.uint8, 0, {})
+        array.resize(stacked.shape)
+        self._put(array, 0, stacked)
+        array.attrs["read"] = keys
+        self._root.attrs["sealed"] = True
+        for camera in self.cameras:
+            self._know_states(self.frames_key(camera))
+        self._durable.sync()
+
+    def remember_states(self) -> None:
+        """Write down the states of files that this process hashed and that are what they were."""
+        for key in hashed_keys(self):
+            states = states_when_hashed(self, key)
+            if states is None or not self.touched(key).any():
+                continue
+            changed = key in hash_all(self, keys=[key])
+            if not changed and self.file_states(key).tobytes() == states:
+                self._know_states(key)
+        self._durable.sync()
 
     def know_origin(self, files: Sequence[int]) -> None:
         """Write down the state of the origin's files, when what is in them is as it was."""

@@ -3,6 +3,7 @@
 Each imports what it needs itself: torch takes seconds, and recording does without.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,33 @@ def _say_left_out(left_out: Mapping[str, str], say: Callable[[str], None]) -> No
         say(f"left out: {len(left_out) - LISTED} more, which import --dry-run lists")
 
 
+def check_stage(path: Path, bar: Bar, say: Callable[[str], None], *, every: bool = False) -> None:
+    """Find out whether frames and embeddings are what they were, where files were touched.
+
+    Raises:
+        VipOfflineError: if there is no such store, or frames cannot be read.
+    """
+    from vip_offline.data.contents import hash_all, hashed_keys, rows_to_hash
+    from vip_offline.data.store import open_store
+    from vip_offline.data.writer import writing
+    from vip_offline.errors import VipOfflineError
+
+    store = open_store(path)
+    if not store.checked:
+        say(
+            f"note: {path} was written by an earlier release without checksums, so damage in it "
+            f"goes unnoticed. `vip-offline upgrade {path}` gives it some."
+        )
+    rows = rows_to_hash(store, hashed_keys(store), every=every)
+    if not rows:
+        return
+    with bar("check", rows, "row") as advance:
+        hash_all(store, advance, every=every)
+    # a store that cannot be written to, or is written to now, is hashed again next time
+    with contextlib.suppress(VipOfflineError, OSError), writing(path) as writer:
+        writer.remember_states()
+
+
 def link_stage(path: Path, bar: Bar, say: Callable[[str], None]) -> None:
     """Where a replay buffer is given in place of a store: make the one beside it."""
     from vip_offline.data.beside import beside, is_replay, linked
@@ -156,6 +184,7 @@ def relabel_stage(
 
     options = recipe.relabel
     check_relabel(options)
+    check_stage(Path(recipe.store), bar, say)
     check_goals(Path(recipe.store), options)
     if not options.weights and needs_encoder(Path(recipe.store), options):
         download_stage(options.encoder, bar)

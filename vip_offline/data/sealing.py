@@ -1,0 +1,56 @@
+"""Take a store as it is now for right: one of an earlier release, or one that was edited."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from vip_offline.data.durable import DESCRIPTION, only_writer, replace_file
+from vip_offline.data.metadata_seal import sealed, unsealed
+from vip_offline.data.store import open_store
+from vip_offline.data.writer import writing
+from vip_offline.errors import VipOfflineError
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What `seal` did."""
+
+    descriptions: tuple[str, ...]  # arrays and groups whose description had been edited
+    hashed: bool  # whether a store of an earlier release got hashes of all that it holds
+
+
+def seal(path: Path) -> Sealed:
+    """Give edited descriptions (``zarr.json``) their checksum, and an older store its hashes.
+
+    Raises:
+        VipOfflineError: if a description is no JSON, something in the store cannot be read, or
+            another process writes to it.
+    """
+    edited = []
+    with only_writer(path):
+        for folder, _, names in os.walk(path):
+            if DESCRIPTION in names and _seal(Path(folder, DESCRIPTION)):
+                edited.append(Path(folder).relative_to(path).as_posix())
+    store = open_store(path)
+    hashed = store.version == 1
+    if hashed:
+        with writing(path) as writer:
+            writer.seal()
+    return Sealed(tuple(sorted(edited)), hashed)
+
+
+def _seal(path: Path) -> bool:
+    """Whether a description needed its checksum anew."""
+    text = path.read_bytes()
+    try:
+        try:
+            unsealed(text)
+        except ValueError:
+            replace_file(path, sealed(text))
+            return True
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise VipOfflineError(
+            f"{path}: is no description of an array ({error}). Restore it from a "
+            "copy; it cannot be accepted as it is."
+        ) from error
+    return False

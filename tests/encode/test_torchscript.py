@@ -29,7 +29,7 @@ class Several(nn.Module):
         self.register_buffer("counts", torch.arange(4))
         self.register_buffer("unsaved", torch.zeros(1), persistent=False)
         self.weight = nn.Parameter(torch.arange(12.0).view(3, 4).T)
-        self.part = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2))
+        self.part = nn.Sequential(nn.Conv2d(1, 1, 3, bias=False), nn.BatchNorm2d(1))
         self.again = self.part
         self.empty = nn.Parameter(torch.zeros(0, 2))
 

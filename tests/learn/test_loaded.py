@@ -311,3 +311,17 @@ def test_a_gripper_keeps_its_side_until_reset_and_a_batch_has_no_history(
     assert told == [5, 5, -5, -5]
     policy.reset()
     assert one(between) == (5 if raw[between] > 0 else -5)
+
+
+def test_what_it_reads_must_be_listed(shipped: Path) -> None:
+    names = [path.name for path in shipped.iterdir() if path.name != "SHA256SUMS"]
+    (shipped / "rollouts.json").write_text("{}")  # not read to act
+    load_policy(shipped, sealed=True)
+    for left_out in ("policy.onnx", "policy.safetensors"):
+        write_sums(shipped, [name for name in names if name != left_out])
+        with pytest.raises(VipOfflineError, match=f"{left_out} is not listed in SHA256SUMS"):
+            load_policy(shipped)
+    (shipped / "SHA256SUMS").unlink()
+    load_policy(shipped)
+    with pytest.raises(VipOfflineError, match=r"has no SHA256SUMS.*vip-offline ship.*--unsealed"):
+        load_policy(shipped, sealed=True)

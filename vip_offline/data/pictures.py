@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from vip_offline.data.regular import require_regular
 from vip_offline.errors import VipOfflineError
 
 # what Pillow raises for files that are damaged, depending on their kind and on where
@@ -36,6 +37,7 @@ AS_INTEGERS = ("PNG", "PPM")
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 BITS_PER_SAMPLE = 258  # tag of TIFF
 
+MOST_PIXELS = 80_000_000  # below those of which Pillow warns; 8K video has 33 million
 CHANNELS = (1, 3, 4)
 SMALLEST = 16  # px of a side, from which on an array may be of pictures: a Jacobian is smaller
 
@@ -219,8 +221,16 @@ def _is_sixteen_bit(picture: Image.Image) -> bool:
 
 @contextlib.contextmanager
 def _opened(source: Path | bytes, where: str) -> Iterator[Image.Image]:
+    if isinstance(source, Path):
+        require_regular(source)
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            width, height = picture.size
+            if width * height > MOST_PIXELS:
+                raise VipOfflineError(
+                    f"{where}: is {width} x {height} px; at most {MOST_PIXELS} pixels are decoded. "
+                    "Save it smaller."
+                )
             count = getattr(picture, "n_frames", 1)
             if count > 1 and picture.format != "MPO":  # of a phone: the others are previews
                 raise VipOfflineError(
@@ -230,6 +240,8 @@ def _opened(source: Path | bytes, where: str) -> Iterator[Image.Image]:
             yield picture
     except FileNotFoundError:
         raise VipOfflineError(f"{where}: is gone. Restore it.") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise VipOfflineError(f"{where}: {error} Save it smaller.") from None
     except DAMAGED as error:
         raise VipOfflineError(
             f"{where}: is no picture that can be read ({error}). Restore it, or leave it out."

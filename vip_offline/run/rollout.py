@@ -1,5 +1,6 @@
 """Policies closed loop in the simulator, on placements that no training set holds."""
 
+import contextlib
 import json
 import shutil
 from collections import deque
@@ -11,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.data.durable import require_writable
+from vip_offline.data.durable import only_writer, require_writable
 from vip_offline.data.video import write_video
 from vip_offline.encode.frozen import Encoder, load_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.checksums import read_sums
 from vip_offline.learn.gripper import GripperState
 from vip_offline.learn.interface import PROPRIO
-from vip_offline.learn.loaded import LoadedPolicy, load_policy
+from vip_offline.learn.loaded import ENCODER, LoadedPolicy, load_policy
 from vip_offline.learn.policy import read_manifest
 from vip_offline.recipe import RolloutOptions
 from vip_offline.report.analysis.reattempts import reattempts
@@ -178,15 +179,18 @@ def rollout(
         for folder in todo:
             _check_policy(folder, manifests[folder], seeds)
             require_writable(folder)
-        policies = _loaded(todo, manifests, encoder, weights)
-        on_start(len(todo) * len(seeds))
-        for folder in todo:
-            shutil.rmtree(folder / "videos", ignore_errors=True)  # of other placements
-            (folder / RESULT).unlink(missing_ok=True)
-        for folder, result in _advance(
-            todo, policies, task, image_size, hidden_goal, options, on_rollout
-        ):
-            results[folder] = result
+        with contextlib.ExitStack() as stack:
+            for folder in todo:
+                stack.enter_context(only_writer(folder))
+            policies = _loaded(todo, manifests, encoder, weights)
+            on_start(len(todo) * len(seeds))
+            for folder in todo:
+                shutil.rmtree(folder / "videos", ignore_errors=True)  # of other placements
+                (folder / RESULT).unlink(missing_ok=True)
+            for folder, result in _advance(
+                todo, policies, task, image_size, hidden_goal, options, on_rollout
+            ):
+                results[folder] = result
     else:
         on_start(0)
     return {folder: result for folder, result in results.items() if result is not None}
@@ -243,7 +247,7 @@ def _loaded(
     policies = []
     for folder in folders:
         name = manifests[folder]["encoder"]["encoder"]
-        own = given or (None if read_sums(folder) else shared.get(name))
+        own = given or (None if ENCODER in read_sums(folder) else shared.get(name))
         policy = load_policy(folder, encoder=own, weights=path)
         if policy.encoder is not None:
             shared[name] = policy.encoder

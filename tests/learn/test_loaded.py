@@ -14,7 +14,7 @@ from vip_offline.data.store import open_store
 from vip_offline.encode.frozen import load_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import relabel
-from vip_offline.learn.checksums import write_sums
+from vip_offline.learn.checksums import read_sums, write_sums
 from vip_offline.learn.loaded import load_policy
 from vip_offline.learn.offline import train
 from vip_offline.learn.policy import (
@@ -83,6 +83,7 @@ def test_the_table_of_encoders_changes_no_policy(tmp_path: Path) -> None:
     manifest = dict(read_manifest(folder))
     manifest["encoder"]["preprocessing"]["resize"] = 80
     write_manifest(folder, manifest)
+    write_sums(folder, read_sums(folder))
     policy, given = load_policy(folder, backend="torch"), observations(2)
     encoder = load_encoder("vip-mini")
     expected = encoder.seeing(replace(encoder.preprocessing, resize=80))(given["frame/front"])  # type: ignore[arg-type]

@@ -167,13 +167,13 @@ def _check_opcodes(data: bytes) -> None:
         ValueError: if the pickle is cut short.
     """
     for opcode, argument, place in pickletools.genops(data):
-        if opcode.name in ("PUT", "LONG_BINPUT") and argument > len(data):
+        if opcode.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > len(data):
             raise pickle.UnpicklingError(f"byte {place} of data.pkl: place {argument} of the memo")
 
 
 def _listed(code: Mapping[str, bytes]) -> dict[str, Sequence[str]]:
     """Class of a module -> names of its parameters, then of its buffers."""
-    listed = {}
+    listed: dict[str, Sequence[str]] = {}
     for module, text in code.items():
         for name, body in CLASS.findall(text.decode() + "\n"):
             names: list[str] = []

@@ -220,8 +220,8 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
             arrays = {key: file[key] for key in file.files}
         said = (json.loads(str(arrays.pop(key))) for key in ("identity", "metrics"))
         return Checkpoint(arrays, *said)
-    except (OSError, EOFError, ValueError, KeyError, *DAMAGED) as error:
+    except (VipOfflineError, OSError, EOFError, ValueError, KeyError, *DAMAGED) as error:
         raise VipOfflineError(
-            f"{path}: cannot be read ({error}). Its steps are in this file alone; remove {folder} "
-            "to train from the beginning."
+            f"{path}: cannot be read ({error}). Remove {folder} to train from the beginning: the "
+            "steps until then are in this file alone."
         ) from None

@@ -11,6 +11,7 @@ import os
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -65,11 +66,12 @@ class PackIndex:
 
     def save(self, path: Path) -> None:
         """Write it, and wait until it is on the disk."""
+        sums = {} if self.checksums is None else {"checksums": self.checksums}
+        everything: dict[str, Any] = {"version": VERSION if sums else WITHOUT_CHECKSUMS, **sums}
         text = json.dumps([self.group_names, self.names, self.skipped, self.fingerprint])
         with path.open("wb") as file:
             np.savez(
                 file,
-                version=VERSION if self.checksums is not None else WITHOUT_CHECKSUMS,
                 offsets=self.offsets,
                 heights=self.heights,
                 widths=self.widths,
@@ -77,7 +79,7 @@ class PackIndex:
                 groups=self.groups,
                 takes=self.takes,
                 text=np.frombuffer(text.encode(), np.uint8),
-                **({} if self.checksums is None else {"checksums": self.checksums}),
+                **everything,
             )
             file.flush()
             os.fsync(file.fileno())
@@ -112,7 +114,7 @@ class PackedClips:
         for frame, row in zip(frames, rows, strict=True):
             # no seek, whose place threads would share; and no map of the file, which counts as
             # this process's memory
-            read = os.preadv(self._file, [frame], begin + int(row) * size)
+            read = os.preadv(self._file, [frame.data], begin + int(row) * size)
             if read != size:
                 raise VipOfflineError(
                     f"{self._frames}: ends before frame {row} of {self.name(clip)}. {CHANGED}"

@@ -202,7 +202,7 @@ def test_a_picture_that_is_gone_or_a_bomb(tmp_path: Path) -> None:
     with pytest.raises(VipOfflineError, match=r"a\.png: is gone"):
         read_picture(tmp_path / "a.png")
     (tmp_path / "b.ppm").write_bytes(b"P6 60000 60000 255\n")
-    with pytest.raises(VipOfflineError, match=r"b\.ppm: is no picture that can be read"):
+    with pytest.raises(VipOfflineError, match=r"b\.ppm: Image size .* Save it smaller"):
         read_picture(tmp_path / "b.ppm")
 
 

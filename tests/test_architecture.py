@@ -42,7 +42,7 @@ HOMES = {
     "open_clip": ("encode/architectures.py", "encode/text.py"),
     "onnxruntime": ("encode/backends.py", "learn/loaded.py"),
     "onnx": ("learn/whole_graph.py", "run/shipping.py"),
-    "safetensors": ("learn/policy.py",),
+    "safetensors": ("encode/checkpoints.py", "learn/policy.py"),
     "mujoco": ("run/drawing.py",),
     "triton": ("run/drawing.py",),
     "metaworld": ("run/simulators.py",),

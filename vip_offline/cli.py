@@ -982,10 +982,10 @@ def train(
 
 def _ship_trained(folder: Path, weights: str, console: Console) -> None:
     """Make it ready for another computer, if that can be had here; a policy it is in any case."""
-    from vip_offline.learn.checksums import read_sums
+    from vip_offline.run.shipping import is_shipped
     from vip_offline.run.shipping import ship as make_ready
 
-    if read_sums(folder):
+    if is_shipped(folder):
         return
     try:
         notes = make_ready(
@@ -1235,6 +1235,9 @@ def serve(
     log: Annotated[
         Path | None, typer.Option(help="Add a JSON line per reply.", dir_okay=False)
     ] = None,
+    unsealed: Annotated[
+        bool, typer.Option("--unsealed", help="Serve a folder without SHA256SUMS too.")
+    ] = False,
 ) -> None:
     """Serve a policy to a robot: openpi's WebSocket protocol, with limits on its actions."""
     from vip_offline.serve.options import ServeOptions, parse_hold, read_api_key
@@ -1252,7 +1255,7 @@ def serve(
         api_key=read_api_key(api_key_file),
     )
     say = _spoken(Console())
-    say(serve_folder(folder, options, say, key_map, log))
+    say(serve_folder(folder, options, say, key_map, log, unsealed=unsealed))
 
 
 @app.command()

@@ -37,7 +37,11 @@ def test_what_is_left_is_as_it_was_before_it_came(store: Path) -> None:
     assert sorted(store.parent.iterdir()) == [store]
     delete(store, ["wrist"], ["pixels/wrist"])
     assert open_store(store).label_names == ["front"]
-    assert open_store(store).keys("embeddings/pixels") == ["front", "front@content"]
+    assert open_store(store).keys("embeddings/pixels") == [
+        "front",
+        "front@content",
+        "front@hash",
+    ]
     assert relabel(store, replace(PIXELS, camera="wrist", name="wrist")).embedded_frames == 18
 
 

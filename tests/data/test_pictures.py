@@ -1,5 +1,6 @@
 import io
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +275,22 @@ def test_names_of_what_is_no_view(name: str, part: str) -> None:
 @pytest.mark.parametrize("name", ["front", "in", "segway", "masked_man", "obs/deep", ""])
 def test_names_of_views(name: str) -> None:
     assert not_a_view(name) == ""
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("size", [(60_000, 1_400), (60_000, 60_000)])
+def test_a_size_that_would_fill_the_memory(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "wide.png"
+    Image.new("1", (8, 8)).save(path)
+    data = bytearray(path.read_bytes())
+    data[16:24] = b"".join(side.to_bytes(4) for side in size)
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4)
+    path.write_bytes(data)
+    with pytest.raises(VipOfflineError, match=r"wide.png: .*(pixels|px); at most"):
+        read_picture(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "goal.png")
+    with pytest.raises(VipOfflineError, match=r"goal.png: is a FIFO"):
+        read_picture(tmp_path / "goal.png")

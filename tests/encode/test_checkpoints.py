@@ -1,6 +1,11 @@
-import torch
+from pathlib import Path
 
-from vip_offline.encode.checkpoints import Layout, load_strictly, misfits, unwrap
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from vip_offline.encode.checkpoints import Layout, load_strictly, misfits, read_checkpoint, unwrap
+from vip_offline.errors import VipOfflineError
 
 TENSOR = torch.ones(2)
 
@@ -39,3 +44,37 @@ def test_half_precision_is_loaded_in_the_networks_own() -> None:
     load_strictly(network, {"weight": torch.full((2, 2), 0.5).half(), "bias": TENSOR.half()})
     assert network.weight.dtype == torch.float32
     assert network.weight[0, 0].item() == 0.5
+
+
+def test_a_byte_that_was_changed_is_refused_or_changes_nothing(tmp_path: Path) -> None:
+    """Of what lies between the files of the zip nothing is read."""
+    path = tmp_path / "model.pt"
+    tensor = torch.arange(64.0)
+    torch.save({"a": tensor}, path)
+    whole, refused = path.read_bytes(), 0
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            content = read_checkpoint(path)
+        except VipOfflineError as error:
+            assert str(error).startswith(f"{path}: ")
+            refused += 1
+            continue
+        assert content.keys() == {"a"}
+        assert torch.equal(content["a"], tensor)  # type: ignore[arg-type]
+    assert refused > tensor.nbytes / 3
+
+
+def test_tensors_that_state_more_than_they_hold(tmp_path: Path) -> None:
+    torch.save({"net": {"a": torch.zeros(1).expand(10**6, 10**6)}}, tmp_path / "a.pt")
+    with pytest.raises(VipOfflineError, match=r"a\.pt: net\.a states \(1000000, 1000000\)"):
+        read_checkpoint(tmp_path / "a.pt")
+
+
+def test_safetensors(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"a": TENSOR}, path)
+    assert torch.equal(read_checkpoint(path)["a"], TENSOR)  # type: ignore[arg-type]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(VipOfflineError, match=r"a\.safetensors: is not a PyTorch checkpoint"):
+        read_checkpoint(path)

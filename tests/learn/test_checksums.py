@@ -4,7 +4,16 @@ from pathlib import Path
 import pytest
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.learn.checksums import SUMS, changed, read_sums, write_sums
+from vip_offline.learn.checksums import (
+    NEXT,
+    SUMS,
+    changed,
+    read_sums,
+    replace_listed,
+    settle,
+    unlisted,
+    write_sums,
+)
 
 
 @pytest.fixture
@@ -38,3 +47,46 @@ def test_a_list_that_is_none(tmp_path: Path, text: bytes) -> None:
     (tmp_path / SUMS).write_bytes(text)
     with pytest.raises(VipOfflineError, match="Copy the folder again"):
         read_sums(tmp_path)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("renames", range(5))
+def test_what_is_killed_while_it_replaces_is_whole_again(
+    folder: Path, renames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the list is ready all is as it was, from then on all is as it is to be."""
+    replace, left = Path.replace, [renames]
+
+    def until_killed(self: Path, target: Path) -> Path:
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        return replace(self, target)
+
+    before = (folder / "a").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", until_killed)
+        if renames < 4:
+            with pytest.raises(Killed):
+                replace_listed(folder, ["a", "b"], {"a": "new a", "b": "new b"})
+        else:
+            replace_listed(folder, ["a", "b"], {"a": "new a", "b": "new b"})
+    assert (folder / SUMS).exists()
+    settle(folder)
+    assert changed(folder) == []
+    assert (folder / "a").read_bytes() == (before if renames == 0 else b"new a")
+    assert not list(folder.glob(f"*{NEXT}"))
+
+
+def test_what_must_be_listed(folder: Path) -> None:
+    (folder / "beside").touch()
+    assert unlisted(folder, ["a"], ["a", "b", "absent"]) == []
+    assert unlisted(folder, ["absent"], ["beside"]) == [
+        f"absent is not listed in {SUMS}",
+        f"beside is not listed in {SUMS}",
+    ]
+    (folder / SUMS).unlink()
+    assert unlisted(folder, ["absent"], ["beside"]) == []

@@ -14,7 +14,7 @@ from vip_offline.data.store import open_store
 from vip_offline.encode.frozen import load_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import relabel
-from vip_offline.learn.checksums import write_sums
+from vip_offline.learn.checksums import read_sums, write_sums
 from vip_offline.learn.loaded import load_policy
 from vip_offline.learn.offline import train
 from vip_offline.learn.policy import (
@@ -83,6 +83,7 @@ def test_the_table_of_encoders_changes_no_policy(tmp_path: Path) -> None:
     manifest = dict(read_manifest(folder))
     manifest["encoder"]["preprocessing"]["resize"] = 80
     write_manifest(folder, manifest)
+    write_sums(folder, read_sums(folder))
     policy, given = load_policy(folder, backend="torch"), observations(2)
     encoder = load_encoder("vip-mini")
     expected = encoder.seeing(replace(encoder.preprocessing, resize=80))(given["frame/front"])  # type: ignore[arg-type]
@@ -311,3 +312,17 @@ def test_a_gripper_keeps_its_side_until_reset_and_a_batch_has_no_history(
     assert told == [5, 5, -5, -5]
     policy.reset()
     assert one(between) == (5 if raw[between] > 0 else -5)
+
+
+def test_what_it_reads_must_be_listed(shipped: Path) -> None:
+    names = [path.name for path in shipped.iterdir() if path.name != "SHA256SUMS"]
+    (shipped / "rollouts.json").write_text("{}")  # not read to act
+    load_policy(shipped, sealed=True)
+    for left_out in ("policy.onnx", "policy.safetensors"):
+        write_sums(shipped, [name for name in names if name != left_out])
+        with pytest.raises(VipOfflineError, match=f"{left_out} is not listed in SHA256SUMS"):
+            load_policy(shipped)
+    (shipped / "SHA256SUMS").unlink()
+    load_policy(shipped)
+    with pytest.raises(VipOfflineError, match=r"has no SHA256SUMS.*vip-offline ship.*--unsealed"):
+        load_policy(shipped, sealed=True)

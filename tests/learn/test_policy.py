@@ -73,6 +73,8 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
     [
         ("layers", "two", "layers is 'two'; expected a int"),
         ("layers", 2, r"has no matrix hidden\.1\.weight"),
+        ("layers", 10**9, "layers is 1000000000; expected 0 to 6"),
+        ("embedding_size", -1, "embedding_size is -1; expected 0"),
         ("layers", 0, "is not the network"),
         ("encoder", {"encoder": "x"}, "has no weights_sha256"),
         ("placements", None, "placements is None"),

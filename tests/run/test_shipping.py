@@ -9,6 +9,7 @@ from made_up_policies import copied, noisy_episode, trained_policy
 from PIL import Image
 
 from vip_offline.data.deleting import delete
+from vip_offline.data.durable import only_writer
 from vip_offline.data.store import open_store
 from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
@@ -237,6 +238,18 @@ def test_what_rollouts_found_goes_into_the_folder(tmp_path: Path) -> None:
     assert changed(folder) == []
     assert "README.md" in read_sums(folder)
     load_policy(folder)
+
+
+@pytest.mark.parametrize("held", ["policy", "demos.zarr"])
+def test_what_another_process_writes_to_is_left_alone(tmp_path: Path, held: str) -> None:
+    folder = trained_policy(tmp_path, "pixels")
+    sums = read_sums(folder)
+    assert set(sums) == {"manifest.json", "policy.safetensors", "model.d3", "metrics.jsonl"}
+    path = folder if held == "policy" else tmp_path / held
+    with only_writer(path), pytest.raises(VipOfflineError, match="another process is writing"):
+        ship(folder)
+    assert read_sums(folder) == sums
+    load_policy(folder, sealed=True)
 
 
 def test_labellings_that_came_later_change_nothing_but_its_own_made_again_does(

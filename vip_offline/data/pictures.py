@@ -39,6 +39,7 @@ AS_INTEGERS = ("PNG", "PPM")
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 BITS_PER_SAMPLE = 258  # tag of TIFF
 
+MOST_PIXELS = 80_000_000  # below those of which Pillow warns; 8K video has 33 million
 CHANNELS = (1, 3, 4)
 SMALLEST = 16  # px of a side, from which on an array may be of pictures: a Jacobian is smaller
 

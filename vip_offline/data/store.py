@@ -634,8 +634,10 @@ class Store:
 
         Where a file is not as it was left, its frames are hashed again.
         """
-        recorded = self.recorded_content(camera)
-        return current(self, self.frames_key(camera), recorded, self._frames_hash(camera))
+        recorded, key = self.recorded_content(camera), self.frames_key(camera)
+        if self._find(key) is None:  # the store is kept without its frames
+            return recorded
+        return current(self, key, recorded, self._frames_hash(camera))
 
     def _frames_hash(self, camera: str) -> Callable[[int], NDArray[np.uint8]]:
         made: list[Callable[[int], NDArray[np.uint8]]] = []  # opened when the first is asked for
@@ -763,7 +765,13 @@ class Store:
         sources = cast("Sequence[str]", group.attrs.get("read", ()))
         hashes = self._read(f"labels/{name}/read") if sources else np.zeros((0, 0, 0), np.uint8)
         read = {key: hashes[:, place] for place, key in enumerate(sources)}
-        changes = [*differences(read, reads(self, read)), *self._outdated_of(read)]
+        # an embedding that was removed cannot be asked
+        known = {
+            key: hashes
+            for key, hashes in read.items()
+            if not key.startswith("embeddings/") or self._find(key) is not None
+        }
+        changes = [*self._outdated_of(known)] or differences(known, reads(self, known))
         if changes:
             raise StaleError(f"{self.path}: label {name!r}", changes, way_out)
         return Label(name, reward, distance, goal, self.label_provenance(name), goal_set, read)
@@ -776,7 +784,7 @@ class Store:
                 encoder, _, camera = name.partition("/")
                 episodes = np.flatnonzero(self.outdated(encoder, camera))
                 if len(episodes):
-                    yield f"frames of camera {camera} of {episodes_in_words(episodes)} changed"
+                    yield f"the embedding {name} of {episodes_in_words(episodes)} is outdated"
 
     def label_provenance(self, name: str) -> Attributes:
         """How a labelling was made."""

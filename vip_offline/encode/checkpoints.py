@@ -7,19 +7,28 @@ eai-vc e782c35, dinov2 b8931f7, CLIP d05afc4, mae efb2a80).
 from __future__ import annotations
 
 import pickle
-import warnings
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from vip_offline.data.regular import require_regular
 from vip_offline.errors import VipOfflineError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 State = dict[str, "Tensor"]
+MOST_PACKED = 64 * 2**20  # bytes of a zip's compressed files, unpacked: torch packs code alone
+# what torch, pickle and zipfile raise for files that are damaged, or are made to be
+DAMAGED = (
+    *(RuntimeError, ValueError, OSError, EOFError, LookupError, TypeError, AttributeError),
+    *(AssertionError, ArithmeticError, MemoryError, pickle.UnpicklingError, struct.error),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True)
@@ -35,35 +44,71 @@ class Layout:
 def read_checkpoint(path: Path) -> Mapping[str, object]:
     """Read a checkpoint file without running code from it.
 
-    A TorchScript archive (OpenAI's CLIP files) gives its state dict.
+    A TorchScript archive (OpenAI's CLIP files) gives its state dict, ``.safetensors`` its tensors.
+    What torch has written as a zip, as it does since 1.6, carries a checksum of each of its files,
+    and they are compared.
 
     Raises:
-        VipOfflineError: if it is cut short, a web page, or no dict of tensors.
+        VipOfflineError: if it is cut short, damaged, a web page, or no dict of tensors.
     """
     import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
+    from vip_offline.encode.torchscript import state_of_archive
+
+    require_regular(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch.jit is deprecated; the files are as they are
-            if zipfile.is_zipfile(path) and _is_torchscript(path):
-                archive = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-                return dict(archive.state_dict())
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        if zipfile.is_zipfile(path) and _is_torchscript(path):
+            return state_of_archive(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (*DAMAGED, SafetensorError) as error:
         raise VipOfflineError(
-            f"{path}: is not a PyTorch checkpoint, or is cut short ({_first_line(error)}). "
-            "Download it again."
+            f"{path}: is not a PyTorch checkpoint, or is cut short or damaged "
+            f"({_first_line(error)}). Download it again; if `vip-offline pretrain` wrote it, "
+            "remove it and run that again, which goes on from its last checkpoint."
         ) from None
     if not isinstance(content, Mapping):
         raise VipOfflineError(
             f"{path}: holds a {type(content).__name__}, not a checkpoint's dict of tensors."
         )
+    _check_sizes(path, content)
     return content
 
 
 def _is_torchscript(path: Path) -> bool:
+    """Whether a zip is one, after its checksums were compared."""
     with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("constants.pkl") for name in archive.namelist())
+        names = archive.namelist()
+        if len(set(names)) < len(names):
+            raise zipfile.BadZipFile("a name is in it twice")
+        # stored as they are, files cannot take more memory than they take on the disk
+        whole = sum(each.file_size for each in archive.infolist() if each.compress_type == 0)
+        packed = sum(each.file_size for each in archive.infolist() if each.compress_type)
+        if whole > path.stat().st_size or packed > MOST_PACKED:
+            raise zipfile.BadZipFile(f"it states {whole + packed} bytes of content")
+        wrong = archive.testzip()
+        if wrong is not None:
+            raise zipfile.BadZipFile(f"{wrong} has another checksum than when it was written")
+        return any(name.endswith("constants.pkl") for name in names)
+
+
+def _check_sizes(path: Path, content: Mapping[Any, object], inside: str = "") -> None:
+    """Refuse tensors that state more than the file holds: copied, they would fill the memory."""
+    from torch import Tensor, strided
+
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            _check_sizes(path, value, f"{inside}{name}.")
+        elif isinstance(value, Tensor):
+            dense = value.layout is strided and value.device.type == "cpu"
+            if not dense or value.nbytes > value.untyped_storage().nbytes():
+                raise VipOfflineError(
+                    f"{path}: {inside}{name} states {tuple(value.shape)} and holds less. Download "
+                    "it again, or save it as a dense tensor."
+                )
 
 
 def _first_line(error: BaseException) -> str:

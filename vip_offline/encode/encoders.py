@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vip_offline.data.regular import require_regular
 from vip_offline.encode.architectures import (
     Build,
     clip_visual,
@@ -95,7 +96,7 @@ def weights_file(name: str, weights: str = "") -> Path | None:
     """The file with an encoder's weights, if it is on this machine; nothing is downloaded."""
     entry = entry_of(name)
     if weights:
-        return Path(weights)
+        return require_regular(Path(weights))
     if entry.carried is not None:
         return entry.carried()
     return cached(name, entry.origin) if entry.origin is not None else None
@@ -158,7 +159,7 @@ def check_encoder(name: str, weights: str = "") -> None:
         raise VipOfflineError(
             f"Encoder {name} takes no --weights ({entry.weights}); {weights} would be ignored."
         )
-    if weights and not Path(weights).is_file():
+    if weights and not require_regular(Path(weights)).is_file():
         raise VipOfflineError(f"--weights {weights}: is no file; encoder {name} needs one.")
     if origin is not None and not weights and not origin.url:
         raise VipOfflineError(f"Encoder {name} needs --weights FILE: {origin.note}.")

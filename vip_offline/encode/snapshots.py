@@ -107,7 +107,8 @@ def latest(out: Path, settings: Mapping[str, Any], fingerprint: str) -> Mapping[
     except VipOfflineError:
         before = f"goes on from step {there[-2][0]}" if there[1:] else "begins anew"
         raise VipOfflineError(
-            f"{path}: is cut short or damaged. Remove it, and the training {before}."
+            f"{path}: is cut short or damaged. Remove it, and the training {before}; the steps "
+            "since then are in this file alone."
         ) from None
     if content.get("format") != FORMAT:
         raise VipOfflineError(f"{path}: is no checkpoint of `vip-offline pretrain`. Move it away.")

@@ -237,14 +237,18 @@ def _outdated(store: StoreWriter, encoder: str, cameras: list[str]) -> list[str]
     """Take frames for what they are now; why their embeddings are made again, in words."""
     again = []
     for camera in cameras:
-        store.accept_frames(camera)
-        episodes = np.flatnonzero(store.outdated(encoder, camera))
-        if len(episodes):
-            which = episodes_in_words(episodes)
-            again.append(
-                f"{which} {'are' if len(episodes) > 1 else 'is'} embedded again: frames of camera "
-                f"{camera} or what was made of them changed"
-            )
+        changed = {*store.accept_frames(camera)}
+        outdated = [int(index) for index in np.flatnonzero(store.outdated(encoder, camera))]
+        for why, episodes in (
+            (f"frames of camera {camera} changed", [k for k in outdated if k in changed]),
+            (
+                f"the embedding of camera {camera} is not what was computed",
+                [k for k in outdated if k not in changed],
+            ),
+        ):
+            if episodes:
+                verb = "are" if len(episodes) > 1 else "is"
+                again.append(f"{episodes_in_words(episodes)} {verb} embedded again: {why}")
     return again
 
 

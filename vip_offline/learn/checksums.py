@@ -1,37 +1,81 @@
-"""What is in a policy folder that was made ready for another computer, by sha256.
+"""What is in a policy folder, by sha256.
 
+Training lists what it writes, `ship` what makes the folder whole for another computer. Every file
+that is read to act must be on the list; others may lie beside them (``rollouts.json``, ``videos``).
 The file is that of ``sha256sum``: ``sha256sum -c SHA256SUMS`` checks a copy without any of this.
 """
 
 import hashlib
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from vip_offline.data.regular import require_regular
 from vip_offline.errors import VipOfflineError
 
 SUMS = "SHA256SUMS"
+NEXT = ".next"  # of files that are whole, and not yet in their place
 
 
 def sha256(path: Path) -> str:
     """Of a file."""
-    with path.open("rb") as file:
+    with require_regular(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_sums(folder: Path, names: list[str]) -> None:
+def write_sums(folder: Path, names: Iterable[str]) -> None:
     """Write down what these files are now."""
-    lines = "".join(f"{sha256(folder / name)}  {name}\n" for name in sorted(names))
+    replace_listed(folder, names, {})
+
+
+def replace_listed(folder: Path, names: Iterable[str], texts: Mapping[str, str]) -> None:
+    """Give files of the list new texts; what is killed on the way is ended by `settle`.
+
+    Args:
+        folder: of the policy.
+        names: of the files on the list, those among them.
+        texts: file name -> what it is to hold.
+    """
+    for name, text in texts.items():
+        _write(folder / f"{name}{NEXT}", text)
+    digests = {
+        name: sha256(folder / (f"{name}{NEXT}" if name in texts else name))
+        for name in sorted(names)
+    }
+    # renamed when it is whole: from then on the others are only to be renamed
     partial = folder / f"{SUMS}.partial"
-    partial.write_text(lines, encoding="utf-8")
-    partial.replace(folder / SUMS)
+    _write(partial, "".join(f"{digest}  {name}\n" for name, digest in digests.items()))
+    partial.replace(folder / f"{SUMS}{NEXT}")
+    settle(folder)
+
+
+def settle(folder: Path) -> None:
+    """End what `replace_listed` began; nothing where nothing was."""
+    ready = folder / f"{SUMS}{NEXT}"
+    begun = [path for path in folder.glob(f"*{NEXT}") if path != ready]
+    for path in begun:
+        if ready.exists():
+            path.replace(path.with_name(path.name.removesuffix(NEXT)))
+        else:
+            path.unlink()
+    if ready.exists():
+        ready.replace(folder / SUMS)
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_sums(folder: Path) -> dict[str, str]:
-    """File name -> sha256, as it was written down; empty if the folder was not made ready.
+    """File name -> sha256, as it was written down; empty if nothing was.
 
     Raises:
         VipOfflineError: if the file is damaged.
     """
-    path = folder / SUMS
+    path = require_regular(folder / SUMS)
     if not path.exists():
         return {}
     try:
@@ -64,3 +108,17 @@ def changed(folder: Path, among: tuple[str, ...] | None = None) -> list[str]:
         elif sha256(path) != digest:
             said.append(f"{name} was changed since it was written")
     return said
+
+
+def unlisted(folder: Path, needed: Iterable[str], read: Iterable[str]) -> list[str]:
+    """What a folder's list lacks, in words; nothing if all is well, or there is no list.
+
+    Args:
+        folder: of the policy.
+        needed: files that must be on it.
+        read: files that must be on it where they are there.
+    """
+    sums = read_sums(folder)
+    lacking = [name for name in needed if sums and name not in sums]
+    beside = [name for name in read if sums and name not in sums and (folder / name).exists()]
+    return [f"{name} is not listed in {SUMS}" for name in dict.fromkeys(lacking + beside)]

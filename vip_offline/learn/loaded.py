@@ -24,7 +24,7 @@ from vip_offline.encode.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.nearest import nearest_distance
 from vip_offline.label.rewards import goal_distance
-from vip_offline.learn.checksums import changed, read_sums
+from vip_offline.learn.checksums import SUMS, changed, read_sums, unlisted
 from vip_offline.learn.gripper import GripperState, settled
 from vip_offline.learn.interface import Checked, Interface
 from vip_offline.learn.novelty import Seen, novelty
@@ -35,6 +35,7 @@ from vip_offline.learn.policy import (
     TENSORS,
     Policy,
     goal_columns,
+    read_manifest,
     read_tensors,
 )
 from vip_offline.learn.whole_graph import ACTION, EMBEDDING
@@ -203,6 +204,7 @@ def load_policy(
     encoder: Encoder | None = None,
     weights: Path | None = None,
     on_prepare: Callable[[str], None] = lambda what: None,
+    sealed: bool = False,
 ) -> LoadedPolicy:
     """Load a policy folder.
 
@@ -213,14 +215,22 @@ def load_policy(
         encoder: use this one, loaded before, in place of the folder's own.
         weights: checkpoint of the encoder, for a folder that does not hold it.
         on_prepare: called with a sentence before work of some seconds.
+        sealed: refuse a folder without the list by which changes are seen.
 
     Raises:
-        VipOfflineError: if a file is missing, was changed, or is of another encoder.
+        VipOfflineError: if a file is missing, was changed, is not listed, or is of another encoder.
     """
     folder = Path(folder)
     whole = read_sums(folder)
     needed = (MANIFEST, TENSORS, REFERENCE, GRAPH, ENCODER)
-    wrong = changed(folder, needed)
+    if sealed and not whole:
+        read_manifest(folder)  # says so if it is no policy at all
+        raise VipOfflineError(
+            f"{folder}: has no {SUMS}, so nothing says whether it is as it was written. Run "
+            f"`vip-offline ship {folder}` where it was trained and copy it again, or serve it "
+            "as it is with --unsealed."
+        )
+    wrong = changed(folder, needed) + unlisted(folder, (MANIFEST, TENSORS), needed)
     if wrong:
         raise VipOfflineError(
             f"{folder}: {'; '.join(wrong)}. Copy the folder again; if the change was meant, run "

@@ -29,6 +29,7 @@ from safetensors.numpy import load_file, save
 from torch.nn import functional
 
 from vip_offline.data.reads import Reads
+from vip_offline.data.regular import require_regular
 from vip_offline.errors import VipOfflineError
 
 FORMAT, VERSION = "vip-offline-policy", 2  # 1: without hashes of what it was trained on
@@ -36,6 +37,7 @@ MANIFEST, TENSORS = "manifest.json", "policy.safetensors"
 READ = "read.safetensors"
 UNTIL = "-until-step-"  # in the name of a folder that holds the last good state
 LOW, HIGH = "action_low", "action_high"  # what -1 and 1 stand for, per dimension
+MOST_WIDE = 2**24  # embeddings of several cameras, flattened pictures among them
 GOAL = "goal"  # (K, D), the embedded goal of each stage
 GOAL_SET = "goal_set"  # (G, D), embedded goals of which the nearest counts; never beside GOAL
 KEYS: dict[str, type] = {
@@ -133,7 +135,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(require_regular(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise VipOfflineError(
             f"{folder}: is not a policy folder ({MANIFEST}: {error}). "
@@ -180,6 +182,15 @@ def _check_tensors(
     path: Path, arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]
 ) -> None:
     """Refuse tensors that are not the network the manifest describes."""
+    for key, most in {
+        "layers": len(arrays),  # each has tensors of its own
+        **dict.fromkeys(("embedding_size", "proprio_size", "action_size"), MOST_WIDE),
+    }.items():
+        if not 0 <= manifest[key] <= most:
+            raise VipOfflineError(
+                f"{path.with_name(MANIFEST)}: {key} is {manifest[key]!r}; expected 0 to {most}. "
+                "Copy the folder again."
+            )
     width = manifest["embedding_size"] + manifest["proprio_size"]
     expected: dict[str, tuple[int, ...]] = {"mean": (width,), "std": (width,)}
     strides = manifest.get("strides", [])
@@ -289,8 +300,13 @@ def write_policy(
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Replace what a policy folder says of itself; it is whole or what it was."""
     partial = folder / f"{MANIFEST}.partial"
-    partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    partial.write_text(manifest_text(manifest), encoding="utf-8")
     partial.replace(folder / MANIFEST)
+
+
+def manifest_text(manifest: Mapping[str, Any]) -> str:
+    """What stands in the file."""
+    return json.dumps(manifest, indent=2) + "\n"
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
@@ -300,7 +316,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
         VipOfflineError: if the file is missing or damaged.
     """
     try:
-        return load_file(path)
+        return load_file(require_regular(path))
     except (OSError, SafetensorError) as error:
         raise VipOfflineError(
             f"{path}: cannot be read ({error}). Copy the whole folder again, or train again."

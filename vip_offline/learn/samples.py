@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.data.regular import require_regular
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.interface import Interface
 
@@ -51,7 +52,7 @@ def read_samples(path: Path, interface: Interface) -> Samples:
         VipOfflineError: if it is missing, damaged or of another policy.
     """
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with require_regular(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays: Mapping[str, NDArray[Any]] = {key: file[key] for key in file.files}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise VipOfflineError(f"{path}: cannot be read ({error}). Copy the folder again.") from None

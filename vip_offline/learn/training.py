@@ -8,6 +8,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 from d3rlpy.logging import NoopAdapterFactory
 from numpy.typing import NDArray
 
+from vip_offline.data.regular import require_regular
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.buffer import vector_buffer
 from vip_offline.learn.descent import State, advance
@@ -35,6 +37,8 @@ Arrays = dict[str, NDArray[Any]]
 VERSION = 2  # of a checkpoint; 1: without hashes of what is learnt from
 READ = "read"  # of an identity, see `transitions.identity`
 CHECKPOINT = "checkpoint.npz"
+# what numpy raises besides; a zip carries a checksum of each array, which is compared
+DAMAGED = (TypeError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error)
 
 
 class Training(Protocol):
@@ -219,7 +223,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with require_regular(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
         version = int(arrays.pop("version", 1))
         if version > VERSION:
@@ -231,7 +235,8 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
         names = [key for key in arrays if key.startswith(f"{READ}/")]
         said[READ] = {key.removeprefix(f"{READ}/"): arrays.pop(key) for key in names}
         return Checkpoint(arrays, said, metrics)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, *DAMAGED) as error:
         raise VipOfflineError(
-            f"{path}: cannot be read ({error}). Remove {folder} to train from the beginning."
+            f"{path}: cannot be read ({error}). Remove {folder} to train from the beginning: the "
+            "steps until then are in this file alone."
         ) from None

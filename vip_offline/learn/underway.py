@@ -18,10 +18,12 @@ from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.store import now, settings_of
 from vip_offline.data.swapping import put_back, put_in_place
 from vip_offline.errors import VipOfflineError
+from vip_offline.learn.checksums import write_sums
 from vip_offline.learn.models import policy_tensors, strides
 from vip_offline.learn.policy import (
     MANIFEST,
     READ,
+    TENSORS,
     UNTIL,
     Policy,
     read_manifest,
@@ -237,6 +239,7 @@ class Underway:
         error = held_out_error(Policy(_torch(tensors), manifest), self.data)
         manifest["held_out_error"] = {str(episode): each for episode, each in error.items()}
         write_policy(folder, tensors, manifest)
+        write_sums(folder, (MANIFEST, TENSORS, READ, "model.d3", "metrics.jsonl"))
 
     def _clear_away(self) -> None:
         """Let go of the folder; one that no training could go on from is removed."""

@@ -13,7 +13,7 @@ import numpy as np
 from vip_offline import __version__
 from vip_offline.encode.graphs import relative_difference
 from vip_offline.errors import VipOfflineError
-from vip_offline.learn.checksums import SUMS, changed, read_sums
+from vip_offline.learn.checksums import changed, read_sums
 from vip_offline.learn.interface import Interface
 from vip_offline.learn.loaded import GRAPH, BackendName, LoadedPolicy, load_policy
 from vip_offline.learn.policy import MANIFEST, read_manifest
@@ -72,10 +72,10 @@ def verify(folder: Path, on_backend: Callable[[str], None] = lambda what: None) 
     """
     manifest = read_manifest(folder)
     sums = read_sums(folder)
-    if not sums:
+    if SAMPLES not in sums:
         raise VipOfflineError(
-            f"{folder}: has no {SUMS}: it was not made ready for another computer. Run "
-            f"`vip-offline ship {folder}` where it was trained, and copy it again."
+            f"{folder}: has no list with {SAMPLES} on it: it was not made ready for another "
+            f"computer. Run `vip-offline ship {folder}` where it was trained, and copy it again."
         )
     problems = changed(folder)
     if problems:

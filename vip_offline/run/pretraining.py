@@ -195,7 +195,7 @@ def ready_clips(
             )
     if wanted:
         with bar("pack frames", 0, "frame") as advance:
-            clips = packed(
+            pack = packed(
                 clips,
                 side,
                 Path(options.pack_folder) if options.pack_folder else out / "packed",
@@ -204,6 +204,12 @@ def ready_clips(
                 on_start=lambda total: advance(total=total),
                 on_frames=advance,
             )
+        if not pack.has_checksums:
+            say(
+                "the packed frames are from before they had checksums, so damage in them would go "
+                "unnoticed; remove them to have them decoded anew"
+            )
+        clips = pack
     if clips.skipped:
         say(f"left out {len(clips.skipped)} videos:")
         for line in clips.skipped[:SHOWN]:

@@ -1,5 +1,6 @@
 """Policies closed loop in the simulator, on placements that no training set holds."""
 
+import contextlib
 import shutil
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -10,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.data.durable import require_writable
+from vip_offline.data.durable import only_writer, require_writable
 from vip_offline.data.video import write_video
 from vip_offline.encode.frozen import Encoder, load_encoder
 from vip_offline.errors import VipOfflineError
-from vip_offline.learn.checksums import read_sums
+from vip_offline.learn.checksums import read_sums, sha256
 from vip_offline.learn.gripper import GripperState
 from vip_offline.learn.interface import PROPRIO
-from vip_offline.learn.loaded import LoadedPolicy, load_policy
-from vip_offline.learn.policy import read_manifest
+from vip_offline.learn.loaded import ENCODER, LoadedPolicy, load_policy
+from vip_offline.learn.policy import TENSORS, read_manifest
 from vip_offline.recipe import RolloutOptions
 from vip_offline.report.analysis.reattempts import reattempts
 from vip_offline.report.conditions import UNKNOWN, processor
@@ -44,6 +45,7 @@ class Rollouts:
     reattempts: tuple[int, ...] | None = None
     backend: str = UNKNOWN  # that computed the policy, for people
     processor: str = UNKNOWN
+    policy: str = UNKNOWN  # sha256 of the network's file
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,12 @@ def evaluated(folder: Path, options: RolloutOptions) -> Rollouts | None:
     if found is None:
         return None
     as_wanted = found.placements == tuple(_seeds(options)) and found.horizon == options.horizon
-    return found if as_wanted else None
+    return found if as_wanted and is_of(found, folder) else None
+
+
+def is_of(rollouts: Rollouts, folder: Path) -> bool:
+    """Whether rollouts are of the policy that is there; of an earlier release nothing says."""
+    return rollouts.policy in (UNKNOWN, sha256(folder / TENSORS))
 
 
 def read_rollouts(folder: Path) -> Rollouts | None:
@@ -130,6 +137,7 @@ def read_rollouts(folder: Path) -> Rollouts | None:
             None if result.get("reattempts") is None else tuple(result["reattempts"]),
             result.get("backend", UNKNOWN),
             result.get("processor", UNKNOWN),
+            result.get("policy", UNKNOWN),
         )
     except (KeyError, TypeError):
         return None
@@ -187,15 +195,18 @@ def rollout(
         for folder in todo:
             _check_policy(folder, manifests[folder], seeds)
             require_writable(folder)
-        policies = _loaded(todo, manifests, encoder, weights)
-        on_start(len(todo) * len(seeds))
-        for folder in todo:
-            shutil.rmtree(folder / "videos", ignore_errors=True)  # of other placements
-            (folder / RESULT).unlink(missing_ok=True)
-        for folder, result in _advance(
-            todo, policies, task, image_size, hidden_goal, options, on_rollout
-        ):
-            results[folder] = result
+        with contextlib.ExitStack() as stack:
+            for folder in todo:
+                stack.enter_context(only_writer(folder))
+            policies = _loaded(todo, manifests, encoder, weights)
+            on_start(len(todo) * len(seeds))
+            for folder in todo:
+                shutil.rmtree(folder / "videos", ignore_errors=True)  # of other placements
+                (folder / RESULT).unlink(missing_ok=True)
+            for folder, result in _advance(
+                todo, policies, task, image_size, hidden_goal, options, on_rollout
+            ):
+                results[folder] = result
     else:
         on_start(0)
     return {folder: result for folder, result in results.items() if result is not None}
@@ -252,7 +263,7 @@ def _loaded(
     policies = []
     for folder in folders:
         name = manifests[folder]["encoder"]["encoder"]
-        own = given or (None if read_sums(folder) else shared.get(name))
+        own = given or (None if ENCODER in read_sums(folder) else shared.get(name))
         policy = load_policy(folder, encoder=own, weights=path)
         if policy.encoder is not None:
             shared[name] = policy.encoder
@@ -396,6 +407,7 @@ def _write(
         reattempts=None if None in counts else tuple(each for each in counts if each is not None),
         backend=backend,
         processor=processor(),
+        policy=sha256(folder / TENSORS),
     )
     write_json(asdict(result), folder / RESULT)
     return result

@@ -1,5 +1,6 @@
 """Make a policy folder whole for another computer: the encoder, a graph, samples, a card."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -10,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vip_offline.data.durable import only_writer
 from vip_offline.data.store import Store, now, open_store, settings_of
 from vip_offline.encode.frozen import load_network, rebuild_encoder
 from vip_offline.encode.graphs import graph_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.brightness import brightness_grid
-from vip_offline.learn.checksums import SUMS, read_sums, write_sums
+from vip_offline.learn.checksums import SUMS, changed, read_sums, replace_listed, settle, write_sums
 from vip_offline.learn.interface import FRAME, PROPRIO, Interface
 from vip_offline.learn.loaded import (
     ENCODER,
@@ -30,6 +32,8 @@ from vip_offline.learn.policy import (
     MANIFEST,
     TENSORS,
     Policy,
+    manifest_text,
+    read_manifest,
     read_reads,
     write_manifest,
     write_tensors,
@@ -75,9 +79,26 @@ def ship(
         VipOfflineError: if the store is another now, the encoder cannot be had or is another one,
             or the graph gives other actions than the policy.
     """
+    path = store or Path(read_manifest(folder)["store"])
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(only_writer(folder))
+        if path.is_dir():  # otherwise `differences` says what is wrong with it
+            stack.enter_context(only_writer(path))
+        return _ship(folder, path, weights, described, takes, on_prepare)
+
+
+def _ship(
+    folder: Path,
+    path: Path,
+    weights: Path | None,
+    described: Mapping[str, Any] | None,
+    takes: Literal["frames", "embedding"],
+    on_prepare: Callable[[str], None],
+) -> list[str]:
+    """See `ship`; nobody else writes to the policy or to the store at `path`."""
+    settle(folder)
     policy = Policy.load(folder)
     manifest = dict(policy.manifest)
-    path = store or Path(manifest["store"])
     options = _options(folder, manifest, path)
     # the settings are its own; of one from before an option they are not written down
     settings = json.loads(json.dumps(asdict(options)))
@@ -302,16 +323,24 @@ def _success(folder: Path) -> dict[str, Any]:
 
 
 def note_success(folder: Path) -> None:
-    """Write what rollouts found into a folder that was made ready before; others are left alone."""
-    sums = read_sums(folder)
-    if not sums:
-        return
-    manifest = dict(Policy.load(folder).manifest)
-    success = _success(folder)
-    if manifest.get("success") == success:
-        return
-    manifest["success"] = success
-    (folder / SUMS).unlink()
-    write_manifest(folder, manifest)
-    (folder / CARD).write_text(policy_card(manifest), encoding="utf-8")
-    write_sums(folder, list(sums))
+    """Write what rollouts found into a folder that was made ready before; others are left alone.
+
+    A folder whose files are not as they are listed is left alone too, so that they stay refused.
+    """
+    with only_writer(folder):
+        settle(folder)
+        sums = read_sums(folder)
+        if SAMPLES not in sums or changed(folder):
+            return
+        manifest = dict(Policy.load(folder).manifest)
+        success = _success(folder)
+        if manifest.get("success") == success:
+            return
+        manifest["success"] = success
+        texts = {MANIFEST: manifest_text(manifest), CARD: policy_card(manifest)}
+        replace_listed(folder, sums, texts)
+
+
+def is_shipped(folder: Path) -> bool:
+    """Whether a folder was made ready for another computer, not only trained."""
+    return SAMPLES in read_sums(folder)

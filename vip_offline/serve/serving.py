@@ -16,6 +16,8 @@ def serve(
     say: Callable[[str], None],
     keys: str = "",
     log: Path | None = None,
+    *,
+    unsealed: bool = False,
 ) -> str:
     """Serve until SIGINT or SIGTERM.
 
@@ -25,6 +27,7 @@ def serve(
         say: given a line when it is ready, and when a connection had to be closed.
         keys: a preset, JSON or a file of it; "": the policy's own key map.
         log: a JSON line per reply is added to it.
+        unsealed: serve a folder without SHA256SUMS too, of which nothing says what it should be.
 
     Returns:
         What was served, in one line.
@@ -41,7 +44,7 @@ def serve(
         raise VipOfflineError(
             f"serve: {missing} is not installed. pip install 'vip-offline[serve]'"
         ) from None
-    policy = load_policy(folder, on_prepare=say)
+    policy = load_policy(folder, on_prepare=say, sealed=not unsealed)
     mapped = key_map(keys, policy.interface)
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(log.open("a", encoding="utf-8")) if log else None

@@ -6,13 +6,20 @@ import numpy as np
 import pytest
 from made_up_clips import pictures, rows
 
-from vip_offline.data.clips.packed import FRAMES, INDEX, PackedClips, PackIndex, open_pack
+from vip_offline.data.clips.packed import (
+    FRAMES,
+    INDEX,
+    PackedClips,
+    PackIndex,
+    checksum,
+    open_pack,
+)
 from vip_offline.errors import VipOfflineError
 
 CLIPS = pictures(5), pictures(3, 1, (8, 8))
 
 
-def write_pack(folder: Path) -> PackIndex:
+def write_pack(folder: Path, *, checksums: bool = True) -> PackIndex:
     folder.mkdir()
     (folder / FRAMES).write_bytes(b"".join(each.tobytes() for each in CLIPS))
     index = PackIndex(
@@ -22,6 +29,9 @@ def write_pack(folder: Path) -> PackIndex:
         lengths=np.array([5, 3]),
         groups=np.array([1, 0]),
         takes=np.array([4, 2]),
+        checksums=np.array([checksum(frame.reshape(-1)) for clip in CLIPS for frame in clip])
+        if checksums
+        else None,
         group_names=("a", "é"),
         names=("a/0", os.fsdecode(b"b\xff/1")),
         skipped=("c: is broken\nthere",),
@@ -86,6 +96,27 @@ def test_frames_that_are_cut_off_later(tmp_path: Path) -> None:
     assert clips.read(0, rows(4)).shape == (1, 16, 24, 3)
     with pytest.raises(VipOfflineError, match=r"frames.bin: ends before frame 2 of b"):
         clips.read(1, rows(2))
+
+
+@pytest.mark.parametrize("place", [0, CLIPS[0].nbytes - 1, CLIPS[0].nbytes, -1])
+def test_a_byte_that_was_changed(tmp_path: Path, place: int) -> None:
+    write_pack(tmp_path / "pack")
+    frames = bytearray((tmp_path / "pack" / FRAMES).read_bytes())
+    frames[place] ^= 1
+    (tmp_path / "pack" / FRAMES).write_bytes(frames)
+    clips = opened(tmp_path / "pack")
+    clip, row = {0: (0, 0), CLIPS[0].nbytes - 1: (0, 4), CLIPS[0].nbytes: (1, 0), -1: (1, 2)}[place]
+    match = f"frames.bin: frame {row} of .* another checksum .* remove its folder"
+    with pytest.raises(VipOfflineError, match=match):
+        clips.read(clip, rows(row))
+    clips.read(clip, rows(1))
+
+
+def test_a_pack_from_before_checksums_is_read(tmp_path: Path) -> None:
+    write_pack(tmp_path / "pack", checksums=False)
+    clips = opened(tmp_path / "pack")
+    assert not clips.has_checksums
+    np.testing.assert_array_equal(clips.read(1, rows(2)), CLIPS[1][[2]])
 
 
 def test_the_file_is_closed_with_the_clips(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.data.clips.clips import Clips, check_skipped
+from vip_offline.data.clips.packed import checksum
 from vip_offline.data.video import resized
 from vip_offline.errors import VipOfflineError
 from vip_offline.processes import threaded_map
@@ -43,6 +44,8 @@ class Written:
     kept: list[int] = field(default_factory=list)  # (K,) clips
     offsets: list[int] = field(default_factory=list)  # (K,) bytes
     sizes: list[tuple[int, int]] = field(default_factory=list)  # (K,) height and width, px
+    checksums: list[int] = field(default_factory=list)  # of each frame
+    frames_before: int = 0  # the clip that is being written
     damaged: dict[int, str] = field(default_factory=dict)  # clip -> why it is left out
 
 
@@ -114,13 +117,16 @@ def _write_segment(clips: Clips, segment: _Segment, file: BinaryIO, written: Wri
         written.offsets.append(file.tell())
         written.sizes.append((height, width))
         written.kept.append(clip)
+        written.frames_before = len(written.checksums)
     for row, frame in enumerate(segment.frames, segment.start):
         if frame.shape[:2] != written.sizes[-1]:
             return (
                 f"{clips.name(clip)}, frame {row}: its size is not that of the frames before it. "
                 "Give a clip's frames one size."
             )
-        file.write(np.ascontiguousarray(frame).data)
+        frame = np.ascontiguousarray(frame)
+        file.write(frame.data)
+        written.checksums.append(checksum(frame))
     return ""
 
 
@@ -129,5 +135,6 @@ def _take_back(clip: int, file: BinaryIO, written: Written) -> None:
     if written.kept and written.kept[-1] == clip:
         written.kept.pop()
         written.sizes.pop()
+        del written.checksums[written.frames_before :]
         file.seek(written.offsets.pop())
         file.truncate()

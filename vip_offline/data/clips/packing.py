@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vip_offline.data.clips.clips import Clips, check_skipped
 from vip_offline.data.clips.decoding import small, write_frames
-from vip_offline.data.clips.packed import FRAMES, INDEX, PackIndex, open_pack
+from vip_offline.data.clips.packed import FRAMES, INDEX, PackedClips, PackIndex, open_pack
 from vip_offline.data.durable import flush
 from vip_offline.errors import VipOfflineError
 
@@ -32,7 +32,7 @@ def packed(
     max_skipped: float = 0.01,
     on_start: Callable[[int], None] = lambda frames: None,
     on_frames: Callable[[int], None] = lambda count: None,
-) -> Clips:
+) -> PackedClips:
     """The clips with small frames, decoded into a file in `folder` unless they are there already.
 
     Of several processes that ask for the same, one decodes and the others wait.
@@ -131,6 +131,7 @@ def _pack(
             lengths=clips.lengths[written.kept],
             groups=clips.groups[written.kept],
             takes=clips.takes[written.kept],
+            checksums=np.array(written.checksums, np.uint32),
             group_names=clips.group_names,
             names=tuple(clips.name(clip) for clip in written.kept),
             skipped=(*clips.skipped, *written.damaged.values()),

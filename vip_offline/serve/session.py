@@ -181,7 +181,7 @@ class Session:
     def __init__(self, service: Service, name: str) -> None:
         self._service = service
         self._name = name
-        self._guard = Guard(service.rules)
+        self._guard = Guard(service.rules, self._note)
         self._grippers = GripperState(service.policy.interface.grippers)
         colour = service.policy.manifest.get("colour") or {}
         self._cameras = {
@@ -265,6 +265,10 @@ class Session:
             novelty = None  # unknown
         action = self._grippers(inferred.action[0])
         return self._guard.release(action, novelty, self._service.clock())
+
+    def _note(self, line: str) -> None:
+        self._service.say(f"{self._name}: {line}")
+        self._service.record(connection=self._name, note=line)
 
     def _camera_warnings(self, observation: Mapping[str, NDArray[Any]]) -> list[str]:
         warnings = [

@@ -139,18 +139,20 @@ def serving(**options: Any) -> contextlib.AbstractContextManager[Serving]:
 
 
 def main() -> None:
+    from vip_offline.serve.lines import Lines
     from vip_offline.serve.server import closing_line, run
 
-    def say(line: str) -> None:
-        sys.stdout.write(line + "\n")
+    def write(text: str) -> None:
+        sys.stdout.write(text)
         sys.stdout.flush()
 
     options = json.loads(sys.argv[1])
     size = tuple(options.pop("size", INTERFACE.frames["frame/front"]))
     policy = Obedient(replace(INTERFACE, frames={"frame/front": size}))
-    ready = prepare(policy, {}, ServeOptions(**{"port": 0, **options}), say)
-    run(ready)
-    say(closing_line(ready))
+    with Lines(write) as say:
+        ready = prepare(policy, {}, ServeOptions(**{"port": 0, **options}), say)
+        run(ready)
+        say.last(closing_line(ready))
 
 
 if __name__ == "__main__":

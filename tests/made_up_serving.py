@@ -129,13 +129,16 @@ def started(command: list[str], environment: Mapping[str, str] | None = None) ->
         process.communicate()
 
 
-def serving(**options: Any) -> contextlib.AbstractContextManager[Serving]:
+def serving(files: int = 0, **options: Any) -> contextlib.AbstractContextManager[Serving]:
     """Serve the obedient policy in a process of its own, on any free port.
 
-    Its camera's ``size`` may be given, too.
+    Its camera's ``size`` may be given, too, and how many ``files`` it may open.
     """
     paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    return started([sys.executable, __file__, json.dumps(options)], {"PYTHONPATH": paths})
+    command = [sys.executable, __file__, json.dumps(options)]
+    if files:
+        command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
+    return started(command, {"PYTHONPATH": paths})
 
 
 def main() -> None:

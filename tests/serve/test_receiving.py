@@ -214,7 +214,7 @@ print("imported", flush=True)
 sys.stdin.readline()
 try:
     say = lambda line: print(line, flush=True)
-    record_from_client(Path(sys.argv[1]), Told("push", 10.0), ServeOptions(port=0), say)
+    record_from_client(Path(sys.argv[1]), Told("push", 10.0), ServeOptions(port=0, lost=1.0), say)
 except VipOfflineError as error:
     print(error, flush=True)
 """

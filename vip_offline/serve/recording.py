@@ -20,6 +20,8 @@ from vip_offline.learn.interface import (
     PROPRIO,
     Interface,
     check_action_kind,
+    check_names,
+    check_rate,
     frame_fault,
 )
 from vip_offline.serve.guard import TIME
@@ -76,12 +78,12 @@ class Told:
             raise VipOfflineError(
                 f"--control-rate {control_rate:g}: --describe says {rate!r}. Leave one out."
             )
-        if type(rate) not in (int, float) or not 0 < rate < np.inf:
-            raise VipOfflineError(f"--control-rate {rate!r}: expected a number of Hz above 0.")
+        check_rate(rate, "--control-rate")
         names = {key: described.get(key, []) for key in (PROPRIO, ACTION)}
         for key, value in names.items():
             if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
                 raise VipOfflineError(f"--describe: {key} is {value!r}; expected a list of names.")
+            check_names(value, f"--describe: {key}")
         gripper = described.get("gripper", "")
         if not isinstance(gripper, str):
             raise VipOfflineError(f"--describe: gripper is {gripper!r}; expected words.")

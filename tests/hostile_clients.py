@@ -21,7 +21,8 @@ from vip_offline.serve.codec import Limits, decode, encode
 
 CROWD = 1000  # connections at once
 STAYS = 1.0  # s that one stays who only takes up room
-# a recorder says no instead of what it serves: a VipOfflineError; websockets' client may find its transport half gone: an AttributeError
+# a recorder that is busy says so where its metadata are expected: a VipOfflineError; websockets'
+# client may find its transport half gone: an AttributeError
 GONE = (OSError, WebSocketException, TimeoutError, EOFError, AttributeError, VipOfflineError)
 Hostile = Callable[[str, int], Awaitable[None]]
 

@@ -51,8 +51,9 @@ def test_without_descriptors_it_says_so_once_and_goes_on_later() -> None:
         robot.infer(observation())
         output = one.end(signal.SIGTERM)
         assert one.process.returncode == 0
-    assert output.count("no connection is accepted: Too many open files (ulimit -n: 24)") == 1
-    assert output.count("connections are accepted again") >= 1
+    # and perhaps a count at the end
+    assert 1 <= output.count("is accepted: Too many open files (ulimit -n: 24)") <= 2
+    assert output.count("connections are accepted again") == 1
     assert "Traceback" not in output and output.count("\n") < 20
 
 

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from vip_offline.serve.client_clock import AGREE, DRIFT, SLEW, ClientClock, Reading
 
+Floats = NDArray[np.float64]
 WEEK = 7 * 24 * 3600
 LIMIT = 1.0
 MINUTE = 60 * (SLEW + DRIFT)
@@ -22,9 +24,10 @@ def read(
     ]
 
 
-def ordered(sent: np.ndarray, delays: np.ndarray) -> np.ndarray:
+def ordered(sent: Floats, delays: Floats) -> Floats:
     """Delays on a socket, where nothing overtakes: who waits makes those behind wait."""
-    return np.maximum.accumulate(sent + delays) - sent
+    arrived: Floats = np.maximum.accumulate(sent + delays)
+    return arrived - sent
 
 
 @pytest.mark.parametrize("drift", [-1e-4, 2e-5, 1e-4])

@@ -230,7 +230,7 @@ def test_a_counter_that_begins_again_at_its_end(stamps: list[Any], stale: list[i
 def test_a_time_that_its_dtype_cannot_tell_apart() -> None:
     g = guard()
     for at, time in enumerate([1.7e9, 1.7e9 + 1]):
-        stamp = {"observation/time": np.float32(time)}
+        stamp: dict[str, Any] = {"observation/time": np.float32(time)}
         trouble = g.receive(observation(**stamp), KEYS, float(at))
     assert trouble is not None
     assert "is float32, which cannot tell 128 apart here; send float64" in trouble.message

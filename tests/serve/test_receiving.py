@@ -1,5 +1,6 @@
 """Real processes and a real socket: from a stream to a policy that could be served."""
 
+import asyncio
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import hostile_clients
 import numpy as np
 import pytest
 from conftest import PROGRAM
@@ -232,9 +234,12 @@ with only_writer(Path(sys.argv[1])):
     print("locked", flush=True)
     sys.stdin.readline()
 """
-    command = [sys.executable, "-c", first, str(store)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as holding:
+    with subprocess.Popen(
+        [sys.executable, "-c", first, str(store)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holding:
         assert holding.stdout
         holding.stdout.readline()
         said = ["--from-client", "--task", "push", "--control-rate", "10", "--port", "0"]
@@ -278,6 +283,49 @@ def test_who_is_refused_leaves_the_store_of_who_was_first(tmp_path: Path, attemp
         for rival in rivals:
             rival.kill()
             rival.communicate()
+    assert len(open_store(store)) == 1
+
+
+def test_a_client_that_vanished_gives_its_place_back(tmp_path: Path) -> None:
+    """It took a connection, and answers nothing: no ping, no goodbye."""
+
+    async def vanished(port: int) -> None:
+        _, writer = await hostile_clients.raw("127.0.0.1", port)
+        try:
+            assert await asyncio.to_thread(recorded, port)
+        finally:
+            writer.transport.abort()
+
+    def recorded(port: int) -> int:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with Client(port=port) as client:
+                    for each in episode(2, success=True):
+                        reply = client.infer(each)
+                return int(reply["episodes"])
+            except VipOfflineError as error:
+                assert "one client at a time" in str(error) and time.monotonic() < deadline
+                time.sleep(0.05)
+
+    store = tmp_path / "push.zarr"
+    with subprocess.Popen(
+        [sys.executable, "-c", RIVAL, str(store)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as one:
+        try:
+            assert one.stdin and one.stdout
+            one.stdin.write("\n")
+            one.stdin.flush()
+            assert one.stdout.readline() == "imported\n"
+            port = int(re.findall(r"ws://.*?:(\d+)", one.stdout.readline())[0])
+            asyncio.run(vanished(port))
+            one.send_signal(signal.SIGTERM)
+            assert one.wait(20) == 0
+        finally:
+            one.kill()
     assert len(open_store(store)) == 1
 
 

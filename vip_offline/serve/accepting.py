@@ -30,9 +30,10 @@ class Accepting:
             lost: s after which a peer that answers nothing is gone.
             say: takes a line for the person at the terminal.
         """
-        self._lost, self._say = lost, say
+        self._lost = lost
         self._knocking: dict[ServerConnection, None] = {}  # the oldest first
         self._crowded, self._failed, self._out = Tally(say), Tally(say), Tally(say)
+        self._again = Tally(say)
         self._short = False
 
     def connections(self) -> type[ServerConnection]:
@@ -54,7 +55,7 @@ class Accepting:
         """A peer is there that has not said what it wants."""
         if self._short:
             self._short = False
-            self._say("connections are accepted again.")
+            self._again("connections are accepted again.")
         _keep_alive(connection.transport.get_extra_info("socket"), self._lost)
         self._knocking[connection] = None
         if len(self._knocking) > HANDSHAKES:

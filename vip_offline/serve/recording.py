@@ -74,11 +74,11 @@ class Told:
                 "--control-rate: say how many actions per second the robot gets. It is not "
                 "measured, since messages may come late, or faster than they were made."
             )
+        check_rate(rate, "--control-rate")
         if control_rate is not None and rate != control_rate:
             raise VipOfflineError(
                 f"--control-rate {control_rate:g}: --describe says {rate!r}. Leave one out."
             )
-        check_rate(rate, "--control-rate")
         names = {key: described.get(key, []) for key in (PROPRIO, ACTION)}
         for key, value in names.items():
             if not isinstance(value, list) or not all(isinstance(each, str) for each in value):

@@ -129,28 +129,33 @@ def started(command: list[str], environment: Mapping[str, str] | None = None) ->
         process.communicate()
 
 
-def serving(**options: Any) -> contextlib.AbstractContextManager[Serving]:
+def serving(files: int = 0, **options: Any) -> contextlib.AbstractContextManager[Serving]:
     """Serve the obedient policy in a process of its own, on any free port.
 
-    Its camera's ``size`` may be given, too.
+    Its camera's ``size`` may be given, too, and how many ``files`` it may open.
     """
     paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    return started([sys.executable, __file__, json.dumps(options)], {"PYTHONPATH": paths})
+    command = [sys.executable, __file__, json.dumps(options)]
+    if files:
+        command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
+    return started(command, {"PYTHONPATH": paths})
 
 
 def main() -> None:
+    from vip_offline.serve.lines import Lines
     from vip_offline.serve.server import closing_line, run
 
-    def say(line: str) -> None:
-        sys.stdout.write(line + "\n")
+    def write(text: str) -> None:
+        sys.stdout.write(text)
         sys.stdout.flush()
 
     options = json.loads(sys.argv[1])
     size = tuple(options.pop("size", INTERFACE.frames["frame/front"]))
     policy = Obedient(replace(INTERFACE, frames={"frame/front": size}))
-    ready = prepare(policy, {}, ServeOptions(**{"port": 0, **options}), say)
-    run(ready)
-    say(closing_line(ready))
+    with Lines(write) as say:
+        ready = prepare(policy, {}, ServeOptions(**{"port": 0, **options}), say)
+        run(ready)
+        say.last(closing_line(ready))
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ SHOWN_BY = {
     "serve/recorder.py": ("record",),
     "serve/recording.py": ("record",),
     "serve/server.py": ("serve", "record"),
+    "serve/serving.py": ("serve",),
     "serve/session.py": ("serve",),
 }
 

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -166,15 +166,16 @@ def _store(given: Path | None) -> Path:
     return store_of(given) if given is not None else default_store()
 
 
-def _spoken(console: Console) -> Callable[[str], None]:
-    """Lines of a server."""
+def _spoken(console: Console) -> Any:
+    """Lines of a server, which waits for nobody who reads them."""
+    from vip_offline.serve.lines import Lines
 
-    def say(line: str) -> None:
+    def write(text: str) -> None:
         # whoever read our output may be gone; the robot is not
         with contextlib.suppress(OSError):
-            console.print(line, highlight=False, soft_wrap=True)
+            console.print(text, end="", highlight=False, soft_wrap=True)
 
-    return say
+    return Lines(write)
 
 
 def _tau(text: str) -> float | Literal["auto"]:
@@ -268,8 +269,8 @@ def record(
         serving = ServeOptions(host=host, port=port, idle=IDLE, api_key=read_api_key(api_key_file))
         path = store or Path("datasets") / f"{re.sub(r'[^a-zA-Z0-9]+', '-', task).strip('-')}.zarr"
         steps = max_steps if "max_steps" in said else MAX_STEPS
-        say = _spoken(Console())
-        say(record_from_client(path, told, serving, say, steps))
+        with _spoken(Console()) as say:
+            say.last(record_from_client(path, told, serving, say, steps))
         return
     from vip_offline.run.stages import record_stage
 
@@ -1254,8 +1255,8 @@ def serve(
         idle=idle,
         api_key=read_api_key(api_key_file),
     )
-    say = _spoken(Console())
-    say(serve_folder(folder, options, say, key_map, log, unsealed=unsealed))
+    with _spoken(Console()) as say:
+        say.last(serve_folder(folder, options, say, key_map, log, unsealed=unsealed))
 
 
 @app.command()

@@ -1,3 +1,4 @@
+import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,25 @@ def test_the_lock_is_given_back(tmp_path: Path) -> None:
     with only_writer(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_the_lock_of_a_folder_that_was_removed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    folder = tmp_path / "x.zarr"
+    folder.mkdir()
+    real = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        folder.rename(tmp_path / "old")  # a folder made at once may get the same inode
+        if again:
+            folder.mkdir()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(VipOfflineError, match="removed it just now"), only_writer(folder):
+        pass
 
 
 def test_whether_files_can_be_written_to_a_folder(tmp_path: Path) -> None:

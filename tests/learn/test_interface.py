@@ -113,6 +113,17 @@ def test_a_manifest_from_before_actions_had_a_kind() -> None:
         ({"high": [float("nan")]}, "high of its interface"),
         ({"control_rate": 0}, "control_rate is 0"),
         ({"control_rate": True}, "control_rate is True"),
+        *(
+            ({"control_rate": rate}, f"control_rate is {rate!r}; expected a number of Hz above 0")
+            for rate in (-5, float("nan"), float("inf"), 10**400, "fast")
+        ),
+        ({"low": [0.75]}, r"action 'dx \[m\]' goes from low 0.75 to high 0.5"),
+        ({"high": [float("inf")]}, r"high of its interface is \[inf\]"),
+        ({"low": [10**400]}, "not what this program wrote"),
+        ({"largest_step": [-0.25]}, r"largest_step of action 'dx \[m\]' is -0.25"),
+        ({"proprio": ["x", "y", "x"]}, r"proprio names 'x' 2 times \(places 0, 2\)"),
+        ({"action": ["a", "a"], "low": [0, 0], "high": [1, 1], "largest_step": [1, 1]}, "action n"),
+        ({"frames": {"frame/front": {"shape": [-4, 6, 3]}}}, "not what this program wrote"),
         ({"key_map": {"propio": "state"}}, "key_map names 'propio'.*Did you mean 'proprio'"),
         ({"key_map": {"proprio": 3}}, "key_map of 'proprio' is 3"),
         ({"action_kind": "positions"}, "action_kind is 'positions'. Did you mean 'position'"),

@@ -1,13 +1,17 @@
 """Real processes and a real socket: from a stream to a policy that could be served."""
 
+import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import hostile_clients
 import numpy as np
 import pytest
 from conftest import PROGRAM
@@ -197,6 +201,132 @@ def test_a_port_or_a_store_in_use(tmp_path: Path) -> None:
     other = [*said[:-1], "20"]
     assert "control_rate 10.0, now 20.0" in run(*other, "--port", "0", code=2)
     assert np.isfinite(open_store(store).data("proprio")).all()
+
+
+RIVAL = """
+import sys
+from pathlib import Path
+from vip_offline.errors import VipOfflineError
+from vip_offline.serve import recorder, server
+from vip_offline.serve.options import ServeOptions
+from vip_offline.serve.receiving import record_from_client
+from vip_offline.serve.recording import Told
+
+print("imported", flush=True)
+sys.stdin.readline()
+try:
+    say = lambda line: print(line, flush=True)
+    record_from_client(Path(sys.argv[1]), Told("push", 10.0), ServeOptions(port=0, lost=1.0), say)
+except VipOfflineError as error:
+    print(error, flush=True)
+"""
+
+
+def test_who_is_refused_leaves_a_folder_that_another_has_only_locked(tmp_path: Path) -> None:
+    store = tmp_path / "push.zarr"
+    store.mkdir()
+    first = """
+import sys
+from pathlib import Path
+from vip_offline.data.durable import only_writer
+
+with only_writer(Path(sys.argv[1])):
+    print("locked", flush=True)
+    sys.stdin.readline()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", first, str(store)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holding:
+        assert holding.stdout
+        holding.stdout.readline()
+        said = ["--from-client", "--task", "push", "--control-rate", "10", "--port", "0"]
+        assert "another process is writing to it" in run("record", str(store), *said, code=2)
+        assert store.is_dir()
+        holding.communicate("\n")
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_who_is_refused_leaves_the_store_of_who_was_first(tmp_path: Path, attempt: int) -> None:
+    """Two at the same instant, while neither has made the store yet."""
+    store = tmp_path / "push.zarr"
+    rivals = [
+        subprocess.Popen(
+            [sys.executable, "-c", RIVAL, str(store)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    try:
+        lines = [rival.stdout.readline() for rival in rivals if rival.stdout]
+        assert lines == ["imported\n"] * 2
+        for rival in rivals:
+            assert rival.stdin
+            rival.stdin.write("\n")
+            rival.stdin.flush()
+        said = {rival: rival.stdout.readline() for rival in rivals if rival.stdout}
+        (first,) = (rival for rival, line in said.items() if "serving" in line)
+        (second,) = (rival for rival in rivals if rival is not first)
+        assert "another process is writing to it" in said[second]
+        assert second.wait(20) == 0
+        port = int(re.findall(r"ws://.*?:(\d+)", said[first])[0])
+        with Client(port=port) as client:
+            for each in episode(2, success=True):
+                client.infer(each)
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(20) == 0
+    finally:
+        for rival in rivals:
+            rival.kill()
+            rival.communicate()
+    assert len(open_store(store)) == 1
+
+
+def test_a_client_that_vanished_gives_its_place_back(tmp_path: Path) -> None:
+    """It took a connection, and answers nothing: no ping, no goodbye."""
+
+    async def vanished(port: int) -> None:
+        _, writer = await hostile_clients.raw("127.0.0.1", port)
+        try:
+            assert await asyncio.to_thread(recorded, port)
+        finally:
+            writer.transport.abort()
+
+    def recorded(port: int) -> int:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with Client(port=port) as client:
+                    for each in episode(2, success=True):
+                        reply = client.infer(each)
+                return int(reply["episodes"])
+            except VipOfflineError as error:
+                assert "one client at a time" in str(error) and time.monotonic() < deadline
+                time.sleep(0.05)
+
+    store = tmp_path / "push.zarr"
+    with subprocess.Popen(
+        [sys.executable, "-c", RIVAL, str(store)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as one:
+        try:
+            assert one.stdin and one.stdout
+            one.stdin.write("\n")
+            one.stdin.flush()
+            assert one.stdout.readline() == "imported\n"
+            port = int(re.findall(r"ws://.*?:(\d+)", one.stdout.readline())[0])
+            asyncio.run(vanished(port))
+            one.send_signal(signal.SIGTERM)
+            assert one.wait(20) == 0
+        finally:
+            one.kill()
+    assert len(open_store(store)) == 1
 
 
 @pytest.mark.parametrize("module", ["websockets", "msgpack"])

@@ -1,13 +1,20 @@
+import asyncio
+import fcntl
 import http.client
+import os
 import signal
 import socket
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import hostile_clients
 import numpy as np
 import pytest
 from made_up_serving import Serving, observation, serving
@@ -299,3 +306,90 @@ def test_a_client_that_never_reads_does_not_keep_it_from_stopping() -> None:
         time.sleep(0.2)
         one.end(signal.SIGTERM)
         assert one.process.returncode == 0
+
+
+def test_an_output_that_nobody_reads_stops_neither_the_robot_nor_the_end() -> None:
+    with serving(drain=1) as one, Client(port=one.port) as robot:
+        assert one.process.stdout
+        fcntl.fcntl(one.process.stdout.fileno(), fcntl.F_SETPIPE_SZ, 4096)
+        for index in range(30):
+            with raw(one.port) as talk:
+                refused(talk, encode({"a" * 400: index}))
+            assert not robot.infer(observation())["guard"]["held"]
+        one.process.send_signal(signal.SIGTERM)
+        assert one.process.wait(20) == 0
+
+
+ROBOT = """
+import sys
+from made_up_serving import observation
+from vip_offline.serve.client import Client
+
+with Client(port=int(sys.argv[1])) as client:
+    client.infer(observation())
+    print("asked", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_client_that_vanished_gives_its_place_back() -> None:
+    """Its computer is stopped: the system there still takes what comes, and nobody answers."""
+    with serving(max_connections=1, lost=1) as one:
+        command = [sys.executable, "-c", ROBOT, str(one.port)]
+        paths = os.pathsep.join(sys.path)
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": paths},
+        ) as vanished:
+            try:
+                assert vanished.stdout
+                assert vanished.stdout.readline() == "asked\n"
+                vanished.send_signal(signal.SIGSTOP)
+                deadline = time.monotonic() + 30
+                while True:
+                    try:
+                        with Client(port=one.port) as client:
+                            client.infer(observation())
+                        break
+                    except VipOfflineError:
+                        assert time.monotonic() < deadline
+                        time.sleep(0.05)
+            finally:
+                vanished.kill()
+        assert "keepalive ping timeout" in one.end(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def besieged() -> Iterator[Serving]:
+    with serving(timeout=5, lost=1) as one:
+        yield one
+
+
+def memory(process: int) -> int:
+    """Bytes."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("hostile", hostile_clients.HOSTILE, ids=lambda each: each.__name__)
+def test_hostile_clients_cost_the_robot_nothing(
+    besieged: Serving, hostile: hostile_clients.Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hostile_clients, "STAYS", 0.3)
+    most = before = memory(besieged.process.pid)
+
+    def attack() -> None:
+        asyncio.run(asyncio.wait_for(hostile("127.0.0.1", besieged.port), 20))
+
+    with Client(port=besieged.port) as robot, ThreadPoolExecutor(1) as pool:
+        robot.infer(observation())
+        attacking = pool.submit(attack)
+        while not attacking.done():
+            assert not robot.infer(observation(0.1))["guard"]["held"]
+            most = max(most, memory(besieged.process.pid))
+            time.sleep(0.01)
+        attacking.result()
+        assert not robot.infer(observation())["guard"]["held"]
+    assert most - before < 20_000_000

@@ -1,7 +1,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -270,23 +269,28 @@ def test_the_robots_own_names() -> None:
     assert ready.metadata()["interface"]["key_map"] == mapped
 
 
-def test_the_log_has_a_line_per_reply(tmp_path: Path) -> None:
-    with (tmp_path / "log.jsonl").open("w") as log:
-        ready = prepare(Obedient(), {}, ServeOptions(), print, log)
-        session = Session(ready, "one")
-        ask(session, observation(0.5, 0.9, novelty=2), ready.clock())
-        ask(session, observation(np.nan), ready.clock())
-        opened, first, second = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+def test_the_log_has_a_line_per_reply() -> None:
+    log: list[str] = []
+    ready = prepare(Obedient(), {}, ServeOptions(), print, log.append)
+    session = Session(ready, "one")
+    ask(session, observation(0.5, 0.9, novelty=2), ready.clock())
+    ask(session, observation(np.nan), ready.clock())
+    opened, first, second = map(json.loads, log)
     assert (opened["connection"], opened["opened"]) == ("one", True)
     assert (first["action"], first["range"], first["novelty"]) == ([0.5, 0.5], ["y [m/s]"], 2.0)
     assert (second["held"], second["reason"], second["novelty"]) == (True, "not-finite", None)
 
 
-def test_a_full_disk_costs_the_log_and_not_the_robot() -> None:
+def test_a_clock_that_was_set_is_said_and_in_the_log() -> None:
     said: list[str] = []
-    with Path("/dev/full").open("w") as log:
-        ready = prepare(Obedient(), {}, ServeOptions(), said.append, log)
-        session = Session(ready, "one")
-        for _ in range(2):
-            assert not ask(session, observation(), ready.clock())["guard"]["held"]
-    assert said == ["--log: No space left on device; nothing more is logged."]
+    log: list[str] = []
+    ready, clock = prepare(Obedient(), {}, ServeOptions(), said.append, log.append), Clock()
+    ready.clock = clock
+    session = Session(ready, "one")
+    for at in range(20):
+        clock.now += 0.1
+        stamp = {"observation/time": 0.1 * at + (3 if at > 9 else 0)}
+        assert not ask(session, observation(**stamp), clock.now)["guard"]["held"]
+    line = "the client's clock was set forward by 3.000 s; it is followed from here."
+    assert said == [f"one: {line}"]
+    assert [note for entry in log if (note := json.loads(entry).get("note"))] == [line]

@@ -128,7 +128,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     cannot leave it behind.
 
     Raises:
-        VipOfflineError: if another process holds it.
+        VipOfflineError: if another process holds it, or removed the folder meanwhile.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -139,6 +139,11 @@ def only_writer(folder: Path) -> Iterator[None]:
                 f"{folder}: another process is writing to it. Wait until that one ends (or stop "
                 f"it; `fuser {folder}` may name it), then run this again."
             ) from None
+        # the lock of a folder that is gone would keep nobody from the one in its place
+        if not folder.exists() or not os.path.samestat(os.fstat(descriptor), folder.stat()):
+            raise VipOfflineError(
+                f"{folder}: another process removed it just now. Run the same command again."
+            )
         yield
     finally:
         os.close(descriptor)

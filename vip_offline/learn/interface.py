@@ -4,7 +4,7 @@ Read from the manifest of a policy folder, so that the computer beside the robot
 is given before it believes it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -24,6 +24,7 @@ ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
 }
 # of a velocity or a difference 0 stands still, of a position it does not
 ACTION_KINDS = ("velocity", "delta", "position")
+HIGHEST_RATE = 1e6  # Hz
 SIMULATED_KINDS = {"metaworld": "delta"}
 
 
@@ -143,7 +144,7 @@ class Interface:
             # younger than the rest
             guessed = bool(plain.get("action_kind_guessed", False))
             kind = check_action_kind(plain.get("action_kind", ""), where)
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
             raise VipOfflineError(
                 f"{where}: its interface is not what this program wrote ({error!r}). Copy the "
                 "folder again, or train again."
@@ -154,8 +155,21 @@ class Interface:
                     f"{where}: {key} of its interface is {list(values)}; expected "
                     f"{len(action)} numbers. Copy the folder again."
                 )
-        if rate is not None and (type(rate) not in (int, float) or not 0 < rate < np.inf):
-            raise VipOfflineError(f"{where}: control_rate is {rate!r}; expected a number in Hz.")
+        for key, names in {PROPRIO: proprio, "action": action}.items():
+            check_names(names, f"{where}: {key}")
+        for place, name in enumerate(action):
+            low, high, step = (limits[key][place] for key in ("low", "high", "largest_step"))
+            if low > high:
+                raise VipOfflineError(
+                    f"{where}: action {name!r} goes from low {low:g} to high {high:g}; expected "
+                    "low <= high. Copy the folder again."
+                )
+            if step < 0:
+                raise VipOfflineError(
+                    f"{where}: largest_step of action {name!r} is {step:g}; expected 0 or more. "
+                    "Copy the folder again."
+                )
+        check_rate(rate, f"{where}: control_rate")
         unknown = [key for key in key_map if key not in (*frames, PROPRIO)]
         if unknown:
             raise VipOfflineError(
@@ -179,6 +193,41 @@ class Interface:
             action_kind=kind,
             action_kind_guessed=guessed,
         )
+
+
+def check_names(names: Sequence[str], where: str) -> None:
+    """Refuse names of which two are the same: nobody could tell which one a message means.
+
+    Args:
+        names: of proprio or actions.
+        where: a file or an option, and the key.
+
+    Raises:
+        VipOfflineError: with the name and its places.
+    """
+    for name in names:
+        places = [place for place, other in enumerate(names) if other == name]
+        if len(places) > 1:
+            raise VipOfflineError(
+                f"{where} names {name!r} {len(places)} times (places "
+                f"{', '.join(map(str, places))}); expected different names."
+            )
+
+
+def check_rate(rate: Any, where: str) -> None:
+    """Refuse what is no control rate.
+
+    Args:
+        rate: in Hz; None: not known.
+        where: a file or an option, and the key.
+
+    Raises:
+        VipOfflineError: with the value.
+    """
+    if rate is not None and (
+        not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate <= HIGHEST_RATE
+    ):
+        raise VipOfflineError(f"{where} is {rate!r}; expected a number of Hz above 0.")
 
 
 def frame_fault(frame: NDArray[Any]) -> str:

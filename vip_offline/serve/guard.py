@@ -6,7 +6,7 @@ the hold action and says why. Times are given, never read, so every rule can be 
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.interface import Interface
+from vip_offline.serve.client_clock import ClientClock
 from vip_offline.serve.options import Hold
 
 TIME, SEQUENCE = "observation/time", "observation/sequence"  # seconds; counts up; both optional
 # of an action's size: less is rounding between float32 and the limits' float64
 ROUNDING = 1e-6
+COUNTERS = (1 << 16, 1 << 32)  # where the sequence numbers of small computers begin again
 UNLIMITED: Mapping[str, list[str]] = {"range": [], "step": []}
 NONE_YET = (
     "There is no last action to hold yet, so the reply has no action: the robot is to be told "
@@ -80,12 +82,19 @@ class Verdict:
 class Guard:
     """The state of one connection: what was sent, what came, when."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, say: Callable[[str], None] = lambda line: None) -> None:
+        """Begin a connection.
+
+        Args:
+            rules: of the policy.
+            say: given a sentence for the person at the terminal.
+        """
         self._rules = rules
+        self._say = say
         self._sent: NDArray[np.float64] | None = None  # (A,) the action before
         self._arrived: float | None = None
-        self._stamp = {TIME: -math.inf, SEQUENCE: -math.inf}
-        self._quickest = math.inf  # least of (our clock - client's clock) seen: no delay
+        self._sequence: float | int | None = None
+        self._clock = ClientClock(rules.timeout_s)
         self._stopped: Trouble | None = None
         # actions sent; of them held back, limited by range or step; and held, by reason
         self.counts = Counter[str](actions=0, held=0, range=0, step=0)
@@ -124,22 +133,40 @@ class Guard:
         )
 
     def _staleness(self, observation: Mapping[str, Any], arrived: float) -> Trouble | None:
-        trouble = None
-        for key in self._stamp.keys() & observation.keys():
-            stamp, before = _number(observation[key], key), self._stamp[key]
-            if stamp <= before:
-                trouble = Trouble("stale", f"{key} is {stamp:g} after {before:g}; it must grow.")
-            self._stamp[key] = max(stamp, before)
+        troubles = []
+        if SEQUENCE in observation:
+            troubles.append(self._order(observation[SEQUENCE]))
         if TIME in observation:
-            # clocks differ by an unknown amount, but the quickest message had next to no delay
-            ahead = arrived - _number(observation[TIME], TIME)
-            self._quickest = min(self._quickest, ahead)
-            late = ahead - self._quickest
-            if late > self._rules.timeout_s:
-                trouble = trouble or Trouble(
-                    "stale", f"The observation was {late:.3f} s longer on its way than others."
-                )
-        return trouble
+            troubles.append(self._lateness(observation[TIME], arrived))
+        return next((each for each in troubles if each), None)
+
+    def _order(self, value: Any) -> Trouble | None:
+        sequence, before = _number(value, SEQUENCE), self._sequence
+        if before is None or sequence > before or _began_again(before, sequence):
+            self._sequence = sequence
+            return None
+        return _not_after(SEQUENCE, value, sequence, before)
+
+    def _lateness(self, value: Any, arrived: float) -> Trouble | None:
+        stamp, before = float(_number(value, TIME)), self._clock.newest
+        reading = self._clock.read(stamp, arrived)
+        if reading.step:
+            way = "forward" if reading.step > 0 else "back"
+            held = f" {reading.held} observations were held until then." if reading.held else ""
+            self._say(
+                f"the client's clock was set {way} by {abs(reading.step):.3f} s; it is followed "
+                f"from here.{held}"
+            )
+        if not reading.grew and before is not None:
+            return _not_after(TIME, value, stamp, before)
+        if reading.late > self._rules.timeout_s:
+            return Trouble(
+                "stale",
+                f"The observation was {reading.late:.3f} s longer on its way than others. Send the "
+                "newest one, and no queue of them; if the client's clock was set back while it "
+                "sent nothing, connect again.",
+            )
+        return None
 
     def release(
         self, action: NDArray[np.floating[Any]], novelty: float | None, now: float
@@ -226,11 +253,31 @@ class Guard:
         return [name for name, each in zip(self._rules.names, changed, strict=True) if each]
 
 
-def _number(value: Any, key: str) -> float:
+def _began_again(before: float | int, sequence: float | int) -> bool:
+    """Whether a counter of 16 or 32 bits came to its end: a few above it, modulo its size."""
+    near = 1 << 10
+    return any(
+        -size // 2 <= sequence < before < size
+        and before % (size // 2) > size // 2 - near
+        and 0 < (sequence - before) % size < near
+        for size in COUNTERS
+    )
+
+
+def _not_after(key: str, value: Any, stamp: float | int, before: float | int) -> Trouble:
+    said = f"{key} is {stamp:.15g} after {before:.15g}; it must grow."
+    dtype = np.asarray(value).dtype
+    if dtype.kind == "f" and dtype.itemsize < 8:
+        apart = float(np.spacing(dtype.type(abs(stamp))))
+        said += f" It is {dtype}, which cannot tell {apart:g} apart here; send float64."
+    return Trouble("stale", said)
+
+
+def _number(value: Any, key: str) -> float | int:
     array = np.asarray(value) if isinstance(value, int | float | np.generic | np.ndarray) else None
     if array is None or array.size != 1 or array.dtype.kind not in "iuf":
         raise VipOfflineError(f"observation: {key} is {value!r:.80}; expected one number.")
-    number = float(array.reshape(()))
+    number: float | int = array.reshape(()).item()
     if not math.isfinite(number):
         raise VipOfflineError(f"observation: {key} is {number}; expected a finite number.")
     return number

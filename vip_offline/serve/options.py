@@ -29,6 +29,7 @@ class ServeOptions:
     max_connections: int = 16
     idle: float = 300.0  # s without a whole message, after which a connection is closed
     opening: float = 10.0  # s in which a connection must have said what it wants
+    lost: float = 20.0  # s after which a client that answers no ping or reads no reply is gone
     drain: float = 10.0  # s in which messages under way are answered at the end
     api_key: str = field(default="", repr=False)
 

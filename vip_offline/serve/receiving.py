@@ -50,19 +50,17 @@ def record_from_client(
         raise VipOfflineError(
             f"record: {missing} is not installed. pip install 'vip-offline[serve]'"
         ) from None
-    fresh = not path.exists() or not any(path.iterdir())
-    empty = True
-    try:
-        # locked until the end: an episode that was recorded must not find the store taken
-        with writing(path, create=told.attributes()) as store:
-            recorder = Recorder(store, told, options, say, max_steps)
-            try:
-                run(recorder)
-            finally:
-                if recorder.recording is not None:  # it did not let go in time
-                    recorder.recording.close()
-                empty = not len(store)
-        return recorder.closing_line()
-    finally:
-        if fresh and empty:  # or the next try would have to give the same task and rate
-            shutil.rmtree(path, ignore_errors=True)
+    new = not path.exists() or not any(path.iterdir())
+    # locked until the end: an episode that was recorded must not find the store taken
+    with writing(path, create=told.attributes()) as store:
+        recorder = Recorder(store, told, options, say, max_steps)
+        try:
+            run(recorder)
+        finally:
+            if recorder.recording is not None:  # it did not let go in time
+                recorder.recording.close()
+            # or the next try would have to give the same task and rate; under the lock, so that
+            # it is nobody else's
+            if new and not len(store):
+                shutil.rmtree(path, ignore_errors=True)
+    return recorder.closing_line()

@@ -20,6 +20,8 @@ from vip_offline.learn.interface import (
     PROPRIO,
     Interface,
     check_action_kind,
+    check_names,
+    check_rate,
     frame_fault,
 )
 from vip_offline.serve.guard import TIME
@@ -72,16 +74,16 @@ class Told:
                 "--control-rate: say how many actions per second the robot gets. It is not "
                 "measured, since messages may come late, or faster than they were made."
             )
+        check_rate(rate, "--control-rate")
         if control_rate is not None and rate != control_rate:
             raise VipOfflineError(
                 f"--control-rate {control_rate:g}: --describe says {rate!r}. Leave one out."
             )
-        if type(rate) not in (int, float) or not 0 < rate < np.inf:
-            raise VipOfflineError(f"--control-rate {rate!r}: expected a number of Hz above 0.")
         names = {key: described.get(key, []) for key in (PROPRIO, ACTION)}
         for key, value in names.items():
             if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
                 raise VipOfflineError(f"--describe: {key} is {value!r}; expected a list of names.")
+            check_names(value, f"--describe: {key}")
         gripper = described.get("gripper", "")
         if not isinstance(gripper, str):
             raise VipOfflineError(f"--describe: gripper is {gripper!r}; expected words.")

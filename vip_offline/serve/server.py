@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -25,13 +26,16 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.serve.accepting import Accepting, LogLines
 from vip_offline.serve.codec import Limits, encode
+from vip_offline.serve.lines import Tally
 from vip_offline.serve.options import ServeOptions, check_options
 from vip_offline.serve.session import Service
 
 HEALTH = "/healthz"
 SHOWN = 500  # characters of an error
 FAILED, LEAVING, BUSY = 1011, 1001, 1013  # close codes of RFC 6455
+CLOSING = 2.0  # s for a peer to close, too
 
 
 class Conversation(Protocol):
@@ -103,24 +107,45 @@ def closing_line(service: Service) -> str:
     )
 
 
+@dataclass
+class _Open:
+    """A connection's state."""
+
+    since: float
+    spoke: bool = False  # whether it ever sent a message
+    busy: bool = False  # whether a message is under way
+
+
 class _Serving:
     """One server while it runs."""
 
     def __init__(self, service: Served) -> None:
         self._service = service
-        self._open: dict[ServerConnection, bool] = {}  # -> whether a message is under way
+        self._open: dict[ServerConnection, _Open] = {}  # the oldest first
+        self._accepting = Accepting(service.options.lost, service.say)
+        self._crowded = Tally(service.say)
         self._stopping = asyncio.Event()
         self._all_gone = asyncio.Event()
         # not re-entrant, and few cores: one thread, whose queue is first come, first served
         self._worker = ThreadPoolExecutor(1, "infer")
 
     async def until_signal(self) -> None:
-        loop, options = asyncio.get_running_loop(), self._service.options
+        loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(each, self._stopping.set)
         # it prints whole tracebacks for every port scan
         quiet = logging.getLogger("vip_offline.serve.websockets")
         quiet.addHandler(logging.NullHandler())
+        loop.set_exception_handler(self._accepting.failed)
+        lines, asyncio_log = LogLines(self._service.say), logging.getLogger("asyncio")
+        asyncio_log.addHandler(lines)
+        try:
+            await self._serve(quiet)
+        finally:
+            asyncio_log.removeHandler(lines)
+
+    async def _serve(self, quiet: logging.Logger) -> None:
+        loop, options = asyncio.get_running_loop(), self._service.options
         try:
             server = await serve(
                 self._connection,
@@ -133,8 +158,11 @@ class _Serving:
                 max_size=self._service.limits.size,
                 max_queue=1,
                 open_timeout=options.opening,
-                close_timeout=2,
+                close_timeout=CLOSING,
+                ping_interval=options.lost / 2,
+                ping_timeout=options.lost,
                 logger=quiet,
+                create_connection=self._accepting.connections(),
             )
         except OSError as error:
             raise _no_address(error, options.host, options.port) from None
@@ -156,14 +184,17 @@ class _Serving:
     async def _goodbye(self, server: Server) -> None:
         server.close(close_connections=False)
         await asyncio.gather(
-            *(each.close(LEAVING) for each, busy in self._open.items() if not busy)
+            *(_close(each, LEAVING) for each, state in self._open.items() if not state.busy)
         )
         if self._open:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._service.options.drain):
                     await self._all_gone.wait()
+        self._accepting.flush()
+        self._crowded.flush()
 
     async def _knock(self, connection: ServerConnection, request: Request) -> Response | None:
+        self._accepting.knocked(connection)
         if request.path == HEALTH:
             return connection.respond(http.HTTPStatus.OK, "OK\n")
         key = self._service.options.api_key
@@ -185,13 +216,30 @@ class _Serving:
         return None
 
     def _full(self) -> bool:
-        return len(self._open) >= self._service.options.max_connections
+        if len(self._open) < self._service.options.max_connections:
+            return False
+        # who only sits there gives way to who may have something to say
+        opening = self._service.options.opening
+        long_ago = self._service.clock() - opening
+        silent = (
+            connection
+            for connection, state in self._open.items()
+            if not state.spoke and state.since < long_ago
+        )
+        if (oldest := next(silent, None)) is not None:
+            oldest.transport.abort()
+            self._crowded(
+                f"all connections are in use; one that sent nothing for {opening:g} s was closed."
+            )
+        else:
+            self._crowded("all connections are in use; another was refused.")
+        return True
 
     async def _connection(self, connection: ServerConnection) -> None:
         if self._full() or self._stopping.is_set():
-            await connection.close(LEAVING if self._stopping.is_set() else BUSY)
+            await _close(connection, LEAVING if self._stopping.is_set() else BUSY)
             return
-        self._open[connection] = False
+        self._open[connection] = _Open(self._service.clock())
         self._all_gone.clear()
         self._service.totals["connections"] += 1
         host, port = (connection.remote_address or ("nowhere", 0))[:2]  # gone already
@@ -225,10 +273,11 @@ class _Serving:
         finally:
             # in line behind what this connection still has under way
             await loop.run_in_executor(self._worker, session.close)
-        await connection.close(LEAVING)
+        await _close(connection, LEAVING)
 
     async def _answer(self, connection: ServerConnection, session: Conversation) -> None:
         service, loop = self._service, asyncio.get_running_loop()
+        state = self._open[connection]
         await self._send(connection, encode(service.metadata()))
         previous_s = None
         while not self._stopping.is_set():
@@ -237,17 +286,23 @@ class _Serving:
             arrived = service.clock()
             if isinstance(message, str):
                 raise VipOfflineError("message: is text; expected msgpack in a binary frame.")
-            self._open[connection] = True
+            state.busy = state.spoke = True
             reply = await loop.run_in_executor(
                 self._worker, session.answer, message, arrived, previous_s
             )
             await self._send(connection, reply)
-            self._open[connection] = False
+            state.busy = False
             previous_s = service.clock() - arrived
 
     async def _send(self, connection: ServerConnection, message: bytes) -> None:
-        async with asyncio.timeout(self._service.options.idle):
-            await connection.send(message)
+        lost = self._service.options.lost
+        try:
+            async with asyncio.timeout(lost):
+                await connection.send(message)
+        except TimeoutError:
+            # to close it politely would wait for the same reader
+            connection.transport.abort()
+            raise VipOfflineError(f"It read no reply for {lost:g} s.") from None
 
     async def _refuse(self, connection: ServerConnection, name: str, why: str) -> None:
         self._service.totals["refused"] += 1
@@ -256,7 +311,16 @@ class _Serving:
         with suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(self._service.options.opening):
                 await connection.send(why)
-        await connection.close(FAILED)
+        await _close(connection, FAILED)
+
+
+async def _close(connection: ServerConnection, code: int) -> None:
+    """Close; websockets alone would wait without end for one that reads nothing."""
+    try:
+        async with asyncio.timeout(2 * CLOSING):
+            await connection.close(code)
+    except TimeoutError:
+        connection.transport.abort()
 
 
 def _shown(text: str) -> str:

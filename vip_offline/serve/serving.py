@@ -1,12 +1,16 @@
 """From a policy folder to a served policy and what is said of it at the end."""
 
 import contextlib
-from collections.abc import Callable
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.loaded import load_policy
 from vip_offline.serve.keys import key_map
+from vip_offline.serve.lines import Lines
 from vip_offline.serve.options import ServeOptions, check_options
 
 
@@ -47,7 +51,35 @@ def serve(
     policy = load_policy(folder, on_prepare=say, sealed=not unsealed)
     mapped = key_map(keys, policy.interface)
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(log.open("a", encoding="utf-8")) if log else None
-        service = prepare(policy, mapped, options, say, file)
+        entries = stack.enter_context(_entries(log, say)) if log else None
+        service = prepare(policy, mapped, options, say, entries)
         run(service)
     return closing_line(service)
+
+
+@contextlib.contextmanager
+def _entries(path: Path, say: Callable[[str], None]) -> Iterator[Lines]:
+    """Lines for a file; a full disk costs the log and not the robot, a slow one not even that."""
+    with path.open("a", encoding="utf-8") as file:
+        failed = False
+
+        def write(text: str) -> None:
+            nonlocal failed
+            if failed:
+                return
+            try:
+                file.write(text)
+                file.flush()
+            except OSError as error:
+                failed = True
+                say(f"--log: {error.strerror or error}; nothing more is logged.")
+
+        with Lines(write, lambda seconds: True, math.inf, _missing) as lines:
+            yield lines
+        if failed:
+            with contextlib.suppress(OSError):  # what it could not write, once more
+                file.close()
+
+
+def _missing(count: int) -> str:
+    return json.dumps({"time": round(time.time(), 3), "left_out": count})

@@ -5,10 +5,9 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,22 +75,14 @@ class Service:
     limits: Limits
     options: ServeOptions
     say: Callable[[str], None]  # a line for the person at the terminal
-    log: IO[str] | None = None  # one JSON object per line
+    log: Callable[[str], None] | None = None  # takes lines, each a JSON object
     clock: Callable[[], float] = time.monotonic
     totals: Counter[str] = field(default_factory=Counter)
 
     def record(self, **entry: Any) -> None:
-        """Write a line into the log; a full disk costs the log and not the robot."""
-        if self.log is None:
-            return
-        try:
-            self.log.write(json.dumps({"time": round(time.time(), 3), **entry}) + "\n")
-            self.log.flush()
-        except OSError as error:
-            self.say(f"--log: {error.strerror or error}; nothing more is logged.")
-            log, self.log = self.log, None
-            with suppress(OSError):
-                log.close()
+        """Write a line into the log."""
+        if self.log is not None:
+            self.log(json.dumps({"time": round(time.time(), 3), **entry}))
 
     def title(self) -> str:
         """What is served, for the line that says it is ready."""
@@ -128,7 +119,7 @@ def prepare(
     mapped: KeyMap,
     options: ServeOptions,
     say: Callable[[str], None],
-    log: IO[str] | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> Service:
     """Make a policy ready: check the options against it, and infer once, which warms it up.
 
@@ -181,7 +172,7 @@ class Session:
     def __init__(self, service: Service, name: str) -> None:
         self._service = service
         self._name = name
-        self._guard = Guard(service.rules)
+        self._guard = Guard(service.rules, self._note)
         self._grippers = GripperState(service.policy.interface.grippers)
         colour = service.policy.manifest.get("colour") or {}
         self._cameras = {
@@ -265,6 +256,10 @@ class Session:
             novelty = None  # unknown
         action = self._grippers(inferred.action[0])
         return self._guard.release(action, novelty, self._service.clock())
+
+    def _note(self, line: str) -> None:
+        self._service.say(f"{self._name}: {line}")
+        self._service.record(connection=self._name, note=line)
 
     def _camera_warnings(self, observation: Mapping[str, NDArray[Any]]) -> list[str]:
         warnings = [

@@ -382,28 +382,77 @@ def inspect(
         typer.Argument(
             callback=_named,
             metavar="[STORE]",
-            help="Default: the only one under datasets/. With --check also what import takes.",
+            help="A store (default: the only one under datasets/), or what was made of one: "
+            "policies, a comparison, an analysis, an export. With --check also what import takes.",
         ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Read it all; exit code 1 if something is wrong.")
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Hash all frames and embeddings; exit code 1 if one changed."
+        ),
+    ] = False,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--seal", help="Accept a store as it is: edited by hand, or without checksums."
+        ),
+    ] = False,
     kind: Annotated[str, typer.Option("--format", help="Of what --check reads; see import.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what a store holds: arrays, shapes, episodes, labellings and their making."""
-    from vip_offline.data.store import default_store, open_store
+    """Show what a store holds, what was made of it, and whether that is still true."""
+    from vip_offline.data.beside import is_replay
+    from vip_offline.data.store import default_store, is_store, open_store
+    from vip_offline.run.provenance import made_of_folder, made_of_store
+    from vip_offline.run.stages import check_stage, seal_stage
 
     if check:
         _check(store or default_store(), kind, as_json)
         return
     from vip_offline.report.inspection import describe, print_description
+    from vip_offline.report.provenance import provenance_table
 
-    description = describe(open_store(_store(store)))
+    console, aside = Console(), Console(stderr=True)
+    path = store if store is not None and not is_store(store) else _store(store)
+    if path.exists() and not is_store(path) and not is_replay(path):
+        made = [vars(row) for row in made_of_folder(path)]
+        if as_json:
+            typer.echo(json.dumps({"path": str(path), "made": made}, indent=2))
+        else:
+            console.print(provenance_table(made))
+        return
+    path = _store(path)
+    if accept:
+        for line in seal_stage(path):
+            console.print(line, soft_wrap=True)
+    changed = check_stage(path, _bar(aside), aside.print, every=verify)
+    opened = open_store(path)
+    description = {**describe(opened), "made": [vars(row) for row in made_of_store(opened)]}
     if as_json:
         typer.echo(json.dumps(description, indent=2))
     else:
-        print_description(description, Console())
+        print_description(description, console)
+        if description["made"]:
+            console.print(provenance_table(description["made"]))
+        for line in changed:
+            console.print(line, soft_wrap=True)
+        if verify and not changed:
+            console.print(f"verified: {opened.rows} rows are what they were")
+    if changed and verify:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=DATA)
+def upgrade(store: StoreArgument = None) -> None:
+    """Rewrite a store of an earlier release in today's format, with checksums."""
+    from vip_offline.run.stages import upgrade_stage
+
+    console = Console()
+    console.print(upgrade_stage(_store(store), _bar(console)), soft_wrap=True)
 
 
 def _check(path: Path, kind: str, as_json: bool) -> None:

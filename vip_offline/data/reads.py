@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.data.hashing import SHORT, hashes_of
+from vip_offline.data.hashing import SHORT, content_of, hashes_of
 from vip_offline.errors import VipOfflineError
 
 if TYPE_CHECKING:
@@ -87,6 +87,22 @@ def differences(before: Reads, after: Reads) -> list[str]:
             if len(changed):
                 changes.append(f"{in_words(key)} of {episodes_in_words(changed)} changed")
     return changes
+
+
+def made_from(store: Store, keys: Iterable[str]) -> dict[str, object]:
+    """What a table, page or export keeps of what it was made from: one hash for each array."""
+    hashes = {key: content_of(hashes).tobytes().hex() for key, hashes in reads(store, keys).items()}
+    return {"store": str(store.path.absolute()), "read": hashes}
+
+
+def changed_arrays(store: Store, hashes: Mapping[str, str]) -> list[str]:
+    """Arrays that are not what `made_from` wrote down, in words."""
+    now = reads(store, hashes)
+    return [
+        f"{in_words(key)} changed"
+        for key, value in hashes.items()
+        if content_of(now[key]).tobytes().hex() != value
+    ]
 
 
 def episodes_in_words(episodes: Sequence[int] | NDArray[np.int64]) -> str:

@@ -8,6 +8,7 @@ from vip_offline.console import Console
 from vip_offline.data.store import Store
 
 Description = dict[str, Any]
+BOOKKEEPING = ("arrays", "asked", "hash", "read")  # attributes that say nothing to a user
 SHORT = 66  # characters of a provenance value that fit a line
 
 
@@ -63,9 +64,13 @@ def print_description(description: Description, console: Console) -> None:
             table.add_row(row["path"], row["shape"], row["dtype"])
     console.print(table)
     for row in description["tree"]:
-        if row["path"].startswith(("embeddings/", "labels/")) and row["attributes"]:
+        if row["path"].startswith(("embeddings/", "labels/")) and row["attributes"].keys() - {
+            *BOOKKEEPING
+        }:
             console.print(row["path"].rstrip("/"), style="bold", soft_wrap=True)
             for key, value in row["attributes"].items():
+                if key in BOOKKEEPING:
+                    continue
                 text = str(value)
                 short = text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
                 console.print(f"  {key}: {short}", highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ import numpy as np
 
 from vip_offline.console import Bar
 from vip_offline.data.durable import require_writable
+from vip_offline.data.reads import LENGTHS, made_from
 from vip_offline.data.store import Store, open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import AnalyzeOptions
@@ -54,7 +55,11 @@ def analyze_stage(
             path, options, on_start=lambda total: advance(total=total), on_frames=advance
         )
     write_page(analysis, out / "report.html")
-    write_json(summarise(analysis), out / "analysis.json")
+    store = open_store(path)
+    labels = [name for name in (options.labels or store.label_names) if name in store.label_names]
+    keys = [LENGTHS, "meta/success", "data/action", *(f"labels/{name}/reward" for name in labels)]
+    record = made_from(store, [key for key in keys if key != "data/action" or _acts(store)])
+    write_json({**summarise(analysis), "made_from": record}, out / "analysis.json")
     said = [f"-> {out / 'report.html'}", f"-> {out / 'analysis.json'}"]
     if figures:
         saved = save_figures(analysis, out / "figures")
@@ -68,6 +73,10 @@ def analyze_stage(
                 advance(1)
         said.append(f"-> {out / 'films'}: {len(chosen)} films")
     return analysis, said
+
+
+def _acts(store: Store) -> bool:
+    return "action" in store.keys("data")
 
 
 def _check_store(path: Path, options: AnalyzeOptions) -> None:

@@ -12,6 +12,7 @@ from vip_offline.data.store import open_store
 from vip_offline.encode.encoders import check_encoder
 from vip_offline.errors import VipOfflineError, naming
 from vip_offline.label.relabel import check_relabel
+from vip_offline.learn.checksums import sha256
 from vip_offline.learn.transitions import check_options
 from vip_offline.recipe import Recipe, dump
 from vip_offline.report.comparison import summarise
@@ -22,13 +23,14 @@ from vip_offline.run.compare import (
     check_compare,
     damaged_notes,
     gather,
+    jobs,
     roll_out_arms,
     timed,
     train_arms,
 )
 from vip_offline.run.preflight import check_cameras, check_simulated, check_weights
 from vip_offline.run.record import ATTEMPTS, STRIDE, plan
-from vip_offline.run.rollout import check_rollout
+from vip_offline.run.rollout import RESULT, check_rollout
 from vip_offline.run.stages import cameras_stage, record_stage, relabel_stage
 from vip_offline.run.targets import hidden_note, is_hidden
 
@@ -100,7 +102,9 @@ def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) ->
     with timed(recipe, "compare"):
         comparison = gather(recipe)
         summary = summarise(comparison)
-        write_json(summary, out / NUMBERS)
+        folders = [job.out for arm in jobs(recipe).values() for job in arm]
+        read = {str(folder.relative_to(out)): sha256(folder / RESULT) for folder in folders}
+        write_json({**summary, "made_from": {"rollouts": read}}, out / NUMBERS)
         write_page(comparison, summary, out / REPORT)
     return json.loads((out / NUMBERS).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 

@@ -1,5 +1,6 @@
 """A labelled store, with its rewards, in another format: which one, and that it appears whole."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,14 +68,31 @@ def export(
         VipOfflineError: if something is there already, the store is unfinished or not labelled, or
             the format cannot hold it.
     """
+    from vip_offline.data.durable import replace_file
     from vip_offline.data.exports.labelled import open_labelled
     from vip_offline.data.exports.whole import appearing
+    from vip_offline.data.reads import LENGTHS, made_from
 
     write = _writer(format_)
     labelled = open_labelled(store, label)
+    opened, name = labelled.store, labelled.label.name
+    keys = [LENGTHS, f"labels/{name}/reward", f"labels/{name}/distance", "meta/success"]
+    keys += [f"data/{key}" for key in COLUMNS if key in opened.keys("data")]
+    keys += [f"frames/{camera}" for camera in opened.cameras]
+    record = {"what": f"export to {format_}", "label": name, **made_from(opened, keys)}
     with appearing(out) as partial:
-        on_start(len(labelled.store))
-        return write(labelled, partial, on_episodes)
+        on_start(len(opened))
+        done = write(labelled, partial, on_episodes)
+    replace_file(record_of(out), json.dumps(record, indent=2).encode())
+    return done
+
+
+COLUMNS = ("action", "proprio", "succeeded", "true_reward")
+
+
+def record_of(out: Path) -> Path:
+    """The file beside an export that says what it was made from."""
+    return out.with_name(f"{out.name}.made-from.json")
 
 
 def export_stage(

@@ -84,13 +84,42 @@ def _say_left_out(left_out: Mapping[str, str], say: Callable[[str], None]) -> No
         say(f"left out: {len(left_out) - LISTED} more, which import --dry-run lists")
 
 
-def check_stage(path: Path, bar: Bar, say: Callable[[str], None], *, every: bool = False) -> None:
+def seal_stage(path: Path) -> list[str]:
+    """Accept a store as it is; says what was accepted."""
+    from vip_offline.data.sealing import seal
+
+    done = seal(path)
+    said = [f"accepted as it is: {name}/zarr.json" for name in done.descriptions]
+    if done.hashed:
+        said.append(
+            f"sealed: all that {path} holds is hashed. `vip-offline upgrade {path}` would give it "
+            "checksums that are compared at every reading."
+        )
+    return said or [f"{path}: every description has its checksum"]
+
+
+def upgrade_stage(path: Path, bar: Bar) -> str:
+    """Rewrite a store of an earlier release; says what was done."""
+    from vip_offline.data.upgrading import upgrade
+
+    with bar("upgrade", 0, "array") as advance:
+        done = upgrade(path, lambda total: advance(total=total), advance)
+    return f"upgrade: {path} is in today's format{'' if done else ' already'}"
+
+
+def check_stage(
+    path: Path, bar: Bar, say: Callable[[str], None], *, every: bool = False
+) -> list[str]:
     """Find out whether frames and embeddings are what they were, where files were touched.
+
+    Returns:
+        What is not, in words.
 
     Raises:
         VipOfflineError: if there is no such store, or frames cannot be read.
     """
     from vip_offline.data.contents import hash_all, hashed_keys, rows_to_hash
+    from vip_offline.data.reads import episodes_in_words
     from vip_offline.data.store import open_store
     from vip_offline.data.writer import writing
     from vip_offline.errors import VipOfflineError
@@ -103,12 +132,16 @@ def check_stage(path: Path, bar: Bar, say: Callable[[str], None], *, every: bool
         )
     rows = rows_to_hash(store, hashed_keys(store), every=every)
     if not rows:
-        return
+        return []
     with bar("check", rows, "row") as advance:
-        hash_all(store, advance, every=every)
+        changed = hash_all(store, advance, every=every)
     # a store that cannot be written to, or is written to now, is hashed again next time
     with contextlib.suppress(VipOfflineError, OSError), writing(path) as writer:
         writer.remember_states()
+    return [
+        f"{key} of {episodes_in_words(episodes)} is not what was written"
+        for key, episodes in changed.items()
+    ]
 
 
 def link_stage(path: Path, bar: Bar, say: Callable[[str], None]) -> None:

@@ -676,7 +676,7 @@ class Store:
             return states_of([self.linked_file(key.removeprefix("data/rows_"))])
         array = self._array(key)
         rows = (array.shards or array.chunks)[0]
-        files = -(-self.rows // rows)
+        files = -(-array.shape[0] // rows)
         folder, tail = self.path / key, (0,) * (array.ndim - 1)
         name = array.metadata.encode_chunk_key
         return states_of([folder / name((number, *tail)) for number in range(files)])

@@ -145,7 +145,6 @@ class StoreWriter(Store):
                 stop = start + len(values)
                 array = self._require(key, values.shape[1:], values.dtype, fill, {}, stop)
                 self._put(array, start, values)
-        self._append_states(episodes[0], start, index)
         self._append_codes("kind", [each.kind for each in episodes], index)
         if any(each.task for each in episodes) or self._find("meta/instruction") is not None:
             self._append_codes("instruction", [each.task for each in episodes], index)
@@ -177,6 +176,9 @@ class StoreWriter(Store):
         self._put(done, index, np.ones(len(episodes), bool))
         self._durable.sync()
         self._ends = None
+        # a process killed here leaves files of unknown state, which are hashed when they are used
+        self._append_states(episodes[0], start, index)
+        self._durable.sync()
 
     def _list_arrays(self) -> None:
         """Write down which arrays there are, so that one which is deleted is missed."""

@@ -42,7 +42,7 @@ from vip_offline.label.relabel import relabel
 from vip_offline.learn.transitions import differences, identity, sources
 from vip_offline.recipe import RelabelOptions, TrainOptions
 
-LENGTH = 100  # rows per episode
+LENGTH, QUICK_LENGTH = 100, 10  # rows per episode
 BATCH = 50  # episodes that are written together
 SIDE = 128  # px of the frames that are read and hashed
 SMALL = 32  # px of those of the store of many episodes
@@ -58,7 +58,7 @@ def frames(rows: int, side: int, seed: int) -> NDArray[np.uint8]:
     return views
 
 
-def episode(seed: int, side: int, length: int = LENGTH) -> Episode:
+def episode(seed: int, side: int, length: int) -> Episode:
     """One episode with one camera, seven numbers of proprio and seven actions."""
     generator = np.random.default_rng(seed)
     return Episode(
@@ -72,12 +72,12 @@ def episode(seed: int, side: int, length: int = LENGTH) -> Episode:
     )
 
 
-def make_store(path: Path, episodes: int, side: int) -> Store:
+def make_store(path: Path, episodes: int, side: int, length: int) -> Store:
     """A store of so many episodes."""
     with writing(path, create={"source": "made up", "task": "none"}) as store:
         for first in range(0, episodes, BATCH):
             last = min(episodes, first + BATCH)
-            store.append(*(episode(seed, side) for seed in range(first, last)))
+            store.append(*(episode(seed, side, length) for seed in range(first, last)))
     return open_store(path)
 
 
@@ -210,12 +210,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="less data, within 50 seconds")
     quick = parser.parse_args().quick
     turns = 5 if quick else 15
+    length = QUICK_LENGTH if quick else LENGTH
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        many = make_store(folder / "many.zarr", 1000, 8 if quick else SMALL)
+        many = make_store(folder / "many.zarr", 1000, SMALL, length)
         relabel(many.path, RelabelOptions(encoder="pixels"))
         many = open_store(many.path)
-        large = make_store(folder / "large.zarr", 20 if quick else 100, SIDE)
+        large = make_store(folder / "large.zarr", 20 if quick else 100, SIDE, LENGTH)
         checked, unchecked, megabytes = measure_columns(many, folder, turns)
         stale, episodes = measure_stale_check(many.path, turns)
         verify, bare, pixels = measure_verify(large, turns)

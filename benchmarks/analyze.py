@@ -69,7 +69,7 @@ def make_store(path: Path, episodes: int) -> None:
             rows = 5 * way @ axis + generator.normal(size=(len(way), DIM)).astype(np.float32)
             store.begin_embedding(name, "front", DIM, {"encoder": name})
             for index, (start, stop) in enumerate(spans):
-                store.write_embedding(name, "front", index, rows[start:stop])
+                store.write_embeddings(name, "front", {index: rows[start:stop]})
             goals = [stop - 1 for index, (_, stop) in enumerate(spans) if index % 3 == 0]
             goal = rows[goals].mean(0, keepdims=True, dtype=np.float64)
             lengths = [stop - start for start, stop in spans]

@@ -219,7 +219,7 @@ def test_each_marker_is_written_between_two_flushes(
         store.append(brightness_episode(5, True, 1))
         store.begin_embedding("e", "front", 2, {"encoder": "e"})
         for index in range(2):
-            store.write_embedding("e", "front", index, np.ones((5, 2), np.float32))
+            store.write_embeddings("e", "front", {index: np.ones((5, 2), np.float32)})
     for marker, vouched in (
         ("meta/done/c.0", ("data/", "meta/episode_ends/c")),
         ("embeddings/e/front@content/c.0.0", ("embeddings/e/front/c",)),

@@ -1,9 +1,9 @@
-"""Single frames out of zarr v3 shards: one `pread` each, where zarr's own reader takes two.
+"""Arrays as this program writes them, read without zarr: it is slow at chunks that carry checksums.
 
-The files are plain zarr, sharded along the first axis with one row to a chunk, compressed by zstd
-and checked by crc32c; whatever reads zarr reads them. zarr 3.1 reads the index of a shard anew for
-each chunk that is asked for, which doubles the time of a random frame
-(`python -m benchmarks.integrity`).
+The files are plain zarr v3, chunked along the first axis, compressed by zstd or not, and checked by
+crc32c; frames are sharded with one row to a chunk. Whatever reads zarr reads them. zarr 3.1 reads
+the index of a shard anew for each chunk that is asked for, which doubles the time of a random
+frame, and compares checksums in one thread (`python -m benchmarks.integrity`).
 """
 
 import os
@@ -46,14 +46,14 @@ class Shard:
             tail = rows * 16 + CHECKSUM
             size = os.fstat(self._file).st_size
             index = os.pread(self._file, tail, max(0, size - tail))
-            if len(index) < tail or _crc32c(index[:-CHECKSUM]) != index[-CHECKSUM:]:
-                raise ShardError("its index is damaged or cut off")
-            self.index = np.frombuffer(index[:-CHECKSUM], "<u8").reshape(rows, 2)
+            if len(index) < tail:
+                raise ShardError("it is cut off")
+            self.index = np.frombuffer(_checked(index), "<u8").reshape(rows, 2)
         except BaseException:
             self.close()
             raise
 
-    def __call__(self, row: int) -> bytes | None:
+    def __call__(self, row: int) -> memoryview | None:
         """The bytes of a chunk; None if it was never written."""
         offset, size = self.index[row]
         if offset == ABSENT:
@@ -61,17 +61,23 @@ class Shard:
         content = os.pread(self._file, int(size), int(offset))
         if len(content) < max(int(size), CHECKSUM):
             raise ShardError("it is cut off")
-        if _crc32c(memoryview(content)[:-CHECKSUM]) != content[-CHECKSUM:]:
-            raise ShardError("its checksum does not match")
-        return content[:-CHECKSUM]
+        return _checked(content)
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._file)
 
 
-def _crc32c(content: bytes | memoryview) -> bytes:
-    return int(google_crc32c.value(bytes(content))).to_bytes(CHECKSUM, "little")
+def _crc32c(content: NDArray[np.uint8]) -> bytes:
+    return int(google_crc32c.value(content)).to_bytes(CHECKSUM, "little")
+
+
+def _checked(content: bytes) -> memoryview:
+    """Content whose last bytes are its checksum, without them."""
+    body = memoryview(content)[:-CHECKSUM]
+    if len(content) < CHECKSUM or _crc32c(np.frombuffer(body, np.uint8)) != content[-CHECKSUM:]:
+        raise ShardError("its checksum does not match")
+    return body
 
 
 def is_readable(array: zarr.Array[Any]) -> bool:
@@ -88,6 +94,56 @@ def is_readable(array: zarr.Array[Any]) -> bool:
         and tuple(array.chunks) == (1, *frame)
         and shards[1:] == frame
     )
+
+
+def is_plain(array: zarr.Array[Any]) -> bool:
+    """Whether an array is chunked as `read_chunks` reads it."""
+    codecs: Any = getattr(array.metadata, "codecs", ())
+    kinds = [type(codec) for codec in codecs if not isinstance(codec, ZstdCodec)]
+    return (
+        kinds == [BytesCodec, Crc32cCodec]
+        and array.dtype.kind in "biuf"
+        and array.dtype == array.dtype.newbyteorder("<")
+        and tuple(array.chunks[1:]) == tuple(array.shape[1:])
+    )
+
+
+def read_chunks(folder: Path, array: zarr.Array[Any], start: int, stop: int) -> NDArray[Any]:
+    """(stop - start, ...) rows of an array that is not sharded.
+
+    Args:
+        folder: of the array.
+        array: see `is_plain`.
+        start: first row.
+        stop: the row behind the last.
+
+    Raises:
+        ShardError: if a chunk is missing or damaged.
+    """
+    rows, dtype, tail = array.chunks[0], array.dtype, array.shape[1:]
+    codecs: Any = getattr(array.metadata, "codecs", ())
+    compressed = any(isinstance(codec, ZstdCodec) for codec in codecs)
+    values = np.empty((stop - start, *tail), dtype)
+    if not values.size:
+        return values
+    for number in range(start // rows, (stop - 1) // rows + 1):
+        begin, end = max(start, number * rows), min(stop, (number + 1) * rows)
+        path = folder / array.metadata.encode_chunk_key((number, *(0 for _ in tail)))
+        try:
+            body = _checked(path.read_bytes())
+            block = np.frombuffer(Zstd().decode(body) if compressed else body, dtype)
+            block = block.reshape(rows, *tail)
+        except (ValueError, RuntimeError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise _wrong(begin, f"{why}") from error
+        values[begin - start : end - start] = block[begin - number * rows : end - number * rows]
+    return values
+
+
+def _wrong(row: int, why: str) -> ShardError:
+    error = ShardError(f"row {row}: {why}")
+    error.row = row
+    return error
 
 
 class Rows:
@@ -120,16 +176,11 @@ class Rows:
             try:
                 self._decode(self._chunk(row), flat[row - start])
             except (ValueError, RuntimeError, OSError) as error:
-                wrong = (
-                    ShardError(f"row {row}: {error.strerror or error}")
-                    if isinstance(error, OSError)
-                    else ShardError(f"row {row}: {error}")
-                )
-                wrong.row = row
-                raise wrong from error
+                why = error.strerror if isinstance(error, OSError) else error
+                raise _wrong(row, f"{why}") from error
         return values
 
-    def _chunk(self, row: int) -> bytes:
+    def _chunk(self, row: int) -> memoryview:
         number, place = divmod(row, self._per_shard)
         with self._lock:
             content = self._shard(number)(place)

@@ -52,7 +52,7 @@ from vip_offline.data.file_states import states_of, touched
 from vip_offline.data.hashing import DIGEST, KIND, content_of
 from vip_offline.data.linked import LinkedFrames
 from vip_offline.data.reads import Reads, StaleError, differences, episodes_in_words, reads
-from vip_offline.data.shards import Rows, ShardError, is_readable
+from vip_offline.data.shards import Rows, ShardError, is_plain, is_readable, read_chunks
 from vip_offline.data.swapping import replaced_of
 from vip_offline.data.video import FrameReader
 from vip_offline.errors import VipOfflineError, did_you_mean
@@ -188,6 +188,11 @@ class Store:
         self, array: zarr.Array[Any], key: str, start: int, stop: int | None
     ) -> NDArray[Any]:
         stop = array.shape[0] if stop is None else min(stop, array.shape[0])
+        if is_plain(array):
+            try:
+                return read_chunks(self.path / key, array, start, max(start, stop))
+            except ShardError as error:
+                raise damaged(self, array, key, start, stop, error) from error
         check_present(self, array, key, start, stop)
         try:
             return np.asarray(array[start:stop])

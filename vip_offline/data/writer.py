@@ -462,29 +462,39 @@ class StoreWriter(Store):
         self._durable.sync()
         return tuple(int(index) for index in changed)
 
-    def write_embedding(
-        self, encoder: str, camera: str, index: int, values: NDArray[np.float32]
+    def write_embeddings(
+        self, encoder: str, camera: str, episodes: Mapping[int, NDArray[np.float32]]
     ) -> None:
-        """Store the (T, D) embedding of episode `index`, and whose frames it is of."""
-        key = f"embeddings/{encoder}/{camera}"
-        start, stop = self.spans()[index]
-        if (
-            values.shape != (stop - start, self._array(key).shape[1])
-            or not np.isfinite(values).all()
-        ):
-            raise VipOfflineError(
-                f"{self.path}, episode {index}: encoder {encoder} gave {values.shape} "
-                f"with {int((~np.isfinite(values)).sum())} values that are not finite for "
-                f"{stop - start} frames."
-            )
-        mark, none = self._array(f"{key}@content"), np.zeros((1, DIGEST), np.uint8)
-        if self._read(f"{key}@content", index, index + 1).any():
-            self._put(mark, index, none)  # it is no embedding of anything until it is whole
+        """Store embeddings, and whose frames they are of: all of these episodes, or none.
+
+        Args:
+            encoder: that computed them.
+            camera: whose frames.
+            episodes: index -> (T, D).
+        """
+        key, spans = f"embeddings/{encoder}/{camera}", self.spans()
+        array, mark = self._array(key), self._array(f"{key}@content")
+        for index, values in episodes.items():
+            start, stop = spans[index]
+            if values.shape != (stop - start, array.shape[1]) or not np.isfinite(values).all():
+                raise VipOfflineError(
+                    f"{self.path}, episode {index}: encoder {encoder} gave {values.shape} "
+                    f"with {int((~np.isfinite(values)).sum())} values that are not finite for "
+                    f"{stop - start} frames."
+                )
+        which = [*episodes]
+        marks, hashes = self.hashes(f"{key}@content"), self.hashes(f"{key}@hash")
+        if marks[which].any():
+            marks[which] = 0  # they are no embeddings of anything until they are whole
+            self._put(mark, 0, marks)
             self._durable.sync()
-        self._put(self._array(key), start, values)
-        self._put(self._array(f"{key}@hash"), index, content_of(values)[None])
+        for index, values in episodes.items():
+            self._put(array, spans[index][0], values)
+            hashes[index] = content_of(values)
+        self._put(self._array(f"{key}@hash"), 0, hashes)
         self._durable.sync()
-        self._put(mark, index, self.recorded_content(camera)[index : index + 1])
+        marks[which] = self.recorded_content(camera)[which]
+        self._put(mark, 0, marks)
         self._durable.sync()
 
     def end_embedding(self, encoder: str, camera: str) -> None:

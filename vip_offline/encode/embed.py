@@ -4,6 +4,7 @@ Reading, preprocessing, encoding and writing overlap: batches run on from one ep
 next, and each episode is written when its last frame is embedded.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
@@ -15,6 +16,7 @@ from vip_offline.data.store import now
 from vip_offline.data.writer import StoreWriter
 from vip_offline.encode.frozen import Encoder
 
+SECONDS = 0.5  # after which whole episodes are written: each time costs some flushes of the disk
 Rows = tuple[int, int]  # from, up to
 
 
@@ -52,6 +54,7 @@ def embed_store(
     todo = [spans[index] for index in missing]
     batches = _batches(todo, batch_size or encoder.backend.batch)
     unwritten = deque(missing)
+    whole, written = dict[int, NDArray[np.float32]](), time.monotonic()
     waiting, embedded = list[NDArray[np.float32]](), 0
     frames = store.frame_reader(camera)
     for values in encoder.stream(
@@ -65,8 +68,13 @@ def embed_store(
             if sum(map(len, waiting)) < length:
                 break
             rows = np.concatenate(waiting)
-            store.write_embedding(encoder.name, camera, unwritten.popleft(), rows[:length])
+            whole[unwritten.popleft()] = rows[:length]
             waiting = [rows[length:]]
+        if whole and time.monotonic() - written > SECONDS:
+            store.write_embeddings(encoder.name, camera, whole)
+            whole, written = {}, time.monotonic()
+    if whole:
+        store.write_embeddings(encoder.name, camera, whole)
     store.end_embedding(encoder.name, camera)
     return embedded
 

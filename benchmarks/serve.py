@@ -101,7 +101,7 @@ def policy_folder(folder: Path, encoder: str) -> Path:
         weights = str(folder / "vip.pt")
         torch.save({"vip": state}, weights)
     relabel(folder / "demos.zarr", RelabelOptions(encoder=encoder, weights=weights))
-    train(folder / "demos.zarr", TrainOptions(steps=20), folder / "policy")
+    train(folder / "demos.zarr", TrainOptions(algo="bc", steps=20), folder / "policy")
     from vip_offline.run.shipping import ship
 
     ship(folder / "policy", weights=Path(weights) if weights else None)

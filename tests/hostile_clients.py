@@ -7,6 +7,7 @@ one until it is cancelled. None of them minds being refused.
 import asyncio
 import contextlib
 import os
+import socket
 import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -120,7 +121,11 @@ async def seated(host: str, port: int) -> None:
 
 async def raw(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection that answers no ping, as far as the end of its handshake."""
-    reader, writer = await asyncio.open_connection(host, port, limit=1 << 16)
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # soon full, where nobody reads
+    small.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(small, (host, port))
+    reader, writer = await asyncio.open_connection(sock=small)
     writer.write(
         f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()

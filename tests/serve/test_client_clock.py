@@ -82,7 +82,7 @@ def test_a_clock_that_is_set_is_followed_and_said_once(
     size: float, drift: float, period: float
 ) -> None:
     count = 9_000
-    sent: Floats = period * np.arange(count, dtype=np.float64)
+    sent: Floats = np.arange(count, dtype=np.float64) * period
     delays = ordered(sent, np.random.default_rng(3).exponential(0.005, count))
     clock, held, said = ClientClock(LIMIT), 0, []
     for time, delay, (total, now) in zip(sent, delays, steps(count, size), strict=True):

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import fcntl
 import http.client
 import os
@@ -18,12 +19,15 @@ import hostile_clients
 import numpy as np
 import pytest
 from made_up_serving import Serving, observation, serving
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.protocol import State
 from websockets.sync.client import ClientConnection, connect
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.serve.client import Client
 from vip_offline.serve.codec import Limits, decode, encode
+from vip_offline.serve.server import hang_up
 
 pytestmark = pytest.mark.timeout(60)
 KEY = "a-key-of-some-length"
@@ -318,6 +322,33 @@ def test_an_output_that_nobody_reads_stops_neither_the_robot_nor_the_end() -> No
             assert not robot.infer(observation())["guard"]["held"]
         one.process.send_signal(signal.SIGTERM)
         assert one.process.wait(20) == 0
+
+
+def test_a_connection_whose_buffers_are_full_is_closed_in_the_end() -> None:
+    """A peer that reads nothing: websockets' own close would wait for it without end."""
+
+    async def fill(connection: ServerConnection) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                while True:
+                    await connection.send(bytes(1_000_000))
+        await hang_up(connection, 1011)
+        await connection.wait_closed()
+        closed.append(connection.state)
+
+    async def filled() -> None:
+        async with serve(fill, "127.0.0.1", 0, close_timeout=1, ping_interval=None) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            _, writer = await hostile_clients.raw("127.0.0.1", port)
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            async with asyncio.timeout(30):
+                while not closed:
+                    await asyncio.sleep(0.05)
+            writer.transport.abort()
+
+    closed: list[State] = []
+    asyncio.run(filled())
+    assert closed == [State.CLOSED]
 
 
 ROBOT = """

@@ -16,6 +16,7 @@ from made_up_serving import started
 from vip_offline.learn.loaded import load_policy
 from vip_offline.serve.client import Client
 from vip_offline.serve.options import KEY_VARIABLE
+from vip_offline.serve.serving import log_file
 
 
 @pytest.fixture
@@ -97,6 +98,19 @@ def test_what_is_refused_before_anything_is_loaded(options: str, says: str) -> N
 def test_a_key_in_the_environment_that_is_none() -> None:
     message = refused("nothing-here", "--host", "0.0.0.0", **{KEY_VARIABLE: "short"})
     assert f"${KEY_VARIABLE}: holds no API key" in message
+
+
+def test_a_full_disk_costs_the_log_and_not_the_robot(tmp_path: Path) -> None:
+    said: list[str] = []
+    with log_file(Path("/dev/full"), said.append) as log:
+        for _ in range(100):
+            log("{}")
+    assert said == ["--log: No space left on device; nothing more is logged."]
+    with log_file(tmp_path / "log.jsonl", said.append) as log:
+        for _ in range(100):
+            log("{}")
+    assert (tmp_path / "log.jsonl").read_text() == "{}\n" * 100
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize("module", ["websockets", "msgpack"])

@@ -147,7 +147,7 @@ def _read_into(rows: NDArray[Any], path: Path) -> None:
     """Read a whole chunk to where it belongs: embeddings are large, and a copy costs as much."""
     content = rows.reshape(-1).view(np.uint8)
     with path.open("rb", buffering=0) as file:
-        size = file.readinto(memoryview(content))
+        size = file.readinto(content.data)
         if size != content.size or file.read(CHECKSUM + 1) != _crc32c(content):
             raise ShardError("its checksum does not match")
 

@@ -184,7 +184,7 @@ class _Serving:
     async def _goodbye(self, server: Server) -> None:
         server.close(close_connections=False)
         await asyncio.gather(
-            *(_close(each, LEAVING) for each, state in self._open.items() if not state.busy)
+            *(hang_up(each, LEAVING) for each, state in self._open.items() if not state.busy)
         )
         if self._open:
             with suppress(TimeoutError):
@@ -237,7 +237,7 @@ class _Serving:
 
     async def _connection(self, connection: ServerConnection) -> None:
         if self._full() or self._stopping.is_set():
-            await _close(connection, LEAVING if self._stopping.is_set() else BUSY)
+            await hang_up(connection, LEAVING if self._stopping.is_set() else BUSY)
             return
         self._open[connection] = _Open(self._service.clock())
         self._all_gone.clear()
@@ -273,7 +273,7 @@ class _Serving:
         finally:
             # in line behind what this connection still has under way
             await loop.run_in_executor(self._worker, session.close)
-        await _close(connection, LEAVING)
+        await hang_up(connection, LEAVING)
 
     async def _answer(self, connection: ServerConnection, session: Conversation) -> None:
         service, loop = self._service, asyncio.get_running_loop()
@@ -311,10 +311,10 @@ class _Serving:
         with suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(self._service.options.opening):
                 await connection.send(why)
-        await _close(connection, FAILED)
+        await hang_up(connection, FAILED)
 
 
-async def _close(connection: ServerConnection, code: int) -> None:
+async def hang_up(connection: ServerConnection, code: int) -> None:
     """Close; websockets alone would wait without end for one that reads nothing."""
     try:
         async with asyncio.timeout(2 * CLOSING):

@@ -51,14 +51,14 @@ def serve(
     policy = load_policy(folder, on_prepare=say, sealed=not unsealed)
     mapped = key_map(keys, policy.interface)
     with contextlib.ExitStack() as stack:
-        entries = stack.enter_context(_entries(log, say)) if log else None
+        entries = stack.enter_context(log_file(log, say)) if log else None
         service = prepare(policy, mapped, options, say, entries)
         run(service)
     return closing_line(service)
 
 
 @contextlib.contextmanager
-def _entries(path: Path, say: Callable[[str], None]) -> Iterator[Lines]:
+def log_file(path: Path, say: Callable[[str], None]) -> Iterator[Lines]:
     """Lines for a file; a full disk costs the log and not the robot, a slow one not even that."""
     with path.open("a", encoding="utf-8") as file:
         failed = False

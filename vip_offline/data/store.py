@@ -716,17 +716,20 @@ class Store:
     @property
     def encoders(self) -> list[str]:
         """Names of the encoders of which there is, or was, an embedding."""
-        group = self._group("embeddings")
-        return sorted(group.group_keys()) if group is not None else []
+        return self._group_names("embeddings")
 
     @property
     def label_names(self) -> list[str]:
         """Names of the labellings."""
-        group = self._group("labels")
+        return self._group_names("labels")
+
+    def _group_names(self, key: str) -> list[str]:
+        """Groups in a group; one that lost its description is refused."""
+        group = self._group(key)
         if group is None:
             return []
-        for folder in sorted((self.path / "labels").iterdir()):
-            self._group(f"labels/{folder.name}")  # refuses one that lost its description
+        for folder in sorted((self.path / key).iterdir()):
+            self._group(f"{key}/{folder.name}")
         return sorted(group.group_keys())
 
     def label(self, name: str = "") -> Label:

@@ -56,14 +56,23 @@ def damaged(
     return _error(store, array, key, number, f"is damaged ({error})")
 
 
-def way_out(store: Store, key: str) -> str:
-    """The command that makes an array again, or where else it can come from."""
-    group, _, _ = key.partition("/")
+def way_out(store: Store, key: str, *, described: bool = True) -> str:
+    """The command that makes an array again, or where else it can come from.
+
+    Args:
+        store: that holds it.
+        key: of an array or group.
+        described: whether its description is there.
+    """
+    group, _, name = key.partition("/")
     if group in ("embeddings", "labels"):
-        return (
-            f"The `vip-offline relabel {store.path}` that made it, with the same options, makes it "
+        again = (
+            f"`vip-offline relabel {store.path}` that made it, with the same options, makes it "
             "again."
         )
+        if described and "@" not in name:
+            return f"The {again}"
+        return f"Remove {store.path.joinpath(*key.split('/')[:2])}; the {again}"
     if group == "goals":
         return f"Remove {store.path / 'goals'}; `vip-offline relabel` makes it again."
     if group == "files":

@@ -1,6 +1,7 @@
 """What two stores must have in common to be the same, and how one is damaged."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import zarr
 
 from vip_offline.data.durable import DurableStore
 from vip_offline.data.metadata_seal import SEAL
+from vip_offline.data.store import open_store
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -65,3 +67,30 @@ def overwrite(path: Path, key: str, row: int | slice, value: Any) -> None:
     array = zarr.open_group(path, mode="r+")[key]
     assert isinstance(array, zarr.Array)
     array[row] = value
+
+
+def everything(path: Path) -> dict[str, Any]:
+    """All that a program is given of a store: array -> its values."""
+    store = open_store(path)
+    store.require_finished()
+    given: dict[str, Any] = {"attributes": store.attributes, "kinds": store.kinds()}
+    given |= {f"meta/{name}": store.meta(name) for name in store.keys("meta")}
+    given |= {f"extras/{name}": store.extra(name) for name in store.keys("extras")}
+    for name in ("proprio", "action", "succeeded", "true_reward"):
+        given[f"data/{name}"] = store.data(name)
+    for camera in store.cameras:
+        given[f"frames/{camera}"] = store.frames(camera, 0, store.rows)
+        given[f"content/{camera}"] = store.content(camera)
+        for encoder in store.encoders:
+            given[f"embeddings/{encoder}/{camera}"] = store.embedding(encoder, camera)[0]
+            given[f"outdated/{encoder}/{camera}"] = store.outdated(encoder, camera)
+    for name in store.label_names:
+        given |= {f"labels/{name}/{key}": value for key, value in vars(store.label(name)).items()}
+    return given
+
+
+def assert_same(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Of two stores, see `everything`."""
+    assert given.keys() == wanted.keys()
+    for key in wanted:
+        np.testing.assert_equal(given[key], wanted[key], err_msg=key)

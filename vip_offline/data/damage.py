@@ -56,14 +56,23 @@ def damaged(
     return _error(store, array, key, number, f"is damaged ({error})")
 
 
-def way_out(store: Store, key: str) -> str:
-    """The command that makes an array again, or where else it can come from."""
-    group, _, _ = key.partition("/")
+def way_out(store: Store, key: str, *, described: bool = True) -> str:
+    """The command that makes an array again, or where else it can come from.
+
+    Args:
+        store: that holds it.
+        key: of an array or group.
+        described: whether its description is there.
+    """
+    group, _, name = key.partition("/")
     if group in ("embeddings", "labels"):
-        return (
-            f"The `vip-offline relabel {store.path}` that made it, with the same options, makes it "
+        again = (
+            f"`vip-offline relabel {store.path}` that made it, with the same options, makes it "
             "again."
         )
+        if described and "@" not in name:
+            return f"The {again}"
+        return f"Remove {store.path.joinpath(*key.split('/')[:2])}; the {again}"
     if group == "goals":
         return f"Remove {store.path / 'goals'}; `vip-offline relabel` makes it again."
     if group == "files":
@@ -85,20 +94,24 @@ def _file(store: Store, array: zarr.Array[Any], key: str, number: int) -> Path:
 def _error(
     store: Store, array: zarr.Array[Any], key: str, number: int, state: str
 ) -> VipOfflineError:
-    path, rows = _file(store, array, key, number), _rows_per_file(array)
+    rows = _rows_per_file(array)
+    name = _file(store, array, key, number).relative_to(store.path / key)
+    stop = min((number + 1) * rows, array.shape[0])
     return VipOfflineError(
-        f"{store.path}: {key}: {path.name} {state}. It holds "
-        f"{_place(store, key, number * rows, (number + 1) * rows)}. {way_out(store, key)}"
+        f"{store.path}: {key}: {name} {state}. It holds "
+        f"{_place(store, key, number * rows, stop)}. {way_out(store, key)}"
     )
 
 
 def _place(store: Store, key: str, start: int, stop: int) -> str:
     """Rows, and the episodes that they are of, in words."""
-    if key.startswith("meta/") or "@" in key or key.endswith("/done"):
+    group, _, name = key.partition("/")
+    label_array = name.rpartition("/")[2] if group == "labels" else ""
+    if group in ("meta", "sealed") or "@" in name or label_array in ("done", "read"):
         return f"what is known of episodes {start} to {stop - 1}"
-    if key.startswith(("goals/", "files/")) or key.rsplit("/", 1)[-1].startswith("goal"):
+    if group in ("goals", "files") or label_array.startswith("goal"):
         return "all of it"
-    stop = min(stop, store.rows)
+    stop = max(start + 1, min(stop, store.rows))
     first, last = (int(np.searchsorted(store.ends, row, "right")) for row in (start, stop - 1))
     where = f"episode {first}" if first == last else f"episodes {first} to {last}"
     return f"rows {start} to {stop - 1}, {where}"

@@ -22,8 +22,10 @@ def unsealed(text: bytes) -> bytes:
         ValueError: if it is damaged, or was changed by a program that does not know the checksum.
     """
     about = json.loads(text)
-    attributes = about.get("attributes") if isinstance(about, dict) else None
-    if not isinstance(attributes, dict) or SEAL not in attributes:
+    attributes = about.get("attributes", {}) if isinstance(about, dict) else None
+    if not isinstance(attributes, dict):
+        raise ValueError("it describes no array or group")
+    if SEAL not in attributes:
         return text
     stated = attributes.pop(SEAL)
     if not isinstance(stated, str) or stated.partition(":")[0] != KIND:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vip_offline.data.durable import DESCRIPTION, only_writer, replace_file
 from vip_offline.data.metadata_seal import sealed, unsealed
-from vip_offline.data.store import open_store
+from vip_offline.data.store import is_store, open_store
 from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
 
@@ -23,9 +23,11 @@ def seal(path: Path) -> Sealed:
     """Give edited descriptions (``zarr.json``) their checksum, and an older store its hashes.
 
     Raises:
-        VipOfflineError: if a description is no JSON, something in the store cannot be read, or
-            another process writes to it.
+        VipOfflineError: if there is no store, a description is none, something in the store
+            cannot be read, or another process writes to it.
     """
+    if not is_store(path):
+        open_store(path)  # says what is wrong
     edited = []
     with only_writer(path):
         for folder, _, names in os.walk(path):

@@ -76,8 +76,8 @@ def now() -> str:
 
 
 def _has_files(folder: Path) -> bool:
-    """Whether something lies in a folder."""
-    return folder.is_dir() and any(folder.iterdir())
+    """Whether something lies in a folder, but what is only just written."""
+    return folder.is_dir() and not all(LEFTOVER.fullmatch(path.name) for path in folder.iterdir())
 
 
 def settings_of(attributes: Mapping[str, Any]) -> Attributes:
@@ -123,21 +123,31 @@ class Store:
         self._ends: NDArray[np.int64] | None = None  # read once: everything asks for them
         self._arrays: dict[str, zarr.Array[Any]] = {}  # that are open, of a store that is only read
 
-    def _find(self, key: str) -> zarr.Array[Any] | None:
-        if key in self._arrays:
-            return self._arrays[key]
+    def _node(self, key: str, *, listed: bool = False) -> zarr.Array[Any] | zarr.Group | None:
+        """An array or group; None if there is nothing of this name.
+
+        Raises:
+            VipOfflineError: if its description cannot be read, or is gone although it was
+                written down as `listed`, or what it describes is there.
+        """
         try:
             node = self._root.get(key)
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise VipOfflineError(
                 f"{self.path}: the description of {key} (its zarr.json) cannot be read: {error}. "
-                f"{way_out(self, key)}"
+                f"{way_out(self, key, described=False)}"
             ) from error
-        if node is None and (key in self._listed or _has_files(self.path / key)):
+        if node is None and (listed or _has_files(self.path / key)):
             raise VipOfflineError(
                 f"{self.path}: the description of {key} (its zarr.json) is gone. "
-                f"{way_out(self, key)}"
+                f"{way_out(self, key, described=False)}"
             )
+        return cast("zarr.Array[Any] | zarr.Group | None", node)
+
+    def _find(self, key: str) -> zarr.Array[Any] | None:
+        if key in self._arrays:
+            return self._arrays[key]
+        node = self._node(key, listed=key in self._listed)
         if not isinstance(node, zarr.Array):
             return None
         if self._durable.read_only and self._ends is not None:  # not before: it may grow till then
@@ -159,19 +169,16 @@ class Store:
             raise VipOfflineError(f"{self.path}: has no array {key}. `vip-offline inspect` it.")
         return array
 
-    def _group(self, key: str) -> zarr.Group | None:
-        """A group; None if there is nothing of this name.
+    def _names(self, key: str) -> list[str]:
+        """Of what lies in a group, sorted; none if there is no such group.
 
         Raises:
-            VipOfflineError: if its description is gone, and what it holds is there.
+            VipOfflineError: see `_node`.
         """
-        node = self._root.get(key)
-        if node is None and _has_files(self.path / key):
-            raise VipOfflineError(
-                f"{self.path}: the description of {key} (its zarr.json) is gone. "
-                f"{way_out(self, key)}"
-            )
-        return node if isinstance(node, zarr.Group) else None
+        if not isinstance(self._node(key), zarr.Group):
+            return []
+        folders = (path for path in (self.path / key).iterdir() if path.is_dir())
+        return sorted(path.name for path in folders if not path.name.startswith("."))
 
     def rows_of(self, key: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """Rows of an array, checked.
@@ -318,8 +325,10 @@ class Store:
         return self._group_keys(group)
 
     def _group_keys(self, group: str) -> list[str]:
-        members = self._group(group)
-        return sorted(members.array_keys()) if members is not None else []
+        return [name for name in self._names(group) if self._find(f"{group}/{name}") is not None]
+
+    def _group_names(self, group: str) -> list[str]:
+        return [name for name in self._names(group) if self._node(f"{group}/{name}") is not None]
 
     @property
     def cameras(self) -> list[str]:
@@ -721,18 +730,12 @@ class Store:
     @property
     def encoders(self) -> list[str]:
         """Names of the encoders of which there is, or was, an embedding."""
-        group = self._group("embeddings")
-        return sorted(group.group_keys()) if group is not None else []
+        return self._group_names("embeddings")
 
     @property
     def label_names(self) -> list[str]:
         """Names of the labellings."""
-        group = self._group("labels")
-        if group is None:
-            return []
-        for folder in sorted((self.path / "labels").iterdir()):
-            self._group(f"labels/{folder.name}")  # refuses one that lost its description
-        return sorted(group.group_keys())
+        return self._group_names("labels")
 
     def label(self, name: str = "") -> Label:
         """One labelling: the one named, or the only one.

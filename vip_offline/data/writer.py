@@ -15,7 +15,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from vip_offline import __version__
 from vip_offline.data.contents import hash_all, hashed_keys, states_when_hashed
-from vip_offline.data.damage import check_present, damaged
+from vip_offline.data.damage import damaged
 from vip_offline.data.dependents import delete_command
 from vip_offline.data.durable import DurableStore, only_writer
 from vip_offline.data.episode import Clip, Episode, Link
@@ -92,7 +92,7 @@ class StoreWriter(Store):
     def _put(self, array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
         key, rows = array.path, (array.shards or array.chunks)[0]
         if start % rows:  # what is there of that chunk is written again with it
-            check_present(self, array, key, start - 1, start)
+            self._read_array(array, key, start - 1, start)
         if array.shape[0] < start + len(values):
             array.resize((start + len(values), *array.shape[1:]))
         # what is nothing but zeros is written, too: were it left out, a lost one would look alike
@@ -291,13 +291,13 @@ class StoreWriter(Store):
             for key in self.keys(group):
                 array = self._array(f"{group}/{key}")
                 if array.shape[0] > length:
-                    if array.shards is not None and length % array.shards[0]:
-                        # what lies behind the end in the last shard goes, the rest of it stays
-                        end = min(array.shape[0], -(-length // array.shards[0]) * array.shards[0])
-                        array.with_config(UNWRITTEN)[length:end] = array.fill_value
-                    if array.shards is None and array.chunks[0] > 1:
-                        # resize drops whole chunks; the rest of the last one it leaves as it is
-                        array.with_config(WRITTEN)[length:] = array.fill_value
+                    rows = (array.shards or array.chunks)[0]
+                    if length % rows:
+                        # resize drops whole files; the rest of the last one it leaves as it is
+                        self._read_array(array, f"{group}/{key}", length - 1, length)
+                        end = min(array.shape[0], -(-length // rows) * rows)
+                        config = UNWRITTEN if array.shards is not None else WRITTEN
+                        array.with_config(config)[length:end] = array.fill_value
                     array.resize((length, *array.shape[1:]))
         self._durable.sync()
 
@@ -634,8 +634,9 @@ def writing(path: Path, create: Mapping[str, Any] | None = None) -> Iterator[Sto
             yield store
         except BaseException as error:
             if create is not None:
-                # best effort: on a full disk even this may fail, and the next writer does it
-                with contextlib.suppress(OSError):
+                # best effort: on a full disk, or of a damaged array, even this may fail, and the
+                # next writer does it
+                with contextlib.suppress(OSError, VipOfflineError):
                     store.drop_unfinished()
             with contextlib.suppress(OSError):
                 store.recover()

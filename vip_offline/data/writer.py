@@ -20,13 +20,14 @@ from vip_offline.data.dependents import delete_command
 from vip_offline.data.durable import DurableStore, only_writer
 from vip_offline.data.episode import Clip, Episode, Link
 from vip_offline.data.file_states import FIELDS, states_of
-from vip_offline.data.hashing import DIGEST, KIND, content_of
+from vip_offline.data.hashing import DIGEST, KIND, content_of, hashes_of
 from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.reads import LENGTHS, reads
 from vip_offline.data.shards import rows_per_shard
 from vip_offline.data.store import (
     FORMAT,
     LEFTOVER,
+    OWN,
     REPLACED,
     SCHEMA_VERSION,
     Attributes,
@@ -529,6 +530,8 @@ class StoreWriter(Store):
         arrays = {key: values for key, values in optional.items() if values is not None}
         read = dict(label.read)
         if read:
+            for key in OWN:  # so that one that is edited by hand is noticed too
+                read[f"labels/{name}/{key}"] = hashes_of(arrays[key], self.spans())
             arrays["read"] = np.stack([*read.values()], axis=1)
         said = {**label.provenance, "arrays": [*arrays], "read": [*read]}
         group = zarr.create_group(durable, attributes=said)

@@ -385,9 +385,9 @@ class StoreWriter(Store):
                 self._know_states(key)
         self._durable.sync()
 
-    def know_origin(self, files: Sequence[int]) -> None:
-        """Write down the state of the origin's files, when what is in them is as it was."""
-        self._root.attrs["origin_files"] = list(files)
+    def know_origin(self, about: Attributes) -> None:
+        """Write down where the origin is and the state of its files, known to be what they were."""
+        self._root.attrs.update(about)
         self._durable.sync()
 
     def put_rows(
@@ -669,9 +669,12 @@ def _create(path: Path, attributes: Attributes) -> None:
 
 def _differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
     """What differs, one by one."""
+    source = there.get("source")
+    # files that were moved are known by their states, or looked at, see `importing`
+    moved = "origin_files" in there and source is not None and not Path(source).exists()
     for key in wanted:
         before, after = there.get(key), wanted[key]
-        if key in TOLD:
+        if key in TOLD or (moved and key in ("source", "videos")):
             continue
         if isinstance(after, dict) and isinstance(before, dict | None):
             for name in dict.fromkeys([*(before or {}), *after]):

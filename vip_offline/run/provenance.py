@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vip_offline.data.reads import StaleError, changed_arrays, episodes_in_words
+from vip_offline.data.reads import Reads, StaleError, changed_arrays, episodes_in_words
 from vip_offline.data.store import Store, open_store, settings_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.checksums import sha256
@@ -125,14 +125,18 @@ def _arrays(record: Mapping[str, Any]) -> str:
 def made_of_policies(folder: Path) -> Iterator[Made]:
     """Policies under a folder, and their rollouts."""
     for policy in find_policies([folder], named=True):
-        manifest = read_manifest(policy)
-        options = options_from(TrainOptions, manifest["options"], f"{policy / MANIFEST} options")
+        try:
+            manifest, read = read_manifest(policy), read_reads(policy)
+            options = options_from(TrainOptions, manifest["options"], f"{policy / MANIFEST}")
+        except VipOfflineError as error:  # of one among many
+            yield Made(f"policy {policy}", "", "", f"no: damaged: {error}")
+            continue
         label = manifest["label"].get("name", "")
         yield Made(
             f"policy {policy}",
             f"{manifest['store']}" + (f", label {label}" if label else ""),
             f"{options.algo}, seed {options.seed}, {options.steps} steps",
-            _policy(policy, options),
+            _policy(manifest, read, options),
         )
         if (policy / RESULT).exists():
             rollouts = read_rollouts(policy)
@@ -148,8 +152,7 @@ def made_of_policies(folder: Path) -> Iterator[Made]:
             )
 
 
-def _policy(folder: Path, options: TrainOptions) -> str:
-    manifest, read = read_manifest(folder), read_reads(folder)
+def _policy(manifest: Mapping[str, Any], read: Reads, options: TrainOptions) -> str:
     settings = json.loads(json.dumps(asdict(options)))
     label = settings_of(manifest["label"])
     trained = {**manifest, "options": settings, "label": label, "read": read}

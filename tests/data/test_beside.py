@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from origins import demos, replay
-from store_files import contents
+from store_files import contents, overwrite
 
 from vip_offline.data.beside import beside, is_replay, linked, store_of
 from vip_offline.data.store import open_store
@@ -46,11 +46,41 @@ def test_a_buffer_that_changed_is_not_taken_for_the_old_one(tmp_path: Path) -> N
     array = zarr.open_group(path, mode="r+")["data/img"]
     assert isinstance(array, zarr.Array)
     array[0] = 7
-    with pytest.raises(VipOfflineError, match="origin_state"):
-        linked(path)
+    for function in (linked, store_of):
+        with pytest.raises(VipOfflineError, match=r"changed .*frames of camera img of episode 0"):
+            function(path)
     shutil.rmtree(path)
     with pytest.raises(VipOfflineError, match="cannot be read"):
         open_store(store).frames("img", 0, 1)
+
+
+def test_actions_that_changed_are_not_taken_for_the_old_ones(tmp_path: Path) -> None:
+    """They were copied into the store, where nothing changed."""
+    path = tmp_path / "pusht.zarr"
+    replay(path)
+    linked(path)
+    overwrite(path, "data/action", 6, 0.5)
+    for function in (linked, store_of):
+        with pytest.raises(VipOfflineError, match=r"changed .*actions of episode 1"):
+            function(path)
+
+
+@pytest.mark.parametrize("how", ["move", "copytree", "copy"])
+def test_a_buffer_and_its_store_go_elsewhere_together(tmp_path: Path, how: str) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    replay(here / "pusht.zarr")
+    linked(here / "pusht.zarr")
+    if how == "move":
+        here.rename(elsewhere)
+    else:
+        shutil.copytree(here, elsewhere, copy_function=getattr(shutil, how.replace("tree", "2")))
+        shutil.rmtree(here)
+    for _ in range(2):
+        store = open_store(store_of(elsewhere / "pusht.zarr"))
+        assert linked(elsewhere / "pusht.zarr") == store.path == elsewhere / "pusht.vip.zarr"
+        store.frames("img", 0, 1)
+    assert open_store(store.path).attributes["source"] == str(elsewhere / "pusht.zarr")
 
 
 def test_without_labels_it_says_how_to_get_them(tmp_path: Path) -> None:

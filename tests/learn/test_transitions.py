@@ -10,9 +10,11 @@ import pytest
 import zarr
 from conftest import LENGTHS
 from made_up_policies import trained_policy
+from numpy.typing import NDArray
 from store_files import overwrite, overwrite_attribute
 
 from vip_offline.data.store import open_store
+from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import relabel
 from vip_offline.learn.action_scale import to_reach
@@ -37,12 +39,19 @@ def test_every_transition_and_no_other(labelled: Path) -> None:
     )
 
 
+def write_reward(path: Path, reward: NDArray[np.float32]) -> None:
+    """As a labelling of its own making, not as one that was edited."""
+    label = open_store(path).label()
+    with writing(path) as store:
+        store.write_label(replace(label, reward=reward))
+
+
 def test_d3rlpy_sees_the_stores_rows(labelled: Path) -> None:
     """Observation, action and reward of row t make transition t, read back from the store."""
     last = np.cumsum(LENGTHS) - 1
-    for row in range(sum(LENGTHS)):  # rewards that differ, or a shift would not show
-        if row not in last:
-            overwrite(labelled, "labels/pixels/reward", row, row / 10)
+    reward = np.arange(sum(LENGTHS), dtype=np.float32) / 10  # that differ: a shift would show
+    reward[last] = np.nan
+    write_reward(labelled, reward)
     data = training_set(labelled, SMALL)
     buffer = vector_buffer(data.observations, data.actions, data.weighed.slot)
     store = open_store(labelled)
@@ -137,7 +146,9 @@ def test_a_store_without_labels_says_what_to_do(store_path: Path) -> None:
 
 
 def test_rewards_that_cannot_be_learnt_from(labelled: Path) -> None:
-    overwrite(labelled, "labels/pixels/reward", 6, np.nan)
+    reward = open_store(labelled).label().reward
+    reward[6] = np.nan
+    write_reward(labelled, reward)
     with pytest.raises(VipOfflineError, match="episode 1: reward of row 1 in label 'pixels'"):
         training_set(labelled, SMALL)
 
@@ -164,7 +175,7 @@ def test_a_label_of_other_embeddings_is_refused(labelled: Path) -> None:
     [
         ("data/proprio", 6, r"episode 1: proprio\[1, 0\] is nan"),
         ("data/action", 7, r"episode 1: action\[2, 0\] is nan"),
-        ("embeddings/pixels/front", 6, r"the embedding pixels/front of episode 1 changed"),
+        ("embeddings/pixels/front", 6, r"the embedding pixels/front of episode 1 is outdated"),
     ],
 )
 def test_values_that_are_not_finite(labelled: Path, key: str, row: int, part: str) -> None:

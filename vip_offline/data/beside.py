@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from vip_offline.data.importing import import_source
+from vip_offline.data.importing import import_source, origin_files
 from vip_offline.data.sources.recognise import format_of, open_source
 from vip_offline.data.store import is_store, open_store
 from vip_offline.errors import VipOfflineError
@@ -21,8 +21,8 @@ def store_of(path: Path) -> Path:
     """The store that is meant: this one, or of a replay buffer the one beside it.
 
     Raises:
-        VipOfflineError: if it is a replay buffer that was not labelled yet, or the store beside it
-            is of another.
+        VipOfflineError: if it is a replay buffer that was not labelled yet, or was changed since,
+            or the store beside it is of another.
     """
     if not is_replay(path):
         return path
@@ -33,6 +33,8 @@ def store_of(path: Path) -> Path:
             f"into {store}; `vip-offline import {path} --dry-run` shows what it holds."
         )
     _require_of(path, store)
+    if open_store(store).attributes.get("origin_files") != origin_files(path):
+        linked(path)  # refuses a buffer that changed; one that was copied is known from here on
     return store
 
 

@@ -29,6 +29,7 @@ from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
+OF_PLACE = ("source", "videos", "videos_from_store")  # of an origin, which may be moved
 BATCH_BYTES = 8 * 2**20  # of episodes that are written together
 BATCH_EPISODES = 1024
 BATCH_SECONDS = 5.0  # after which episodes are written while others are decoded
@@ -185,7 +186,8 @@ def import_source(
     catalogue, keys, planned = plan.catalogue, plan.keys, plan.episodes
     fresh, refused = not path.exists(), False
     try:
-        with writing(path, create=attributes_of(source, path, catalogue, keys, options)) as store:
+        attributes = attributes_of(source, path, catalogue, keys, options)
+        with writing(path, create=attributes) as store:
             there, rows = len(store), 0
             left_out: dict[int, str] = {}
             first = int(store.meta("source_episode")[-1]) + 1 if there else 0
@@ -194,9 +196,11 @@ def import_source(
             if there and store.attributes.get("origin_files", state) != state:
                 on_start(0, len(planned))
                 _check_origin(store, source.path, convert, on_episodes)
-                store.know_origin(state)
             else:
                 on_start(there, len(planned))
+            here = {key: attributes[key] for key in OF_PLACE} | {"origin_files": state}
+            if there and {key: store.attributes.get(key) for key in here} != here:
+                store.know_origin(here)
 
             def whole(index: int, episode: Episode, decoding: Waiting) -> Iterator[Episode]:
                 try:
@@ -298,9 +302,13 @@ def _check_origin(
         on_episodes(1)
     if changed:
         listed = "; ".join(f"{name} of {episodes_in_words(at)}" for name, at in changed.items())
+        way_out = (
+            f"Restore it, or remove {store.path} with the labels in it, and relabel {origin} again."
+            if store.attributes.get("import", {}).get("link_frames")
+            else "Import it with --overwrite, or into another store."
+        )
         raise VipOfflineError(
-            f"{store.path}: {origin} changed since it was imported ({listed}). Import it with "
-            "--overwrite, or into another store."
+            f"{store.path}: {origin} changed since it was imported ({listed}). {way_out}"
         )
 
 

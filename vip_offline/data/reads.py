@@ -24,7 +24,7 @@ LISTED = 8  # episodes that a sentence names
 
 
 class StaleError(VipOfflineError):
-    """A result that was made from other data than those that are there."""
+    """A result that is not what would be made of the data that are there."""
 
     def __init__(self, result: str, changes: Sequence[str], way_out: str) -> None:
         """Say so.
@@ -35,7 +35,7 @@ class StaleError(VipOfflineError):
             way_out: a sentence.
         """
         self.reason = "; ".join(changes)
-        super().__init__(f"{result} was made from other data ({self.reason}). {way_out}")
+        super().__init__(f"{result} is outdated ({self.reason}). {way_out}")
 
 
 def reads(store: Store, keys: Iterable[str]) -> dict[str, NDArray[np.uint8]]:

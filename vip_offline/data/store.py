@@ -60,6 +60,7 @@ from vip_offline.errors import VipOfflineError, did_you_mean
 FORMAT = "vip-offline"
 SCHEMA_VERSION = 2  # 1: without checksums, each frame in a file of its own
 REPLACED = ".replaced"
+OWN = ("reward", "distance")  # of a labelling, whose hashes it keeps beside those it was made from
 # of a labelling's provenance what follows from the data, where the same was asked for
 OF_DATA = ("goal", "goal_rows", "stages", "episodes")
 # what zarr leaves of a write that was killed
@@ -764,7 +765,7 @@ class Store:
         distance = self._read(f"labels/{name}/distance")
         done = self._read(f"labels/{name}/done")
         complete = len(reward) == len(distance) == self.rows
-        way_out = f"Run the `vip-offline relabel {self.path}` that made it again."
+        way_out = f"Run `vip-offline relabel {self.path}` again, with the options that made it."
         if len(done) != len(self) or not done.all() or not complete:
             changes = [f"it covers {int(done.sum())} of {len(self)} episodes"]
             raise StaleError(f"{self.path}: label {name!r}", changes, way_out)

@@ -20,13 +20,14 @@ from vip_offline.data.dependents import delete_command
 from vip_offline.data.durable import DurableStore, only_writer
 from vip_offline.data.episode import Clip, Episode, Link
 from vip_offline.data.file_states import FIELDS, states_of
-from vip_offline.data.hashing import DIGEST, KIND, content_of
+from vip_offline.data.hashing import DIGEST, KIND, content_of, hashes_of
 from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.reads import LENGTHS, reads
 from vip_offline.data.shards import rows_per_shard
 from vip_offline.data.store import (
     FORMAT,
     LEFTOVER,
+    OWN,
     REPLACED,
     SCHEMA_VERSION,
     Attributes,
@@ -386,9 +387,9 @@ class StoreWriter(Store):
                 self._know_states(key)
         self._durable.sync()
 
-    def know_origin(self, files: Sequence[int]) -> None:
-        """Write down the state of the origin's files, when what is in them is as it was."""
-        self._root.attrs["origin_files"] = list(files)
+    def know_origin(self, about: Attributes) -> None:
+        """Write down where the origin is and the state of its files, known to be what they were."""
+        self._root.attrs.update(about)
         self._durable.sync()
 
     def put_rows(
@@ -541,6 +542,8 @@ class StoreWriter(Store):
         arrays = {key: values for key, values in optional.items() if values is not None}
         read = dict(label.read)
         if read:
+            for key in OWN:  # so that one that is edited by hand is noticed too
+                read[f"labels/{name}/{key}"] = hashes_of(arrays[key], self.spans())
             arrays["read"] = np.stack([*read.values()], axis=1)
         said = {**label.provenance, "arrays": [*arrays], "read": [*read]}
         group = zarr.create_group(durable, attributes=said)
@@ -679,9 +682,12 @@ def _create(path: Path, attributes: Attributes) -> None:
 
 def _differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
     """What differs, one by one."""
+    source = there.get("source")
+    # files that were moved are known by their states, or looked at, see `importing`
+    moved = "origin_files" in there and source is not None and not Path(source).exists()
     for key in wanted:
         before, after = there.get(key), wanted[key]
-        if key in TOLD:
+        if key in TOLD or (moved and key in ("source", "videos")):
             continue
         if isinstance(after, dict) and isinstance(before, dict | None):
             for name in dict.fromkeys([*(before or {}), *after]):

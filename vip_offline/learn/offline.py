@@ -17,7 +17,7 @@ from vip_offline.data.swapping import put_back
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.crew import Crew
 from vip_offline.learn.descent import State
-from vip_offline.learn.policy import MANIFEST
+from vip_offline.learn.policy import MANIFEST, ROLLOUTS
 from vip_offline.learn.quiet import quiet_d3rlpy
 from vip_offline.learn.training import Regression, by_hand
 from vip_offline.learn.transitions import TrainingSet, training_set
@@ -97,7 +97,9 @@ def train_all(
         put_back(each.out)
         why = why_again(each.out, each.store, each.options)
         if why:
-            say(f"{each.out}: trained again: {why} since it was trained")
+            rolled = (each.out / ROLLOUTS).exists()
+            lost = "; its rollouts will go with it" if rolled else ""
+            say(f"{each.out}: trained again: {why} since it was trained{lost}")
         if why or not (each.out / MANIFEST).exists():
             missing.append(each)
     for each in jobs:

@@ -411,7 +411,8 @@ def differences(before: Mapping[str, Any], path: Path, options: TrainOptions) ->
         cameras = str(before["camera"]).split(",")
         if before["data_sha256"] != data_hash(open_store(path), cameras):
             data.append("its demonstrations are others")
-    if data and before["store"] != wanted["store"]:
+    # however it was named: from another folder, or by its full path
+    if data and Path(before["store"]).resolve() != path.resolve():
         settings.append(f"store {before['store']!r}, now {wanted['store']!r}")
     return Differences(tuple(settings), tuple(data))
 

@@ -8,7 +8,7 @@ import numpy as np
 from vip_offline.console import Bar
 from vip_offline.data.durable import require_writable
 from vip_offline.data.reads import LENGTHS, made_from
-from vip_offline.data.store import Store, open_store
+from vip_offline.data.store import OWN, Store, open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import AnalyzeOptions
 from vip_offline.report.analysis.evidence import Analysis, summarise
@@ -19,6 +19,7 @@ from vip_offline.report.analysis.progress import normalised
 from vip_offline.report.analysis.reading import analyse
 from vip_offline.report.page import write_json
 
+COLUMNS = ("action", "proprio", "true_reward")
 RATE = 10.0  # frames per second of a film where the store gives no control rate
 
 
@@ -56,9 +57,7 @@ def analyze_stage(
         )
     write_page(analysis, out / "report.html")
     store = open_store(path)
-    labels = [name for name in (options.labels or store.label_names) if name in store.label_names]
-    keys = [LENGTHS, "meta/success", "data/action", *(f"labels/{name}/reward" for name in labels)]
-    record = made_from(store, [key for key in keys if key != "data/action" or _acts(store)])
+    record = made_from(store, _sources(store, options))
     write_json({**summarise(analysis), "made_from": record}, out / "analysis.json")
     said = [f"-> {out / 'report.html'}", f"-> {out / 'analysis.json'}"]
     if figures:
@@ -75,8 +74,19 @@ def analyze_stage(
     return analysis, said
 
 
-def _acts(store: Store) -> bool:
-    return "action" in store.keys("data")
+def _sources(store: Store, options: AnalyzeOptions) -> list[str]:
+    """What `analyse` reads, as `data.reads` names it."""
+    keys = [LENGTHS, "meta/success"]
+    keys += [f"data/{name}" for name in COLUMNS if name in store.keys("data")]
+    for name in options.labels or store.label_names:
+        about = store.label_provenance(name)
+        keys += [f"labels/{name}/{array}" for array in OWN]
+        for camera in str(about["camera"]).split(","):
+            keys += [f"frames/{camera}"] if camera in store.cameras else []
+            embedding = f"{about['encoder']}/{camera}"
+            kept = store.embedding_provenance(str(about["encoder"]), camera) is not None
+            keys += [f"embeddings/{embedding}"] if kept else []
+    return [*dict.fromkeys(keys)]
 
 
 def _check_store(path: Path, options: AnalyzeOptions) -> None:

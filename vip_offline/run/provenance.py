@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vip_offline.data.reads import StaleError, changed_arrays, episodes_in_words
+from vip_offline.data.reads import Reads, StaleError, changed_arrays, episodes_in_words
 from vip_offline.data.store import Store, open_store, settings_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.checksums import sha256
@@ -20,6 +20,10 @@ from vip_offline.run.exporting import record_of
 from vip_offline.run.rollout import RESULT, is_of, read_rollouts
 
 TRUE, UNKNOWN = "yes", "not known: by an earlier release"
+
+
+def _gone(store: object) -> str:
+    return f"not known: {store} is not there any more"
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,9 @@ def _embedding(store: Store, encoder: str, camera: str, *, known: bool) -> str:
     except VipOfflineError as error:
         return str(error)
     if len(outdated):
-        return f"no: {episodes_in_words(outdated)} changed; relabel makes them again"
+        return f"no: outdated in {episodes_in_words(outdated)}; relabel computes it again"
     if len(missing):
-        return f"{len(missing)} of {len(store)} episodes are not embedded; relabel does it"
+        return f"no: lacks {len(missing)} of {len(store)} episodes; relabel computes them"
     return TRUE if known else UNKNOWN
 
 
@@ -109,6 +113,8 @@ def _sha(folder: Path) -> str:
 
 
 def _arrays(record: Mapping[str, Any]) -> str:
+    if not Path(record["store"]).exists():
+        return _gone(record["store"])
     try:
         changes = changed_arrays(open_store(Path(record["store"])), record["read"])
     except VipOfflineError as error:
@@ -119,14 +125,18 @@ def _arrays(record: Mapping[str, Any]) -> str:
 def made_of_policies(folder: Path) -> Iterator[Made]:
     """Policies under a folder, and their rollouts."""
     for policy in find_policies([folder], named=True):
-        manifest = read_manifest(policy)
-        options = options_from(TrainOptions, manifest["options"], f"{policy / MANIFEST} options")
+        try:
+            manifest, read = read_manifest(policy), read_reads(policy)
+            options = options_from(TrainOptions, manifest["options"], f"{policy / MANIFEST}")
+        except VipOfflineError as error:  # of one among many
+            yield Made(f"policy {policy}", "", "", f"no: damaged: {error}")
+            continue
         label = manifest["label"].get("name", "")
         yield Made(
             f"policy {policy}",
             f"{manifest['store']}" + (f", label {label}" if label else ""),
             f"{options.algo}, seed {options.seed}, {options.steps} steps",
-            _policy(policy, options),
+            _policy(manifest, read, options),
         )
         if (policy / RESULT).exists():
             rollouts = read_rollouts(policy)
@@ -142,13 +152,19 @@ def made_of_policies(folder: Path) -> Iterator[Made]:
             )
 
 
-def _policy(folder: Path, options: TrainOptions) -> str:
-    manifest, read = read_manifest(folder), read_reads(folder)
+def _policy(manifest: Mapping[str, Any], read: Reads, options: TrainOptions) -> str:
     settings = json.loads(json.dumps(asdict(options)))
     label = settings_of(manifest["label"])
     trained = {**manifest, "options": settings, "label": label, "read": read}
+    store = Path(manifest["store"])
+    if not store.exists():
+        return _gone(store)
+    # "the only labelling" is the one that was trained on, however many there are by now
+    options = replace(options, label=options.label or label.get("name", ""))
     try:
-        differing = differences(trained, Path(manifest["store"]), options)
+        differing = differences(trained, store, options)
+    except StaleError as error:
+        return f"no: its label: {error.reason}; relabel, then train make both again"
     except VipOfflineError as error:
         return str(error)
     changes = (*differing.settings, *differing.data)

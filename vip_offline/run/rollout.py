@@ -19,7 +19,7 @@ from vip_offline.learn.checksums import read_sums, sha256
 from vip_offline.learn.gripper import GripperState
 from vip_offline.learn.interface import PROPRIO
 from vip_offline.learn.loaded import ENCODER, LoadedPolicy, load_policy
-from vip_offline.learn.policy import TENSORS, read_manifest
+from vip_offline.learn.policy import ROLLOUTS, TENSORS, read_manifest
 from vip_offline.recipe import RolloutOptions
 from vip_offline.report.analysis.reattempts import reattempts
 from vip_offline.report.conditions import UNKNOWN, processor
@@ -28,7 +28,7 @@ from vip_offline.run.fleet import Batch, Command, Fleet
 from vip_offline.run.simulators import STEP_LIMIT, check_task
 from vip_offline.run.targets import hidden_note, is_hidden
 
-RESULT = "rollouts.json"
+RESULT = ROLLOUTS
 VIDEO_RATE = 25  # frames per second of the mp4s: the paper's control rate
 
 

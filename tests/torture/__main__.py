@@ -1,0 +1,125 @@
+"""The torture at length: ``python -m tests.torture --trials 40 --state DIR``."""
+
+import json
+import shutil
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Annotated
+
+import typer
+
+TESTS = Path(__file__).parents[1]
+FAST = Path("/dev/shm")  # where flushing to the disk costs nothing; signals do not care
+
+
+def main(
+    commands: Annotated[
+        list[str] | None, typer.Argument(help="Whose name begins so; default: all.")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Per command and fault.")] = 4,
+    state: Annotated[
+        Path, typer.Option(help="Folder of results; an interrupted run goes on there.")
+    ] = Path("runs/torture"),
+    fault: Annotated[list[str] | None, typer.Option(help="Default: all.")] = None,
+    jobs: Annotated[int, typer.Option(help="Trials side by side.")] = 1,
+    first: Annotated[int, typer.Option(help="Seed of the first trial.")] = 0,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Whole interpreters, with their imports.")
+    ] = False,
+    work: Annotated[Path | None, typer.Option(help="Default: in memory, if it may be.")] = None,
+) -> None:
+    """Faults on every command that writes; prints passes, and what failed."""
+    sys.path.insert(0, str(TESTS))
+    from rich.console import Console
+
+    from .commands import chosen, make_world
+    from .results import COUNTS, code_of, counts, failures, keep, kept, table
+    from .trials import FAULTS, Bench, Calm, Trial, available, fits, mounts
+
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    state.mkdir(parents=True, exist_ok=True)
+    faults = fault or list(FAULTS)
+    for name in faults:
+        if name not in FAULTS:
+            raise typer.BadParameter(f"{name}: no fault; there are {', '.join(FAULTS)}")
+    if not mounts():
+        left_out = [name for name in faults if name in ("disk full", "no inodes", "read-only")]
+        faults = [name for name in faults if name not in left_out]
+        if left_out:
+            console.print(f"left out, nothing may be mounted here: {', '.join(left_out)}")
+    code = code_of()
+    done, others = kept(state, code)
+    if others:
+        console.print(f"{others} trials of other code in {state} do not count")
+    over = {(each.command, each.fault, each.seed) for each in done}
+    base = Path(tempfile.mkdtemp(prefix="torture-", dir=work or (FAST if FAST.is_dir() else None)))
+    console.print(f"code {code}; in {base}")
+    try:
+        inputs = {name for each in chosen(commands or ()) for name in each.inputs}
+        make_world(base / "world", base / "log.txt", inputs)
+        there = [each for each in chosen(commands or ()) if available(each, base)]
+        absent = [each.name for each in chosen(commands or ()) if each not in there]
+        if absent:
+            console.print(f"left out, not in this version: {', '.join(absent)}")
+        queue = SimpleQueue[tuple[int, int]]()
+        rounds = [
+            (index, seed) for seed in range(first, first + trials) for index in range(len(there))
+        ]
+        for each in rounds:
+            queue.put(each)
+        lock, calms = threading.Lock(), dict[str, Calm]()
+        guards = {command.name: threading.Lock() for command in there}
+
+        def take(number: int) -> None:
+            bench = Bench(base / "world", base / f"slot-{number}", cold=cold)
+            while not queue.empty():
+                index, seed = queue.get()
+                command = there[index]
+                wanted = [
+                    name
+                    for name in faults
+                    if fits(command, name) and (command.name, name, seed) not in over
+                ]
+                if not wanted:
+                    continue
+                with guards[command.name]:
+                    if command.name not in calms:
+                        calms[command.name] = bench.calm(command)
+                for name in wanted:
+                    trial: Trial = FAULTS[name](bench, command, calms[command.name], name, seed)
+                    with lock:
+                        done.append(trial)
+                        keep(state, trial, code)
+                        for each in trial.wrong:
+                            console.print(
+                                f"{trial.command}, {name}, seed {seed} ({trial.how}): {each}"
+                            )
+
+        workers = [threading.Thread(target=take, args=(number,)) for number in range(jobs)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+    order = {command.name: place for place, command in enumerate(chosen(()))}
+    done.sort(key=lambda each: (order.get(each.command, 99), list(FAULTS).index(each.fault)))
+    console.print(table(done))
+    for line in failures(done):
+        console.print(line)
+    said = counts(done)
+    (state / COUNTS).write_text(json.dumps({"code": code, **said}, indent=2) + "\n")
+    total = said["total"]
+    console.print(
+        f"{total['passed']} of {total['trials']} trials passed; {total['hit']} met the command at "
+        f"work -> {state / COUNTS}"
+    )
+    if total["passed"] < total["trials"]:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

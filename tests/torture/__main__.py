@@ -35,16 +35,24 @@ def main(
     sys.path.insert(0, str(TESTS))
     from rich.console import Console
 
-    from .commands import chosen, make_world
+    from .commands import COMMANDS, make_world
+    from .damage import DAMAGES, READERS, can, damaged
     from .results import COUNTS, code_of, counts, failures, keep, kept, table
     from .trials import FAULTS, Bench, Calm, Trial, available, fits, mounts
 
     console = Console(markup=False, highlight=False, soft_wrap=True)
     state.mkdir(parents=True, exist_ok=True)
-    faults = fault or list(FAULTS)
+    every = {**FAULTS, **dict.fromkeys(DAMAGES, damaged)}
+    rows = (*COMMANDS, *READERS)
+    faults = fault or list(every)
     for name in faults:
-        if name not in FAULTS:
-            raise typer.BadParameter(f"{name}: no fault; there are {', '.join(FAULTS)}")
+        if name not in every:
+            raise typer.BadParameter(f"{name}: no fault; there are {', '.join(every)}")
+    named = [
+        each
+        for each in rows
+        if not commands or any(each.name.startswith(word) for word in commands)
+    ]
     if not mounts():
         left_out = [name for name in faults if name in ("disk full", "no inodes", "read-only")]
         faults = [name for name in faults if name not in left_out]
@@ -58,10 +66,10 @@ def main(
     base = Path(tempfile.mkdtemp(prefix="torture-", dir=work or (FAST if FAST.is_dir() else None)))
     console.print(f"code {code}; in {base}")
     try:
-        inputs = {name for each in chosen(commands or ()) for name in each.inputs}
+        inputs = {name for each in named for name in each.inputs}
         make_world(base / "world", base / "log.txt", inputs)
-        there = [each for each in chosen(commands or ()) if available(each, base)]
-        absent = [each.name for each in chosen(commands or ()) if each not in there]
+        there = [each for each in named if available(each, base)]
+        absent = [each.name for each in named if each not in there]
         if absent:
             console.print(f"left out, not in this version: {', '.join(absent)}")
         queue = SimpleQueue[tuple[int, int]]()
@@ -81,15 +89,21 @@ def main(
                 wanted = [
                     name
                     for name in faults
-                    if fits(command, name) and (command.name, name, seed) not in over
+                    if (fits(command, name) if name in FAULTS else can(command, name))
+                    and (command.name, name, seed) not in over
                 ]
                 if not wanted:
                     continue
-                with guards[command.name]:
-                    if command.name not in calms:
-                        calms[command.name] = bench.calm(command)
                 for name in wanted:
-                    trial: Trial = FAULTS[name](bench, command, calms[command.name], name, seed)
+                    try:
+                        with guards[command.name]:
+                            if command.name not in calms:
+                                calms[command.name] = bench.calm(command)
+                        trial = every[name](bench, command, calms[command.name], name, seed)
+                    except Exception as error:
+                        # of the harness, or a command that fails undisturbed: the others go on
+                        wrong = f"(x) no verdict: {type(error).__name__}: {error}"
+                        trial = Trial(command.name, name, seed, "", False, (wrong,))
                     with lock:
                         done.append(trial)
                         keep(state, trial, code)
@@ -105,9 +119,11 @@ def main(
             worker.join()
     finally:
         shutil.rmtree(base, ignore_errors=True)
-    order = {command.name: place for place, command in enumerate(chosen(()))}
-    done.sort(key=lambda each: (order.get(each.command, 99), list(FAULTS).index(each.fault)))
-    console.print(table(done))
+    order = {command.name: place for place, command in enumerate(rows)}
+    done.sort(key=lambda each: (order.get(each.command, 99), list(every).index(each.fault)))
+    for kinds in (FAULTS, DAMAGES):
+        console.print(table([each for each in done if each.fault in kinds]))
+        console.print()
     for line in failures(done):
         console.print(line)
     said = counts(done)

@@ -1,5 +1,6 @@
 """The commands that write, each at its smallest, and the world of files that they start from."""
 
+import contextlib
 import os
 import re
 import signal
@@ -60,6 +61,7 @@ class Command:
     sim: bool = False  # it draws
     needs: str = ""  # a word of `vip-offline --help` without which it is not there yet
     side_processes: bool = False
+    codes: tuple[int, ...] = (0,)  # with which it may end undisturbed
     leaves: tuple[str, ...] = ()  # patterns of names that may differ from run to run
 
 
@@ -225,6 +227,23 @@ def _bare_policy(folder: Path) -> None:
     train(Path("demos.zarr"), TrainOptions(algo="bc", steps=40, hidden=(8,)), Path("bare"))
 
 
+def _stopped_training(folder: Path) -> None:
+    """The unfinished folder of a training that was stopped after its first thousand steps."""
+    from vip_offline.learn.offline import train
+    from vip_offline.learn.quiet import quiet_d3rlpy
+    from vip_offline.recipe import TrainOptions
+
+    quiet_d3rlpy()
+    os.chdir(folder)
+
+    def stop(steps: int) -> None:
+        if steps:
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        train(Path("demos.zarr"), TrainOptions(algo="bc", steps=2000), Path("stopped"), stop)
+
+
 MADE: dict[str, tuple[tuple[str, ...], ...]] = {
     "folders.zarr": (("import", "folders", "folders.zarr"),),
     "demos.zarr": (("relabel", "demos.zarr", "--encoder", "pixels"),),
@@ -253,10 +272,10 @@ def make_world(folder: Path, log: Path, wanted: Iterable[str] = ()) -> None:
     """
     folder.mkdir(parents=True)
     call(_basis, folder, log)
-    names = {*(wanted or (*MADE, "bare"))}
-    if "tiny-policy" in names:
+    names = {name.split("/")[0] for name in wanted or (*MADE, "bare", ".stopped.partial")}
+    if names & {"tiny-policy", "tiny"}:
         names.add("tiny.zarr")
-    if "bare" in names:
+    if names & {"bare", ".stopped.partial"}:
         names.add("demos.zarr")
     for name, commands in MADE.items():
         for arguments in commands if name in names else ():
@@ -265,6 +284,8 @@ def make_world(folder: Path, log: Path, wanted: Iterable[str] = ()) -> None:
                 raise RuntimeError(f"{' '.join(arguments)}: {ended.code}\n{ended.output}")
     if "bare" in names:
         call(_bare_policy, folder, log)
+    if ".stopped.partial" in names:
+        call(_stopped_training, folder, log)
 
 
 def chosen(words: Sequence[str]) -> list[Command]:

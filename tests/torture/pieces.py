@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 
 Pieces = dict[str, str]  # name -> hash
 DATED = ("created", "code_version", "minutes", "shipped", "seconds", "versions", "frames_per_s")
-DATED_TOO = ("data_wait", "waited", "seconds_per_step", "sha256")
+DATED_TOO = ("data_wait", "waited", "vip_offline_checksum")
 DATE = re.compile(rb"\d{4}-\d\d-\d\d[T ]?[\d:.]*(?:\+00:00|Z)?|\b\d+(?:\.\d+)? (?:min|s)\b")
 HIDDEN = re.compile(r"\..+|.+\.partial")
 LOGS = re.compile(r"events\.out\.tfevents.*")  # beside what they tell, and named after the moment
 WITHOUT_CONTENT = re.compile(r".+\.(svg|html|png|mp4|onnx)")
 LINES, TEXTS = (".jsonl",), (".md", ".txt", ".toml", ".csv", "")
-CUT = "the end is cut off"
 
 
 def digest(*parts: bytes) -> str:
@@ -196,6 +195,15 @@ def _group_digest(group: zarr.Group, top: Path) -> str:
 
 
 def _zarr(path: Path, name: str, top: Path) -> Iterator[tuple[str, str]]:
+    try:
+        found = list(_members(path, name, top))
+    except Exception as error:
+        yield name, f"cannot be read: {type(error).__name__}"
+    else:
+        yield from found
+
+
+def _members(path: Path, name: str, top: Path) -> Iterator[tuple[str, str]]:
     root = zarr.open_group(path, mode="r")
     if root.attrs.get("format") != "vip-offline":
         yield name, _group_digest(root, top)

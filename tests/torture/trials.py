@@ -42,6 +42,8 @@ class Calm:
     seconds: float
     changes: int  # of names and files, about
     unsteady: frozenset[str]  # pieces that two undisturbed runs made differently
+    code: int = 0
+    output: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Bench:
         self.place.mkdir()
         for name in command.inputs:
             source, target = self.world / name, self.place / name
+            target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
                 shutil.copytree(source, target, symlinks=True)
             else:
@@ -89,26 +92,33 @@ class Bench:
         client.join()
         return ended
 
-    def calm(self, command: Command) -> Calm:
-        """Run it twice without a fault.
+    def calm(self, command: Command, runs: int = 2) -> Calm:
+        """Run it without a fault, and again to see what differs by itself.
 
         Raises:
             RuntimeError: if it fails.
         """
         seen = []
-        for _ in range(2):
+        for _ in range(runs):
             self.set_up(command)
             before = committed(self.place)
             ended = self.run(command)
-            if ended.code != 0:
+            if ended.code not in command.codes:
                 raise RuntimeError(f"{command.name}: {ended.code}\n{ended.output}")
             seen.append((committed(self.place), names(self.place), ended.seconds))
-        (one, those, seconds), (other, these, _) = seen
+        (one, those, seconds), (other, these, _) = seen[0], seen[-1]
         unsteady = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
         unsteady |= {f"name {name}" for name in those ^ these}
         changes = len(those) - len(names_of_inputs(self, command))
         return Calm(
-            before, one, frozenset(those), seconds, max(4, 3 * changes), frozenset(unsteady)
+            before=before,
+            after=one,
+            names=frozenset(those),
+            seconds=seconds,
+            changes=max(4, 3 * changes),
+            unsteady=frozenset(unsteady),
+            code=ended.code or 0,
+            output=ended.output,
         )
 
 
@@ -423,6 +433,8 @@ FAULTS = {
 
 def fits(command: Command, fault: str) -> bool:
     """Whether a fault makes sense for a command."""
+    if type(command) is not Command:
+        return False
     if fault in ("two at once", "copied"):
         return command.beside is None
     return not (fault == "int at a change" and command.ends_on_signal)

@@ -3,9 +3,11 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
+import tarfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,8 @@ PRETRAIN = (
     *("--backbone", "vip-mini", "--batch-size", "4", "--steps", "6", "--save-every", "2"),
     *("--validate-every", "3", "--keep", "9", "--readers", "1"),
 )
+OLD = Path(__file__).parents[1] / "written_by/0.1.0.tar.xz"  # files of an earlier release
+OLD_STORE = "demos.zarr"
 STREAMED = "streamed.zarr"
 
 
@@ -214,6 +218,10 @@ def _basis(folder: Path) -> None:
     for number in range(FILMS):
         write_film(folder / f"clips/{number}.mp4", count=5 + number % 3, offset=30 * number)
     (folder / "tiny.toml").write_text(RECIPE)
+    with tarfile.open(OLD) as archive:
+        archive.extractall(folder / "old", filter="data")
+    (folder / "old" / OLD_STORE).rename(folder / "old.zarr")
+    shutil.rmtree(folder / "old")
 
 
 def _bare_policy(folder: Path) -> None:
@@ -286,15 +294,6 @@ def make_world(folder: Path, log: Path, wanted: Iterable[str] = ()) -> None:
         call(_bare_policy, folder, log)
     if ".stopped.partial" in names:
         call(_stopped_training, folder, log)
-
-
-def chosen(words: Sequence[str]) -> list[Command]:
-    """Commands whose name begins with one of the words; all of them without a word."""
-    return [
-        command
-        for command in COMMANDS
-        if not words or any(command.name.startswith(word) for word in words)
-    ]
 
 
 def committed(folder: Path) -> Pieces:

@@ -23,6 +23,7 @@ Pieces = dict[str, str]  # name -> hash
 DATED = ("created", "code_version", "minutes", "shipped", "seconds", "versions", "frames_per_s")
 DATED_TOO = ("data_wait", "waited", "vip_offline_checksum")
 DATE = re.compile(rb"\d{4}-\d\d-\d\d[T ]?[\d:.]*(?:\+00:00|Z)?|\b\d+(?:\.\d+)? (?:min|s)\b")
+GROUPS = ("data", "extras", "meta", "embeddings", "goals")  # of a store, beside its labels
 HIDDEN = re.compile(r"\..+|.+\.partial")
 LOGS = re.compile(r"events\.out\.tfevents.*")  # beside what they tell, and named after the moment
 WITHOUT_CONTENT = re.compile(r".+\.(svg|html|png|mp4|onnx)")
@@ -74,7 +75,7 @@ def _below(path: Path, top: Path) -> Iterator[tuple[str, str]]:
     elif any((path / sign).exists() for sign in ("meta/info.json", "data/metadata.json")):
         # a data set of LeRobot or Minari: one piece
         parts = sorted(each for each in path.rglob("*") if each.is_file())
-        yield name, digest(*(_content(each, top) for each in parts))
+        yield name, digest(*(_readable(each, top) for each in parts))
     else:
         for each in sorted(path.iterdir()):
             yield from _below(each, top)
@@ -85,10 +86,15 @@ def _file(path: Path, name: str, top: Path) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(path.read_bytes().splitlines()):
             yield f"{name}, line {number}", digest(line)
     else:
-        try:
-            yield name, digest(_content(path, top))
-        except Exception as error:
-            yield name, f"cannot be read: {type(error).__name__}"
+        yield name, digest(_readable(path, top))
+
+
+def _readable(path: Path, top: Path) -> bytes:
+    """What of a file counts; of a damaged one all."""
+    try:
+        return _content(path, top)
+    except Exception:
+        return b"cannot be read" + path.read_bytes()
 
 
 def _content(path: Path, top: Path) -> bytes:
@@ -119,7 +125,8 @@ def _content(path: Path, top: Path) -> bytes:
         return repr(pyarrow.parquet.read_table(path).to_pylist()).encode()
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=True) as arrays:
-            return digest(*(k.encode() + of_array(arrays[k]) for k in sorted(arrays))).encode()
+            found = [k.encode() + of_array(arrays[k]) for k in sorted(arrays)]
+            return digest(*(_placeless(each, top) for each in found)).encode()
     if path.suffix == ".safetensors":
         from safetensors.numpy import load
 
@@ -203,6 +210,14 @@ def _zarr(path: Path, name: str, top: Path) -> Iterator[tuple[str, str]]:
         yield from found
 
 
+def _arrays(root: zarr.Group, group: str) -> Iterator[tuple[str, zarr.Array[Any]]]:
+    found = root.get(group)
+    if isinstance(found, zarr.Group):
+        for key, item in found.members(max_depth=None):
+            if isinstance(item, zarr.Array):
+                yield f"{group}/{key}", item
+
+
 def _members(path: Path, name: str, top: Path) -> Iterator[tuple[str, str]]:
     root = zarr.open_group(path, mode="r")
     if root.attrs.get("format") != "vip-offline":
@@ -211,8 +226,9 @@ def _members(path: Path, name: str, top: Path) -> Iterator[tuple[str, str]]:
     yield f"{name} attributes", digest(_attributes(root, top))
     arrays = {
         key: np.asarray(item[...])
-        for key, item in root.members(max_depth=None)
-        if isinstance(item, zarr.Array)
+        for group in GROUPS
+        if (path / group).is_dir()
+        for key, item in _arrays(root, group)
     }
     done = arrays.pop("meta/done", np.zeros(0, bool))
     finished = len(done) if done.all() else int(np.argmin(done))

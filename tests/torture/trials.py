@@ -414,7 +414,8 @@ def available(command: Command, folder: Path) -> bool:
         return True
     log = folder / "help.txt"
     asked = ("inspect", "--help") if command.name.startswith("inspect") else ("--help",)
-    return command.needs in Running(asked, folder, log).wait(LIMIT).output
+    said = Running(asked, folder, log).wait(LIMIT).output
+    return re.search(rf"^ +-*{command.needs}\b", said, re.MULTILINE) is not None
 
 
 FAULTS = {

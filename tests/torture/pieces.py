@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 Pieces = dict[str, str]  # name -> hash
 DATED = ("created", "code_version", "minutes", "shipped", "seconds", "versions", "frames_per_s")
-DATED_TOO = ("data_wait", "waited", "vip_offline_checksum")
+# times and inodes of an origin's files; arrays there are so far; a checksum of all of it
+DERIVED = ("data_wait", "waited", "origin_files", "arrays", "vip_offline_checksum")
 DATE = re.compile(rb"\d{4}-\d\d-\d\d[T ]?[\d:.]*(?:\+00:00|Z)?|\b\d+(?:\.\d+)? (?:min|s)\b")
 GROUPS = ("data", "extras", "meta", "embeddings", "goals")  # of a store, beside its labels
 HIDDEN = re.compile(r"\..+|.+\.partial")
@@ -176,7 +177,7 @@ def _value(value: Any) -> str:
 def plain(value: Any) -> Any:
     """Without what tells when and how fast it was made."""
     if isinstance(value, Mapping):
-        dated = (*DATED, *DATED_TOO)
+        dated = (*DATED, *DERIVED)
         return {k: plain(v) for k, v in value.items() if k not in dated}
     if isinstance(value, list):
         return [plain(each) for each in value]

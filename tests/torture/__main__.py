@@ -78,12 +78,12 @@ def main(
         ]
         for each in rounds:
             queue.put(each)
-        lock, calms = threading.Lock(), dict[str, Calm]()
+        lock, stop, calms = threading.Lock(), threading.Event(), dict[str, Calm]()
         guards = {command.name: threading.Lock() for command in there}
 
         def take(number: int) -> None:
             bench = Bench(base / "world", base / f"slot-{number}", cold=cold)
-            while not queue.empty():
+            while not queue.empty() and not stop.is_set():
                 index, seed = queue.get()
                 command = there[index]
                 wanted = [
@@ -95,6 +95,8 @@ def main(
                 if not wanted:
                     continue
                 for name in wanted:
+                    if stop.is_set():
+                        return
                     try:
                         with guards[command.name]:
                             if command.name not in calms:
@@ -115,8 +117,14 @@ def main(
         workers = [threading.Thread(target=take, args=(number,)) for number in range(jobs)]
         for worker in workers:
             worker.start()
-        for worker in workers:
-            worker.join()
+        try:
+            for worker in workers:
+                worker.join()
+        except KeyboardInterrupt:
+            stop.set()
+            console.print("stops after the trials that are under way; started again it goes on")
+            for worker in workers:
+                worker.join()
     finally:
         shutil.rmtree(base, ignore_errors=True)
     order = {command.name: place for place, command in enumerate(rows)}

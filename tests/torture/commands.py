@@ -88,7 +88,8 @@ def stream(running: Running, before: Pieces) -> None:
                 for message in episode(6, number != 1, first=number):
                     client.infer(message)
     except (VipOfflineError, OSError):
-        return  # the recorder was stopped
+        if running.stop is not None:
+            return  # the recorder was stopped
     running.send(signal.SIGINT)
 
 

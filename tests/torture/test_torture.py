@@ -8,7 +8,7 @@ import pytest
 from store_files import overwrite
 
 from torture.commands import COMMANDS, Command, make_world
-from torture.damage import DAMAGES, READERS, damaged
+from torture.damage import READERS, damaged
 from torture.pieces import pieces
 from torture.results import counts, failures, keep, kept, table
 from torture.trials import (
@@ -24,16 +24,24 @@ from torture.trials import (
 )
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(300)]
-# what is slow, or differs little from another
-LEFT_OUT = ("train iql", "import --copy-frames", "delete", "export minari", "export d3rlpy")
-SLOW = ("analyze", "pretrain")
+# one of each kind, without a simulator
 SHORT = [
     each
     for each in COMMANDS
-    if not each.sim and not each.side_processes and each.name not in (*LEFT_OUT, *SLOW)
+    if each.name
+    in (
+        *("record --from-client", "import folders", "import --overwrite", "relabel"),
+        *("relabel --overwrite", "delete --embedding", "export zarr", "train rwr", "ship"),
+        *("inspect --seal", "upgrade"),
+    )
 ]
 # what the package is known to do wrong, as verdicts say it; taken off when it is mended
 KNOWN = (
+    # folders that a killed or starved writer made and did not describe
+    r"\(d\) a library's warning: .*is not recognized as a component of a Zarr hierarchy.*",
+    r"\(e\) exit code 2 when run again: .*the description of \S+ \(its zarr\.json\) is gone\..*",
+    # a process killed while it noted the states of files
+    r"\(e\) exit code 2 when run again: .* files/\S+: c\.\S+ is missing\..*",
     # a set that appeared whole cannot be exported again, so nobody clears the hidden folder away
     r"\(e\) a leftover after the next run: \.exported\.?\w*\.partial",
     # of a labelling and an embedding one is gone: the same command is refused
@@ -84,7 +92,7 @@ def assert_passed(trial: Trial) -> None:
 def test_nothing_damaged_is_used(place: int, bench: Bench) -> None:
     reader = SHORT_READERS[place]
     calm = bench.calm(reader, runs=1)
-    for fault in DAMAGES:
+    for fault in ("flip", "gone"):
         assert_passed(damaged(bench, reader, calm, fault, SEED))
 
 

@@ -28,8 +28,6 @@ from .launch import Ended, Running, Stop
 from .pieces import Pieces, names
 
 KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
-INTERRUPTED = 130
-GROUND = 64 * 4096  # bytes a file system needs for itself
 
 
 @dataclass(frozen=True)
@@ -238,8 +236,8 @@ def stopped(bench: Bench, command: Command, calm: Calm, fault: str, seed: int) -
     ended = bench.run(command, stop)
     wrong = [] if number is KILL else crash(ended.output)
     allowed = {0, -number}
-    if number is INT:
-        allowed |= {INTERRUPTED}
+    if number is not KILL:
+        allowed |= {128 + number} if not command.ends_on_signal else {128 + INT, 128 + TERM}
     if ended.code is None:
         wrong.append(f"(d) hung after {number.name}")
     elif ended.code not in allowed:
@@ -317,13 +315,13 @@ def full(bench: Bench, command: Command, calm: Calm, fault: str, seed: int) -> T
         wrong += crash(ended.output)
         if ended.code is None:
             wrong.append("(d) hung on a full disk")
-        elif ended.code not in (0, 2):
+        elif ended.code not in ((0, 2, 128 + INT) if command.ends_on_signal else (0, 2)):
             wrong.append(f"(d) exit code {ended.code} on a full disk: {last_line(ended.output)}")
         if ended.strays:
             wrong.append("(d) processes are left behind")
         now = committed(bench.place)
         wrong += judge_left(calm, now)
-        if ended.code == 0:
+        if ended.code == 0 and not command.ends_on_signal:
             wrong += judge_end(calm, now, names(bench.place), command)
         remount(bench.place, "size=512m,nr_inodes=100000")
         wrong += inspected(bench, now)

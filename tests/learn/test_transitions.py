@@ -49,7 +49,9 @@ def write_reward(path: Path, reward: NDArray[np.float32]) -> None:
 def test_d3rlpy_sees_the_stores_rows(labelled: Path) -> None:
     """Observation, action and reward of row t make transition t, read back from the store."""
     last = np.cumsum(LENGTHS) - 1
-    reward = np.arange(sum(LENGTHS), dtype=np.float32) / 10  # that differ: a shift would show
+    reward = np.arange(sum(LENGTHS), dtype=np.float32) / np.float32(
+        10
+    )  # that differ: a shift would show
     reward[last] = np.nan
     write_reward(labelled, reward)
     data = training_set(labelled, SMALL)

@@ -143,7 +143,7 @@ class Store:
                 f"{self.path}: the description of {key} (its zarr.json) is gone. "
                 f"{way_out(self, key, described=False)}"
             )
-        return cast("zarr.Array[Any] | zarr.Group | None", node)
+        return node
 
     def _find(self, key: str) -> zarr.Array[Any] | None:
         if key in self._arrays:

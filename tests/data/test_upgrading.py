@@ -92,7 +92,7 @@ def test_damaged_frames_are_refused(old: Path, harm: str) -> None:
     else:
         (old / "data/frames_corner/c.6.0.0.0").unlink()
     before = contents(old)
-    with pytest.raises(VipOfflineError, match="episode 1: its frames of camera corner|frame 6"):
+    with pytest.raises(VipOfflineError, match=r"episode 1: its frames of camera corner|frame 6"):
         upgrade(old)
     assert contents(old) == before
     assert [each.name for each in old.parent.iterdir()] == ["demos.zarr"]

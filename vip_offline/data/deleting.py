@@ -1,5 +1,6 @@
 """Delete labellings and embeddings from a store; the demonstrations stay."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -7,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vip_offline.data.dependents import delete_command, labels_made_from
-from vip_offline.data.durable import flush
+from vip_offline.data.durable import flush, replace_file
 from vip_offline.data.store import Store
-from vip_offline.data.writer import writing
+from vip_offline.data.writer import TODO, staging_of, to_delete, writing
 from vip_offline.errors import VipOfflineError, did_you_mean
 
 DELETED = ".deleted"
@@ -41,8 +42,12 @@ def delete(path: Path, labels: Sequence[str], embeddings: Sequence[str]) -> Dele
     """
     if not labels and not embeddings:
         raise VipOfflineError("Nothing to delete: name a --label or an --embedding.")
+    begun = to_delete(path)  # by a process that was killed: opening the store ends it
+    begun += [key.rpartition("/")[0] for key in begun if key.startswith("embeddings/")]
     with writing(path) as store:
         names = store.label_names
+        labels = [name for name in labels if f"labels/{name}" not in begun]
+        embeddings = [text for text in embeddings if f"embeddings/{text}" not in begun]
         for name in labels:
             if name not in names:
                 raise VipOfflineError(f"{path}: no label {name!r}.{did_you_mean(name, names)}")
@@ -68,7 +73,7 @@ def delete(path: Path, labels: Sequence[str], embeddings: Sequence[str]) -> Dele
             ]
             folders += [path / "embeddings" / encoder / camera]
         size = sum(_size(folder) for folder in folders)
-        _remove(store.staging, [folder for folder in folders if folder.exists()])
+        _remove(store, [folder for folder in folders if folder.exists()])
     return Deleted(tuple(dict.fromkeys(labels)), tuple(f"{e}/{c}" for e, c in pairs), size)
 
 
@@ -95,10 +100,13 @@ def _size(folder: Path) -> int:
     )
 
 
-def _remove(staging: Path, folders: Sequence[Path]) -> None:
+def _remove(store: Store, folders: Sequence[Path]) -> None:
     """Take folders out of the store by renaming, then remove them."""
+    staging = staging_of(store.path)
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
+    keys = [folder.relative_to(store.path).as_posix() for folder in folders]
+    replace_file(staging / TODO, json.dumps(keys).encode())
     for place, folder in enumerate(folders):
         folder.rename(staging / f"{place}{DELETED}")
         flush(folder.parent)

@@ -77,8 +77,8 @@ def now() -> str:
 
 
 def _has_files(folder: Path) -> bool:
-    """Whether something lies in a folder, but what is only just written."""
-    return folder.is_dir() and not all(LEFTOVER.fullmatch(path.name) for path in folder.iterdir())
+    """Whether something lies in a folder, but for what a killed writer left half-written."""
+    return any(not LEFTOVER.fullmatch(name) for _, _, names in os.walk(folder) for name in names)
 
 
 def settings_of(attributes: Mapping[str, Any]) -> Attributes:
@@ -176,9 +176,9 @@ class Store:
         Raises:
             VipOfflineError: see `_node`.
         """
-        if not isinstance(self._node(key), zarr.Group):
+        if key and not isinstance(self._node(key), zarr.Group):
             return []
-        folders = (path for path in (self.path / key).iterdir() if path.is_dir())
+        folders = (path for path in (self.path / key).iterdir() if _has_files(path))
         return sorted(path.name for path in folders if not path.name.startswith("."))
 
     def rows_of(self, key: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
@@ -696,13 +696,22 @@ class Store:
         name = array.metadata.encode_chunk_key
         return states_of([folder / name((number, *tail)) for number in range(files)])
 
+    def known_states(self, key: str) -> NDArray[np.int64] | None:
+        """`file_states` as they were written down; None if they were not, or not to the end."""
+        try:
+            if self._find(f"files/{key}") is None:
+                return None
+            return cast("NDArray[np.int64]", self._read(f"files/{key}"))
+        except VipOfflineError:  # a process was killed while it wrote them
+            return None
+
     def touched(self, key: str) -> NDArray[np.bool_]:
         """(E,) episodes of which a file is not in the state that was written down."""
         if not len(self):
             return np.zeros(0, bool)
-        if self._find(f"files/{key}") is None:
+        then, now = self.known_states(key), self.file_states(key)
+        if then is None:
             return np.full(len(self), self.checked)
-        then, now = self._read(f"files/{key}"), self.file_states(key)
         if key.startswith("data/pts_"):
             known = np.zeros_like(now)
             known[: len(then)] = then[: len(now)]
@@ -803,13 +812,19 @@ class Store:
     def tree(self) -> list[tuple[str, str, str, Attributes]]:
         """(path, shape, dtype, attributes) of every array and attributed group, sorted."""
         rows: list[tuple[str, str, str, Attributes]] = []
-        for key, node in sorted(self._root.members(max_depth=None)):
-            if key.split("/")[0] in ("files", "sealed"):
-                continue  # bookkeeping
+        groups = [
+            name for name in self._names("") if name not in ("files", "sealed")
+        ]  # bookkeeping
+        waiting = sorted(groups, reverse=True)
+        while waiting:
+            key = waiting.pop()
+            node = self._node(key)
             if isinstance(node, zarr.Array):
                 rows.append((key, str(node.shape), str(node.dtype), dict(node.attrs)))
-            elif node.attrs:
-                rows.append((f"{key}/", "", "", dict(node.attrs)))
+            elif node is not None:
+                if node.attrs:
+                    rows.append((f"{key}/", "", "", dict(node.attrs)))
+                waiting += sorted((f"{key}/{name}" for name in self._names(key)), reverse=True)
         return rows
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,7 +63,8 @@ class StoreWriter(Store):
         """The array of this name; if it is not there, made with so many rows of `fill`."""
         array = self._find(key)
         if array is None:
-            frames, embeddings = key.startswith("data/frames_"), key.startswith("embeddings/")
+            frames = key.startswith("data/frames_")
+            embeddings = key.startswith("embeddings/") and "@" not in key
             chunk = 1 if frames else _rows_per_chunk(tail, dtype)
             shard = rows_per_shard(tail)
             array = self._root.create_array(
@@ -203,8 +205,11 @@ class StoreWriter(Store):
 
     def _know_states(self, key: str, first: int = 0) -> None:
         """Write down the states of an array's files, from the `first` one on."""
-        states = self.file_states(key)
-        array = self._require(f"files/{key}", (FIELDS,), np.int64, 0, {}, first)
+        states, then = self.file_states(key), self.known_states(key)
+        if then is None or len(then) < first:
+            shutil.rmtree(self.path / "files" / key, ignore_errors=True)
+            first = 0
+        array = self._require(f"files/{key}", (FIELDS,), np.int64, 0, {})
         array.resize((min(array.shape[0], first), FIELDS))
         self._put(array, first, states[first:])
 
@@ -572,18 +577,39 @@ class StoreWriter(Store):
     @property
     def staging(self) -> Path:
         """Folder beside the store, for what is not in it yet, or no longer."""
-        return hidden_beside(self.path, "staging")
+        return staging_of(self.path)
 
     def recover(self) -> None:
-        """Undo what a killed writer left: half-written files, a labelling taken out of place."""
+        """End or undo what a killed writer left: deletions, a labelling taken out of place."""
+        for key in to_delete(self.path):
+            shutil.rmtree(self.path / key, ignore_errors=True)
         for replaced in self.staging.glob(f"*{REPLACED}"):
             final = self.path / "labels" / replaced.name.removesuffix(REPLACED)
             if not final.exists():
                 replaced.rename(final)
         shutil.rmtree(self.staging, ignore_errors=True)
-        for leftover in self.path.rglob("*.partial"):
-            if LEFTOVER.fullmatch(leftover.name):
-                leftover.unlink()
+        for where, folders, names in os.walk(self.path, topdown=False):
+            for name in names:
+                if LEFTOVER.fullmatch(name):
+                    Path(where, name).unlink()
+            for name in folders:  # that were made for something which was never written
+                with contextlib.suppress(OSError):
+                    Path(where, name).rmdir()
+
+
+TODO = "to-delete.json"  # in the staging folder: what a deletion takes out of the store
+
+
+def staging_of(path: Path) -> Path:
+    """Folder beside a store, for what is not in it yet, or no longer."""
+    return hidden_beside(path, "staging")
+
+
+def to_delete(path: Path) -> list[str]:
+    """What a process that was killed meant to delete from a store: keys below it."""
+    todo = staging_of(path) / TODO
+    keys: list[str] = json.loads(todo.read_text(encoding="utf-8")) if todo.exists() else []
+    return keys
 
 
 def _rows_per_chunk(tail: tuple[int, ...], dtype: Any) -> int:

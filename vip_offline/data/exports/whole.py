@@ -24,6 +24,7 @@ def appearing(out: Path) -> Iterator[Path]:
     Raises:
         VipOfflineError: if something is there, or another process is writing it.
     """
+    _clear_away(hidden_beside(out, "partial"))
     _refuse_existing(out)
     # some writers change folders, and Minari resolves paths its own way
     given, out = out, out.absolute()
@@ -41,6 +42,13 @@ def appearing(out: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         flush(out.parent)
+
+
+def _clear_away(partial: Path) -> None:
+    """Remove what a killed process left, unless another is at it."""
+    if partial.is_dir():
+        with contextlib.suppress(VipOfflineError), only_writer(partial):
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _refuse_existing(out: Path) -> None:

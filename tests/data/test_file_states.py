@@ -67,5 +67,5 @@ def test_episodes_of_a_file_that_was_touched() -> None:
 def test_files_of_which_nothing_was_written_down_or_that_are_gone_are_touched() -> None:
     now = np.arange(1, 4 * FIELDS + 1).reshape(4, FIELDS)
     assert touched(now[:2], now, SPANS, 5).tolist() == [False, False, True, True]
-    gone = now * [[1], [0], [1], [1]]
+    gone = now * np.array([[1], [0], [1], [1]])
     assert touched(gone, gone, SPANS, 5).tolist() == [False, True, False, False]

@@ -142,7 +142,7 @@ class Store:
                 f"{self.path}: the description of {key} (its zarr.json) is gone. "
                 f"{way_out(self, key, described=False)}"
             )
-        return cast("zarr.Array[Any] | zarr.Group | None", node)
+        return node
 
     def _find(self, key: str) -> zarr.Array[Any] | None:
         if key in self._arrays:
@@ -250,7 +250,7 @@ class Store:
         Raises:
             VipOfflineError: naming the first episode that is not finished.
         """
-        self._check_sealed()
+        self.check_sealed()
         finished, planned = len(self), int(self.attributes.get("episodes_planned", 0))
         planned -= len(self.attributes.get("left_out", ()))
         self._check_index()
@@ -271,8 +271,12 @@ class Store:
                 "that wrote the store again; it goes on from there."
             )
 
-    def _check_sealed(self) -> None:
-        """Compare a store of an earlier release with the hashes that it was sealed with."""
+    def check_sealed(self) -> None:
+        """Compare a store of an earlier release with the hashes that it was sealed with.
+
+        Raises:
+            VipOfflineError: naming what changed, and in which episodes.
+        """
         array = self._find("sealed/read") if self.attributes.get("sealed") else None
         if array is None or self.version > 1:
             return

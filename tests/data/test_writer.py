@@ -270,7 +270,7 @@ def test_an_append_that_was_killed_leaves_what_was_committed(
     assert len(open_store(tmp_path / "whole.zarr")) == 4
     count = len(written)
     assert written[-1] == "meta/done/c.0"
-    for files in (*range(0, count, 12), count - 2, count - 1):
+    for files in {*range(0, count, 6), count - 2, count - 1}:
         path = tmp_path / f"{files}.zarr"
         shutil.copytree(store_path, path)
         with pytest.raises(Killed):

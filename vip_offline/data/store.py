@@ -48,7 +48,7 @@ from numpy.typing import NDArray
 from vip_offline.data.contents import current, embedding_hash, frames_hash
 from vip_offline.data.damage import check_present, damaged, way_out
 from vip_offline.data.durable import DurableStore
-from vip_offline.data.file_states import states_of, touched
+from vip_offline.data.file_states import FIELDS, states_of, touched
 from vip_offline.data.hashing import DIGEST, KIND, content_of
 from vip_offline.data.linked import LinkedFrames
 from vip_offline.data.reads import Reads, StaleError, differences, episodes_in_words, reads
@@ -694,13 +694,23 @@ class Store:
         name = array.metadata.encode_chunk_key
         return states_of([folder / name((number, *tail)) for number in range(files)])
 
+    def known_states(self, key: str) -> NDArray[np.int64]:
+        """`file_states` as they were written down; none if that was interrupted, or is damaged."""
+        none = np.zeros((0, FIELDS), np.int64)
+        if self._find(f"files/{key}") is None:
+            return none
+        try:
+            return cast("NDArray[np.int64]", self._read(f"files/{key}"))
+        except VipOfflineError:
+            return none  # every file counts as touched and is hashed again
+
     def touched(self, key: str) -> NDArray[np.bool_]:
         """(E,) episodes of which a file is not in the state that was written down."""
         if not len(self):
             return np.zeros(0, bool)
         if self._find(f"files/{key}") is None:
             return np.full(len(self), self.checked)
-        then, now = self._read(f"files/{key}"), self.file_states(key)
+        then, now = self.known_states(key), self.file_states(key)
         if key.startswith("data/pts_"):
             known = np.zeros_like(now)
             known[: len(then)] = then[: len(now)]

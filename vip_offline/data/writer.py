@@ -200,10 +200,12 @@ class StoreWriter(Store):
 
     def _know_states(self, key: str, first: int = 0) -> None:
         """Write down the states of an array's files, from the `first` one on."""
-        states = self.file_states(key)
-        array = self._require(f"files/{key}", (FIELDS,), np.int64, 0, {}, first)
-        array.resize((min(array.shape[0], first), FIELDS))
-        self._put(array, first, states[first:])
+        states, then = self.file_states(key), self.known_states(key)[:first]
+        states[:first] = 0
+        states[: len(then)] = then
+        array = self._require(f"files/{key}", (FIELDS,), np.int64, 0, {})
+        array.resize((0, FIELDS))
+        self._put(array, 0, states)
 
     def _append_clips(self, camera: str, clips: Sequence[Clip], start: int, index: int) -> None:
         shape = list(clips[0].shape)
@@ -333,8 +335,7 @@ class StoreWriter(Store):
     def _unreadable(self, array: zarr.Array[Any], key: str) -> NDArray[np.bool_]:
         """(F,) chunks that were touched and cannot be read."""
         rows, states = array.chunks[0], self.file_states(key)
-        known = self._find(f"files/{key}")
-        then = np.zeros_like(states) if known is None else self._read(f"files/{key}")
+        then = self.known_states(key)
         bad = np.zeros(len(states), bool)
         for number, state in enumerate(states):
             if number < len(then) and np.array_equal(state, then[number]):

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import zarr
 from conftest import brightness_episode
-from store_files import contents
+from store_files import assert_same, contents, everything
 
+from vip_offline.data.durable import DurableStore
 from vip_offline.data.store import Label, open_store
-from vip_offline.data.writer import writing
+from vip_offline.data.writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
 
 PLAN = {"task": "drawer-close", "proprio": ["x", "y", "z", "g"]}
@@ -198,8 +199,6 @@ def test_each_marker_is_written_between_two_flushes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a marker vouches for is on the disk before it, and the marker before anything else."""
-    from vip_offline.data.durable import DurableStore
-
     events: list[str] = []
     write, sync = DurableStore._set, DurableStore.sync
 
@@ -235,3 +234,52 @@ def test_each_marker_is_written_between_two_flushes(
         ones = np.ones(10, np.float32)
         store.write_label(Label("l", ones, ones, None, {}))
     assert "sync" in events[events.index("reward/c/0") :]
+
+
+class Killed(Exception):
+    """An end that nothing in the program expects."""
+
+
+def test_an_append_that_was_killed_leaves_what_was_committed(
+    store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it was: between any two files that it writes."""
+    wanted, written, write = everything(store_path), list[str](), DurableStore._set
+
+    def append(path: Path, files: int) -> None:
+        """Add an episode; end before the file of this number, and clear nothing away."""
+
+        async def killed(self: DurableStore, key: str, value: Any, exclusive: bool = False) -> None:
+            if len(written) == files:
+                raise Killed
+            written.append(key)
+            await write(self, key, value, exclusive)
+
+        with writing(path, create=PLAN) as store, monkeypatch.context() as patch:
+            written.clear()
+            patch.setattr(DurableStore, "_set", killed)
+            patch.setattr(StoreWriter, "drop_unfinished", lambda self: None)
+            try:
+                store.append(brightness_episode(4, True, 9))
+            except Killed:
+                store.drop_unfinished = lambda: None  # type: ignore[method-assign]
+                raise
+
+    shutil.copytree(store_path, tmp_path / "whole.zarr")
+    append(tmp_path / "whole.zarr", -1)
+    assert len(open_store(tmp_path / "whole.zarr")) == 4
+    count = len(written)
+    assert written[-1] == "meta/done/c.0"
+    for files in {*range(0, count, 6), count - 2, count - 1}:
+        path = tmp_path / f"{files}.zarr"
+        shutil.copytree(store_path, path)
+        with pytest.raises(Killed):
+            append(path, files)
+        store = open_store(path)
+        assert len(store) == 3
+        np.testing.assert_array_equal(store.frames("front", 0, store.rows), wanted["frames/front"])
+        with writing(path, create=PLAN):
+            pass
+        assert_same(everything(path), wanted)
+        append(path, -1)
+        assert_same(everything(path), everything(tmp_path / "whole.zarr"))

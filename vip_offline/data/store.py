@@ -48,7 +48,7 @@ from numpy.typing import NDArray
 from vip_offline.data.contents import current, embedding_hash, frames_hash
 from vip_offline.data.damage import check_present, damaged, way_out
 from vip_offline.data.durable import DurableStore
-from vip_offline.data.file_states import states_of, touched
+from vip_offline.data.file_states import FIELDS, states_of, touched
 from vip_offline.data.hashing import DIGEST, KIND, content_of
 from vip_offline.data.linked import LinkedFrames
 from vip_offline.data.reads import Reads, StaleError, differences, episodes_in_words, reads
@@ -256,7 +256,7 @@ class Store:
         Raises:
             VipOfflineError: naming the first episode that is not finished.
         """
-        self._check_sealed()
+        self.check_sealed()
         finished, planned = len(self), int(self.attributes.get("episodes_planned", 0))
         planned -= len(self.attributes.get("left_out", ()))
         self._check_index()
@@ -277,8 +277,12 @@ class Store:
                 "that wrote the store again; it goes on from there."
             )
 
-    def _check_sealed(self) -> None:
-        """Compare a store of an earlier release with the hashes that it was sealed with."""
+    def check_sealed(self) -> None:
+        """Compare a store of an earlier release with the hashes that it was sealed with.
+
+        Raises:
+            VipOfflineError: naming what changed, and in which episodes.
+        """
         array = self._find("sealed/read") if self.attributes.get("sealed") else None
         if array is None or self.version > 1:
             return
@@ -696,22 +700,22 @@ class Store:
         name = array.metadata.encode_chunk_key
         return states_of([folder / name((number, *tail)) for number in range(files)])
 
-    def known_states(self, key: str) -> NDArray[np.int64] | None:
-        """`file_states` as they were written down; None if they were not, or not to the end."""
+    def known_states(self, key: str) -> NDArray[np.int64]:
+        """`file_states` as they were written down; none if that was interrupted, or is damaged."""
         try:
-            if self._find(f"files/{key}") is None:
-                return None
-            return cast("NDArray[np.int64]", self._read(f"files/{key}"))
-        except VipOfflineError:  # a process was killed while it wrote them
-            return None
+            if self._find(f"files/{key}") is not None:
+                return cast("NDArray[np.int64]", self._read(f"files/{key}"))
+        except VipOfflineError:
+            pass  # every file counts as touched and is hashed again
+        return np.zeros((0, FIELDS), np.int64)
 
     def touched(self, key: str) -> NDArray[np.bool_]:
         """(E,) episodes of which a file is not in the state that was written down."""
         if not len(self):
             return np.zeros(0, bool)
         then, now = self.known_states(key), self.file_states(key)
-        if then is None:
-            return np.full(len(self), self.checked)
+        if not len(then) and not self.checked:
+            return np.zeros(len(self), bool)
         if key.startswith("data/pts_"):
             known = np.zeros_like(now)
             known[: len(then)] = then[: len(now)]

@@ -38,7 +38,7 @@ def upgrade(
 
     Raises:
         VipOfflineError: if it is no store, another process writes to it, or stored frames are not
-            those that were recorded.
+            those that were recorded, or a sealed store is not what was sealed.
     """
     put_back(path)
     old = open_store(path)
@@ -47,6 +47,7 @@ def upgrade(
     new = hidden_beside(path, "upgraded")
     with only_writer(path):
         old = open_store(path)
+        old.check_sealed()
         tree = old.tree()
         on_start(sum(bool(shape) for _, shape, _, _ in tree))
         shutil.rmtree(new, ignore_errors=True)

@@ -205,13 +205,14 @@ class StoreWriter(Store):
 
     def _know_states(self, key: str, first: int = 0) -> None:
         """Write down the states of an array's files, from the `first` one on."""
-        states, then = self.file_states(key), self.known_states(key)
-        if then is None or len(then) < first:
+        states, then = self.file_states(key), self.known_states(key)[:first]
+        states[:first] = 0
+        states[: len(then)] = then
+        if not len(then):  # what is damaged is not gone on with
             shutil.rmtree(self.path / "files" / key, ignore_errors=True)
-            first = 0
         array = self._require(f"files/{key}", (FIELDS,), np.int64, 0, {})
-        array.resize((min(array.shape[0], first), FIELDS))
-        self._put(array, first, states[first:])
+        array.resize((0, FIELDS))
+        self._put(array, 0, states)
 
     def _append_clips(self, camera: str, clips: Sequence[Clip], start: int, index: int) -> None:
         shape = list(clips[0].shape)
@@ -341,8 +342,7 @@ class StoreWriter(Store):
     def _unreadable(self, array: zarr.Array[Any], key: str) -> NDArray[np.bool_]:
         """(F,) chunks that were touched and cannot be read."""
         rows, states = array.chunks[0], self.file_states(key)
-        known = self._find(f"files/{key}")
-        then = np.zeros_like(states) if known is None else self._read(f"files/{key}")
+        then = self.known_states(key)
         bad = np.zeros(len(states), bool)
         for number, state in enumerate(states):
             if number < len(then) and np.array_equal(state, then[number]):

@@ -39,11 +39,11 @@ def test_every_transition_and_no_other(labelled: Path) -> None:
     )
 
 
-def write_reward(path: Path, reward: NDArray[np.float32]) -> None:
+def write_reward(path: Path, reward: NDArray[Any]) -> None:
     """As a labelling of its own making, not as one that was edited."""
     label = open_store(path).label()
     with writing(path) as store:
-        store.write_label(replace(label, reward=reward))
+        store.write_label(replace(label, reward=reward.astype(np.float32)))
 
 
 def test_d3rlpy_sees_the_stores_rows(labelled: Path) -> None:

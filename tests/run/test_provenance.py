@@ -73,6 +73,8 @@ def test_a_policy_of_one_labelling_among_several(labelled: Path, policy: Path) -
 def test_what_an_earlier_release_did_not_write_down(labelled: Path, policy: Path) -> None:
     for name in (READ, SUMS):
         (policy / name).unlink()
+    manifest = json.loads((policy / MANIFEST).read_text())
+    (policy / MANIFEST).write_text(json.dumps({**manifest, "version": 1}))
     (policy / RESULT).write_text(
         json.dumps({"placements": [1], "success": [True], "steps": [3], "horizon": 5})
     )

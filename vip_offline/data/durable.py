@@ -121,7 +121,7 @@ class DurableStore(LocalStore):
 
 
 @contextlib.contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
+def only_writer(folder: Path, *, shared: bool = False) -> Iterator[None]:
     """Hold the folder's write lock.
 
     The lock is the kernel's, on the folder itself: it leaves no file, and a killed process
@@ -133,7 +133,8 @@ def only_writer(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             raise VipOfflineError(
                 f"{folder}: another process is writing to it. Wait until that one ends (or stop "

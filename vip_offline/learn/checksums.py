@@ -81,6 +81,8 @@ def read_sums(folder: Path) -> dict[str, str]:
     try:
         pairs = [line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines()]
         sums = {name: digest for digest, name in pairs}
+        if not sums:
+            raise ValueError("it is empty")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise VipOfflineError(f"{path}: cannot be read ({error}). Copy the folder again.") from None
     strange = [name for name in sums if Path(name).name != name]

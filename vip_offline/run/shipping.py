@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vip_offline.data.durable import only_writer
+from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.store import Store, now, open_store, settings_of
+from vip_offline.data.swapping import put_back, put_in_place
 from vip_offline.encode.frozen import load_network, rebuild_encoder
 from vip_offline.encode.graphs import graph_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.brightness import brightness_grid
-from vip_offline.learn.checksums import SUMS, changed, read_sums, replace_listed, settle, write_sums
+from vip_offline.learn.checksums import changed, read_sums, replace_listed, settle, write_sums
 from vip_offline.learn.interface import FRAME, PROPRIO, Interface
 from vip_offline.learn.loaded import (
     ENCODER,
@@ -79,12 +82,37 @@ def ship(
         VipOfflineError: if the store is another now, the encoder cannot be had or is another one,
             or the graph gives other actions than the policy.
     """
+    put_back(folder)
     path = store or Path(read_manifest(folder)["store"])
     with contextlib.ExitStack() as stack:
         stack.enter_context(only_writer(folder))
         if path.is_dir():  # otherwise `differences` says what is wrong with it
-            stack.enter_context(only_writer(path))
-        return _ship(folder, path, weights, described, takes, on_prepare)
+            stack.enter_context(only_writer(path, shared=True))
+        return _ship_whole(folder, path, weights, described, takes, on_prepare)
+
+
+def _ship_whole(
+    folder: Path,
+    path: Path,
+    weights: Path | None,
+    described: Mapping[str, Any] | None,
+    takes: Literal["frames", "embedding"],
+    on_prepare: Callable[[str], None],
+) -> list[str]:
+    """Make a copy of the folder ready and put it in its place: it is whole at every moment."""
+    settle(folder)
+    copy = hidden_beside(folder, "shipped")
+    shutil.rmtree(copy, ignore_errors=True)
+    try:
+        shutil.copytree(folder, copy, symlinks=True)
+        notes = _ship(copy, path, weights, described, takes, on_prepare)
+        put_in_place(copy, folder)
+        return notes
+    except VipOfflineError as error:
+        error.args = (str(error).replace(str(copy), str(folder)),)
+        raise
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
 
 
 def _ship(
@@ -96,7 +124,6 @@ def _ship(
     on_prepare: Callable[[str], None],
 ) -> list[str]:
     """See `ship`; nobody else writes to the policy or to the store at `path`."""
-    settle(folder)
     policy = Policy.load(folder)
     manifest = dict(policy.manifest)
     options = _options(folder, manifest, path)
@@ -122,7 +149,6 @@ def _ship(
     encoder = rebuild_encoder(name, state, sha256).seeing(seen_by(folder, manifest))
     check_encoder_of(folder, manifest, encoder)
 
-    (folder / SUMS).unlink(missing_ok=True)  # from here on until it is whole again
     opened, notes = open_store(path), []
     files = [MANIFEST, TENSORS, SAMPLES, REFERENCE, CARD]
     if takes == "frames":
@@ -211,7 +237,6 @@ def _check(folder: Path) -> None:
     """Refuse to hand over what does not do here what it just did."""
     found = verify(folder)
     if found.problems:
-        (folder / SUMS).unlink()
         raise VipOfflineError(
             f"{folder}: {'; '.join(found.problems)}. Ship it --without-encoder, and report this."
         )

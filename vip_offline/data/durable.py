@@ -127,6 +127,10 @@ def only_writer(folder: Path, *, shared: bool = False) -> Iterator[None]:
     The lock is the kernel's, on the folder itself: it leaves no file, and a killed process
     cannot leave it behind.
 
+    Args:
+        folder: that is written to.
+        shared: keep writers out alone: others may read, too.
+
     Raises:
         VipOfflineError: if another process holds it, or removed the folder meanwhile.
     """

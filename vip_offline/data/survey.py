@@ -47,6 +47,7 @@ from vip_offline.data.video import FrameReader, Timeline, timeline
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
+ROWS = 16384  # of columns that are in memory at once
 BLOCK = 32  # frames that are in memory at once
 TIMELINES = 8  # videos whose time stamps are: cameras that advance side by side
 EXAMPLES = 3  # places that are named of each kind of finding
@@ -487,10 +488,27 @@ def _check_store(store: Store, gathered: _Gathered, on_start: OnStart) -> Checke
             _check_clips(store, camera, moves, rate, gathered)
         else:
             _check_frames(store, camera, moves, gathered)
+    _check_rest(store, gathered)
     _check_labels(store, gathered)
     lengths = np.array([stop - start for start, stop in spans], np.int64)
     kind = str(store.attributes.get("source_format", "recorded"))
     return gathered.result(store.path, f"store ({kind})", lengths, rate)
+
+
+READ = ("data/proprio", "data/action", "data/frames_", "labels/")  # by other checks
+
+
+def _check_rest(store: Store, gathered: _Gathered) -> None:
+    """Columns, embeddings and goals that nothing else looks at: whether they can be read."""
+    for key, shape, _, _ in store.tree():
+        if not shape or key.startswith(READ):
+            continue
+        try:
+            rows = store.array(key).shape[0] if shape != "()" else 0
+            for start in range(0, rows, ROWS):
+                store.rows_of(key, start, start + ROWS)
+        except VipOfflineError as error:
+            gathered.add([Finding("damaged", "wrong", str(error), "see there")], key)
 
 
 def _numbers(store: Store) -> Iterator[tuple[NDArray[Any], NDArray[Any]] | VipOfflineError]:

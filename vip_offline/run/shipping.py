@@ -149,6 +149,7 @@ def _ship(
     encoder = rebuild_encoder(name, state, sha256).seeing(seen_by(folder, manifest))
     check_encoder_of(folder, manifest, encoder)
 
+    (folder / SUMS).unlink(missing_ok=True)  # of the copy, until it is whole
     opened, notes = open_store(path), []
     files = [MANIFEST, TENSORS, SAMPLES, REFERENCE, CARD]
     if takes == "frames":

@@ -20,7 +20,7 @@ from vip_offline.encode.frozen import load_network, rebuild_encoder
 from vip_offline.encode.graphs import graph_of
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.brightness import brightness_grid
-from vip_offline.learn.checksums import changed, read_sums, replace_listed, settle, write_sums
+from vip_offline.learn.checksums import SUMS, changed, read_sums, replace_listed, settle, write_sums
 from vip_offline.learn.interface import FRAME, PROPRIO, Interface
 from vip_offline.learn.loaded import (
     ENCODER,

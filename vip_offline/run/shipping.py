@@ -33,6 +33,7 @@ from vip_offline.learn.loaded import (
 from vip_offline.learn.novelty import seen
 from vip_offline.learn.policy import (
     MANIFEST,
+    READ,
     TENSORS,
     Policy,
     manifest_text,
@@ -167,8 +168,7 @@ def _ship(
         for camera in (key.removeprefix(FRAME) for key in interface.frames)
     }
     manifest["goal"] = _goal(opened, manifest, folder)
-    if (folder / PICTURE).exists():
-        files.append(PICTURE)
+    files += [name for name in (PICTURE, READ) if (folder / name).exists()]
     reference = seen(*_embeddings(data, manifest["embedding_size"]))
     write_tensors(
         folder / REFERENCE,

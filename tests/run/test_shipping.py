@@ -64,7 +64,7 @@ def test_the_manifest_says_it_all(shipped_once: Path) -> None:
     assert manifest["success"] == {}
     assert set(read_sums(shipped_once)) == {
         "README.md", "encoder.safetensors", "goal.png", "manifest.json", "policy.onnx",
-        "policy.safetensors", "reference.safetensors", "sample_io.npz",
+        "policy.safetensors", "read.safetensors", "reference.safetensors", "sample_io.npz",
     }  # fmt: skip
     # what was made elsewhere is nobody's secret, and no file is for its owner's eyes alone
     assert str(shipped_once.parent).encode() not in (shipped_once / "policy.onnx").read_bytes()

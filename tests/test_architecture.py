@@ -53,7 +53,7 @@ HOMES = {
     "h5py": ("data/sources/robomimic.py", "data/sources/hdf5_tree.py", "data/exports/robomimic.py"),
     "hdf5plugin": ("data/sources/hdf5_tree.py",),
     "imagecodecs": ("data/zarr_arrays.py",),
-    "numcodecs": ("data/exports/replay.py",),
+    "numcodecs": ("data/exports/replay.py", "data/shards.py"),
     "pyarrow": (
         *("data/sources/", "data/exports/"),
         *("data/cells.py", "data/columns.py", "data/delimited.py", "data/tables.py"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import PROGRAM
+from store_files import overwrite_attribute
 
 from vip_offline.data.video import FrameReader, timeline
 from vip_offline.errors import VipOfflineError
@@ -100,6 +101,7 @@ def test_a_place_that_cannot_be_written_to_is_found_before_anything_is_looked_at
         analyze_stage(labelled, AnalyzeOptions(), tmp_path / "taken" / "x", bar, figures=False)
     assert looked == []
     shutil.rmtree(labelled / "data" / "frames_front")
+    overwrite_attribute(labelled, "", arrays=None)  # as if it had been written without
     with pytest.raises(VipOfflineError, match="--films 2: the frames are not in"):
         analyze_stage(labelled, AnalyzeOptions(films=2), tmp_path / "x", bar, figures=False)
     assert looked == []

@@ -67,6 +67,7 @@ class StoreWriter(Store):
             embeddings = key.startswith("embeddings/") and "@" not in key
             chunk = 1 if frames else _rows_per_chunk(tail, dtype)
             shard = rows_per_shard(tail)
+            self._make_parents(key)
             array = self._root.create_array(
                 key,
                 shape=(rows, *tail),
@@ -91,6 +92,16 @@ class StoreWriter(Store):
                 f"{np.dtype(dtype)} {tail} do not fit. Write them to another store."
             )
         return array
+
+    def _make_parents(self, key: str) -> None:
+        """Describe the groups that an array lies in first: zarr does it at the same time.
+
+        A process killed, or a disk full, between the two would leave a group of which nothing says
+        that it is one.
+        """
+        names = key.split("/")[:-1]
+        for count in range(1, len(names) + 1):
+            self._root.require_group("/".join(names[:count]))
 
     def _put(self, array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
         key, rows = array.path, (array.shards or array.chunks)[0]
@@ -513,6 +524,7 @@ class StoreWriter(Store):
     ) -> None:
         """Keep the (D,) embedding of a goal picture or prompt under its hash."""
         key = f"goals/{encoder}/{content}"
+        self._make_parents(key)
         self._root.create_array(
             key,
             shape=values.shape,

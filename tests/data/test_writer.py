@@ -268,8 +268,9 @@ def test_an_append_that_was_killed_leaves_what_was_committed(
     shutil.copytree(store_path, tmp_path / "whole.zarr")
     append(tmp_path / "whole.zarr", -1)
     assert len(open_store(tmp_path / "whole.zarr")) == 4
-    count = len(written)
-    assert written[-1] == "meta/done/c.0"
+    # what comes behind the marker are states of files, which may be lost
+    count = len(written) - written[::-1].index("meta/done/c.0")
+    assert all(key.startswith("files/") for key in written[count:])
     for files in {*range(0, count, 6), count - 2, count - 1}:
         path = tmp_path / f"{files}.zarr"
         shutil.copytree(store_path, path)

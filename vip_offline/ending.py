@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
@@ -215,6 +216,8 @@ def _interrupt_on_sigterm() -> list[int]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         came.append(number)
+        # what zarr was just about to do is left undone, and says so when it is collected
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)

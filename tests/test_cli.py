@@ -96,7 +96,7 @@ def test_train_and_roll_out_as_they_stand(smoke: Path, tmp_path: Path) -> None:
     folder = "runs/smoke/rwr-step-tau-0.1/seed-0"
     result = run("verify", folder, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "8 files are as they were written" in result.stdout
+    assert "9 files are as they were written" in result.stdout
     assert result.stdout.count("the same") == 2
     assert "0 of 2 rollouts" in (tmp_path / folder / "README.md").read_text()
 

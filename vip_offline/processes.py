@@ -222,6 +222,8 @@ class SidePool:
     def gone(self) -> VipOfflineError:
         """What to say when one of the processes is gone."""
         # those that were left are ended by SIGTERM, whatever the first died of
+        for process in self._started.values():
+            process.join(5)  # its exit code may not have been asked for yet
         codes = [each.exitcode for each in self._started.values()]
         first = [code for code in codes if code not in (None, 0, -signal.SIGTERM)]
         return VipOfflineError(gone(next(iter(first), None)))

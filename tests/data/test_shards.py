@@ -129,9 +129,9 @@ def empty(path: Path) -> None:
     ("harm", "state"),
     [
         (first_byte, r"is damaged \(row 6: its checksum does not match\)"),
-        (cut_in_the_frame, r"is damaged \(row 6: its index is damaged or cut off\)"),
-        (index, r"is damaged \(row 6: its index is damaged or cut off\)"),
-        (empty, r"is damaged \(row 6: its index is damaged or cut off\)"),
+        (cut_in_the_frame, r"is damaged \(row 6: (it is cut off|its checksum does not match)\)"),
+        (index, r"is damaged \(row 6: (it is cut off|its checksum does not match)\)"),
+        (empty, r"is damaged \(row 6: (it is cut off|its checksum does not match)\)"),
         (lambda path: lose_frame(path, "front", 6), r"is damaged \(row 6: it was never written\)"),
         (
             lambda path: shard_of(path, "front", 6)[0].unlink(),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import zarr
 from conftest import LENGTHS
+from store_files import spoil_frame
 
 from vip_offline.data.store import open_store
 from vip_offline.data.writer import writing
@@ -84,11 +85,21 @@ def test_the_batch_size_changes_nothing(store_path: Path, size: int) -> None:
             )
 
 
-def test_what_was_finished_stays_when_a_frame_cannot_be_read(store_path: Path) -> None:
-    (store_path / f"data/frames_front/c.{sum(LENGTHS[:2])}.0.0.0").unlink()
+def test_what_was_finished_stays_when_a_frame_cannot_be_read(
+    store_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vip_offline.encode.embed.SECONDS", 0.0)
+    spoilt = list[int]()
+
+    def spoil(frames: int) -> None:
+        if not spoilt:  # while the first ones are embedded
+            spoil_frame(store_path, "front", sum(LENGTHS[:2]) + 3)
+        spoilt.append(frames)
+
     with (
-        pytest.raises(VipOfflineError, match="frame 12 of camera front is missing"),
+        pytest.raises(VipOfflineError, match="row 15: its checksum does not match"),
         writing(store_path) as store,
     ):
-        embed_store(store, load_encoder("pixels"), "front", batch_size=1)
-    assert open_store(store_path).embedded("pixels", "front").tolist() == [True, True, False]
+        embed_store(store, load_encoder("pixels"), "front", batch_size=1, on_frames=spoil)
+    marks = open_store(store_path).rows_of("embeddings/pixels/front@content")
+    assert marks.any(axis=1).tolist() == [True, True, False]

@@ -13,7 +13,7 @@ from vip_offline.learn.verifying import verify
 def test_a_copy_that_can_be_trusted(shipped: Path) -> None:
     found = verify(shipped)
     assert found.problems == ()
-    assert found.files == 8
+    assert found.files == 9
     assert [each.backend.split()[0] for each in found.backends] == ["ONNX", "torch"]
     assert all(each.right and each.action_error < 1e-4 for each in found.backends)
     assert not [each for each in found.notes if "was" in each]  # the same versions here

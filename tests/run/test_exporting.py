@@ -40,7 +40,7 @@ def test_each_format_is_written_and_the_store_stays_as_it_is(
     done = export(labelled, out, format_, on_start=started.append, on_episodes=counted.append)
     assert (done.episodes, started, sum(counted)) == (3, [3], 3)
     assert (out / there).is_file()
-    assert names(out.parent) == {"out"}
+    assert names(out.parent) == {"out", "out.made-from.json"}
     assert contents(labelled) == before
 
 

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.learn.checksums import read_sums, write_sums
 from vip_offline.learn.loaded import load_policy
 from vip_offline.recipe import RolloutOptions
 from vip_offline.report.conditions import processor
@@ -38,6 +39,7 @@ def vars_of(observation: Observation) -> tuple[NDArray[np.uint8], NDArray[np.flo
 def edit(folder: Path, **changes: object) -> None:
     path = folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    write_sums(folder, read_sums(folder))  # as if it had been trained so
 
 
 def test_results_films_and_no_second_time(policies: list[Path]) -> None:

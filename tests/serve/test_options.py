@@ -112,4 +112,4 @@ def test_the_command_line_has_the_same_defaults() -> None:
         if field.name in told:
             assert told[field.name] == field.default, field.name
     left_out = {field.name for field in fields(ServeOptions)} - set(told)
-    assert left_out == {"opening", "drain", "api_key"}
+    assert left_out == {"opening", "drain", "lost", "api_key"}

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_up_clips import pictures, rows, write_two_cameras
+from store_files import lose_frame
 
 from vip_offline.data.clips.stores import clips_of
 from vip_offline.data.store import open_store
@@ -39,8 +40,8 @@ def test_the_content_is_the_identity(tmp_path: Path) -> None:
 
 def test_a_missing_frame_is_named(store_path: Path) -> None:
     clip = next(clip for key, clip in clips_of(store_path, "") if key == "front/1")
-    (store_path / "data/frames_front/c.6.0.0.0").unlink()
-    with pytest.raises(VipOfflineError, match="frame 6 of camera front is missing"):
+    lose_frame(store_path, "front", 6)
+    with pytest.raises(VipOfflineError, match="row 6: it was never written"):
         clip.read(rows(0, 1))
 
 

@@ -23,8 +23,10 @@ from made_up_exports import (
 )
 from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
+from store_files import overwrite_attribute
 
 from vip_offline.data.exports import minari as exports
+from vip_offline.data.exports.labelled import open_labelled
 from vip_offline.data.exports.minari import write_minari
 from vip_offline.errors import VipOfflineError
 
@@ -168,7 +170,9 @@ def test_a_recorded_store_comes_back(tmp_path: Path) -> None:
 
 def test_a_store_without_actions_is_refused(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.zarr")
-    labelled = with_rewards(path)
+    with_rewards(path)
+    overwrite_attribute(path, "", arrays=None)  # as if it had been written without
     (path / "data/action").rename(tmp_path / "gone")
+    labelled = open_labelled(path)
     with pytest.raises(VipOfflineError, match=r"has no actions .* Minari needs them"):
         write_minari(labelled, tmp_path / "b", silent)

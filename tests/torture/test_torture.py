@@ -16,7 +16,6 @@ from torture.trials import (
     Bench,
     Calm,
     Trial,
-    available,
     fits,
     judge_end,
     judge_left,
@@ -65,8 +64,6 @@ def faults_of(place: int) -> Iterator[str]:
 @pytest.mark.parametrize("place", range(len(SHORT)), ids=[each.name for each in SHORT])
 def test_a_fault_costs_nothing_that_was_done(place: int, bench: Bench, may_mount: bool) -> None:
     command = SHORT[place]
-    if not available(command, bench.place.parent):
-        pytest.skip("not in this version")
     calm = bench.calm(command, runs=1)
     for fault in faults_of(place):
         if fits(command, fault) and (may_mount or fault not in MOUNTED):

@@ -75,8 +75,17 @@ def test_an_error_without_a_file_is_about_the_one_that_was_named() -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_stopped(number: int, code: int, tmp_path: Path) -> None:
-    body = "import time; print('on', flush=True); time.sleep(60)"
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import time; print('on', flush=True); time.sleep(60)",
+        # errors are lost while an object is collected
+        "import time; wait = lambda self: (print('on', flush=True), time.sleep(2));"
+        " type('Slow', (), {'__del__': wait})(); time.sleep(60)",
+    ],
+    ids=["at work", "collecting"],
+)
+def test_stopped(body: str, number: int, code: int, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT.format(body)],
         stdout=subprocess.PIPE,

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -51,6 +52,7 @@ LIBRARIES = (
     *("zarr", "numcodecs", "h5py", "pyarrow", "av", "safetensors", "safetensors_rust", "PIL"),
     *("json", "zipfile", "zlib", "torch.serialization", "torch._weights_only_unpickler", "minari"),
 )
+AGAIN = 0.01  # s until a lost interrupt is tried again
 NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "cannot allocate memory")
 
 
@@ -62,6 +64,7 @@ def run(program: Callable[[], None]) -> NoReturn:
     """
     _open_standard_streams()
     terminated = _interrupt_on_sigterm()
+    _keep_interrupts(terminated)
     code = _code_of(program)
     if terminated and code:
         code = TERMINATED
@@ -222,3 +225,20 @@ def _interrupt_on_sigterm() -> list[int]:
 
     signal.signal(signal.SIGTERM, stop)
     return came
+
+
+def _keep_interrupts(terminated: list[int]) -> None:
+    """Let a signal that came while an object was collected, where errors are lost, come again."""
+    report = sys.unraisablehook
+
+    def again(lost: "sys.UnraisableHookArgs") -> None:
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            # a moment later, from a thread: at once it would be lost in this very hook
+            number = signal.SIGTERM if terminated else signal.SIGINT
+            timer = threading.Timer(AGAIN, os.kill, (os.getpid(), number))
+            timer.daemon = True  # a program that is at its end is not waited for
+            timer.start()
+        else:
+            report(lost)
+
+    sys.unraisablehook = again

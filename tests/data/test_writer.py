@@ -285,3 +285,13 @@ def test_an_append_that_was_killed_leaves_what_was_committed(
         assert_same(everything(path), wanted)
         append(path, -1)
         assert_same(everything(path), everything(tmp_path / "whole.zarr"))
+
+
+def test_states_that_a_killed_process_left_out_are_written_by_the_next(store_path: Path) -> None:
+    states = store_path / "files/data/frames_front"
+    before = contents(states)
+    shutil.rmtree(states)
+    with writing(store_path, create=PLAN):
+        pass
+    assert contents(states).keys() == before.keys()
+    assert not open_store(store_path).touched("data/frames_front").any()

@@ -8,6 +8,7 @@ time. Both are processes of their own, in a session of their own.
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -182,6 +183,15 @@ class Running:
         """What it said until now, to whichever stream."""
         return self._log.read_text(errors="replace")
 
+    def begun(self) -> bool:
+        """Whether it is the command that a signal meets, no longer the interpreter's start."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return True  # it has ended, or this system does not tell
+        caught = int(re.findall(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)[0], 16)
+        return bool(caught >> (signal.SIGTERM - 1) & 1)
+
     def send(self, signal_: int, group: bool = False) -> bool:
         """Whether the signal met it alive."""
         if self.code() is not None:
@@ -206,7 +216,8 @@ class Running:
             meanwhile(self)
         while self.code() is None and (spent := time.monotonic() - self._begin) < limit:
             stop = self.stop
-            if stop is not None and not stop.change and not stopped and spent >= stop.after:
+            due = stop is not None and not stop.change and not stopped and spent >= stop.after
+            if stop is not None and due and (stop.signal == signal.SIGKILL or self.begun()):
                 stopped = self.send(stop.signal, stop.group)
             time.sleep(POLL)
         code, seconds = self.code(), time.monotonic() - self._begin

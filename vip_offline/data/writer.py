@@ -403,6 +403,15 @@ class StoreWriter(Store):
                 self._know_states(key)
         self._durable.sync()
 
+    def know_missing_states(self) -> None:
+        """Write down the states that a process killed after its last episode left out."""
+        for camera in self.cameras:
+            key = self.frames_key(camera)
+            then, now = self.known_states(key), self.file_states(key)
+            if len(then) < len(now) or not then.any(axis=1).all():
+                hash_all(self, keys=[key])
+        self.remember_states()
+
     def know_origin(self, about: Attributes) -> None:
         """Write down where the origin is and the state of its files, known to be what they were."""
         self._root.attrs.update(about)
@@ -671,6 +680,10 @@ def writing(path: Path, create: Mapping[str, Any] | None = None) -> Iterator[Sto
         store.recover()
         if create is not None:
             store.drop_unfinished()
+            if store.checked and len(store):
+                # what is damaged is named by whoever uses it
+                with contextlib.suppress(VipOfflineError):
+                    store.know_missing_states()
         try:
             yield store
         except BaseException as error:

@@ -82,8 +82,13 @@ def test_an_error_without_a_file_is_about_the_one_that_was_named() -> None:
         # errors are lost while an object is collected
         "import time; wait = lambda self: (print('on', flush=True), time.sleep(2));"
         " type('Slow', (), {'__del__': wait})(); time.sleep(60)",
+        # what is half made when the signal comes complains when it is collected
+        "import time; fail = lambda self: self.absent\n"
+        "    half = type('Half', (), {'__del__': fail})()\n"
+        "    async def wait(): pass\n"
+        "    task = wait(); print('on', flush=True); time.sleep(60)",
     ],
-    ids=["at work", "collecting"],
+    ids=["at work", "collecting", "half made"],
 )
 def test_stopped(body: str, number: int, code: int, tmp_path: Path) -> None:
     process = subprocess.Popen(

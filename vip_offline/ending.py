@@ -80,8 +80,11 @@ def _code_of(program: Callable[[], None]) -> int | str | None:
         finally:
             _flush_stdout()
     except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer met it
+            _silence_what_is_half_made()
         return end.code
     except KeyboardInterrupt:
+        _silence_what_is_half_made()
         return INTERRUPTED
     except BrokenPipeError:
         return BUG  # whoever read our output has seen enough
@@ -219,12 +222,16 @@ def _interrupt_on_sigterm() -> list[int]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         came.append(number)
-        # what zarr was just about to do is left undone, and says so when it is collected
-        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
     return came
+
+
+def _silence_what_is_half_made() -> None:
+    """What zarr was about to do when a signal came is left undone, and says so when collected."""
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+    sys.unraisablehook = lambda lost: None
 
 
 def _keep_interrupts(terminated: list[int]) -> None:

@@ -74,6 +74,35 @@ def test_a_copied_store_is_hashed_once(labelled: Path, tmp_path: Path) -> None:
     assert everything(path)["labels/pixels/name"] == "pixels"
 
 
+def test_bytes_that_are_the_same_are_not_decoded(
+    labelled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(labelled)
+    monkeypatch.setattr(contents, "content_of_blocks", None)
+    assert hashed(open_store(labelled), keys=[FRAMES]) == 18
+
+
+@pytest.mark.parametrize("key", [FRAMES, EMBEDDING])
+def test_bytes_that_changed_in_a_file_that_looks_the_same(labelled: Path, key: str) -> None:
+    store = open_store(labelled)
+    files = store.files(key)
+    times = files[0].stat().st_mtime_ns
+    overwrite(labelled, key, 6, 200 if key == FRAMES else 0.5)
+    with writing(labelled) as writer:  # as if the file system had not kept track of it
+        array = writer.array(f"files/{key}")
+        array[0, :3] = [files[0].stat().st_size, times, files[0].stat().st_ino]
+        os.utime(files[0], ns=(0, times))
+    assert hash_all(open_store(labelled)) == {}
+    (changed,) = hash_all(open_store(labelled), every=True)
+    assert changed == key
+
+
+def test_a_changed_record_of_hashes_is_noticed(labelled: Path) -> None:
+    overwrite(labelled, "meta/content_front", 1, 7)
+    changed = hash_all(open_store(labelled), every=True, keys=[FRAMES])
+    assert changed[FRAMES].tolist() == [1]
+
+
 def test_what_changed_is_not_remembered_as_right(labelled: Path) -> None:
     overwrite(labelled, FRAMES, 6, 200)
     for _ in range(2):

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vip_offline.data.file_states import FIELDS, states_of, touched
+from vip_offline.data.file_states import STATE, file_hash, states_of, touched
 
 SPANS = [(0, 3), (3, 10), (10, 12), (12, 20)]  # of files of five rows: 0, 0-1, 2, 2-3
 
@@ -56,7 +56,7 @@ def test_each_change_under_a_folder_shows(tmp_path: Path, change: str) -> None:
 
 
 def test_episodes_of_a_file_that_was_touched() -> None:
-    then = np.arange(1, 4 * FIELDS + 1).reshape(4, FIELDS)
+    then = np.arange(1, 4 * STATE + 1).reshape(4, STATE)
     assert not touched(then, then, SPANS, 5).any()
     for file, episodes in enumerate(([0, 1], [1], [2, 3], [3])):
         now = then.copy()
@@ -65,7 +65,18 @@ def test_episodes_of_a_file_that_was_touched() -> None:
 
 
 def test_files_of_which_nothing_was_written_down_or_that_are_gone_are_touched() -> None:
-    now = np.arange(1, 4 * FIELDS + 1, dtype=np.int64).reshape(4, FIELDS)
+    now = np.arange(1, 4 * STATE + 1, dtype=np.int64).reshape(4, STATE)
     assert touched(now[:2], now, SPANS, 5).tolist() == [False, False, True, True]
     gone = now * np.array([[1], [0], [1], [1]], np.int64)
     assert touched(gone, gone, SPANS, 5).tolist() == [False, True, False, False]
+
+
+def test_the_hash_of_a_file_is_of_its_bytes_and_of_its_record(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    assert file_hash(file, b"1") == 0
+    file.write_bytes(b"abc")
+    known = file_hash(file, b"1")
+    assert known == file_hash(file, b"1") != 0
+    assert known != file_hash(file, b"2")
+    file.write_bytes(b"abd")
+    assert known != file_hash(file, b"1")

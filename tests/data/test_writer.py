@@ -12,10 +12,13 @@ import zarr
 from conftest import brightness_episode
 from store_files import assert_same, contents, everything
 
+from vip_offline.data import durable
 from vip_offline.data.durable import DurableStore
-from vip_offline.data.store import Label, open_store
+from vip_offline.data.store import Label, is_store, open_store
 from vip_offline.data.writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
+from vip_offline.label.relabel import relabel
+from vip_offline.recipe import RelabelOptions
 
 PLAN = {"task": "drawer-close", "proprio": ["x", "y", "z", "g"]}
 
@@ -270,7 +273,7 @@ def test_an_append_that_was_killed_leaves_what_was_committed(
     append(tmp_path / "whole.zarr", -1)
     assert len(open_store(tmp_path / "whole.zarr")) == 4
     # what comes behind the marker are states of files, which may be lost
-    count = len(written) - written[::-1].index("meta/done/c.0")
+    count = len(written) - written[::-1].index("meta/done/zarr.json")
     assert all(key.startswith("files/") for key in written[count:])
     for files in {*range(0, count, 6), count - 2, count - 1}:
         path = tmp_path / f"{files}.zarr"
@@ -295,3 +298,33 @@ def test_states_that_a_killed_process_left_out_are_written_by_the_next(store_pat
         pass
     assert contents(states).keys() == before.keys()
     assert not open_store(store_path).touched("data/frames_front").any()
+
+
+def test_a_reader_beside_the_writer_never_finds_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, copies = tmp_path / "demos.zarr", list[Path]()
+    write = durable.replace_file
+
+    def write_and_copy(file: Path, content: bytes) -> bool:
+        flushed = write(file, content)
+        copies.append(tmp_path / f"copies/{len(copies)}.zarr")
+        shutil.copytree(path, copies[-1])
+        return flushed
+
+    monkeypatch.setattr(durable, "replace_file", write_and_copy)
+    with writing(path, create=PLAN) as store:
+        store.append(brightness_episode(5, True, 9))
+        store.append(dataclasses.replace(brightness_episode(4, True, 9), success_labelled=False))
+    relabel(path, RelabelOptions(encoder="pixels"))
+    seen = set()
+    for copy in (*copies, path):
+        if not is_store(copy):
+            continue
+        reader = open_store(copy)
+        for group in ("data", "extras", "meta"):
+            for key in reader.keys(group):
+                reader.rows_of(f"{group}/{key}", 0, reader.rows if group == "data" else len(reader))
+        embedded = [reader.embedded(name, "front").tolist() for name in reader.encoders]
+        seen.add((len(reader), str(embedded), tuple(reader.label_names)))
+    assert {(1, "[]", ()), (2, "[[False, False]]", ()), (2, "[[True, True]]", ("pixels",))} <= seen

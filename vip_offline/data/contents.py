@@ -1,19 +1,22 @@
 """Whether frames and embeddings are what they were when their hashes were written down.
 
 Files that have the size, modification time and inode that were written down are taken to be
-unchanged; the others are read and hashed again. A store that was copied is so read once.
+unchanged. Of the others the bytes are hashed, and where those differ, too, what the files hold is
+decoded and hashed. A store that was copied is so read once.
 """
 
 from __future__ import annotations
 
+import bisect
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.data.file_states import STATE, file_hash
 from vip_offline.data.hashing import content_of, content_of_blocks
 from vip_offline.data.orientation import AS_STORED
 from vip_offline.data.video import timeline
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 THREADS = len(os.sched_getaffinity(0))
 BLOCK = 64  # frames that are in memory at once
+EPISODES = 64  # whose files are hashed before the next are looked at
 OnRows = Callable[[int], None]  # so many more rows are hashed
 
 # (store, array) -> the states of its files when it was hashed, and its hashes
@@ -61,7 +65,11 @@ def current(
             return known
     hashes = recorded.copy()
     spans = store.spans()
-    episodes = [int(index) for index in np.flatnonzero(touched)]
+    same = np.zeros(len(spans), bool)
+    for block in blocks_of(np.flatnonzero(touched & recorded.any(axis=1)), EPISODES):
+        same[block] = same_bytes(store, key, block, recorded)
+        on_rows(sum(spans[index][1] - spans[index][0] for index in block if same[index]))
+    episodes = [int(index) for index in np.flatnonzero(touched & ~same)]
     # a video is decoded forwards, by one thread
     threads = 1 if key.startswith("data/pts_") else THREADS
     for index, digest in zip(episodes, threaded_map(hash_of, episodes, threads), strict=True):
@@ -110,17 +118,77 @@ def hash_all(
     """
     changed = {}
     for key in keys or hashed_keys(store):
+        recorded = recorded_hashes(store, key)
         if key.startswith("embeddings/"):
-            recorded = store.hashes(f"{key}@hash")
             hash_of = embedding_hash(store, key)
         else:
-            camera = key.split("_", 1)[1]
-            recorded, hash_of = store.recorded_content(camera), frames_hash(store, camera)
+            hash_of = frames_hash(store, key.split("_", 1)[1])
         now = current(store, key, recorded, hash_of, on_rows, every=every)
         episodes = np.flatnonzero((now != recorded).any(axis=1))
         if len(episodes):
             changed[key] = episodes
     return changed
+
+
+def recorded_hashes(store: Store, key: str) -> NDArray[np.uint8]:
+    """(E, DIGEST) that were written down of each episode of an array; see `hashed_keys`."""
+    if key.startswith("embeddings/"):
+        return store.hashes(f"{key}@hash")
+    return store.recorded_content(key.split("_", 1)[1])
+
+
+def file_hashes(
+    store: Store, key: str, files: Sequence[int], recorded: NDArray[np.uint8]
+) -> NDArray[np.int64]:
+    """Hashes of files of an array; 0 for what an array only points at.
+
+    Args:
+        store: whose files.
+        key: of an array.
+        files: which, in ascending order.
+        recorded: (E, DIGEST) hashes of the episodes, which are hashed along: so it is noticed, too,
+            when somebody changes these.
+    """
+    if key.startswith(("data/pts_", "data/rows_")):
+        return np.zeros(len(files), np.int64)
+    paths, rows, spans = store.files(key), store.rows_per_file(key), store.spans()
+    starts, ends = [start for start, _ in spans], [stop for _, stop in spans]
+
+    def hash_of(number: int) -> int:
+        first = bisect.bisect_right(ends, number * rows)
+        last = bisect.bisect_left(starts, (number + 1) * rows)
+        return file_hash(paths[number], recorded[first:last].tobytes())
+
+    return np.array([*threaded_map(hash_of, files, THREADS)], np.int64)
+
+
+def same_bytes(
+    store: Store, key: str, episodes: Sequence[int], recorded: NDArray[np.uint8]
+) -> list[bool]:
+    """Which of these episodes lie in files of the bytes that were written down.
+
+    Args:
+        store: whose episodes.
+        key: see `file_hashes`.
+        episodes: numbers, in ascending order.
+        recorded: see `file_hashes`.
+    """
+    known = store.known_files(key)[:, STATE]
+    if not known.any():
+        return [False for _ in episodes]
+    rows, spans = store.rows_per_file(key), store.spans()
+    within = [range(spans[i][0] // rows, (spans[i][1] - 1) // rows + 1) for i in episodes]
+    asked = sorted({number for files in within for number in files if number < len(known)})
+    asked = [number for number in asked if known[number]]
+    now = file_hashes(store, key, asked, recorded)
+    same = {number for number, digest in zip(asked, now, strict=True) if digest == known[number]}
+    return [same.issuperset(files) for files in within]
+
+
+def blocks_of(episodes: NDArray[np.int64], size: int) -> Iterator[list[int]]:
+    """A few at a time."""
+    for begin in range(0, len(episodes), size):
+        yield episodes[begin : begin + size].tolist()
 
 
 def states_when_hashed(store: Store, key: str) -> bytes | None:

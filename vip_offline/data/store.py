@@ -48,7 +48,7 @@ from numpy.typing import NDArray
 from vip_offline.data.contents import current, embedding_hash, frames_hash
 from vip_offline.data.damage import check_present, damaged, way_out
 from vip_offline.data.durable import DurableStore
-from vip_offline.data.file_states import FIELDS, states_of, touched
+from vip_offline.data.file_states import FIELDS, STATE, states_of, touched
 from vip_offline.data.hashing import DIGEST, KIND, content_of
 from vip_offline.data.linked import LinkedFrames
 from vip_offline.data.reads import Reads, StaleError, differences, episodes_in_words, reads
@@ -688,22 +688,35 @@ class Store:
         return hashes
 
     def file_states(self, key: str) -> NDArray[np.int64]:
-        """(F, FIELDS) states of the files that hold an array, or that it points at."""
+        """(F, STATE) states of the files that hold an array, or that it points at."""
         if key.startswith("data/pts_"):
             return states_of(self.video_files(key.removeprefix("data/pts_")))
         if key.startswith("data/rows_"):
             return states_of([self.linked_file(key.removeprefix("data/rows_"))])
+        return states_of(self.files(key))
+
+    def files(self, key: str) -> list[Path]:
+        """That hold an array, whether they are there or not."""
         array = self._array(key)
-        rows = (array.shards or array.chunks)[0]
-        files = -(-array.shape[0] // rows)
+        files = -(-array.shape[0] // self.rows_per_file(key))
         folder, tail = self.path / key, (0,) * (array.ndim - 1)
         name = array.metadata.encode_chunk_key
-        return states_of([folder / name((number, *tail)) for number in range(files)])
+        return [folder / name((number, *tail)) for number in range(files)]
+
+    def rows_per_file(self, key: str) -> int:
+        """Of an array."""
+        array = self._array(key)
+        return (array.shards or array.chunks)[0]
 
     def known_states(self, key: str) -> NDArray[np.int64]:
         """`file_states` as they were written down; none if that was interrupted, or is damaged."""
+        return self.known_files(key)[:, :STATE]
+
+    def known_files(self, key: str) -> NDArray[np.int64]:
+        """(F, FIELDS) states and hashes of files that were written down."""
         try:
-            if self._find(f"files/{key}") is not None:
+            array = self._find(f"files/{key}")
+            if array is not None and array.shape[1:] == (FIELDS,):
                 return cast("NDArray[np.int64]", self._read(f"files/{key}"))
         except VipOfflineError:
             pass  # every file counts as touched and is hashed again

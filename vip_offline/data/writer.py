@@ -15,12 +15,18 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from vip_offline import __version__
-from vip_offline.data.contents import hash_all, hashed_keys, states_when_hashed
+from vip_offline.data.contents import (
+    file_hashes,
+    hash_all,
+    hashed_keys,
+    recorded_hashes,
+    states_when_hashed,
+)
 from vip_offline.data.damage import damaged
 from vip_offline.data.dependents import delete_command
-from vip_offline.data.durable import DurableStore, only_writer
+from vip_offline.data.durable import DurableStore, flush, only_writer
 from vip_offline.data.episode import Clip, Episode, Link
-from vip_offline.data.file_states import FIELDS, states_of
+from vip_offline.data.file_states import FIELDS, STATE, states_of
 from vip_offline.data.hashing import DIGEST, KIND, content_of, hashes_of
 from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.reads import LENGTHS, reads
@@ -68,8 +74,12 @@ class StoreWriter(Store):
             chunk = 1 if frames else _rows_per_chunk(tail, dtype)
             shard = rows_per_shard(tail)
             self._make_parents(key)
-            array = self._root.create_array(
-                key,
+            # one that has rows at once appears with them, see `_put_first`
+            made = DurableStore(self.staging) if rows else self._durable
+            shutil.rmtree(self.staging, ignore_errors=True)
+            array = zarr.create_array(
+                made,
+                name=None if rows else key,
                 shape=(rows, *tail),
                 chunks=(chunk, *tail),
                 # a shard is written whole, so single rows of other arrays are not worth one
@@ -85,6 +95,10 @@ class StoreWriter(Store):
             )
             if rows:
                 array[:] = fill
+                made.sync()
+                self.staging.rename(self.path / key)
+                flush((self.path / key).parent)
+                array = self._array(key)
             return array
         if array.shape[1:] != tail or array.dtype != np.dtype(dtype):
             raise VipOfflineError(
@@ -115,6 +129,18 @@ class StoreWriter(Store):
             array[start : start + len(values)] = values
         except (ValueError, RuntimeError, KeyError) as error:
             raise damaged(self, array, key, start, start + len(values), error) from error
+
+    def _put_first(self, array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
+        """Write rows before the description says that there are so many.
+
+        For arrays that tell a reader beside this process what of the others is there: it would
+        else look for rows that are not written yet.
+        """
+        stop = start + len(values)
+        longer = array.metadata.to_dict() | {"shape": (max(stop, array.shape[0]), *array.shape[1:])}
+        self._put(zarr.Array.from_dict(array.store_path, longer), start, values)
+        if stop > array.shape[0]:
+            array.resize((stop, *array.shape[1:]))
 
     def append(self, *episodes: Episode) -> None:
         """Add episodes: all of them whole and on the disk, or none.
@@ -187,7 +213,7 @@ class StoreWriter(Store):
         done = self._require("meta/done", (), np.bool_, False, {})
         self._list_arrays()
         self._durable.sync()
-        self._put(done, index, np.ones(len(episodes), bool))
+        self._put_first(done, index, np.ones(len(episodes), bool))
         self._durable.sync()
         self._ends = None
         # a process killed here leaves files of unknown state, which are hashed when they are used
@@ -216,14 +242,18 @@ class StoreWriter(Store):
 
     def _know_states(self, key: str, first: int = 0) -> None:
         """Write down the states of an array's files, from the `first` one on."""
-        states, then = self.file_states(key), self.known_states(key)[:first]
-        states[:first] = 0
-        states[: len(then)] = then
+        states, then = self.file_states(key), self.known_files(key)[:first]
+        known = np.zeros((len(states), FIELDS), np.int64)
+        known[: len(then)] = then
+        known[first:, :STATE] = states[first:]
+        new = range(first, len(states))
+        known[first:, STATE] = file_hashes(self, key, new, recorded_hashes(self, key))
         if not len(then):  # what is damaged is not gone on with
             shutil.rmtree(self.path / "files" / key, ignore_errors=True)
         array = self._require(f"files/{key}", (FIELDS,), np.int64, 0, {})
-        array.resize((0, FIELDS))
-        self._put(array, 0, states)
+        self._put_first(array, 0, known)
+        if array.shape[0] > len(known):
+            array.resize(known.shape)
 
     def _append_clips(self, camera: str, clips: Sequence[Clip], start: int, index: int) -> None:
         shape = list(clips[0].shape)
@@ -339,7 +369,7 @@ class StoreWriter(Store):
                 made.resize((0 if fresh else len(self), DIGEST))  # of one that somebody removed
             if made.shape[0] < len(self):
                 rows = len(self) - made.shape[0]
-                self._put(made, made.shape[0], np.zeros((rows, DIGEST), np.uint8))
+                self._put_first(made, made.shape[0], np.zeros((rows, DIGEST), np.uint8))
         self._drop_damaged(key)
         self._durable.sync()
 
@@ -483,7 +513,7 @@ class StoreWriter(Store):
                 sizes = states_of(self.video_files(camera))[:, 0]
                 self._put(self._array(f"meta/video_bytes_{camera}"), 0, sizes)
             self._list_arrays()
-        if self.checked and self.touched(frames).any():
+        if self.checked and (len(changed) or len(unknown) or self.touched(frames).any()):
             self._know_states(frames)
         self._durable.sync()
         return tuple(int(index) for index in changed)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vip_offline.data.downloading import download, sha256_of
+from vip_offline.data.downloading import download
+from vip_offline.data.files import sha256_of
 from vip_offline.errors import VipOfflineError
 
 CONTENT = bytes(range(256)) * 8_000

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import zarr
 
-from vip_offline.data.durable import DurableStore, only_writer, require_writable
+from vip_offline.data.durable import DurableStore
+from vip_offline.data.files import only_writer, require_writable
 from vip_offline.errors import VipOfflineError
 
 

@@ -304,7 +304,7 @@ def test_a_reader_beside_the_writer_never_finds_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, copies = tmp_path / "demos.zarr", list[Path]()
-    write = durable.replace_file
+    write = durable._replace
 
     def write_and_copy(file: Path, content: bytes) -> bool:
         flushed = write(file, content)
@@ -312,7 +312,7 @@ def test_a_reader_beside_the_writer_never_finds_damage(
         shutil.copytree(path, copies[-1])
         return flushed
 
-    monkeypatch.setattr(durable, "replace_file", write_and_copy)
+    monkeypatch.setattr(durable, "_replace", write_and_copy)
     with writing(path, create=PLAN) as store:
         store.append(brightness_episode(5, True, 9))
         store.append(dataclasses.replace(brightness_episode(4, True, 9), success_labelled=False))

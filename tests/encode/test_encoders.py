@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from vip_offline.encode.download import cache_folder, sha256_of
+from vip_offline.data.files import sha256_of
+from vip_offline.encode.download import cache_folder
 from vip_offline.encode.encoders import (
     ENCODERS,
     check_encoder,

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vip_offline.data.durable import only_writer
+from vip_offline.data.files import only_writer
 from vip_offline.learn.crew import Crew
 from vip_offline.learn.descent import Columns, Settings, State, advance, shapes
 

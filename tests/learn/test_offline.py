@@ -9,7 +9,7 @@ import pytest
 import torch
 from store_files import overwrite
 
-from vip_offline.data.durable import only_writer
+from vip_offline.data.files import only_writer
 from vip_offline.data.store import open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import relabel

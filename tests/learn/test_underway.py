@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import PROGRAM
 
-from vip_offline.data.durable import only_writer
+from vip_offline.data.files import only_writer
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.offline import seeded, train, train_all
 from vip_offline.learn.policy import Policy, find_policies

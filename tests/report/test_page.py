@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from made_up_comparison import film, make_comparison
 
+from vip_offline.data.files import write_json
 from vip_offline.report import page
 from vip_offline.report.comparison import Comparison, summarise
-from vip_offline.report.page import write_json, write_page
+from vip_offline.report.page import write_page
 
 
 class Seen(HTMLParser):

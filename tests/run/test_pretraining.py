@@ -12,7 +12,7 @@ from made_up_pretraining import losses, small
 
 from vip_offline.console import Advance
 from vip_offline.data.clips.clips import Clips
-from vip_offline.data.durable import only_writer
+from vip_offline.data.files import only_writer
 from vip_offline.encode.frozen import load_encoder
 from vip_offline.encode.pretrain import Trained, pretrain
 from vip_offline.errors import VipOfflineError

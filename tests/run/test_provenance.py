@@ -7,11 +7,12 @@ import pytest
 from conftest import brightness_episode
 from store_files import overwrite
 
+from vip_offline.data.files import sha256_of
 from vip_offline.data.store import open_store
 from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.label.relabel import relabel
-from vip_offline.learn.checksums import SUMS, sha256
+from vip_offline.learn.checksums import SUMS
 from vip_offline.learn.offline import train
 from vip_offline.learn.policy import MANIFEST, READ, TENSORS
 from vip_offline.recipe import RelabelOptions, TrainOptions
@@ -84,7 +85,7 @@ def test_what_an_earlier_release_did_not_write_down(labelled: Path, policy: Path
 def test_rollouts_of_another_policy_and_damaged_ones(policy: Path) -> None:
     rollouts = {"placements": [1], "success": [True], "steps": [3], "horizon": 5}
     for digest, said in (
-        (sha256(policy / TENSORS), TRUE),
+        (sha256_of(policy / TENSORS), TRUE),
         ("0" * 64, "no: the policy is another one by now"),
     ):
         (policy / RESULT).write_text(json.dumps({**rollouts, "policy": digest}))
@@ -107,7 +108,7 @@ def test_a_damaged_policy_hides_no_other(labelled: Path, policy: Path, tmp_path:
 def test_a_comparison_of_rollouts_that_changed(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / RESULT).write_text("{}")
-    made_from = {"rollouts": {"a": sha256(tmp_path / "a" / RESULT)}}
+    made_from = {"rollouts": {"a": sha256_of(tmp_path / "a" / RESULT)}}
     (tmp_path / "comparison.json").write_text(json.dumps({"made_from": made_from}))
     assert still(tmp_path) == {"comparison": TRUE}
     (tmp_path / "a" / RESULT).write_text("{ }")

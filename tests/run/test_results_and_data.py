@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 from vip_offline.cli import app
 from vip_offline.data.beside import linked
+from vip_offline.data.files import replaced_of
 from vip_offline.data.reads import StaleError
 from vip_offline.data.store import open_store
-from vip_offline.data.swapping import replaced_of
 from vip_offline.data.video import write_video
 from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError

@@ -9,7 +9,7 @@ from made_up_policies import copied, noisy_episode, trained_policy
 from PIL import Image
 
 from vip_offline.data.deleting import delete
-from vip_offline.data.durable import only_writer
+from vip_offline.data.files import only_writer
 from vip_offline.data.store import open_store
 from vip_offline.data.writer import writing
 from vip_offline.errors import VipOfflineError

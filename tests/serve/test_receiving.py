@@ -228,7 +228,7 @@ def test_who_is_refused_leaves_a_folder_that_another_has_only_locked(tmp_path: P
     first = """
 import sys
 from pathlib import Path
-from vip_offline.data.durable import only_writer
+from vip_offline.data.files import only_writer
 
 with only_writer(Path(sys.argv[1])):
     print("locked", flush=True)

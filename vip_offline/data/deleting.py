@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vip_offline.data.dependents import delete_command, labels_made_from
-from vip_offline.data.durable import flush, replace_file
+from vip_offline.data.files import flush, replace_file
 from vip_offline.data.store import Store
 from vip_offline.data.writer import TODO, staging_of, to_delete, writing
 from vip_offline.errors import VipOfflineError, did_you_mean

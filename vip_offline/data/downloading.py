@@ -1,23 +1,17 @@
 """A file by HTTP: resumed where it broke off, its hash kept beside it, there when it is whole."""
 
-import hashlib
 import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from vip_offline.data.files import sha256_of
 from vip_offline.errors import VipOfflineError
 
 BLOCK = 1 << 20  # bytes read at once
 TIMEOUT = 30  # seconds without an answer
 Progress = Callable[[int, int], None]  # bytes there, bytes in all (0: unknown)
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(

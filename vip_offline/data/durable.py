@@ -1,12 +1,8 @@
-"""What plain zarr on a local disk lacks: fsync, checked descriptions, one writer at a time."""
+"""What plain zarr on a local disk lacks: fsync and checked descriptions."""
 
 import asyncio
-import contextlib
-import fcntl
 import os
-import tempfile
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 from zarr.abc.store import ByteRequest
@@ -14,52 +10,11 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.core.buffer.core import default_buffer_prototype
 from zarr.storage import LocalStore
 
+from vip_offline.data.files import flush
 from vip_offline.data.metadata_seal import sealed, unsealed
 from vip_offline.errors import VipOfflineError
 
 DESCRIPTION = "zarr.json"
-
-
-def flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def require_writable(folder: Path) -> None:
-    """Make a folder, and find out whether files can be written there.
-
-    Raises:
-        OSError: as the system gives it, with the path: a file in its place, no rights, no space.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
-        pass
-
-
-def replace_file(path: Path, content: bytes | memoryview) -> bool:
-    """Write a file whole or not at all; whether it is on the disk already.
-
-    One that takes another's place is flushed first: after a power cut either of them is there,
-    never an empty file under a name that had content.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            replacing = path.exists()
-            if replacing:
-                file.flush()
-                os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return replacing
 
 
 class DurableStore(LocalStore):
@@ -108,7 +63,7 @@ class DurableStore(LocalStore):
             content: bytes | memoryview = sealed(value.to_bytes())
         else:
             content = memoryview(value.as_numpy_array())  # type: ignore[arg-type]
-        if not await asyncio.to_thread(replace_file, path, content):
+        if not await asyncio.to_thread(_replace, path, content):
             self._touched.add(path)
         self._touched |= {path.parent, path.parent.parent}
 
@@ -120,35 +75,23 @@ class DurableStore(LocalStore):
         self._touched.clear()
 
 
-@contextlib.contextmanager
-def only_writer(folder: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the folder's write lock.
+def _replace(path: Path, content: bytes | memoryview) -> bool:
+    """Write a file whole or not at all; whether it is on the disk already.
 
-    The lock is the kernel's, on the folder itself: it leaves no file, and a killed process
-    cannot leave it behind.
-
-    Args:
-        folder: that is written to.
-        shared: keep writers out alone: others may read, too.
-
-    Raises:
-        VipOfflineError: if another process holds it, or removed the folder meanwhile.
+    One that takes another's place is flushed first: after a power cut either of them is there,
+    never an empty file under a name that had content.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        try:
-            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise VipOfflineError(
-                f"{folder}: another process is writing to it. Wait until that one ends (or stop "
-                f"it; `fuser {folder}` may name it), then run this again."
-            ) from None
-        # the lock of a folder that is gone would keep nobody from the one in its place
-        if not folder.exists() or not os.path.samestat(os.fstat(descriptor), folder.stat()):
-            raise VipOfflineError(
-                f"{folder}: another process removed it just now. Run the same command again."
-            )
-        yield
-    finally:
-        os.close(descriptor)
+        with partial.open("wb") as file:
+            file.write(content)
+            replacing = path.exists()
+            if replacing:
+                file.flush()
+                os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return replacing

@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from vip_offline.data.durable import only_writer
-from vip_offline.data.hidden import hidden_beside
+from vip_offline.data.files import hidden_beside, only_writer, put_back, put_in_place
 from vip_offline.data.importing import Imported, import_source
 from vip_offline.data.sources.source import Source
 from vip_offline.data.store import is_store
-from vip_offline.data.swapping import put_back, put_in_place
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 

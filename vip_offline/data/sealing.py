@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from vip_offline.data.durable import DESCRIPTION, only_writer, replace_file
+from vip_offline.data.durable import DESCRIPTION
+from vip_offline.data.files import only_writer, replace_file
 from vip_offline.data.metadata_seal import sealed, unsealed
 from vip_offline.data.store import is_store, open_store
 from vip_offline.data.writer import writing

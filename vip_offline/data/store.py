@@ -49,11 +49,11 @@ from vip_offline.data.contents import current, embedding_hash, frames_hash
 from vip_offline.data.damage import check_present, damaged, way_out
 from vip_offline.data.durable import DurableStore
 from vip_offline.data.file_states import FIELDS, STATE, states_of, touched
+from vip_offline.data.files import replaced_of
 from vip_offline.data.hashing import DIGEST, KIND, content_of
 from vip_offline.data.linked import LinkedFrames
 from vip_offline.data.reads import Reads, StaleError, differences, episodes_in_words, reads
 from vip_offline.data.shards import Rows, ShardError, is_plain, is_readable, read_chunks
-from vip_offline.data.swapping import replaced_of
 from vip_offline.data.video import FrameReader
 from vip_offline.errors import VipOfflineError, did_you_mean
 

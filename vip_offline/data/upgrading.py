@@ -7,11 +7,10 @@ from typing import Any
 
 import zarr
 
-from vip_offline.data.durable import DurableStore, only_writer
+from vip_offline.data.durable import DurableStore
+from vip_offline.data.files import hidden_beside, only_writer, put_back, put_in_place
 from vip_offline.data.hashing import content_of
-from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.store import SCHEMA_VERSION, Store, open_as, open_store
-from vip_offline.data.swapping import put_back, put_in_place
 from vip_offline.data.writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
 

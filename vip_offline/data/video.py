@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vip_offline.data.checking import RATE, rate_of
+from vip_offline.data.files import whole_file
 from vip_offline.data.orientation import AS_STORED, Orientation, orientation_of
 from vip_offline.data.plausible import PIXELS, require_pixels
 from vip_offline.data.regular import require_regular
@@ -41,23 +42,19 @@ def write_video(path: Path, frames: NDArray[np.uint8], rate: float) -> None:
         frames: (T, H, W, 3) uint8 RGB, H and W even.
         rate: frames per second.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with av.open(str(partial), "w", format="mp4", options=STREAMED) as container:
-            stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
-            stream.height, stream.width = frames.shape[1:3]
-            stream.pix_fmt = "yuv420p"
-            stream.options = {"crf": "20"}
-            for frame in frames:
-                for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
-                    container.mux(packet)
-            for packet in stream.encode():
+    with (
+        whole_file(path) as partial,
+        av.open(str(partial), "w", format="mp4", options=STREAMED) as container,
+    ):
+        stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "20"}
+        for frame in frames:
+            for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
                 container.mux(packet)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+        for packet in stream.encode():
+            container.mux(packet)
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ from vip_offline.data.contents import (
 )
 from vip_offline.data.damage import damaged
 from vip_offline.data.dependents import delete_command
-from vip_offline.data.durable import DurableStore, flush, only_writer
+from vip_offline.data.durable import DurableStore
 from vip_offline.data.episode import Clip, Episode, Link
 from vip_offline.data.file_states import FIELDS, STATE, states_of
+from vip_offline.data.files import flush, hidden_beside, only_writer
 from vip_offline.data.hashing import DIGEST, KIND, content_of, hashes_of
-from vip_offline.data.hidden import hidden_beside
 from vip_offline.data.reads import LENGTHS, reads
 from vip_offline.data.shards import rows_per_shard
 from vip_offline.data.store import (

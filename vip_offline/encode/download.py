@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from vip_offline.caches import cache_home, writable_cache
-from vip_offline.data.downloading import BLOCK, Progress, download, sha256_of
+from vip_offline.data.downloading import BLOCK, Progress, download
+from vip_offline.data.files import sha256_of
 from vip_offline.errors import VipOfflineError
 
 __all__ = ["BLOCK", "Origin", "Progress", "cache_folder", "cached", "fetch", "sha256_of"]

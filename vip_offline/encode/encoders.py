@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vip_offline.data.files import sha256_of
 from vip_offline.data.regular import require_regular
 from vip_offline.encode.architectures import (
     Build,
@@ -24,7 +25,7 @@ from vip_offline.encode.architectures import (
     vit,
 )
 from vip_offline.encode.checkpoints import Layout
-from vip_offline.encode.download import Origin, Progress, cached, fetch, sha256_of
+from vip_offline.encode.download import Origin, Progress, cached, fetch
 from vip_offline.encode.preprocessing import Colour, Preprocessing
 from vip_offline.errors import VipOfflineError, did_you_mean
 

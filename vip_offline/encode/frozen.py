@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from vip_offline.data.files import sha256_of
 from vip_offline.encode.backends import Backend, OnnxRuntime, Torch, choose_backend
 from vip_offline.encode.checkpoints import (
     State,
@@ -19,7 +20,7 @@ from vip_offline.encode.checkpoints import (
     read_checkpoint,
     unwrap,
 )
-from vip_offline.encode.download import Progress, fetch, sha256_of
+from vip_offline.encode.download import Progress, fetch
 from vip_offline.encode.encoders import ENCODERS, Entry, check_encoder, entry_of, provenance_of
 from vip_offline.encode.graphs import AGREEMENT, disagreement, graph_of
 from vip_offline.encode.preprocessing import Preprocessing

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from vip_offline.caches import cache_home, writable_cache
+from vip_offline.data.files import whole_file
 from vip_offline.encode.backends import Backend, OnnxRuntime, Torch
 from vip_offline.errors import VipOfflineError
 
@@ -62,16 +62,15 @@ def graph_of(
                 return path
     on_prepare(f"preparing {name} for ONNX Runtime, once")
     writable_cache(GRAPHS)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        export(network, size, partial)
-        found = _disagrees(partial, network, size)
-        if not found <= AGREEMENT:
-            raise VipOfflineError(
-                f"Encoder {name} gives other embeddings in ONNX Runtime than in torch: relative "
-                f"difference {found:.1g}, allowed {AGREEMENT:g}. {way_out}".rstrip()
-            )
-        partial.replace(path)
+        with whole_file(path) as partial:
+            export(network, size, partial)
+            found = _disagrees(partial, network, size)
+            if not found <= AGREEMENT:
+                raise VipOfflineError(
+                    f"Encoder {name} gives other embeddings in ONNX Runtime than in torch: "
+                    f"relative difference {found:.1g}, allowed {AGREEMENT:g}. {way_out}".rstrip()
+                )
     except (VipOfflineError, OSError):  # a full disk is no fault of the network
         raise
     except Exception as error:  # the exporter raises whatever it meets

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from vip_offline import __version__
 from vip_offline.data.clips.clips import Clips
+from vip_offline.data.files import replace_file
 from vip_offline.encode import objectives, snapshots
 from vip_offline.encode.batches import Batch, batches, share_of
 from vip_offline.encode.beginning import begin, initial_state
@@ -488,9 +489,7 @@ def keep_lines(path: Path, steps: int) -> None:
         with contextlib.suppress(json.JSONDecodeError):  # cut short by a kill
             if json.loads(line)["step"] <= steps:
                 kept.append(line + "\n")
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text("".join(kept), encoding="utf-8")
-    partial.replace(path)
+    replace_file(path, "".join(kept).encode())
 
 
 def _frames(options: PretrainOptions) -> int:

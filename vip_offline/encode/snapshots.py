@@ -7,7 +7,6 @@ and writes in place. These are plain tensors, numbers and texts in one file.
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import torch
 
-from vip_offline.data.durable import flush
+from vip_offline.data.files import whole_file
 from vip_offline.encode.checkpoints import State, read_checkpoint, unwrap
 from vip_offline.encode.encoders import entry_of
 from vip_offline.errors import VipOfflineError
@@ -40,17 +39,8 @@ FREE = (
 
 def write_whole(content: Mapping[str, Any], path: Path) -> None:
     """Save so that a killed process leaves what was there before, or all of the new."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            torch.save(dict(content), file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    flush(path.parent)
+    with whole_file(path) as partial, partial.open("wb") as file:
+        torch.save(dict(content), file)
 
 
 def published(backbone: str, state: State) -> dict[str, State]:

@@ -5,22 +5,16 @@ that is read to act must be on the list; others may lie beside them (``rollouts.
 The file is that of ``sha256sum``: ``sha256sum -c SHA256SUMS`` checks a copy without any of this.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from vip_offline.data.files import replace_file, sha256_of
 from vip_offline.data.regular import require_regular
 from vip_offline.errors import VipOfflineError
 
 SUMS = "SHA256SUMS"
 NEXT = ".next"  # of files that are whole, and not yet in their place
-
-
-def sha256(path: Path) -> str:
-    """Of a file."""
-    with require_regular(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_sums(folder: Path, names: Iterable[str]) -> None:
@@ -39,13 +33,12 @@ def replace_listed(folder: Path, names: Iterable[str], texts: Mapping[str, str])
     for name, text in texts.items():
         _write(folder / f"{name}{NEXT}", text)
     digests = {
-        name: sha256(folder / (f"{name}{NEXT}" if name in texts else name))
+        name: sha256_of(folder / (f"{name}{NEXT}" if name in texts else name))
         for name in sorted(names)
     }
     # renamed when it is whole: from then on the others are only to be renamed
-    partial = folder / f"{SUMS}.partial"
-    _write(partial, "".join(f"{digest}  {name}\n" for name, digest in digests.items()))
-    partial.replace(folder / f"{SUMS}{NEXT}")
+    text = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+    replace_file(folder / f"{SUMS}{NEXT}", text.encode())
     settle(folder)
 
 
@@ -107,7 +100,7 @@ def changed(folder: Path, among: tuple[str, ...] | None = None) -> list[str]:
         path = folder / name
         if not path.is_file():
             said.append(f"{name} is missing")
-        elif sha256(path) != digest:
+        elif sha256_of(path) != digest:
             said.append(f"{name} was changed since it was written")
     return said
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from vip_offline.data.durable import only_writer
+from vip_offline.data.files import only_writer
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.descent import Columns, Settings, State
 from vip_offline.learn.side import Shelf, advance_there, start_side

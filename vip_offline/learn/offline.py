@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from vip_offline.data.swapping import put_back
+from vip_offline.data.files import put_back
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.crew import Crew
 from vip_offline.learn.descent import State

@@ -28,6 +28,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 from torch.nn import functional
 
+from vip_offline.data.files import replace_file
 from vip_offline.data.reads import Reads
 from vip_offline.data.regular import require_regular
 from vip_offline.errors import VipOfflineError
@@ -300,9 +301,7 @@ def write_policy(
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Replace what a policy folder says of itself; it is whole or what it was."""
-    partial = folder / f"{MANIFEST}.partial"
-    partial.write_text(manifest_text(manifest), encoding="utf-8")
-    partial.replace(folder / MANIFEST)
+    replace_file(folder / MANIFEST, manifest_text(manifest).encode())
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ own `fit`. Both stand, after every chunk of steps, as plain arrays.
 
 import io
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ import torch
 from d3rlpy.logging import NoopAdapterFactory
 from numpy.typing import NDArray
 
+from vip_offline.data.files import whole_file
 from vip_offline.data.regular import require_regular
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.buffer import vector_buffer
@@ -191,17 +191,10 @@ def write_checkpoint(
         "version": VERSION,
     }
     read = {f"{READ}/{key}": hashes for key, hashes in identity.get(READ, {}).items()}
-    partial = folder / f"{CHECKPOINT}.partial"
-    try:
-        with partial.open("wb") as file:
-            texts = {key: np.array(text) for key, text in said.items()}
-            everything: dict[str, Any] = {**arrays, **read, **texts}
-            np.savez(file, **everything)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(folder / CHECKPOINT)
-    finally:
-        partial.unlink(missing_ok=True)
+    texts = {key: np.array(text) for key, text in said.items()}
+    everything: dict[str, Any] = {**arrays, **read, **texts}
+    with whole_file(folder / CHECKPOINT) as partial, partial.open("wb") as file:
+        np.savez(file, **everything)
 
 
 @dataclass(frozen=True)

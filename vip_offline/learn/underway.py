@@ -13,10 +13,8 @@ import numpy as np
 import torch
 
 from vip_offline import __version__
-from vip_offline.data.durable import only_writer
-from vip_offline.data.hidden import hidden_beside
+from vip_offline.data.files import hidden_beside, only_writer, put_back, put_in_place
 from vip_offline.data.store import now, settings_of
-from vip_offline.data.swapping import put_back, put_in_place
 from vip_offline.errors import VipOfflineError
 from vip_offline.learn.checksums import write_sums
 from vip_offline.learn.models import policy_tensors, strides

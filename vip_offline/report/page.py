@@ -3,8 +3,6 @@
 import base64
 import html
 import io
-import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vip_offline.data.files import replace_file
 from vip_offline.report import figures
 from vip_offline.report.comparison import Arm, Comparison, Demonstration, sample_size
 from vip_offline.report.conditions import conditions
@@ -101,41 +100,6 @@ def write_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -
     }
     # substitution is one pass, so a "$title" in a name stays what it is
     replace_file(path, Template(PAGE).substitute(parts).encode())
-
-
-def write_json(summary: Mapping[str, Any], path: Path) -> None:
-    """Write the summary as JSON, replacing an older file only once the new one is complete."""
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    replace_file(path, text.encode())
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """What `write_json` wrote; None if nothing is there, or it is damaged."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file, replacing an older one only once the new one is complete.
-
-    Args:
-        path: of the file; its folder is made.
-        content: all of it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # in the same folder, as a rename is atomic only within one file system
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _method(comparison: Comparison) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from vip_offline.data.files import replace_file
 from vip_offline.report.analysis.figures import TIMES
 from vip_offline.report.analysis.progress import bump_fraction, normalised, order_correlation
 from vip_offline.report.figures import BLUE, GREY, UNDATED, finish
-from vip_offline.report.page import replace_file
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vip_offline.console import Bar
-from vip_offline.data.durable import require_writable
+from vip_offline.data.files import require_writable, write_json
 from vip_offline.data.reads import LENGTHS, made_from
 from vip_offline.data.store import OWN, Store, open_store
 from vip_offline.errors import VipOfflineError
@@ -17,7 +17,6 @@ from vip_offline.report.analysis.page import write_page
 from vip_offline.report.analysis.plates import save_figures
 from vip_offline.report.analysis.progress import normalised
 from vip_offline.report.analysis.reading import analyse
-from vip_offline.report.page import write_json
 
 COLUMNS = ("action", "proprio", "true_reward")
 RATE = 10.0  # frames per second of a film where the store gives no control rate

@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from vip_offline.console import Bar
-from vip_offline.data.durable import only_writer, require_writable
+from vip_offline.data.files import (
+    only_writer,
+    replace_file,
+    require_writable,
+    sha256_of,
+    write_json,
+)
 from vip_offline.data.store import open_store
 from vip_offline.encode.encoders import check_encoder
 from vip_offline.errors import VipOfflineError, naming
 from vip_offline.label.relabel import check_relabel
-from vip_offline.learn.checksums import sha256
 from vip_offline.learn.transitions import check_options
 from vip_offline.recipe import Recipe, dump
 from vip_offline.report.comparison import summarise
-from vip_offline.report.page import replace_file, write_json, write_page
+from vip_offline.report.page import write_page
 from vip_offline.run.compare import (
     arm_spec,
     check_arms,
@@ -103,7 +108,7 @@ def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) ->
         comparison = gather(recipe)
         summary = summarise(comparison)
         folders = [job.out for arm in jobs(recipe).values() for job in arm]
-        read = {str(folder.relative_to(out)): sha256(folder / RESULT) for folder in folders}
+        read = {str(folder.relative_to(out)): sha256_of(folder / RESULT) for folder in folders}
         write_json({**summary, "made_from": {"rollouts": read}}, out / NUMBERS)
         write_page(comparison, summary, out / REPORT)
     return json.loads((out / NUMBERS).read_text(encoding="utf-8"))  # type: ignore[no-any-return]

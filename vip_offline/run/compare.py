@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vip_offline import __version__
 from vip_offline.console import Bar
+from vip_offline.data.files import read_json, write_json
 from vip_offline.data.store import Store, open_store
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.learn.offline import seeded, train_all
@@ -25,7 +26,6 @@ from vip_offline.recipe import CompareOptions, Recipe, RolloutOptions, dump
 from vip_offline.report.comparison import Arm, Comparison, Demonstration
 from vip_offline.report.conditions import together
 from vip_offline.report.goal_views import goal_views
-from vip_offline.report.page import read_json, write_json
 from vip_offline.run.rollout import (
     RESULT,
     Rollouts,

@@ -11,6 +11,7 @@ import numpy as np
 
 from vip_offline.console import Bar
 from vip_offline.data.clips.opening import open_clips
+from vip_offline.data.files import replace_file, write_json
 from vip_offline.data.store import open_store
 from vip_offline.encode.encoders import check_encoder, entry_of
 from vip_offline.encode.frozen import load_encoder
@@ -19,7 +20,6 @@ from vip_offline.encode.snapshots import MODEL, numbered
 from vip_offline.errors import VipOfflineError
 from vip_offline.processes import is_first, world_size
 from vip_offline.recipe import Computing, PretrainRecipe, Recipe, RecordOptions, dump
-from vip_offline.report.page import replace_file, write_json
 from vip_offline.report.paths import Path2D, save_paths
 from vip_offline.run.pretraining import pretrain_stage, summary
 from vip_offline.run.record import plan

@@ -68,9 +68,9 @@ def export(
         VipOfflineError: if something is there already, the store is unfinished or not labelled, or
             the format cannot hold it.
     """
-    from vip_offline.data.durable import replace_file
     from vip_offline.data.exports.labelled import open_labelled
     from vip_offline.data.exports.whole import appearing
+    from vip_offline.data.files import replace_file
     from vip_offline.data.reads import LENGTHS, made_from
 
     write = _writer(format_)

@@ -16,14 +16,13 @@ from vip_offline.console import Bar
 from vip_offline.data.clips.clips import Clips
 from vip_offline.data.clips.opening import open_clips
 from vip_offline.data.clips.packing import packed, packed_bytes
-from vip_offline.data.durable import only_writer, require_writable
+from vip_offline.data.files import only_writer, replace_file, require_writable, write_json
 from vip_offline.encode.batches import packing_side
 from vip_offline.encode.encoders import entry_of
 from vip_offline.encode.pretrain import Embed, Metrics, Report, Trained, check_pretrain, pretrain
 from vip_offline.errors import VipOfflineError, naming
 from vip_offline.processes import forget_ranks, is_first
 from vip_offline.recipe import PretrainOptions, dump
-from vip_offline.report.page import replace_file, write_json
 from vip_offline.run.validation import CLIPS, Progress, Validation, held_out
 
 GIB = 2**30

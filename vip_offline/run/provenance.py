@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from vip_offline.data.files import read_json, sha256_of
 from vip_offline.data.reads import Reads, StaleError, changed_arrays, episodes_in_words
 from vip_offline.data.store import Store, open_store, settings_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.learn.checksums import sha256
 from vip_offline.learn.policy import MANIFEST, find_policies, read_manifest, read_reads
 from vip_offline.learn.transitions import differences
 from vip_offline.recipe import TrainOptions, options_from
-from vip_offline.report.page import read_json
 from vip_offline.run.exporting import record_of
 from vip_offline.run.rollout import RESULT, is_of, read_rollouts
 
@@ -109,7 +108,7 @@ def made_of_folder(path: Path) -> Iterator[Made]:
 
 
 def _sha(folder: Path) -> str:
-    return sha256(folder / RESULT) if (folder / RESULT).is_file() else ""
+    return sha256_of(folder / RESULT) if (folder / RESULT).is_file() else ""
 
 
 def _arrays(record: Mapping[str, Any]) -> str:

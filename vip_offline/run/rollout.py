@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.data.durable import only_writer, require_writable
+from vip_offline.data.files import only_writer, read_json, require_writable, sha256_of, write_json
 from vip_offline.data.video import write_video
 from vip_offline.encode.frozen import Encoder, load_encoder
 from vip_offline.errors import VipOfflineError
-from vip_offline.learn.checksums import read_sums, sha256
+from vip_offline.learn.checksums import read_sums
 from vip_offline.learn.gripper import GripperState
 from vip_offline.learn.interface import PROPRIO
 from vip_offline.learn.loaded import ENCODER, LoadedPolicy, load_policy
@@ -23,7 +23,6 @@ from vip_offline.learn.policy import ROLLOUTS, TENSORS, read_manifest
 from vip_offline.recipe import RolloutOptions
 from vip_offline.report.analysis.reattempts import reattempts
 from vip_offline.report.conditions import UNKNOWN, processor
-from vip_offline.report.page import read_json, write_json
 from vip_offline.run.fleet import Batch, Command, Fleet
 from vip_offline.run.simulators import STEP_LIMIT, check_task
 from vip_offline.run.targets import hidden_note, is_hidden
@@ -120,7 +119,7 @@ def evaluated(folder: Path, options: RolloutOptions) -> Rollouts | None:
 
 def is_of(rollouts: Rollouts, folder: Path) -> bool:
     """Whether rollouts are of the policy that is there; of an earlier release nothing says."""
-    return rollouts.policy in (UNKNOWN, sha256(folder / TENSORS))
+    return rollouts.policy in (UNKNOWN, sha256_of(folder / TENSORS))
 
 
 def read_rollouts(folder: Path) -> Rollouts | None:
@@ -407,7 +406,7 @@ def _write(
         reattempts=None if None in counts else tuple(each for each in counts if each is not None),
         backend=backend,
         processor=processor(),
-        policy=sha256(folder / TENSORS),
+        policy=sha256_of(folder / TENSORS),
     )
     write_json(asdict(result), folder / RESULT)
     return result

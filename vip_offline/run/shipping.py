@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vip_offline.data.durable import only_writer
-from vip_offline.data.hidden import hidden_beside
+from vip_offline.data.files import hidden_beside, only_writer, put_back, put_in_place
 from vip_offline.data.store import Store, now, open_store, settings_of
-from vip_offline.data.swapping import put_back, put_in_place
 from vip_offline.encode.frozen import load_network, rebuild_encoder
 from vip_offline.encode.graphs import graph_of
 from vip_offline.errors import VipOfflineError, did_you_mean

@@ -1,8 +1,6 @@
 """What was found in folders and videos, kept so that it is not looked for again."""
 
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from dataclasses import asdict
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from vip_offline.data.clips.listing import Listing, Names, list_folder
 from vip_offline.data.clips.videos import Stamps, stamps_of
+from vip_offline.data.files import whole_file
 from vip_offline.errors import VipOfflineError
 
 VERSION = 3  # since then listings know more suffixes, and pictures are upright
@@ -97,16 +96,8 @@ class Index:
 
     @staticmethod
     def _write(path: Path, states: NDArray[np.int64], found: NDArray[np.uint8]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # a name of its own: several processes may open the same clips
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, version=VERSION, states=states, found=found)
-            Path(partial).replace(path)
-        except BaseException:
-            Path(partial).unlink(missing_ok=True)
-            raise
+        with whole_file(path) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, version=VERSION, states=states, found=found)
 
 
 def _listing_record(listing: Listing) -> Any:

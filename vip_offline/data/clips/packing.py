@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vip_offline.data.clips.clips import Clips, check_skipped
 from vip_offline.data.clips.decoding import small, write_frames
 from vip_offline.data.clips.packed import FRAMES, INDEX, PackedClips, PackIndex, open_pack
-from vip_offline.data.durable import flush
+from vip_offline.data.files import flush
 from vip_offline.errors import VipOfflineError
 
 PARTIAL = ".partial"

@@ -6,8 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from vip_offline.data.durable import flush, only_writer
-from vip_offline.data.hidden import hidden_beside
+from vip_offline.data.files import flush, hidden_beside, only_writer
 from vip_offline.errors import VipOfflineError, naming
 
 

@@ -11,13 +11,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from vip_offline.data.files import replace_file
 from vip_offline.report.analysis import figures
 from vip_offline.report.analysis.evidence import Analysis, EpisodeView, Heavy, Row, Weighting
 from vip_offline.report.analysis.progress import Floats, Separation
 from vip_offline.report.analysis.skeleton import LOOK, MEANING, PAGE
 from vip_offline.report.analysis.table import mean_of, number, over_noise
 from vip_offline.report.figures import GREY, INK, svg
-from vip_offline.report.page import bullets, goal_figures, image, picture, replace_file, table
+from vip_offline.report.page import bullets, goal_figures, image, picture, table
 
 STRIPS = 12  # episodes shown with pictures
 FLAGGED = 8  # of these at most are suspicious ones: without some that are not, nothing compares

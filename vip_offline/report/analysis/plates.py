@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
+from vip_offline.data.files import replace_file
 from vip_offline.errors import VipOfflineError
 from vip_offline.report.analysis import figures
 from vip_offline.report.analysis.evidence import Analysis, Row
 from vip_offline.report.analysis.table import over_noise
 from vip_offline.report.figures import UNDATED, rendered
-from vip_offline.report.page import replace_file
 
 DPI = 300  # what journals ask for
 HEIGHT = 3.0  # inches

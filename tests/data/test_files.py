@@ -1,9 +1,66 @@
+import multiprocessing
 import os
 from pathlib import Path
 
 import pytest
 
-from vip_offline.data.swapping import put_back, put_in_place, replaced_of
+from vip_offline.data.files import (
+    hidden_beside,
+    put_back,
+    put_in_place,
+    replace_file,
+    replaced_of,
+    whole_file,
+)
+
+
+@pytest.mark.parametrize("end", ["well", "badly"])
+def test_a_file_is_the_old_one_or_the_whole_new_one(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "folder/a[b].json"
+    replace_file(path, b"old")
+    try:
+        with whole_file(path) as partial:
+            partial.write_bytes(b"ne")
+            assert path.read_bytes() == b"old"
+            assert partial.parent == path.parent and partial.name.startswith(".")
+            if end == "badly":
+                raise KeyboardInterrupt
+            partial.write_bytes(b"new")
+    except KeyboardInterrupt:
+        pass
+    assert path.read_bytes() == (b"new" if end == "well" else b"old")
+    assert [*path.parent.iterdir()] == [path]
+
+
+def _killed(path: Path) -> None:
+    with whole_file(path) as partial:
+        partial.write_bytes(b"half")
+        os._exit(9)
+
+
+def test_what_a_killed_writer_left_goes_and_what_another_writes_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    process = multiprocessing.get_context("spawn").Process(target=_killed, args=(path,))
+    process.start()
+    process.join()
+    assert len([*tmp_path.iterdir()]) == 1
+    with whole_file(path) as first:
+        first.write_bytes(b"first")
+        replace_file(path, b"second")
+        assert first.exists()
+    assert path.read_bytes() == b"first"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_link_is_followed_and_a_dot_has_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far/link").symlink_to(tmp_path / "real")
+    assert hidden_beside(tmp_path / "far/link", "staging") == tmp_path / ".real.staging"
+    monkeypatch.chdir(tmp_path / "real")
+    assert hidden_beside(Path(), "new") == tmp_path / ".real.new"
 
 
 def folder(path: Path, content: str) -> Path:

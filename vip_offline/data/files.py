@@ -1,0 +1,174 @@
+"""Files and folders that are there whole or not at all, and one writer at a time."""
+
+import contextlib
+import fcntl
+import glob
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vip_offline.errors import VipOfflineError
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder, and find out whether files can be written there.
+
+    Raises:
+        OSError: as the system gives it, with the path: a file in its place, no rights, no space.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
+        pass
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Where to write a file: hidden beside `path`, and renamed to it when the block ends well.
+
+    It is flushed before and its folder after: a power cut leaves the older file or the new one.
+    Whatever ends the block otherwise leaves the older one alone.
+
+    Args:
+        path: of the file; its folder is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # in the same folder: a rename is atomic only within one file system
+    for left in path.parent.glob(glob.escape(f".{path.name}.") + "*.partial"):
+        _remove_unless_locked(left)  # of a process that was killed
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    with partial.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield partial
+            flush(partial)
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    flush(path.parent)
+
+
+def _remove_unless_locked(path: Path) -> None:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file in the place of an older one, see `whole_file`."""
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_json(summary: Mapping[str, Any], path: Path) -> None:
+    """Write JSON for people and programs; nothing that is not finite.
+
+    Raises:
+        ValueError: of NaN or infinity.
+    """
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    replace_file(path, text.encode())
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """What `write_json` wrote; None if nothing is there, or it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hidden_beside(path: Path, ending: str) -> Path:
+    """``runs/x`` -> ``runs/.x.ending``, on the file system on which `path` really lies.
+
+    A symbolic link is followed first, since nothing is renamed from one file system to another;
+    ``.`` and ``..`` get the name that they stand for.
+    """
+    real = path.resolve()
+    return real.with_name(f".{real.name}.{ending}")
+
+
+def replaced_of(path: Path) -> Path:
+    """Where an older folder waits until the new one is in its place."""
+    return hidden_beside(path, "replaced")
+
+
+def put_in_place(new: Path, path: Path) -> None:
+    """Move a whole folder to where an older one may be; it goes when the new one is there.
+
+    Args:
+        new: on the file system of `path`.
+        path: where to; a symbolic link stays, and what it names is replaced.
+    """
+    path, replaced = path.resolve(), replaced_of(path)
+    if path.exists():
+        shutil.rmtree(replaced, ignore_errors=True)
+        path.rename(replaced)
+    new.rename(path)
+    flush(path.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def put_back(path: Path) -> None:
+    """Undo what a process left that was killed in `put_in_place`."""
+    replaced = replaced_of(path)
+    if replaced.exists():
+        if not path.exists():
+            replaced.rename(path.resolve())
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the folder's write lock.
+
+    The lock is the kernel's, on the folder itself: it leaves no file, and a killed process
+    cannot leave it behind.
+
+    Args:
+        folder: that is written to.
+        shared: keep writers out alone: others may read, too.
+
+    Raises:
+        VipOfflineError: if another process holds it, or removed the folder meanwhile.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise VipOfflineError(
+                f"{folder}: another process is writing to it. Wait until that one ends (or stop "
+                f"it; `fuser {folder}` may name it), then run this again."
+            ) from None
+        # the lock of a folder that is gone would keep nobody from the one in its place
+        if not folder.exists() or not os.path.samestat(os.fstat(descriptor), folder.stat()):
+            raise VipOfflineError(
+                f"{folder}: another process removed it just now. Run the same command again."
+            )
+        yield
+    finally:
+        os.close(descriptor)

@@ -68,7 +68,6 @@ def export(
         VipOfflineError: if something is there already, the store is unfinished or not labelled, or
             the format cannot hold it.
     """
-    from vip_offline.data.durable import replace_file
     from vip_offline.data.exports.labelled import open_labelled
     from vip_offline.data.exports.whole import appearing
     from vip_offline.data.reads import LENGTHS, made_from
@@ -83,7 +82,7 @@ def export(
     with appearing(out) as partial:
         on_start(len(opened))
         done = write(labelled, partial, on_episodes)
-    replace_file(record_of(out), json.dumps(record, indent=2).encode())
+        record_of(partial).write_text(json.dumps(record, indent=2), encoding="utf-8")
     return done
 
 

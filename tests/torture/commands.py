@@ -67,6 +67,8 @@ class Command:
     side_processes: bool = False
     codes: tuple[int, ...] = (0,)  # with which it may end undisturbed
     leaves: tuple[str, ...] = ()  # patterns of names that may differ from run to run
+    # pieces that are written more than once, whole each time: `train` makes a policy, then ships it
+    rewrites: tuple[str, ...] = ()
 
 
 def stream(running: Running, before: Pieces) -> None:
@@ -149,6 +151,7 @@ COMMANDS: tuple[Command, ...] = (
         ("pretrain", "clips", "--out", "encoder", *PRETRAIN),
         ("clips",),
         leaves=(r"encoder/tensorboard/.*",),
+        rewrites=(r"encoder/model\.pt",),
     ),
     *(
         Command(
@@ -165,13 +168,24 @@ COMMANDS: tuple[Command, ...] = (
             ("d3rlpy", "demos.zarr", "exported.h5"),
         )
     ),
-    Command("train rwr", _train("--tau", "1.0", "--out", "policy"), ("demos.zarr",)),
-    Command("train iql", _train("--algo", "iql", "--out", "policy"), ("demos.zarr",)),
+    Command(
+        "train rwr",
+        _train("--tau", "1.0", "--out", "policy"),
+        ("demos.zarr",),
+        rewrites=(r".*/manifest\.json",),
+    ),
+    Command(
+        "train iql",
+        _train("--algo", "iql", "--out", "policy"),
+        ("demos.zarr",),
+        rewrites=(r".*/manifest\.json",),
+    ),
     Command(
         "train --seeds 3",
         _train("--algo", "bc", "--out", "policies", "--seeds", "3", "--processes", "2"),
         ("demos.zarr",),
         side_processes=True,
+        rewrites=(r".*/manifest\.json",),
     ),
     Command(
         "rollout",
@@ -191,8 +205,11 @@ COMMANDS: tuple[Command, ...] = (
         ("tiny.zarr",),
         sim=True,
         side_processes=True,
+        rewrites=(r".*/manifest\.json",),
     ),
-    Command("run", ("run", "tiny.toml"), ("tiny.toml",), sim=True),
+    Command(
+        "run", ("run", "tiny.toml"), ("tiny.toml",), sim=True, rewrites=(r".*/manifest\.json",)
+    ),
     Command("ship", ("ship", "bare", "--store", "demos.zarr"), ("bare", "demos.zarr")),
     Command("inspect --seal", ("inspect", "demos.zarr", "--seal"), ("demos.zarr",), needs="seal"),
     Command("upgrade", ("upgrade", "old.zarr"), ("old.zarr",), needs="upgrade"),

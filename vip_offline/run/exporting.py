@@ -83,7 +83,7 @@ def export(
     with appearing(out) as partial:
         on_start(len(opened))
         done = write(labelled, partial, on_episodes)
-    replace_file(record_of(out), json.dumps(record, indent=2).encode())
+        record_of(partial).write_text(json.dumps(record, indent=2), encoding="utf-8")
     return done
 
 

@@ -110,3 +110,14 @@ def test_an_error_that_names_no_file_is_about_this_one(tmp_path: Path) -> None:
     with pytest.raises(OSError) as told, appearing(tmp_path / "out"):
         raise OSError("errno = 28, error message = 'No space left on device'")
     assert about(told.value) == str(tmp_path / "out") and full_disk(told.value)
+
+
+def test_what_stands_beside_is_there_before(tmp_path: Path) -> None:
+    out, record = tmp_path / "out", tmp_path / "out.json"
+    record.write_text("old")
+    with appearing(out) as partial:
+        partial.write_text("all")
+        partial.with_name("out.json").write_text("new")
+        assert record.read_text() == "old"
+    assert out.read_text() == "all" and record.read_text() == "new"
+    assert {*tmp_path.iterdir()} == {out, record}

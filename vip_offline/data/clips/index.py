@@ -84,10 +84,11 @@ class Index:
         """Write what was found this time, if that is something else than before."""
         if self._path is None or self._now == self._before:
             return
-        text = json.dumps([(path, record) for path, (_, record) in self._now.items()])
-        states = np.array([state for state, _ in self._now.values()], np.int64).reshape(-1, 2)
+        # threads keep them in any order
+        text = json.dumps([(path, self._now[path][1]) for path in sorted(self._now)])
+        states = np.array([self._now[path][0] for path in sorted(self._now)], np.int64)
         try:
-            self._write(self._path, states, np.frombuffer(text.encode(), np.uint8))
+            self._write(self._path, states.reshape(-1, 2), np.frombuffer(text.encode(), np.uint8))
         except OSError as error:
             raise VipOfflineError(
                 f"{self._path}: what was found among the clips cannot be kept there "

@@ -14,6 +14,8 @@ from vip_offline.errors import VipOfflineError, naming
 def appearing(out: Path) -> Iterator[Path]:
     """A path to write a file or folder to, which becomes `out` when the block has ended well.
 
+    So does what is written beside it, in the place of older files of these names.
+
     It lies in a hidden folder beside `out`, so that it is moved by renaming. What a killed process
     left there is removed by the next one.
 
@@ -37,6 +39,9 @@ def appearing(out: Path) -> Iterator[Path]:
                 yield partial / out.name
             _flush(partial)
             _refuse_existing(out)  # renaming would replace a file that came in the meantime
+            # what stands beside it comes first: a command that is killed here is run again
+            for path in {*partial.iterdir()} - {partial / out.name}:
+                path.replace(out.parent / path.name)
             (partial / out.name).rename(out)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

@@ -23,11 +23,11 @@ from statistics import median
 import numpy as np
 from rich.table import Table
 
-from vip_offline.console import Console
-from vip_offline.data.episode import Episode
-from vip_offline.data.store import Label, open_store
-from vip_offline.data.writer import writing
-from vip_offline.label.relabel import label_episodes
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.store import Label, open_store
+from vip_offline.dataset.store_writer import writing
+from vip_offline.rewards.relabel import label_episodes
+from vip_offline.utils.console import Console
 
 FRAMES, SIZE, DIM = 100, 128, 1024
 LABELLINGS = ("first", "second", "third", "fourth")
@@ -93,7 +93,7 @@ def command(path: Path, out: Path) -> float:
 
 def reading(path: Path) -> float:
     """Seconds of reading all frames and embeddings, as many threads as there are cores."""
-    from vip_offline.processes import threaded_map
+    from vip_offline.utils.parallel import threaded_map
 
     started = time.perf_counter()
     store = open_store(path)

@@ -37,10 +37,10 @@ import zarr
 from numpy.typing import NDArray
 from rich.table import Table
 
-from vip_offline.console import Console
-from vip_offline.data.importing import import_source
-from vip_offline.data.sources.recognise import open_source
+from vip_offline.dataset.importers.registry import open_source
+from vip_offline.dataset.importers.run import import_source
 from vip_offline.recipe import ImportOptions
+from vip_offline.utils.console import Console
 
 VIDEO = (480, 640)  # px, as most LeRobotDatasets have it
 PICTURE = (84, 84)  # px, as robomimic's

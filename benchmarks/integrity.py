@@ -32,15 +32,15 @@ from numpy.typing import NDArray
 from rich.table import Table
 from zarr.codecs import Crc32cCodec
 
-from vip_offline.console import Console
-from vip_offline.data.contents import frames_hash, hash_all, hashed_keys, rows_to_hash
-from vip_offline.data.episode import Episode
-from vip_offline.data.reads import reads
-from vip_offline.data.store import Store, open_store
-from vip_offline.data.writer import writing
-from vip_offline.label.relabel import relabel
-from vip_offline.learn.transitions import differences, identity, sources
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.frame_hashes import frames_hash, hash_all, hashed_keys, rows_to_hash
+from vip_offline.dataset.read_hashes import reads
+from vip_offline.dataset.store import Store, open_store
+from vip_offline.dataset.store_writer import writing
 from vip_offline.recipe import RelabelOptions, TrainOptions
+from vip_offline.rewards.relabel import relabel
+from vip_offline.training.data.dataset import differences, identity, sources
+from vip_offline.utils.console import Console
 
 LENGTH, QUICK_LENGTH = 100, 10  # rows per episode
 BATCH = 50  # episodes that are written together

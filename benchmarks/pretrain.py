@@ -49,18 +49,18 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from torchvision import transforms
 from torchvision.transforms.v2 import functional as pixels
 
-from vip_offline.console import Console
-from vip_offline.data.clips.clips import Clips
-from vip_offline.data.clips.opening import open_clips
-from vip_offline.data.clips.packing import packed
-from vip_offline.encode.batches import batches, packing_side
-from vip_offline.encode.encoders import entry_of
-from vip_offline.encode.frozen import Encoder, load_encoder
-from vip_offline.encode.pretrain import Report, loss_of, pretrain
-from vip_offline.encode.sampling import crop_box
-from vip_offline.encode.snapshots import MODEL
-from vip_offline.processes import context, end_with_parent, threaded_map
+from vip_offline.encoders.encoder import Encoder, load_encoder
+from vip_offline.encoders.registry import entry_of
+from vip_offline.pretraining.checkpoint import MODEL
+from vip_offline.pretraining.clips.clip import Clips
+from vip_offline.pretraining.clips.open_clips import open_clips
+from vip_offline.pretraining.clips.pack import packed
+from vip_offline.pretraining.dataloader import batches, packing_side
+from vip_offline.pretraining.sampling import crop_box
+from vip_offline.pretraining.trainer import Report, loss_of, pretrain
 from vip_offline.recipe import PretrainOptions
+from vip_offline.utils.console import Console
+from vip_offline.utils.parallel import context, end_with_parent, threaded_map
 
 BACKBONE = "vip-mini"
 OPTIONS = PretrainOptions(backbone=BACKBONE)

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from vip_offline.console import Console
-from vip_offline.data.writer import writing
+from vip_offline.dataset.store_writer import writing
 from vip_offline.recipe import RecordOptions
-from vip_offline.run.experts import expert
-from vip_offline.run.record import attempt, close_simulator, plan
-from vip_offline.run.simulators import Simulator, scripted_expert
+from vip_offline.simulation.experts import expert
+from vip_offline.simulation.metaworld import Simulator, scripted_expert
+from vip_offline.simulation.record import attempt, close_simulator, plan
+from vip_offline.utils.console import Console
 
 STOCK_FRAMES = 12  # per round; the stock renderer needs a quarter of a second for each
 

@@ -39,16 +39,16 @@ from PIL import Image
 from rich.table import Table
 from torchvision import transforms
 
-from vip_offline.console import Console
-from vip_offline.data.episode import Episode
-from vip_offline.data.store import open_store
-from vip_offline.data.writer import writing
-from vip_offline.encode.backends import OnnxRuntime
-from vip_offline.encode.frozen import Encoder, load_encoder
-from vip_offline.label.relabel import label_episodes, relabel
-from vip_offline.processes import context, threaded_map
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.store import open_store
+from vip_offline.dataset.store_writer import writing
+from vip_offline.encoders.backends import OnnxRuntime
+from vip_offline.encoders.encoder import Encoder, load_encoder
 from vip_offline.recipe import Computing, RecordOptions, RelabelOptions
-from vip_offline.run.record import attempt, close_simulator, plan
+from vip_offline.rewards.relabel import label_episodes, relabel
+from vip_offline.simulation.record import attempt, close_simulator, plan
+from vip_offline.utils.console import Console
+from vip_offline.utils.parallel import context, threaded_map
 
 HEIGHT, WIDTH = 240, 424  # px, of the paper's own robot clips
 EPISODE = 50  # frames, as in the paper

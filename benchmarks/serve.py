@@ -44,15 +44,15 @@ from rich.table import Table
 from torch import nn
 
 from benchmarks.serve_sides import CLIENTS, PROPRIO, RATE, WARM, observation
-from vip_offline.console import Console
-from vip_offline.data.episode import Episode
-from vip_offline.data.writer import writing
-from vip_offline.encode.encoders import entry_of
-from vip_offline.label.relabel import relabel
-from vip_offline.learn.loaded import load_policy
-from vip_offline.learn.quiet import quiet_d3rlpy
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.store_writer import writing
+from vip_offline.deployment.server.client import Client
+from vip_offline.encoders.registry import entry_of
+from vip_offline.policies.runtime import load_policy
 from vip_offline.recipe import RelabelOptions, TrainOptions
-from vip_offline.serve.client import Client
+from vip_offline.rewards.relabel import relabel
+from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
+from vip_offline.utils.console import Console
 
 SIDE = {"vip": 224, "lite0": 128}  # px of the frames
 GEMM = 2048  # of the matrix product
@@ -76,7 +76,7 @@ QUICK = Effort(rounds=1, asked=16, ticks=40, together=3.0, soak=0.0, products=8)
 
 def policy_folder(folder: Path, encoder: str) -> Path:
     """A policy that was really trained and made ready, on next to nothing."""
-    from vip_offline.learn.offline import train  # d3rlpy, which is loud unless it was told
+    from vip_offline.training.run import train  # d3rlpy, which is loud unless it was told
 
     folder.mkdir()
     side, weights = SIDE[encoder], ""
@@ -102,7 +102,7 @@ def policy_folder(folder: Path, encoder: str) -> Path:
         torch.save({"vip": state}, weights)
     relabel(folder / "demos.zarr", RelabelOptions(encoder=encoder, weights=weights))
     train(folder / "demos.zarr", TrainOptions(algo="bc", steps=20), folder / "policy")
-    from vip_offline.run.shipping import ship
+    from vip_offline.deployment.export import ship
 
     ship(folder / "policy", weights=Path(weights) if weights else None)
     return folder / "policy"

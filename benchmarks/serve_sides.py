@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.serve.client import Client
-from vip_offline.serve.codec import Limits, decode, encode
+from vip_offline.deployment.server.client import Client
+from vip_offline.deployment.server.codec import Limits, decode, encode
 
 RATE = 25.0  # Hz, the paper's control rate
 CLIENTS = 4
@@ -97,8 +97,8 @@ def eager(folder: str) -> Any:
     """(observation) -> action: contiguous, one picture at a time, as the VIP examples do."""
     import torch
 
-    from vip_offline.encode.backends import Torch
-    from vip_offline.learn.loaded import load_policy
+    from vip_offline.encoders.backends import Torch
+    from vip_offline.policies.runtime import load_policy
 
     policy = load_policy(folder, backend="torch")
     assert policy.encoder is not None

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from hostile_clients import HOSTILE, again
 from made_up_serving import observation, serving
 
-from vip_offline.serve.client import Client
+from vip_offline.deployment.server.client import Client
 
 RATE, DRIFT, STEP = 50.0, 1e-4, 2.0
 

@@ -35,16 +35,16 @@ from d3rlpy.logging import NoopAdapterFactory
 from d3rlpy.models.encoders import VectorEncoderFactory
 from rich.table import Table
 
-from vip_offline.console import Console
-from vip_offline.learn.buffer import vector_buffer
-from vip_offline.learn.crew import Crew
-from vip_offline.learn.input_statistics import Statistics
-from vip_offline.learn.models import create
-from vip_offline.learn.quiet import quiet_d3rlpy
-from vip_offline.learn.training import Regression
-from vip_offline.learn.transitions import TrainingSet
-from vip_offline.learn.weighing import weigh
 from vip_offline.recipe import TrainOptions
+from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
+from vip_offline.training.algorithms.models import create
+from vip_offline.training.algorithms.replay_buffer import vector_buffer
+from vip_offline.training.data.dataset import TrainingSet
+from vip_offline.training.data.input_statistics import Statistics
+from vip_offline.training.trainer import Regression
+from vip_offline.training.weighting.scores import weigh
+from vip_offline.training.workers import Crew
+from vip_offline.utils.console import Console
 
 INPUTS, ACTIONS, EPISODES, LENGTH = 1028, 7, 20, 50
 POLICIES = 20

@@ -18,13 +18,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from vip_offline.console import Console
-from vip_offline.report.analysis.ruling import (
+from vip_offline.analysis.decision_rule import (
     Case,
     best_threshold,
     cases_of,
     leave_one_task_out,
 )
+from vip_offline.utils.console import Console
 
 
 def read_cases(paths: list[Path]) -> list[Case]:

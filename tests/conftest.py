@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from vip_offline.data.episode import Episode
-from vip_offline.data.writer import writing
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.store_writer import writing
 
 # how long an example takes is the machine's, not the code's
 settings.register_profile("any-machine", deadline=None)
@@ -44,7 +44,7 @@ def brightness_episode(length: int, success: bool, placement: int) -> Episode:
 @pytest.fixture(scope="session", autouse=True)
 def quiet() -> None:
     """One line per model built, with all 3,000 means of its input, drowns what failed."""
-    from vip_offline.learn.quiet import quiet_d3rlpy
+    from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 
     quiet_d3rlpy()
 
@@ -72,8 +72,8 @@ def store_path(make_store: Callable[..., Path]) -> Path:
 
 @pytest.fixture
 def labelled(store_path: Path) -> Path:
-    from vip_offline.label.relabel import relabel
     from vip_offline.recipe import RelabelOptions
+    from vip_offline.rewards.relabel import relabel
 
     relabel(store_path, RelabelOptions(encoder="pixels"))
     return store_path

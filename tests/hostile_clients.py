@@ -17,8 +17,8 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from vip_offline.deployment.server.codec import Limits, decode, encode
 from vip_offline.errors import VipOfflineError
-from vip_offline.serve.codec import Limits, decode, encode
 
 CROWD = 1000  # connections at once
 STAYS = 1.0  # s that one stays who only takes up room

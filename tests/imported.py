@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vip_offline.data.importing import import_source
-from vip_offline.data.sources.recognise import open_source
-from vip_offline.data.store import Store, open_store
+from vip_offline.dataset.importers.registry import open_source
+from vip_offline.dataset.importers.run import import_source
+from vip_offline.dataset.store import Store, open_store
 from vip_offline.recipe import ImportOptions
 
 

@@ -7,25 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.errors import VipOfflineError
-from vip_offline.label.rewards import potential_difference
-from vip_offline.learn.weights import (
-    effective_sample_size,
-    n_step_return,
-    regression_weights,
-    return_to_go,
-    tau_for,
-)
-from vip_offline.report.analysis.controls import clock_distance
-from vip_offline.report.analysis.evidence import (
-    Analysis,
-    EpisodeView,
-    Flag,
-    Heavy,
-    Row,
-    Weighting,
-)
-from vip_offline.report.analysis.progress import (
+from vip_offline.analysis.controls import clock_distance
+from vip_offline.analysis.metrics import (
     Floats,
     Noise,
     bump_fraction,
@@ -34,7 +17,24 @@ from vip_offline.report.analysis.progress import (
     separation,
     signal,
 )
-from vip_offline.report.goal_views import GoalView
+from vip_offline.analysis.results import (
+    Analysis,
+    EpisodeView,
+    Flag,
+    Heavy,
+    Row,
+    Weighting,
+)
+from vip_offline.errors import VipOfflineError
+from vip_offline.rewards.functions import potential_difference
+from vip_offline.rewards.goal_views import GoalView
+from vip_offline.training.weighting.weights import (
+    effective_sample_size,
+    n_step_return,
+    regression_weights,
+    return_to_go,
+    tau_for,
+)
 
 LABELLINGS = ("lite0-dense", "vip", "r3m", "clip-prompt")
 ODD = ("<b>bold</b>", "$x_1$ & \\$", "_名前 ünï", "a" * 70)

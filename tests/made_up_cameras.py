@@ -5,7 +5,7 @@ from pathlib import Path
 
 from conftest import brightness_episode
 
-from vip_offline.data.writer import writing
+from vip_offline.dataset.store_writer import writing
 
 
 def two_cameras(path: Path, task: str = "x") -> Path:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vip_offline.data.episode import Episode
-from vip_offline.data.video import write_video
-from vip_offline.data.writer import writing
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.media.video import write_video
+from vip_offline.dataset.store_writer import writing
 
 HEIGHT, WIDTH = 16, 24
 

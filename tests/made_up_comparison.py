@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vip_offline.report.comparison import Arm, Comparison, Demonstration
-from vip_offline.report.goal_views import GoalView
+from vip_offline.analysis.closed_loop.comparison import Arm, Comparison, Demonstration
+from vip_offline.rewards.goal_views import GoalView
 
 NAMES = ("bc", "rwr-step", "rwr-return", "rwr-return-permuted", "rwr-return-clock", "bc-success")
 

@@ -9,12 +9,12 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vip_offline.data.episode import Episode
-from vip_offline.data.exports.labelled import Labelled, open_labelled
-from vip_offline.data.importing import import_source
-from vip_offline.data.sources.recognise import open_source
-from vip_offline.data.store import Label, Store, open_store
-from vip_offline.data.writer import writing
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.exporters.labelled_episodes import Labelled, open_labelled
+from vip_offline.dataset.importers.registry import open_source
+from vip_offline.dataset.importers.run import import_source
+from vip_offline.dataset.store import Label, Store, open_store
+from vip_offline.dataset.store_writer import writing
 from vip_offline.recipe import ImportOptions
 
 FRAME = (4, 6, 3)

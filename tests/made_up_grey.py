@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from conftest import SIZE, brightness_episode
 
-from vip_offline.data.episode import Episode
-from vip_offline.data.writer import writing
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.store_writer import writing
 
 GREY = np.sqrt(3 * 32 * 32) / 255  # distance of two grey frames a level apart, by `pixels`
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vip_offline.data.episode import Episode
-from vip_offline.data.writer import writing
-from vip_offline.label.relabel import relabel
-from vip_offline.learn.offline import train
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.store_writer import writing
+from vip_offline.deployment.export import ship
 from vip_offline.recipe import Fit, RelabelOptions, TrainOptions
-from vip_offline.run.shipping import ship
+from vip_offline.rewards.relabel import relabel
+from vip_offline.training.run import train
 
 SIZE = (40, 56)  # px: has to be resized and cropped
 

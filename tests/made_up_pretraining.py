@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vip_offline.encode.checkpoints import read_checkpoint, unwrap
-from vip_offline.encode.encoders import VIP
+from vip_offline.encoders.checkpoints import read_checkpoint, unwrap
+from vip_offline.encoders.registry import VIP
 from vip_offline.recipe import PretrainOptions
 
 SIDE = 64  # px, what vip-mini sees

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.deployment.server.session import Service, prepare
+from vip_offline.deployment.serving_options import ServeOptions
 from vip_offline.errors import VipOfflineError
-from vip_offline.learn.interface import Interface
-from vip_offline.serve.options import ServeOptions
-from vip_offline.serve.session import Service, prepare
+from vip_offline.policies.interface import Interface
 
 INTERFACE = Interface(
     frames={"frame/front": (4, 6, 3)},
@@ -142,8 +142,8 @@ def serving(files: int = 0, **options: Any) -> contextlib.AbstractContextManager
 
 
 def main() -> None:
-    from vip_offline.serve.lines import Lines
-    from vip_offline.serve.server import closing_line, run
+    from vip_offline.deployment.server.log_lines import Lines
+    from vip_offline.deployment.server.server import closing_line, run
 
     def write(text: str) -> None:
         sys.stdout.write(text)

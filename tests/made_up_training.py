@@ -9,14 +9,14 @@ from d3rlpy.constants import ActionSpace
 from d3rlpy.logging import NoopAdapterFactory
 from numpy.typing import NDArray
 
-from vip_offline.data.outliers import find_outliers
-from vip_offline.learn.action_scale import action_range
-from vip_offline.learn.input_statistics import Statistics
-from vip_offline.learn.models import Algo, policy_tensors, strides
-from vip_offline.learn.policy import Policy, write_policy
-from vip_offline.learn.transitions import TrainingSet
-from vip_offline.learn.weighing import weigh
+from vip_offline.dataset.validation.outliers import find_outliers
+from vip_offline.policies.policy import Policy, write_policy
 from vip_offline.recipe import TrainOptions
+from vip_offline.training.algorithms.models import Algo, policy_tensors, strides
+from vip_offline.training.data.action_scale import action_range
+from vip_offline.training.data.dataset import TrainingSet
+from vip_offline.training.data.input_statistics import Statistics
+from vip_offline.training.weighting.scores import weigh
 
 LENGTHS = (6, 9, 4)
 TRANSITIONS = sum(LENGTHS) - len(LENGTHS)

@@ -25,17 +25,15 @@ from numpy.typing import NDArray
 from origins import lerobot
 
 from vip_offline import __version__
-from vip_offline.console import bar
-from vip_offline.data.episode import Episode
-from vip_offline.data.store import Store, open_store
-from vip_offline.data.writer import writing
-from vip_offline.encode.frozen import load_encoder
-from vip_offline.encode.pretrain import LOSSES
-from vip_offline.label.relabel import relabel
-from vip_offline.learn.loaded import load_policy
-from vip_offline.learn.offline import train
-from vip_offline.learn.policy import Policy
-from vip_offline.learn.quiet import quiet_d3rlpy
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.store import Store, open_store
+from vip_offline.dataset.store_writer import writing
+from vip_offline.deployment.export import note_success, ship
+from vip_offline.encoders.encoder import load_encoder
+from vip_offline.policies.policy import Policy
+from vip_offline.policies.runtime import load_policy
+from vip_offline.pretraining.run import pretrain_stage
+from vip_offline.pretraining.trainer import LOSSES
 from vip_offline.recipe import (
     Computing,
     PretrainOptions,
@@ -43,12 +41,14 @@ from vip_offline.recipe import (
     RolloutOptions,
     TrainOptions,
 )
-from vip_offline.run.pretraining import pretrain_stage
-from vip_offline.run.rollout import rollout
-from vip_offline.run.shipping import note_success, ship
+from vip_offline.rewards.relabel import relabel
+from vip_offline.simulation.rollout import rollout
+from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
+from vip_offline.training.run import train
+from vip_offline.utils.console import bar
 
 ALGOS = ("rwr", "bc", "awr", "iql", "scratch-bc")
-# steps of a training that stops after its first chunk (see `learn.underway`), and goes on
+# steps of a training that stops after its first chunk (see `training.job`), and goes on
 STEPS = {"rwr": 1500, "iql": 150}
 PRETRAINED, LONGER = 4, 6  # steps there, and to go on to
 STORE, LINKED, MODEL = Path("demos.zarr"), Path("linked.zarr"), Path("encoder/model.pt")

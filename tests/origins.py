@@ -17,7 +17,7 @@ import zarr
 from numpy.typing import NDArray
 from PIL import Image
 
-from vip_offline.data.video import write_video
+from vip_offline.dataset.media.video import write_video
 
 SIZE = 32  # px
 FPS = 10

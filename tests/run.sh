@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set everything up and run every check: ruff, mypy and the tests.
+# Set everything up and run every check: ruff, mypy, import-linter and the tests.
 # Arguments are handed on to pytest. A failed check does not keep the next one from running.
 
 set -euo pipefail
@@ -19,6 +19,7 @@ check() {
 check ruff check
 check ruff format --check
 check mypy
+check lint-imports
 
 # last, so that the closing line is pytest's; what failed before it is said ahead of it
 if [ ${#failed[@]} -gt 0 ]; then

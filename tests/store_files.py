@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import zarr
 
-from vip_offline.data.durable import DurableStore
-from vip_offline.data.metadata_seal import SEAL
-from vip_offline.data.store import open_store
+from vip_offline.dataset.storage.description_checksum import SEAL
+from vip_offline.dataset.storage.durable_store import DurableStore
+from vip_offline.dataset.store import open_store
 
 
 def contents(path: Path) -> dict[str, bytes]:

@@ -30,21 +30,21 @@ from make_old_files import (
 )
 from numpy.typing import NDArray
 
-from vip_offline.data.store import open_store
-from vip_offline.data.survey import check
-from vip_offline.encode.frozen import load_encoder
-from vip_offline.encode.pretrain import LOSSES
+from vip_offline.dataset.store import open_store
+from vip_offline.dataset.validation.run import check
+from vip_offline.deployment.export import note_success
+from vip_offline.encoders.encoder import load_encoder
 from vip_offline.errors import VipOfflineError
-from vip_offline.label.relabel import relabel
-from vip_offline.learn.loaded import load_policy
-from vip_offline.learn.offline import train
-from vip_offline.learn.policy import Policy
-from vip_offline.learn.underway import is_trained
-from vip_offline.learn.verifying import verify
+from vip_offline.policies.policy import Policy
+from vip_offline.policies.runtime import load_policy
+from vip_offline.policies.verify import verify
+from vip_offline.pretraining.run import pretrain_stage
+from vip_offline.pretraining.trainer import LOSSES
 from vip_offline.recipe import Computing, RelabelOptions, RolloutOptions
-from vip_offline.run.pretraining import pretrain_stage
-from vip_offline.run.rollout import evaluated
-from vip_offline.run.shipping import note_success
+from vip_offline.rewards.relabel import relabel
+from vip_offline.simulation.rollout import evaluated
+from vip_offline.training.job import is_trained
+from vip_offline.training.run import train
 
 WRITTEN = Path(__file__).parent / "written_by"
 RELEASES = ("0.1.0",)

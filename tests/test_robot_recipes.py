@@ -20,13 +20,13 @@ from conftest import PROGRAM
 from made_up_recordings import recording
 from made_up_serving import Serving, started
 
-from vip_offline.data.episode import Episode
-from vip_offline.data.store import open_store
-from vip_offline.data.writer import writing
-from vip_offline.label.relabel import relabel
-from vip_offline.learn.offline import train
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.store import open_store
+from vip_offline.dataset.store_writer import writing
+from vip_offline.deployment.export import ship
 from vip_offline.recipe import RelabelOptions, TrainOptions
-from vip_offline.run.shipping import ship
+from vip_offline.rewards.relabel import relabel
+from vip_offline.training.run import train
 
 ROBOT = Path(__file__).parents[1] / "recipes/robot"
 LOOP = ROBOT / "franka_loop.py"

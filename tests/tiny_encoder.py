@@ -3,9 +3,9 @@
 import pytest
 from torch import nn
 
-from vip_offline.encode.architectures import Build
-from vip_offline.encode.encoders import ENCODERS, IMAGENET, OWN, VIP, Entry
-from vip_offline.encode.preprocessing import Preprocessing
+from vip_offline.encoders.architectures import Build
+from vip_offline.encoders.preprocessing import Preprocessing
+from vip_offline.encoders.registry import ENCODERS, IMAGENET, OWN, VIP, Entry
 
 NAME, DIM = "tiny", 8
 

@@ -16,11 +16,8 @@ import typer
 from rich.table import Table
 
 from vip_offline import __version__, ending
-from vip_offline.caches import lend_matplotlib_a_folder
-from vip_offline.console import Console, bar
 from vip_offline.errors import VipOfflineError
 from vip_offline.help_page import PanelledGroup
-from vip_offline.processes import is_first
 from vip_offline.recipe import (
     AnalyzeOptions,
     BackendName,
@@ -51,6 +48,9 @@ from vip_offline.recipe import (
     load_pretrain_recipe,
     load_recipe,
 )
+from vip_offline.utils.cache_folder import lend_matplotlib_a_folder
+from vip_offline.utils.console import Console, bar
+from vip_offline.utils.parallel import is_first
 
 app = typer.Typer(
     name="vip-offline",
@@ -160,15 +160,15 @@ def _bar(console: Console) -> Any:
 
 
 def _store(given: Path | None) -> Path:
-    from vip_offline.data.beside import store_of
-    from vip_offline.data.store import default_store
+    from vip_offline.dataset.importers.link import store_of
+    from vip_offline.dataset.store import default_store
 
     return store_of(given) if given is not None else default_store()
 
 
 def _spoken(console: Console) -> Any:
     """Lines of a server, which waits for nobody who reads them."""
-    from vip_offline.serve.lines import Lines
+    from vip_offline.deployment.server.log_lines import Lines
 
     def write(text: str) -> None:
         # whoever read our output may be gone; the robot is not
@@ -257,10 +257,10 @@ def record(
             why = "belongs to the simulator" if from_client else "needs --from-client"
             raise VipOfflineError(f"--{name.replace('_', '-')}: {why}. Leave one of them out.")
     if from_client:
+        from vip_offline.deployment.recording.episode_stream import MAX_STEPS, Told
+        from vip_offline.deployment.recording.record import IDLE, record_from_client
+        from vip_offline.deployment.serving_options import ServeOptions, read_api_key
         from vip_offline.recipe import read_toml
-        from vip_offline.serve.options import ServeOptions, read_api_key
-        from vip_offline.serve.receiving import IDLE, record_from_client
-        from vip_offline.serve.recording import MAX_STEPS, Told
 
         if "task" not in said:
             raise VipOfflineError("--task: say in a few words what the robot is to do.")
@@ -272,7 +272,7 @@ def record(
         with _spoken(Console()) as say:
             say.last(record_from_client(path, told, serving, say, steps))
         return
-    from vip_offline.run.stages import record_stage
+    from vip_offline.experiments.stages import record_stage
 
     failing = episodes * 2 // 3 if failures is None else failures
     options = RecordOptions(
@@ -336,11 +336,11 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Import what you have: LeRobot, robomimic, Minari, diffusion_policy, videos, folders."""
-    from vip_offline.data.importing import plan_import
-    from vip_offline.data.sources.recognise import open_source
+    from vip_offline.dataset.importers.registry import open_source
+    from vip_offline.dataset.importers.run import plan_import
+    from vip_offline.experiments.stages import import_stage
     from vip_offline.recipe import ImportOptions
-    from vip_offline.report.catalogue import describe_import, print_import
-    from vip_offline.run.stages import import_stage
+    from vip_offline.report.terminal.import_preview import describe_import, print_import
 
     options = ImportOptions(
         key_map=tuple(key_map or ()),
@@ -405,16 +405,16 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Show what a store holds, what was made of it, and whether that is still true."""
-    from vip_offline.data.beside import is_replay
-    from vip_offline.data.store import default_store, is_store, open_store
-    from vip_offline.run.provenance import made_of_folder, made_of_store
-    from vip_offline.run.stages import check_stage, seal_stage
+    from vip_offline.dataset.importers.link import is_replay
+    from vip_offline.dataset.store import default_store, is_store, open_store
+    from vip_offline.experiments.provenance import made_of_folder, made_of_store
+    from vip_offline.experiments.stages import check_stage, seal_stage
 
     if check:
         _check(store or default_store(), kind, as_json)
         return
-    from vip_offline.report.inspection import describe, print_description
-    from vip_offline.report.provenance import provenance_table
+    from vip_offline.report.terminal.made_from import provenance_table
+    from vip_offline.report.terminal.store import describe, print_description
 
     console, aside = Console(), Console(stderr=True)
     path = store if store is not None and not is_store(store) else _store(store)
@@ -449,15 +449,15 @@ def inspect(
 @app.command(rich_help_panel=DATA)
 def upgrade(store: StoreArgument = None) -> None:
     """Rewrite a store of an earlier release in today's format, with checksums."""
-    from vip_offline.run.stages import upgrade_stage
+    from vip_offline.experiments.stages import upgrade_stage
 
     console = Console()
     console.print(upgrade_stage(_store(store), _bar(console)), soft_wrap=True)
 
 
 def _check(path: Path, kind: str, as_json: bool) -> None:
-    from vip_offline.data.survey import check
-    from vip_offline.report.checks import describe_checks, print_checks
+    from vip_offline.dataset.validation.run import check
+    from vip_offline.report.terminal.data_checks import describe_checks, print_checks
 
     with bar(Console(stderr=True), "check", 0, "frame") as advance:
         checked = check(path, kind, on_start=lambda total: advance(total=total), on_frames=advance)
@@ -481,8 +481,8 @@ def datasets(
     as_json: AsJson = False,
 ) -> None:
     """List known data sets: licence, size, whether they are here, how they are had."""
-    from vip_offline.data.card import card, cards
-    from vip_offline.report.cards import describe_card, print_card, print_cards
+    from vip_offline.dataset.catalog.card import card, cards
+    from vip_offline.report.terminal.datasets import describe_card, print_card, print_cards
 
     console = Console()
     if fetch:
@@ -500,10 +500,10 @@ def datasets(
 
 
 def _fetch(name: str, console: Console) -> None:
-    from vip_offline.data.card import card
-    from vip_offline.data.downloading import BLOCK
-    from vip_offline.data.fetching import fetch
-    from vip_offline.report.cards import describe_card
+    from vip_offline.dataset.catalog.card import card
+    from vip_offline.dataset.catalog.fetch import fetch
+    from vip_offline.report.terminal.datasets import describe_card
+    from vip_offline.utils.download import BLOCK
 
     def say(line: str) -> None:
         console.print(f"$ {line}", highlight=False, soft_wrap=True)
@@ -535,7 +535,7 @@ def _fetch(name: str, console: Console) -> None:
 @app.command(rich_help_panel=REWARD)
 def encoders() -> None:
     """List the frozen encoders: dimension, licence, and whether their weights are here."""
-    from vip_offline.encode.encoders import ENCODERS, here
+    from vip_offline.encoders.registry import ENCODERS, here
 
     table = Table(box=None, width=80)
     for heading in ("encoder", "dim", "weights", "licence", "here"):
@@ -602,7 +602,7 @@ def relabel(
 
     The embeddings stay in the store: another goal or reward takes no time.
     """
-    from vip_offline.run.stages import link_stage, relabel_stage
+    from vip_offline.experiments.stages import link_stage, relabel_stage
 
     options = RelabelOptions(
         encoder=encoder,
@@ -644,7 +644,7 @@ def delete(
     ] = None,
 ) -> None:
     """Delete labellings and embeddings from a store; the demonstrations stay."""
-    from vip_offline.run.deleting import delete_stage
+    from vip_offline.experiments.delete import delete_stage
 
     for line in delete_stage(_store(store), label or (), embedding or ()):
         typer.echo(line)
@@ -679,8 +679,8 @@ def analyze(
 
     Writes a page (report.html) and every number (analysis.json).
     """
-    from vip_offline.run.analyzing import analyze_stage
-    from vip_offline.run.stages import check_stage
+    from vip_offline.experiments.analyze import analyze_stage
+    from vip_offline.experiments.stages import check_stage
 
     path = _store(store)
     options = AnalyzeOptions(
@@ -691,11 +691,11 @@ def analyze(
     check_stage(path, _bar(console), console.print)
     found, said = analyze_stage(path, options, folder, _bar(console), figures=figures)
     if as_json:
-        from vip_offline.report.analysis.evidence import summarise
+        from vip_offline.analysis.results import summarise
 
         typer.echo(json.dumps(summarise(found), indent=2, ensure_ascii=False))
         return
-    from vip_offline.report.analysis.table import print_analysis
+    from vip_offline.report.terminal.analysis import print_analysis
 
     print_analysis(found, console)
     for line in said:
@@ -789,8 +789,8 @@ def pretrain(
     Started again, it goes on. On several GPUs or nodes it is started by
     `torchrun --nproc_per_node N -m vip_offline pretrain ...`
     """
-    from vip_offline.report.encoders import print_validation
-    from vip_offline.run.pretraining import pretrain_stage, summary
+    from vip_offline.pretraining.run import pretrain_stage, summary
+    from vip_offline.report.terminal.encoders import print_validation
 
     options = PretrainOptions(
         objective=objective,
@@ -865,8 +865,8 @@ def export(
     label: Label = "",
 ) -> None:
     """Give the rewards back, in the format that your data came in or another one."""
-    from vip_offline.run.exporting import export_stage
-    from vip_offline.run.stages import check_stage
+    from vip_offline.experiments.export_data import export_stage
+    from vip_offline.experiments.stages import check_stage
 
     *stores, out = paths
     if len(stores) > 1:
@@ -948,19 +948,19 @@ def train(
     ] = None,
 ) -> None:
     """Train policies by weighted regression (Eq. 7), through d3rlpy."""
-    from vip_offline.learn.quiet import quiet_d3rlpy
+    from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 
     quiet_d3rlpy()
-    from vip_offline.data.store import open_store
-    from vip_offline.learn.default_weighting import suited
-    from vip_offline.learn.offline import seeded, train_all
-    from vip_offline.learn.policy import read_manifest
-    from vip_offline.learn.transitions import TrainingSet, check_options
-    from vip_offline.learn.underway import TrainJob
-    from vip_offline.report.table import held_out_table
-    from vip_offline.report.weighting import weight_lines
-    from vip_offline.run.preflight import check_weights
-    from vip_offline.run.stages import cameras_stage, check_stage
+    from vip_offline.dataset.store import open_store
+    from vip_offline.experiments.preflight import check_weights
+    from vip_offline.experiments.stages import cameras_stage, check_stage
+    from vip_offline.policies.policy import read_manifest
+    from vip_offline.report.terminal.comparison import held_out_table
+    from vip_offline.report.terminal.weights import weight_lines
+    from vip_offline.training.data.dataset import TrainingSet, check_options
+    from vip_offline.training.data.default_weighting import suited
+    from vip_offline.training.job import TrainJob
+    from vip_offline.training.run import seeded, train_all
 
     options = TrainOptions(
         algo=algo,
@@ -1032,8 +1032,8 @@ def train(
 
 def _ship_trained(folder: Path, weights: str, console: Console) -> None:
     """Make it ready for another computer, if that can be had here; a policy it is in any case."""
-    from vip_offline.run.shipping import is_shipped
-    from vip_offline.run.shipping import ship as make_ready
+    from vip_offline.deployment.export import is_shipped
+    from vip_offline.deployment.export import ship as make_ready
 
     if is_shipped(folder):
         return
@@ -1077,12 +1077,12 @@ def rollout(
     """Run policies closed loop in the simulator, on placements they have not seen."""
     from dataclasses import asdict
 
-    from vip_offline.learn.policy import find_policies, read_manifest
-    from vip_offline.report.conditions import conditions, rate_notes, together
-    from vip_offline.report.rollouts import rollout_table
-    from vip_offline.run.rollout import rollout as roll_out
-    from vip_offline.run.shipping import note_success
-    from vip_offline.run.simulators import CONTROL_RATE
+    from vip_offline.analysis.closed_loop.conditions import conditions, rate_notes, together
+    from vip_offline.deployment.export import note_success
+    from vip_offline.policies.policy import find_policies, read_manifest
+    from vip_offline.report.terminal.rollouts import rollout_table
+    from vip_offline.simulation.metaworld import CONTROL_RATE
+    from vip_offline.simulation.rollout import rollout as roll_out
 
     console = Console()
     options = RolloutOptions(
@@ -1137,14 +1137,14 @@ def compare(
     ] = None,
 ) -> None:
     """Does the reward help? Arms and controls on the same data, seeds and placements."""
-    from vip_offline.learn.quiet import quiet_d3rlpy
+    from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 
     quiet_d3rlpy()
-    from vip_offline.data.store import open_store
-    from vip_offline.encode.preprocessing import fit_of
-    from vip_offline.run.chain import check_recipe, compare_stages
-    from vip_offline.run.compare import labelled_before
-    from vip_offline.run.stages import check_stage
+    from vip_offline.dataset.store import open_store
+    from vip_offline.encoders.preprocessing import fit_of
+    from vip_offline.experiments.compare import labelled_before
+    from vip_offline.experiments.run_recipe import check_recipe, compare_stages
+    from vip_offline.experiments.stages import check_stage
 
     path, console = _store(store), Console()
     check_stage(path, _bar(console), console.print)
@@ -1193,9 +1193,9 @@ def ship(
     ] = False,
 ) -> None:
     """Make policy folders whole for another computer (`train` does it too)."""
-    from vip_offline.learn.policy import find_policies
+    from vip_offline.deployment.export import ship as make_ready
+    from vip_offline.policies.policy import find_policies
     from vip_offline.recipe import read_toml
-    from vip_offline.run.shipping import ship as make_ready
 
     console = Console()
     folders = find_policies(policies or [Path("runs")], named=bool(policies))
@@ -1226,8 +1226,8 @@ def verify(
     """Does a policy do on this computer what it did where it was trained?"""
     from dataclasses import asdict
 
-    from vip_offline.learn.verifying import verify as recompute
-    from vip_offline.report.verification import verification_table
+    from vip_offline.policies.verify import verify as recompute
+    from vip_offline.report.terminal.verification import verification_table
 
     console = Console()
     found = recompute(folder)
@@ -1290,8 +1290,8 @@ def serve(
     ] = False,
 ) -> None:
     """Serve a policy to a robot: openpi's WebSocket protocol, with limits on its actions."""
-    from vip_offline.serve.options import ServeOptions, parse_hold, read_api_key
-    from vip_offline.serve.serving import serve as serve_folder
+    from vip_offline.deployment.server.serve import serve as serve_folder
+    from vip_offline.deployment.serving_options import ServeOptions, parse_hold, read_api_key
 
     options = ServeOptions(
         host=host,
@@ -1317,18 +1317,18 @@ def run(
     if encoders_wanted is not None:
         _run_pretrain(encoders_wanted)
         return
-    from vip_offline.learn.quiet import quiet_d3rlpy
+    from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 
     quiet_d3rlpy()
-    from vip_offline.run.chain import run_recipe
+    from vip_offline.experiments.run_recipe import run_recipe
 
     loaded, console = load_recipe(recipe), Console()
     _print_comparison(run_recipe(loaded, _bar(console), console.print), loaded, console)
 
 
 def _run_pretrain(recipe: PretrainRecipe) -> None:
-    from vip_offline.report.encoders import print_trial, print_validation
-    from vip_offline.run.encoder_chain import NUMBERS, run_pretrain_recipe
+    from vip_offline.experiments.run_pretrain_recipe import NUMBERS, run_pretrain_recipe
+    from vip_offline.report.terminal.encoders import print_trial, print_validation
 
     with _first_alone(Console()) as console:
         numbers = run_pretrain_recipe(recipe, _bar(console), console.print)
@@ -1343,8 +1343,8 @@ def _run_pretrain(recipe: PretrainRecipe) -> None:
 
 
 def _print_comparison(summary: dict[str, Any], recipe: Recipe, console: Console) -> None:
-    from vip_offline.report.table import print_comparison
-    from vip_offline.run.chain import NUMBERS, REPORT
+    from vip_offline.experiments.run_recipe import NUMBERS, REPORT
+    from vip_offline.report.terminal.comparison import print_comparison
 
     console.print()
     print_comparison(summary, console)

@@ -20,10 +20,10 @@ from typing import NoReturn
 
 from rich.text import Text
 
-from vip_offline.caches import writable_cache
-from vip_offline.console import Console, printable
 from vip_offline.errors import NO_SPACE, VipOfflineError, about, full_disk
-from vip_offline.processes import is_first
+from vip_offline.utils.cache_folder import writable_cache
+from vip_offline.utils.console import Console, printable
+from vip_offline.utils.parallel import is_first
 
 BUG, REFUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143  # exit codes
 TRACEBACK = "VIP_OFFLINE_TRACEBACK"  # set: print it

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from vip_offline.data.plausible import HANDWRITTEN, read_description
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.utils.size_limits import HANDWRITTEN, read_description
 
 WeightBy = Literal["auto", "step", "n-step", "return", "advantage", "outcome"]
 Head = Literal["deterministic", "gaussian"]

@@ -84,7 +84,7 @@ class Driver(Protocol):
 
 
 class Policy(Protocol):
-    """`vip_offline.serve.client.Client`, or openpi's WebsocketClientPolicy."""
+    """`vip_offline.deployment.server.client.Client`, or openpi's WebsocketClientPolicy."""
 
     def get_server_metadata(self) -> dict[str, Any]:
         """What the server said first."""
@@ -356,7 +356,7 @@ def connect(kind: str, address: str, key: str, timeout: float = 10.0) -> Policy:
         from openpi_client.websocket_client_policy import WebsocketClientPolicy
 
         return WebsocketClientPolicy(host, int(port), api_key=key or None)  # type: ignore[no-any-return]
-    from vip_offline.serve.client import Client
+    from vip_offline.deployment.server.client import Client
 
     return Client(host, int(port), api_key=key, timeout=timeout)
 
@@ -371,8 +371,8 @@ class MetaworldArm:
     """
 
     def __init__(self, options: Mapping[str, str], metadata: Mapping[str, Any]) -> None:
-        from vip_offline.learn.interface import ACTIONS
-        from vip_offline.run.simulators import CONTROL_RATE, Simulator
+        from vip_offline.policies.interface import ACTIONS
+        from vip_offline.simulation.metaworld import CONTROL_RATE, Simulator
 
         self._key = f"frame/{options.get('camera', 'corner')}"
         shape = metadata["interface"]["frames"].get(self._key, {"shape": [128, 128, 3]})["shape"]

@@ -88,13 +88,13 @@ def write(folder: Path) -> None:
 
 def export(folder: Path) -> None:
     """Import, label and export everything, and note what the others must find."""
-    from vip_offline.data.exports.progress import progress_of
-    from vip_offline.data.importing import import_source
-    from vip_offline.data.sources.recognise import open_source
-    from vip_offline.data.store import open_store
-    from vip_offline.label.relabel import relabel
+    from vip_offline.dataset.exporters.progress_table import progress_of
+    from vip_offline.dataset.importers.registry import open_source
+    from vip_offline.dataset.importers.run import import_source
+    from vip_offline.dataset.store import open_store
+    from vip_offline.experiments.export_data import export as give_back
     from vip_offline.recipe import ImportOptions, RelabelOptions
-    from vip_offline.run.exporting import export as give_back
+    from vip_offline.rewards.relabel import relabel
 
     for mode in MODES:
         path = folder / f"{mode}.zarr"

@@ -75,8 +75,8 @@ def stream(running: Running, before: Pieces) -> None:
     """A client that streams three episodes, less those that are stored, and asks for the end."""
     from made_up_recordings import episode
 
+    from vip_offline.deployment.server.client import Client
     from vip_offline.errors import VipOfflineError
-    from vip_offline.serve.client import Client
 
     stored = sum(name.startswith(f"{STREAMED} episode") for name in before)
     end = time.monotonic() + LIMIT
@@ -222,7 +222,7 @@ def _basis(folder: Path) -> None:
     from conftest import brightness_episode
     from made_up_clips import write_film
 
-    from vip_offline.data.writer import writing
+    from vip_offline.dataset.store_writer import writing
 
     for name in ("plain.zarr", "demos.zarr"):
         said: dict[str, Any] = {"task": "drawer-close", "proprio": ["x", "y", "z", "g"]}
@@ -244,9 +244,9 @@ def _basis(folder: Path) -> None:
 
 def _bare_policy(folder: Path) -> None:
     """A policy that was not made ready for another computer."""
-    from vip_offline.learn.offline import train
-    from vip_offline.learn.quiet import quiet_d3rlpy
     from vip_offline.recipe import TrainOptions
+    from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
+    from vip_offline.training.run import train
 
     quiet_d3rlpy()
     os.chdir(folder)
@@ -255,9 +255,9 @@ def _bare_policy(folder: Path) -> None:
 
 def _stopped_training(folder: Path) -> None:
     """The unfinished folder of a training that was stopped after its first thousand steps."""
-    from vip_offline.learn.offline import train
-    from vip_offline.learn.quiet import quiet_d3rlpy
     from vip_offline.recipe import TrainOptions
+    from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
+    from vip_offline.training.run import train
 
     quiet_d3rlpy()
     os.chdir(folder)

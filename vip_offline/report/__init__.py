@@ -1,1 +1,1 @@
-"""Reads outcomes of rollouts, weights and distances. Writes tables, figures, one HTML page."""
+"""Reads numbers of an analysis or a comparison, writes figures, pages and tables."""

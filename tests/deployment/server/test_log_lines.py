@@ -1,0 +1,102 @@
+import fcntl
+import os
+import sys
+import threading
+import time
+
+import pytest
+
+from vip_offline.deployment.server.log_lines import (
+    AGAIN,
+    BURST,
+    WAITING,
+    Lines,
+    Tally,
+    stdout_writable,
+)
+
+
+def always(seconds: float) -> bool:
+    return True
+
+
+def test_lines_come_in_order_and_all_of_them_before_the_end() -> None:
+    said: list[str] = []
+    with Lines(said.append, always) as lines:
+        for index in range(40):
+            lines(f"line {index}")
+        lines.last("the end")
+    assert "".join(said) == "".join(f"line {index}\n" for index in range(40)) + "the end\n"
+
+
+def test_more_than_anybody_would_read_is_left_out_with_a_count() -> None:
+    said: list[str] = []
+    with Lines(said.append, always) as lines:
+        for _ in range(1000):
+            lines("again")
+        lines.last("the end")
+    written = said.count("again\n")
+    assert BURST <= written <= BURST + 2
+    assert "the end\n" in said
+    counts = [int(line.split()[1]) for line in said if "left out" in line]
+    assert sum(counts) == 1000 - written
+
+
+def test_a_writer_that_hangs_keeps_nobody_waiting() -> None:
+    said: list[str] = []
+    hanging = threading.Event()
+
+    def write(text: str) -> None:
+        hanging.wait()
+        said.append(text)
+
+    with Lines(write, always, burst=float("inf")) as lines:
+        for _ in range(3 * WAITING):
+            lines("again")
+        hanging.set()
+    assert WAITING <= said.count("again\n") <= WAITING + 1
+    (count,) = (int(line.split()[1]) for line in said if "left out" in line)
+    assert count == 3 * WAITING - said.count("again\n")
+
+
+def test_who_never_reads_does_not_keep_it_from_ending() -> None:
+    def never(seconds: float) -> bool:
+        time.sleep(seconds)
+        return False
+
+    said: list[str] = []
+    with Lines(said.append, never) as lines:
+        lines("nobody reads this")
+    assert not said
+    assert not [each for each in threading.enumerate() if each.name == "lines"]
+
+
+def test_a_full_pipe_is_not_writable(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, 4096)
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert stdout_writable(0)
+        os.write(writing, bytes(4096))
+        assert not stdout_writable(0)
+        os.read(reading, 4096)
+        assert stdout_writable(0)
+        os.close(reading)
+
+
+def test_one_kind_of_event_is_said_once_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    said: list[str] = []
+    tally = Tally(said.append)
+    for _ in range(5):
+        tally("it rains.")
+    assert said == ["it rains."]
+    now += AGAIN
+    tally("it rains.")
+    assert said[1:] == ["it rains. (5 times since this was last said)"]
+    tally.flush()
+    tally("it rains.")
+    tally.flush()
+    tally.flush()
+    assert said[2:] == ["it rains."]

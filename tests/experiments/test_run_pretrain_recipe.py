@@ -1,0 +1,128 @@
+import dataclasses
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vip_offline.encoders.encoder import load_encoder
+from vip_offline.errors import VipOfflineError
+from vip_offline.experiments.run_pretrain_recipe import (
+    check_pretrain_recipe,
+    checkpoint_at,
+    run_pretrain_recipe,
+)
+from vip_offline.recipe import (
+    Computing,
+    PretrainOptions,
+    PretrainRecipe,
+    RecordOptions,
+    TrialOptions,
+)
+from vip_offline.utils.console import Console, bar
+
+SHOW = partial(bar, Console(quiet=True))
+OPTIONS = PretrainOptions(
+    backbone="vip-mini-d2",
+    batch_size=4,
+    negatives=0,
+    steps=4,
+    save_every=2,
+    validate_every=4,
+    hold_out=0.2,
+)
+
+
+def recipe(tmp_path: Path, *videos: Path) -> PretrainRecipe:
+    return PretrainRecipe(
+        pretrain=OPTIONS,
+        name="mine",
+        out=str(tmp_path / "out"),
+        folder=str(tmp_path / "data"),
+        videos=tuple(map(str, videos)),
+        objectives=("vip", "tcn"),
+        paths_at=(2, 4),
+    )
+
+
+def test_each_objective_is_trained_and_drawn(
+    make_store: Callable[..., Path], tmp_path: Path
+) -> None:
+    store = make_store(lengths=(5, 6, 7, 8, 5, 6), successes=(True,) * 6)
+    said: list[str] = []
+    numbers = run_pretrain_recipe(recipe(tmp_path, store), SHOW, said.append)
+    out = tmp_path / "out"
+    assert list(numbers["trained"]) == ["vip-0", "tcn-0"]
+    assert [(each["objective"], each["steps"]) for each in numbers["paths"]] == [
+        ("vip", 2),
+        ("vip", 4),
+        ("tcn", 2),
+        ("tcn", 4),
+    ]
+    assert json.loads((out / "encoders.json").read_text()) == numbers
+    assert (out / "figure-2.png").stat().st_size > 10_000
+    # once for both
+    assert len([path for path in (out / "packed").iterdir() if path.is_dir()]) == 1
+    # again: nothing is left to do
+    again = run_pretrain_recipe(recipe(tmp_path, store), SHOW, said.append)
+    assert said[-1] == "is done: 4 steps"
+    assert again["paths"] == numbers["paths"]
+
+
+def test_a_checkpoint_loads_like_the_model(make_store: Callable[..., Path], tmp_path: Path) -> None:
+    store = make_store(lengths=(5, 6, 7, 8, 5, 6), successes=(True,) * 6)
+    run_pretrain_recipe(recipe(tmp_path, store), SHOW, lambda line: None)
+    folder = tmp_path / "out" / "vip-0"
+    torch = Computing("torch")
+    frames = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), np.uint8)
+    one = load_encoder("vip-mini-d2", checkpoint_at(folder, 4), computing=torch)
+    other = load_encoder("vip-mini-d2", folder / "model.pt", computing=torch)
+    earlier = load_encoder("vip-mini-d2", checkpoint_at(folder, 2), computing=torch)
+    np.testing.assert_array_equal(one(frames), other(frames))
+    assert (one(frames) != earlier(frames)).any()
+    with pytest.raises(VipOfflineError, match=r"no checkpoint of step 3; there are \[2, 4\]"):
+        checkpoint_at(folder, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pretrain": dataclasses.replace(OPTIONS, backbone="vip-mini")}, "Take vip-mini-d2"),
+        ({"paths_at": (3,)}, r"paths_at \[3\]"),
+        ({"paths_at": (6,)}, r"paths_at \[6\]"),
+        ({"pretrain": dataclasses.replace(OPTIONS, keep=1)}, "pretrain.keep is 1"),
+        ({"objectives": ("vop",)}, "unknown 'vop'. Did you mean 'vip'"),
+        ({"tasks": ("drawer-colse",)}, "drawer-colse"),
+        ({"trial": TrialOptions(encoders=("vip-minni",))}, "vip-minni"),
+        ({"trial": TrialOptions(encoders=("r3m-50",))}, "needs --weights"),
+    ],
+)
+def test_what_would_fail_late_is_refused_at_once(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    wrong = dataclasses.replace(recipe(tmp_path), **changes)  # type: ignore[arg-type]
+    with pytest.raises(VipOfflineError, match=message):
+        check_pretrain_recipe(wrong)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.sim
+def test_tasks_are_recorded_and_encoders_tried_on_others(tmp_path: Path) -> None:
+    wanted = PretrainRecipe(
+        pretrain=dataclasses.replace(OPTIONS, backbone="vip-mini", steps=2),
+        out=str(tmp_path / "out"),
+        folder=str(tmp_path / "data"),
+        tasks=("button-press", "window-close"),
+        record=RecordOptions(episodes=3, failures=0, image_size=64),
+        trial=TrialOptions(tasks=("drawer-close",), episodes=3, failures=1, encoders=("pixels",)),
+    )
+    numbers = run_pretrain_recipe(wanted, SHOW, lambda line: None)
+    assert numbers["trained"]["vip"]["clips"] == 4  # of six; one of each task is held out
+    assert list(numbers["trial"]) == ["vip", "pixels"]
+    for found in numbers["trial"].values():
+        assert found["drawer-close"]["successes"] == 2
+        assert -1 <= found["drawer-close"]["order"] <= 1
+        assert 0 <= found["drawer-close"]["auc"]["value"] <= 1
+    assert (tmp_path / "data" / "trial" / "drawer-close.zarr").is_dir()

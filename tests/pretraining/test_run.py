@@ -1,0 +1,290 @@
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from made_up_clips import write_film
+from made_up_pretraining import losses, small
+
+from vip_offline.encoders.encoder import load_encoder
+from vip_offline.errors import VipOfflineError
+from vip_offline.pretraining import run
+from vip_offline.pretraining.clips.clip import Clips
+from vip_offline.pretraining.run import Pretrained, pretrain_stage, summary
+from vip_offline.pretraining.trainer import Trained, pretrain
+from vip_offline.pretraining.validation import Validation
+from vip_offline.recipe import Computing, PretrainOptions
+from vip_offline.utils.console import Advance
+from vip_offline.utils.files import only_writer
+
+LENGTHS = (5, 7, 6, 5, 7, 6)
+SUCCESSES = (True,) * 6
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks so small gain nothing by two, and lose much where the cores are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Shown:
+    """What a terminal would show."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.bars: dict[str, int] = {}
+
+    @contextlib.contextmanager
+    def bar(self, description: str, total: int, unit: str) -> Iterator[Advance]:
+        self.bars[description] = 0
+
+        def advance(amount: int = 0, total: int | None = None) -> None:
+            self.bars[description] += amount
+
+        yield advance
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.said)
+
+
+def options(**changes: Any) -> PretrainOptions:
+    return small(**{"steps": 2, "batch_size": 4, "validate_every": 2} | changes)
+
+
+def stage(videos: list[Path], out: Path, **changes: Any) -> tuple[Pretrained, Shown]:
+    shown = Shown()
+    return pretrain_stage(videos, options(**changes), out, shown.bar, shown.said.append), shown
+
+
+@pytest.fixture
+def store(make_store: Callable[..., Path]) -> Path:
+    return make_store(lengths=LENGTHS, successes=SUCCESSES)
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    for number in range(6):
+        write_film(folder / f"{number}.mp4", count=5 + number % 3, offset=30 * number)
+    return folder
+
+
+def report_of(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "pretrain.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("origin", ["store", "films", "both"])
+def test_from_videos_to_an_encoder(tmp_path: Path, store: Path, films: Path, origin: str) -> None:
+    videos = {"store": [store], "films": [films], "both": [store, films]}[origin]
+    out = tmp_path / "out"
+    found, shown = stage(videos, out)
+    groups = len(videos)
+    assert (found.clips, found.held_out, found.skipped) == (5 * groups, groups, ())
+    assert (
+        f"pretrain: {5 * groups} videos, {found.frames} frames; {groups} more held out; 1 process "
+        "on cpu" in shown.said
+    )
+    assert any(line.startswith(f"step 2: loss {losses(out)[1]:.4f}, bumps") for line in shown.said)
+    assert shown.bars["pretrain"] == 2
+    assert shown.bars["controls"] == groups
+    assert shown.bars["look at videos"] == 6 * groups
+
+    report = report_of(out)
+    assert report == summary(found, options())
+    assert (report["backbone"], report["steps"], report["processes"]) == ("vip-mini", 2, 1)
+    assert (report["clips"], report["held_out"]) == (5 * groups, groups)
+    assert list(report["validation"]) == ["vip-mini", "raw pixels", "random network"]
+    assert report["frames_per_s"] > 0
+    # one of a group is held out, so there is no goal of another
+    assert {row["order_others"] for row in report["validation"].values()} == {None}
+    recipe = (out / "recipe.toml").read_text()
+    assert 'backbone = "vip-mini"' in recipe
+    assert found.trained.model == out / "model.pt"
+    encoder = load_encoder("vip-mini", out / "model.pt", computing=Computing("torch"))
+    assert encoder(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 128)
+    assert not list(out.glob("*.partial"))
+
+
+def test_what_was_validated_is_the_held_out(tmp_path: Path, store: Path) -> None:
+    """As many as were asked for, and goals of others where there are some."""
+    found, _ = stage([store], tmp_path / "out", hold_out=0.5)
+    assert (found.clips, found.held_out) == (3, 3)
+    assert found.frames < sum(LENGTHS)
+    assert found.progress is not None
+    assert found.progress.clips == 3
+    # brightness alone changes: pixels tell it all
+    assert found.controls["raw pixels"].order == pytest.approx(1)
+    assert report_of(tmp_path / "out")["validation"]["raw pixels"]["order_others"] > 0.9
+
+
+def test_no_video_is_trained_on_and_validated(
+    tmp_path: Path, films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[Clips] = []
+    watched: list[tuple[Clips, list[int]]] = []
+
+    def pretrain_noted(clips: Clips, *given: Any, **named: Any) -> Trained:
+        trained.append(clips)
+        return pretrain(clips, *given, **named)
+
+    class Noted(Validation):
+        def __init__(self, clips: Clips, chosen: list[int], *given: Any) -> None:
+            watched.append((clips, chosen))
+            super().__init__(clips, chosen, *given)
+
+    monkeypatch.setattr(run, "pretrain", pretrain_noted)
+    monkeypatch.setattr(run, "Validation", Noted)
+    stage([films], tmp_path / "out", hold_out=0.3)
+    (train,), ((clips, chosen),) = trained, watched
+    assert len(chosen) == 2
+    shown = {train.name(clip) for clip in range(4)} | {clips.name(clip) for clip in chosen}
+    assert len(shown) == 6 == len(clips.lengths)
+    for clip in range(4):  # under its own number it is the same video still
+        number = int(Path(train.name(clip)).stem)
+        frame = train.read(clip, np.array([1]))
+        assert frame.mean() == pytest.approx(30 * number + 10, abs=3)
+        assert train.lengths[clip] == 5 + number % 3
+        assert len(set(train.takes.tolist())) == len(train.groups) == 4
+
+
+def test_nothing_held_out_is_nothing_validated(tmp_path: Path, store: Path) -> None:
+    found, shown = stage([store], tmp_path / "out", hold_out=0.0)
+    assert (found.clips, found.held_out, found.progress, found.controls) == (6, 0, None, {})
+    assert report_of(tmp_path / "out")["validation"] == {}
+    assert "0 more held out" in shown.text
+    assert "controls" not in shown.bars
+
+
+def test_a_run_goes_on(tmp_path: Path, store: Path) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    stage([store], whole, steps=4)
+    stage([store], out, steps=2)
+    found, shown = stage([store], out, steps=4)
+    assert "goes on from step 2" in shown.said
+    assert shown.bars["pretrain"] == 4  # a bar that is full at the end
+    assert (found.trained.began, found.trained.steps) == (2, 4)
+    assert losses(out) == losses(whole)
+    numbers = {"frames_per_s": None, "data_wait": None}
+    assert report_of(out) | numbers == report_of(whole) | numbers
+
+
+def test_a_run_that_is_done_says_so_and_reports_again(tmp_path: Path, store: Path) -> None:
+    out = tmp_path / "out"
+    stage([store], out)
+    before, model = report_of(out), (out / "model.pt").stat()
+    found, shown = stage([store], out)
+    assert "is done: 2 steps" in shown.said
+    assert "goes on" not in shown.text
+    assert found.progress is not None
+    assert report_of(out) == before | {"frames_per_s": None, "data_wait": None}
+    assert (out / "model.pt").stat() == model
+    assert len(losses(out)) == 2
+
+
+def test_other_videos_are_another_training(tmp_path: Path, store: Path, films: Path) -> None:
+    stage([store], tmp_path / "out")
+    with pytest.raises(VipOfflineError, match="was trained on other videos"):
+        stage([store, films], tmp_path / "out")
+
+
+def test_videos_that_were_left_out_are_named(tmp_path: Path, films: Path) -> None:
+    for number in range(7):
+        (films / f"broken-{number}.mp4").write_bytes(b"no video")
+    out = tmp_path / "out"
+    found, shown = stage([films], out, max_skipped=0.6)
+    assert len(found.skipped) == 7
+    assert "left out 7 videos:" in shown.said
+    named = [line for line in shown.said if line.startswith("  ") and "broken-" in line]
+    assert len(named) == 5
+    assert f"  and 2 more, see {out / 'pretrain.json'}" in shown.said
+    assert report_of(out)["skipped"] == list(found.skipped)
+    with pytest.raises(VipOfflineError, match=r"7 of 13 clips .*--max-skipped"):
+        stage([films], tmp_path / "strict")
+
+
+def test_too_few_videos_are_refused(tmp_path: Path, films: Path) -> None:
+    for number in range(2, 6):
+        (films / f"{number}.mp4").unlink()
+    with pytest.raises(VipOfflineError, match=r"of 2 videos 1 are held out.*--hold-out 0"):
+        stage([films], tmp_path / "out")
+    found, _ = stage([films], tmp_path / "other", hold_out=0.0)
+    assert found.clips == 2
+    (films / "1.mp4").unlink()
+    with pytest.raises(VipOfflineError, match="of 1 videos 0 are held out"):
+        stage([films], tmp_path / "third", hold_out=0.0)
+
+
+def test_settings_are_refused_before_videos_are_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(VipOfflineError, match="--gamma 2"):
+        stage([tmp_path / "none"], tmp_path / "out", gamma=2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_second_process_is_refused(tmp_path: Path, store: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with (
+        only_writer(out),
+        pytest.raises(VipOfflineError, match="out: another process is writing to it"),
+    ):
+        stage([store], out)
+    assert not list(out.iterdir())
+
+
+def test_the_others_of_several_processes_take_no_lock_and_write_no_report(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vip_offline.pretraining.run.is_first", lambda: False)
+    out = tmp_path / "out"
+    out.mkdir()
+    with only_writer(out):
+        _, shown = stage([store], out)
+    assert shown.said == []
+    assert not (out / "pretrain.json").exists()
+    assert not (out / "recipe.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("pack", "gib", "wanted"),
+    [
+        ("never", 20.0, False),
+        ("always", 0.0, True),
+        ("auto", 20.0, True),
+        ("auto", 1e-6, False),
+    ],
+)
+def test_frames_are_packed_where_wanted(
+    tmp_path: Path, films: Path, pack: str, gib: float, wanted: bool
+) -> None:
+    out = tmp_path / "out"
+    _, shown = stage([films], out, pack=pack, pack_gib=gib)
+    assert bool(list((out / "packed").glob("*/frames.bin"))) == wanted
+    assert shown.bars.get("pack frames", 0) == (36 if wanted else 0)
+    refused = pack == "auto" and not wanted
+    assert ("not packed: 0 GiB at 96 px, above --pack-gib 1e-06" in shown.text) == refused
+
+
+def test_a_pack_serves_several_runs(tmp_path: Path, films: Path) -> None:
+    shared = str(tmp_path / "shared")
+    _, first = stage([films], tmp_path / "a", pack_folder=shared)
+    _, second = stage([films], tmp_path / "b", pack_folder=shared, objective="tcn")
+    assert first.bars["pack frames"] == 36
+    assert second.bars["pack frames"] == 0
+    assert not (tmp_path / "a" / "packed").exists()
+
+
+def test_packed_frames_train_as_those_that_are_decoded(tmp_path: Path, films: Path) -> None:
+    """These are smaller than a pack's, so it keeps them as they are."""
+    stage([films], tmp_path / "packed", pack="always")
+    stage([films], tmp_path / "decoded", pack="never")
+    assert losses(tmp_path / "packed") == losses(tmp_path / "decoded")

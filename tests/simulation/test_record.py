@@ -1,0 +1,166 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PROGRAM
+from store_files import contents
+
+from vip_offline.dataset.store import open_store
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import RecordOptions
+from vip_offline.simulation.experts import FAILURES
+from vip_offline.simulation.metaworld import Simulator
+from vip_offline.simulation.record import plan, record
+
+pytestmark = pytest.mark.sim
+SMALL = RecordOptions(episodes=6, failures=4, image_size=32, max_steps=30)
+ARGUMENTS = ["--episodes", "6", "--failures", "4", "--image-size", "32", "--max-steps", "30"]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("record") / "a.zarr"
+    record(path, SMALL, processes=1)
+    return path
+
+
+def test_frames_can_be_embedded_in_the_process_that_recorded_them(tmp_path: Path) -> None:
+    """Drawing in it as well would end it with a segmentation fault, where Mesa draws."""
+    code = (
+        "import pathlib, sys\n"
+        "from vip_offline.recipe import RecordOptions\n"
+        "from vip_offline.simulation.record import record\n"
+        "if __name__ == '__main__':\n"
+        "    options = RecordOptions(episodes=1, failures=0, image_size=32)\n"
+        "    record(pathlib.Path(sys.argv[1]), options, processes=1)\n"
+        "    import torchvision.transforms.v2\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    subprocess.run([sys.executable, script, tmp_path / "a.zarr"], check=True)
+
+
+def test_kinds_have_equal_shares_fixed_beforehand() -> None:
+    kinds = Counter(kind for kind, _ in plan(RecordOptions()))
+    assert kinds == {"expert": 10, **dict.fromkeys(FAILURES, 5)}
+    placements = [placement for _, placement in plan(RecordOptions())]
+    assert len(set(placements)) == 30
+
+
+def test_the_store_says_what_happened(recorded: Path) -> None:
+    store = open_store(recorded)
+    store.require_finished()
+    assert store.kinds() == ["expert", "expert", "frozen", "pulled", "noisy", "wandering"]
+    assert store.meta("success").tolist() == [True, True, False, False, False, False]
+    lengths = [stop - start for start, stop in store.spans()]
+    assert lengths[2:] == [30] * 4
+    for start, stop in store.spans()[:2]:
+        succeeded = store.data("succeeded")[start:stop]
+        assert succeeded.sum() == SMALL.tail
+        assert succeeded[-SMALL.tail :].all()  # the last frame is a goal picture
+    assert np.isnan(store.data("true_reward")).sum() == 6
+    assert store.data("proprio").shape == (store.rows, 4)
+
+
+def test_stored_actions_lead_to_the_stored_rows(recorded: Path) -> None:
+    """Row t is the observation before action t."""
+    store = open_store(recorded)
+    with Simulator("drawer-close", 32) as simulator:
+        for index in (0, 4):
+            start, stop = store.spans()[index]
+            observation = simulator.reset(int(store.meta("placement")[index]))
+            frames = store.frames("corner", start, stop)
+            for row in range(stop - start):
+                np.testing.assert_array_equal(observation.frame, frames[row])
+                np.testing.assert_array_equal(
+                    observation.proprio, store.data("proprio")[start + row]
+                )
+                observation, reward, _ = simulator.step(store.data("action")[start + row])
+                if row < stop - start - 1:
+                    assert store.data("true_reward")[start + row] == np.float32(reward)
+
+
+def test_two_processes_record_the_same(recorded: Path, tmp_path: Path) -> None:
+    record(tmp_path / "b.zarr", SMALL, processes=2)
+    assert contents(tmp_path / "b.zarr") == contents(recorded)
+
+
+def test_other_settings_do_not_mix(recorded: Path) -> None:
+    before = contents(recorded)
+    with pytest.raises(VipOfflineError, match=r"made with other settings.*tail"):
+        record(recorded, replace(SMALL, tail=3))
+    assert contents(recorded) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"episodes": 0}, "--episodes 0"),
+        ({"failures": 7}, "--failures 7: must lie between 0 and 6"),
+        ({"image_size": 4}, "--image-size 4"),
+        ({"max_steps": 501}, "--max-steps 501"),
+        ({"task": "drawer"}, "Unknown task 'drawer'"),
+    ],
+)
+def test_plans_that_make_no_data_set(tmp_path: Path, changes: dict[str, object], part: str) -> None:
+    with pytest.raises(VipOfflineError, match=part):
+        record(tmp_path / "x.zarr", replace(SMALL, **changes))  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def killed_after(seconds: float, arguments: list[str]) -> bool:
+    """Run the program and SIGKILL it, its side processes too; whether it was still running."""
+    process = subprocess.Popen(
+        [*PROGRAM, *arguments], stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+def until_killed_in_the_middle(arguments: list[str], path: Path, begun: str, seed: int) -> None:
+    """Kill it at a random moment after `begun` is there."""
+    process = subprocess.Popen(
+        [*PROGRAM, *arguments], stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    while not (path / begun).exists():
+        assert process.poll() is None
+        time.sleep(0.001)
+    time.sleep(random.Random(seed).uniform(0, 0.6))
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kill_9_and_again_is_as_if_undisturbed(recorded: Path, tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "a.zarr"
+    arguments = ["record", str(path), *ARGUMENTS]
+    begun = ("zarr.json", "data/frames_corner", "meta/done", "data/frames_corner")[seed]
+    until_killed_in_the_middle(arguments, path, begun, seed)
+    subprocess.run([*PROGRAM, *arguments], check=True, stdout=subprocess.DEVNULL)
+    assert contents(path) == contents(recorded)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.zarr"]
+
+    relabel = ["relabel", str(path), "--encoder", "random-resnet18", "--batch-size", "4"]
+    undisturbed = tmp_path / "undisturbed.zarr"
+    subprocess.run(["cp", "-r", str(path), str(undisturbed)], check=True)
+    again = [*relabel[:1], str(undisturbed), *relabel[2:]]
+    subprocess.run([*PROGRAM, *again], check=True, stdout=subprocess.DEVNULL)
+    begun = ("embeddings", "embeddings/random-resnet18/corner@content", "labels", "labels")[seed]
+    until_killed_in_the_middle(relabel, path, begun, seed)
+    subprocess.run([*PROGRAM, *relabel], check=True, stdout=subprocess.DEVNULL)
+    assert contents(path) == contents(undisturbed)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.zarr", "undisturbed.zarr"]

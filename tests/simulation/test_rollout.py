@@ -1,0 +1,199 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vip_offline.analysis.closed_loop.conditions import processor
+from vip_offline.errors import VipOfflineError
+from vip_offline.policies.checksums import read_sums, write_sums
+from vip_offline.policies.runtime import load_policy
+from vip_offline.recipe import RolloutOptions
+from vip_offline.simulation.metaworld import Observation
+from vip_offline.simulation.rollout import RESULT, rollout
+
+pytestmark = pytest.mark.sim
+OPTIONS = RolloutOptions(placements=3, horizon=6, videos=1, processes=1, environments=2)
+
+
+@pytest.fixture
+def policies(smoke: Path, tmp_path: Path) -> list[Path]:
+    folders = []
+    for seed in ("seed-0", "seed-1"):
+        folder = tmp_path / seed
+        shutil.copytree(smoke / "runs/smoke/policies/bc" / seed, folder)
+        shutil.rmtree(folder / "videos", ignore_errors=True)
+        (folder / RESULT).unlink()
+        folders.append(folder)
+    return folders
+
+
+def vars_of(observation: Observation) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    return observation.frame, observation.proprio
+
+
+def edit(folder: Path, **changes: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    write_sums(folder, read_sums(folder))  # as if it had been trained so
+
+
+def test_results_films_and_no_second_time(policies: list[Path]) -> None:
+    told: list[Path] = []
+    results = rollout(policies, OPTIONS, on_rollout=lambda folder, success: told.append(folder))
+    assert sorted(told) == sorted(policies * 3)
+    for folder in policies:
+        result = results[folder]
+        assert result.placements == (100_000, 100_001, 100_002)
+        assert result.steps == (6, 6, 6)  # an untrained policy needs longer than six steps
+        assert not any(result.success)
+        assert result.backend.startswith(("torch", "ONNX Runtime"))
+        assert result.processor == processor()
+        assert [each.name for each in (folder / "videos").iterdir()] == ["placement-100000.mp4"]
+    told.clear()
+    assert rollout(policies, OPTIONS, on_rollout=lambda *_: told.append(Path())) == results
+    assert told == []
+
+
+def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
+    """The closed loop is each policy's own: same actions, whoever else is rolled out."""
+    from vip_offline.simulation.metaworld import Simulator
+    from vip_offline.simulation.rollout import _act
+
+    together = rollout(policies, OPTIONS)
+    for folder in policies:
+        (folder / RESULT).unlink()
+        alone = rollout([folder], replace(OPTIONS, environments=1))[folder]
+        assert alone == together[folder]
+    first = load_policy(policies[0])
+    loaded = [first, load_policy(policies[1], encoder=first.encoder)]
+    with Simulator("drawer-close", 64) as simulator:
+        seen = [simulator.reset(placement) for placement in range(4)]
+    owners = [loaded[0], loaded[1], loaded[0], loaded[1]]
+    frames, proprio = (np.stack(each) for each in zip(*map(vars_of, seen), strict=True))
+    actions, distances = _act(owners, frames, proprio)
+    for row, (action, distance) in enumerate(zip(actions, distances, strict=True)):
+        single = owners[row].infer({"frame/corner": frames[row], "proprio": proprio[row]})
+        np.testing.assert_allclose(action, single.action[0], atol=1e-6)
+        goal = owners[row].goal
+        assert goal is not None
+        assert distance == pytest.approx(np.linalg.norm(single.embedding[0] - goal[-1]), rel=1e-4)
+
+
+def test_success_ends_a_rollout(policies: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the fleet is played: what counts is what is made of its answers."""
+    from vip_offline.simulation import rollout as module
+    from vip_offline.simulation.vector_env import Batch
+
+    class Played:
+        slots = 2
+
+        def __init__(self, *_: object, **__: object) -> None:
+            self.age: dict[int, int] = {}
+
+        def __enter__(self) -> "Played":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def __call__(self, commands: dict[int, object]) -> Batch:
+            for slot, command in commands.items():
+                self.age[slot] = 0 if isinstance(command, int) else self.age[slot] + 1
+            solved = np.array([self.age[slot] == 4 for slot in commands])
+            size = len(commands)
+            return Batch(
+                np.zeros((size, 64, 64, 3), np.uint8), np.zeros((size, 4), np.float32), solved
+            )
+
+    monkeypatch.setattr(module, "Fleet", Played)
+    result = rollout(policies[:1], OPTIONS)[policies[0]]
+    assert result.success == (True, True, True)
+    assert result.steps == (4, 4, 4)
+
+
+def test_each_rollout_has_its_own_gripper(
+    policies: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two slots, three placements: the network's output comes from here, and so do the pictures."""
+    from vip_offline.simulation import rollout as module
+    from vip_offline.simulation.vector_env import Batch
+
+    raw = {100_000: (0.9, 0, 0), 100_001: (-0.9, 0, 0), 100_002: (-0.1, 0, 0.9)}
+    sent: dict[int, list[float]] = {placement: [] for placement in raw}
+
+    class Played:
+        slots = 2
+
+        def __init__(self, *_: object, **__: object) -> None:
+            self.placement: dict[int, int] = {}
+
+        def __enter__(self) -> "Played":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def __call__(self, commands: dict[int, Any]) -> Batch:
+            for slot, command in commands.items():
+                if isinstance(command, int):
+                    self.placement[slot] = command
+                else:
+                    sent[self.placement[slot]].append(float(command[3]))
+            told = [(self.placement[slot], len(sent[self.placement[slot]])) for slot in commands]
+            proprio = np.array([(*each, 0, 0) for each in told], np.float32)
+            frames = np.zeros((len(told), 64, 64, 3), np.uint8)
+            return Batch(frames, proprio, np.zeros(len(told), bool))
+
+    def act(
+        owners: object, frames: object, proprio: NDArray[np.float32]
+    ) -> tuple[list[NDArray[np.float32]], list[float]]:
+        values = [raw[int(placement)][int(step)] for placement, step, *_ in proprio]
+        actions = [np.array([0, 0, 0, value], np.float32) for value in values]
+        return actions, [float("nan")] * len(actions)
+
+    interface = json.loads((policies[0] / "manifest.json").read_text())["interface"]
+    gripper = {"dimension": 3, "low": -1.0, "high": 1.0, "low_below": -0.2, "high_above": 0.2}
+    edit(policies[0], interface=interface | {"grippers": [gripper]})
+    monkeypatch.setattr(module, "Fleet", Played)
+    monkeypatch.setattr(module, "_act", act)
+    rollout(policies[:1], replace(OPTIONS, horizon=3, videos=0))
+    assert list(sent.values()) == [[1, 1, 1], [-1, -1, -1], [-1, -1, 1]]
+
+
+def test_placements_of_the_training_set_are_refused(policies: list[Path]) -> None:
+    with pytest.raises(VipOfflineError, match=r"was trained on placements \[1, 2\]"):
+        rollout(policies, replace(OPTIONS, first_placement=1))
+    assert not (policies[0] / RESULT).exists()
+
+
+def test_another_encoder_is_refused(policies: list[Path]) -> None:
+    with pytest.raises(VipOfflineError, match=r"trained on another encoder.*'random-resnet18'"):
+        rollout(policies, OPTIONS, encoder="pixels")
+    manifest = json.loads((policies[0] / "manifest.json").read_text())
+    edit(policies[0], encoder=manifest["encoder"] | {"weights_sha256": "0" * 64})
+    with pytest.raises(VipOfflineError, match="weights_sha256"):
+        rollout(policies, OPTIONS)
+
+
+def test_policies_of_two_tasks_do_not_mix(policies: list[Path]) -> None:
+    edit(policies[1], task="push")
+    with pytest.raises(VipOfflineError, match="its task is 'push'"):
+        rollout(policies, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [({"placements": 0}, "--placements 0"), ({"horizon": 501}, "--horizon 501")],
+)
+def test_settings_that_cannot_be_rolled_out(changes: dict[str, int], part: str) -> None:
+    with pytest.raises(VipOfflineError, match=part):
+        rollout([], replace(OPTIONS, videos=0, **changes))
+
+
+def test_a_policy_of_several_cameras_is_refused(policies: list[Path]) -> None:
+    edit(policies[0], camera="corner,wrist")
+    with pytest.raises(VipOfflineError, match=r"on 2 cameras \(corner, wrist\); the simulator"):
+        rollout(policies[:1], OPTIONS)

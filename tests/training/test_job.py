@@ -1,0 +1,124 @@
+import os
+import signal
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import PROGRAM
+
+from vip_offline.errors import VipOfflineError
+from vip_offline.policies.policy import Policy, find_policies
+from vip_offline.recipe import TrainOptions
+from vip_offline.training.job import TrainJob
+from vip_offline.training.run import seeded, train, train_all
+from vip_offline.utils.files import only_writer
+
+SMALL = TrainOptions(steps=40, hidden=(8,), tau=1.0, weight_by="step")
+
+
+@pytest.mark.parametrize("algo", ["rwr", "iql"])
+def test_ctrl_c_is_obeyed_at_once_and_nothing_is_lost(
+    labelled: Path, tmp_path: Path, algo: str
+) -> None:
+    command = [*PROGRAM, "train", labelled.name, "--algo", algo, "--out", "out"]
+    command += ["--seeds", "2", "--steps", "400000", "--label", "pixels"]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    while len(list(tmp_path.glob("out/.seed-*.partial/checkpoint.npz"))) != 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    started = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the side processes get it too
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - started < 20
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "goes on from here" in errors
+    kept = sorted(each.relative_to(tmp_path).as_posix() for each in tmp_path.glob("out/.*/*"))
+    assert kept == ["out/.seed-0.partial/checkpoint.npz", "out/.seed-1.partial/checkpoint.npz"]
+    assert not list(tmp_path.glob("out/.columns*"))
+
+
+def test_a_diverged_training_stands_in_nobodys_way(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vip_offline.training.job.CHUNK", 1)
+    # so wide that some units stay alive, whatever the processor's rounding
+    wild = replace(SMALL, learning_rate=1e30, standardise=False, hidden=(256, 256))
+    out = tmp_path / "runs" / "policy"
+    with pytest.raises(VipOfflineError, match="training diverged"):
+        train(labelled, wild, out)
+    assert not out.exists()
+    (kept,) = out.parent.glob("policy-until-step-*")
+    assert Policy.load(kept).manifest["steps"] == int(kept.name.rpartition("-")[2]) < 40
+    train(labelled, replace(wild, learning_rate=1e-3), out)
+    assert find_policies([out.parent], named=True) == [out]
+    assert find_policies([kept], named=True) == [kept]
+
+
+def test_what_another_process_trains_is_left_alone(labelled: Path, tmp_path: Path) -> None:
+    mine, shared = (
+        TrainJob(labelled, each, tmp_path / f"{each.seed}") for each in seeded(SMALL, 2)
+    )
+    partial = tmp_path / ".1.partial"
+    partial.mkdir()
+    with only_writer(partial):
+        for processes in (1, 2):
+            with pytest.raises(VipOfflineError, match="another process"):
+                train_all([mine, shared], processes)
+            assert partial.exists()
+    train_all([mine, shared], 2)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["0", "1", labelled.name]
+
+
+def test_jobs_that_cannot_be_done(labelled: Path, tmp_path: Path) -> None:
+    job = TrainJob(labelled, SMALL, tmp_path / "policy")
+    with pytest.raises(VipOfflineError, match="two policies are to be trained into this folder"):
+        train_all([job, replace(job, options=replace(SMALL, seed=1))], 1)
+    with pytest.raises(VipOfflineError, match="processes 0"):
+        train_all([job], 0)
+
+
+def test_a_damaged_checkpoint_is_named(labelled: Path, tmp_path: Path) -> None:
+    partial = tmp_path / ".policy.partial"
+    partial.mkdir()
+    (partial / "checkpoint.npz").write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(VipOfflineError, match=r"checkpoint\.npz: cannot be read"):
+        train(labelled, SMALL, tmp_path / "policy")
+    assert (partial / "checkpoint.npz").exists()
+
+
+@pytest.mark.parametrize("noticed", [False, True])  # by the pool, before it gets the next steps
+def test_a_killed_side_process_is_said(labelled: Path, tmp_path: Path, noticed: bool) -> None:
+    jobs = [
+        TrainJob(labelled, each, tmp_path / f"{each.seed}")
+        for each in seeded(replace(SMALL, steps=200_000), 2)
+    ]
+
+    def kill(steps: int) -> None:
+        if steps:
+            found = subprocess.run(
+                ["pgrep", "-P", str(os.getpid()), "-f", "spawn_main"],
+                capture_output=True,
+                text=True,
+                check=False,  # the second time they may be gone
+            )
+            for each in found.stdout.split():
+                os.kill(int(each), signal.SIGKILL)
+            if noticed:
+                time.sleep(1)
+
+    with pytest.raises(VipOfflineError, match="lack of memory"):
+        train_all(jobs, 2, kill)
+    assert torch.get_num_threads() >= 1
+    assert list(tmp_path.glob(".*.partial/checkpoint.npz"))  # what was done is kept

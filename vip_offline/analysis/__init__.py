@@ -1,0 +1,1 @@
+"""Is a reward any good? Reads a labelled store, writes numbers."""

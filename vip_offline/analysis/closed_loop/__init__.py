@@ -1,0 +1,1 @@
+"""Does the reward help? Reads outcomes of rollouts, writes numbers and sentences."""

@@ -1,0 +1,121 @@
+"""The rule behind the verdict, and how often it is right on tasks that it was not made from.
+
+What weighted regression can do, where some demonstrations failed, is to clone the good ones. So
+the rule looks at how far the weights go from cloning everything (0) towards cloning the successes
+alone (1), and says "helps" from a threshold on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+WORTH = 0.10  # a difference in success that counts as help: ten points
+
+
+@dataclass(frozen=True)
+class Case:
+    """One weighted arm against cloning, on one task."""
+
+    task: str
+    encoder: str
+    arm: str
+    gain: float  # see `gain_of`
+    difference: float  # success less that of cloning, from -1 to 1
+    low: float  # 95 % interval
+    high: float
+
+    @property
+    def helped(self) -> bool:
+        """Whether it was better by what counts as help; intervals do not say, see `surely`."""
+        return self.difference >= WORTH
+
+    @property
+    def surely(self) -> bool:
+        """Whether the interval excludes that there is no difference, or a worse one."""
+        return self.low > 0
+
+
+@dataclass(frozen=True)
+class Score:
+    """How often answers were right."""
+
+    cases: int
+    tasks: int
+    right: int  # by the rule, each task with a threshold from the others
+    commonest: int  # by always giving the commonest answer, known beforehand
+
+    @property
+    def holds(self) -> bool:
+        """Whether the rule is worth more than no rule."""
+        return self.right > self.commonest
+
+
+def gain_of(on_successes: float, of_successes: float) -> float:
+    """How far weights go from cloning everything, 0, to cloning the successes alone, 1.
+
+    Args:
+        on_successes: share of the weight that successes hold.
+        of_successes: share of the transitions that are theirs.
+
+    Returns:
+        Below 0 where weights prefer failures; 0 where there is no failure to turn away from.
+    """
+    failures = 1 - of_successes
+    return (on_successes - of_successes) / failures if failures > 1e-9 else 0.0
+
+
+def cases_of(summary: Mapping[str, Any]) -> list[Case]:
+    """The cases in one comparison, as `analysis.closed_loop.comparison.summarise` writes it.
+
+    Every arm that weighs by the reward is one; controls and cloning of successes are none.
+    """
+    arms = {each["name"]: each for each in summary["arms"]}
+    share = arms[summary["baseline"]]["weight_on_successes"]
+    found = []
+    for each in summary["differences"]:
+        name = each["a"]
+        control = any(mark in name for mark in ("-permuted", "-clock", "-length"))
+        if each["b"] != summary["baseline"] or not name.startswith("rwr-") or control:
+            continue
+        gain = gain_of(arms[name]["weight_on_successes"], share)
+        found.append(
+            Case(summary["task"], summary["encoder"], name, gain, each["mean"], each["low"],
+                 each["high"])
+        )  # fmt: skip
+    return found
+
+
+def best_threshold(gain: Sequence[float], helped: Sequence[bool]) -> float:
+    """The gain from which on saying "helps" is right most often; infinite: never say it.
+
+    Of several that are as good the middle one, halfway between two cases.
+    """
+    gains, truth = np.asarray(gain, np.float64), np.asarray(helped, bool)
+    order = np.sort(np.unique(gains))
+    cuts = np.r_[-np.inf, (order[1:] + order[:-1]) / 2, np.inf]
+    right = np.array([((gains >= cut) == truth).sum() for cut in cuts])
+    best = np.flatnonzero(right == right.max())
+    return float(cuts[best[len(best) // 2]])
+
+
+def leave_one_task_out(cases: Sequence[Case], *, surely: bool = False) -> Score:
+    """Judge each task by a rule that was made from the others.
+
+    Args:
+        cases: of at least two tasks.
+        surely: a case counts as help only where its interval excludes 0.
+    """
+    tasks = sorted({each.task for each in cases})
+
+    def truth(each: Case) -> bool:
+        return each.surely if surely else each.helped
+
+    right = 0
+    for task in tasks:
+        others = [each for each in cases if each.task != task]
+        cut = best_threshold([each.gain for each in others], [truth(each) for each in others])
+        right += sum((each.gain >= cut) == truth(each) for each in cases if each.task == task)
+    helped = sum(truth(each) for each in cases)
+    return Score(len(cases), len(tasks), right, max(helped, len(cases) - helped))

@@ -1,0 +1,91 @@
+"""One pass over a camera's frames: all that an analysis needs of them, in little memory."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.analysis.controls import (
+    SIDE,
+    random_features,
+    random_weights,
+    raw_pixels,
+    shrink,
+)
+from vip_offline.dataset.store import Store
+from vip_offline.dataset.validation.checks import LOSSY, mark_frames
+from vip_offline.recipe import Fit
+from vip_offline.utils.parallel import threaded_map
+
+THUMBNAILS = 8  # per episode
+HEIGHT = 72  # px of a thumbnail
+LENGTH = 256  # frames that are in memory at once, per thread
+
+OnFrames = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was seen of one episode of T frames."""
+
+    pixels: NDArray[np.uint8]  # (T, 32 * 32 * 3), the control
+    random: NDArray[np.float32]  # (T, D), the other one
+    repeats: NDArray[np.bool_]  # (T,) whether a frame equals the one before
+    black: NDArray[np.bool_]  # (T,)
+    thumbnails: NDArray[np.uint8]  # (K, h, w, 3), evenly spaced in time
+
+
+def watch(store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop") -> list[Watched]:
+    """Look at every frame of a camera once.
+
+    Args:
+        store: whose frames are there.
+        camera: one.
+        on_frames: called with the number of frames after each episode.
+        fit: by which the controls see a frame: that of the encoder they are held against.
+
+    Raises:
+        VipOfflineError: if a frame is gone or damaged.
+    """
+    read, weights = store.frame_reader(camera), random_weights()
+    # a codec changes a picture that stood still, so frames of videos are compared loosely
+    tolerance = LOSSY if f"pts_{camera}" in store.keys("data") else 0
+
+    def episode(span: tuple[int, int]) -> Watched:
+        start, stop = span
+        shown = thumbnail_rows(stop - start)
+        parts, pictures, before = [], [], None
+        for begin in range(start, stop, LENGTH):
+            frames = read(begin, min(begin + LENGTH, stop))
+            small = shrink(frames, SIDE, fit)
+            again, dark, before = mark_frames(frames, before, tolerance)
+            parts.append((raw_pixels(small), random_features(small, weights), again, dark))
+            pictures += [thumbnail(frames[row + start - begin]) for row in shown
+                         if begin <= row + start < begin + len(frames)]  # fmt: skip
+        pixels, random, repeats, black = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return Watched(pixels, random, repeats, black, np.stack(pictures))
+
+    found = []
+    for each in threaded_map(episode, store.spans(), len(os.sched_getaffinity(0))):
+        found.append(each)
+        on_frames(len(each.repeats))
+    return found
+
+
+def thumbnail_rows(length: int) -> list[int]:
+    """Rows of an episode that are shown."""
+    rows = np.linspace(0, length - 1, min(THUMBNAILS, length)).round()
+    return [int(each) for each in rows]
+
+
+def thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) -> (h, w, 3), HEIGHT px high at most."""
+    from PIL import Image
+
+    height, width = frame.shape[:2]
+    if height <= HEIGHT:
+        return frame
+    size = (max(1, round(width * HEIGHT / height)), HEIGHT)
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX))

@@ -1,1 +1,0 @@
-"""Reads demonstrations from wherever they come. Writes one zarr store."""

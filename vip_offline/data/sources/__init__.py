@@ -1,1 +1,0 @@
-"""Reads data sets as others wrote them, one module per format; writes nothing."""

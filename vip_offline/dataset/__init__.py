@@ -1,0 +1,1 @@
+"""Demonstrations: reads them from wherever they come, writes one zarr store."""

@@ -1,0 +1,1 @@
+"""Data sets that are known: reads their cards, writes what it fetches."""

@@ -1,0 +1,1 @@
+"""Reads a labelled store; writes it, with its rewards, in others' formats."""

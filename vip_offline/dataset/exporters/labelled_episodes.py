@@ -1,0 +1,190 @@
+"""Episodes of a labelled store, one after the other, as exports write them."""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.dataset.importers.base.source import KeyMap, column_and_part
+from vip_offline.dataset.store import Label, Store, open_store
+from vip_offline.errors import VipOfflineError
+
+OF_SOURCE = "_of_source"
+FRAMES = 64  # of an episode that are in memory at once, where a format allows it
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did."""
+
+    episodes: int
+    rows: int  # that were written
+    notes: tuple[str, ...] = ()  # sentences for the user
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One episode of a store without its frames."""
+
+    index: int
+    start: int  # its first row in the store
+    proprio: NDArray[np.float32]  # (T, P)
+    action: NDArray[np.float32]  # (T, A); the last row NaN where none was taken in it
+    succeeded: NDArray[np.bool_]  # (T,)
+    true_reward: NDArray[np.float32]  # (T,), NaN where unknown
+    extras: Mapping[str, NDArray[Any]]  # name -> (T, ...)
+    reward: NDArray[np.float32]  # (T,), the visual one; the last NaN
+    success: bool
+    name: str
+    task: str
+    splits: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.reward)
+
+    @property
+    def acted(self) -> int:
+        """Rows in which an action was taken: T, or T - 1."""
+        return len(self) - bool(self.action.size and np.isnan(self.action[-1]).all())
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A finished store and one of its labellings."""
+
+    store: Store
+    label: Label
+    keys: KeyMap  # names that the columns had in the origin; empty: the store has none
+    _readers: dict[str, Callable[[int, int], NDArray[np.uint8]]] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Of the store."""
+        return self.store.path
+
+    def comes_from(self, format_: str) -> bool:
+        """Whether the store was imported from a format, by how its name begins."""
+        return str(self.store.attributes.get("source_format", "")).startswith(format_)
+
+    def require_actions(self, format_: str) -> None:
+        """Refuse a store without actions.
+
+        Raises:
+            VipOfflineError: naming the format that needs them.
+        """
+        if not self.store.data("action", 0, 1).shape[1]:
+            raise VipOfflineError(
+                f"{self.path}: has no actions (it was imported without), and {format_} needs them. "
+                "Import it again with --key-map action=COLUMN, or export to another format."
+            )
+
+    def frames(self, camera: str, start: int, stop: int) -> NDArray[np.uint8]:
+        """(stop - start, H, W, 3) of rows of the store, from its videos too."""
+        if camera not in self._readers:
+            self._readers[camera] = self.store.frame_reader(camera)
+        return self._readers[camera](start, stop)
+
+    def frame_blocks(
+        self, camera: str, start: int, stop: int
+    ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """(place in the rows asked for, frames), a few at a time."""
+        for begin in range(start, stop, FRAMES):
+            yield begin - start, self.frames(camera, begin, min(begin + FRAMES, stop))
+
+    def frame_shape(self, camera: str) -> tuple[int, ...]:
+        """(H, W, 3)."""
+        return self.frames(camera, 0, 1).shape[1:]
+
+    def episodes(self) -> Iterator[Demonstration]:
+        """In the order of the store; memory does not grow with their number."""
+        store, spans = self.store, self.store.spans()
+        extras, splits = store.keys("extras"), store.attributes.get("splits", [])
+        success, names, tasks = (
+            store.meta("success"),
+            store.texts("name"),
+            store.texts("instruction"),
+        )
+        belongs = {split: store.meta(f"split_{split}") for split in splits}
+        for block in store.episode_blocks():
+            begin, end = spans[block[0]][0], spans[block[-1]][1]
+            rows = {
+                key: store.data(key, begin, end)
+                for key in ("proprio", "action", "succeeded", "true_reward")
+            }
+            others = {name: store.extra(name, begin, end) for name in extras}
+            for index in block:
+                start, stop = spans[index]
+                part = slice(start - begin, stop - begin)
+                yield Demonstration(
+                    index=index,
+                    start=start,
+                    **{key: values[part] for key, values in rows.items()},
+                    extras={name: values[part] for name, values in others.items()},
+                    reward=self.label.reward[start:stop],
+                    success=bool(success[index]),
+                    name=names[index],
+                    task=tasks[index],
+                    splits=tuple(split for split in splits if belongs[split][index]),
+                )
+
+
+def open_labelled(path: Path, label: str = "") -> Labelled:
+    """Open what is to be exported.
+
+    Args:
+        path: of a store.
+        label: name of the labelling; empty: the only one.
+
+    Raises:
+        VipOfflineError: if there is no such store, it is unfinished, or it has no such labelling.
+    """
+    store = open_store(path)
+    store.require_finished()
+    return Labelled(store, store.label(label), _keys(store.attributes.get("key_map", {})))
+
+
+def _keys(found: Mapping[str, Any]) -> KeyMap:
+    """What the store says its columns were called."""
+    return KeyMap(
+        cameras=dict(found.get("cameras", {})),
+        proprio=tuple(found.get("proprio", ())),
+        action=tuple(found.get("action", ())),
+        success=str(found.get("success", "")),
+        reward=str(found.get("reward", "")),
+    )
+
+
+def own_name(columns: tuple[str, ...]) -> str:
+    """The name of the one column that a role was made of; empty if of several, or of a part."""
+    whole = len(columns) == 1 and column_and_part(columns[0])[0] == columns[0]
+    return columns[0] if whole else ""
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name, or where it is taken one that is not: a/b becomes a/b_of_source."""
+    while name in taken:
+        name += OF_SOURCE
+    return name
+
+
+def renamed(labelled: Labelled, names: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each column of the origin whose name `free_name` changed."""
+    for name in labelled.store.keys("extras"):
+        if names[f"extra {name}"].endswith(OF_SOURCE):
+            yield f"the column {name} is written as {names[f'extra {name}']}: its name is taken"
+
+
+def side_by_side(labelled: Labelled, name: str) -> Iterator[str]:
+    """A sentence where the action was made of several columns, whose widths nobody kept."""
+    if len(labelled.keys.action) > 1:
+        yield f"the columns {', '.join(labelled.keys.action)} are side by side in {name}"
+
+
+def provenance_text(labelled: Labelled) -> str:
+    """JSON of how the rewards were made, for formats that keep a text."""
+    label = labelled.label
+    return json.dumps({"label": label.name, **label.provenance}, ensure_ascii=False)

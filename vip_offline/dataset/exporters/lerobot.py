@@ -1,0 +1,226 @@
+"""A copy of a LeRobotDataset v3.0 whose next.reward is the visual reward.
+
+Only what holds the reward is written anew: the data files, info.json and the statistics. Videos are
+hard links where the disk allows it, and everything else is copied. The original is not touched.
+
+The last row of an episode has no visual reward, and gets 0: LeRobot's statistics and losses cannot
+hold NaN, and its replay buffer (lerobot/rl/buffer.py) takes that row as one that leads nowhere
+else. A next.reward that is there is replaced.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from vip_offline.dataset.exporters.labelled_episodes import Exported, Labelled
+from vip_offline.dataset.exporters.lerobot_origin import check_length, lerobot_origin
+from vip_offline.errors import VipOfflineError
+
+REWARD = "next.reward"
+FEATURE = {"dtype": "float32", "shape": [1], "names": None}  # as LeRobot's own recorder says it
+LINKED = ("videos", "images")  # folders of files that nobody edits in place
+
+
+def write_lerobot(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+    """Write a copy of the data set that the store was imported from.
+
+    Args:
+        labelled: its rewards; every episode of the data set must be there.
+        path: of a folder that is not there; see `appearing`.
+        on_episode: called with how many more episodes are written.
+
+    Raises:
+        VipOfflineError: if the store is of another origin or version, that one is gone or was
+            changed, or has an episode that the store lacks.
+    """
+    origin = lerobot_origin(labelled)
+    catalogue, root = origin.catalogue(), origin.path
+    if not catalogue.format.endswith("v3.0"):
+        raise VipOfflineError(
+            f"{root}: is a {catalogue.format}; copies are written of v3.0. Convert it "
+            "(lerobot.datasets.v30.convert_dataset_v21_to_v30) and import that, or export to "
+            "lerobot-progress, which goes beside it as it is."
+        )
+    if path.resolve().is_relative_to(root.resolve()):
+        raise VipOfflineError(
+            f"{path.name}: would lie inside the data set that is copied ({root}). Name a place "
+            "outside of it."
+        )
+    firsts, reward = _rewards(labelled, catalogue.lengths, root)
+    rows = 0
+    for file in sorted(root.rglob("*")):
+        relative = file.relative_to(root)
+        if any(part.startswith(".") for part in relative.parts) or not file.is_file():
+            continue  # what is hidden belongs to whatever fetched it
+        target = path / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if relative.parts[0] == "data" and file.suffix == ".parquet":
+            for written in _write_data(file, target, firsts, catalogue.lengths, reward):
+                rows += len(written)
+                on_episode(int((written == 0).sum()))
+        elif relative.parts[:2] == ("meta", "episodes") and file.suffix == ".parquet":
+            _write_episodes(file, target, firsts, catalogue.lengths, reward)
+        elif relative.as_posix() == "meta/info.json":
+            _write_info(file, target)
+        elif relative.as_posix() == "meta/stats.json":
+            _write_stats(file, target, reward)
+        else:
+            _copy(file.resolve(), target, link=relative.parts[0] in LINKED)
+    return Exported(len(labelled.store), rows, (f"{REWARD} is 0 in the last row of each episode",))
+
+
+def _rewards(
+    labelled: Labelled, lengths: NDArray[np.int64], root: Path
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """(E,) the first row of each of the data set's episodes, (N,) rewards in the store's order."""
+    firsts = np.full(len(lengths), -1, np.int64)
+    numbers = labelled.store.meta("source_episode")
+    for number, (start, stop) in zip(numbers, labelled.store.spans(), strict=True):
+        there = int(lengths[number]) if number < len(lengths) else 0
+        check_length(root, int(number), stop - start, there)
+        firsts[number] = start
+    if (firsts < 0).any():
+        raise VipOfflineError(
+            f"{labelled.path}: lacks episode {int(np.argmin(firsts))} of {root} (it has "
+            f"{len(numbers)} of {len(lengths)}), so that one would be without reward. Import and "
+            "relabel all of it, or export to lerobot-progress, which may leave episodes out."
+        )
+    return firsts, np.nan_to_num(labelled.label.reward)
+
+
+def _write_data(
+    file: Path,
+    target: Path,
+    firsts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    reward: NDArray[np.float32],
+) -> Iterator[NDArray[np.int64]]:
+    """Copy a data file, one row group after the other; gives each one's frame_index."""
+    with pyarrow.parquet.ParquetFile(file) as source:
+        schema = _with_reward(source.schema_arrow)
+        codec = source.metadata.row_group(0).column(0).compression if source.num_row_groups else ""
+        with pyarrow.parquet.ParquetWriter(target, schema, compression=codec or "SNAPPY") as writer:
+            for group in range(source.num_row_groups):
+                table = source.read_row_group(group)
+                episode = np.asarray(table["episode_index"], np.int64)
+                frame = np.asarray(table["frame_index"], np.int64)
+                if (frame >= lengths[episode]).any():
+                    row = int(np.argmax(frame >= lengths[episode]))
+                    check_length(
+                        file, int(episode[row]), int(lengths[episode[row]]), int(frame[row]) + 1
+                    )
+                column = pyarrow.array(reward[firsts[episode] + frame])
+                columns = {
+                    name: column if name == REWARD else table[name].cast(schema.field(name).type)
+                    for name in schema.names
+                }
+                writer.write_table(
+                    pyarrow.table(columns, schema=schema), row_group_size=table.num_rows or None
+                )
+                yield frame
+
+
+def _with_reward(schema: pyarrow.Schema) -> pyarrow.Schema:
+    """The schema of a data file, with a reward; what `datasets` noted in it says so, too."""
+    field = pyarrow.field(REWARD, pyarrow.float32())
+    place = schema.get_field_index(REWARD)
+    new = schema.append(field) if place < 0 else schema.set(place, field)
+    metadata = dict(schema.metadata or {})
+    if b"huggingface" in metadata:
+        noted = json.loads(metadata[b"huggingface"])
+        if "features" in noted.get("info", {}):
+            noted["info"]["features"][REWARD] = {"dtype": "float32", "_type": "Value"}
+        metadata[b"huggingface"] = json.dumps(noted).encode()
+    return new.with_metadata(metadata)
+
+
+def statistics(values: NDArray[np.float32], names: Sequence[str]) -> dict[str, list[float]]:
+    """LeRobot's statistics of (N,) values: of those that are asked for, one number each.
+
+    Args:
+        values: of one column.
+        names: min, max, mean, std, count, and quantiles such as q01.
+    """
+    exact = values.astype(np.float64)
+    made: dict[str, Callable[[], float]] = {
+        "min": lambda: float(exact.min()),
+        "max": lambda: float(exact.max()),
+        "mean": lambda: float(exact.mean()),
+        "std": lambda: float(exact.std()),
+        "count": lambda: len(exact),
+    }
+    found = {name: [made[name]()] for name in names if name in made}
+    for name in names:
+        if name[:1] == "q" and name[1:].isdigit():
+            found[name] = [float(np.quantile(exact, int(name[1:]) / 10 ** (len(name) - 1)))]
+    return found
+
+
+def _write_episodes(
+    file: Path,
+    target: Path,
+    firsts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    reward: NDArray[np.float32],
+) -> None:
+    """Copy the list of episodes, with statistics of the reward where others have theirs."""
+    table = pyarrow.parquet.read_table(file, partitioning=None)
+    model = _model([name.removeprefix("stats/") for name in table.column_names if "stats/" in name])
+    numbers = np.asarray(table["episode_index"], np.int64)
+    spans = [(int(firsts[each]), int(firsts[each] + lengths[each])) for each in numbers]
+    made = [statistics(reward[start:stop], model) for start, stop in spans]
+    for name in model:
+        type_ = pyarrow.list_(pyarrow.int64() if name == "count" else pyarrow.float64())
+        key = f"stats/{REWARD}/{name}"
+        values = pyarrow.array([each[name] for each in made if name in each], type_)
+        place = table.schema.get_field_index(key)
+        if len(values) == len(table):
+            field = pyarrow.field(key, type_)
+            table = (
+                table.append_column(field, values)
+                if place < 0
+                else table.set_column(place, field, values)
+            )
+    pyarrow.parquet.write_table(table, target)
+
+
+def _model(names: Sequence[str]) -> list[str]:
+    """Which statistics there are, by those of a column of single numbers; none if it has none."""
+    for feature in (REWARD, "timestamp", "frame_index", "index"):
+        found = [name for name in names if name.rpartition("/")[0] == feature]
+        if found:
+            return [name.rpartition("/")[2] for name in found]
+    return []
+
+
+def _write_info(file: Path, target: Path) -> None:
+    info = json.loads(file.read_text(encoding="utf-8"))
+    info["features"][REWARD] = FEATURE
+    target.write_text(json.dumps(info, indent=4, ensure_ascii=False), encoding="utf-8")
+
+
+def _write_stats(file: Path, target: Path, reward: NDArray[np.float32]) -> None:
+    stats: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    others = [f"{feature}/{name}" for feature, each in stats.items() for name in each]
+    if model := _model(others):
+        stats[REWARD] = statistics(reward, model)
+    target.write_text(json.dumps(stats, indent=4, ensure_ascii=False), encoding="utf-8")
+
+
+def _copy(file: Path, target: Path, *, link: bool) -> None:
+    if link:
+        try:
+            os.link(file, target)
+        except OSError:  # another disk, or one without links
+            pass
+        else:
+            return
+    shutil.copy2(file, target)

@@ -1,0 +1,113 @@
+"""The table of progress that LeRobot's sample weighting reads, beside a LeRobot data set.
+
+``sample_weighting: {type: rabc, progress_path: FILE}`` of ``lerobot-train`` weighs a frame by how
+much progress the next chunk of actions makes (lerobot/rewards/sarm/rabc.py). Named
+``sarm_progress.parquet`` in the data set's folder, it is found without a path.
+
+Progress is 1 - d / d0, clipped to [0, 1]: d is the distance to the goal, d0 that of the episode's
+first frame. So every encoder is on one scale, as LeRobot's threshold (kappa, 0.01) needs it, and
+an episode begins at 0, as those of LeRobot's own reward models do. It is not made to rise: that it
+falls is what the weighting is to see.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from vip_offline.dataset.exporters.labelled_episodes import Exported, Labelled, provenance_text
+from vip_offline.dataset.exporters.lerobot_origin import index_of, lerobot_origin
+from vip_offline.errors import VipOfflineError
+
+ROWS = 2**16  # that are written at once
+SCHEMA = pyarrow.schema(
+    [
+        ("index", pyarrow.int64()),
+        ("episode_index", pyarrow.int64()),
+        ("frame_index", pyarrow.int64()),
+        ("progress_sparse", pyarrow.float32()),
+    ]
+)
+
+
+def progress_of(distance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(T,) distances of one episode to its goal -> (T,) from 0, the first row's, to 1.
+
+    An episode that begins at the goal is at 1 where it is there, else at 0.
+    """
+    if distance[0] == 0:
+        return np.asarray(distance == 0, np.float32)
+    share = 1 - distance.astype(np.float64) / float(distance[0])
+    return np.asarray(share.clip(0, 1), np.float32)
+
+
+def write_progress(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+    """Write the progress of every frame that the store holds.
+
+    Args:
+        labelled: what is written; imported from LeRobot, whose global index it takes.
+        path: of a file that is not there; see `appearing`.
+        on_episode: called with 1 for each episode.
+
+    Raises:
+        VipOfflineError: if the store is of another origin, that one is gone or was changed, or
+            the labelling has several stages.
+    """
+    label = labelled.label
+    if label.goal is not None and len(label.goal) > 1:
+        raise VipOfflineError(
+            f"{labelled.path}: label {label.name!r} has {len(label.goal)} stages, whose distances "
+            "are to different goals and make no one progress. Label with a single goal "
+            "(relabel --name NAME --goal ...) and name it with --label."
+        )
+    origin = lerobot_origin(labelled)
+    metadata = {
+        "reward_model_path": str(label.provenance.get("encoder", "")),  # as LeRobot's own say it
+        "vip_offline": provenance_text(labelled),
+    }
+    rows, pending = 0, _Pending()
+    with pyarrow.parquet.ParquetWriter(path, SCHEMA.with_metadata(metadata)) as writer:
+        for episode, number in zip(
+            labelled.episodes(), labelled.store.meta("source_episode"), strict=True
+        ):
+            stop = episode.start + len(episode)
+            pending.add(
+                index_of(origin, int(number), len(episode)),
+                int(number),
+                progress_of(label.distance[episode.start : stop]),
+            )
+            if pending.rows >= ROWS:
+                writer.write_table(pending.table())
+            rows += len(episode)
+            on_episode(1)
+        if pending.rows:
+            writer.write_table(pending.table())
+    return Exported(len(labelled.store), rows)
+
+
+class _Pending:
+    """Rows that wait to be written together."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[NDArray[np.int64], int, NDArray[np.float32]]] = []
+        self.rows = 0
+
+    def add(self, index: NDArray[np.int64], episode: int, progress: NDArray[np.float32]) -> None:
+        self._parts.append((index, episode, progress))
+        self.rows += len(index)
+
+    def table(self) -> pyarrow.Table:
+        """What waited, and nothing waits any more."""
+        lengths = [len(index) for index, _, _ in self._parts]
+        episodes = np.array([episode for _, episode, _ in self._parts], np.int64)
+        columns = [
+            np.concatenate([index for index, _, _ in self._parts]),
+            np.repeat(episodes, lengths),
+            np.concatenate([np.arange(length) for length in lengths]),
+            np.concatenate([progress for _, _, progress in self._parts]),
+        ]
+        self._parts, self.rows = [], 0
+        return pyarrow.table(columns, schema=SCHEMA)

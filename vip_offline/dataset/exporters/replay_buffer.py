@@ -1,0 +1,167 @@
+"""diffusion_policy's replay buffer: data/<key>, meta/episode_ends, in zarr format 2.
+
+https://github.com/real-stanford/diffusion_policy, common/replay_buffer.py. Its authors pin zarr 2,
+which opens no zarr format 3. Arrays are chunked along time alone, in pieces of about 2 MB.
+
+``reward`` is the visual reward. As in the store, the last row of an episode has none: NaN. The
+origin's own reward stands beside it as ``true_reward``. A last row in which no action was taken is
+left out, since every row of a replay buffer has one.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numcodecs import Blosc
+from numpy.typing import NDArray
+
+from vip_offline.dataset.exporters.labelled_episodes import (
+    Demonstration,
+    Exported,
+    Labelled,
+    free_name,
+    own_name,
+    renamed,
+    side_by_side,
+)
+from vip_offline.errors import VipOfflineError
+
+CHUNK = 2_000_000  # bytes, diffusion_policy's own target
+# what diffusion_policy calls "disk"
+CODEC: Any = Blosc(cname="zstd", clevel=5, shuffle=Blosc.BITSHUFFLE)
+
+
+class _Column:
+    """An array that grows, and is written a whole chunk at a time."""
+
+    def __init__(self, group: zarr.Group, name: str) -> None:
+        self._group, self._name = group, name
+        self._array: zarr.Array[Any] | None = None
+        self._pending: list[NDArray[Any]] = []
+        self._held = 0  # rows that are pending
+        self._rows = 1  # of a chunk
+
+    def append(self, values: NDArray[Any]) -> None:
+        if self._array is None:
+            tail = values.shape[1:]
+            size = int(np.prod(tail, dtype=int)) * values.dtype.itemsize
+            self._rows = max(1, -(-CHUNK // size))
+            self._array = self._group.create_array(
+                self._name,
+                shape=(0, *tail),
+                chunks=(self._rows, *tail),
+                dtype=values.dtype,
+                compressors=CODEC,
+            )
+        self._pending.append(values)
+        self._held += len(values)
+        if self._held >= self._rows:
+            self._write(self._held - self._held % self._rows)
+
+    def _write(self, rows: int) -> None:
+        """Write so many of the pending rows."""
+        if self._array is None or not rows:
+            return
+        values = np.concatenate(self._pending)
+        start = self._array.shape[0]
+        self._array.resize((start + rows, *self._array.shape[1:]))
+        self._array[start:] = values[:rows]
+        self._pending, self._held = [values[rows:]], len(values) - rows
+
+    def finish(self) -> None:
+        self._write(self._held)
+
+
+def _names(labelled: Labelled) -> dict[str, str]:
+    """What of an episode is written -> under which name: an origin of this format gets its own."""
+    keys, own, store = labelled.keys, labelled.comes_from("replay buffer"), labelled.store
+    names = {"reward": "reward"}
+    for camera in store.cameras:
+        names[f"frames {camera}"] = (own and keys.cameras.get(camera)) or f"frames_{camera}"
+    if store.data("action", 0, 1).shape[1]:
+        names["action"] = (own and own_name(keys.action)) or "action"
+    # several columns that made it, or one of which it is a part, are among the extras
+    if store.data("proprio", 0, 1).shape[1] and not (
+        own and keys.proprio and not own_name(keys.proprio)
+    ):
+        names["proprio"] = (own and own_name(keys.proprio)) or "proprio"
+    if not (own and keys.success) and store.data("succeeded").any():
+        names["succeeded"] = "succeeded"
+    if not np.isnan(store.data("true_reward")).all():
+        own_reward = own and keys.reward not in ("", "reward")
+        names["true_reward"] = keys.reward if own_reward else "true_reward"
+    for name in store.keys("extras"):
+        names[f"extra {name}"] = free_name(name, names.values())
+    return names
+
+
+def write_replay(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+    """Write a replay buffer.
+
+    Args:
+        labelled: what is written.
+        path: of a folder that is not there; see `appearing`.
+        on_episode: called with 1 for each episode.
+
+    Raises:
+        VipOfflineError: if the path ends in .zip; see `Labelled.episodes`.
+    """
+    if path.suffix == ".zip":
+        raise VipOfflineError(
+            f"{path.name}: a folder is written, no zip archive. Name it {path.stem}; "
+            f"`cd {path.stem} && zip -0 -r ../{path.name} .` packs it."
+        )
+    names = _names(labelled)
+    root = zarr.create_group(path, zarr_format=2)
+    data, meta = root.create_group("data"), root.create_group("meta")
+    columns = {key: _Column(data, name) for key, name in names.items()}
+    ends, shortened = [0], 0
+    for episode in labelled.episodes():
+        rows = episode.acted
+        shortened += rows < len(episode)
+        for key, values in _values(episode, columns):
+            columns[key].append(values[:rows])
+        for camera in labelled.store.cameras:
+            start = episode.start
+            for _, frames in labelled.frame_blocks(camera, start, start + rows):
+                columns[f"frames {camera}"].append(frames)
+        ends.append(ends[-1] + rows)
+        on_episode(1)
+    for column in columns.values():
+        column.finish()
+    # as diffusion_policy writes it: one piece, not compressed
+    count = len(ends) - 1
+    meta.create_array("success", data=labelled.store.meta("success"), compressors=None)
+    for split in labelled.store.attributes.get("splits", []):
+        belongs = labelled.store.meta(f"split_{split}")
+        meta.create_array(f"split_{split}", data=belongs, compressors=None)
+    meta.create_array(
+        "episode_ends", data=np.array(ends[1:], np.int64), chunks=(count,), compressors=None
+    )
+    attributes = labelled.store.attributes
+    label = {"label": labelled.label.name, **labelled.label.provenance}
+    kept = {key: attributes[key] for key in ("task", "control_rate") if attributes.get(key)}
+    root.attrs.update({**kept, "visual_reward": label})
+    return Exported(count, ends[-1], tuple(_notes(labelled, names, shortened)))
+
+
+def _values(episode: Demonstration, columns: dict[str, _Column]) -> list[tuple[str, NDArray[Any]]]:
+    """(column, (T, ...) rows) of an episode, but for its frames."""
+    roles: dict[str, NDArray[Any]] = {
+        "reward": episode.reward,
+        "action": episode.action,
+        "proprio": episode.proprio,
+        "succeeded": episode.succeeded,
+        "true_reward": episode.true_reward,
+        **{f"extra {name}": values for name, values in episode.extras.items()},
+    }
+    return [(key, values) for key, values in roles.items() if key in columns]
+
+
+def _notes(labelled: Labelled, names: dict[str, str], shortened: int) -> Iterator[str]:
+    if shortened:
+        yield f"the last observation of {shortened} episodes is left out: no action was taken in it"
+    yield from side_by_side(labelled, "action")
+    yield from renamed(labelled, names)

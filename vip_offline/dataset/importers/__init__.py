@@ -1,0 +1,1 @@
+"""Reads an origin of demonstrations, writes it into a store."""

@@ -1,0 +1,38 @@
+"""What an array can be per row of an episode."""
+
+from typing import Any
+
+import numpy as np
+
+from vip_offline.dataset.importers.base.source import Column
+from vip_offline.dataset.media.pictures import not_a_view, pictures_shape
+
+AREA = 16 * 16  # numbers per row from which on a depth map or a mask is meant, not a few flags
+
+
+def column_of(
+    name: str, shape: tuple[int, ...], dtype: Any, rows: int, whose: str = "the episode has"
+) -> Column | str:
+    """The column that an array is, or why it is none.
+
+    Args:
+        name: of the array.
+        shape: of all of it.
+        dtype: of numpy.
+        rows: that it must have.
+        whose: they are, for the reason.
+    """
+    kind = np.dtype(dtype).kind
+    if kind in "SUT":
+        return "is text"
+    if kind not in "biuf":
+        return f"is {dtype}, not numbers"
+    if not shape or shape[0] != rows:
+        return f"is not per row: its shape is {shape}, {whose} {rows} rows"
+    row = tuple(shape[1:])
+    if len(row) >= 2 and row[0] * row[1] >= AREA and not_a_view(name):
+        return not_a_view(name)
+    frame = pictures_shape(row, dtype)
+    if frame is not None:
+        return Column("pictures", frame, str(dtype))
+    return Column("numbers", row, str(dtype))

@@ -1,0 +1,149 @@
+"""What every origin of demonstrations offers: a catalogue, and the rows of an episode."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.dataset.tables.resampling import Series
+from vip_offline.errors import VipOfflineError
+
+PART = re.compile(r"(.+)\[(-?\d*):(-?\d*)\]")
+
+
+@dataclass(frozen=True)
+class Column:
+    """What an origin holds per row under one name."""
+
+    kind: Literal["numbers", "pictures", "video"]
+    shape: tuple[int, ...]  # of one row; of pictures (H, W, 3)
+    dtype: str  # as in the origin
+    resampled: bool = False  # taken at other times than the frames, and brought to theirs
+
+
+@dataclass(frozen=True)
+class KeyMap:
+    """Which columns of an origin become what in the store."""
+
+    cameras: Mapping[str, str] = field(default_factory=dict)  # camera -> column of pictures
+    proprio: tuple[str, ...] = ()  # side by side; "state[0:2]" is a part of a column
+    action: tuple[str, ...] = ()
+    success: str = ""  # true where the task is solved by this row
+    reward: str = ""  # the origin's own; kept as true_reward, for analysis
+    time: str = ""  # in seconds, of each row
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What an origin holds, found without reading its rows."""
+
+    format: str
+    columns: Mapping[str, Column]
+    lengths: NDArray[np.int64]  # (E,) rows per episode
+    names: Sequence[str]  # (E,) of the episodes
+    keys: KeyMap  # what is taken unless somebody says otherwise
+    control_rate: float | None = None  # Hz
+    task: str = ""  # of a simulator
+    splits: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what is guessed, or worth knowing
+    left_out: Mapping[str, str] = field(default_factory=dict)  # file or column -> why
+    broken: Mapping[int, str] = field(default_factory=dict)  # episode -> why it cannot be read
+    about: Mapping[str, Any] = field(default_factory=dict)  # kept with the store
+    aligned: bool = False  # whether the origin has compared the times of its parts
+    arrays: Mapping[str, str] = field(default_factory=dict)  # pictures -> key of a zarr array
+    videos: Path | None = None  # folder under which the files of clips lie
+
+
+@dataclass(frozen=True)
+class VideoSpan:
+    """Frames of an episode, in a video file."""
+
+    file: Path
+    seconds: NDArray[np.float64]  # (T,) when each is shown; empty: all frames of the file
+    tolerance: float  # seconds by which a frame may be off
+    repeats: bool = False  # two rows may fall on one frame: of a camera that was resampled
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One episode as its origin has it."""
+
+    columns: Mapping[str, NDArray[Any] | VideoSpan | Series]  # name -> (T, ...)
+    success: bool | None = None  # None: the origin does not say
+    task: str = ""  # in words
+    splits: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """An origin that is open."""
+
+    path: Path
+
+    def catalogue(self) -> Catalogue:
+        """What it holds.
+
+        Raises:
+            VipOfflineError: if its own description is missing, damaged or contradicts itself.
+        """
+        ...
+
+    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+        """The rows of one episode; asked in ascending order, it reads each file once.
+
+        Raises:
+            VipOfflineError: naming file, episode and value.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close what is open."""
+        ...
+
+
+# a reward from which on an episode counts as solved, where nothing else says so
+SOLVED = 1.0
+
+
+def column_and_part(spec: str) -> tuple[str, slice]:
+    """``state[0:2]`` -> ``state`` and its first two numbers; of ``state`` alone, all of them."""
+    found = PART.fullmatch(spec)
+    if not found:
+        return spec, slice(None)
+    start, stop = (int(each) if each else None for each in found.groups()[1:])
+    return found[1], slice(start, stop)
+
+
+def guessed(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """The first of the wanted names that is there, alone; nothing if none is."""
+    return next(((name,) for name in wanted if name in names), ())
+
+
+def refuse_defects(
+    columns: Mapping[str, Column], defects: Mapping[str, str], actions: Sequence[str]
+) -> None:
+    """Refuse a set whose actions, or whose only pictures, cannot be read.
+
+    Args:
+        columns: that can be read.
+        defects: pictures and actions that cannot, and the whole error of each.
+        actions: names among the defects without which a set is refused.
+
+    Raises:
+        VipOfflineError: the error of the first one that is needed.
+    """
+    pictures = any(column.kind != "numbers" for column in columns.values())
+    for name, error in defects.items():
+        if name in actions or not pictures:
+            raise VipOfflineError(error)
+
+
+def need_library(module: str, what: str, extra: str) -> Callable[[ImportError], VipOfflineError]:
+    """The error for a library that is not installed."""
+    return lambda error: VipOfflineError(
+        f"{what} is read with {module}, which is not installed ({error}). "
+        f"pip install 'vip-offline[{extra}]'"
+    )

@@ -1,0 +1,1 @@
+"""Reads folders of videos, pictures and tables; writes nothing."""

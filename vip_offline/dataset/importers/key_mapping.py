@@ -1,0 +1,225 @@
+"""Which columns of an origin become what in a store, and under which names."""
+
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vip_offline.dataset.importers.base.source import (
+    Catalogue,
+    Column,
+    KeyMap,
+    Rows,
+    column_and_part,
+)
+from vip_offline.dataset.store import check_name
+from vip_offline.dataset.tables.file_listing import natural
+from vip_offline.dataset.tables.resampling import Series
+from vip_offline.dataset.tables.timestamps import is_time
+from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.recipe import ImportOptions
+
+ROLES = ("proprio", "action", "success", "reward", "time")
+# what a robot is told rather than what it is in: between two commands lies no third
+COMMAND = re.compile(r"action|cmd|command|target|goal|setpoint|gripper|mode|button", re.IGNORECASE)
+
+
+def key_map(catalogue: Catalogue, options: ImportOptions, where: Path) -> KeyMap:
+    """What becomes what: the origin's own guess, changed by what the user says.
+
+    Raises:
+        VipOfflineError: on a role or a column that is not there, or that cannot play it.
+    """
+    keys, columns = catalogue.keys, catalogue.columns
+    valid = stored_as(keys.cameras)  # a file may bear what no camera can be called
+    cameras = {valid[name]: column for name, column in keys.cameras.items()}
+    for each in options.key_map:
+        role, given, value = each.partition("=")
+        named = [spec for spec in value.split(",") if spec]
+        names = tuple(name for spec in named for name in _named(spec, columns))
+        if role.startswith("camera:") and len(names) == 1:
+            cameras = {name: column for name, column in cameras.items() if column != names[0]}
+            cameras[check_name("camera", role.removeprefix("camera:"))] = names[0]
+        elif given and role == "proprio":
+            keys = replace(keys, proprio=names)
+        elif given and role == "action":
+            keys = replace(keys, action=names)
+        elif given and role == "success" and len(names) <= 1:
+            keys = replace(keys, success="".join(names))
+        elif given and role == "reward" and len(names) <= 1:
+            keys = replace(keys, reward="".join(names))
+        elif given and role == "time" and len(names) <= 1:
+            keys = replace(keys, time="".join(names))
+        elif given and role in ROLES and len(named) == 1:
+            raise VipOfflineError(
+                f"--key-map {each}: names {len(names)} columns ({', '.join(names[:4])}, ...), and "
+                f"{role} is one. Name it."
+            )
+        else:
+            raise VipOfflineError(
+                f"--key-map {each}: expected ROLE=COLUMN with one of the roles {', '.join(ROLES)} "
+                "or camera:NAME; proprio and action may name several columns, with commas or with "
+                "* and ?."
+            )
+    if options.cameras:
+        for name in options.cameras:
+            if name not in cameras:
+                raise VipOfflineError(f"{where}: no camera {name!r}.{did_you_mean(name, cameras)}")
+        cameras = {name: cameras[name] for name in options.cameras}
+    keys = replace(keys, cameras=cameras)
+    if not keys.time and not any(spec.startswith("time=") for spec in options.key_map):
+        keys = replace(keys, time=next((name for name in _numbers(columns) if is_time(name)), ""))
+    for role, specs in (
+        *((f"camera:{camera}", (column,)) for camera, column in keys.cameras.items()),
+        ("proprio", keys.proprio),
+        ("action", keys.action),
+        ("success", (keys.success,) if keys.success else ()),
+        ("reward", (keys.reward,) if keys.reward else ()),
+        ("time", (keys.time,) if keys.time else ()),
+    ):
+        for spec in specs:
+            name = column_and_part(spec)[0] if role in ("proprio", "action") else spec
+            _check_role(role, name, catalogue, where)
+    if keys.action and not any(_measured(spec, columns) for spec in keys.action):
+        name = column_and_part(keys.action[0])[0]
+        raise VipOfflineError(
+            f"{where}: action column {name!r} is {columns[name].dtype}: these are discrete "
+            "actions, and policies here regress continuous ones. Convert them, or name other "
+            "columns with --key-map action=COLUMN."
+        )
+    for role, names in (("proprio", keys.proprio), ("action", keys.action)):
+        for name in names:
+            _check_part(role, name, columns, where)
+    return keys
+
+
+def _named(spec: str, columns: Any) -> Iterator[str]:
+    """The columns that are meant: one by its name, or all that fit ``robot.a*`` or ``robot.``."""
+    matching: list[str] = []
+    if spec not in columns and column_and_part(spec)[0] not in columns:
+        pattern = f"{spec}*" if spec.endswith((".", "/")) else spec
+        # a [ stands for itself: action[0], action[1]
+        matching = fnmatch.filter(columns, pattern.replace("[", "[[]"))
+    yield from sorted(matching, key=natural) or [spec]
+
+
+def _measured(spec: str, columns: Any) -> bool:
+    return bool(np.dtype(columns[column_and_part(spec)[0]].dtype).kind == "f")
+
+
+def _check_role(role: str, name: str, catalogue: Catalogue, where: Path) -> None:
+    columns = catalogue.columns
+    if name in catalogue.left_out:
+        raise VipOfflineError(
+            f"{where}: column {name!r} cannot be {role}: {catalogue.left_out[name]}."
+        )
+    if name not in columns:
+        raise VipOfflineError(
+            f"{where}: has no column {name!r} to be {role}.{did_you_mean(name, columns)} Say which "
+            f"with --key-map {role}=COLUMN."
+        )
+    column: Column = columns[name]
+    pictures = column.kind != "numbers"
+    if pictures != role.startswith("camera:"):
+        what = "pictures" if pictures else f"{column.dtype} {column.shape}"
+        raise VipOfflineError(f"{where}: column {name!r} holds {what}; it cannot be {role}.")
+    if role in ("success", "reward", "time") and int(np.prod(column.shape, dtype=int)) != 1:
+        raise VipOfflineError(
+            f"{where}: column {name!r} has shape {column.shape} per row; {role} needs one number."
+        )
+
+
+def _numbers(columns: Any) -> list[str]:
+    """Columns of one number per row."""
+    return [
+        name
+        for name, column in columns.items()
+        if column.kind == "numbers" and int(np.prod(column.shape, dtype=int)) == 1
+    ]
+
+
+def _for_a_robot(name: str) -> bool:
+    """Whether a column is of commands and no state, by its name."""
+    return COMMAND.search(re.split(r"[./]", name)[-1]) is not None
+
+
+def missing_roles(keys: KeyMap, columns: Any) -> Iterator[str]:
+    """What nobody will find in the store, and how it gets there."""
+    played = {keys.time, keys.success, keys.reward, *(column_and_part(s)[0] for s in keys.action)}
+    free = [n for n, column in columns.items() if column.kind == "numbers" and n not in played]
+    states = [name for name in free if not _for_a_robot(name)]
+    if not keys.cameras:
+        yield "NO CAMERA: without frames nothing can be relabelled"
+    if not keys.action:
+        named = f" Name it with --key-map action=COLUMN: {_some(free)}." if free else ""
+        yield f"NO ACTION: enough to relabel and analyse, not to train.{named}"
+    if keys.action and not keys.proprio and states:
+        yield (
+            "no proprio: a policy will see frames alone. --key-map proprio=COLUMN adds "
+            f"{_some(states)}"
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+
+
+def resampled_by(name: str, column: Column, keys: KeyMap) -> str:
+    """``nearest`` or ``linear``: how a column is brought to the frames' times."""
+    played = {column_and_part(spec)[0] for spec in keys.action} | {keys.success, keys.reward}
+    exact = column.kind != "numbers" or np.dtype(column.dtype).kind != "f"
+    return "nearest" if exact or name in played or COMMAND.search(name) else "linear"
+
+
+def at_frames(rows: Rows, columns: Any, keys: KeyMap) -> Rows:
+    """Rows of which all have the frames' times: series are brought to them."""
+    settled = {
+        name: values
+        if not isinstance(values, Series)
+        else values.linear()
+        if resampled_by(name, columns[name], keys) == "linear"
+        else values.nearest()
+        for name, values in rows.columns.items()
+    }
+    return replace(rows, columns=settled)
+
+
+def _check_part(role: str, spec: str, columns: Any, where: Path) -> None:
+    name, part = column_and_part(spec)
+    width = int(np.prod(columns[name].shape, dtype=int))
+    if not len(range(width)[part]):
+        raise VipOfflineError(
+            f"{where}: --key-map {role}={spec} is empty: column {name!r} has {width} numbers per "
+            "row."
+        )
+
+
+def extras_of(catalogue: Catalogue, keys: KeyMap) -> list[str]:
+    """What is kept beside: numbers that play no role, but all that make proprio or success."""
+    played = {*keys.action, keys.reward}
+    if len(keys.proprio) == 1:
+        played |= {*keys.proprio}
+    return [
+        name
+        for name, column in catalogue.columns.items()
+        if column.kind == "numbers" and name not in played
+    ]
+
+
+def stored_as(columns: Iterable[str]) -> dict[str, str]:
+    """Column of an origin -> plain name under which it is kept, no two of them the same.
+
+    A slash, which would be a folder, becomes a dot, and what else a store's names cannot hold a _.
+    """
+    names: dict[str, str] = {}
+    for column in columns:
+        name = re.sub(r"[^\w.+ -]", "_", column.replace("/", "."))
+        name = name if re.match(r"\w", name) else f"_{name}"
+        while name in names.values() or name.endswith((".partial", ".replaced")):
+            name += "_"
+        names[column] = name
+    return names

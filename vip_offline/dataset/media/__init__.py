@@ -1,0 +1,1 @@
+"""Reads videos and pictures as upright RGB frames; writes mp4."""

@@ -1,0 +1,135 @@
+"""What a result was made from: hashes of the arrays that were read, one for each episode.
+
+Small columns are read anyway and are hashed at every use, so that a change by any program is
+seen. Frames and embeddings are known by the hashes that the store keeps, see `contents`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.dataset.storage.content_hash import SHORT, content_of, hashes_of
+from vip_offline.errors import VipOfflineError
+
+if TYPE_CHECKING:
+    from vip_offline.dataset.store import Store
+
+Reads = Mapping[str, NDArray[np.uint8]]  # array, see `reads` -> (E, SHORT) hashes
+LENGTHS = "lengths"
+LISTED = 8  # episodes that a sentence names
+
+
+class StaleError(VipOfflineError):
+    """A result that is not what would be made of the data that are there."""
+
+    def __init__(self, result: str, changes: Sequence[str], way_out: str) -> None:
+        """Say so.
+
+        Args:
+            result: what it is of, as in ``x.zarr: label 'pixels'``.
+            changes: see `differences`.
+            way_out: a sentence.
+        """
+        self.reason = "; ".join(changes)
+        super().__init__(f"{result} is outdated ({self.reason}). {way_out}")
+
+
+def reads(store: Store, keys: Iterable[str]) -> dict[str, NDArray[np.uint8]]:
+    """Hashes of what is there now.
+
+    Args:
+        store: that is read.
+        keys: ``lengths`` of the episodes, ``frames/CAMERA``, ``embeddings/ENCODER/CAMERA``, an
+            array of ``data``, ``extras`` or ``meta``, or a labelling's such as
+            ``labels/NAME/reward``.
+
+    Returns:
+        key -> (E, SHORT).
+    """
+    return {key: _hashes(store, key) for key in keys}
+
+
+def _hashes(store: Store, key: str) -> NDArray[np.uint8]:
+    spans = store.spans()
+    every = [(index, index + 1) for index in range(len(spans))]
+    group, _, name = key.partition("/")
+    if key == LENGTHS:
+        return hashes_of(np.array([stop - start for start, stop in spans], np.int64), every)
+    if group == "frames":
+        return store.content(name)[:, :SHORT]
+    if group == "embeddings":
+        encoder, _, camera = name.partition("/")
+        return store.embedding_content(encoder, camera)[:, :SHORT]
+    if group == "meta":
+        return hashes_of(store.meta(name), every)
+    if group == "data":
+        return hashes_of(store.data(name), spans)
+    return hashes_of(store.rows_of(key), spans)
+
+
+def differences(before: Reads, after: Reads) -> list[str]:
+    """What is other than it was, in words; arrays of which one side knows nothing are left out."""
+    lengths = {len(hashes) for hashes in before.values()}, {len(one) for one in after.values()}
+    episodes, now = (max(counts, default=0) for counts in lengths)
+    if before and after and episodes != now:
+        count = abs(now - episodes)
+        verb = "was" if count == 1 else "were"
+        done = "added" if now > episodes else "taken away"
+        return [f"{count} episode{'s' * (count > 1)} {verb} {done}"]
+    changes = []
+    for key in before:
+        if key in after:
+            changed = np.flatnonzero((before[key] != after[key]).any(axis=1))
+            if len(changed):
+                changes.append(f"{in_words(key)} of {episodes_in_words(changed)} changed")
+    return changes
+
+
+def made_from(store: Store, keys: Iterable[str]) -> dict[str, object]:
+    """What a table, page or export keeps of what it was made from: one hash for each array."""
+    hashes = {key: content_of(hashes).tobytes().hex() for key, hashes in reads(store, keys).items()}
+    return {"store": str(store.path.absolute()), "read": hashes}
+
+
+def changed_arrays(store: Store, hashes: Mapping[str, str]) -> list[str]:
+    """Arrays that are not what `made_from` wrote down, in words."""
+    now = reads(store, hashes)
+    return [
+        f"{in_words(key)} changed"
+        for key, value in hashes.items()
+        if content_of(now[key]).tobytes().hex() != value
+    ]
+
+
+def episodes_in_words(episodes: Sequence[int] | NDArray[np.int64]) -> str:
+    """``episode 3``, ``episodes 3, 7`` or the first few and how many more."""
+    listed = ", ".join(str(index) for index in episodes[:LISTED])
+    more = f" and {len(episodes) - LISTED} more" if len(episodes) > LISTED else ""
+    return f"episode{'s' * (len(episodes) > 1)} {listed}{more}"
+
+
+NAMES = {
+    LENGTHS: "the length",
+    "data/action": "actions",
+    "data/proprio": "proprio",
+    "data/succeeded": "the success flags",
+    "meta/placement": "the placement",
+    "meta/success": "the success label",
+    "meta/success_labelled": "whether success is labelled",
+}
+
+
+def in_words(key: str) -> str:
+    """What a user calls an array."""
+    group, _, name = key.partition("/")
+    if group == "frames":
+        return f"frames of camera {name}"
+    if group == "embeddings":
+        return f"the embedding {name}"
+    if group == "labels":
+        return f"the {key.rsplit('/', 1)[-1]} of label {name.rpartition('/')[0]!r}"
+    return NAMES.get(key, key)

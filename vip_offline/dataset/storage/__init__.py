@@ -1,0 +1,1 @@
+"""Bytes on the disk: shards, checksums, states of files. Reads and writes zarr."""

@@ -1,0 +1,1 @@
+"""Reads tables of numbers, whatever file they are in; writes nothing."""

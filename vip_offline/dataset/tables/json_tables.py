@@ -1,0 +1,122 @@
+"""Tables of JSON: rows as objects, columns as lists, and what stands once."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vip_offline.dataset.tables.columns import TableBuilder, row_of
+from vip_offline.errors import VipOfflineError
+
+
+def read_json(path: Path) -> TableBuilder:
+    """Read a list of row objects, an object of columns or of values, or lists of numbers.
+
+    Raises:
+        VipOfflineError: if it is no JSON, or holds no table.
+    """
+    builder = TableBuilder(path)
+    content = _parse(path, path.read_text(encoding="utf-8-sig"), 0)
+    if isinstance(content, dict) and {"columns", "data"} <= set(content) <= _SPLIT:
+        names = [str(name) for name in content["columns"]]  # as pandas writes orient="split"
+        content = [dict(zip(names, row, strict=False)) for row in content["data"]]
+    if content in ([], {}):
+        raise VipOfflineError(f"{path}: holds nothing. Write a list of rows, or leave it out.")
+    if isinstance(content, list):
+        if all(isinstance(row, dict) for row in content):
+            _add_rows(builder, "", content)
+        else:
+            builder.add_objects("values", content)
+    elif isinstance(content, dict):
+        _add_object(builder, "", content)
+    else:
+        builder.values["value"] = content
+    return builder
+
+
+_SPLIT = {"columns", "data", "index"}
+
+
+def read_json_lines(path: Path) -> TableBuilder:
+    """Read one row object per line.
+
+    Raises:
+        VipOfflineError: on a line that is no object, by its number.
+    """
+    builder = TableBuilder(path)
+    rows, numbers = [], []
+    lines = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        row = _parse(path, line, number)
+        if not isinstance(row, dict):
+            raise VipOfflineError(
+                f"{path}, line {number}: is {line[:40]!r}, no object. Write one object per row."
+            )
+        rows.append(row)
+        numbers.append(number)
+    if not rows:
+        raise VipOfflineError(f"{path}: holds no rows. Write one object per row.")
+    _add_rows(builder, "", rows, numbers)
+    return builder
+
+
+def _parse(path: Path, text: str, line: int) -> Any:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) < len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ValueError(f"the key {twice!r} stands twice in one object")
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        where = f"{path}, line {line}" if line else f"{path}"
+        raise VipOfflineError(f"{where}: is no JSON that can be read ({error}).") from error
+
+
+def _flat(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested objects as one, with names joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _add_rows(
+    builder: TableBuilder, prefix: str, rows: list[dict[str, Any]], numbers: Sequence[int] = ()
+) -> None:
+    flat = [_flat(row, prefix) for row in rows]
+
+    def where(row: int) -> str:
+        return f"line {numbers[row]}" if numbers else row_of(row)
+
+    for name in dict.fromkeys(name for row in flat for name in row):
+        builder.add_objects(name, [row.get(name) for row in flat], where)
+
+
+def _add_object(builder: TableBuilder, prefix: str, content: dict[str, Any]) -> None:
+    for key, value in content.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            indices = [str(index) for index in range(len(value))]
+            if value and list(value) == indices:  # a column as pandas writes it
+                builder.add_objects(name, list(value.values()))
+            else:
+                _add_object(builder, f"{name}.", value)
+        elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+            _add_rows(builder, f"{name}.", value)
+        elif isinstance(value, list):
+            if value:
+                builder.add_objects(name, value)
+            else:
+                builder.left_out[name] = "empty"
+        elif value is None:
+            builder.left_out[name] = "null"
+        else:
+            builder.values[name] = value

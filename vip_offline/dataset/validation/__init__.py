@@ -1,0 +1,1 @@
+"""Reads a source or a store; writes what is wrong with it."""

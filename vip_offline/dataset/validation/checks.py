@@ -1,0 +1,400 @@
+"""What is wrong with demonstrations, as functions of arrays: arrays in, findings out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.dataset.media.frame_rate import RATE, rate_of
+
+Severity = Literal["wrong", "note"]
+
+BLACK = 8  # grey levels up to which a pixel is black
+LOSSY = 6  # grey levels by which a compressor may change a picture that stood still
+GAP = 1.5  # times the usual step, from which on a step in time is a gap
+STILL = 1e-3  # share by which a robot's state may change while it stands still
+ODD_LENGTH = 3.0  # times longer or shorter than usual
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that somebody should know, at one place."""
+
+    kind: str  # the same word wherever it is found
+    severity: Severity
+    value: str  # what was found
+    way_out: str
+    where: str = ""  # episode and camera
+    file: str = ""  # unless it is the data set's only one
+
+
+@dataclass(frozen=True)
+class Range:
+    """Least and greatest value of each dimension, over all rows so far."""
+
+    low: NDArray[np.float64]  # (D,)
+    high: NDArray[np.float64]  # (D,)
+
+    def joined(self, other: "Range") -> "Range":
+        """Range of both."""
+        return Range(np.fmin(self.low, other.low), np.fmax(self.high, other.high))
+
+
+def range_of(values: NDArray[Any]) -> Range | None:
+    """Range of (T, D) values, NaN left aside; None if there is no value, or widths are 0."""
+    finite = values[np.isfinite(values).all(axis=1)].astype(np.float64)
+    if not finite.size:
+        return None
+    return Range(finite.min(axis=0), finite.max(axis=0))
+
+
+# --- numbers -------------------------------------------------------------------------------
+
+
+def check_finite(name: str, values: NDArray[Any]) -> list[Finding]:
+    """Values of (T, D) that are NaN or infinite; a last action that is all NaN was not taken."""
+    if name == "action" and len(values) and values.shape[1] and np.isnan(values[-1]).all():
+        values = values[:-1]
+    bad = np.argwhere(~np.isfinite(values))
+    if not len(bad):
+        return []
+    row, column = (int(each) for each in bad[0])
+    return [
+        Finding(
+            "not-finite",
+            "wrong",
+            f"{name}[{row}, {column}] is {values[row, column]} ({len(bad)} in all)",
+            "repair the episode or leave it out",
+        )
+    ]
+
+
+def check_action_range(action: NDArray[Any]) -> list[Finding]:
+    """Actions of (T, A) beyond [-1, 1]."""
+    beyond = np.argwhere(np.abs(action) > 1)
+    if not len(beyond):
+        return []
+    row, column = (int(each) for each in beyond[0])
+    return [
+        Finding(
+            "action-range",
+            "note",
+            f"action[{row}, {column}] is {action[row, column]:.4g}, beyond [-1, 1] "
+            f"({len(beyond)} in all)",
+            "train scales actions and scales them back; see that the units are meant",
+        )
+    ]
+
+
+def check_constant(actions: Range) -> list[Finding]:
+    """Dimensions of the action that never change, in the whole data set."""
+    return [
+        Finding(
+            "constant-action",
+            "note",
+            f"dimension {each} is {actions.low[each]:.4g} in every row",
+            "nothing can be learnt about it; leave it out if the robot does not need it",
+        )
+        for each in np.flatnonzero(actions.low == actions.high)
+    ]
+
+
+def moved(state: NDArray[Any]) -> bool:
+    """Whether (T, P) numbers change by more than noise."""
+    found = range_of(state)
+    if found is None:
+        return False
+    scale = np.maximum(1, np.maximum(np.abs(found.low), np.abs(found.high)))
+    return bool((found.high - found.low > STILL * scale).any())
+
+
+# --- lengths and counts --------------------------------------------------------------------
+
+
+def check_counts(counts: Mapping[str, int], rows: int) -> list[Finding]:
+    """What an episode holds under each name, against the rows that it should have."""
+    found = [
+        Finding(
+            "length",
+            "wrong",
+            f"{name} has {count} rows, the episode {rows}",
+            "metadata and data disagree: repair it, or leave the episode out",
+        )
+        for name, count in counts.items()
+        if count != rows
+    ]
+    if rows < 2:
+        found.append(
+            Finding("too-short", "wrong", f"{rows} row(s)", "a transition needs two; leave it out")
+        )
+    return found
+
+
+def check_lengths(lengths: NDArray[np.int64], names: Sequence[str]) -> list[Finding]:
+    """Episodes, of (E,) lengths, that are far longer or shorter than most."""
+    if not len(lengths):
+        return []
+    usual = float(np.median(lengths))
+    odd = (lengths * ODD_LENGTH < usual) | (lengths > usual * ODD_LENGTH)
+    return [
+        Finding(
+            "odd-length",
+            "note",
+            f"{lengths[each]} rows; the median is {usual:g}",
+            "look at it: it may have been cut off or left running",
+            where=f"episode {names[int(each)]}",
+        )
+        for each in np.flatnonzero(odd)
+    ]
+
+
+def check_success(successes: Sequence[bool | None], names: Sequence[str]) -> list[Finding]:
+    """Episodes without success; None where nothing says."""
+    failed = [name for name, success in zip(names, successes, strict=True) if success is False]
+    if successes and len(failed) == len(successes):
+        return [
+            Finding(
+                "no-success",
+                "note",
+                f"none of {len(failed)} episodes succeeds",
+                "name a goal yourself: relabel --goal last, --goal EPISODE:FRAME or a picture",
+            )
+        ]
+    return [
+        Finding(
+            "failure",
+            "note",
+            "does not succeed",
+            "--goal successes and --only-successes leave it out",
+            where=f"episode {name}",
+        )
+        for name in failed
+    ]
+
+
+def check_unlabelled(silent: int, total: int) -> list[Finding]:
+    """How many of all episodes nothing calls a success or a failure."""
+    if not silent:
+        return []
+    value = f"nothing says whether {silent} of {total} episodes succeeded"
+    way_out = "they count as successes; import with --key-map success=COLUMN"
+    return [Finding("success-unlabelled", "note", value, way_out)]
+
+
+# --- time ----------------------------------------------------------------------------------
+
+
+def check_steady(seconds: NDArray[np.float64], unit: str = " s") -> list[Finding]:
+    """Steps of (T,) times that go back, or that leave a gap."""
+    steps = np.diff(seconds)
+    if not len(steps):
+        return []
+    if (steps <= 0).any():
+        row = int(np.argmax(steps <= 0))
+        return [
+            Finding(
+                "time-goes-back",
+                "wrong",
+                f"row {row + 1} is at {seconds[row + 1]:.3f}{unit}, the one before at "
+                f"{seconds[row]:.3f}{unit}",
+                "sort or repair the time stamps, or leave the episode out",
+            )
+        ]
+    usual = float(np.median(steps))
+    wide = np.flatnonzero(steps > GAP * usual)
+    if not len(wide):
+        return []
+    row = int(wide[0])
+    return [
+        Finding(
+            "gap",
+            "note",
+            f"{seconds[row]:.3f} to {seconds[row + 1]:.3f}{unit}, where {usual:.3f}{unit} are "
+            f"usual ({len(wide)} in all)",
+            "frames were dropped: the reward of such a step covers more time",
+        )
+    ]
+
+
+def check_rate(said: float, seconds: NDArray[np.float64]) -> list[Finding]:
+    """The rate that metadata give, in Hz, against (F,) times of a video's frames."""
+    own = rate_of(seconds)
+    if own is None or abs(own / said - 1) <= RATE:
+        return []
+    return [
+        Finding(
+            "frame-rate",
+            "wrong",
+            f"the metadata say {said:g} Hz, the video has {own:.4g}",
+            "correct the metadata, or encode the video again at the rate it was taken",
+        )
+    ]
+
+
+def check_rows_in_video(
+    times: NDArray[np.float64], wanted: NDArray[np.float64], tolerance: float
+) -> tuple[NDArray[np.int64], list[Finding]]:
+    """Which of (F,) frames each of T rows falls on, and rows that have none of their own.
+
+    Returns:
+        (T,) places in `times`, and findings.
+    """
+    right = np.searchsorted(times, wanted).clip(0, len(times) - 1)
+    left = (right - 1).clip(0)
+    nearer = np.abs(times[left] - wanted) <= np.abs(times[right] - wanted)
+    nearest = np.where(nearer, left, right)
+    off = np.abs(times[nearest] - wanted)
+    found = []
+    bad = np.flatnonzero(off > tolerance)
+    if len(bad):
+        row = int(bad[0])
+        beyond = wanted[row] > times[-1]
+        what = f"the video ends at {times[-1]:.3f} s" if beyond else f"{off[row]:.3f} s off"
+        found.append(
+            Finding(
+                "no-frame",
+                "wrong",
+                f"row {row} needs {wanted[row]:.3f} s: {what} ({len(bad)} rows in all)",
+                "repair the time stamps or the video, or leave the episode out",
+            )
+        )
+    shared = np.flatnonzero(np.diff(nearest[off <= tolerance]) < 1)
+    if len(shared):
+        row = int(np.flatnonzero(off <= tolerance)[shared[0]])
+        found.append(
+            Finding(
+                "shared-frame",
+                "wrong",
+                f"rows {row} and {row + 1} fall on one frame ({len(shared)} in all)",
+                "repair the time stamps, or leave the episode out",
+            )
+        )
+    return nearest.astype(np.int64), found
+
+
+# --- pictures ------------------------------------------------------------------------------
+
+
+def mark_frames(
+    frames: NDArray[np.uint8], before: NDArray[np.uint8] | None, tolerance: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8] | None]:
+    """Which frames repeat what was seen before, and which are black.
+
+    A frame is held against the last one that differed, not against its neighbour: of a slow fade
+    each equals the one before within the tolerance.
+
+    Args:
+        frames: (n, H, W, 3).
+        before: (H, W, 3) the last one that differed; None: there is none.
+        tolerance: grey levels by which equal frames may differ; 0 unless compressed.
+
+    Returns:
+        (n,), (n,) and `before` of the frames that follow.
+    """
+    repeats = np.zeros(len(frames), bool)
+    for row, frame in enumerate(frames):  # one after the other: differences need twice the room
+        if before is not None:
+            repeats[row] = (
+                np.array_equal(frame, before)
+                if not tolerance
+                else int(np.abs(frame.astype(np.int16) - before).max(initial=0)) <= tolerance
+            )
+        if not repeats[row]:
+            before = frame
+    black = frames.reshape(len(frames), -1).max(axis=1, initial=0) <= BLACK
+    return repeats, black, before
+
+
+def check_frames(
+    repeats: NDArray[np.bool_], black: NDArray[np.bool_], *, moves: bool
+) -> list[Finding]:
+    """Black and repeated frames of one camera in an episode.
+
+    Args:
+        repeats: (T,) whether a frame equals the one before.
+        black: (T,).
+        moves: whether the robot moves in this episode.
+    """
+    rows = len(repeats)
+    if rows and black.all():
+        return [
+            Finding(
+                "black-camera",
+                "wrong",
+                f"all {rows} frames are black",
+                "the camera was covered or off; leave the episode or the camera out",
+            )
+        ]
+    found = []
+    if black.any():
+        value = f"{int(black.sum())} of {rows}, the first in row {int(np.argmax(black))}"
+        found.append(
+            Finding("black-frames", "note", value, "look at it; leave the episode out if need be")
+        )
+    if rows > 1 and repeats[1:].all():
+        found.append(
+            Finding(
+                "frozen-camera",
+                "wrong",
+                f"all {rows} frames are one, while the robot moves",
+                "the camera hung; leave the episode or the camera out",
+            )
+            if moves
+            else Finding(
+                "nothing-moves",
+                "note",
+                f"all {rows} frames are one, and the robot stands still",
+                "nothing can be learnt from it unless it stands for a failure",
+            )
+        )
+    elif repeats.any():
+        start, stop = longest(repeats)
+        found.append(
+            Finding(
+                "repeated-frames",
+                "note",
+                f"{int(repeats.sum())} of {rows} equal the one before, at most rows "
+                f"{start - 1} to {stop - 1} at a stretch",
+                "the reward of such a step is 0; cut standstill off if it means nothing",
+            )
+        )
+    return found
+
+
+def longest(marks: NDArray[np.bool_]) -> tuple[int, int]:
+    """Begin and exclusive end of the longest stretch of (T,) marks."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marks, [False]]).astype(np.int8)))
+    starts, stops = edges[::2], edges[1::2]
+    place = int(np.argmax(stops - starts))
+    return int(starts[place]), int(stops[place])
+
+
+def check_size(size: tuple[int, ...], expected: tuple[int, ...]) -> list[Finding]:
+    """(H, W) of frames, against what the metadata or the episodes before say."""
+    if size == expected:
+        return []
+    return [
+        Finding(
+            "camera-size",
+            "wrong",
+            f"frames of {size[0]}x{size[1]} px, expected {expected[0]}x{expected[1]}",
+            "import with --resize, or leave the episode out",
+        )
+    ]
+
+
+def check_cameras(sizes: Mapping[str, tuple[int, int]]) -> list[Finding]:
+    """Cameras of different sizes, which is no mistake but worth knowing."""
+    if len(set(sizes.values())) < 2:
+        return []
+    listed = ", ".join(f"{name} {height}x{width}" for name, (height, width) in sizes.items())
+    return [
+        Finding(
+            "camera-sizes",
+            "note",
+            f"cameras differ: {listed}",
+            "each is embedded by itself; import with --resize to make them alike",
+        )
+    ]

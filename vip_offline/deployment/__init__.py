@@ -1,0 +1,1 @@
+"""From a policy folder to a robot: reads policies, writes what travels there."""

@@ -1,0 +1,377 @@
+"""Make a policy folder whole for another computer: the encoder, a graph, samples, a card."""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vip_offline.analysis.closed_loop.statistics import success_interval
+from vip_offline.dataset.store import Store, now, open_store, settings_of
+from vip_offline.deployment.card import policy_card
+from vip_offline.deployment.goal_image import goal_picture
+from vip_offline.encoders.encoder import load_network, rebuild_encoder
+from vip_offline.encoders.onnx_graphs import graph_of
+from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.policies.brightness import brightness_grid
+from vip_offline.policies.checksums import (
+    SUMS,
+    changed,
+    read_sums,
+    replace_listed,
+    settle,
+    write_sums,
+)
+from vip_offline.policies.interface import FRAME, PROPRIO, Interface
+from vip_offline.policies.novelty import seen
+from vip_offline.policies.onnx_export import write_graph
+from vip_offline.policies.policy import (
+    MANIFEST,
+    READ,
+    TENSORS,
+    Policy,
+    manifest_text,
+    read_manifest,
+    read_reads,
+    write_manifest,
+    write_tensors,
+)
+from vip_offline.policies.reference_io import COUNT, SAMPLES, Samples, write_samples
+from vip_offline.policies.runtime import (
+    ENCODER,
+    GRAPH,
+    REFERENCE,
+    check_encoder_of,
+    load_policy,
+    seen_by,
+)
+from vip_offline.policies.verify import verify, versions
+from vip_offline.recipe import TrainOptions, options_from
+from vip_offline.training.data.dataset import TrainingSet, differences, training_set
+from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
+
+CARD, PICTURE = "README.md", "goal.png"
+COLOUR_FRAMES = 64  # whose mean colour is taken
+# what a user may say
+DESCRIBED = ("proprio", "action", "action_kind", "gripper", "control_rate", "key_map")
+
+
+def ship(
+    folder: Path,
+    *,
+    store: Path | None = None,
+    weights: Path | None = None,
+    described: Mapping[str, Any] | None = None,
+    takes: Literal["frames", "embedding"] = "frames",
+    on_prepare: Callable[[str], None] = lambda what: None,
+) -> list[str]:
+    """Add what another computer needs to a trained policy's folder.
+
+    Args:
+        folder: the policy.
+        store: what it was trained on; by default where it was then.
+        weights: the encoder's checkpoint, where it needs one.
+        described: what the store does not say: names, units and kind, gripper, rate, key map.
+        takes: ``embedding``: leave the encoder out, for one that must not or cannot travel.
+        on_prepare: called with a sentence before work of some seconds.
+
+    Returns:
+        What the user should know, in sentences.
+
+    Raises:
+        VipOfflineError: if the store is another now, the encoder cannot be had or is another one,
+            or the graph gives other actions than the policy.
+    """
+    put_back(folder)
+    path = store or Path(read_manifest(folder)["store"])
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(only_writer(folder))
+        if path.is_dir():  # otherwise `differences` says what is wrong with it
+            stack.enter_context(only_writer(path, shared=True))
+        return _ship_whole(folder, path, weights, described, takes, on_prepare)
+
+
+def _ship_whole(
+    folder: Path,
+    path: Path,
+    weights: Path | None,
+    described: Mapping[str, Any] | None,
+    takes: Literal["frames", "embedding"],
+    on_prepare: Callable[[str], None],
+) -> list[str]:
+    """Make a copy of the folder ready and put it in its place: it is whole at every moment."""
+    settle(folder)
+    copy = hidden_beside(folder, "shipped")
+    shutil.rmtree(copy, ignore_errors=True)
+    try:
+        shutil.copytree(folder, copy, symlinks=True)
+        notes = _ship(copy, path, weights, described, takes, on_prepare)
+        put_in_place(copy, folder)
+        return notes
+    except VipOfflineError as error:
+        error.args = (str(error).replace(str(copy), str(folder)),)
+        raise
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def _ship(
+    folder: Path,
+    path: Path,
+    weights: Path | None,
+    described: Mapping[str, Any] | None,
+    takes: Literal["frames", "embedding"],
+    on_prepare: Callable[[str], None],
+) -> list[str]:
+    """See `ship`; nobody else writes to the policy or to the store at `path`."""
+    policy = Policy.load(folder)
+    manifest = dict(policy.manifest)
+    options = _options(folder, manifest, path)
+    # the settings are its own; of one from before an option they are not written down
+    settings = json.loads(json.dumps(asdict(options)))
+    label = settings_of(manifest["label"])
+    read = read_reads(folder)
+    trained = {**manifest, "options": settings, "store": str(path), "label": label, "read": read}
+    found = differences(trained, path, options)
+    differing = (*found.settings, *found.data)
+    if differing:  # a labelling that was made again may be one that nothing can be trained on
+        raise VipOfflineError(
+            f"{folder}: was trained on something else than {path} now holds "
+            f"({'; '.join(differing)}). Name the store with --store, or train again."
+        )
+    data = training_set(path, options)
+    interface = _described(
+        Interface.read(manifest["interface"], str(folder / MANIFEST)), described or {}
+    )
+    name = manifest["encoder"]["encoder"]
+    network, sha256 = load_network(name, weights)
+    state = network.state_dict()
+    encoder = rebuild_encoder(name, state, sha256).seeing(seen_by(folder, manifest))
+    check_encoder_of(folder, manifest, encoder)
+
+    (folder / SUMS).unlink(missing_ok=True)  # of the copy, until it is whole
+    opened, notes = open_store(path), []
+    files = [MANIFEST, TENSORS, SAMPLES, REFERENCE, CARD]
+    if takes == "frames":
+        write_tensors(folder / ENCODER, {key: value.numpy() for key, value in state.items()})
+        files.append(ENCODER)
+    else:
+        (folder / ENCODER).unlink(missing_ok=True)
+        notes.append(
+            f"the encoder is left out: the computer beside the robot needs {name} with weights of "
+            f"sha256 {sha256[:16]}…"
+        )
+    manifest["interface"] = interface.plain()
+    manifest["colour"] = {
+        camera: _colour(opened, camera)
+        for camera in (key.removeprefix(FRAME) for key in interface.frames)
+    }
+    manifest["goal"] = _goal(opened, manifest, folder)
+    files += [name for name in (PICTURE, READ) if (folder / name).exists()]
+    reference = seen(*_embeddings(data, manifest["embedding_size"]))
+    write_tensors(
+        folder / REFERENCE,
+        {"embedding": reference.embedding, "scale": np.array([reference.scale])},
+    )
+    try:
+        # without an encoder inside, or one that only flattens, there is none to be exported
+        graph = None
+        if takes == "frames" and any(True for _ in network.parameters()):
+            graph = graph_of(name, network, encoder.preprocessing.crop, sha256, on_prepare)
+        write_graph(
+            folder / GRAPH,
+            Policy(policy.tensors, manifest),
+            interface,
+            graph,
+            encoder.preprocessing,
+            takes,
+        )
+        manifest["onnx"] = {"takes": takes, "opset": opset_of(folder / GRAPH)}
+        files.append(GRAPH)
+    except (ImportError, VipOfflineError) as error:
+        (folder / GRAPH).unlink(missing_ok=True)
+        manifest.pop("onnx", None)
+        notes.append(f"no {GRAPH}: {error}")
+    manifest["versions"] = versions()
+    manifest["shipped"] = now()
+    manifest["success"] = _success(folder)
+    write_manifest(folder, manifest)
+    samples = _samples(opened, data, interface)
+    exact = load_policy(folder, backend="torch", encoder=encoder).infer(samples)
+    write_samples(folder / SAMPLES, Samples(samples, exact.action, exact.embedding))
+    (folder / CARD).write_text(policy_card(manifest), encoding="utf-8")
+    write_sums(folder, files)
+    _check(folder)
+    return notes
+
+
+def _options(folder: Path, manifest: Mapping[str, Any], path: Path) -> TrainOptions:
+    """What a policy was trained with, of the labelling that it was trained on.
+
+    Raises:
+        VipOfflineError: if the store holds that labelling no longer.
+    """
+    options = options_from(TrainOptions, manifest["options"], f"{folder / MANIFEST} options")
+    name = str(manifest["label"].get("name", ""))
+    if not name:
+        return options
+    names = open_store(path).label_names
+    if name not in names:
+        raise VipOfflineError(
+            f"{folder}: was trained on label {name!r}, and {path} holds it no longer (there are: "
+            f"{', '.join(names) or 'none'}). Make it again with `vip-offline relabel {path} --name "
+            f"{name}` and the settings under label in {folder / MANIFEST}, or train again."
+        )
+    return replace(options, label=name)
+
+
+def opset_of(path: Path) -> int:
+    """Of a graph, the version of ONNX's operators."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    return next(int(each.version) for each in model.opset_import if each.domain == "")
+
+
+def _check(folder: Path) -> None:
+    """Refuse to hand over what does not do here what it just did."""
+    found = verify(folder)
+    if found.problems:
+        raise VipOfflineError(
+            f"{folder}: {'; '.join(found.problems)}. Ship it --without-encoder, and report this."
+        )
+
+
+def _described(interface: Interface, described: Mapping[str, Any]) -> Interface:
+    """What the store says, with what the user says."""
+    unknown = [key for key in described if key not in DESCRIBED]
+    if unknown:
+        raise VipOfflineError(
+            f"--describe: unknown key {unknown[0]!r}.{did_you_mean(unknown[0], DESCRIBED)}"
+        )
+    plain = {**interface.plain(), **described}
+    if "action_kind" in described:
+        plain["action_kind_guessed"] = False
+    for key in ("proprio", "action"):
+        if not isinstance(plain[key], list) or not all(type(each) is str for each in plain[key]):
+            raise VipOfflineError(
+                f"--describe: {key} is {plain[key]!r}; expected a list of names, one for each of "
+                f"{', '.join(getattr(interface, key))}."
+            )
+        if len(plain[key]) != len(getattr(interface, key)):
+            raise VipOfflineError(
+                f"--describe: {key} has {len(plain[key])} names; the policy has "
+                f"{len(getattr(interface, key))} ({', '.join(getattr(interface, key))})."
+            )
+    return Interface.read(plain, "--describe")
+
+
+def _colour(store: Store, camera: str) -> dict[str, Any]:
+    """Mean colour and brightness of frames over the store, and how they differ from frame to frame.
+
+    Returns:
+        ``mean``, ``std`` (3,) and ``grid_mean``, ``grid_std`` (S, S) of `brightness_grid`.
+    """
+    rows = np.unique(np.linspace(0, store.rows - 1, COLOUR_FRAMES).round().astype(int))
+    read = store.frame_reader(camera)
+    means, grids = [], []
+    for row in rows.tolist():
+        (frame,) = read(row, row + 1)
+        means.append(frame.mean(axis=(0, 1)))
+        grids.append(brightness_grid(frame))
+    return {
+        "mean": np.mean(means, axis=0).round(3).tolist(),
+        "std": np.std(means, axis=0).round(3).tolist(),
+        "grid_mean": np.mean(grids, axis=0).round(1).tolist(),
+        "grid_std": np.std(grids, axis=0).round(1).tolist(),
+    }
+
+
+def _goal(store: Store, manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The goal in words, and as a picture beside it where it is one."""
+    (folder / PICTURE).unlink(missing_ok=True)
+    label = manifest["label"]
+    if not label:
+        return {}
+    # of several cameras the first; the policy's own may be others
+    camera = str(label.get("camera", manifest["camera"])).split(",")[0]
+    picture = goal_picture(store, camera, label)
+    if picture is not None:
+        Image.fromarray(picture).save(folder / PICTURE)
+    encoder = manifest["encoder"]
+    return {
+        "said": label.get("goal", ""),
+        "picture": PICTURE if picture is not None else "",
+        "encoder": encoder["encoder"],
+        "weights_sha256": encoder["weights_sha256"],
+    }
+
+
+def _embeddings(data: TrainingSet, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """(N, D) of the training set, and the episode of each."""
+    rows = np.concatenate([each[:, :width] for each in data.observations])
+    lengths = [len(each) for each in data.observations]
+    return rows, np.repeat(np.arange(len(lengths)), lengths)
+
+
+def _samples(store: Store, data: TrainingSet, interface: Interface) -> dict[str, NDArray[Any]]:
+    """Observations spread evenly over the training set."""
+    spans = [store.spans()[each] for each in data.manifest["episodes"]]
+    every = np.concatenate([np.arange(*span) for span in spans])
+    rows = every[np.linspace(0, len(every) - 1, COUNT).round().astype(int)].tolist()
+    observation: dict[str, NDArray[Any]] = {}
+    for key in interface.frames:
+        read = store.frame_reader(key.removeprefix(FRAME))
+        observation[key] = np.concatenate([read(row, row + 1) for row in rows])
+    observation[PROPRIO] = store.data("proprio")[rows].astype(np.float32)
+    return observation
+
+
+def _success(folder: Path) -> dict[str, Any]:
+    """How often it succeeded where it was rolled out, with Wilson's interval."""
+    from vip_offline.simulation.rollout import read_rollouts
+
+    result = read_rollouts(folder)
+    if result is None:
+        return {}
+    outcome = result.success
+    low, high = success_interval(sum(outcome), len(outcome))
+    return {
+        "successes": sum(outcome),
+        "rollouts": len(outcome),
+        "interval_95": [round(low, 4), round(high, 4)],
+        "horizon": result.horizon,
+        "first_placement": min(result.placements),
+        "backend": result.backend,
+        "processor": result.processor,
+    }
+
+
+def note_success(folder: Path) -> None:
+    """Write what rollouts found into a folder that was made ready before; others are left alone.
+
+    A folder whose files are not as they are listed is left alone too, so that they stay refused.
+    """
+    with only_writer(folder):
+        settle(folder)
+        sums = read_sums(folder)
+        if SAMPLES not in sums or changed(folder):
+            return
+        manifest = dict(Policy.load(folder).manifest)
+        success = _success(folder)
+        if manifest.get("success") == success:
+            return
+        manifest["success"] = success
+        texts = {MANIFEST: manifest_text(manifest), CARD: policy_card(manifest)}
+        replace_listed(folder, sums, texts)
+
+
+def is_shipped(folder: Path) -> bool:
+    """Whether a folder was made ready for another computer, not only trained."""
+    return SAMPLES in read_sums(folder)

@@ -1,0 +1,1 @@
+"""Reads what a robot streams, writes episodes of a store."""

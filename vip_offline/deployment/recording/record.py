@@ -1,0 +1,66 @@
+"""From options to a recorder, and what is said of it at the end."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from vip_offline.dataset.store_writer import writing
+from vip_offline.deployment.recording.episode_stream import MAX_STEPS, Told
+from vip_offline.deployment.serving_options import ServeOptions, check_options, is_loopback
+from vip_offline.errors import VipOfflineError
+
+IDLE = 3600.0  # s: between two episodes a person puts things back where they were
+
+
+def record_from_client(
+    path: Path,
+    told: Told,
+    options: ServeOptions,
+    say: Callable[[str], None],
+    max_steps: int = MAX_STEPS,
+) -> str:
+    """Record until SIGINT or SIGTERM.
+
+    Args:
+        path: the store; made if it is not there, continued if it is.
+        told: of all episodes.
+        options: who may reach it, where.
+        say: given a line when it is ready, per episode, and when a connection had to be closed.
+        max_steps: rows of an episode.
+
+    Returns:
+        What was recorded, in one line.
+
+    Raises:
+        VipOfflineError: if an option is wrong, the store is another one or in use, or the port is.
+    """
+    if not is_loopback(options.host) and not options.api_key:
+        raise VipOfflineError(
+            f"--host {options.host}: other computers could write into the store. Give an API key "
+            "by --api-key-file FILE or $VIP_OFFLINE_API_KEY, or leave --host out."
+        )
+    check_options(options)
+    if max_steps < 2:
+        raise VipOfflineError(f"--max-steps {max_steps}: an episode has two rows at least.")
+    try:
+        from vip_offline.deployment.recording.record_server import Recorder
+        from vip_offline.deployment.server.server import run
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        raise VipOfflineError(
+            f"record: {missing} is not installed. pip install 'vip-offline[serve]'"
+        ) from None
+    new = not path.exists() or not any(path.iterdir())
+    # locked until the end: an episode that was recorded must not find the store taken
+    with writing(path, create=told.attributes()) as store:
+        recorder = Recorder(store, told, options, say, max_steps)
+        try:
+            run(recorder)
+        finally:
+            if recorder.recording is not None:  # it did not let go in time
+                recorder.recording.close()
+            # or the next try would have to give the same task and rate; under the lock, so that
+            # it is nobody else's
+            if new and not len(store):
+                shutil.rmtree(path, ignore_errors=True)
+    return recorder.closing_line()

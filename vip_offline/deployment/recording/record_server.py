@@ -1,0 +1,196 @@
+"""A recorder behind the socket: what a robot streams becomes episodes of a store."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from vip_offline import __version__
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.store import Store
+from vip_offline.dataset.store_writer import StoreWriter
+from vip_offline.deployment.recording.episode_stream import (
+    DISCARD,
+    END,
+    MAX_STEPS,
+    SUCCESS,
+    Layout,
+    Take,
+    Told,
+)
+from vip_offline.deployment.server.codec import Limits, decode, encode
+from vip_offline.deployment.server.session import PROTOCOL
+from vip_offline.deployment.serving_options import MEGABYTE, ServeOptions
+from vip_offline.errors import VipOfflineError
+from vip_offline.policies.interface import FRAME
+
+# of a message: how large the pictures are is known only with the first
+LIMITS = Limits(64 * MEGABYTE)
+LARGE = 2_000_000_000  # bytes of an episode that a person should know of beforehand
+
+
+def layout_of(store: Store) -> Layout | None:
+    """How the rows of a store look; None for one without episodes."""
+    if not len(store):
+        return None
+    frames = {f"{FRAME}{camera}": store.frame_shape(camera) for camera in store.cameras}
+    widths = (store.data(key, 0, 1).shape[1] for key in ("proprio", "action"))
+    return Layout(frames, *widths)
+
+
+@dataclass
+class Recorder:
+    """One store, and the one client that writes into it."""
+
+    store: StoreWriter
+    told: Told
+    options: ServeOptions
+    say: Callable[[str], None]  # a line for the person at the terminal
+    max_steps: int = MAX_STEPS
+    limits: Limits = LIMITS
+    clock: Callable[[], float] = time.monotonic
+    totals: Counter[str] = field(default_factory=Counter)
+    recording: "Recording | None" = None  # the connection that writes
+
+    def title(self) -> str:
+        """What is served, for the line that says it is ready."""
+        there = f", which holds {len(self.store)} episodes" if len(self.store) else ""
+        return f"recorder of {self.told.task!r} into {self.store.path}{there}"
+
+    def converse(self, name: str) -> "Recording":
+        """Begin a connection.
+
+        Raises:
+            VipOfflineError: if another client is there.
+        """
+        if self.recording is not None:
+            raise VipOfflineError(
+                f"record: {self.recording.name} is recording into {self.store.path.name}; one "
+                "client at a time writes. Close that one, or start another recorder with a store "
+                "and a port of its own."
+            )
+        self.recording = Recording(self, name, layout_of(self.store))
+        return self.recording
+
+    def metadata(self) -> dict[str, Any]:
+        """What a connection is told first: plain values, no paths of this computer."""
+        layout = layout_of(self.store)
+        return {
+            "server": f"vip-offline {__version__}",
+            "protocol": PROTOCOL,
+            "records": self.store.path.name,
+            "task": self.told.task,
+            "control_rate": self.told.control_rate,
+            "episodes": len(self.store),
+            "takes": layout.plain() if layout else "as in the first message",
+            "proprio": list(self.told.proprio),
+            "action": list(self.told.action),
+            "gripper": self.told.gripper,
+            "action_kind": self.told.action_kind,
+            "key_map": dict(self.told.key_map),
+            "ends": [END, SUCCESS, DISCARD],
+            "max_steps": self.max_steps,
+            "max_message_bytes": self.limits.size,
+        }
+
+    def closing_line(self) -> str:
+        """What was recorded, in one line."""
+        totals = self.totals
+        return (
+            f"recorded {totals['episodes']} episodes, {totals['rows']} rows "
+            f"({totals['successes']} successes); {totals['discarded']} episodes discarded, "
+            f"{totals['refused']} messages refused -> {self.store.path}"
+        )
+
+
+class Recording:
+    """The connection that writes."""
+
+    def __init__(self, recorder: Recorder, name: str, layout: Layout | None) -> None:
+        self.name = name
+        self._recorder = recorder
+        self._take = Take(recorder.told, recorder.max_steps, layout)
+
+    def answer(self, message: bytes, arrived: float, previous_s: float | None) -> bytes:
+        """Take a row; at the end of an episode, once it is on the disk.
+
+        Returns:
+            A message with ``recorded``: rows of this episode so far, ``episodes``: finished by
+            this recorder, ``discarded``: thrown away by it, ``in_store``: episodes there,
+            ``ended``: whether this message ended one, ``warnings``: sentences.
+
+        Raises:
+            VipOfflineError: if the message does not fit, or cannot be written.
+        """
+        take, recorder = self._take, self._recorder
+        before = take.discarded
+        try:
+            read = decode(message, recorder.limits)
+            if not isinstance(read, dict):
+                raise VipOfflineError(f"message: is a {type(read).__name__}; expected a map.")
+            episode = take.receive(read)
+            warnings = take.warnings() if episode else self._size(first=take.rows == 1)
+            recorded = take.rows
+            if episode is not None:
+                self._keep(episode)
+        finally:
+            recorder.totals["discarded"] += take.discarded - before
+        for warning in warnings:
+            recorder.say(f"{self.name}: {warning}")
+        return encode(
+            {
+                "recorded": recorded,
+                "episodes": recorder.totals["episodes"],
+                "discarded": recorder.totals["discarded"],
+                "in_store": len(recorder.store),
+                "ended": episode is not None,
+                "warnings": warnings,
+            }
+        )
+
+    def _keep(self, episode: Episode) -> None:
+        recorder, take = self._recorder, self._take
+        try:
+            recorder.store.append(episode)
+        except BaseException as error:
+            rows = take.drop()
+            with suppress(OSError):  # on a full disk even this may fail; the next writer does it
+                recorder.store.drop_unfinished()
+            if isinstance(error, OSError):
+                raise VipOfflineError(
+                    f"record: cannot write to {recorder.store.path.name} "
+                    f"({error.strerror or error}). The episode ({rows} rows) is lost; the "
+                    f"{len(recorder.store)} before it are safe."
+                ) from error
+            raise
+        take.done()
+        outcome = "success" if episode.success else "failure"
+        recorder.totals["episodes"] += 1
+        recorder.totals["rows"] += len(episode)
+        recorder.totals["successes"] += episode.success
+        recorder.say(f"episode {len(recorder.store) - 1}: {len(episode)} rows, {outcome}")
+
+    def _size(self, first: bool) -> list[str]:
+        """On an episode's first row: whether its longest would be large."""
+        layout, most = self._take.layout, self._recorder.max_steps
+        if not first or layout is None or layout.bytes_per_row * most <= LARGE:
+            return []
+        size = layout.bytes_per_row * most / 1e9
+        return [
+            f"an episode of --max-steps {most} rows would take {size:.1f} GB of memory; fewer rows "
+            "or smaller pictures take less."
+        ]
+
+    def close(self) -> None:
+        """Throw away what the connection left unfinished."""
+        before = self._take.discarded
+        rows = self._take.drop()
+        self._recorder.totals["discarded"] += self._take.discarded - before
+        self._recorder.recording = None
+        if rows:
+            self._recorder.say(
+                f"{self.name}: left in the middle of an episode, which is discarded ({rows} rows; "
+                f"{self._recorder.totals['discarded']} discarded in all)."
+            )

@@ -1,0 +1,85 @@
+"""From a policy folder to a served policy and what is said of it at the end."""
+
+import contextlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from vip_offline.deployment.guard.key_map import key_map
+from vip_offline.deployment.server.log_lines import Lines
+from vip_offline.deployment.serving_options import ServeOptions, check_options
+from vip_offline.errors import VipOfflineError
+from vip_offline.policies.runtime import load_policy
+
+
+def serve(
+    folder: Path,
+    options: ServeOptions,
+    say: Callable[[str], None],
+    keys: str = "",
+    log: Path | None = None,
+    *,
+    unsealed: bool = False,
+) -> str:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        folder: of the policy.
+        options: how.
+        say: given a line when it is ready, and when a connection had to be closed.
+        keys: a preset, JSON or a file of it; "": the policy's own key map.
+        log: a JSON line per reply is added to it.
+        unsealed: serve a folder without SHA256SUMS too, of which nothing says what it should be.
+
+    Returns:
+        What was served, in one line.
+
+    Raises:
+        VipOfflineError: if an option is wrong, the policy cannot be loaded, or the port is taken.
+    """
+    check_options(options)  # before the seconds that loading takes
+    try:
+        from vip_offline.deployment.server.server import closing_line, run
+        from vip_offline.deployment.server.session import prepare
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        raise VipOfflineError(
+            f"serve: {missing} is not installed. pip install 'vip-offline[serve]'"
+        ) from None
+    policy = load_policy(folder, on_prepare=say, sealed=not unsealed)
+    mapped = key_map(keys, policy.interface)
+    with contextlib.ExitStack() as stack:
+        entries = stack.enter_context(log_file(log, say)) if log else None
+        service = prepare(policy, mapped, options, say, entries)
+        run(service)
+    return closing_line(service)
+
+
+@contextlib.contextmanager
+def log_file(path: Path, say: Callable[[str], None]) -> Iterator[Lines]:
+    """Lines for a file; a full disk costs the log and not the robot, a slow one not even that."""
+    with path.open("a", encoding="utf-8") as file:
+        failed = False
+
+        def write(text: str) -> None:
+            nonlocal failed
+            if failed:
+                return
+            try:
+                file.write(text)
+                file.flush()
+            except OSError as error:
+                failed = True
+                say(f"--log: {error.strerror or error}; nothing more is logged.")
+
+        with Lines(write, lambda seconds: True, math.inf, _missing) as lines:
+            yield lines
+        if failed:
+            with contextlib.suppress(OSError):  # what it could not write, once more
+                file.close()
+
+
+def _missing(count: int) -> str:
+    return json.dumps({"time": round(time.time(), 3), "left_out": count})

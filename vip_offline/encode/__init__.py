@@ -1,1 +1,0 @@
-"""Reads frames. Writes the store's ``embeddings/<encoder>/<camera>``."""

@@ -1,0 +1,1 @@
+"""Frozen visual encoders: reads frames, writes the store's ``embeddings/<encoder>/<camera>``."""

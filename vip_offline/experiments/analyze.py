@@ -1,0 +1,120 @@
+"""An analysis, and what it leaves in a folder: a page, numbers, figures, films."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from vip_offline.analysis.analyze import analyse
+from vip_offline.analysis.metrics import normalised
+from vip_offline.analysis.results import Analysis, summarise
+from vip_offline.dataset.read_hashes import LENGTHS, made_from
+from vip_offline.dataset.store import OWN, Store, open_store
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import AnalyzeOptions
+from vip_offline.report.figures.films import write_film
+from vip_offline.report.figures.save import save_figures
+from vip_offline.report.html.analysis_page import write_page
+from vip_offline.utils.console import Bar
+from vip_offline.utils.files import require_writable, write_json
+
+COLUMNS = ("action", "proprio", "true_reward")
+RATE = 10.0  # frames per second of a film where the store gives no control rate
+
+
+def check_analyze(options: AnalyzeOptions) -> None:
+    """Refuse settings that say nothing.
+
+    Raises:
+        VipOfflineError: naming the option, its value and the range.
+    """
+    if options.n_steps < 1:
+        raise VipOfflineError(f"--n-steps {options.n_steps}: must be at least 1.")
+    if not 0 < options.target_ess < 1:
+        raise VipOfflineError(f"--target-ess {options.target_ess}: must lie between 0 and 1.")
+    if options.films < 0:
+        raise VipOfflineError(f"--films {options.films}: must be 0 or above.")
+    twice = [each for each in options.labels if options.labels.count(each) > 1]
+    if twice:
+        raise VipOfflineError(f"--label {twice[0]}: is given twice.")
+
+
+def analyze_stage(
+    path: Path, options: AnalyzeOptions, out: Path, bar: Bar, *, figures: bool
+) -> tuple[Analysis, list[str]]:
+    """Analyse a store and write what was found; says where.
+
+    Raises:
+        VipOfflineError: see `analyse`; if films are wanted and there are no frames.
+    """
+    check_analyze(options)
+    _check_store(path, options)
+    require_writable(out)
+    with bar("look at frames", 0, "frame") as advance:
+        analysis = analyse(
+            path, options, on_start=lambda total: advance(total=total), on_frames=advance
+        )
+    write_page(analysis, out / "report.html")
+    store = open_store(path)
+    record = made_from(store, _sources(store, options))
+    write_json({**summarise(analysis), "made_from": record}, out / "analysis.json")
+    said = [f"-> {out / 'report.html'}", f"-> {out / 'analysis.json'}"]
+    if figures:
+        saved = save_figures(analysis, out / "figures")
+        said.append(f"-> {out / 'figures'}: {len(saved)} files")
+    if options.films:
+        chosen = list(_filmed(analysis))[: options.films]
+        store = open_store(path)
+        with bar("films", len(chosen), "film") as advance:
+            for index in chosen:
+                _film(store, analysis, index, out / "films" / f"episode-{index}.mp4")
+                advance(1)
+        said.append(f"-> {out / 'films'}: {len(chosen)} films")
+    return analysis, said
+
+
+def _sources(store: Store, options: AnalyzeOptions) -> list[str]:
+    """What `analyse` reads, as `dataset.read_hashes` names it."""
+    keys = [LENGTHS, "meta/success"]
+    keys += [f"data/{name}" for name in COLUMNS if name in store.keys("data")]
+    for name in options.labels or store.label_names:
+        about = store.label_provenance(name)
+        keys += [f"labels/{name}/{array}" for array in OWN]
+        for camera in str(about["camera"]).split(","):
+            keys += [f"frames/{camera}"] if camera in store.cameras else []
+            embedding = f"{about['encoder']}/{camera}"
+            kept = store.embedding_provenance(str(about["encoder"]), camera) is not None
+            keys += [f"embeddings/{embedding}"] if kept else []
+    return [*dict.fromkeys(keys)]
+
+
+def _check_store(path: Path, options: AnalyzeOptions) -> None:
+    """Refuse a labelling that is not there, and films of a camera whose frames are not."""
+    store = open_store(path)
+    label, *_ = (store.label(name) for name in options.labels or ("",))
+    camera = str(label.provenance["camera"]).split(",")[0]
+    if options.films and camera not in store.cameras:
+        raise VipOfflineError(
+            f"--films {options.films}: the frames are not in {path}, so none can be made."
+        )
+
+
+def _filmed(analysis: Analysis) -> Iterator[int]:
+    """Episodes, a success and a failure in turn."""
+    good = [each.index for each in analysis.episodes if each.success]
+    bad = [each.index for each in analysis.episodes if not each.success]
+    for place in range(max(len(good), len(bad))):
+        yield from (each[place] for each in (good, bad) if place < len(each))
+
+
+def _film(store: Store, analysis: Analysis, index: int, path: Path) -> None:
+    label = store.label(analysis.labellings[0].name)
+    camera = str(label.provenance["camera"]).split(",")[0]
+    start, stop = store.spans()[index]
+    curves = {
+        each.name: normalised(each.distances[index])
+        for each in analysis.labellings
+        if np.isfinite(each.distances[index]).all()
+    }
+    rate = float(store.attributes.get("control_rate") or RATE)
+    write_film(path, store.frames(camera, start, stop), curves, rate)

@@ -1,0 +1,392 @@
+"""Does the reward help? Arms on the same data, seeds and placements."""
+
+import platform
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline import __version__
+from vip_offline.analysis.closed_loop.comparison import Arm, Comparison, Demonstration
+from vip_offline.analysis.closed_loop.conditions import together
+from vip_offline.dataset.store import Store, open_store
+from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.policies.policy import MANIFEST, read_manifest
+from vip_offline.recipe import CompareOptions, Recipe, RolloutOptions, dump
+from vip_offline.rewards.goal_views import goal_views
+from vip_offline.simulation.rollout import (
+    RESULT,
+    Rollouts,
+    check_rollout,
+    evaluated,
+    read_rollouts,
+    rollout,
+    video_of,
+)
+from vip_offline.training.data.dataset import training_set
+from vip_offline.training.job import TrainJob, is_trained
+from vip_offline.training.run import seeded, train_all
+from vip_offline.utils.console import Bar
+from vip_offline.utils.files import read_json, write_json
+
+BASELINE = "bc"
+# share of the episodes; on pilot placements 0.2 and 0.33 had 100, 100 % success on drawer-close,
+# 100, 100 on window-close, 40, 54 on push (recipes/pilot-outcome-*.toml)
+BEST = 0.33
+SHOWN = 3  # demonstrations of each outcome on the page
+THUMBNAILS = 8  # frames per demonstration
+VIDEOS = 2  # per arm on the page
+MINUTES = "minutes.json"
+
+
+@dataclass(frozen=True)
+class ArmSpec:
+    """What an arm changes in the recipe's training, and why it is there."""
+
+    description: str
+    changes: Mapping[str, Any]
+
+
+ARMS: dict[str, ArmSpec] = {
+    "bc": ArmSpec("Behaviour cloning of everything, failures too.", {"algo": "bc"}),
+    "rwr-step": ArmSpec(
+        "Eq. 7 as printed: each transition weighted by its own visual reward.",
+        {"algo": "rwr", "weight_by": "step"},
+    ),
+    "rwr-return": ArmSpec(
+        "Weighted by the visual rewards that follow until the episode ends.",
+        {"algo": "rwr", "weight_by": "return"},
+    ),
+    "rwr-return-permuted": ArmSpec(
+        "Control: the weights of rwr-return dealt out at random.",
+        {"algo": "rwr", "weight_by": "return", "control": "permuted"},
+    ),
+    "rwr-return-clock": ArmSpec(
+        "Control: weights as uneven as those of rwr-return, from the clock alone.",
+        {"algo": "rwr", "weight_by": "return", "control": "clock"},
+    ),
+    "rwr-outcome": ArmSpec(
+        "Each episode weighted by how near to the goal it ended.",
+        {"algo": "rwr", "weight_by": "outcome"},
+    ),
+    "rwr-outcome-permuted": ArmSpec(
+        "Control: the weights of rwr-outcome dealt out to the episodes at random.",
+        {"algo": "rwr", "weight_by": "outcome", "control": "permuted"},
+    ),
+    "rwr-outcome-length": ArmSpec(
+        "Control: weights as uneven as those of rwr-outcome, heaviest for the shortest episodes.",
+        {"algo": "rwr", "weight_by": "outcome", "control": "length"},
+    ),
+    "bc-best": ArmSpec(
+        "Cloning of the third of the episodes that ended nearest to the goal.",
+        {"algo": "bc", "keep_best": BEST},
+    ),
+    "bc-best-permuted": ArmSpec(
+        "Control: cloning of as many episodes, drawn at random.",
+        {"algo": "bc", "keep_best": BEST, "control": "permuted"},
+    ),
+    "bc-best-length": ArmSpec(
+        "Control: cloning of as many episodes, the shortest.",
+        {"algo": "bc", "keep_best": BEST, "control": "length"},
+    ),
+    "bc-success": ArmSpec(
+        "Control: cloning of the successful episodes, by their label.",
+        {"algo": "bc", "only_successes": True},
+    ),
+    "rwr-advantage": ArmSpec(
+        "Weighted by how much more follows than the observation alone lets expect.",
+        {"algo": "rwr", "weight_by": "advantage"},
+    ),
+    "awr": ArmSpec("Advantage-weighted regression: the value is learnt along.", {"algo": "awr"}),
+    "iql": ArmSpec("Implicit Q-learning on the visual reward.", {"algo": "iql"}),
+    "scratch-bc": ArmSpec(
+        "Cloning from pixels: encoder and policy trained together, without pre-training.",
+        {"algo": "scratch-bc"},
+    ),
+}
+# what may stand behind the @ of an arm -> algorithm that has it, field of TrainOptions
+SET_BY_ARMS = {
+    "tau": ("rwr", "tau"),
+    "ess": ("rwr", "target_ess"),
+    "beta": ("awr", "beta"),
+    "expectile": ("iql", "expectile"),
+    "inverse-temperature": ("iql", "inverse_temperature"),
+    "share": ("bc", "keep_best"),
+}
+N_STEP = re.compile(r"rwr-([1-9][0-9]{0,8})-step")
+
+
+def arm_spec(name: str) -> ArmSpec:
+    """What an arm changes: one of `ARMS` or ``rwr-<n>-step``, with ``@...`` for its temperature.
+
+    ``rwr-10-step``, ``rwr-step@0.1``, ``rwr-return@auto`` (tau by the recipe's target_ess),
+    ``rwr-return@ess=0.2`` (tau by this one), ``bc-best@share=0.2`` (the best fifth) and
+    ``awr@beta=0.3`` are arms.
+
+    Raises:
+        VipOfflineError: on a name that is none of these.
+    """
+    base, _, at = name.partition("@")
+    n_step = N_STEP.fullmatch(base)
+    if n_step:
+        changes = {"algo": "rwr", "weight_by": "n-step", "n_steps": int(n_step[1])}
+        spec = ArmSpec(f"Weighted by the visual rewards of the next {n_step[1]} steps.", changes)
+    elif base in ARMS:
+        spec = ARMS[base]
+    else:
+        raise VipOfflineError(f"Unknown arm {name!r}.{did_you_mean(base, ARMS)}")
+    if not at:
+        return spec
+    key, _, value = at.rpartition("=")
+    key = key or "tau"
+    if key not in SET_BY_ARMS:
+        raise VipOfflineError(f"Unknown arm {name!r}.{did_you_mean(key, SET_BY_ARMS)}")
+    algo, field = SET_BY_ARMS[key]
+    if spec.changes["algo"] != algo or (key == "share" and field not in spec.changes):
+        owners = "bc-best and its controls" if key == "share" else f"arms of {algo}"
+        raise VipOfflineError(f"Unknown arm {name!r}: only {owners} have {key}.")
+    changes = dict(spec.changes)
+    try:
+        changes[field] = value if (key, value) == ("tau", "auto") else float(value)
+    except ValueError:
+        raise VipOfflineError(f"Unknown arm {name!r}: {value!r} is no {key}.") from None
+    if key == "ess":
+        changes["tau"] = "auto"
+    return ArmSpec(f"{spec.description} {key} {value}.", changes)
+
+
+def check_compare(options: CompareOptions) -> None:
+    """Refuse a comparison that cannot be made.
+
+    Raises:
+        VipOfflineError: on an unknown or repeated arm, no baseline, or no seed.
+    """
+    for name in options.arms:
+        arm_spec(name)
+    if len(set(options.arms)) < len(options.arms) or BASELINE not in options.arms:
+        raise VipOfflineError(
+            f"arms {list(options.arms)}: each may stand there once, and {BASELINE!r} must, since "
+            "the others are measured against it."
+        )
+    for name in ("seeds", "processes"):
+        if getattr(options, name) < 1:
+            raise VipOfflineError(f"{name} {getattr(options, name)}: must be at least 1.")
+
+
+def jobs(recipe: Recipe) -> dict[str, list[TrainJob]]:
+    """Arm -> one training per seed; the folder says which."""
+    out = Path(recipe.out) / "policies"
+    return {
+        arm: [
+            TrainJob(Path(recipe.store), options, out / arm / f"seed-{options.seed}")
+            for options in seeded(
+                replace(recipe.train, **arm_spec(arm).changes), recipe.compare.seeds
+            )
+        ]
+        for arm in recipe.compare.arms
+    }
+
+
+def labelled_before(out: Path) -> str:
+    """Name of the labelling that the comparison in this folder is of; empty: there is none yet."""
+    manifests = sorted((out / "policies").glob(f"*/*/{MANIFEST}"))
+    names = (read_manifest(each.parent)["label"].get("name", "") for each in manifests)
+    return next((name for name in names if name), "")
+
+
+def check_arms(recipe: Recipe) -> None:
+    """Refuse arms that cannot be trained on this store, before the first one is.
+
+    Raises:
+        VipOfflineError: naming the arm; see `training_set` and `is_trained`.
+    """
+    for arm, (first, *_) in jobs(recipe).items():
+        try:
+            if not is_trained(first.out, first.store, first.options):
+                training_set(first.store, first.options)
+        except VipOfflineError as error:
+            raise VipOfflineError(f"arm {arm}: {error}") from None
+
+
+def train_arms(recipe: Recipe, bar: Bar, say: Callable[[str], None] = lambda line: None) -> int:
+    """Train what is not trained yet; returns how many policies that were."""
+    check_compare(recipe.compare)
+    every = [job for arm in jobs(recipe).values() for job in arm]
+    missing = [job for job in every if not is_trained(job.out, job.store, job.options)]
+    total = len(missing) * recipe.train.steps
+    with timed(recipe, "train"), bar("train", total, "step") as advance:
+        train_all(missing, recipe.compare.processes, on_steps=advance, say=say)
+    return len(missing)
+
+
+def roll_out_arms(recipe: Recipe, bar: Bar) -> int:
+    """Roll out what is not rolled out yet; returns how many policies that were."""
+    check_rollout(recipe.rollout)
+    # the first seed of each arm is filmed
+    arms = jobs(recipe)
+    filmed = [arm[0].out for arm in arms.values()]
+    others = [job.out for arm in arms.values() for job in arm[1:]]
+    missing = [f for f in [*filmed, *others] if evaluated(f, recipe.rollout) is None]
+    total = len(missing) * recipe.rollout.placements
+    with timed(recipe, "rollout"), bar("rollout", total, "rollout") as advance:
+        for folders, videos in ((filmed, recipe.rollout.videos), (others, 0)):
+            rollout(
+                folders,
+                replace(recipe.rollout, videos=videos),
+                weights=recipe.relabel.weights,
+                on_rollout=lambda folder, success: advance(1),
+            )
+    return len(missing)
+
+
+def gather(recipe: Recipe) -> Comparison:
+    """Read everything that the report shows back from the store and the policy folders.
+
+    Raises:
+        VipOfflineError: if a policy or its rollouts are missing.
+    """
+    store = open_store(Path(recipe.store))
+    label = store.label(recipe.train.label)
+    # of several cameras the first is shown
+    camera = label.provenance["camera"].split(",")[0]
+    arms, videos, rolled = [], [], list[Rollouts]()
+    for name, trainings in jobs(recipe).items():
+        results = [_rollouts(job.out, recipe.rollout) for job in trainings]
+        rolled += results
+        data = training_set(Path(recipe.store), trainings[0].options)
+        weighed = data.weighed
+        summary = weighed.summary
+        arms.append(
+            Arm(
+                name=name,
+                description=arm_spec(name).description,
+                success=np.array([each.success for each in results]),
+                steps=np.array([each.steps for each in results]),
+                tau=weighed.tau,
+                effective_sample_size=summary.effective_sample_size if summary else float("nan"),
+                weights=weighed.weights,
+                weight_on_successes=weight_on(
+                    weighed.weights,
+                    [len(each) - 1 for each in data.observations],
+                    store.meta("success")[data.manifest["episodes"]],
+                ),
+            )
+        )
+        filmed = zip(results[0].placements[:VIDEOS], results[0].success, strict=False)
+        for placement, success in filmed:
+            path = video_of(trainings[0].out, placement)
+            if path.exists():
+                outcome = "success" if success else "failure"
+                videos.append((f"{name}, placement {placement}: {outcome}", path))
+    return Comparison(
+        task=str(store.attributes.get("task", "")),
+        encoder=label.provenance["encoder"],
+        label=label.name,
+        seeds=tuple(job.options.seed for job in next(iter(jobs(recipe).values()))),
+        placements=results[0].placements,
+        horizon=recipe.rollout.horizon,
+        arms=tuple(arms),
+        baseline=BASELINE,
+        demonstrations=tuple(_demonstrations(store, camera, label.distance)),
+        goals=goal_views(store, camera, label.provenance),
+        videos=tuple(videos),
+        backend=together(each.backend for each in rolled),
+        processor=together(each.processor for each in rolled),
+        recipe=dump(recipe),
+        minutes=read_minutes(recipe),
+        versions=versions(),
+    )
+
+
+def weight_on(
+    weights: NDArray[np.float64] | None, transitions: Sequence[int], chosen: NDArray[np.bool_]
+) -> float:
+    """Share of the weight that some episodes hold.
+
+    Args:
+        weights: (N,) of all transitions, episode after episode; None: not known.
+        transitions: (E,) of each episode.
+        chosen: (E,) whether it is one of them.
+    """
+    if weights is None:
+        return float("nan")
+    return float(weights[np.repeat(chosen, transitions)].sum() / weights.sum())
+
+
+def _rollouts(folder: Path, options: RolloutOptions) -> Rollouts:
+    result = evaluated(folder, options)
+    if result is None:
+        raise VipOfflineError(f"{folder}: was not rolled out on these placements yet.")
+    return result
+
+
+def _demonstrations(
+    store: Store, camera: str, distance: NDArray[np.float32]
+) -> Iterator[Demonstration]:
+    """A few of each outcome; failures one of each kind first."""
+    success, kinds, spans = store.meta("success"), store.kinds(), store.spans()
+    for outcome in (True, False):
+        indices = [index for index in range(len(store)) if success[index] == outcome]
+        first = {kinds[index]: index for index in reversed(indices)}.values()
+        rest = [index for index in indices if index not in first]
+        shown = [*sorted(first), *rest][: max(SHOWN, len(first))]
+        for index in sorted(shown):
+            start, stop = spans[index]
+            rows = np.linspace(start, stop - 1, THUMBNAILS).round().astype(int)
+            yield Demonstration(
+                episode=index,
+                kind=kinds[index],
+                success=bool(outcome),
+                distance=distance[start:stop],
+                thumbnails=np.stack([store.frames(camera, r, r + 1)[0] for r in rows]),
+            )
+
+
+def versions() -> dict[str, str]:
+    """Of everything that the numbers depend on."""
+    packages = ("torch", "d3rlpy", "numpy", "zarr", "mujoco", "metaworld")
+    return {
+        "vip-offline": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }
+
+
+@contextmanager
+def timed(recipe: Recipe, stage: str) -> Iterator[None]:
+    """Add the time that the block takes to the stage's, also over several attempts."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        spent = read_minutes(recipe)
+        spent[stage] = spent.get(stage, 0.0) + (time.perf_counter() - started) / 60
+        write_json(spent, Path(recipe.out) / MINUTES)
+
+
+def read_minutes(recipe: Recipe) -> dict[str, float]:
+    """Stage -> minutes so far; counted anew where the file is damaged, see `damaged_notes`."""
+    found = read_json(Path(recipe.out) / MINUTES)
+    times = found.values() if found else ()
+    return dict(found) if found and all(isinstance(each, int | float) for each in times) else {}
+
+
+def damaged_notes(recipe: Recipe) -> Iterator[str]:
+    """What of the small files in a comparison's folder cannot be read, and what is done about it.
+
+    A power cut or a full disk may leave them empty; nothing in them cannot be had again.
+    """
+    minutes = Path(recipe.out) / MINUTES
+    if minutes.exists() and not read_minutes(recipe):
+        yield f"{minutes}: is damaged; minutes are counted anew"
+    for arm in jobs(recipe).values():
+        for path in (job.out / RESULT for job in arm):
+            if path.exists() and read_rollouts(path.parent) is None:
+                yield f"{path}: is damaged; the policy is rolled out again"

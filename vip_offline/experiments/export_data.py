@@ -1,0 +1,112 @@
+"""A labelled store, with its rewards, in another format: which one, and that it appears whole."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.utils.console import Bar
+
+if TYPE_CHECKING:
+    from vip_offline.dataset.exporters.labelled_episodes import Exported, Labelled
+
+    Writer = Callable[[Labelled, Path, Callable[[int], None]], Exported]
+
+FORMATS = ("lerobot-progress", "lerobot", "robomimic", "minari", "zarr", "d3rlpy")
+
+
+def _writer(format_: str) -> "Writer":
+    """What writes a format; each imports its library."""
+    if format_ == "lerobot-progress":
+        from vip_offline.dataset.exporters.progress_table import write_progress
+
+        return write_progress
+    if format_ == "lerobot":
+        from vip_offline.dataset.exporters.lerobot import write_lerobot
+
+        return write_lerobot
+    if format_ == "robomimic":
+        from vip_offline.dataset.exporters.robomimic import write_robomimic
+
+        return write_robomimic
+    if format_ == "minari":
+        from vip_offline.dataset.exporters.minari import write_minari
+
+        return write_minari
+    if format_ == "zarr":
+        from vip_offline.dataset.exporters.replay_buffer import write_replay
+
+        return write_replay
+    if format_ == "d3rlpy":
+        from vip_offline.training.d3rlpy_export import write_d3rlpy
+
+        return write_d3rlpy
+    raise VipOfflineError(f"--to {format_}: no such format.{did_you_mean(format_, FORMATS)}")
+
+
+def export(
+    store: Path,
+    out: Path,
+    format_: str,
+    label: str = "",
+    *,
+    on_start: Callable[[int], None] = lambda episodes: None,
+    on_episodes: Callable[[int], None] = lambda count: None,
+) -> "Exported":
+    """Write a store's episodes and rewards in another format; the store stays as it is.
+
+    Args:
+        store: a labelled store.
+        out: the file or folder to write, which appears when it is whole.
+        format_: one of `FORMATS`.
+        label: name of the labelling; empty: the only one.
+        on_start: called with the number of episodes.
+        on_episodes: called with how many more are written.
+
+    Raises:
+        VipOfflineError: if something is there already, the store is unfinished or not labelled, or
+            the format cannot hold it.
+    """
+    from vip_offline.dataset.exporters.atomic_output import appearing
+    from vip_offline.dataset.exporters.labelled_episodes import open_labelled
+    from vip_offline.dataset.read_hashes import LENGTHS, made_from
+
+    write = _writer(format_)
+    labelled = open_labelled(store, label)
+    opened, name = labelled.store, labelled.label.name
+    keys = [LENGTHS, f"labels/{name}/reward", f"labels/{name}/distance", "meta/success"]
+    keys += [f"data/{key}" for key in COLUMNS if key in opened.keys("data")]
+    keys += [f"frames/{camera}" for camera in opened.cameras]
+    record = {"what": f"export to {format_}", "label": name, **made_from(opened, keys)}
+    with appearing(out) as partial:
+        on_start(len(opened))
+        done = write(labelled, partial, on_episodes)
+        record_of(partial).write_text(json.dumps(record, indent=2), encoding="utf-8")
+    return done
+
+
+COLUMNS = ("action", "proprio", "succeeded", "true_reward")
+
+
+def record_of(out: Path) -> Path:
+    """The file beside an export that says what it was made from."""
+    return out.with_name(f"{out.name}.made-from.json")
+
+
+def export_stage(
+    store: Path, out: Path, format_: str, label: str, bar: Bar, say: Callable[[str], None]
+) -> str:
+    """Export with a progress bar; says what was done."""
+    with bar("export", 0, "episode") as advance:
+        done = export(
+            store,
+            out,
+            format_,
+            label,
+            on_start=lambda episodes: advance(total=episodes),
+            on_episodes=advance,
+        )
+    for note in done.notes:
+        say(f"note: {note}")
+    return f"export: {done.episodes} episodes, {done.rows} rows -> {out}"

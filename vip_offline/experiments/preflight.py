@@ -1,0 +1,94 @@
+"""What would stop a command at its end, checked before its work of minutes or hours begins."""
+
+from pathlib import Path
+
+from vip_offline.dataset.store import Store, open_store
+from vip_offline.encoders.registry import check_encoder, known_provenance
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import Recipe, RolloutOptions, TrainOptions
+from vip_offline.simulation.metaworld import check_task, tasks
+from vip_offline.training.data.inputs import policy_cameras
+
+SOME = 5  # placements that a message lists
+
+
+def check_weights(store: Store, label: str, weights: str) -> None:
+    """Refuse a checkpoint other than the one that a labelling was made with.
+
+    Args:
+        store: of the demonstrations.
+        label: name of the labelling; empty: the only one.
+        weights: path of the checkpoint; empty: the encoder has its own, or must be given one.
+
+    Raises:
+        VipOfflineError: if it is missing, or of another sha256.
+    """
+    labelling = store.label(label)
+    encoder, expected = labelling.provenance["encoder"], labelling.provenance["weights_sha256"]
+    check_encoder(encoder, weights)
+    known = known_provenance(encoder, weights)
+    if known is not None and known["weights_sha256"] != expected:
+        given = f"--weights {weights}" if weights else f"encoder {encoder} without --weights"
+        raise VipOfflineError(
+            f"{given}: has sha256 {known['weights_sha256'][:16]}…, and label {labelling.name!r} of "
+            f"{store.path} was made with {expected[:16]}…. Give that file with --weights, or label "
+            "again with this one."
+        )
+
+
+def check_simulated(path: Path, train: TrainOptions, rollout: RolloutOptions) -> None:
+    """Refuse a store whose policies no simulator here can run, before they are trained.
+
+    Args:
+        path: of a labelled store.
+        train: what every policy is trained with.
+        rollout: placements to run them on.
+
+    Raises:
+        VipOfflineError: naming what is missing, and what says how good a policy is without it.
+    """
+    store = open_store(path)
+    task = str(store.attributes.get("task", ""))
+    if task:
+        known = task in tasks()
+    if not task or (not known and store.attributes.get("source") != "metaworld"):
+        named = f"its task {task!r} is none of the simulator's" if task else "it names no task"
+        raise VipOfflineError(
+            f"{path}: {named}, so policies cannot be rolled out and arms not be compared. "
+            f"Without a simulator: `vip-offline analyze {path}` says whether the reward means "
+            f"progress, `vip-offline train {path} --hold-out 2` measures the action error on "
+            "episodes kept back, and `vip-offline serve` runs a policy on the robot."
+        )
+    check_task(task)
+    cameras = policy_cameras(store, store.label(train.label), train)
+    if len(cameras) > 1:
+        raise VipOfflineError(
+            f"{path}: the policies would see {len(cameras)} cameras ({', '.join(cameras)}), and "
+            "the simulator draws one. Name one with --cameras (in a recipe train.cameras)."
+        )
+    first, last = rollout.first_placement, rollout.first_placement + rollout.placements
+    seen = sorted(int(each) for each in store.meta("placement") if first <= each < last)
+    if seen:
+        raise VipOfflineError(
+            f"{path}: holds placements {seen[:SOME]}, which are to be evaluated. Choose another "
+            "rollout.first_placement in a recipe, or fewer --placements."
+        )
+
+
+def check_cameras(recipe: Recipe) -> None:
+    """Refuse cameras that the simulator will not have drawn, before it records.
+
+    Raises:
+        VipOfflineError: naming the camera that is recorded.
+    """
+    named = {
+        "relabel.camera": tuple(each for each in recipe.relabel.camera.split(",") if each),
+        "train.cameras": recipe.train.cameras,
+    }
+    for option, cameras in named.items():
+        unknown = [each for each in cameras if each != recipe.record.camera]
+        if unknown:
+            raise VipOfflineError(
+                f"{option}: {unknown[0]!r} is not recorded; the simulator draws one camera, "
+                f"record.camera {recipe.record.camera!r}."
+            )

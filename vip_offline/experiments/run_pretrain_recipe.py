@@ -1,0 +1,205 @@
+"""A recipe for encoders: record what is missing, train each, try all of them on other tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vip_offline.dataset.store import open_store
+from vip_offline.encoders.encoder import load_encoder
+from vip_offline.encoders.registry import check_encoder, entry_of
+from vip_offline.errors import VipOfflineError
+from vip_offline.experiments.stages import record_stage
+from vip_offline.pretraining.benchmark import Tried, try_encoder
+from vip_offline.pretraining.checkpoint import MODEL, numbered
+from vip_offline.pretraining.clips.open_clips import open_clips
+from vip_offline.pretraining.run import pretrain_stage, summary
+from vip_offline.pretraining.trainer import check_pretrain
+from vip_offline.pretraining.validation import held_out
+from vip_offline.recipe import Computing, PretrainRecipe, Recipe, RecordOptions, dump
+from vip_offline.report.figures.embedding_paths import Path2D, save_paths
+from vip_offline.simulation.record import plan
+from vip_offline.utils.console import Bar
+from vip_offline.utils.files import replace_file, write_json
+from vip_offline.utils.parallel import is_first, world_size
+
+NUMBERS = "encoders.json"
+
+
+def check_pretrain_recipe(recipe: PretrainRecipe) -> None:
+    """Refuse a recipe whose last stage would fail, before its first begins.
+
+    Raises:
+        VipOfflineError: see the checks of the stages.
+    """
+    for options in recipe.runs().values():
+        check_pretrain(options)
+    missing = [path for path, _ in _recordings(recipe, "") if not path.exists()]
+    if missing and world_size() > 1:
+        raise VipOfflineError(
+            f"{missing[0]}: is not recorded yet, and processes that train together cannot record. "
+            "Run the recipe without torchrun first; stop it when it trains."
+        )
+    options = recipe.pretrain
+    if recipe.paths_at and entry_of(options.backbone).dim != 2:
+        raise VipOfflineError(
+            f"paths_at: Fig. 2 is of two dimensions, and backbone {options.backbone} has "
+            f"{entry_of(options.backbone).dim}. Take {options.backbone}-d2."
+        )
+    wrong = [each for each in recipe.paths_at if each > options.steps or each % options.save_every]
+    if wrong or (recipe.paths_at and options.keep * options.save_every < options.steps):
+        raise VipOfflineError(
+            f"paths_at {list(recipe.paths_at)}: must be multiples of pretrain.save_every "
+            f"({options.save_every}) up to pretrain.steps ({options.steps}), all of them kept "
+            f"(pretrain.keep is {options.keep})."
+        )
+    for _, each in _recordings(recipe, ""):
+        plan(each.record)
+    for name in recipe.trial.encoders:
+        check_encoder(name)
+
+
+def _recordings(recipe: PretrainRecipe, part: str) -> list[tuple[Path, Recipe]]:
+    """(store, recipe that records it) of one part of the tasks, "" for all."""
+    folder, trial = Path(recipe.folder), recipe.trial
+    train = recipe.record
+    held = replace(
+        train,
+        episodes=trial.episodes,
+        failures=trial.failures,
+        first_placement=trial.first_placement,
+        hidden_goal=False,  # encoders are judged by goals that mean something
+    )
+    parts: list[tuple[str, Sequence[str], RecordOptions]] = [
+        ("train", recipe.tasks, train),
+        ("trial", trial.tasks, held),
+    ]
+    found = []
+    for name, tasks, options in parts:
+        for task in tasks if part in ("", name) else ():
+            path = folder / name / f"{task}.zarr"
+            found.append((path, Recipe(store=str(path), record=replace(options, task=task))))
+    return found
+
+
+def run_pretrain_recipe(
+    recipe: PretrainRecipe, bar: Bar, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The whole chain; started again, it goes on from what is not done.
+
+    Returns:
+        What was found; also written to the recipe's `out`, with the resolved recipe. Nothing, of
+        several processes, to all but the first.
+
+    Raises:
+        VipOfflineError: see the stages.
+    """
+    check_pretrain_recipe(recipe)
+    for path, each in _recordings(recipe, "") if is_first() else ():
+        said = record_stage(each, bar)
+        if "are there" not in said:
+            say(f"{path.stem}: {said}")
+    out = Path(recipe.out)
+    out.mkdir(parents=True, exist_ok=True)
+    videos = [Path(each) for each in recipe.videos]
+    videos += [path for path, _ in _recordings(recipe, "train")]
+    trained: dict[str, Any] = {}
+    for name, options in recipe.runs().items():
+        folder = out / name if name else out
+        if name:
+            say(f"{name}:")
+        shared = options.pack_folder or str(out / "packed")
+        found = pretrain_stage(videos, replace(options, pack_folder=shared), folder, bar, say)
+        trained[name or options.objective] = summary(found, options)
+    if not is_first():
+        return {}
+    stores = [path for path, _ in _recordings(recipe, "trial")]
+    rows = _trial(recipe, stores, bar) if stores else {}
+    paths = draw_figure_2(recipe, videos) if recipe.paths_at else []
+    numbers = {
+        "recipe": recipe.name,
+        "trained": trained,
+        "paths": [each.described() for each in paths],
+        "trial": {
+            encoder: {task: described(each) for task, each in found.items()}
+            for encoder, found in rows.items()
+        },
+    }
+    write_json(numbers, out / NUMBERS)
+    replace_file(out / "recipe.toml", dump(recipe).encode())
+    return numbers
+
+
+def draw_figure_2(recipe: PretrainRecipe, videos: Sequence[Path]) -> list[Path2D]:
+    """Fig. 2 of the first video that was held out, as ``figure-2.png`` and ``.svg``.
+
+    Returns:
+        Its embeddings, of each training at each of `paths_at`.
+
+    Raises:
+        VipOfflineError: if a checkpoint is not there, or the backbone has not two outputs.
+    """
+    out, paths = Path(recipe.out), []
+    clips = open_clips(videos, camera=recipe.pretrain.camera, index=out / "clips.npz")
+    options = recipe.pretrain
+    kept = held_out(clips.groups, clips.takes, options.hold_out, options.seed)
+    clip = int(np.flatnonzero(kept)[0])
+    frames = clips.read(clip, np.arange(int(clips.lengths[clip])))
+    for name, options in recipe.runs().items():
+        folder = out / name if name else out
+        for step in recipe.paths_at:
+            weights = checkpoint_at(folder, step)
+            encoder = load_encoder(options.backbone, weights, computing=Computing("torch"))
+            paths.append(Path2D(options.objective, step, encoder(frames)))
+    save_paths(paths, out)
+    return paths
+
+
+def checkpoint_at(folder: Path, step: int) -> Path:
+    """The checkpoint of a step.
+
+    Raises:
+        VipOfflineError: if it is not there, with those that are.
+    """
+    there = dict(numbered(folder))
+    if step not in there:
+        raise VipOfflineError(
+            f"{folder}: has no checkpoint of step {step}; there are {sorted(there)}. Steps of "
+            "paths_at must be multiples of save_every, and `keep` must reach back to them."
+        )
+    return there[step]
+
+
+def _trial(
+    recipe: PretrainRecipe, stores: Sequence[Path], bar: Bar
+) -> Mapping[str, Mapping[str, Tried]]:
+    """Every encoder of the recipe, and those to compare with, on tasks that none was trained on."""
+    wanted: list[tuple[str, str, Path | None]] = []
+    for name, options in recipe.runs().items():
+        folder = Path(recipe.out) / name if name else Path(recipe.out)
+        wanted.append((name or options.objective, options.backbone, folder / MODEL))
+    wanted += [(name, name, None) for name in recipe.trial.encoders]
+    frames = sum(open_store(path).rows for path in stores)
+    found = {}
+    with bar("try encoders", frames * len(wanted), "frame") as advance:
+        for shown, encoder, weights in wanted:
+            found[shown] = try_encoder(encoder, weights, stores, advance)
+    return found
+
+
+def described(found: Tried) -> dict[str, Any]:
+    """As JSON takes it."""
+    apart = found.apart
+    return {
+        "order": found.order,
+        "bumps": found.bumps,
+        "auc": None
+        if apart is None
+        else {"value": apart.auc, "low": apart.low, "high": apart.high},
+        "successes": found.successes,
+        "failures": found.failures,
+    }

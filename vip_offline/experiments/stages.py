@@ -1,0 +1,246 @@
+"""Recording, importing and relabelling, with a progress bar and a closing sentence.
+
+Each imports what it needs itself: torch takes seconds, and recording does without.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vip_offline.recipe import Recipe
+from vip_offline.utils.console import Bar
+
+if TYPE_CHECKING:
+    from vip_offline.dataset.importers.base.source import Source
+    from vip_offline.recipe import ImportOptions, TrainOptions
+
+
+def record_stage(recipe: Recipe, bar: Bar) -> str:
+    """Record the episodes that are missing; says what was done."""
+    from vip_offline.simulation.record import record
+
+    with bar("record", recipe.record.episodes, "episode") as advance:
+        done = record(
+            Path(recipe.store),
+            recipe.record,
+            on_start=lambda there, planned: advance(there),
+            on_episode=lambda episode: advance(1),
+        )
+    if not done.episodes:
+        return f"record: all {done.there} episodes are there"
+    again = f", {done.discarded} attempts thrown away" if done.discarded else ""
+    return f"record: {done.episodes} episodes, {done.frames} frames{again} -> {recipe.store}"
+
+
+LISTED = 12  # files and columns that are named when they are left out
+
+
+def import_stage(
+    source: "Source",
+    store: Path,
+    options: "ImportOptions",
+    bar: Bar,
+    say: Callable[[str], None],
+    *,
+    overwrite: bool = False,
+) -> str:
+    """Import the episodes that are missing; says what was done."""
+    from vip_offline.dataset.importers.replace import import_anew
+    from vip_offline.dataset.importers.run import import_source
+
+    with bar("import", 0, "episode") as advance:
+
+        def on_start(there: int, planned: int) -> None:
+            advance(total=planned)
+            advance(there)
+
+        write = import_anew if overwrite else import_source
+        done = write(source, store, options, on_start=on_start, on_episodes=advance)
+    for note in done.notes:
+        say(f"note: {note}")
+    _say_left_out(done.left_out, say)
+    for reason in done.broken:
+        say(f"left out: {reason}")
+    for role in done.missing:
+        say(f"note: {role}")
+    total = done.there + done.episodes
+    unlabelled = (
+        f", success not labelled{f' in {done.unlabelled}' if done.unlabelled < total else ''}: "
+        "counted as successes"
+        if done.unlabelled
+        else ""
+    )
+    if not done.episodes:
+        return f"import: all {done.there} episodes are there{unlabelled}"
+    without = f", {len(done.broken)} left out" if done.broken else ""
+    return f"import: {done.episodes} episodes, {done.rows} rows{without}{unlabelled} -> {store}"
+
+
+def _say_left_out(left_out: Mapping[str, str], say: Callable[[str], None]) -> None:
+    for name, why in [*left_out.items()][:LISTED]:
+        say(f"left out: {name}: {why}")
+    if len(left_out) > LISTED:
+        say(f"left out: {len(left_out) - LISTED} more, which import --dry-run lists")
+
+
+def seal_stage(path: Path) -> list[str]:
+    """Accept a store as it is; says what was accepted."""
+    from vip_offline.dataset.seal import seal
+
+    done = seal(path)
+    said = [f"accepted as it is: {name}/zarr.json" for name in done.descriptions]
+    if done.hashed:
+        said.append(
+            f"sealed: all that {path} holds is hashed. `vip-offline upgrade {path}` would give it "
+            "checksums that are compared at every reading."
+        )
+    return said or [f"{path}: every description has its checksum"]
+
+
+def upgrade_stage(path: Path, bar: Bar) -> str:
+    """Rewrite a store of an earlier release; says what was done."""
+    from vip_offline.dataset.upgrade import upgrade
+
+    with bar("upgrade", 0, "array") as advance:
+        done = upgrade(path, lambda total: advance(total=total), advance)
+    return f"upgrade: {path} is in today's format{'' if done else ' already'}"
+
+
+def check_stage(
+    path: Path, bar: Bar, say: Callable[[str], None], *, every: bool = False
+) -> list[str]:
+    """Find out whether frames and embeddings are what they were, where files were touched.
+
+    Returns:
+        What is not, in words.
+
+    Raises:
+        VipOfflineError: if there is no such store, or frames cannot be read.
+    """
+    from vip_offline.dataset.frame_hashes import hash_all, hashed_keys, rows_to_hash
+    from vip_offline.dataset.read_hashes import episodes_in_words
+    from vip_offline.dataset.store import open_store
+    from vip_offline.dataset.store_writer import writing
+    from vip_offline.errors import VipOfflineError
+
+    store = open_store(path)
+    if not store.checked:
+        say(
+            f"note: {path} was written by an earlier release without checksums, so damage in it "
+            f"goes unnoticed. `vip-offline upgrade {path}` gives it some."
+        )
+    rows = rows_to_hash(store, hashed_keys(store), every=every)
+    if not rows:
+        return []
+    with bar("check", rows, "row") as advance:
+        changed = hash_all(store, advance, every=every)
+    # a store that cannot be written to, or is written to now, is hashed again next time
+    with contextlib.suppress(VipOfflineError, OSError), writing(path) as writer:
+        writer.remember_states()
+    return [
+        f"{key} of {episodes_in_words(episodes)} is not what was written"
+        for key, episodes in changed.items()
+    ]
+
+
+def link_stage(path: Path, bar: Bar, say: Callable[[str], None]) -> None:
+    """Where a replay buffer is given in place of a store: make the one beside it."""
+    from vip_offline.dataset.importers.link import beside, is_replay, linked
+    from vip_offline.dataset.store import open_store
+
+    if not is_replay(path):
+        return
+    fresh = not beside(path).exists()
+    with bar("link", 0, "episode") as advance:
+
+        def on_start(there: int, planned: int) -> None:
+            advance(total=planned)
+            advance(there)
+
+        store = linked(path, on_start=on_start, on_episodes=advance)
+    if fresh:
+        _say_left_out(open_store(store).attributes.get("not_taken", {}), say)
+        say(f"link: {path} stays as it is; what is made of it goes into {store}")
+
+
+def cameras_stage(
+    path: Path, options: "TrainOptions", weights: str, bar: Bar, say: Callable[[str], None]
+) -> None:
+    """Embed the cameras that the policies are to see and that no labelling needed.
+
+    Raises:
+        VipOfflineError: see `embed_cameras`.
+    """
+    from vip_offline.dataset.store import open_store
+    from vip_offline.rewards.policy_cameras import embed_cameras, missing_cameras
+
+    if not options.cameras or options.algo == "scratch-bc":
+        return
+    store = open_store(path)
+    missing = missing_cameras(store, options.label, options.cameras)
+    if not missing:
+        return
+    name, encoder = options.label, str(store.label(options.label).provenance["encoder"])
+    if not weights:
+        download_stage(encoder, bar)
+    with bar("embed", 0, "frame") as advance:
+        frames = embed_cameras(
+            path,
+            name,
+            options.cameras,
+            weights,
+            on_start=lambda total: advance(total=total),
+            on_frames=advance,
+            on_prepare=say,
+        )
+    say(f"embed: {frames} frames of {', '.join(missing)} by {encoder}")
+
+
+def download_stage(encoder: str, bar: Bar) -> None:
+    """Bring an encoder's weights into the cache, if they are neither there nor carried."""
+    from vip_offline.encoders.registry import download
+    from vip_offline.encoders.weight_files import BLOCK
+
+    with bar("download", 0, "MB") as advance:
+        download(
+            encoder,
+            lambda done, total: advance(1, total=total // BLOCK if total else None),
+        )
+
+
+def relabel_stage(
+    recipe: Recipe, bar: Bar, say: Callable[[str], None], *, overwrite: bool = False
+) -> str:
+    """Embed and reward what is not; says what was done."""
+    from vip_offline.rewards.relabel import check_goals, check_relabel, needs_encoder, relabel
+
+    options = recipe.relabel
+    check_relabel(options)
+    check_stage(Path(recipe.store), bar, say)
+    check_goals(Path(recipe.store), options)
+    if not options.weights and needs_encoder(Path(recipe.store), options):
+        download_stage(options.encoder, bar)
+    with bar("relabel", 0, "frame") as advance:
+        done = relabel(
+            Path(recipe.store),
+            options,
+            overwrite=overwrite,
+            on_start=lambda frames: advance(total=frames),
+            on_frames=advance,
+            on_prepare=say,
+        )
+    for reason in done.again:
+        say(f"relabel: {reason}")
+    for note in done.notes:
+        say(f"note: {note}")
+    if done.embedded_frames:
+        say(f"relabel: {done.embedded_frames} frames embedded by {done.backend}")
+    if done.reached is not None:
+        goals = max(1, len(options.stages))
+        for goal in range(1, goals + 1):
+            count = sum(each >= goal for each in done.reached)
+            which = f"goal {goal} of {goals}" if goals > 1 else "the goal"
+            say(f"relabel: {which} reached in {count} of {len(done.reached)} episodes")
+    what = "written" if done.written else "is there"
+    return f"relabel: label {done.name!r} {what}; goal: {done.goal}"

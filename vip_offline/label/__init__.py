@@ -1,1 +1,0 @@
-"""Reads embeddings. Writes the store's ``labels/<name>/{reward,distance}``."""

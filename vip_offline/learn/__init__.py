@@ -1,1 +1,0 @@
-"""Reads a labelled store. Writes policy folders; nothing here steps an environment."""

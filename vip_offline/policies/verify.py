@@ -1,0 +1,150 @@
+"""Does a policy folder do here what it did where it was trained?"""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vip_offline import __version__
+from vip_offline.encoders.onnx_graphs import relative_difference
+from vip_offline.errors import VipOfflineError
+from vip_offline.policies.checksums import changed, read_sums
+from vip_offline.policies.interface import Interface
+from vip_offline.policies.policy import MANIFEST, read_manifest
+from vip_offline.policies.reference_io import (
+    SAMPLES,
+    TOLERANCE,
+    Samples,
+    action_error,
+    read_samples,
+)
+from vip_offline.policies.runtime import GRAPH, BackendName, LoadedPolicy, load_policy
+
+REPEATS = 20  # of one observation, to time it
+PACKAGES = ("numpy", "torch", "torchvision", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Backed:
+    """What a backend makes of the samples here."""
+
+    backend: str  # for people
+    action_error: float  # largest, of the action's range in the training set
+    embedding_error: float  # largest, relative
+    milliseconds: float  # median of one observation
+
+    @property
+    def right(self) -> bool:
+        """Whether the actions are the same, but for rounding."""
+        return self.action_error <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found of a policy folder."""
+
+    manifest: dict[str, Any]
+    files: int  # whose sha256 are right
+    backends: tuple[Backed, ...]
+    problems: tuple[str, ...]  # sentences; none if it can be trusted here
+    notes: tuple[str, ...]  # what is another here and need not matter
+
+
+def versions() -> dict[str, str]:
+    """Of what computes a policy; packages that are not here are left out."""
+    found = {"vip-offline": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def verify(folder: Path, on_backend: Callable[[str], None] = lambda what: None) -> Verified:
+    """Recompute a policy's samples on this computer, with every backend that is here.
+
+    Args:
+        folder: the policy, made ready by `vip-offline train` or `vip-offline ship`.
+        on_backend: called with the name of each backend before it is tried.
+
+    Raises:
+        VipOfflineError: if the folder is no policy, or was never made ready.
+    """
+    manifest = read_manifest(folder)
+    sums = read_sums(folder)
+    if SAMPLES not in sums:
+        raise VipOfflineError(
+            f"{folder}: has no list with {SAMPLES} on it: it was not made ready for another "
+            f"computer. Run `vip-offline ship {folder}` where it was trained, and copy it again."
+        )
+    problems = changed(folder)
+    if problems:
+        return Verified(manifest, len(sums) - len(problems), (), tuple(problems), ())
+    interface = Interface.read(manifest.get("interface"), str(folder / MANIFEST))
+    samples = read_samples(folder / SAMPLES, interface)
+    graph = manifest.get("onnx", {}).get("takes") == "frames"
+    wanted: list[BackendName] = ["onnx", "torch"] if graph else ["torch"]
+    backends, notes = [], []
+    for each in wanted:
+        on_backend(each)
+        try:
+            backends.append(_tried(load_policy(folder, backend=each), samples))
+        except VipOfflineError as error:
+            notes.append(f"backend {each}: not tried: {error}")
+    for found in backends:
+        if not found.right:
+            where = "the encoder" if found.embedding_error > TOLERANCE else "the network behind it"
+            problems.append(
+                f"{found.backend}: the actions differ by {found.action_error:.1%} of their range "
+                f"from those where it was trained (allowed {TOLERANCE:.1%}); {where} computes "
+                f"otherwise here (embeddings differ by {found.embedding_error:.1g})"
+            )
+    if not backends:
+        problems.append("nothing here can run it: " + "; ".join(notes))
+    rate = interface.control_rate
+    for found in backends:
+        if rate and found.milliseconds > 1000 / rate:
+            notes.append(
+                f"{found.backend}: {found.milliseconds:.0f} ms for one observation is more than "
+                f"the {1000 / rate:.0f} ms of a control tick at {rate:g} Hz"
+            )
+    if not graph:
+        notes.append(
+            f"{GRAPH} takes embeddings, not frames: the encoder is not in it"
+            if manifest.get("onnx")
+            else f"there is no {GRAPH}"
+        )
+    notes += _other_versions(manifest)
+    return Verified(manifest, len(sums), tuple(backends), tuple(problems), tuple(notes))
+
+
+def _tried(policy: LoadedPolicy, samples: Samples) -> Backed:
+    found = policy.infer(samples.observation)
+    one = {key: value[0] for key, value in samples.observation.items()}
+    spent = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        policy.act(one)
+        spent.append(time.perf_counter() - started)
+    return Backed(
+        policy.backend,
+        action_error(found.action, samples.action, policy.interface),
+        relative_difference(found.embedding, samples.embedding),
+        float(np.median(spent)) * 1000,
+    )
+
+
+def _other_versions(manifest: dict[str, Any]) -> list[str]:
+    here = versions()
+    then = manifest.get("versions", {})
+    return [
+        f"{name} is {here.get(name, 'not here')}, was {was}"
+        for name, was in then.items()
+        if here.get(name) != was
+    ]

@@ -1,0 +1,1 @@
+"""Reads videos, writes encoders (Algorithm 1)."""

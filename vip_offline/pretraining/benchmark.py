@@ -1,0 +1,104 @@
+"""Encoders tried on stores that they were not trained on: does the distance tell progress there?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.analysis.metrics import (
+    Separation,
+    bump_fraction,
+    leave_one_out_goals,
+    order_correlation,
+    separation,
+)
+from vip_offline.dataset.store import open_store
+from vip_offline.encoders.encoder import Encoder, load_encoder
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import Computing
+
+Vectors = Sequence[NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One encoder on one store."""
+
+    order: float  # of the successes: nearness to the goal with time, mean of Spearman's
+    bumps: float  # of the successes: share of steps away from it
+    apart: Separation | None  # how well the share of the way that was covered tells them
+    successes: int
+    failures: int
+
+
+def tried(embeddings: Vectors, success: NDArray[np.bool_]) -> Tried:
+    """What distances to the mean last frame of the *other* successes say.
+
+    Args:
+        embeddings: per episode (T, D).
+        success: (E,).
+
+    Raises:
+        VipOfflineError: of fewer than two successes, of which none is left to be a goal.
+    """
+    good = np.flatnonzero(success)
+    if len(good) < 2:
+        raise VipOfflineError(
+            f"{len(good)} of {len(success)} episodes succeed; the goal of each is the mean last "
+            "frame of the others, so it takes two."
+        )
+    last = np.stack([embeddings[int(episode)][-1] for episode in good])
+    goals = leave_one_out_goals(last, good.tolist(), len(embeddings))
+    curves = [
+        np.linalg.norm(values.astype(np.float64) - goal, axis=1)
+        for values, goal in zip(embeddings, goals, strict=True)
+    ]
+    covered = [1 - curve[-1] / curve[0] if curve[0] else 0.0 for curve in curves]
+    return Tried(
+        order=float(np.nanmean([order_correlation(curves[int(each)]) for each in good])),
+        bumps=float(np.mean([bump_fraction(curves[int(each)]) for each in good])),
+        apart=separation(covered, success),
+        successes=len(good),
+        failures=len(success) - len(good),
+    )
+
+
+def embedded(
+    path: Path, encoder: Encoder, on_frames: Callable[[int], None] = lambda frames: None
+) -> tuple[Vectors, NDArray[np.bool_]]:
+    """Every episode of a store, (T, D) each, and which succeed; nothing is written."""
+    store = open_store(path)
+    store.require_finished()
+    frames = store.frame_reader(store.camera(""))
+    out = []
+    for start, stop in store.spans():
+        out.append(encoder(frames(start, stop)))
+        on_frames(stop - start)
+    return out, store.meta("success").astype(bool)
+
+
+def try_encoder(
+    name: str,
+    weights: Path | None,
+    stores: Sequence[Path],
+    on_frames: Callable[[int], None] = lambda frames: None,
+) -> dict[str, Tried]:
+    """One encoder on several stores, by the stores' names.
+
+    Raises:
+        VipOfflineError: see `load_encoder` and `tried`.
+    """
+    # no graph is exported for a checkpoint that is looked at once
+    encoder = load_encoder(name, weights, computing=Computing(backend="torch"))
+    found = {}
+    for path in stores:
+        vectors, success = embedded(path, encoder, on_frames)
+        try:
+            found[path.stem] = tried(vectors, success)
+        except VipOfflineError as error:
+            raise VipOfflineError(f"{path}: {error}") from None
+    return found

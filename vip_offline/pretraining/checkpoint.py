@@ -1,0 +1,131 @@
+"""Where a training stands, on disk: written whole or not at all, kept by number.
+
+Accelerate's own `save_state` pickles the state of every generator, so that reading it runs code,
+and writes in place. These are plain tensors, numbers and texts in one file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vip_offline.encoders.checkpoints import State, read_checkpoint, unwrap
+from vip_offline.encoders.registry import entry_of
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import PretrainOptions
+from vip_offline.utils.files import whole_file
+
+FORMAT = "vip-offline pretraining"
+MODEL, FOLDER = "model.pt", "checkpoints"
+NAME = re.compile(r"step-(\d+)\.pt")
+# what may differ between a run and its continuation: nothing here changes a step that was made
+FREE = (
+    "steps",
+    "validate_every",
+    "save_every",
+    "keep",
+    "pack_folder",
+    "pack_gib",
+    "readers",
+    "device",
+    "max_skipped",
+)
+
+
+def write_whole(content: Mapping[str, Any], path: Path) -> None:
+    """Save so that a killed process leaves what was there before, or all of the new."""
+    with whole_file(path) as partial, partial.open("wb") as file:
+        torch.save(dict(content), file)
+
+
+def published(backbone: str, state: State) -> dict[str, State]:
+    """A network's state in the layout in which the VIP file is published, names and all."""
+    layout = entry_of(backbone).layout
+    return {layout.outer: {layout.prefix + name: tensor for name, tensor in state.items()}}
+
+
+def network_of(content: Mapping[str, Any], backbone: str) -> State:
+    """A network's state out of a checkpoint, under the network's own names."""
+    state = unwrap(content, entry_of(backbone).layout)
+    assert state is not None, "refuse_other compared the backbone"
+    return state
+
+
+def numbered(out: Path) -> list[tuple[int, Path]]:
+    """(step, path) of the checkpoints of a run, in order."""
+    found = []
+    for path in (out / FOLDER).glob("step-*.pt"):
+        match = NAME.fullmatch(path.name)
+        if match:
+            found.append((int(match[1]), path))
+    return sorted(found)
+
+
+def save(out: Path, step: int, content: Mapping[str, Any], keep: int) -> Path:
+    """Write the checkpoint of a step and remove all but the latest `keep`."""
+    folder = out / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{step}.pt"
+    write_whole({"format": FORMAT, "step": step, **content}, path)
+    for _, old in numbered(out)[:-keep]:
+        old.unlink()
+    return path
+
+
+def latest(out: Path, settings: Mapping[str, Any], fingerprint: str) -> Mapping[str, Any] | None:
+    """What a run left, to go on from; None if there is nothing.
+
+    Args:
+        out: folder of the run.
+        settings: of the training that is to go on.
+        fingerprint: of its clips.
+
+    Raises:
+        VipOfflineError: if it is damaged, or of other settings or clips.
+    """
+    there = numbered(out)
+    if not there:
+        return None
+    path = there[-1][1]
+    try:
+        content = read_checkpoint(path)
+    except VipOfflineError:
+        before = f"goes on from step {there[-2][0]}" if there[1:] else "begins anew"
+        raise VipOfflineError(
+            f"{path}: is cut short or damaged. Remove it, and the training {before}; the steps "
+            "since then are in this file alone."
+        ) from None
+    if content.get("format") != FORMAT:
+        raise VipOfflineError(f"{path}: is no checkpoint of `vip-offline pretrain`. Move it away.")
+    refuse_other(path, content, settings, fingerprint)
+    return content
+
+
+def refuse_other(
+    path: Path, content: Mapping[str, Any], settings: Mapping[str, Any], fingerprint: str
+) -> None:
+    """Refuse to go on from a checkpoint of another training.
+
+    Raises:
+        VipOfflineError: naming the first setting that differs, and both of its values.
+    """
+    # an option that is younger than the checkpoint had its default
+    made = {**dataclasses.asdict(PretrainOptions()), **content["settings"]}
+    way_out = f"Choose another --out, or remove {path.parents[1]} to begin anew."
+    for name, wanted in settings.items():
+        if name in FREE or made.get(name) == wanted:
+            continue
+        raise VipOfflineError(
+            f"{path}: was trained with --{name.replace('_', '-')} {made.get(name)}, not {wanted}. "
+            + way_out
+        )
+    if content["fingerprint"] != fingerprint:
+        raise VipOfflineError(
+            f"{path}: was trained on other videos than are there now (one was added, removed or "
+            f"changed), so the loss would not go on as it began. {way_out}"
+        )

@@ -1,0 +1,80 @@
+"""What a folder holds, by the names in it alone: sub-folders, videos, a clip's pictures."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vip_offline.dataset.tables.file_listing import PICTURES, VIDEOS, natural, ordered
+
+NUMBERED = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of a clip's pictures in order, in memory that does not grow with them.
+
+    Unless they are no series: then `listed` holds every one, padded to one width.
+    """
+
+    length: int
+    width: int  # digits of the number, with leading zeros; or bytes of each name in `listed`
+    prefix: str = ""
+    first: int = 0
+    suffix: str = ""
+    listed: bytes = b""
+
+    def __call__(self, row: int) -> str:
+        """Name of one picture."""
+        if self.listed:
+            name = self.listed[row * self.width : (row + 1) * self.width]
+            return os.fsdecode(name.rstrip(b"\0"))
+        return f"{self.prefix}{self.first + row:0{self.width}d}{self.suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A folder's contents, as far as they matter here, in natural order."""
+
+    folders: tuple[str, ...]
+    videos: tuple[str, ...]
+    pictures: Names | None
+
+
+def names_of(names: Iterable[str]) -> Names:
+    """Put names into their order, as a series where they are one."""
+    listed = ordered(names)
+    found = NUMBERED.fullmatch(listed[0])
+    if found:
+        prefix, digits, suffix = found.groups()
+        series = Names(len(listed), len(digits), prefix, int(digits), suffix)
+        if all(series(row) == name for row, name in enumerate(listed)):
+            return series
+    encoded = [os.fsencode(name) for name in listed]
+    width = max(len(name) for name in encoded)
+    return Names(len(listed), width, listed=b"".join(e.ljust(width, b"\0") for e in encoded))
+
+
+def list_folder(folder: str) -> Listing:
+    """Look into a folder; hidden names are passed over.
+
+    Raises:
+        OSError: if it cannot be listed.
+    """
+    folders, videos, pictures = [], [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - millions of them
+            if entry.is_dir():
+                folders.append(entry.name)
+            elif suffix in PICTURES:
+                pictures.append(entry.name)
+            elif suffix in VIDEOS:
+                videos.append(entry.name)
+    return Listing(
+        tuple(sorted(folders, key=natural)),
+        tuple(sorted(videos, key=natural)),
+        names_of(pictures) if pictures else None,
+    )

@@ -1,0 +1,125 @@
+"""What was found in folders and videos, kept so that it is not looked for again."""
+
+import json
+import zipfile
+import zlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.errors import VipOfflineError
+from vip_offline.pretraining.clips.folder_listing import Listing, Names, list_folder
+from vip_offline.pretraining.clips.video_clips import Stamps, stamps_of
+from vip_offline.utils.files import whole_file
+
+VERSION = 3  # since then listings know more suffixes, and pictures are upright
+# what numpy raises for an archive that is damaged, depending on where
+DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
+State = tuple[int, int]  # mtime in ns, bytes
+
+
+class Index:
+    """Finds again what is unchanged since it was found.
+
+    Args:
+        path: of the npz, which need not be there; None: everything is looked for.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        # records as JSON: as objects those of a folder take several times the memory
+        self._before: dict[str, tuple[State, str]] = {} if path is None else _load(path)
+        self._now: dict[str, tuple[State, str]] = {}
+
+    def listing(self, folder: str, mtime: int) -> Listing:
+        """See `list_folder`; a folder's time changes with the names in it."""
+        state = (mtime, 0)
+        record = self._known(folder, state)
+        if record is None:
+            listing = list_folder(folder)
+            self._keep(folder, state, json.dumps(_listing_record(listing)))
+            return listing
+        folders, videos, pictures = record
+        if pictures is not None:
+            pictures = Names(**{**pictures, "listed": pictures["listed"].encode("latin-1")})
+        return Listing(tuple(folders), tuple(videos), pictures)
+
+    def stamps(self, video: str) -> Stamps:
+        """See `stamps_of`."""
+        try:
+            there = Path(video).stat()
+        except OSError:
+            return stamps_of(video)  # which says what is wrong
+        state = (there.st_mtime_ns, there.st_size)
+        record = self._known(video, state)
+        if record is None:
+            stamps = stamps_of(video)
+            listed = None if stamps.listed is None else stamps.listed.tolist()
+            self._keep(video, state, json.dumps({**asdict(stamps), "listed": listed}))
+            return stamps
+        listed = record["listed"]
+        return Stamps(
+            **{**record, "listed": None if listed is None else np.array(listed, np.int64)}
+        )
+
+    def _known(self, path: str, state: State) -> Any:
+        found = self._before.get(path)
+        if found is None or found[0] != state:
+            return None
+        self._keep(path, *found)
+        return json.loads(found[1])
+
+    def _keep(self, path: str, state: State, record: str) -> None:
+        if self._path is not None:
+            self._now[path] = state, record
+
+    def save(self) -> None:
+        """Write what was found this time, if that is something else than before."""
+        if self._path is None or self._now == self._before:
+            return
+        # threads keep them in any order
+        text = json.dumps([(path, self._now[path][1]) for path in sorted(self._now)])
+        states = np.array([self._now[path][0] for path in sorted(self._now)], np.int64)
+        try:
+            self._write(self._path, states.reshape(-1, 2), np.frombuffer(text.encode(), np.uint8))
+        except OSError as error:
+            raise VipOfflineError(
+                f"{self._path}: what was found among the clips cannot be kept there "
+                f"({error.strerror or error}). Make room or the folder writable, or name another."
+            ) from error
+
+    @staticmethod
+    def _write(path: Path, states: NDArray[np.int64], found: NDArray[np.uint8]) -> None:
+        with whole_file(path) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, version=VERSION, states=states, found=found)
+
+
+def _listing_record(listing: Listing) -> Any:
+    names = listing.pictures
+    pictures = (
+        None if names is None else {**asdict(names), "listed": names.listed.decode("latin-1")}
+    )
+    return [list(listing.folders), list(listing.videos), pictures]
+
+
+def _load(path: Path) -> dict[str, tuple[State, str]]:
+    """What an earlier run kept; nothing where it cannot be read, since it can be made again."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            if int(archive["version"]) != VERSION:
+                return {}
+            found = json.loads(archive["found"].tobytes())
+            states = archive["states"].tolist()
+        return {
+            name: ((mtime, size), record)
+            for (name, record), (mtime, size) in zip(found, states, strict=True)
+        }
+    except DAMAGED:
+        return {}

@@ -1,0 +1,115 @@
+"""Ego4D as R3M cut it: a table of folders and of how many numbered pictures each holds."""
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from vip_offline.errors import VipOfflineError
+from vip_offline.pretraining.clips.clip import Clip, check_length
+from vip_offline.pretraining.clips.discover import Candidate, group_of
+from vip_offline.pretraining.clips.folder_listing import Names
+from vip_offline.pretraining.clips.picture_folder import PictureClip
+
+NAME = "manifest.csv"
+COLUMNS = ("path", "len")
+DIGITS = 6
+SUFFIX = ".jpg"
+LOOKED_AT = 100  # clips at which it is seen whether frames count from 0 or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    path: str  # as it stands there
+    folder: str  # full
+    length: int
+
+
+def in_manifest(path: Path) -> Iterator[Candidate]:
+    """The clips of a table; none of their frames is looked for yet, but some of the first.
+
+    Raises:
+        VipOfflineError: if it is no such table.
+    """
+    rows = read_rows(path)
+    first = first_number(rows)
+    root = path.parent
+    for row in rows:
+        inside = Path(row.folder)
+        parts = inside.relative_to(root).parts if inside.is_relative_to(root) else ()
+        key = f"{root.name}/{row.path}"
+        # not the row: its path would stay beside the key, for each of tens of thousands
+        opened = partial(_opened, row.folder, row.length, first)
+        yield Candidate(row.folder, key, group_of(root, parts), opened)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The table's lines.
+
+    Raises:
+        VipOfflineError: if it cannot be read, lacks a column, or a length is no whole number.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            missing = [each for each in COLUMNS if each not in (table.fieldnames or ())]
+            if missing:
+                raise VipOfflineError(
+                    f"{path}: has no column {missing[0]!r} (it has: "
+                    f"{', '.join(table.fieldnames or ()) or 'none'}). A manifest's first line "
+                    f"names at least {COLUMNS[0]!r}, a clip's folder, and {COLUMNS[1]!r}, its "
+                    "number of frames."
+                )
+            return [_row(path, table.line_num, each) for each in table]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise VipOfflineError(f"{path}: cannot be read ({error}). Restore it.") from error
+
+
+def _row(path: Path, line: int, cells: dict[str, str | None]) -> Row:
+    folder, length = cells["path"], cells["len"]
+    if not folder:
+        raise VipOfflineError(f"{path}, line {line}: names no path. Complete or remove the line.")
+    try:
+        frames = int(length or "")
+    except ValueError:
+        raise VipOfflineError(
+            f"{path}, line {line}: len is {length!r}, no whole number of frames. Correct or "
+            "remove the line."
+        ) from None
+    return Row(folder, os.path.normpath(path.parent / folder), frames)
+
+
+def first_number(rows: list[Row]) -> int:
+    """Whether frames count from 0 or from 1: from 0 if one of the first clips has such a frame."""
+    name = _names(1, 0)(0)
+    zero_is_there = any((Path(row.folder) / name).exists() for row in rows[:LOOKED_AT])
+    return 0 if zero_is_there else 1
+
+
+def _names(length: int, first: int) -> Names:
+    return Names(length, DIGITS, first=first, suffix=SUFFIX)
+
+
+def _opened(folder: str, length: int, first: int) -> Clip:
+    """The clip, if its first and its last frame are there.
+
+    Raises:
+        VipOfflineError: naming the one that is not.
+    """
+    check_length(folder, length)
+    clip = PictureClip(folder, _names(length, first), "")
+    states = []
+    for frame in (0, length - 1):
+        try:
+            states.append(os.stat(clip.path(frame)))  # noqa: PTH116 - tens of thousands of them
+        except OSError as error:
+            reason = "is missing" if isinstance(error, FileNotFoundError) else error.strerror
+            raise VipOfflineError(
+                f"{folder}: its frame {clip.names(frame)} (of {length}) {reason}."
+            ) from None
+    identity = " ".join(f"{each.st_size} {each.st_mtime_ns}" for each in states)
+    return PictureClip(folder, clip.names, identity)

@@ -1,0 +1,189 @@
+"""Clips of any kind, behind one face."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.dataset.tables.file_listing import VIDEOS
+from vip_offline.errors import VipOfflineError
+from vip_offline.pretraining.clips.clip import Clip, Clips, check_skipped
+from vip_offline.pretraining.clips.discover import STORE, Candidate, in_folder, in_store, video
+from vip_offline.pretraining.clips.index import Index
+from vip_offline.pretraining.clips.manifest import NAME, in_manifest
+from vip_offline.pretraining.clips.video_clips import Decoders
+from vip_offline.utils.parallel import threaded_map
+
+DIGEST = 16  # bytes of the fingerprint
+THREADS = 4  # that wait for the disk
+BATCH = 64  # clips that a thread looks at in one go
+
+
+class OpenClips:
+    """See `Clips`: each is read where it is."""
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        groups: NDArray[np.int64],
+        takes: NDArray[np.int64],
+        group_names: tuple[str, ...],
+        skipped: tuple[str, ...],
+        fingerprint: str,
+    ) -> None:
+        self.lengths = np.array([clip.length for clip in clips], np.int64)
+        self.groups = groups
+        self.takes = takes
+        self.group_names = group_names
+        self.skipped = skipped
+        self.fingerprint = fingerprint
+        self._clips = clips
+
+    def name(self, clip: int) -> str:
+        """See `Clips.name`."""
+        return self._clips[clip].name
+
+    def read(self, clip: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """See `Clips.read`."""
+        return self._clips[clip].read(rows)
+
+
+def open_clips(
+    paths: Sequence[Path],
+    *,
+    camera: str = "",
+    max_skipped: float = 0.01,
+    index: Path | None = None,
+    on_start: Callable[[int], None] = lambda total: None,
+    on_clips: Callable[[int], None] = lambda count: None,
+) -> Clips:
+    """Find clips; folders are listed and time stamps of videos read, but no frame is decoded.
+
+    Args:
+        paths: each a folder of clips however deep (a folder of pictures, a video, a store), a
+            store, a video, a manifest as Ego4D's or the folder it lies in.
+        camera: of stores; all of them if none is named.
+        max_skipped: share of the clips that may be left out since they cannot be used.
+        index: npz in which it is kept what was found; None: nowhere.
+        on_start: called with the number of clips found.
+        on_clips: called with how many more of them were looked at.
+
+    Raises:
+        VipOfflineError: if a path holds no clip, or more than that share cannot be used.
+
+    The fingerprint is of names below the paths, lengths, and of stores and videos the content; of
+    folders of pictures the time at which a name in them last changed, and of a manifest's clips
+    size and time of the first and last frame: a picture that is overwritten in its place goes
+    unnoticed.
+    """
+    known, decoders = Index(index), Decoders()
+    found: list[tuple[Path, Candidate]] = []
+    for path in paths:
+        whole = Path(os.path.abspath(path))  # noqa: PTH100 - links keep their names
+        if any(whole == other for other, _ in found):
+            raise VipOfflineError(f"{path}: is given twice. Name it once.")
+        before = len(found)
+        found.extend((whole, each) for each in _candidates(whole, camera, known, decoders))
+        if len(found) == before:
+            raise VipOfflineError(
+                f"{path}: holds no clip. Clips are folders of pictures, videos "
+                f"({', '.join(VIDEOS)}), stores (*{STORE}) or the lines of a {NAME}."
+            )
+    if not found:
+        raise VipOfflineError("No clips given. Name a folder of clips, a store or a manifest.")
+    if camera and not any(each.of_store for _, each in found):
+        raise VipOfflineError(f"--camera {camera}: only stores have cameras, and none is given.")
+    _check_twice(found)
+    on_start(len(found))
+    clips, places, skipped = [], [], []
+    digest = hashlib.blake2b(digest_size=DIGEST)
+    for place, clip in enumerate(_opened([each for _, each in found], on_clips)):
+        if isinstance(clip, str):
+            skipped.append(clip)
+            continue
+        clips.append(clip)
+        places.append(place)
+        said = (found[place][1].key, clip.length, clip.identity)
+        digest.update(repr(said).encode())
+    known.save()
+    check_skipped(skipped, len(found), max_skipped)
+    if not clips:
+        listed = "".join(f"\n  {each}" for each in skipped[:1])
+        raise VipOfflineError(f"None of the {len(found)} clips can be used. The first:{listed}")
+    used = [found[place] for place in places]
+    groups, names = _groups(used)
+    takes = _takes([each for _, each in used])
+    return OpenClips(clips, groups, takes, names, tuple(skipped), digest.hexdigest())
+
+
+def _candidates(path: Path, camera: str, index: Index, decoders: Decoders) -> Iterator[Candidate]:
+    if not path.exists():
+        raise VipOfflineError(f"{path}: is not there. Name a folder of clips, a store or a video.")
+    if path.is_dir():
+        if path.name.endswith(STORE) or (path / "zarr.json").exists():
+            return in_store(path, camera)
+        if (path / NAME).is_file():
+            return in_manifest(path / NAME)
+        return in_folder(path, camera, index, decoders)
+    if path.suffix.lower() == ".csv":
+        return in_manifest(path)
+    if path.suffix.lower() in VIDEOS:
+        return iter([video(path, (), index, decoders)])
+    raise VipOfflineError(
+        f"{path}: is no kind of file that holds clips. Name a video ({', '.join(VIDEOS)}), a "
+        "manifest (.csv), a store or a folder."
+    )
+
+
+def _check_twice(found: Sequence[tuple[Path, Candidate]]) -> None:
+    """Refuse paths that hold each other: their clips would be drawn twice as often."""
+    owners: dict[str, Path] = {}
+    for path, each in found:
+        if owners.setdefault(each.where, path) != path:
+            raise VipOfflineError(
+                f"{each.where}: is in {owners[each.where]} as well as in {path}. Name it once."
+            )
+
+
+def _opened(
+    candidates: Sequence[Candidate], on_clips: Callable[[int], None]
+) -> Iterator[Clip | str]:
+    """Each clip, or why it cannot be used."""
+
+    def some(batch: Sequence[Candidate]) -> list[Clip | str]:
+        return [_opened_or_why(each) for each in batch]
+
+    batches = [candidates[at : at + BATCH] for at in range(0, len(candidates), BATCH)]
+    for results in threaded_map(some, batches, THREADS):
+        yield from results
+        on_clips(len(results))
+
+
+def _opened_or_why(candidate: Candidate) -> Clip | str:
+    try:
+        return candidate.opened()
+    except VipOfflineError as error:
+        return str(error)
+
+
+def _groups(
+    found: Sequence[tuple[Path, Candidate]],
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """(C,) group of each clip, and the groups' names; a name under two paths is told by them."""
+    numbers: dict[tuple[Path, str], int] = {}
+    groups = [numbers.setdefault((path, each.group), len(numbers)) for path, each in found]
+    times = Counter(name for _, name in numbers)
+    return np.array(groups, np.int64), tuple(
+        name if times[name] == 1 else f"{name} ({path})" for path, name in numbers
+    )
+
+
+def _takes(candidates: Sequence[Candidate]) -> NDArray[np.int64]:
+    """(C,) take of each clip."""
+    numbers: dict[str, int] = {}
+    takes = [numbers.setdefault(each.take or each.where, len(numbers)) for each in candidates]
+    return np.array(takes, np.int64)

@@ -1,0 +1,257 @@
+"""Videos to an encoder: open them, keep some back, pack, train, say what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.encoders.registry import entry_of
+from vip_offline.errors import VipOfflineError, naming
+from vip_offline.pretraining.clips.clip import Clips
+from vip_offline.pretraining.clips.open_clips import open_clips
+from vip_offline.pretraining.clips.pack import packed, packed_bytes
+from vip_offline.pretraining.dataloader import packing_side
+from vip_offline.pretraining.trainer import (
+    Embed,
+    Metrics,
+    Report,
+    Trained,
+    check_pretrain,
+    pretrain,
+)
+from vip_offline.pretraining.validation import CLIPS, Progress, Validation, held_out
+from vip_offline.recipe import PretrainOptions, dump
+from vip_offline.utils.console import Bar
+from vip_offline.utils.files import only_writer, replace_file, require_writable, write_json
+from vip_offline.utils.parallel import forget_ranks, is_first
+
+GIB = 2**30
+SHOWN = 5  # clips that were left out, by name
+REPORT = "pretrain.json"
+
+
+class Some:
+    """Some of the clips, under numbers of their own."""
+
+    def __init__(self, clips: Clips, chosen: NDArray[np.int64]) -> None:
+        self._clips, self._chosen = clips, chosen
+        self.lengths = clips.lengths[chosen]
+        self.groups = clips.groups[chosen]
+        self.takes = clips.takes[chosen]
+        self.group_names = clips.group_names
+        self.skipped = clips.skipped
+        self.fingerprint = clips.fingerprint
+
+    def name(self, clip: int) -> str:
+        """As the origin names it."""
+        return self._clips.name(int(self._chosen[clip]))
+
+    def read(self, clip: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """(n, H, W, 3) RGB."""
+        return self._clips.read(int(self._chosen[clip]), rows)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What came of a training, beside what it must beat."""
+
+    trained: Trained
+    progress: Progress | None  # of the encoder on the videos held out; None: none were
+    controls: dict[str, Progress]
+    clips: int  # trained on
+    frames: int
+    held_out: int
+    skipped: tuple[str, ...]
+
+
+def pretrain_stage(
+    videos: Sequence[Path],
+    options: PretrainOptions,
+    out: Path,
+    bar: Bar,
+    say: Callable[[str], None],
+) -> Pretrained:
+    """Train an encoder from videos; started again, it goes on from its last checkpoint.
+
+    Every process of several runs this; the first alone writes.
+
+    Args:
+        videos: see `open_clips`.
+        options: all knobs.
+        out: folder of the run.
+        bar: shows progress.
+        say: prints a line.
+
+    Raises:
+        VipOfflineError: see `open_clips`, `packed` and `pretrain`.
+    """
+    check_pretrain(options)
+    if forgotten := forget_ranks():
+        say(f"note: {forgotten}")
+    require_writable(out)
+    with naming(out), only_writer(out) if is_first() else contextlib.nullcontext():
+        return _stage(videos, options, out, bar, say if is_first() else lambda line: None)
+
+
+def _stage(
+    videos: Sequence[Path],
+    options: PretrainOptions,
+    out: Path,
+    bar: Bar,
+    say: Callable[[str], None],
+) -> Pretrained:
+    clips = ready_clips(videos, options, out, bar, say)
+    kept = held_out(clips.groups, clips.takes, options.hold_out, options.seed)
+    if kept.all() or (~kept).sum() < 2:
+        raise VipOfflineError(
+            f"{', '.join(map(str, videos))}: of {len(kept)} videos {int(kept.sum())} are held out, "
+            "so too few are left to train on. Give more, or --hold-out 0."
+        )
+    train = Some(clips, np.flatnonzero(~kept))
+    validation = None
+    if kept.any() and is_first():
+        with bar("controls", min(int(kept.sum()), CLIPS), "clip") as advance:
+            validation = Validation(clips, np.flatnonzero(kept).tolist(), advance)
+    seen: list[Progress] = []
+
+    def validate(embed: Embed, step: int) -> Metrics:
+        if validation is None:
+            return {}
+        seen.append(validation(embed))
+        return seen[-1].named()
+
+    def begin(began: int, processes: int) -> None:
+        noun = "process" if processes == 1 else "processes"
+        say(
+            f"pretrain: {len(train.lengths)} videos, {int(train.lengths.sum())} frames; "
+            f"{int(kept.sum())} more held out; {processes} {noun} on {options.device}"
+        )
+        if began >= options.steps:
+            say(f"is done: {began} steps")
+        elif began:
+            say(f"goes on from step {began}")
+
+    with bar("pretrain", options.steps, "step") as advance:
+
+        def on_step(report: Report) -> None:
+            advance(1)
+            if report.metrics:
+                shown = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items())
+                say(f"step {report.step}: loss {report.loss:.4f}, {shown}")
+
+        def on_begin(began: int, processes: int) -> None:
+            begin(began, processes)
+            advance(began)
+
+        trained = pretrain(
+            train, options, out, validate=validate, on_step=on_step, on_begin=on_begin
+        )
+    result = Pretrained(
+        trained=trained,
+        progress=seen[-1] if seen else None,
+        controls=dict(validation.controls) if validation else {},
+        clips=len(train.lengths),
+        frames=int(train.lengths.sum()),
+        held_out=int(kept.sum()),
+        skipped=clips.skipped,
+    )
+    if is_first():
+        _write(result, options, out)
+    return result
+
+
+def ready_clips(
+    videos: Sequence[Path],
+    options: PretrainOptions,
+    out: Path,
+    bar: Bar,
+    say: Callable[[str], None],
+) -> Clips:
+    """The clips, packed if that is wanted or fits; says which were left out.
+
+    Raises:
+        VipOfflineError: see `open_clips` and `packed`.
+    """
+    with bar("look at videos", 0, "clip") as advance:
+        clips = open_clips(
+            videos,
+            camera=options.camera,
+            max_skipped=options.max_skipped,
+            index=out / "clips.npz",
+            on_start=lambda total: advance(total=total),
+            on_clips=advance,
+        )
+    preprocessing = entry_of(options.backbone).preprocessing
+    side = packing_side(preprocessing.resize, preprocessing.crop)
+    wanted = options.pack == "always"
+    if options.pack == "auto":
+        size = packed_bytes(clips, side) / GIB
+        wanted = size <= options.pack_gib
+        if not wanted:
+            say(
+                f"not packed: {size:.0f} GiB at {side} px, above --pack-gib "
+                f"{options.pack_gib:g}; frames are decoded as they are drawn"
+            )
+    if wanted:
+        with bar("pack frames", 0, "frame") as advance:
+            pack = packed(
+                clips,
+                side,
+                Path(options.pack_folder) if options.pack_folder else out / "packed",
+                threads=options.readers,
+                max_skipped=options.max_skipped,
+                on_start=lambda total: advance(total=total),
+                on_frames=advance,
+            )
+        if not pack.has_checksums:
+            say(
+                "the packed frames are from before they had checksums, so damage in them would go "
+                "unnoticed; remove them to have them decoded anew"
+            )
+        clips = pack
+    if clips.skipped:
+        say(f"left out {len(clips.skipped)} videos:")
+        for line in clips.skipped[:SHOWN]:
+            say(f"  {line}")
+        if len(clips.skipped) > SHOWN:
+            say(f"  and {len(clips.skipped) - SHOWN} more, see {out / REPORT}")
+    return clips
+
+
+def _write(result: Pretrained, options: PretrainOptions, out: Path) -> None:
+    replace_file(out / "recipe.toml", dump(options).encode())
+    write_json(summary(result, options), out / REPORT)
+
+
+def summary(result: Pretrained, options: PretrainOptions) -> dict[str, Any]:
+    """What was found, as JSON takes it."""
+    rows = {options.backbone: result.progress} if result.progress else {}
+    return {
+        "objective": options.objective,
+        "backbone": options.backbone,
+        "steps": result.trained.steps,
+        "processes": result.trained.processes,
+        "clips": result.clips,
+        "frames": result.frames,
+        "held_out": result.held_out,
+        "skipped": list(result.skipped),
+        "frames_per_s": _known(result.trained.frames_per_s),
+        "data_wait": _known(result.trained.waited),
+        "validation": {
+            name: {key: _known(value) for key, value in progress.named().items()}
+            | {"clips": progress.clips}
+            for name, progress in (rows | result.controls).items()
+        },
+    }
+
+
+def _known(value: float) -> float | None:
+    """A number as JSON takes it, which has no nan."""
+    return None if math.isnan(value) else value

@@ -1,0 +1,502 @@
+"""Algorithm 1: train an encoder on clips, on one process or on many, and go on where it stopped.
+
+One script for a laptop and a cluster: Accelerate reads from the environment, as torchrun sets it,
+how many processes there are. `accelerate launch --cpu` starts one process whatever it is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from vip_offline import __version__
+from vip_offline.encoders.preprocessing import Preprocessing
+from vip_offline.encoders.registry import entry_of
+from vip_offline.errors import VipOfflineError
+from vip_offline.pretraining import checkpoint, losses
+from vip_offline.pretraining.clips.clip import Clips
+from vip_offline.pretraining.dataloader import Batch, batches, share_of
+from vip_offline.pretraining.initialization import begin, initial_state
+from vip_offline.recipe import PretrainOptions
+from vip_offline.utils.files import replace_file
+from vip_offline.utils.parallel import world_size
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+LOSSES = "losses.jsonl"
+NAMED = 8  # clips of a batch that a message names
+AT_ONCE = 64  # frames that validation embeds
+RENDEZVOUS = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # as torchrun sets them
+Metrics = Mapping[str, float]
+Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, 3) RGB -> (N, D)
+Validate = Callable[[Embed, int], Metrics]
+
+
+def _no_metrics(embed: Embed, step: int) -> Metrics:
+    return {}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is told after each step."""
+
+    step: int
+    loss: float
+    seconds: float  # of the whole step
+    waited: float  # seconds of it for the batch
+    metrics: Metrics  # of validation, on the steps that have one
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training came to."""
+
+    model: Path  # loads like the published file
+    steps: int  # in all
+    began: int  # at which step this run went on
+    processes: int
+    frames_per_s: float  # of this run, nan if it had nothing to do
+    waited: float  # share of this run's time that the network waited for frames
+    metrics: Metrics  # of the last validation
+
+
+def loss_of(embedding: Tensor, negatives: Tensor, options: PretrainOptions) -> Tensor:
+    """(): the objective and the penalty on embeddings, by the options.
+
+    Args:
+        embedding: (F, B, D) of the whole batch, float32.
+        negatives: (M, B) int64; see `Draw`.
+        options: which objective, and its settings.
+    """
+    penalty = losses.penalty(rearrange(embedding, "f b d -> (f b) d"), options.l1, options.l2)
+    if options.objective == "tcn":
+        early, middle, late = embedding
+        return losses.tcn(early, middle, late, negatives) + penalty
+    start, now, then, goal = embedding
+    if options.objective == "lstd":
+        return losses.lstd(now, then, goal, gamma=options.gamma) + penalty
+    separate = options.negative_term == "separate"
+    return penalty + losses.vip(
+        start, now, then, goal, negatives, gamma=options.gamma, separate=separate
+    )
+
+
+def pretrain(
+    clips: Clips,
+    options: PretrainOptions,
+    out: Path,
+    *,
+    validate: Validate = _no_metrics,
+    on_step: Callable[[Report], None] = lambda report: None,
+    on_begin: Callable[[int, int], None] = lambda began, processes: None,
+) -> Trained:
+    """Train, or go on; every process of several calls this with the same arguments.
+
+    Args:
+        clips: what is trained on.
+        options: all knobs.
+        out: folder for the model, its checkpoints, losses and TensorBoard's events.
+        validate: measures what embeds frames, as the encoder will that this training makes, and the
+            step; called by the first process.
+        on_step: called by the first process after each step.
+        on_begin: called by the first process with the steps that are done already, and the number
+            of processes.
+
+    Raises:
+        VipOfflineError: on settings that cannot be met, a frame that cannot be read, a loss that is
+            no number, or a checkpoint in `out` of another training.
+    """
+    check_pretrain(options)
+    accelerator = _accelerator(options)
+    mine = share_of(options.batch_size, accelerator.process_index, accelerator.num_processes)
+    settings = dataclasses.asdict(options)
+    found = checkpoint.latest(out, settings, clips.fingerprint)
+    began = int(found["step"]) if found else 0
+    preprocessing = entry_of(options.backbone).preprocessing
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        network, frozen = begin(options)
+        network = _normalised(network, options, accelerator)
+        optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
+        if found is not None:
+            network.load_state_dict(checkpoint.network_of(found, options.backbone))
+            optimizer.load_state_dict(found["optimizer"])
+        network, optimizer = accelerator.prepare(network, optimizer)
+        if frozen is not None:
+            frozen.to(accelerator.device)
+        if found is not None:
+            _restore(found, accelerator)
+        run = _Run(options, out, clips, accelerator, network, optimizer, frozen, preprocessing)
+        if accelerator.is_main_process:
+            on_begin(began, accelerator.num_processes)
+        try:
+            return run.go(began, mine, validate, on_step)
+        finally:
+            run.close()
+
+
+def check_pretrain(options: PretrainOptions) -> None:
+    """Refuse settings that cannot be met.
+
+    Raises:
+        VipOfflineError: naming the option, its value and what may stand there.
+    """
+    absent = [name for name in ("accelerate", "tensorboard") if find_spec(name) is None]
+    if absent:
+        raise VipOfflineError(
+            f"Training an encoder needs {' and '.join(absent)}, which is not installed. "
+            "pip install 'vip-offline[pretrain]'"
+        )
+    entry = entry_of(options.backbone)
+    if entry.headed is None:
+        from vip_offline.encoders.registry import backbones
+
+        raise VipOfflineError(
+            f"--backbone {options.backbone}: cannot be trained here. Take {', '.join(backbones())};"
+            " with -dN behind it, it has N outputs."
+        )
+    for name in (
+        "batch_size",
+        "save_every",
+        "validate_every",
+        "keep",
+        "readers",
+        "steps",
+        "stride",
+    ):
+        value = getattr(options, name)
+        if value < 1:
+            raise VipOfflineError(f"--{name.replace('_', '-')} {value}: must be at least 1.")
+    for name in ("negatives", "l1", "l2", "anchor", "pack_gib", "seed"):
+        value = getattr(options, name)
+        if not value >= 0:
+            raise VipOfflineError(f"--{name.replace('_', '-')} {value}: must be 0 or above.")
+    if not options.learning_rate > 0:
+        raise VipOfflineError(f"--learning-rate {options.learning_rate}: must be above 0.")
+    if not 0 < options.gamma < 1:
+        raise VipOfflineError(f"--gamma {options.gamma}: must lie between 0 and 1.")
+    for name in ("hold_out", "max_skipped"):
+        value = getattr(options, name)
+        if not 0 <= value < 1:
+            raise VipOfflineError(
+                f"--{name.replace('_', '-')} {value}: must lie from 0 to below 1."
+            )
+    if options.batch_size < 2 and options.negatives and options.objective != "lstd":
+        raise VipOfflineError(
+            f"--batch-size {options.batch_size}: negatives are others of the batch; take at least "
+            "2, or --negatives 0."
+        )
+    if options.anchor and not options.init:
+        raise VipOfflineError(
+            f"--anchor {options.anchor}: pulls towards the encoder that training begins with; name "
+            "it with --init."
+        )
+    if options.init:
+        initial_state(options)
+    if options.precision == "fp16" and options.device == "cpu":
+        raise VipOfflineError("--precision fp16: is for --device cuda. Take fp32 or bf16.")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise VipOfflineError(
+            "--device cuda: torch sees no GPU (torch.cuda.is_available() is False). Take --device "
+            "cpu, or install a torch that fits the driver."
+        )
+
+
+def _accelerator(options: PretrainOptions) -> Accelerator:
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    mixed = "no" if options.precision == "fp32" else options.precision
+    wanted = world_size()
+    absent = [name for name in RENDEZVOUS if name not in os.environ]
+    if wanted > 1 and absent:
+        raise VipOfflineError(
+            f"WORLD_SIZE is {wanted}, but {', '.join(absent)} is not set, so this process cannot "
+            "find the others. Start it by torchrun, or unset WORLD_SIZE."
+        )
+    # a process may train one encoder after another, and Accelerate would keep the device and the
+    # precision of the first
+    AcceleratorState._reset_state(reset_partial_state=True)
+    accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision=mixed)
+    if accelerator.num_processes != wanted:
+        raise VipOfflineError(
+            f"WORLD_SIZE is {wanted}, but Accelerate runs {accelerator.num_processes} process: "
+            "each would train a model of its own. Start it by torchrun."
+        )
+    return accelerator
+
+
+def _normalised(
+    network: nn.Module, options: PretrainOptions, accelerator: Accelerator
+) -> nn.Module:
+    """See to it that several processes normalise as one would."""
+    norms = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in network.modules())
+    if accelerator.num_processes == 1 or not norms or options.norm == "frozen":
+        return network
+    if options.device == "cpu":
+        raise VipOfflineError(
+            f"--norm batch: {options.backbone} normalises by the batch, and on CPUs torch cannot "
+            "do that over several processes: each would normalise its share alone, which is another"
+            " training. Take --norm frozen, or one process."
+        )
+    convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
+    return convert(network)
+
+
+def _restore(found: Mapping[str, Any], accelerator: Accelerator) -> None:
+    torch.set_rng_state(found["generator"])
+    if found.get("scaler") and accelerator.scaler is not None:
+        accelerator.scaler.load_state_dict(found["scaler"])
+    if found.get("cuda") is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(found["cuda"])
+
+
+class _Run:
+    """A training that is under way."""
+
+    def __init__(
+        self,
+        options: PretrainOptions,
+        out: Path,
+        clips: Clips,
+        accelerator: Accelerator,
+        network: nn.Module,
+        optimizer: Any,
+        frozen: nn.Module | None,
+        preprocessing: Preprocessing,
+    ) -> None:
+        self.options, self.out, self.clips = options, out, clips
+        self.accelerator, self.network, self.optimizer = accelerator, network, optimizer
+        self.frozen = frozen
+        self.preprocessing = preprocessing
+        mean, std = (
+            torch.tensor(each, device=accelerator.device).view(1, 3, 1, 1) * 255
+            for each in (preprocessing.mean, preprocessing.std)
+        )
+        self.mean, self.std = mean, std
+        self._losses: Any = None
+        self._board: Any = None
+
+    @property
+    def bare(self) -> nn.Module:
+        """The network itself, without what several processes wrap it in."""
+        return self.accelerator.unwrap_model(self.network)  # type: ignore[no-any-return]
+
+    def go(
+        self,
+        began: int,
+        mine: slice,
+        validate: Validate,
+        on_step: Callable[[Report], None],
+    ) -> Trained:
+        """From step `began` + 1 to the last."""
+        main, options = self.accelerator.is_main_process, self.options
+        if main:
+            self._open(began)
+        metrics: Metrics = {}
+        first = time.perf_counter()
+        waited = validating = 0.0
+        before = time.perf_counter()
+        for batch in batches(
+            self.clips, options, self.preprocessing, range(began + 1, options.steps + 1), mine
+        ):
+            there = time.perf_counter()
+            loss = self._step(batch)
+            step, last = batch.step, batch.step == options.steps
+            done = time.perf_counter()
+            if main:
+                self._note(step, loss, done - before, there - before)
+            if step % options.validate_every == 0 or last:
+                metrics = self._validated(validate, step) if main else {}
+            if step % options.save_every == 0 or last:
+                self._save(step)
+            if main:
+                at_validation = step % options.validate_every == 0 or last
+                shown = metrics if at_validation else {}
+                on_step(Report(step, loss, done - before, there - before, shown))
+            waited += there - before
+            before = time.perf_counter()
+            validating += before - done
+        seconds = time.perf_counter() - first - validating
+        model = self.out / checkpoint.MODEL
+        if main and not model.exists():  # someone took it away
+            self._write_model()
+        if main and began >= options.steps:
+            metrics = self._validated(validate, began)
+        self.accelerator.wait_for_everyone()
+        frames = (options.steps - began) * options.batch_size * _frames(options)
+        return Trained(
+            model=model,
+            steps=max(options.steps, began),
+            began=began,
+            processes=self.accelerator.num_processes,
+            frames_per_s=frames / seconds if frames > 0 else float("nan"),
+            waited=waited / seconds if frames > 0 else float("nan"),
+            metrics=metrics,
+        )
+
+    def _step(self, batch: Batch) -> float:
+        self.network.train()
+        if self.options.norm == "frozen":
+            _freeze_norms(self.network)
+        images = rearrange(batch.images, "f b c h w -> (f b) c h w")
+        images = images.to(self.accelerator.device).float().sub_(self.mean).div_(self.std)
+        with self.accelerator.autocast():
+            embedding = self.network(images)
+        frames = batch.images.shape[0]
+        # exponentials of distances and a mean of a batch want all digits
+        own = rearrange(embedding.float(), "(f b) d -> f b d", f=frames)
+        together = self._of_all(own)
+        negatives = torch.from_numpy(batch.draw.negatives).to(together.device)
+        loss = loss_of(together, negatives, self.options)
+        if self.frozen is not None:
+            with torch.no_grad(), self.accelerator.autocast():
+                anchor = self.frozen(images)
+            held = self._of_all(rearrange(anchor.float(), "(f b) d -> f b d", f=frames))
+            loss = loss + self.options.anchor * losses.drift(
+                rearrange(together, "f b d -> (f b) d"), rearrange(held, "f b d -> (f b) d")
+            )
+        value = float(loss.detach())
+        if not torch.isfinite(loss):
+            self._refuse(batch, value)
+        self.optimizer.zero_grad()
+        # each process has the gradient of the whole loss by its own share; what wraps the network
+        # averages over processes where the sum is meant
+        self.accelerator.backward(loss * self.accelerator.num_processes)
+        self.optimizer.step()
+        return value
+
+    def _of_all(self, own: Tensor) -> Tensor:
+        """(F, b, D) of this process -> (F, B, D) of all; a gradient goes to what is its own."""
+        if self.accelerator.num_processes == 1:
+            return own
+        first = rearrange(own.detach(), "f b d -> b f d").contiguous()
+        gathered = self.accelerator.gather(first)
+        parts = list(rearrange(gathered, "(p b) f d -> p f b d", b=own.shape[1]))
+        parts[self.accelerator.process_index] = own
+        return torch.cat(parts, dim=1)
+
+    def _refuse(self, batch: Batch, value: float) -> None:
+        shown = dict.fromkeys(self.clips.name(int(clip)) for clip in batch.draw.clips)
+        names = list(shown)
+        more = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        there = checkpoint.numbered(self.out)
+        kept = f" {there[-1][1]} is from before." if there else ""
+        raise VipOfflineError(
+            f"step {batch.step}: the loss is {value}. Its batch showed {', '.join(names[:NAMED])}"
+            f"{more}.{kept} Look at these videos, or take a smaller --learning-rate than "
+            f"{self.options.learning_rate:g}."
+        )
+
+    def _validated(self, validate: Validate, step: int) -> Metrics:
+        network = self.bare
+        network.eval()
+
+        def embed(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+            parts = []
+            for at in range(0, len(frames), AT_ONCE):
+                images = self.preprocessing(frames[at : at + AT_ONCE])
+                with torch.no_grad(), self.accelerator.autocast():
+                    values = network(images.to(self.accelerator.device))
+                parts.append(values.float().cpu().numpy())
+            return np.concatenate(parts)
+
+        metrics = validate(embed, step)
+        if self._board is not None:
+            for name, value in metrics.items():
+                self._board.add_scalar(f"validation/{name}", value, step)
+        return metrics
+
+    def _save(self, step: int) -> None:
+        state = self.bare.state_dict()
+        wrong = [name for name, value in state.items() if not torch.isfinite(value).all()]
+        if wrong:
+            raise VipOfflineError(
+                f"step {step}: the network's {wrong[0]} is no longer finite, so nothing is saved. "
+                f"Take a smaller --learning-rate than {self.options.learning_rate:g}."
+            )
+        if not self.accelerator.is_main_process:
+            return
+        # before the checkpoint, from which a run that was killed goes on: what comes before it is
+        # not made again
+        self._losses.flush()
+        os.fsync(self._losses.fileno())
+        self._board.flush()
+        self._write_model()
+        scaler = self.accelerator.scaler
+        content = {
+            # so that a checkpoint, too, loads like the published file
+            **checkpoint.published(self.options.backbone, state),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state() if self.options.device == "cuda" else None,
+            "scaler": scaler.state_dict() if scaler is not None else None,
+            "settings": dataclasses.asdict(self.options),
+            "fingerprint": self.clips.fingerprint,
+            "version": __version__,
+        }
+        checkpoint.save(self.out, step, content, self.options.keep)
+
+    def _write_model(self) -> None:
+        state = {name: value.cpu() for name, value in self.bare.state_dict().items()}
+        checkpoint.write_whole(
+            checkpoint.published(self.options.backbone, state), self.out / checkpoint.MODEL
+        )
+
+    def _open(self, began: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.out.mkdir(parents=True, exist_ok=True)
+        keep_lines(self.out / LOSSES, began)
+        self._losses = (self.out / LOSSES).open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(self.out / "tensorboard"), purge_step=began + 1)
+
+    def _note(self, step: int, loss: float, seconds: float, waited: float) -> None:
+        self._losses.write(json.dumps({"step": step, "loss": loss}) + "\n")
+        frames = self.options.batch_size * _frames(self.options)
+        self._board.add_scalar("loss/train", loss, step)
+        self._board.add_scalar("speed/frames_per_s", frames / seconds, step)
+        self._board.add_scalar("speed/data_wait_share", waited / seconds, step)
+
+    def close(self) -> None:
+        """Close the files."""
+        for each in (self._losses, self._board):
+            if each is not None:
+                each.close()
+
+
+def keep_lines(path: Path, steps: int) -> None:
+    """Keep the lines of a losses file up to a step: those beyond will be made again."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):  # cut short by a kill
+            if json.loads(line)["step"] <= steps:
+                kept.append(line + "\n")
+    replace_file(path, "".join(kept).encode())
+
+
+def _frames(options: PretrainOptions) -> int:
+    return 3 if options.objective == "tcn" else 4
+
+
+def _freeze_norms(network: nn.Module) -> None:
+    for each in network.modules():
+        if isinstance(each, nn.modules.batchnorm._BatchNorm):
+            each.eval()

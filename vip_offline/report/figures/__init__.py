@@ -1,0 +1,1 @@
+"""Reads numbers, writes figures: each function draws on the Axes it is given."""

@@ -1,0 +1,1 @@
+"""Reads numbers, writes one HTML file that needs nothing else."""

@@ -1,0 +1,1 @@
+"""Reads results, writes tables of 80 columns."""

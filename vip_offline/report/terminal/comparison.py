@@ -1,0 +1,111 @@
+"""The comparison in a terminal, 80 columns wide and readable without colour."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from vip_offline.analysis.closed_loop.conclusions import percent, points
+from vip_offline.analysis.closed_loop.conditions import conditions
+from vip_offline.utils.console import Console
+
+WIDTH = 80  # columns
+
+
+def comparison_table(summary: Mapping[str, Any]) -> Table:
+    """Return one row per arm: success, difference to the baseline, weights, steps."""
+    baseline = summary["baseline"]
+    versus = {each["a"]: each for each in summary["differences"] if each["b"] == baseline}
+    table = Table(
+        # names are the user's: Text keeps their [brackets] from being taken for markup
+        title=Text(f"{summary['task']}, {summary['encoder']}: success in percent"),
+        caption=Text(f"* the 95 % interval of the difference to {baseline} excludes 0"),
+        box=None,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+        width=WIDTH,
+    )
+    table.add_column("arm", overflow="fold")
+    headings = ("success", "95 %", Text(f"less {baseline}"), "95 %", "ESS %", "steps")
+    for heading in headings:
+        table.add_column(heading, justify="right", overflow="fold")
+    for arm in summary["arms"]:
+        success, difference = arm["success"], versus.get(arm["name"])
+        steps = arm["median_steps"]
+        table.add_row(
+            Text(arm["name"]),
+            points(success["mean"], sign=False),
+            span(success["low"], success["high"], sign=False),
+            _starred(difference) if difference else "",
+            span(difference["low"], difference["high"]) if difference else "",
+            percent(arm["effective_sample_size"]),
+            "-" if steps is None else f"{steps:.0f}",
+        )
+    return table
+
+
+def print_comparison(summary: Mapping[str, Any], console: Console) -> None:
+    """Print the table, the answer and one sentence per question below it."""
+    width = min(WIDTH, console.width)
+    console.print(comparison_table(summary), width=width)
+    console.print()
+    console.print(Text(summary["answer"], style="bold"), width=width)
+    computed = conditions(summary["backend"], summary["processor"])
+    for sentence in [*summary["verdicts"], multiplicity(summary), computed]:
+        # a grid indents the lines that follow the first
+        row = Table.grid(padding=(0, 1))
+        row.add_row("-", Text(sentence))
+        console.print(row, width=width)
+
+
+def multiplicity(summary: Mapping[str, Any]) -> str:
+    """Return the sentence that says how many differences were looked for."""
+    n = summary["questions"]
+    if n < 2 or len(summary["seeds"]) < 2:
+        return f"Questions asked of these rollouts: {n}."
+    return (
+        f"{n} questions were asked of these rollouts ({summary['comparisons']} pairs of arms in "
+        f"all); intervals are not adjusted for that. Were all arms equal, about {n * 0.05:.2g} of "
+        f"{n} would still seem to differ on average."
+    )
+
+
+def span(low: float | None, high: float | None, sign: bool = True) -> str:
+    """Return ``+20 to +64``, or a dash where one seed leaves no interval."""
+    if low is None or high is None:
+        return "-"
+    return f"{points(low, sign)} to {points(high, sign)}"
+
+
+def _starred(difference: Mapping[str, Any]) -> str:
+    return points(difference["mean"]) + (" *" if difference["differs"] else "")
+
+
+def held_out_table(errors: Mapping[int, Mapping[str, float]]) -> Table:
+    """Return one row per held-out episode: the action error of the policies, over their seeds.
+
+    Args:
+        errors: seed -> episode -> mean squared action error, of actions in [-1, 1].
+    """
+    table = Table(
+        box=None,
+        padding=(0, 1),
+        title="held-out episodes: squared action error",
+        caption=f"mean over steps, sum over dimensions; {len(errors)} seed(s)",
+        width=WIDTH,
+    )
+    for heading in ("episode", "mean", "lowest seed", "highest seed"):
+        table.add_column(heading, justify="right")
+    rows = {
+        episode: [per_episode[episode] for per_episode in errors.values()]
+        for episode in next(iter(errors.values()))
+    }
+    for episode, values in rows.items():
+        row = (sum(values) / len(values), min(values), max(values))
+        table.add_row(episode, *(f"{each:.4f}" for each in row))
+    every = [value for values in rows.values() for value in values]
+    table.add_section()
+    table.add_row("all", f"{sum(every) / len(every):.4f}", "", "")
+    return table

@@ -1,0 +1,124 @@
+"""What is wrong with a data set, for a person and as JSON."""
+
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from vip_offline.dataset.validation.run import Checked
+from vip_offline.utils.console import Console
+
+WIDTH = 80
+SHORT = 300  # characters of a value that are shown; JSON has them all
+
+
+def describe_checks(checked: Checked) -> dict[str, Any]:
+    """Return everything that `print_checks` shows, ready for JSON."""
+    actions = checked.actions
+    return {
+        "path": checked.path,
+        "format": checked.format,
+        "episodes": checked.episodes,
+        "rows": checked.rows,
+        "lengths": list(checked.lengths) if checked.lengths else [],
+        "successes": checked.successes,
+        "control_rate": checked.control_rate,
+        "cameras": {
+            name: {
+                "size": list(each.size),
+                "rate": each.rate,
+                "frames": each.frames,
+                "repeated": each.repeated,
+                "black": each.black,
+            }
+            for name, each in checked.cameras.items()
+        },
+        "actions": {"low": actions.low.tolist(), "high": actions.high.tolist()}
+        if actions
+        else None,
+        "wrong": checked.wrong,
+        "findings": [
+            {
+                "kind": each.kind,
+                "severity": each.severity,
+                "count": each.count,
+                "way_out": each.way_out,
+                "examples": [
+                    {"where": e.where, "file": e.file, "value": e.value} for e in each.examples
+                ],
+            }
+            for each in checked.groups
+        ],
+    }
+
+
+def print_checks(description: dict[str, Any], console: Console) -> None:
+    """Print counts and ranges, then each kind of finding once, with its first place."""
+    console.print(description["path"], style="bold", soft_wrap=True)
+    console.print(_counts(description), highlight=False)
+    for name, each in description["cameras"].items():
+        console.print(_camera(name, each), highlight=False)
+    if description["actions"]:
+        low = " ".join(f"{each:.3g}" for each in description["actions"]["low"])
+        high = " ".join(f"{each:.3g}" for each in description["actions"]["high"])
+        console.print(f"actions: from {low}\n         to   {high}", highlight=False)
+    if not description["findings"]:
+        console.print("nothing is wrong")
+        return
+    width = min(WIDTH, console.width)
+    table = Table(box=None, pad_edge=False, width=width, padding=(0, 1, 1, 0))
+    table.add_column("")
+    table.add_column("finding", no_wrap=True)
+    table.add_column("count", justify="right")
+    table.add_column("first", overflow="fold", ratio=1)
+    for each in description["findings"]:
+        colour = "red" if each["severity"] == "wrong" else "yellow"
+        table.add_row(
+            Text(each["severity"], colour), each["kind"], str(each["count"]), _first(each)
+        )
+    console.print()
+    console.print(table, highlight=False)
+    kinds = sum(each["severity"] == "wrong" for each in description["findings"])
+    console.print(f"{kinds} wrong, {len(description['findings']) - kinds} to note")
+
+
+def _counts(description: dict[str, Any]) -> str:
+    parts = [f"{description['episodes']} episodes", f"{description['rows']} rows"]
+    if description["lengths"]:
+        least, median, most = description["lengths"]
+        parts.append(f"lengths {least} to {most} (median {median:g})")
+    if description["successes"] is not None:
+        parts.append(f"{description['successes']} successes")
+    if description["control_rate"]:
+        parts.append(f"{description['control_rate']:g} Hz")
+    kind = f"{description['format']}: " if description["format"] else ""
+    return kind + ", ".join(parts)
+
+
+def _camera(name: str, camera: dict[str, Any]) -> str:
+    height, width = camera["size"]
+    rate = f", {camera['rate']:.4g} frames/s" if camera["rate"] else ""
+    frames = max(1, camera["frames"])
+    return (
+        f"camera {name}: {height}x{width} px{rate}, {camera['frames']} frames, "
+        f"{camera['repeated'] / frames:.0%} equal the one before, {camera['black']} black"
+    )
+
+
+def _first(finding: dict[str, Any]) -> Text:
+    first = finding["examples"][0]
+    place = first["where"]
+    if first["file"]:
+        place = f"{place} ({first['file']})" if place else first["file"]
+    value = first["value"]
+    if len(value) > SHORT:
+        value = f"{value[: SHORT - 3]}..."
+    text = f"{place}: {value}" if place else value
+    lines = [Text(text)]
+    others = [each["where"] for each in finding["examples"][1:] if each["where"]]
+    if others:
+        more = ", ..." if finding["count"] > len(finding["examples"]) else ""
+        lines.append(Text(f"also {', '.join(others)}{more}", "dim"))
+    if finding["way_out"]:
+        lines.append(Text(f"-> {finding['way_out']}", "dim"))
+    return Text("\n").join(lines)

@@ -1,0 +1,76 @@
+"""What a store holds, for a person and as JSON."""
+
+from typing import Any
+
+from rich.table import Table
+
+from vip_offline.dataset.store import Store
+from vip_offline.utils.console import Console
+
+Description = dict[str, Any]
+BOOKKEEPING = ("arrays", "asked", "hash", "read")  # attributes that say nothing to a user
+SHORT = 66  # characters of a provenance value that fit a line
+
+
+def describe(store: Store) -> Description:
+    """Return everything that `print_description` shows, ready for JSON."""
+    lengths = [stop - start for start, stop in store.spans()]
+    kinds = store.kinds() if lengths else []
+    return {
+        "path": str(store.path),
+        "attributes": store.attributes,
+        "episodes": len(store),
+        "successes": int(store.meta("success").sum()) if lengths else 0,
+        "unlabelled": int((~store.success_labelled).sum()) if lengths else 0,
+        "rows": store.rows,
+        "lengths": [min(lengths), max(lengths)] if lengths else [],
+        "kinds": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
+        "tree": [
+            {"path": path, "shape": shape, "dtype": dtype, "attributes": attributes}
+            for path, shape, dtype, attributes in store.tree()
+        ],
+    }
+
+
+def _unlabelled(description: Description) -> str:
+    """How many count as successes because nothing says otherwise."""
+    count = description["unlabelled"]
+    return f" ({count} not labelled: counted as successes)" if count else ""
+
+
+def print_description(description: Description, console: Console) -> None:
+    """Print the store's tree, its episodes, and how each embedding and labelling was made."""
+    attributes = description["attributes"]
+    planned = attributes.get("episodes_planned", description["episodes"])
+    console.print(description["path"], style="bold", soft_wrap=True)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in description["kinds"].items())
+    console.print(
+        f"{description['episodes']} of {planned} episodes ({kinds or 'none'}), "
+        f"{description['successes']} successes{_unlabelled(description)}, "
+        f"{description['rows']} rows"
+        + (
+            f", lengths {description['lengths'][0]} to {description['lengths'][1]}" if kinds else ""
+        ),
+        highlight=False,
+    )
+    said = {key: attributes[key] for key in ("source", "task", "control_rate") if key in attributes}
+    if said:
+        console.print(", ".join(f"{key} {value}" for key, value in said.items()), highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("array", "shape", "dtype"):
+        table.add_column(heading, overflow="fold")
+    for row in description["tree"]:
+        if row["shape"]:
+            table.add_row(row["path"], row["shape"], row["dtype"])
+    console.print(table)
+    for row in description["tree"]:
+        if row["path"].startswith(("embeddings/", "labels/")) and row["attributes"].keys() - {
+            *BOOKKEEPING
+        }:
+            console.print(row["path"].rstrip("/"), style="bold", soft_wrap=True)
+            for key, value in row["attributes"].items():
+                if key in BOOKKEEPING:
+                    continue
+                text = str(value)
+                short = text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
+                console.print(f"  {key}: {short}", highlight=False, soft_wrap=True)

@@ -1,0 +1,30 @@
+"""What `verify` found, for people."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from vip_offline.policies.verify import Backed
+
+
+def verification_table(backends: Sequence[Backed], control_rate: float | None) -> Table:
+    """One row per backend: how far its actions are from those of the computer that trained it."""
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    table.add_column("backend", overflow="fold")
+    table.add_column("actions differ", justify="right")
+    table.add_column("embeddings", justify="right")
+    table.add_column("ms each", justify="right")
+    table.add_column("of a tick" if control_rate else "", justify="right")
+    table.add_column("")
+    for each in backends:
+        share = each.milliseconds * control_rate / 1000 if control_rate else 0.0
+        cells = [
+            each.backend,
+            f"{each.action_error:.1g}",
+            f"{each.embedding_error:.1g}",
+            f"{each.milliseconds:.1f}",
+            f"{share:.0%}" if control_rate else "",
+            "the same" if each.right else "OTHER ACTIONS",
+        ]
+        table.add_row(*cells)
+    return table

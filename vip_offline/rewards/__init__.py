@@ -1,0 +1,1 @@
+"""Reads embeddings, writes the store's ``labels/<name>/{reward,distance}`` (Eq. 1)."""

@@ -1,0 +1,104 @@
+"""What of a camera's frames an encoder sees, and the one way for all pictures of a labelling."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vip_offline.dataset.dependents import delete_command
+from vip_offline.dataset.store import Store
+from vip_offline.encoders.preprocessing import Preprocessing
+from vip_offline.encoders.registry import entry_of
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import Fit
+
+Size = tuple[int, int]  # height, width in px
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """How the frames of a labelling, and its goal pictures, come to the encoder."""
+
+    preprocessing: Preprocessing
+    notes: tuple[str, ...]  # what a user should know
+
+
+def field_of_view(store: Store, encoder: str, cameras: Sequence[str], fit: Fit) -> FieldOfView:
+    """One way for all frames and goal pictures of these cameras.
+
+    Args:
+        store: whose frames are embedded, or were.
+        encoder: of the table.
+        cameras: whose embeddings lie side by side.
+        fit: how a frame that is not square becomes one.
+
+    Raises:
+        VipOfflineError: if the embeddings there were made by another fit, or the encoder takes
+            the frames of some of the cameras as they are and crops those of others.
+    """
+    sizes: dict[str, Size] = {}
+    for camera in cameras:
+        height, width, _ = store.frame_shape(camera)
+        sizes[camera] = (int(height), int(width))
+    there = _embedded_by(store, encoder, cameras)
+    for camera, made in there.items():
+        if made.fit != fit:
+            command = delete_command(store, encoder, [camera])
+            raise VipOfflineError(
+                f"{store.path}: embeddings/{encoder}/{camera} was made with --fit {made.fit}, not "
+                f"{fit}; a store holds one kind per encoder and camera. Give --fit {made.fit}, or "
+                f"delete it first, with what was made from it: `{command}`."
+            )
+    table = entry_of(encoder).preprocessing
+    ways = {camera: table.fitted(fit).for_frames(*size) for camera, size in sizes.items()}
+    earlier = replace(table, native=False)  # frames of the native size were cropped like others
+    old = [camera for camera, made in there.items() if made == earlier != ways[camera]]
+    if old:
+        side = table.crop
+        said = (
+            f"embeddings/{encoder}/{old[0]} was made by an earlier release, which resized frames "
+            f"of {side} x {side} px to {table.resize} px and cropped them; {encoder}'s own code "
+            "takes them as they are. This labelling goes on in the earlier way, so that nothing is "
+            "mixed. For the publisher's way, relabel after "
+            f"`{delete_command(store, encoder, sorted(there))}`."
+        )
+        return FieldOfView(earlier, (said, *_cut_off(encoder, earlier, sizes)))
+    if len(set(ways.values())) > 1:
+        listed = ", ".join(f"{camera} {high} x {wide}" for camera, (high, wide) in sizes.items())
+        raise VipOfflineError(
+            f"{store.path}: encoder {encoder} takes frames of {table.crop} x {table.crop} px as "
+            f"they are and crops others, and the cameras have both ({listed}). Give --fit pad or "
+            "squash, which are one way for all, or label one --camera."
+        )
+    preprocessing = ways[cameras[0]]
+    return FieldOfView(preprocessing, tuple(_cut_off(encoder, preprocessing, sizes)))
+
+
+def _embedded_by(store: Store, encoder: str, cameras: Sequence[str]) -> dict[str, Preprocessing]:
+    """How the embeddings that are there were made, per camera."""
+    there = {}
+    for camera in cameras:
+        provenance = store.embedding_provenance(encoder, camera)
+        if provenance is not None:
+            where = f"{store.path}: embeddings/{encoder}/{camera}"
+            there[camera] = Preprocessing.read(provenance["preprocessing"], where)
+    return there
+
+
+def _cut_off(encoder: str, preprocessing: Preprocessing, sizes: Mapping[str, Size]) -> list[str]:
+    """Of frames that are not square, what the crop leaves out."""
+    notes = []
+    for camera, (height, width) in sizes.items():
+        shares = preprocessing.cut_off(height, width)
+        if preprocessing.fit != "crop" or height == width:
+            continue
+        lost = " and ".join(
+            f"{share:.0%} of the {side}"
+            for share, side in zip(shares, ("height", "width"), strict=True)
+            if share >= 0.005
+        )
+        if lost:
+            notes.append(
+                f"camera {camera} has {width} x {height} px, and {encoder} takes the central "
+                f"square: {lost} is not seen. --fit pad shows it the whole frame between bars, "
+                "--fit squash the whole frame, its aspect ignored."
+            )
+    return notes

@@ -1,0 +1,267 @@
+"""What is to be reached: frames of the store, picture files, or words."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.dataset.media.pictures import read_picture
+from vip_offline.dataset.storage.content_hash import DIGEST, content_of
+from vip_offline.dataset.store import Store
+from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.rewards.nearest_goal import GoalSet
+
+NEAREST = "nearest:successes"
+FRAME = re.compile(r"(-?\d+):(-?\d+)")  # EPISODE:FRAME, from the end where negative
+TEXT = "text:"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A goal picture from a file."""
+
+    path: str
+    frame: NDArray[np.uint8]  # (H, W, 3) RGB
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One goal: the mean over all of these."""
+
+    said: str  # for people
+    rows: tuple[int, ...] = ()  # of the store
+    pictures: tuple[Picture, ...] = ()
+    prompts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Goals:
+    """A goal, or a sequence of them; without stages each episode's own last frame is its goal."""
+
+    stages: tuple[Stage, ...]
+    nearest: bool = False  # the nearest of the one stage's frames counts, not their mean
+
+    @property
+    def said(self) -> str:
+        """For people."""
+        return ", then ".join(each.said for each in self.stages) or "each episode's own last frame"
+
+    @property
+    def in_words(self) -> bool:
+        """Whether a prompt is among them."""
+        return any(stage.prompts for stage in self.stages)
+
+    def provenance(self) -> dict[str, Any]:
+        """All that makes them what they are."""
+        described = [
+            {
+                "rows": list(stage.rows),
+                "pictures": {
+                    each.path: content_of(each.frame).tobytes().hex() for each in stage.pictures
+                },
+                "prompts": list(stage.prompts),
+            }
+            for stage in self.stages
+        ]
+        rows = [row for stage in self.stages for row in stage.rows]
+        made = {"goal": self.said, "goal_rows": rows, "stages": described}
+        # labels of earlier versions have no such key, and are still what they were
+        return {**made, "nearest": True} if self.nearest else made
+
+
+def success_rows(store: Store) -> list[int]:
+    """Last row of every successful episode.
+
+    The paper takes all demonstrations' last frames; of a failed one that picture shows anything
+    but the goal, so failures are left out.
+
+    Raises:
+        VipOfflineError: if no episode succeeded.
+    """
+    success = store.meta("success")
+    rows = [stop - 1 for (_, stop), good in zip(store.spans(), success, strict=True) if good]
+    if not rows:
+        raise VipOfflineError(
+            f"{store.path}: none of its {len(success)} episodes succeeded, so none ends in a goal "
+            "picture. Record or import at least one success, or give another --goal: a picture "
+            "file, EPISODE:FRAME or last."
+        )
+    return rows
+
+
+def choose_goals(store: Store, goal: tuple[str, ...], stages: tuple[str, ...]) -> Goals:
+    """Find what the options name, and read the pictures.
+
+    Args:
+        store: whose frames may be goals.
+        goal: the mean is taken over all of them: ``successes``, ``EPISODE:FRAME``, a picture
+            file, ``text:PROMPT``; or alone ``last``, each episode's own last frame, or
+            ``nearest:successes``, frame by frame the nearest of the *other* successes' last frames.
+        stages: goals to be reached one after the other, each with commas between its parts.
+
+    Raises:
+        VipOfflineError: on a frame that is not there, a picture that cannot be read, no success
+            to take a goal from, or no other one for ``nearest:successes``.
+    """
+    if stages:
+        return Goals(tuple(_stage(store, _parts(each)) for each in stages))
+    if goal == ("last",):
+        return Goals(())
+    if goal == (NEAREST,):
+        return _nearest_success(store)
+    return Goals((_stage(store, [part for each in goal for part in _parts(each)]),))
+
+
+def _nearest_success(store: Store) -> Goals:
+    rows = success_rows(store)
+    if len(rows) < 2:
+        raise VipOfflineError(
+            f"{store.path}: --goal {NEAREST} measures a success by the others' last frames, and "
+            f"only 1 of its {len(store)} episodes succeeded. Record or import a second success, or "
+            "use --goal successes or --goal last."
+        )
+    said = f"the nearest of the last frames of {len(rows)} successes, its own left out"
+    return Goals((Stage(said, tuple(rows)),), nearest=True)
+
+
+def _parts(text: str) -> list[str]:
+    """Split at commas, which prompts and names of files that are there may hold."""
+    if text.startswith(TEXT) or Path(text).exists():
+        return [text]
+    return [part.strip() for part in text.split(",")]
+
+
+def read_pictures(goals: tuple[str, ...]) -> None:
+    """Refuse picture files that are not there, before there is a store to take frames from.
+
+    Raises:
+        VipOfflineError: see `_goal_picture`.
+    """
+    for part in (part for goal in goals for part in _parts(goal)):
+        of_store = part in ("successes", "last", NEAREST) or FRAME.fullmatch(part)
+        if not of_store and not part.startswith(TEXT):
+            _goal_picture(part)
+
+
+def _stage(store: Store, parts: list[str]) -> Stage:
+    rows, pictures, prompts, said = list[int](), list[Picture](), list[str](), list[str]()
+    for part in parts:
+        chosen = FRAME.fullmatch(part)
+        if part == "successes":
+            rows += (found := success_rows(store))
+            many = len(found) > 1
+            said.append(f"the last frame{'s' * many} of {len(found)} success{'es' * many}")
+        elif part == "last":
+            raise VipOfflineError(
+                "--goal last: is each episode's own last frame, so it can be no part of a mean or "
+                "of a sequence. Give it alone."
+            )
+        elif part == NEAREST:
+            raise VipOfflineError(
+                f"--goal {NEAREST}: is another frame for each observation, so it can be no part of "
+                "a mean or of a sequence. Give it alone."
+            )
+        elif chosen:
+            rows.append(_row(store, int(chosen[1]), int(chosen[2])))
+            said.append(f"frame {part}")
+        elif part.startswith(TEXT):
+            prompts.append(part.removeprefix(TEXT).strip())
+            said.append(f"the words {prompts[-1]!r}")
+        else:
+            pictures.append(Picture(part, _goal_picture(part)))
+            said.append(f"picture {part}")
+    among = " and ".join(said)
+    several = len(rows) + len(pictures) + len(prompts) > 1
+    return Stage(
+        f"the mean of {among}" if several else among, tuple(rows), tuple(pictures), tuple(prompts)
+    )
+
+
+def _row(store: Store, episode: int, frame: int) -> int:
+    spans = store.spans()
+    if not -len(spans) <= episode < len(spans):
+        raise VipOfflineError(
+            f"--goal {episode}:{frame}: {store.path} has episodes 0 to {len(spans) - 1}."
+        )
+    start, stop = spans[episode]
+    if not start - stop <= frame < stop - start:
+        raise VipOfflineError(
+            f"--goal {episode}:{frame}: episode {episode} of {store.path} has frames 0 to "
+            f"{stop - start - 1}."
+        )
+    return start + frame if frame >= 0 else stop + frame
+
+
+def _goal_picture(path: str) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of a picture file; what is no file may be a goal that is misspelt."""
+    if not Path(path).is_file():
+        hint = did_you_mean(path, ["successes", "last", NEAREST])
+        raise VipOfflineError(
+            f"--goal {path}: is no file.{hint} A goal is successes, {NEAREST}, last, "
+            "EPISODE:FRAME, a picture file or text:PROMPT."
+        )
+    return read_picture(Path(path))
+
+
+Embed = Callable[[Picture | str], NDArray[np.float32]]
+
+
+def goal_embeddings(
+    store: Store,
+    goals: Goals,
+    identity: Mapping[str, Any],
+    camera: str,
+    embed: Embed,
+    keep: Callable[[str, NDArray[np.float32], dict[str, Any]], None],
+) -> NDArray[np.float64] | None:
+    """(K, D) goals, one per stage; None if each episode or each frame has its own.
+
+    Args:
+        store: whose embedding is complete.
+        goals: which.
+        identity: provenance of the encoder.
+        camera: of the embedding; of ``a,b`` the goal is both, side by side.
+        embed: computes a picture's or prompt's (D,) embedding where it was not kept.
+        keep: hands over such an embedding, its hash and where it comes from.
+    """
+    if goals.nearest:
+        return None
+    encoder, means = str(identity["encoder"]), []
+    for stage in goals.stages:
+        found: list[NDArray[np.float32]] = []
+        if stage.rows:
+            found.extend(store.embedding_rows(encoder, camera, list(stage.rows)))
+        given: list[Picture | str] = [*stage.pictures, *stage.prompts]
+        for each in given:
+            key = _key(each, identity)
+            values = store.goal(encoder, key)
+            if values is None:
+                values = embed(each)
+                origin = {"picture": each.path} if isinstance(each, Picture) else {"prompt": each}
+                keep(key, values, {**identity, **origin})
+            # words say the same to every camera
+            found.append(np.tile(values, len(camera.split(","))))
+        means.append(np.asarray(found).mean(axis=0, dtype=np.float64))
+    return np.stack(means) if means else None
+
+
+def goal_set_of(store: Store, goals: Goals, encoder: str, camera: str) -> GoalSet:
+    """The goal frames of `nearest` goals, from a store whose embedding is complete."""
+    (stage,) = goals.stages
+    ends = [stop for _, stop in store.spans()]
+    episodes = np.searchsorted(ends, stage.rows, side="right")
+    return GoalSet(store.embedding_rows(encoder, camera, list(stage.rows)), episodes)
+
+
+def _key(goal: Picture | str, identity: Mapping[str, Any]) -> str:
+    digest = hashlib.blake2b(
+        json.dumps(dict(identity), sort_keys=True).encode(), digest_size=DIGEST
+    )
+    digest.update(content_of(goal.frame).tobytes() if isinstance(goal, Picture) else goal.encode())
+    return digest.hexdigest()

@@ -1,1 +1,0 @@
-"""Steps environments: reads policies, writes demonstrations, rollouts and comparisons."""

@@ -1,0 +1,1 @@
+"""Steps simulators: reads policies, writes demonstrations and rollouts."""

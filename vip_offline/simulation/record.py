@@ -1,0 +1,224 @@
+"""Record demonstrations of a scripted expert, and failures, into a store."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.store import check_name, open_store
+from vip_offline.dataset.store_writer import writing
+from vip_offline.errors import VipOfflineError
+from vip_offline.recipe import RecordOptions
+from vip_offline.simulation.experts import BEHAVIOURS, FAILURES, Behaviour
+from vip_offline.simulation.hidden_targets import Target, check_target, target_of
+from vip_offline.simulation.metaworld import (
+    CONTROL_RATE,
+    STEP_LIMIT,
+    Observation,
+    Simulator,
+    check_task,
+    scripted_expert,
+)
+from vip_offline.utils.parallel import side_map
+
+ATTEMPTS = 20  # per episode, until one ends as its kind should
+STRIDE = 1_000  # between the placement seeds of an episode's attempts
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What `record` did."""
+
+    episodes: int  # written now
+    there: int  # before
+    frames: int  # written now
+    discarded: int  # attempts that ended otherwise than their kind says
+
+
+def plan(options: RecordOptions) -> list[tuple[str, int]]:
+    """(kind, placement) of each episode: experts first, then the failures in turn.
+
+    Raises:
+        VipOfflineError: on numbers that make no data set.
+    """
+    checks = {
+        "episodes": (options.episodes, 1, STRIDE),
+        "failures": (options.failures, 0, options.episodes),
+        "image_size": (options.image_size, 16, 2048),
+        "max_steps": (options.max_steps, 2, STEP_LIMIT),
+        "tail": (options.tail, 1, STEP_LIMIT),
+        "first_placement": (options.first_placement, 0, 2**31 - ATTEMPTS * STRIDE),
+    }
+    for name, (value, low, high) in checks.items():
+        if not low <= value <= high:
+            raise VipOfflineError(
+                f"--{name.replace('_', '-')} {value}: must lie between {low} and {high}."
+            )
+    if options.image_size % 2:
+        raise VipOfflineError(f"--image-size {options.image_size}: must be even, for the videos.")
+    check_name("camera", options.camera)
+    check_task(options.task)
+    check_target(options.task, options.hidden_goal)
+    successes = options.episodes - options.failures
+    failing = [list(FAILURES)[index % len(FAILURES)] for index in range(options.failures)]
+    kinds = ["expert"] * successes + failing
+    return [(kind, options.first_placement + index) for index, kind in enumerate(kinds)]
+
+
+def roll(
+    simulator: Simulator, behaviour: Behaviour, placement: int, max_steps: int, tail: int
+) -> Episode:
+    """One episode: until `tail` steps after success, or `max_steps`.
+
+    The last row's action is taken like the others; only what it leads to is not kept.
+    """
+    observation = simulator.reset(placement)
+    observations: list[Observation] = []
+    actions: list[NDArray[np.float32]] = []
+    rewards: list[float] = []
+    succeeded: list[bool] = []
+    solved, last = False, max_steps
+    while len(actions) < last:
+        # float32, as stored and as replayed: the simulator gets what the store will say
+        action = np.clip(behaviour(simulator.state, len(actions)), -1, 1).astype(np.float32)
+        observations.append(observation)
+        actions.append(action)
+        succeeded.append(solved)
+        observation, reward, success = simulator.step(action)
+        rewards.append(reward)
+        if success and not solved:
+            # the flag may flicker later on: the first time counts
+            solved, last = True, min(last, len(actions) + tail)
+    return Episode(
+        frames={"": np.stack([each.frame for each in observations])},
+        proprio=np.stack([each.proprio for each in observations]),
+        action=np.stack(actions).astype(np.float32),
+        succeeded=np.array(succeeded),
+        true_reward=np.array([*rewards[:-1], np.nan], np.float32),
+        success=bool(succeeded[-1]),
+        placement=placement,
+    )
+
+
+@cache
+def _simulator(task: str, image_size: int, hidden_goal: bool) -> Simulator:
+    """One per process: making it takes longer than an episode."""
+    return Simulator(task, image_size, hidden_goal=hidden_goal)
+
+
+def close_simulator(options: RecordOptions) -> None:
+    """Free what `attempt` keeps between episodes, if it was called in this process."""
+    if _simulator.cache_info().currsize:
+        _simulator(options.task, options.image_size, options.hidden_goal).close()
+        _simulator.cache_clear()
+
+
+def attempt(planned: tuple[str, int], options: RecordOptions) -> tuple[Episode, int]:
+    """Record one planned episode, trying again with other placements until it ends as planned.
+
+    Everything follows from the plan, so a recording that was interrupted goes on unchanged.
+
+    Returns:
+        The episode and the number of attempts that were thrown away.
+    """
+    kind, placement = planned
+    # an expert may need longer than a failure is kept
+    limit = STEP_LIMIT - 1 if kind == "expert" else options.max_steps
+    simulator = _simulator(options.task, options.image_size, options.hidden_goal)
+    for discarded in range(ATTEMPTS):
+        seed = placement + discarded * STRIDE
+        generator = np.random.default_rng([seed, sorted(BEHAVIOURS).index(kind)])
+        behaviour = BEHAVIOURS[kind](scripted_expert(options.task), generator)
+        episode = roll(simulator, behaviour, seed, limit, options.tail)
+        if episode.success == (kind == "expert"):
+            frames = {options.camera: episode.frames[""]}
+            fields = {**vars(episode), "frames": frames, "kind": kind}
+            return Episode(**fields), discarded
+    raise VipOfflineError(
+        f"{options.task}: {ATTEMPTS} attempts of kind {kind!r} from placement {placement} all "
+        f"ended in {'failure' if kind == 'expert' else 'success'}. Choose another task, or other "
+        "numbers of episodes and failures."
+    )
+
+
+def record(
+    path: Path,
+    options: RecordOptions,
+    *,
+    processes: int = 2,
+    on_start: Callable[[int, int], None] = lambda there, planned: None,
+    on_episode: Callable[[Episode], None] = lambda episode: None,
+) -> Recorded:
+    """Record what is missing of a plan.
+
+    Args:
+        path: the store; made if it is not there, continued if it is.
+        options: the plan.
+        processes: that simulate and render.
+        on_start: called with the numbers of episodes there and planned.
+        on_episode: called after each episode is on the disk.
+
+    Raises:
+        VipOfflineError: on an impossible plan, a store that was made by another one, that is
+            locked or not a store, and on a full disk.
+    """
+    planned = plan(options)
+    settings = asdict(options)
+    target = check_target(options.task, settings.pop("hidden_goal"))
+    attributes = {
+        "source": "metaworld",
+        "record": settings,
+        "task": options.task,
+        "control_rate": CONTROL_RATE,
+        "proprio": ["hand x [m]", "hand y [m]", "hand z [m]", "gripper opening"],
+        "episodes_planned": len(planned),
+        **_target_attribute(path, options.task, target),
+    }
+    with writing(path, create=attributes) as store:
+        there = len(store)
+        on_start(there, len(planned))
+        frames = discarded = 0
+        for episode, thrown in _episodes(planned[there:], options, processes):
+            store.append(episode)
+            frames += len(episode)
+            discarded += thrown
+            on_episode(episode)
+        return Recorded(len(planned) - there, there, frames, discarded)
+
+
+def _target_attribute(path: Path, task: str, target: Target) -> dict[str, Target]:
+    """What the store says of its target; nothing where it is drawn, as in all stores of before.
+
+    Raises:
+        VipOfflineError: if the store is there and its target was placed otherwise.
+    """
+    if target == "drawn":
+        return {}
+    if (path / "zarr.json").exists():
+        attributes = open_store(path).attributes
+        before = target_of(task, attributes)
+        if before != target:
+            way_out = (
+                "give --hidden-goal (hidden_goal = true in a recipe) to go on"
+                if before == "hidden"
+                else "go on without --hidden-goal"
+            )
+            raise VipOfflineError(
+                f"{path}: was recorded with its target {before}, now it would be {target}. Name "
+                f"another store, or {way_out}."
+            )
+        if "target" not in attributes:  # from before this was written down
+            return {}
+    return {"target": target}
+
+
+def _episodes(
+    planned: list[tuple[str, int]], options: RecordOptions, processes: int
+) -> Iterator[tuple[Episode, int]]:
+    # never in this process, be it for one episode: Mesa, which draws where there is no graphics
+    # card, brings an LLVM that ends the process when torchvision later loads that of triton
+    yield from side_map(partial(attempt, options=options), planned, processes)

@@ -1,0 +1,1 @@
+"""Reads a labelled store, writes policy folders; nothing here steps an environment."""

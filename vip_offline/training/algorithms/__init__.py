@@ -1,0 +1,1 @@
+"""d3rlpy's algorithms and ours beside them. Reads transitions, writes learnables."""

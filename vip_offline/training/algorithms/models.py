@@ -1,0 +1,243 @@
+"""d3rlpy's algorithms, configured for a training set, and their networks as plain arrays."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import d3rlpy
+import numpy as np
+import torch
+from d3rlpy.algos import IQLConfig
+from d3rlpy.models.encoders import EncoderFactory, VectorEncoderFactory
+from d3rlpy.models.torch import NormalPolicy
+from d3rlpy.preprocessing import MinMaxActionScaler, StandardObservationScaler
+from numpy.typing import NDArray
+from torch import nn
+
+from vip_offline.policies.policy import GOAL, GOAL_SET, HIGH, LOW
+from vip_offline.recipe import TrainOptions
+from vip_offline.training.algorithms.awr import AWRConfig
+from vip_offline.training.algorithms.rwr import RWR, FusedAdamFactory, RWRConfig
+from vip_offline.training.data.dataset import TrainingSet
+from vip_offline.training.data.input_statistics import STANDARD_EPSILON
+from vip_offline.training.networks.descent import Settings, State
+from vip_offline.training.networks.heads import MAX_LOG_STD, MIN_LOG_STD
+from vip_offline.training.networks.pixel_encoder import PixelsAndProprioFactory, picture_size
+from vip_offline.training.weighting.scores import LARGEST_AWR_WEIGHT
+
+Algo: TypeAlias = Any  # d3rlpy.algos.QLearningAlgoBase of some implementation
+Floats = NDArray[np.float32]
+
+
+def create(data: TrainingSet, options: TrainOptions) -> Algo:
+    """An algorithm of d3rlpy with its networks, whose weights the seed decides.
+
+    The scaling of inputs and actions is part of it, so that its `predict` takes and gives what the
+    store holds.
+    """
+    shared = {
+        "batch_size": options.batch_size,
+        "observation_scaler": _observation_scaler(data),
+        "action_scaler": _action_scaler(data),
+    }
+    hidden = VectorEncoderFactory(hidden_units=list(options.hidden))
+    algo = _CONFIGS[options.algo](data, options, hidden, shared).create()
+    width, size = data.observations[0].shape[1], data.actions[0].shape[1]
+    d3rlpy.seed(options.seed)  # the one place: d3rlpy draws from the global generators
+    algo.create_impl((width,), size)
+    return algo
+
+
+def _rwr(
+    data: TrainingSet, options: TrainOptions, hidden: EncoderFactory, shared: dict[str, Any]
+) -> RWRConfig:
+    return RWRConfig(
+        tau=data.weighed.tau,
+        log_mean_weight=data.weighed.log_mean_weight,
+        max_weight=data.weighed.cap,
+        head=options.head,
+        learning_rate=options.learning_rate,
+        optim_factory=FusedAdamFactory(),
+        encoder_factory=hidden,
+        **shared,
+    )
+
+
+def _awr(
+    data: TrainingSet, options: TrainOptions, hidden: EncoderFactory, shared: dict[str, Any]
+) -> AWRConfig:
+    del data
+    return AWRConfig(
+        beta=options.beta,
+        max_weight=LARGEST_AWR_WEIGHT,
+        head=options.head,
+        learning_rate=options.learning_rate,
+        value_learning_rate=options.learning_rate,
+        optim_factory=FusedAdamFactory(),
+        encoder_factory=hidden,
+        **shared,
+    )
+
+
+def _iql(
+    data: TrainingSet, options: TrainOptions, hidden: EncoderFactory, shared: dict[str, Any]
+) -> IQLConfig:
+    del data
+    return IQLConfig(
+        gamma=options.discount,
+        expectile=options.expectile,
+        weight_temp=options.inverse_temperature,
+        actor_learning_rate=options.learning_rate,
+        critic_learning_rate=options.learning_rate,
+        actor_optim_factory=FusedAdamFactory(),
+        critic_optim_factory=FusedAdamFactory(),
+        actor_encoder_factory=hidden,
+        critic_encoder_factory=hidden,
+        value_encoder_factory=hidden,
+        **shared,
+    )
+
+
+def _scratch(
+    data: TrainingSet, options: TrainOptions, hidden: EncoderFactory, shared: dict[str, Any]
+) -> RWRConfig:
+    del hidden
+    return RWRConfig(
+        tau=0.0,
+        head=options.head,
+        learning_rate=options.learning_rate,
+        optim_factory=FusedAdamFactory(),
+        encoder_factory=PixelsAndProprioFactory(
+            size=picture_size(data.manifest["embedding_size"]),
+            hidden_units=list(options.hidden),
+        ),
+        **shared,
+    )
+
+
+_CONFIGS: dict[str, Callable[..., Any]] = {
+    "rwr": _rwr,
+    "bc": _rwr,
+    "awr": _awr,
+    "iql": _iql,
+    "scratch-bc": _scratch,
+}
+
+
+def _observation_scaler(data: TrainingSet) -> StandardObservationScaler | None:
+    if data.statistics is None:
+        return None
+    return StandardObservationScaler(
+        mean=data.statistics.mean, std=data.statistics.std, eps=STANDARD_EPSILON
+    )
+
+
+def _action_scaler(data: TrainingSet) -> MinMaxActionScaler | None:
+    if data.action_range is None:
+        return None
+    return MinMaxActionScaler(minimum=data.action_range[0], maximum=data.action_range[1])
+
+
+def settings_of(algo: RWR) -> Settings:
+    """What its gradient step is made of."""
+    assert algo.impl is not None
+    group = algo.impl.policy_optim.param_groups[0]
+    gaussian = isinstance(algo.impl.policy, NormalPolicy)
+    linear = _linear(algo)
+    return Settings(
+        widths=(linear[0].in_features, *(each.out_features for each in linear)),
+        log_std_range=(MIN_LOG_STD, MAX_LOG_STD) if gaussian else None,
+        batch_size=algo.config.batch_size,
+        learning_rate=group["lr"],
+        betas=group["betas"],
+        eps=group["eps"],
+    )
+
+
+def _linear(algo: Algo) -> list[nn.Linear]:
+    """The policy's layers, which were registered in the order in which they are applied."""
+    return [each for each in algo.impl.policy.modules() if isinstance(each, nn.Linear)]
+
+
+def _convolutions(algo: Algo) -> list[nn.Conv2d]:
+    """Those before the dense layers, if the policy starts from pixels."""
+    return [each for each in algo.impl.policy.modules() if isinstance(each, nn.Conv2d)]
+
+
+def strides(algo: Algo) -> list[int]:
+    """Of its convolutions."""
+    return [int(each.stride[0]) for each in _convolutions(algo)]
+
+
+def _parameters(algo: RWR) -> list[torch.Tensor]:
+    """In the order of `descent.State`."""
+    assert algo.impl is not None
+    layers = [each for linear in _linear(algo) for each in (linear.weight, linear.bias)]
+    policy = algo.impl.policy
+    if isinstance(policy, NormalPolicy):
+        assert isinstance(policy._logstd, nn.Parameter)
+        layers.append(policy._logstd)
+    return layers
+
+
+def state_of(algo: RWR, transitions: int, seed: int) -> State:
+    """An untrained model as plain arrays, and the generator that d3rlpy's `fit` would draw from."""
+    flat = torch.cat([each.detach().reshape(-1) for each in _parameters(algo)]).numpy()
+    generator = np.random.RandomState(seed)  # what `d3rlpy.seed` makes of numpy's global one
+    generator.randint(transitions)  # `fit` looks at one transition to learn the shapes
+    zeros = np.zeros_like(flat)
+    state = generator.get_state(legacy=True)
+    return State(flat, zeros, zeros, 0, tuple(state))
+
+
+def write_back(algo: RWR, state: State) -> None:
+    """Give a model the parameters and moments of a state, as if `fit` had brought it there."""
+    assert algo.impl is not None
+    optimizer, start = algo.impl.policy_optim, 0
+    with torch.no_grad():
+        for parameter in _parameters(algo):
+            stop = start + parameter.numel()
+            values, exp_avg, exp_avg_sq = (
+                torch.from_numpy(each[start:stop]).view_as(parameter)
+                for each in (state.parameters, state.exp_avg, state.exp_avg_sq)
+            )
+            parameter.copy_(values)
+            optimizer.state[parameter] = {
+                "step": torch.tensor(float(state.step)),
+                "exp_avg": exp_avg.clone(),
+                "exp_avg_sq": exp_avg_sq.clone(),
+            }
+            start = stop
+    algo._grad_step = state.step
+
+
+def policy_tensors(algo: Algo, data: TrainingSet) -> dict[str, Floats]:
+    """The policy's weights under plain names, and the scaling of its inputs and actions."""
+    *hidden, out = _linear(algo)
+    width = data.observations[0].shape[1]
+    tensors = {"mean": np.zeros(width, np.float32), "std": np.ones(width, np.float32)}
+    if data.statistics is not None:
+        std = data.statistics.std + np.float32(STANDARD_EPSILON)
+        tensors = {"mean": data.statistics.mean, "std": std}
+    if data.action_range is not None:
+        tensors[LOW], tensors[HIGH] = data.action_range
+    if data.goal is not None:
+        tensors[GOAL] = data.goal
+    if data.goal_set is not None:
+        tensors[GOAL_SET] = data.goal_set
+    convolutions = _convolutions(algo)
+    modules: dict[str, nn.Conv2d | nn.Linear] = {
+        **{f"convolution.{index}": each for index, each in enumerate(convolutions)},
+        **{f"hidden.{index}": each for index, each in enumerate(hidden)},
+        "out": out,
+    }
+    for name, module in modules.items():
+        assert module.bias is not None
+        tensors[f"{name}.weight"] = module.weight.detach().numpy()
+        tensors[f"{name}.bias"] = module.bias.detach().numpy()
+    return tensors
+
+
+def load(path: Path) -> Algo:
+    """A model that this program saved itself: it is a pickle."""
+    return d3rlpy.load_learnable(str(path))

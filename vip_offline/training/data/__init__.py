@@ -1,0 +1,1 @@
+"""Reads a labelled store, writes the transitions that a policy learns from."""

@@ -1,0 +1,277 @@
+"""A policy's training in its unfinished folder: begun or gone on with, kept, and finished."""
+
+import contextlib
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from vip_offline import __version__
+from vip_offline.dataset.store import now, settings_of
+from vip_offline.errors import VipOfflineError
+from vip_offline.policies.checksums import write_sums
+from vip_offline.policies.policy import (
+    MANIFEST,
+    READ,
+    TENSORS,
+    UNTIL,
+    Policy,
+    read_manifest,
+    read_reads,
+    write_policy,
+    write_tensors,
+)
+from vip_offline.recipe import TrainOptions
+from vip_offline.training.algorithms.models import policy_tensors, strides
+from vip_offline.training.data.dataset import TrainingSet, differences, identity
+from vip_offline.training.trainer import (
+    CHECKPOINT,
+    Arrays,
+    Regression,
+    begin,
+    read_checkpoint,
+    write_checkpoint,
+)
+from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
+
+# gradient steps between looks at the loss, and at what the user wants: about a second
+CHUNK, CHUNK_OF_D3RLPY = 1000, 100
+SECONDS_PER_CHECKPOINT = 10.0
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """One policy to train."""
+
+    store: Path
+    options: TrainOptions
+    out: Path
+
+
+def is_trained(folder: Path, store: Path, options: TrainOptions) -> bool:
+    """Whether this folder holds the policy that these options would train, on these data.
+
+    Raises:
+        VipOfflineError: if it holds another one.
+    """
+    return (folder / MANIFEST).exists() and not why_again(folder, store, options)
+
+
+def why_again(folder: Path, store: Path, options: TrainOptions) -> str:
+    """What of the data changed since this folder's policy was trained; empty: nothing.
+
+    Raises:
+        VipOfflineError: if the folder holds something else than the policy of these options.
+    """
+    if not (folder / MANIFEST).exists():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise VipOfflineError(
+                f"{folder}: is there and is no policy folder. Give another --out."
+            )
+        return ""
+    manifest = read_manifest(folder)
+    trained = {**manifest, "label": settings_of(manifest["label"]), "read": read_reads(folder)}
+    differing = differences(trained, store, options)
+    if differing.settings:
+        listed = "; ".join((*differing.settings, *differing.data))
+        raise VipOfflineError(
+            f"{folder}: holds a policy that was trained otherwise ({listed}). Give another --out, "
+            "or remove the folder."
+        )
+    return "; ".join(differing.data)
+
+
+class Underway:
+    """A job under way; nobody else may enter its unfinished folder.
+
+    Left before it is finished, by ctrl-C or worse, it writes down where it stands, and the next
+    one goes on from there.
+    """
+
+    def __init__(self, job: TrainJob, data: TrainingSet) -> None:
+        """Begin, or go on where the same training stopped.
+
+        Raises:
+            VipOfflineError: if another process is training it, or another training stopped here.
+        """
+        self.job, self.data = job, data
+        self.said: list[str] = []  # sentences for the user
+        put_back(job.out)
+        # renamed when it is whole
+        self._partial = hidden_beside(job.out, "partial")
+        self._partial.mkdir(parents=True, exist_ok=True)
+        self._stack = contextlib.ExitStack()
+        # what a killed process left is taken over, a living one refused
+        self._stack.enter_context(only_writer(self._partial))
+        self._good: Arrays = {}  # the last state that was finite
+        self._metrics: list[dict[str, float]] = []
+        self._kept = time.monotonic()  # when it was last written to the disk
+        try:
+            # read at the start: after an interrupt in the middle of a read the store must not be
+            # touched, zarr's own thread may wait for a lock that nobody will let go
+            self._identity = identity(job.store, job.options)
+            self.training = begin(data, job.options)
+            # another process may have finished it between the first look and the lock
+            self._finished = is_trained(job.out, job.store, job.options)
+            if not self._finished:
+                self._go_on()
+        except BaseException:
+            self._clear_away()
+            raise
+
+    def _go_on(self) -> None:
+        for leftover in self._partial.iterdir():
+            if leftover.name != CHECKPOINT:
+                leftover.unlink()
+        found = read_checkpoint(self._partial)
+        if found is None:
+            return
+        differing = differences(found.identity, self.job.store, self.job.options)
+        if differing.settings:
+            listed = "; ".join((*differing.settings, *differing.data))
+            raise VipOfflineError(
+                f"{self._partial / CHECKPOINT}: a training that began otherwise stopped here "
+                f"({listed}). Give those settings to go on with it, or remove {self._partial}."
+            )
+        if differing.data:
+            self.said.append(
+                f"{self.job.out}: its training begins anew: {'; '.join(differing.data)} since it "
+                "stopped"
+            )
+            (self._partial / CHECKPOINT).unlink()
+            return
+        self.training.restore(found.arrays)
+        self._metrics, self._good = found.metrics, found.arrays
+
+    @property
+    def done(self) -> int:
+        """Steps that need not be taken any more."""
+        return self.job.options.steps if self._finished else self.training.step
+
+    @property
+    def chunk(self) -> int:
+        """Steps to take next; chunks end where an uninterrupted training's would."""
+        size = CHUNK if isinstance(self.training, Regression) else CHUNK_OF_D3RLPY
+        return min(self.job.options.steps - self.done, size - self.done % size)
+
+    def settle(self, loss: float) -> None:
+        """Look at what a chunk led to.
+
+        Raises:
+            VipOfflineError: if it is no longer finite.
+        """
+        arrays = self.training.arrays()
+        if not (np.isfinite(loss) and self._is_finite(arrays)):
+            raise VipOfflineError(self._diverged(loss))
+        self._metrics.append({"step": self.training.step, "loss": loss})
+        self._good = arrays
+        if time.monotonic() - self._kept > SECONDS_PER_CHECKPOINT:
+            self._keep()
+
+    def _is_finite(self, arrays: Arrays) -> bool:
+        if "parameters" in arrays:
+            return bool(np.isfinite(arrays["parameters"]).all())
+        policy = self.training.finish().impl.policy
+        return all(bool(torch.isfinite(each).all()) for each in policy.parameters())
+
+    def _keep(self) -> None:
+        """Write the last good state down."""
+        if self._good:
+            write_checkpoint(self._partial, self._good, self._identity, self._metrics)
+            self._kept = time.monotonic()
+
+    def _diverged(self, loss: float) -> str:
+        """Leave the state before as a policy that can be looked at, and nothing to go on from."""
+        options, step = self.job.options, self.training.step
+        text = (
+            f"{self.job.out}: the loss is {loss:g} after {step} steps: training diverged. Lower "
+            f"the learning rate ({options.learning_rate}) or tau ({self.data.weighed.tau:g})."
+        )
+        good, self._good = self._good, {}
+        (self._partial / CHECKPOINT).unlink(missing_ok=True)
+        if not good:
+            return text
+        self.training.restore(good)
+        out = self.job.out.resolve()
+        kept = out.with_name(f"{out.name}{UNTIL}{self.training.step}")
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        self._write(kept)
+        return f"{text} The last good state, after {self.training.step} steps, is in {kept}."
+
+    def finish(self) -> None:
+        """Make the policy's folder appear."""
+        if not self._finished:
+            self._write(self._partial)
+            # onto nothing or an empty folder, or a policy of data that are no more
+            put_in_place(self._partial, self.job.out)
+            (self.job.out / CHECKPOINT).unlink(missing_ok=True)
+            self._finished = True
+
+    def _write(self, folder: Path) -> None:
+        algo, options = self.training.finish(), self.job.options
+        algo.save(str(folder / "model.d3"))
+        lines = "".join(json.dumps(each) + "\n" for each in self._metrics)
+        (folder / "metrics.jsonl").write_text(lines, encoding="utf-8")
+        summary = self.data.weighed.summary
+        manifest = {
+            **self.data.manifest,
+            "options": asdict(options),
+            "tau": self.data.weighed.tau,
+            "weights": None if summary is None else asdict(summary),
+            "layers": len(options.hidden),
+            "strides": strides(algo),
+            "steps": self.training.step,
+            "loss": self._metrics[-1]["loss"],
+            "code_version": __version__,
+            "created": now(),
+        }
+        tensors = policy_tensors(algo, self.data)
+        write_tensors(folder / READ, self.data.read)
+        error = held_out_error(Policy(_torch(tensors), manifest), self.data)
+        manifest["held_out_error"] = {str(episode): each for episode, each in error.items()}
+        write_policy(folder, tensors, manifest)
+        write_sums(folder, (MANIFEST, TENSORS, READ, "model.d3", "metrics.jsonl"))
+
+    def _clear_away(self) -> None:
+        """Let go of the folder; one that no training could go on from is removed."""
+        if not (self._partial / CHECKPOINT).exists():
+            shutil.rmtree(self._partial, ignore_errors=True)
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave: write down where it stands unless it is finished, and let others in."""
+        if not self._finished:
+            with contextlib.suppress(OSError):  # a full disk; what was kept before stays
+                self._keep()
+        self._clear_away()
+
+
+def _torch(tensors: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    return {key: torch.from_numpy(np.array(value)) for key, value in tensors.items()}
+
+
+def held_out_error(policy: Policy, data: TrainingSet) -> dict[int, float]:
+    """Held-out episode -> mean over its steps of the squared action error, summed over dimensions.
+
+    Of actions as the network gives them, in [-1, 1], so that dimensions count alike whatever their
+    units are; the same measure as d3rlpy's `ContinuousActionDiffEvaluator`. Needs no robot, and
+    says less than a rollout: errors that add up count like errors that cancel.
+    """
+    errors = {}
+    for each in data.held_out:
+        given = policy.output(each.observation)
+        errors[each.episode] = float(((given - each.action) ** 2).sum(axis=1).mean())
+    return errors

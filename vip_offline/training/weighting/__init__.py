@@ -1,0 +1,1 @@
+"""Reads rewards, writes how much each transition counts."""

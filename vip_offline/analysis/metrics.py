@@ -1,6 +1,6 @@
 """What distances to a goal say of progress: arrays in, numbers out.
 
-A curve is the (T,) distances of one episode to a goal, as `rewards.functions.goal_distance` gives them.
+A curve is the (T,) distances of one episode to a goal, see `rewards.functions`.
 Nothing here knows of stores or labels, so each may be pasted into a notebook.
 """
 

@@ -36,9 +36,7 @@ from vip_offline.utils.regular_files import require_regular
 FORMAT, VERSION = "vip-offline-policy", 2  # 1: without hashes of what it was trained on
 MANIFEST, TENSORS = "manifest.json", "policy.safetensors"
 READ = "read.safetensors"
-ROLLOUTS = (
-    "rollouts.json"  # which `simulation.rollout` writes; it goes with the policy that it is of
-)
+ROLLOUTS = "rollouts.json"  # of `simulation.rollout`; it goes with the policy that it is of
 UNTIL = "-until-step-"  # in the name of a folder that holds the last good state
 LOW, HIGH = "action_low", "action_high"  # what -1 and 1 stand for, per dimension
 MOST_WIDE = 2**24  # embeddings of several cameras, flattened pictures among them

@@ -5,8 +5,8 @@ train other networks, other placements would meet other trouble - and rollouts w
 or a placement are alike. Pooling S x P rollouts as if they were independent therefore finds
 differences between equal methods in a fifth to over a third of cases; a bootstrap over five
 seeds is too narrow as well. What is here treats both as random, as studies with several readers and
-several cases do (Dorfman, Berbaum, Metz 1992; Hillis 2007). tests/analysis/closed_loop/test_statistics.py
-measures how often it is wrong.
+several cases do (Dorfman, Berbaum, Metz 1992; Hillis 2007). Its tests
+measure how often it is wrong.
 """
 
 import dataclasses

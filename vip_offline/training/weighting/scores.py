@@ -60,7 +60,7 @@ def weigh(
         rewards: per episode (T - 1,).
         observations: per episode (T, D).
         options: of the training.
-        outcomes: of each episode, where weights are by outcome; see `training.weighting.episode_outcomes`.
+        outcomes: of each episode, where weights are by outcome; see `episode_outcomes`.
 
     Raises:
         VipOfflineError: if no temperature meets the target.

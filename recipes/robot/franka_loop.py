@@ -8,7 +8,7 @@
 It moves nothing before names, shapes and rate of the driver are those of the policy. Whatever ends
 it, ctrl-C among it, `Driver.stop` is called first. See README.md beside it for what the robot's own
 controller must do, and for how to write a driver. This file needs NumPy and a client: `pip install
-'vip-offline[serve]'`, or openpi-client with ``--client openpi``.
+vip-offline`, or openpi-client with ``--client openpi``.
 """
 
 import argparse

@@ -59,7 +59,7 @@ def delete(path: Path, labels: Sequence[str], embeddings: Sequence[str]) -> Dele
                 name for name in labels_made_from(store, encoder, [camera]) if name not in labels
             ]
             if needing:
-                cameras = [other for name, other in pairs if name == encoder]
+                cameras = [camera for name, camera in pairs if name == encoder]
                 raise VipOfflineError(
                     f"{path}: embedding {encoder}/{camera} is needed by the labellings that were "
                     f"made from it ({', '.join(needing)}). Delete them with it: "
@@ -88,7 +88,7 @@ def _embeddings(store: Store, text: str) -> Iterator[tuple[str, str]]:
     encoder, _, camera = text.partition("/")
     meant = [pair for pair in present if pair[0] == encoder and camera in ("", pair[1])]
     if not meant:
-        known = [f"{one}/{other}" for one, other in present]
+        known = [f"{name}/{camera}" for name, camera in present]
         raise VipOfflineError(f"{store.path}: no embedding {text!r}.{did_you_mean(text, known)}")
     yield from meant
 

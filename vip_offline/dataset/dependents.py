@@ -10,8 +10,8 @@ def labels_made_from(store: Store, encoder: str, cameras: Sequence[str]) -> list
     names = []
     for name in store.label_names:
         provenance = store.label_provenance(name)
-        seen = set(str(provenance.get("camera", "")).split(","))
-        if provenance.get("encoder") == encoder and seen & set(cameras):
+        used = set(str(provenance.get("camera", "")).split(","))
+        if provenance.get("encoder") == encoder and used & set(cameras):
             names.append(name)
     return names
 

@@ -82,16 +82,16 @@ class Episode:
                 shapes, and on values that are not finite.
         """
         arrays: dict[str, NDArray[Any] | Clip | Link] = {
-            **{f"frames of camera {name}": each for name, each in self.frames.items()},
+            **{f"frames of camera {name}": frames for name, frames in self.frames.items()},
             "proprio": self.proprio,
             "action": self.action,
             "succeeded": self.succeeded,
             "true_reward": self.true_reward,
-            **{f"frames of camera {name}": each for name, each in self.clips.items()},
-            **{f"frames of camera {name}": each for name, each in self.links.items()},
+            **{f"frames of camera {name}": clip for name, clip in self.clips.items()},
+            **{f"frames of camera {name}": link for name, link in self.links.items()},
             **self.extras,
         }
-        lengths = {name: len(each) for name, each in arrays.items()}
+        lengths = {name: len(array) for name, array in arrays.items()}
         if len(set(lengths.values())) > 1:
             listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise VipOfflineError(
@@ -116,7 +116,7 @@ class Episode:
                 array = array[:-1]  # none was taken in the last observation
             bad = np.argwhere(~np.isfinite(array))
             if len(bad):
-                row, column = (int(each) for each in bad[0])
+                row, column = (int(index) for index in bad[0])
                 raise VipOfflineError(
                     f"{where}: {name}[{row}, {column}] is {array[row, column]} "
                     f"({len(bad)} value(s) in all are not finite). Repair or leave out the episode."

@@ -178,10 +178,10 @@ def same_bytes(
         return [False for _ in episodes]
     rows, spans = store.rows_per_file(key), store.spans()
     within = [range(spans[i][0] // rows, (spans[i][1] - 1) // rows + 1) for i in episodes]
-    asked = sorted({number for files in within for number in files if number < len(known)})
-    asked = [number for number in asked if known[number]]
-    now = file_hashes(store, key, asked, recorded)
-    same = {number for number, digest in zip(asked, now, strict=True) if digest == known[number]}
+    numbers = sorted({number for files in within for number in files if number < len(known)})
+    numbers = [number for number in numbers if known[number]]
+    now = file_hashes(store, key, numbers, recorded)
+    same = {number for number, digest in zip(numbers, now, strict=True) if digest == known[number]}
     return [same.issuperset(files) for files in within]
 
 

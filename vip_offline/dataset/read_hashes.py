@@ -73,7 +73,10 @@ def _hashes(store: Store, key: str) -> NDArray[np.uint8]:
 
 def differences(before: Reads, after: Reads) -> list[str]:
     """What is other than it was, in words; arrays of which one side knows nothing are left out."""
-    lengths = {len(hashes) for hashes in before.values()}, {len(one) for one in after.values()}
+    lengths = (
+        {len(hashes) for hashes in before.values()},
+        {len(hashes) for hashes in after.values()},
+    )
     episodes, now = (max(counts, default=0) for counts in lengths)
     if before and after and episodes != now:
         count = abs(now - episodes)

@@ -448,9 +448,9 @@ class Store:
         """Frames that stay in somebody else's zarr array."""
         rows = self._array(f"data/rows_{camera}")
         file, key = self.linked_file(camera), str(rows.attrs["array"])
-        there = self._read(f"data/rows_{camera}")
+        linked_rows = self._read(f"data/rows_{camera}")
         try:
-            other = LinkedFrames(file, key)
+            frames = LinkedFrames(file, key)
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise VipOfflineError(
                 f"{self.path}: its frames are in {file}, which cannot be read ({error}). Restore "
@@ -458,13 +458,14 @@ class Store:
             ) from error
 
         def read(start: int, stop: int) -> NDArray[np.uint8]:
-            wanted = there[start:stop]
-            if len(wanted) and wanted[-1] >= len(other):
+            rows_there = linked_rows[start:stop]
+            if len(rows_there) and rows_there[-1] >= len(frames):
                 raise VipOfflineError(
-                    f"{self.path}: row {stop - 1} is row {wanted[-1]} of {key} in {file}, which "
-                    f"has {len(other)}: it was changed. Remove {self.path} and label that again."
+                    f"{self.path}: row {stop - 1} is row {rows_there[-1]} of {key} in {file}, "
+                    f"which has {len(frames)}: it was changed. Remove {self.path} and label "
+                    "that again."
                 )
-            return other(wanted)
+            return frames(rows_there)
 
         return read
 
@@ -481,8 +482,8 @@ class Store:
             while start < stop:
                 index = bisect.bisect_right(stops, start)
                 upto = min(stop, stops[index])
-                file, there = files[index], int(sizes[index])
-                if not file.is_file() or file.stat().st_size != there:
+                file, size = files[index], int(sizes[index])
+                if not file.is_file() or file.stat().st_size != size:
                     state = "is gone" if not file.is_file() else "was changed"
                     raise VipOfflineError(
                         f"{self.path}, episode {index}: its frames are in {file}, which {state}. "
@@ -512,12 +513,12 @@ class Store:
 
     def texts(self, key: str) -> list[str]:
         """(E,) names, paths or instructions of the episodes; empty where there are none."""
-        found = self._find(f"meta/{key}")
-        if found is None:
+        array = self._find(f"meta/{key}")
+        if array is None:
             return [""] * len(self)
         values = self.meta(key)
         if values.ndim == 1:
-            names = cast("list[str]", found.attrs["names"])
+            names = cast("list[str]", array.attrs["names"])
             return [names[index] for index in values]
         return [bytes(row).rstrip(b"\0").decode() for row in values]
 
@@ -576,7 +577,7 @@ class Store:
         Raises:
             VipOfflineError: see `embedding`.
         """
-        keys = [self._complete(encoder, each)[0] for each in camera.split(",")]
+        keys = [self._complete(encoder, name)[0] for name in camera.split(",")]
         spans = self.spans()
         for episodes in self.episode_blocks(rows):
             begin, end = spans[episodes[0]][0], spans[episodes[-1]][1]
@@ -593,7 +594,7 @@ class Store:
 
     def embedding_rows(self, encoder: str, camera: str, rows: list[int]) -> NDArray[np.float32]:
         """(G, D) of some rows alone."""
-        keys = [self._complete(encoder, each)[0] for each in camera.split(",")]
+        keys = [self._complete(encoder, name)[0] for name in camera.split(",")]
         return np.concatenate(
             [np.concatenate([self._read(key, r, r + 1) for r in rows]) for key in keys], axis=1
         )
@@ -635,8 +636,8 @@ class Store:
         same[: len(marks)] = (marks == frames[: len(marks)]).all(axis=1)
         if self._find(f"{key}@hash") is not None:
             hashes = self.hashes(f"{key}@hash")
-            kept = current(self, key, hashes, embedding_hash(self, key)) == hashes
-            same &= kept.all(axis=1) | ~hashes.any(axis=1)
+            unchanged = current(self, key, hashes, embedding_hash(self, key)) == hashes
+            same &= unchanged.all(axis=1) | ~hashes.any(axis=1)
         return made & ~same
 
     def embedding_content(self, encoder: str, camera: str) -> NDArray[np.uint8]:
@@ -740,8 +741,8 @@ class Store:
 
     def embedding_provenance(self, encoder: str, camera: str) -> Attributes | None:
         """How the embedding under this name was made; None if there is none."""
-        found = self._find(f"embeddings/{encoder}/{camera}")
-        return None if found is None else dict(found.attrs)
+        array = self._find(f"embeddings/{encoder}/{camera}")
+        return None if array is None else dict(array.attrs)
 
     def goal(self, encoder: str, content: str) -> NDArray[np.float32] | None:
         """(D,) embedding of a goal picture or prompt by its hash; None if it was not kept."""
@@ -899,12 +900,12 @@ def default_store(folder: Path = Path("datasets")) -> Path:
     Raises:
         VipOfflineError: if there is none or there are several; it lists them.
     """
-    stores = sorted(each for each in folder.glob("*.zarr") if (each / "zarr.json").exists())
+    stores = sorted(path for path in folder.glob("*.zarr") if (path / "zarr.json").exists())
     if len(stores) == 1:
         return stores[0]
     if not stores:
         raise VipOfflineError(
             f"No store given, and none under {folder}/. `vip-offline record` makes one."
         )
-    listed = "".join(f"\n  {each}" for each in stores)
+    listed = "".join(f"\n  {path}" for path in stores)
     raise VipOfflineError(f"No store given, and {folder}/ holds {len(stores)}. Name one:{listed}")

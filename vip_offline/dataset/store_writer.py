@@ -157,7 +157,7 @@ class StoreWriter(Store):
             episode.check(f"{self.path}, episode {index + offset}")
         for camera in episodes[0].frames:
             check_name("camera", camera)
-            frames = [each.frames[camera] for each in episodes]
+            frames = [episode.frames[camera] for episode in episodes]
             key, at = f"data/frames_{camera}", start
             for part in frames:
                 self._put(self._require(key, part.shape[1:], np.uint8, 0, {}), at, part)
@@ -165,19 +165,23 @@ class StoreWriter(Store):
             self._append_contents(camera, [content_of(part) for part in frames], index)
         for camera in episodes[0].clips:
             check_name("camera", camera)
-            self._append_clips(camera, [each.clips[camera] for each in episodes], start, index)
+            self._append_clips(
+                camera, [episode.clips[camera] for episode in episodes], start, index
+            )
         for camera in episodes[0].links:
             check_name("camera", camera)
-            self._append_links(camera, [each.links[camera] for each in episodes], start, index)
+            self._append_links(
+                camera, [episode.links[camera] for episode in episodes], start, index
+            )
         nan = np.float32(np.nan)
         rows: dict[str, tuple[list[NDArray[Any]], Any]] = {
-            "data/proprio": ([each.proprio for each in episodes], nan),
-            "data/action": ([each.action for each in episodes], nan),
-            "data/succeeded": ([each.succeeded for each in episodes], False),
-            "data/true_reward": ([each.true_reward for each in episodes], nan),
+            "data/proprio": ([episode.proprio for episode in episodes], nan),
+            "data/action": ([episode.action for episode in episodes], nan),
+            "data/succeeded": ([episode.succeeded for episode in episodes], False),
+            "data/true_reward": ([episode.true_reward for episode in episodes], nan),
         }
         for name in episodes[0].extras:
-            columns = [each.extras[name] for each in episodes]
+            columns = [episode.extras[name] for episode in episodes]
             rows[f"extras/{check_name('column', name)}"] = columns, columns[0].dtype.type(0)
         for key, (parts, fill) in rows.items():
             values = np.concatenate(parts)
@@ -185,31 +189,35 @@ class StoreWriter(Store):
                 stop = start + len(values)
                 array = self._require(key, values.shape[1:], values.dtype, fill, {}, stop)
                 self._put(array, start, values)
-        self._append_codes("kind", [each.kind for each in episodes], index)
-        if any(each.task for each in episodes) or self._find("meta/instruction") is not None:
-            self._append_codes("instruction", [each.task for each in episodes], index)
+        self._append_codes("kind", [episode.kind for episode in episodes], index)
+        if any(episode.task for episode in episodes) or self._find("meta/instruction") is not None:
+            self._append_codes("instruction", [episode.task for episode in episodes], index)
         about: dict[str, tuple[list[Any], Any, Any]] = {
-            "success": ([each.success for each in episodes], np.bool_, False),
-            "placement": ([each.placement for each in episodes], np.int64, -1),
+            "success": ([episode.success for episode in episodes], np.bool_, False),
+            "placement": ([episode.placement for episode in episodes], np.int64, -1),
             "episode_ends": (
-                list(start + np.cumsum([len(each) for each in episodes])),
+                list(start + np.cumsum([len(episode) for episode in episodes])),
                 np.int64,
                 0,
             ),
         }
-        if any(each.origin >= 0 for each in episodes):
-            about["source_episode"] = [each.origin for each in episodes], np.int64, -1
-        unlabelled = not all(each.success_labelled for each in episodes)
+        if any(episode.origin >= 0 for episode in episodes):
+            about["source_episode"] = [episode.origin for episode in episodes], np.int64, -1
+        unlabelled = not all(episode.success_labelled for episode in episodes)
         if unlabelled or self._find("meta/success_labelled") is not None:
-            labelled = [each.success_labelled for each in episodes]
+            labelled = [episode.success_labelled for episode in episodes]
             about["success_labelled"] = labelled, np.bool_, True
         for split in self.attributes.get("splits", []):
-            about[f"split_{split}"] = [split in each.splits for each in episodes], np.bool_, False
+            about[f"split_{split}"] = (
+                [split in episode.splits for episode in episodes],
+                np.bool_,
+                False,
+            )
         for name, (values_, dtype, empty) in about.items():
             array = self._require(f"meta/{name}", (), dtype, empty, {}, index + len(episodes))
             self._put(array, index, np.array(values_, dtype))
-        if any(each.name for each in episodes) or self._find("meta/name") is not None:
-            self._append_texts("name", [each.name for each in episodes], index)
+        if any(episode.name for episode in episodes) or self._find("meta/name") is not None:
+            self._append_texts("name", [episode.name for episode in episodes], index)
         done = self._require("meta/done", (), np.bool_, False, {})
         self._list_arrays()
         self._durable.sync()
@@ -257,9 +265,9 @@ class StoreWriter(Store):
 
     def _append_clips(self, camera: str, clips: Sequence[Clip], start: int, index: int) -> None:
         shape = list(clips[0].shape)
-        said = {"frame_shape": shape, "upright": True}
+        attributes = {"frame_shape": shape, "upright": True}
         stop = start + sum(len(clip) for clip in clips)
-        pts = self._require(f"data/pts_{camera}", (), np.int64, -1, said, stop)
+        pts = self._require(f"data/pts_{camera}", (), np.int64, -1, attributes, stop)
         shape = cast("list[int]", pts.attrs["frame_shape"])
         for offset, clip in enumerate(clips):
             if clip.turned and not self.upright(camera):
@@ -281,7 +289,7 @@ class StoreWriter(Store):
 
     def _append_links(self, camera: str, links: Sequence[Link], start: int, index: int) -> None:
         first = links[0]
-        said = {
+        attributes = {
             "file": str(first.file.absolute()),
             "array": first.array,
             "frame_shape": list(first.shape),
@@ -289,17 +297,17 @@ class StoreWriter(Store):
                 os.path.relpath(first.file.resolve(), self.path.resolve())
             ).as_posix(),
         }
-        rows = self._require(f"data/rows_{camera}", (), np.int64, -1, said)
-        parts = [np.arange(each.start, each.start + each.rows) for each in links]
+        rows = self._require(f"data/rows_{camera}", (), np.int64, -1, attributes)
+        parts = [np.arange(link.start, link.start + link.rows) for link in links]
         self._put(rows, start, np.concatenate(parts))
-        self._append_contents(camera, [each.content for each in links], index)
+        self._append_contents(camera, [link.content for link in links], index)
 
     def _append_contents(
         self, camera: str, contents: Sequence[NDArray[np.uint8]], index: int
     ) -> None:
         stop = index + len(contents)
-        said = {"hash": KIND}
-        array = self._require(f"meta/content_{camera}", (DIGEST,), np.uint8, 0, said, stop)
+        attributes = {"hash": KIND}
+        array = self._require(f"meta/content_{camera}", (DIGEST,), np.uint8, 0, attributes, stop)
         self._put(array, index, np.stack(contents))
 
     def _append_codes(self, key: str, texts: Sequence[str], index: int) -> None:
@@ -601,8 +609,8 @@ class StoreWriter(Store):
             for key in OWN:  # so that one that is edited by hand is noticed too
                 read[f"labels/{name}/{key}"] = hashes_of(arrays[key], self.spans())
             arrays["read"] = np.stack([*read.values()], axis=1)
-        said = {**label.provenance, "arrays": [*arrays], "read": [*read]}
-        group = zarr.create_group(durable, attributes=said)
+        attributes = {**label.provenance, "arrays": [*arrays], "read": [*read]}
+        group = zarr.create_group(durable, attributes=attributes)
         for key, values in arrays.items():
             rows = _rows_per_chunk(values.shape[1:], values.dtype)
             group.create_array(
@@ -668,13 +676,13 @@ def _rows_per_chunk(tail: tuple[int, ...], dtype: Any) -> int:
     return int(max(LEAST_ROWS, min(MOST_ROWS, CHUNK_BYTES // size)))
 
 
-def check_same_making(path: Path, key: str, there: Attributes, wanted: Attributes) -> None:
+def check_same_making(path: Path, key: str, existing: Attributes, requested: Attributes) -> None:
     """Refuse to go on with an embedding that another encoder wrote under this name.
 
     Raises:
         VipOfflineError: naming what differs, and the way out.
     """
-    before, after = settings_of(there), settings_of(wanted)
+    before, after = settings_of(existing), settings_of(requested)
     differing = sorted(k for k in before.keys() | after if before.get(k) != after.get(k))
     if differing:
         listed = "; ".join(f"{k} {before.get(k)!r}, now {after.get(k)!r}" for k in differing)
@@ -742,32 +750,34 @@ LONGEST = 100  # characters of a setting that a message shows
 
 
 def _create(path: Path, attributes: Attributes) -> None:
-    wanted = {"format": FORMAT, **attributes}
-    if all(LEFTOVER.fullmatch(each.name) for each in path.iterdir()):
+    requested = {"format": FORMAT, **attributes}
+    if all(LEFTOVER.fullmatch(entry.name) for entry in path.iterdir()):
         # one file, renamed into place: the store is there with all it says of itself, or not
         durable = DurableStore(path)
         provenance = {"code_version": __version__, "created": now()}
         version = {"schema_version": SCHEMA_VERSION}
-        zarr.create_group(durable, attributes=wanted | version | provenance)
+        zarr.create_group(durable, attributes=requested | version | provenance)
         durable.sync()
         return
-    there = open_as(Store, path, read_only=True).attributes
-    differing = [*_differing(there, wanted)]
+    existing = open_as(Store, path, read_only=True).attributes
+    differing = [*_differing(existing, requested)]
     if differing:
-        way_out = ", name another store, or import with --overwrite" if "import" in wanted else ""
+        way_out = (
+            ", name another store, or import with --overwrite" if "import" in requested else ""
+        )
         raise VipOfflineError(
             f"{path}: was made with other settings ({'; '.join(differing)}). Give the same "
             f"settings to go on with it{way_out or ', or name another store'}."
         )
 
 
-def _differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+def _differing(existing: Mapping[str, Any], requested: Mapping[str, Any]) -> Iterator[str]:
     """What differs, one by one."""
-    source = there.get("source")
+    source = existing.get("source")
     # files that were moved are known by their states, or looked at, see `importing`
-    moved = "origin_files" in there and source is not None and not Path(source).exists()
-    for key in wanted:
-        before, after = there.get(key), wanted[key]
+    moved = "origin_files" in existing and source is not None and not Path(source).exists()
+    for key in requested:
+        before, after = existing.get(key), requested[key]
         if key in TOLD or (moved and key in ("source", "videos")):
             continue
         if isinstance(after, dict) and isinstance(before, dict | None):

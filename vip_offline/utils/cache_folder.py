@@ -62,7 +62,7 @@ def lend_matplotlib_a_folder() -> None:
 
 def _can_be_written(path: Path) -> bool:
     """Whether a folder, or the first there is above it, can be written."""
-    there = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    existing = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
     # nothing is ever made in /proc, whoever asks
-    writable = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
-    return writable and not there.is_relative_to("/proc")
+    writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    return writable and not existing.is_relative_to("/proc")

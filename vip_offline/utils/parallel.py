@@ -216,7 +216,9 @@ class SidePool:
         """Have ``function(*arguments)`` computed over there."""
         with children_start_deaf():
             future = self._pool.submit(_call, pickle.dumps((function, arguments)))
-        self._started |= {each.pid: each for each in multiprocessing.active_children() if each.pid}
+        self._started |= {
+            process.pid: process for process in multiprocessing.active_children() if process.pid
+        }
         return future
 
     def gone(self) -> VipOfflineError:
@@ -224,7 +226,7 @@ class SidePool:
         # those that were left are ended by SIGTERM, whatever the first died of
         for process in self._started.values():
             process.join(5)  # its exit code may not have been asked for yet
-        codes = [each.exitcode for each in self._started.values()]
+        codes = [process.exitcode for process in self._started.values()]
         first = [code for code in codes if code not in (None, 0, -signal.SIGTERM)]
         return VipOfflineError(gone(next(iter(first), None)))
 

@@ -105,17 +105,17 @@ def card(name: str) -> Card:
 
 
 def _read(path: Path) -> Card:
-    found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    fetch = found.pop("fetch")
+    content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    fetch = content.pop("fetch")
     for key in ("command", "steps"):
         fetch[key] = tuple(fetch.get(key, ()))
-    folder = found.pop("folder", None)
+    folder = content.pop("folder", None)
     return Card(
         name=path.stem,
         fetch=Fetch(**fetch),
         folder=Path(folder) if folder else None,
-        store=Path(found.pop("store")),
-        command=tuple(found.pop("import", ())),
-        notes=tuple(found.pop("notes", ())),
-        **found,
+        store=Path(content.pop("store")),
+        command=tuple(content.pop("import", ())),
+        notes=tuple(content.pop("notes", ())),
+        **content,
     )

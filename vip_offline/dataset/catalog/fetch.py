@@ -112,9 +112,9 @@ def _program(card: Card, name: str) -> list[str]:
     """A program of this environment, which need not be active, or of the system."""
     if name == OWN:
         return [sys.executable, "-m", "vip_offline"]
-    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
-    if found is None:
+    executable = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if executable is None:
         raise VipOfflineError(
             f"{card.name}: is fetched by {name}, which is not installed. {card.fetch.install}"
         )
-    return [found]
+    return [executable]

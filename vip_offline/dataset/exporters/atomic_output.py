@@ -28,14 +28,14 @@ def appearing(out: Path) -> Iterator[Path]:
     _clear_away(hidden_beside(out, "partial"))
     _refuse_existing(out)
     # some writers change folders, and Minari resolves paths its own way
-    given, out = out, out.absolute()
+    shown, out = out, out.absolute()
     partial = hidden_beside(out, "partial")
     partial.mkdir(parents=True, exist_ok=True)
     with only_writer(partial):
         try:
             for leftover in partial.iterdir():
                 _remove(leftover)
-            with naming(given):
+            with naming(shown):
                 yield partial / out.name
             _flush(partial)
             _refuse_existing(out)  # renaming would replace a file that came in the meantime
@@ -73,7 +73,7 @@ def _remove(path: Path) -> None:
 def _flush(folder: Path) -> None:
     """Files and folders onto the disk: a renamed one could be empty after a power cut."""
     for where, _, files in os.walk(folder):
-        for each in [*files, "."]:
-            path = Path(where, each)
+        for name in [*files, "."]:
+            path = Path(where, name)
             if not path.is_symlink():
                 flush(path)

@@ -147,14 +147,14 @@ def open_labelled(path: Path, label: str = "") -> Labelled:
     return Labelled(store, store.label(label), _keys(store.attributes.get("key_map", {})))
 
 
-def _keys(found: Mapping[str, Any]) -> KeyMap:
+def _keys(roles: Mapping[str, Any]) -> KeyMap:
     """What the store says its columns were called."""
     return KeyMap(
-        cameras=dict(found.get("cameras", {})),
-        proprio=tuple(found.get("proprio", ())),
-        action=tuple(found.get("action", ())),
-        success=str(found.get("success", "")),
-        reward=str(found.get("reward", "")),
+        cameras=dict(roles.get("cameras", {})),
+        proprio=tuple(roles.get("proprio", ())),
+        action=tuple(roles.get("action", ())),
+        success=str(roles.get("success", "")),
+        reward=str(roles.get("reward", "")),
     )
 
 

@@ -63,9 +63,9 @@ def write_lerobot(labelled: Labelled, path: Path, on_episode: Callable[[int], No
         target = path / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         if relative.parts[0] == "data" and file.suffix == ".parquet":
-            for written in _write_data(file, target, firsts, catalogue.lengths, reward):
-                rows += len(written)
-                on_episode(int((written == 0).sum()))
+            for frame_index in _write_data(file, target, firsts, catalogue.lengths, reward):
+                rows += len(frame_index)
+                on_episode(int((frame_index == 0).sum()))
         elif relative.parts[:2] == ("meta", "episodes") and file.suffix == ".parquet":
             _write_episodes(file, target, firsts, catalogue.lengths, reward)
         elif relative.as_posix() == "meta/info.json":
@@ -84,8 +84,8 @@ def _rewards(
     firsts = np.full(len(lengths), -1, np.int64)
     numbers = labelled.store.meta("source_episode")
     for number, (start, stop) in zip(numbers, labelled.store.spans(), strict=True):
-        there = int(lengths[number]) if number < len(lengths) else 0
-        check_length(root, int(number), stop - start, there)
+        length = int(lengths[number]) if number < len(lengths) else 0
+        check_length(root, int(number), stop - start, length)
         firsts[number] = start
     if (firsts < 0).any():
         raise VipOfflineError(
@@ -157,11 +157,11 @@ def statistics(values: NDArray[np.float32], names: Sequence[str]) -> dict[str, l
         "std": lambda: float(exact.std()),
         "count": lambda: len(exact),
     }
-    found = {name: [made[name]()] for name in names if name in made}
+    results = {name: [made[name]()] for name in names if name in made}
     for name in names:
         if name[:1] == "q" and name[1:].isdigit():
-            found[name] = [float(np.quantile(exact, int(name[1:]) / 10 ** (len(name) - 1)))]
-    return found
+            results[name] = [float(np.quantile(exact, int(name[1:]) / 10 ** (len(name) - 1)))]
+    return results
 
 
 def _write_episodes(
@@ -175,12 +175,12 @@ def _write_episodes(
     table = pyarrow.parquet.read_table(file, partitioning=None)
     model = _model([name.removeprefix("stats/") for name in table.column_names if "stats/" in name])
     numbers = np.asarray(table["episode_index"], np.int64)
-    spans = [(int(firsts[each]), int(firsts[each] + lengths[each])) for each in numbers]
+    spans = [(int(firsts[number]), int(firsts[number] + lengths[number])) for number in numbers]
     made = [statistics(reward[start:stop], model) for start, stop in spans]
     for name in model:
         type_ = pyarrow.list_(pyarrow.int64() if name == "count" else pyarrow.float64())
         key = f"stats/{REWARD}/{name}"
-        values = pyarrow.array([each[name] for each in made if name in each], type_)
+        values = pyarrow.array([stats[name] for stats in made if name in stats], type_)
         place = table.schema.get_field_index(key)
         if len(values) == len(table):
             field = pyarrow.field(key, type_)
@@ -195,9 +195,9 @@ def _write_episodes(
 def _model(names: Sequence[str]) -> list[str]:
     """Which statistics there are, by those of a column of single numbers; none if it has none."""
     for feature in (REWARD, "timestamp", "frame_index", "index"):
-        found = [name for name in names if name.rpartition("/")[0] == feature]
-        if found:
-            return [name.rpartition("/")[2] for name in found]
+        matching = [name for name in names if name.rpartition("/")[0] == feature]
+        if matching:
+            return [name.rpartition("/")[2] for name in matching]
     return []
 
 
@@ -209,7 +209,7 @@ def _write_info(file: Path, target: Path) -> None:
 
 def _write_stats(file: Path, target: Path, reward: NDArray[np.float32]) -> None:
     stats: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    others = [f"{feature}/{name}" for feature, each in stats.items() for name in each]
+    others = [f"{feature}/{name}" for feature, entries in stats.items() for name in entries]
     if model := _model(others):
         stats[REWARD] = statistics(reward, model)
     target.write_text(json.dumps(stats, indent=4, ensure_ascii=False), encoding="utf-8")

@@ -44,14 +44,14 @@ def index_of(origin: LeRobot, episode: int, length: int) -> NDArray[np.int64]:
     return index
 
 
-def check_length(path: Path, episode: int, stored: int, there: int) -> None:
+def check_length(path: Path, episode: int, stored: int, length: int) -> None:
     """Refuse an origin that changed since it was imported.
 
     Raises:
         VipOfflineError: with both lengths.
     """
-    if stored != there:
+    if stored != length:
         raise VipOfflineError(
-            f"{path}, episode {episode}: has {there} rows, the store has {stored} of it. It was "
+            f"{path}, episode {episode}: has {length} rows, the store has {stored} of it. It was "
             "changed since it was imported: restore it, or import and relabel it again."
         )

@@ -179,7 +179,7 @@ def _plant(tree: Tree, name: str, values: NDArray[Any]) -> None:
 def _space(node: Any, spaces: Any) -> Any:
     """The gymnasium space of a tree of arrays."""
     if isinstance(node, dict):
-        return spaces.Dict({name: _space(each, spaces) for name, each in node.items()})
+        return spaces.Dict({name: _space(child, spaces) for name, child in node.items()})
     shape, dtype = node.shape[1:], node.dtype
     if dtype.kind == "b":
         return spaces.MultiBinary(shape or 1)

@@ -142,8 +142,8 @@ def write_replay(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
     )
     attributes = labelled.store.attributes
     label = {"label": labelled.label.name, **labelled.label.provenance}
-    kept = {key: attributes[key] for key in ("task", "control_rate") if attributes.get(key)}
-    root.attrs.update({**kept, "visual_reward": label})
+    settings = {key: attributes[key] for key in ("task", "control_rate") if attributes.get(key)}
+    root.attrs.update({**settings, "visual_reward": label})
     return Exported(count, ends[-1], tuple(_notes(labelled, names, shortened)))
 
 

@@ -112,7 +112,9 @@ def _names(labelled: Labelled) -> dict[str, str]:
 def _old_name(name: str, taken: Collection[str]) -> str:
     """obs.object -> obs/object, which the store cannot say; where that is no place, as it is."""
     old = name.replace(".", "/")
-    clash = any(each.startswith(f"{old}/") or old.startswith(f"{each}/") for each in taken)
+    clash = any(
+        existing.startswith(f"{old}/") or old.startswith(f"{existing}/") for existing in taken
+    )
     return name if clash or "" in old.split("/") else old
 
 
@@ -120,7 +122,7 @@ def _demo_names(labelled: Labelled) -> list[str]:
     """Names as they were, if robomimic can read them; else demo_0, demo_1, ..."""
     names = labelled.store.texts("name")
     fine = labelled.comes_from("robomimic") or all(
-        (found := DEMO.fullmatch(name)) and found[1] == "demo_" for name in names
+        (match := DEMO.fullmatch(name)) and match[1] == "demo_" for name in names
     )
     if fine and len(set(names)) == len(names):
         return names
@@ -156,9 +158,9 @@ def _write_frames(
 def _environment(labelled: Labelled) -> dict[str, Any]:
     """env_args: the origin's, or what is known."""
     attributes = labelled.store.attributes
-    kept = attributes.get("about", {}).get("env_args")
-    if kept:
-        return dict(kept)
+    arguments = attributes.get("about", {}).get("env_args")
+    if arguments:
+        return dict(arguments)
     rate = attributes.get("control_rate")
     return {
         "env_name": str(attributes.get("task", "")),

@@ -92,21 +92,21 @@ class Converter:
         name = self._catalogue.names[index]
         where = f"{self._source.path}, episode {name}"
         numbers = {column_and_part(spec)[0] for spec in (*keys.proprio, *keys.action)}
-        wanted = {*keys.cameras.values(), *numbers, *self._extras}
-        wanted |= {each for each in (keys.success, keys.reward, keys.time) if each}
-        rows = self._source.read(index, sorted(wanted))
+        needed = {*keys.cameras.values(), *numbers, *self._extras}
+        needed |= {column for column in (keys.success, keys.reward, keys.time) if column}
+        rows = self._source.read(index, sorted(needed))
         rows = at_frames(rows, self._catalogue.columns, keys)
         frames: dict[str, NDArray[np.uint8]] = {}
         clips: dict[str, Clip] = {}
         links: dict[str, Link] = {}
         for camera, column in keys.cameras.items():
-            found = self._frames(rows.columns[column], length, f"{where}, camera {camera}")
-            if isinstance(found, Clip):
-                clips[camera] = found
+            view = self._frames(rows.columns[column], length, f"{where}, camera {camera}")
+            if isinstance(view, Clip):
+                clips[camera] = view
             elif self._options.link_frames and column in self._catalogue.arrays:
-                links[camera] = self._link(index, column, found)
+                links[camera] = self._link(index, column, view)
             else:
-                frames[camera] = found
+                frames[camera] = view
         for column, values in rows.columns.items():
             if isinstance(values, np.ndarray) and len(values) != length:
                 raise VipOfflineError(
@@ -140,11 +140,13 @@ class Converter:
             # what nobody calls a failure is a demonstration of the task
             success=True if success is None else success,
             success_labelled=success is not None,
-            extras={name: np.asarray(rows.columns[each]) for each, name in self._extras.items()},
+            extras={
+                name: np.asarray(rows.columns[column]) for column, name in self._extras.items()
+            },
             origin=index,
             name=name,
             task=rows.task,
-            splits=tuple(self._splits[each] for each in rows.splits),
+            splits=tuple(self._splits[split] for split in rows.splits),
         )
         episode.check(where)
         self._check_sizes(episode, where)
@@ -187,13 +189,13 @@ class Converter:
         rate, name = self._catalogue.control_rate, self._keys.time
         if not rate or not name or self._catalogue.aligned:
             return
-        found = seconds_of(name, _one(rows, name), "")
-        if found is None or len(found[0]) < 2:
+        times = seconds_of(name, _one(rows, name), "")
+        if times is None or len(times[0]) < 2:
             return
-        step = step_of(found[0])
+        step = step_of(times[0])
         if step > 0 and abs(step * rate - 1) > CLOSE:
             raise VipOfflineError(
-                f"{where}: by its column {name} ({found[1]}) a row comes each {step:.4g} s; the "
+                f"{where}: by its column {name} ({times[1]}) a row comes each {step:.4g} s; the "
                 f"rows are of {rate:g} Hz, one each {1 / rate:.4g} s: these times contradict. Name "
                 "another column with --key-map time=COLUMN, none with --key-map time=, or leave "
                 "such episodes out with --skip-broken."
@@ -201,8 +203,8 @@ class Converter:
 
     def _check_sizes(self, episode: Episode, where: str) -> None:
         """Refuse frames of another size than those before: a store has one per camera."""
-        shapes = {camera: each.shape[1:] for camera, each in episode.frames.items()}
-        shapes |= {camera: each.shape for camera, each in episode.clips.items()}
+        shapes = {camera: frames.shape[1:] for camera, frames in episode.frames.items()}
+        shapes |= {camera: clip.shape for camera, clip in episode.clips.items()}
         for camera, shape in shapes.items():
             before = self._shapes.setdefault(camera, shape)
             if shape != before:
@@ -217,12 +219,12 @@ class Converter:
         if isinstance(values, VideoSpan):
             clip = self._clip(values, length, where)
             distinct, rows = np.unique(clip.pts, return_inverse=True)  # one frame, two rows
-            asked = [int(each) for each in distinct]
+            stamps = [int(stamp) for stamp in distinct]
             if self._options.copy_frames:
-                frames = stacked(decode(self._decoder(values.file), asked, size), values.file)
-                return frames if len(asked) == len(rows) else frames[rows]
+                frames = stacked(decode(self._decoder(values.file), stamps, size), values.file)
+                return frames if len(stamps) == len(rows) else frames[rows]
             if self._options.decode:
-                check = self._beside.submit(self._decode, values.file, asked, where)
+                check = self._beside.submit(self._decode, values.file, stamps, where)
                 self._decoding.append(check)
             return clip
         pictures: NDArray[np.uint8] = values

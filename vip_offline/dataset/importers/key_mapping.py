@@ -37,33 +37,33 @@ def key_map(catalogue: Catalogue, options: ImportOptions, where: Path) -> KeyMap
     keys, columns = catalogue.keys, catalogue.columns
     valid = stored_as(keys.cameras)  # a file may bear what no camera can be called
     cameras = {valid[name]: column for name, column in keys.cameras.items()}
-    for each in options.key_map:
-        role, given, value = each.partition("=")
+    for option in options.key_map:
+        role, equals, value = option.partition("=")
         named = [spec for spec in value.split(",") if spec]
         names = tuple(name for spec in named for name in _named(spec, columns))
         if role.startswith("camera:") and len(names) == 1:
             cameras = {name: column for name, column in cameras.items() if column != names[0]}
             cameras[check_name("camera", role.removeprefix("camera:"))] = names[0]
-        elif given and role == "proprio":
+        elif equals and role == "proprio":
             keys = replace(keys, proprio=names)
-        elif given and role == "action":
+        elif equals and role == "action":
             keys = replace(keys, action=names)
-        elif given and role == "success" and len(names) <= 1:
+        elif equals and role == "success" and len(names) <= 1:
             keys = replace(keys, success="".join(names))
-        elif given and role == "reward" and len(names) <= 1:
+        elif equals and role == "reward" and len(names) <= 1:
             keys = replace(keys, reward="".join(names))
-        elif given and role == "time" and len(names) <= 1:
+        elif equals and role == "time" and len(names) <= 1:
             keys = replace(keys, time="".join(names))
-        elif given and role in ROLES and len(named) == 1:
+        elif equals and role in ROLES and len(named) == 1:
             raise VipOfflineError(
-                f"--key-map {each}: names {len(names)} columns ({', '.join(names[:4])}, ...), and "
-                f"{role} is one. Name it."
+                f"--key-map {option}: names {len(names)} columns ({', '.join(names[:4])}, ...), "
+                f"and {role} is one. Name it."
             )
         else:
             raise VipOfflineError(
-                f"--key-map {each}: expected ROLE=COLUMN with one of the roles {', '.join(ROLES)} "
-                "or camera:NAME; proprio and action may name several columns, with commas or with "
-                "* and ?."
+                f"--key-map {option}: expected ROLE=COLUMN with one of the roles "
+                f"{', '.join(ROLES)} or camera:NAME; proprio and action may name several columns, "
+                "with commas or with * and ?."
             )
     if options.cameras:
         for name in options.cameras:

@@ -40,18 +40,18 @@ def store_of(path: Path) -> Path:
 
 def _require_of(path: Path, store: Path) -> None:
     """Refuse a store that was made of another buffer: of set.zarr and set.zarr.zip alike."""
-    other = Path(str(open_store(store).attributes.get("source", "")))
-    if other.name != path.name:
+    source = Path(str(open_store(store).attributes.get("source", "")))
+    if source.name != path.name:
         raise VipOfflineError(
-            f"{path}: its labels would go into {store}, which is of {other}. Rename one of the two "
-            "buffers, or move it into a folder of its own."
+            f"{path}: its labels would go into {store}, which is of {source}. Rename one of the "
+            "two buffers, or move it into a folder of its own."
         )
 
 
 def linked(
     path: Path,
     *,
-    on_start: Callable[[int, int], None] = lambda there, planned: None,
+    on_start: Callable[[int, int], None] = lambda existing, planned: None,
     on_episodes: Callable[[int], None] = lambda count: None,
 ) -> Path:
     """The store beside a replay buffer, made if it is not there; frames stay where they are.

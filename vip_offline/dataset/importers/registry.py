@@ -42,9 +42,9 @@ def _format_of(path: Path) -> str:
             return "zarr"
     elif (path / "meta" / "info.json").exists():
         return "lerobot"
-    elif any((path / each).exists() for each in ("zarr.json", ".zgroup", "data/.zgroup")):
+    elif any((path / name).exists() for name in ("zarr.json", ".zgroup", "data/.zgroup")):
         return "zarr"
-    elif any((path / each / "metadata.json").exists() for each in ("", "data")):
+    elif any((path / name / "metadata.json").exists() for name in ("", "data")):
         return "minari"
     if path.is_dir() and foreign:
         raise VipOfflineError(f"{path}: is of no format that is read here.{foreign}")
@@ -57,11 +57,11 @@ def _format_of(path: Path) -> str:
             pass
         else:
             return "folders"
-    there = sorted(each.name for each in path.iterdir())[:6] if path.is_dir() else []
+    names = sorted(entry.name for entry in path.iterdir())[:6] if path.is_dir() else []
     raise VipOfflineError(
         f"{path}: is of no format that is known here (LeRobot: meta/info.json; robomimic: .hdf5; "
         "diffusion_policy: .zarr or .zarr.zip; Minari: data/metadata.json; videos; folders of "
-        f"videos, pictures and tables). It holds: {', '.join(there) or 'nothing of these'}."
+        f"videos, pictures and tables). It holds: {', '.join(names) or 'nothing of these'}."
         f"{foreign}"
     )
 
@@ -106,7 +106,7 @@ def _reader(kind: str, rates: Sequence[str], key_map: Sequence[str]) -> Callable
         from vip_offline.dataset.importers.folders.folder_source import Folders
         from vip_offline.dataset.importers.folders.parts import Clock
 
-        times = [one.removeprefix("time=") for one in key_map if one.startswith("time=")]
+        times = [option.removeprefix("time=") for option in key_map if option.startswith("time=")]
         clock = Clock(parse_rates(rates), times[-1] if times else None)
         return partial(Folders, clock=clock)
     raise VipOfflineError(f"--format {kind}: is none of {', '.join(FORMATS)}.")

@@ -16,7 +16,7 @@ def import_anew(
     path: Path,
     options: ImportOptions,
     *,
-    on_start: Callable[[int, int], None] = lambda there, planned: None,
+    on_start: Callable[[int, int], None] = lambda existing, planned: None,
     on_episodes: Callable[[int], None] = lambda count: None,
 ) -> Imported:
     """Import beside an older store, then put the new one in its place.

@@ -49,7 +49,7 @@ class Imported:
     """What `import_source` did."""
 
     episodes: int  # written now
-    there: int  # before
+    existing: int  # before
     rows: int  # written now
     broken: tuple[str, ...]  # why episodes were left out
     notes: tuple[str, ...]
@@ -132,8 +132,8 @@ def attributes_of(
     for spec in keys.proprio:
         column, part = column_and_part(spec)
         width = int(np.prod(catalogue.columns[column].shape, dtype=int))
-        each = [column] if width == 1 else [f"{column}[{place}]" for place in range(width)]
-        names += each[part]
+        labels = [column] if width == 1 else [f"{column}[{place}]" for place in range(width)]
+        names += labels[part]
     return json.loads(
         json.dumps(
             {
@@ -167,7 +167,7 @@ def import_source(
     path: Path,
     options: ImportOptions,
     *,
-    on_start: Callable[[int, int], None] = lambda there, planned: None,
+    on_start: Callable[[int, int], None] = lambda existing, planned: None,
     on_episodes: Callable[[int], None] = lambda count: None,
 ) -> Imported:
     """Write an origin's episodes into a store; an interrupted import goes on with the next one.
@@ -193,24 +193,24 @@ def import_source(
     try:
         attributes = attributes_of(source, path, catalogue, keys, options)
         with writing(path, create=attributes) as store:
-            there, rows = len(store), 0
+            existing, rows = len(store), 0
             left_out: dict[int, str] = {}
-            first = int(store.meta("source_episode")[-1]) + 1 if there else 0
+            first = int(store.meta("source_episode")[-1]) + 1 if existing else 0
             convert = Converter(source, catalogue, keys, options)
             state = origin_files(source.path)
-            if there and store.attributes.get("origin_files", state) != state:
+            if existing and store.attributes.get("origin_files", state) != state:
                 on_start(0, len(planned))
                 _check_origin(store, source.path, convert, on_episodes)
             else:
-                on_start(there, len(planned))
+                on_start(existing, len(planned))
             here = {key: attributes[key] for key in OF_PLACE} | {"origin_files": state}
-            if there and {key: store.attributes.get(key) for key in here} != here:
+            if existing and {key: store.attributes.get(key) for key in here} != here:
                 store.know_origin(here)
 
             def whole(index: int, episode: Episode, decoding: Waiting) -> Iterator[Episode]:
                 try:
-                    for each in decoding:
-                        each.result()
+                    for future in decoding:
+                        future.result()
                 except VipOfflineError as error:
                     leave_out(index, error)
                 else:
@@ -240,7 +240,7 @@ def import_source(
                     if left_out:  # first: after an interrupt they are looked at again
                         store.leave_out(left_out)
                     store.append(*batch)
-                    rows += sum(len(each) for each in batch)
+                    rows += sum(len(episode) for episode in batch)
                     on_episodes(len(batch))
                 if left_out:
                     store.leave_out(left_out)
@@ -251,8 +251,8 @@ def import_source(
                     )
                 broken = tuple(store.attributes.get("left_out", {}).values())
                 return Imported(
-                    len(store) - there,
-                    there,
+                    len(store) - existing,
+                    existing,
                     rows,
                     broken,
                     catalogue.notes,
@@ -320,15 +320,15 @@ def _check_origin(
 def batches(episodes: Iterator[Episode], seconds: float = math.inf) -> Iterator[list[Episode]]:
     """Episodes that are small, many at a time, or as many as came in some seconds."""
     batch: list[Episode] = []
-    held, begun = 0, time.monotonic()
+    size, begun = 0, time.monotonic()
     for episode in episodes:
         batch.append(episode)
-        held += sum(each.nbytes for each in episode.frames.values())
-        held += episode.proprio.nbytes + episode.action.nbytes
-        held += sum(each.nbytes for each in episode.extras.values())
+        size += sum(frames.nbytes for frames in episode.frames.values())
+        size += episode.proprio.nbytes + episode.action.nbytes
+        size += sum(column.nbytes for column in episode.extras.values())
         late = time.monotonic() - begun >= seconds
-        if held >= BATCH_BYTES or len(batch) >= BATCH_EPISODES or late:
+        if size >= BATCH_BYTES or len(batch) >= BATCH_EPISODES or late:
             yield batch
-            batch, held, begun = [], 0, time.monotonic()
+            batch, size, begun = [], 0, time.monotonic()
     if batch:
         yield batch

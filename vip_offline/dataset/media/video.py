@@ -253,9 +253,9 @@ def _counted_frames(path: Path) -> tuple[Any, NDArray[np.int64]]:
 
 def _rate(stream: Any, pts: NDArray[np.int64]) -> float | None:
     """Usual frames per second: where frames were dropped the file gives a mean over the gaps."""
-    said = float(stream.average_rate) if stream.average_rate else None
+    declared = float(stream.average_rate) if stream.average_rate else None
     own = rate_of(np.multiply(pts, float(stream.time_base), dtype=np.float64))
-    return said if own is None or (said and abs(own / said - 1) <= RATE) else own
+    return declared if own is None or (declared and abs(own / declared - 1) <= RATE) else own
 
 
 def resized(frame: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.uint8]:
@@ -296,24 +296,24 @@ class Decoder:
         frames: Iterator[Any] = self._container.decode(self._stream)
         return frames
 
-    def __call__(self, wanted: Sequence[int]) -> Iterator[Any]:
+    def __call__(self, stamps: Sequence[int]) -> Iterator[Any]:
         """Every frame that is passed, up to the last of these ascending pts.
 
         Raises:
             VipOfflineError: if one of them does not come.
         """
-        if self.next is None or wanted[0] < self.next or wanted[0] - self.next > self._far:
-            self._seek(wanted[0])
+        if self.next is None or stamps[0] < self.next or stamps[0] - self.next > self._far:
+            self._seek(stamps[0])
         at = 0
-        for frame in self._from(wanted[0]):
-            if frame.pts > wanted[at]:
+        for frame in self._from(stamps[0]):
+            if frame.pts > stamps[at]:
                 break
             yield frame
-            if frame.pts == wanted[at]:
+            if frame.pts == stamps[at]:
                 at += 1
-                if at == len(wanted):
+                if at == len(stamps):
                     return
-        seconds = wanted[at] * float(self._stream.time_base)
+        seconds = stamps[at] * float(self._stream.time_base)
         raise VipOfflineError(
             f"{self.path}: the picture at {seconds:.3f} s cannot be "
             "decoded. The file is damaged; restore it, or leave out the episodes that need it."
@@ -398,9 +398,9 @@ def decode(
     Raises:
         VipOfflineError: if a frame is not there or cannot be decoded.
     """
-    wanted = {*pts}
+    stamps = {*pts}
     for frame in decoder(pts):
-        if frame.pts in wanted:
+        if frame.pts in stamps:
             yield resized(_pixels(frame, decoder.path), size)
 
 
@@ -446,23 +446,23 @@ class FrameReader:
 
     def __call__(self, path: Path, pts: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(T, H, W, 3) frames at T ascending pts of a file."""
-        wanted = [int(each) for each in pts]
+        stamps = [int(stamp) for stamp in pts]
         with self._lock:
-            missing = [each for each in wanted if (path, each) not in self._kept]
-            found = {each: self._kept[path, each] for each in wanted if each not in missing}
+            missing = [stamp for stamp in stamps if (path, stamp) not in self._kept]
+            frames = {stamp: self._kept[path, stamp] for stamp in stamps if stamp not in missing}
             if missing:
                 if self._decoder is None or self._decoder.path != path:
                     self.close()
                     self._decoder = Decoder(path, threads=1)
-                asked = {*missing}
+                requested = {*missing}
                 for frame in self._decoder(missing):
-                    if frame.pts in asked:
-                        found[frame.pts] = frame
+                    if frame.pts in requested:
+                        frames[frame.pts] = frame
                     self._kept[path, frame.pts] = frame  # another thread may ask for it next
                     if len(self._kept) > KEPT:
                         self._kept.popitem(last=False)
             # under the lock, too: PyAV's frames are not made for two threads at once
-            drawn = (_pixels(found[each], path, upright=self._upright) for each in wanted)
+            drawn = (_pixels(frames[stamp], path, upright=self._upright) for stamp in stamps)
             return stacked((resized(pixels, self._size) for pixels in drawn), path)
 
     def close(self) -> None:

@@ -19,15 +19,15 @@ class Series:
 
     values: NDArray[Any]  # (S, ...)
     seconds: NDArray[np.float64]  # (S,) ascending
-    wanted: NDArray[np.float64]  # (T,) by the same clock
+    targets: NDArray[np.float64]  # (T,) by the same clock
 
     def nearest(self) -> NDArray[Any]:
         """(T, ...) the row nearest in time: for commands, pictures and whole numbers."""
-        return self.values[nearest_rows(self.seconds, self.wanted)]
+        return self.values[nearest_rows(self.seconds, self.targets)]
 
     def linear(self) -> NDArray[Any]:
         """(T, ...) between the rows around: for states, which move from one to the next."""
-        return linear_rows(self.values, self.seconds, self.wanted)
+        return linear_rows(self.values, self.seconds, self.targets)
 
 
 def step_of(seconds: NDArray[np.float64]) -> float:
@@ -35,25 +35,25 @@ def step_of(seconds: NDArray[np.float64]) -> float:
     return float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
 
 
-def nearest_rows(seconds: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+def nearest_rows(seconds: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.int64]:
     """(T,) row of (S,) ascending times that is nearest to each wanted time; the earlier of two."""
-    right = np.searchsorted(seconds, wanted).clip(0, len(seconds) - 1)
+    right = np.searchsorted(seconds, targets).clip(0, len(seconds) - 1)
     left = (right - 1).clip(0)
-    nearer = np.abs(seconds[left] - wanted) <= np.abs(seconds[right] - wanted)
+    nearer = np.abs(seconds[left] - targets) <= np.abs(seconds[right] - targets)
     return np.where(nearer, left, right).astype(np.int64)
 
 
 def linear_rows(
-    values: NDArray[np.floating], seconds: NDArray[np.float64], wanted: NDArray[np.float64]
+    values: NDArray[np.floating], seconds: NDArray[np.float64], targets: NDArray[np.float64]
 ) -> NDArray[np.floating]:
     """(T, ...) values between the two of (S, ...) around each wanted time, in their dtype.
 
     Beyond the ends the outermost value stands: nothing is extrapolated.
     """
-    right = np.searchsorted(seconds, wanted).clip(0, len(seconds) - 1)
+    right = np.searchsorted(seconds, targets).clip(0, len(seconds) - 1)
     left = (right - 1).clip(0)
     gap = seconds[right] - seconds[left]
-    share = np.divide(wanted - seconds[left], gap, out=np.ones_like(gap), where=gap > 0).clip(0, 1)
+    share = np.divide(targets - seconds[left], gap, out=np.ones_like(gap), where=gap > 0).clip(0, 1)
     share = share.reshape(-1, *[1] * (values.ndim - 1))
     between = values[left] * (1 - share) + values[right] * share
     # where a neighbour is NaN and has no share, the other's value stands

@@ -48,7 +48,7 @@ def idle_of(where: str, proprio: NDArray[Any], action: NDArray[Any]) -> Idle:
         that never moves is idle from its start to its end, and counts as a start.
     """
     rows = min(len(proprio), len(action))
-    state, done = (each[:rows].astype(np.float64) for each in (proprio, action))
+    state, done = (values[:rows].astype(np.float64) for values in (proprio, action))
     if rows > 1 and np.isnan(done[-1]).all():
         done[-1] = done[-2]
     finite = np.isfinite(state).all() and np.isfinite(done).all()
@@ -66,7 +66,7 @@ def check_idle(idle: Sequence[Idle], rate: float | None) -> list[Finding]:
         idle: of each episode.
         rate: Hz, of rows; None: not known.
     """
-    found = []
+    findings = []
     for place in ("start", "end"):
         counts = [(getattr(episode, place), episode) for episode in idle]
         long = [pair for pair in counts if pair[0] >= _least(pair[1].rows, rate)]
@@ -74,8 +74,8 @@ def check_idle(idle: Sequence[Idle], rate: float | None) -> list[Finding]:
             seconds = f" ({count / rate:.1f} s)" if rate else ""
             value = f"about {count} of {episode.rows} rows at its {place} stand still{seconds}"
             way_out = "a policy learns to wait there; cut them off if that is not meant"
-            found.append(Finding(f"idle-{place}", "note", value, way_out, where=episode.where))
-    return found
+            findings.append(Finding(f"idle-{place}", "note", value, way_out, where=episode.where))
+    return findings
 
 
 def _least(rows: int, rate: float | None) -> float:

@@ -116,25 +116,27 @@ class _Gathered:
     groups: dict[str, Group] = field(default_factory=dict)
     cameras: dict[str, Camera] = field(default_factory=dict)
     actions: Range | None = None
-    taken: dict[str, NDArray[Any]] = field(default_factory=dict)  # episode -> (T, A) actions
+    episode_actions: dict[str, NDArray[Any]] = field(
+        default_factory=dict
+    )  # episode -> (T, A) actions
     successes: list[bool | None] = field(default_factory=list)
     names: list[str] = field(default_factory=list)  # of the episodes that could be read
     idle: list[Idle] = field(default_factory=list)
     silent: int = 0  # episodes that could be read, of which nothing says whether they succeeded
 
     def add(self, findings: Sequence[Finding], where: str = "", file: str = "") -> None:
-        for each in findings:
-            example = Example(each.where or where, each.file or file, each.value)
-            known = self.groups.get(each.kind)
+        for finding in findings:
+            example = Example(finding.where or where, finding.file or file, finding.value)
+            known = self.groups.get(finding.kind)
             if known is None:
-                self.groups[each.kind] = Group(
-                    each.kind, each.severity, 1, each.way_out, (example,)
+                self.groups[finding.kind] = Group(
+                    finding.kind, finding.severity, 1, finding.way_out, (example,)
                 )
                 continue
             examples = known.examples
             if len(examples) < EXAMPLES:
                 examples = (*examples, example)
-            self.groups[each.kind] = replace(known, count=known.count + 1, examples=examples)
+            self.groups[finding.kind] = replace(known, count=known.count + 1, examples=examples)
 
     def refuse(self, error: VipOfflineError, where: str = "") -> None:
         """Take an error for a finding."""
@@ -146,26 +148,26 @@ class _Gathered:
         self.add([*check_finite("proprio", proprio), *check_finite("action", action)], where)
         self.add(check_action_range(action), where)
         self.idle.append(idle_of(where, proprio, action))
-        found = range_of(action)
-        if found is not None:
-            self.actions = found if self.actions is None else self.actions.joined(found)
-            self.taken[where] = action
+        extent = range_of(action)
+        if extent is not None:
+            self.actions = extent if self.actions is None else self.actions.joined(extent)
+            self.episode_actions[where] = action
         return moved(proprio) if proprio.shape[1] else moved(action)
 
     def outliers(self) -> None:
         """Check all actions together: what is far from the rest only the rest can tell."""
-        if len({action.shape[1] for action in self.taken.values()}) != 1:
+        if len({action.shape[1] for action in self.episode_actions.values()}) != 1:
             return
-        outliers = find_outliers(list(self.taken.values()))
-        episodes = list(self.taken)
-        for one in outliers.listed:
-            low, high = outliers.low[one.dimension], outliers.high[one.dimension]
+        outliers = find_outliers(list(self.episode_actions.values()))
+        episodes = list(self.episode_actions)
+        for outlier in outliers.listed:
+            low, high = outliers.low[outlier.dimension], outliers.high[outlier.dimension]
             value = (
-                f"action[{one.row}, {one.dimension}] is {one.value:.4g}; the rest of dimension "
-                f"{one.dimension} reaches from {low:.4g} to {high:.4g}"
+                f"action[{outlier.row}, {outlier.dimension}] is {outlier.value:.4g}; the rest "
+                f"of dimension {outlier.dimension} reaches from {low:.4g} to {high:.4g}"
             )
             way_out = "train clips it to the rest; repair it, or leave the episode out"
-            self.add([Finding("outlier", "note", value, way_out)], episodes[one.episode])
+            self.add([Finding("outlier", "note", value, way_out)], episodes[outlier.episode])
 
     def pictures(
         self,
@@ -220,8 +222,8 @@ class _Gathered:
         self.add(check_idle(self.idle, rate))
         self.add(check_constant(self.actions) if self.actions is not None else [])
         self.outliers()
-        self.add(check_cameras({name: each.size for name, each in self.cameras.items()}))
-        said = [each for each in self.successes if each is not None]
+        self.add(check_cameras({name: camera.size for name, camera in self.cameras.items()}))
+        known = [success for success in self.successes if success is not None]
         return Checked(
             path=str(path),
             format=kind,
@@ -230,11 +232,11 @@ class _Gathered:
             lengths=(int(lengths.min()), float(np.median(lengths)), int(lengths.max()))
             if len(lengths)
             else None,
-            successes=sum(said) if said else None,
+            successes=sum(known) if known else None,
             control_rate=rate,
             cameras=self.cameras,
             actions=self.actions,
-            groups=tuple(sorted(self.groups.values(), key=lambda each: each.severity != "wrong")),
+            groups=tuple(sorted(self.groups.values(), key=lambda group: group.severity != "wrong")),
         )
 
 
@@ -303,10 +305,10 @@ def _check_catalogue(source: Source, catalogue: Catalogue, gathered: _Gathered) 
         gathered.add([Finding("empty", "wrong", "there is no episode", "restore the data set")])
     info = source.path / "meta" / "info.json"
     if catalogue.format.startswith("LeRobot"):
-        said = json.loads(info.read_text(encoding="utf-8")).get("total_frames")
+        declared = json.loads(info.read_text(encoding="utf-8")).get("total_frames")
         rows = int(catalogue.lengths.sum())
-        if said is not None and said != rows:
-            value = f"total_frames is {said}, the episodes' lengths make {rows}"
+        if declared is not None and declared != rows:
+            value = f"total_frames is {declared}, the episodes' lengths make {rows}"
             way_out = "restore the data set's meta folder"
             gathered.add([Finding("metadata", "wrong", value, way_out)], file="meta/info.json")
     return keys
@@ -324,34 +326,34 @@ def _check_episode(
         and int(np.prod(column.shape, dtype=int)) == 1
         and (name == keys.time or is_time(name))
     ]
-    wanted = {*keys.cameras.values(), *keys.proprio, *keys.action, *times}
-    wanted |= {each for each in (keys.success, keys.reward) if each}
+    needed = {*keys.cameras.values(), *keys.proprio, *keys.action, *times}
+    needed |= {column for column in (keys.success, keys.reward) if column}
     try:
         if index in catalogue.broken:
             raise VipOfflineError(catalogue.broken[index])
-        asked = source.read(index, sorted(wanted))
-        found = at_frames(asked, catalogue.columns, keys)
+        original = source.read(index, sorted(needed))
+        resampled = at_frames(original, catalogue.columns, keys)
     except VipOfflineError as error:
         gathered.refuse(error, where)
         gathered.names.append(catalogue.names[index])
         gathered.successes.append(None)
         gathered.on_frames(rows * len(keys.cameras))
         return
-    arrays = {n: v for n, v in found.columns.items() if isinstance(v, np.ndarray)}
-    gathered.add(check_counts({name: len(each) for name, each in arrays.items()}, rows), where)
+    arrays = {n: v for n, v in resampled.columns.items() if isinstance(v, np.ndarray)}
+    gathered.add(check_counts({name: len(values) for name, values in arrays.items()}, rows), where)
     moves = gathered.numbers(where, _flat(arrays, keys.proprio), _flat(arrays, keys.action))
     for name in times:
-        own = asked.columns[name]  # as they were taken, before they came to the frames' times
+        own = original.columns[name]  # as they were taken, before they came to the frames' times
         arrays[name] = np.asarray(own.values if isinstance(own, Series) else own)
         gathered.add(
             check_steady(arrays[name].reshape(-1).astype(np.float64), ""), f"{where}, {name}"
         )
-    succeeded = bool((arrays[keys.success] > 0).any()) if keys.success else found.success
+    succeeded = bool((arrays[keys.success] > 0).any()) if keys.success else resampled.success
     gathered.names.append(catalogue.names[index])
     gathered.successes.append(succeeded)
     gathered.silent += succeeded is None
     for camera, column in keys.cameras.items():
-        _check_camera(found, camera, column, rows, where, moves, videos, gathered)
+        _check_camera(resampled, camera, column, rows, where, moves, videos, gathered)
 
 
 def _flat(arrays: dict[str, NDArray[Any]], names: Sequence[str]) -> NDArray[np.float64]:
@@ -364,7 +366,7 @@ def _flat(arrays: dict[str, NDArray[Any]], names: Sequence[str]) -> NDArray[np.f
 
 
 def _check_camera(
-    found: Rows,
+    resampled: Rows,
     camera: str,
     column: str,
     rows: int,
@@ -373,7 +375,7 @@ def _check_camera(
     videos: "_Videos",
     gathered: _Gathered,
 ) -> None:
-    values = found.columns[column]
+    values = resampled.columns[column]
     if not isinstance(values, VideoSpan):
         videos.expect(camera, column)
         frames = np.asarray(values)
@@ -427,15 +429,17 @@ class _Videos:
         line, file = self._line(span.file), self.name(span.file)
         self._gathered.rate(camera, line)
         if fresh and self._catalogue.control_rate and not span.repeats:
-            found = check_rate(self._catalogue.control_rate, line.seconds)
-            self._gathered.add(found, f"camera {camera}", file)
+            findings = check_rate(self._catalogue.control_rate, line.seconds)
+            self._gathered.add(findings, f"camera {camera}", file)
         if not len(span.seconds):
             self._gathered.add(check_steady(line.seconds), place, file)
             self._gathered.add(check_counts({f"camera {camera}": len(line.pts)}, rows), where, file)
             return line.pts
-        nearest, found = check_rows_in_video(line.seconds, span.seconds, span.tolerance)
-        found = [one for one in found if not (span.repeats and one.kind == "shared-frame")]
-        self._gathered.add(found, place, file)
+        nearest, findings = check_rows_in_video(line.seconds, span.seconds, span.tolerance)
+        findings = [
+            finding for finding in findings if not (span.repeats and finding.kind == "shared-frame")
+        ]
+        self._gathered.add(findings, place, file)
         return line.pts[np.unique(nearest)]
 
     def _line(self, file: Path) -> Timeline:
@@ -466,8 +470,8 @@ def _check_store(store: Store, gathered: _Gathered, on_start: OnStart) -> Checke
         gathered.add([Finding("unfinished", "wrong", str(error), way_out)])
     spans = store.spans()
     on_start(store.rows * len(store.cameras))
-    said = store.attributes.get("control_rate")
-    rate = float(said) if said else None
+    declared = store.attributes.get("control_rate")
+    rate = float(declared) if declared else None
     names = store.texts("name") if spans else []
     gathered.names = [name or str(index) for index, name in enumerate(names)]
     if spans:
@@ -476,13 +480,13 @@ def _check_store(store: Store, gathered: _Gathered, on_start: OnStart) -> Checke
             bool(success) if known else None
             for success, known in zip(store.meta("success"), labelled, strict=True)
         ]
-    gathered.silent = sum(each is None for each in gathered.successes)
+    gathered.silent = sum(success is None for success in gathered.successes)
     moves = []
-    for name, found in zip(gathered.names, _numbers(store), strict=True):
+    for name, result in zip(gathered.names, _numbers(store), strict=True):
         where = f"episode {name}"
-        if isinstance(found, VipOfflineError):
-            gathered.refuse(found, where)
-        moves.append(not isinstance(found, VipOfflineError) and gathered.numbers(where, *found))
+        if isinstance(result, VipOfflineError):
+            gathered.refuse(result, where)
+        moves.append(not isinstance(result, VipOfflineError) and gathered.numbers(where, *result))
     for camera in store.cameras:
         if f"pts_{camera}" in store.keys("data"):
             _check_clips(store, camera, moves, rate, gathered)
@@ -544,15 +548,15 @@ def _check_frames(store: Store, camera: str, moves: list[bool], gathered: _Gathe
         if contents[index].any() and (content != contents[index]).any():
             value = "the frames are others than those that were stored"
             way_out = "record or import the store again"
-            found = [Finding("frames-changed", "wrong", value, way_out)]
-            gathered.add(found, f"{where}, camera {camera}")
+            findings = [Finding("frames-changed", "wrong", value, way_out)]
+            gathered.add(findings, f"{where}, camera {camera}")
 
 
 def _with_first(
-    first: NDArray[np.uint8], others: Iterator[NDArray[np.uint8]]
+    first: NDArray[np.uint8], rest: Iterator[NDArray[np.uint8]]
 ) -> Iterator[NDArray[np.uint8]]:
     yield first
-    yield from others
+    yield from rest
 
 
 NOT_UPRIGHT = Finding(
@@ -616,8 +620,10 @@ def _changed(path: Path, size: int) -> list[Finding]:
     """What has become of a video since it was imported."""
     if not path.is_file():
         return [_video_changed("the video is gone")]
-    there = path.stat().st_size
-    return [_video_changed(f"{there} bytes, {size} when it was imported")] if there != size else []
+    current = path.stat().st_size
+    return (
+        [_video_changed(f"{current} bytes, {size} when it was imported")] if current != size else []
+    )
 
 
 def _video_changed(value: str) -> Finding:

@@ -9,7 +9,7 @@ from people_files import LENGTH, action, pictures, video
 from vip_offline.dataset.importers.folders.layout import Part
 from vip_offline.dataset.importers.folders.parts import (
     Clock,
-    Described,
+    PartContents,
     describe,
     picture_rows,
     table_columns,
@@ -22,17 +22,17 @@ def table(tmp_path: Path, **columns: Any) -> Part:
     return Part("robot", tmp_path / "robot.npz", "table")
 
 
-def times(described: Described) -> NDArray[np.float64]:
-    assert described.taken.seconds is not None
-    return described.taken.seconds
+def times(described: PartContents) -> NDArray[np.float64]:
+    assert described.timing.seconds is not None
+    return described.timing.seconds
 
 
 def test_the_rows_of_a_table_are_those_of_the_frames(tmp_path: Path) -> None:
     part = table(tmp_path, x=np.zeros(5), y=np.zeros(5), z=np.zeros((7, 2)))
     described = describe(part, {7}, Clock())
-    assert described.taken.rows == 7 and [*described.columns] == ["robot.z"]
+    assert described.timing.rows == 7 and [*described.columns] == ["robot.z"]
     assert described.left_out["robot.x"] == "shape (5,) is not one value per row (7)"
-    assert describe(part, set(), Clock()).taken.rows == 5  # what most columns have
+    assert describe(part, set(), Clock()).timing.rows == 5  # what most columns have
 
 
 def test_a_column_with_a_role_that_does_not_fit_is_refused(tmp_path: Path) -> None:
@@ -63,8 +63,8 @@ def test_times_of_a_column_of_names_and_as_given(tmp_path: Path) -> None:
     part = table(tmp_path, x=np.zeros(4), stamp_ms=np.array([0, 20, 40, 60]))
     described = describe(part, set(), Clock())
     np.testing.assert_allclose(times(described), np.arange(4) / 50)
-    assert "milliseconds" in described.taken.clock
-    assert describe(part, set(), Clock(time="")).taken.seconds is None
+    assert "milliseconds" in described.timing.clock
+    assert describe(part, set(), Clock(time="")).timing.seconds is None
     forced = describe(part, set(), Clock({"robot": 10.0}))
     np.testing.assert_allclose(times(forced), np.arange(4) / 10)
     pictures(tmp_path / "front", lambda row: f"{row / 10 + 0.5:.2f}.png")
@@ -77,7 +77,7 @@ def test_times_of_a_column_of_names_and_as_given(tmp_path: Path) -> None:
 
 def test_a_column_that_counts_rows_cannot_be_named_as_time(tmp_path: Path) -> None:
     part = table(tmp_path, t=np.arange(4), x=np.zeros(4))
-    assert describe(part, set(), Clock()).taken.seconds is None
+    assert describe(part, set(), Clock()).timing.seconds is None
     with pytest.raises(VipOfflineError, match="counts rows"):
         describe(part, set(), Clock(time="robot.t"))
 

@@ -110,16 +110,16 @@ SOLVED = 1.0
 
 def column_and_part(spec: str) -> tuple[str, slice]:
     """``state[0:2]`` -> ``state`` and its first two numbers; of ``state`` alone, all of them."""
-    found = PART.fullmatch(spec)
-    if not found:
+    match = PART.fullmatch(spec)
+    if not match:
         return spec, slice(None)
-    start, stop = (int(each) if each else None for each in found.groups()[1:])
-    return found[1], slice(start, stop)
+    start, stop = (int(bound) if bound else None for bound in match.groups()[1:])
+    return match[1], slice(start, stop)
 
 
-def guessed(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+def guessed(names: Sequence[str], candidates: Sequence[str]) -> tuple[str, ...]:
     """The first of the wanted names that is there, alone; nothing if none is."""
-    return next(((name,) for name in wanted if name in names), ())
+    return next(((name,) for name in candidates if name in names), ())
 
 
 def refuse_defects(

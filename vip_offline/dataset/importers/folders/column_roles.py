@@ -56,8 +56,8 @@ def action_of(names: Sequence[str]) -> tuple[str, ...]:
 
 def proprio_of(names: Sequence[str]) -> tuple[str, ...]:
     """The columns that are the robot's own state: one of such a name, its parts, or joints."""
-    for wanted in PROPRIO:
-        column = _first(names, lambda name, wanted=wanted: name == wanted)  # type: ignore[misc]
+    for role in PROPRIO:
+        column = _first(names, lambda name, role=role: name == role)  # type: ignore[misc]
         if column:
             return column
     parts = _parts(names, PROPRIO_PARTS)
@@ -77,8 +77,8 @@ def reward_of(names: Sequence[str]) -> str:
     return "".join(_first(names, lambda name: name in REWARD))
 
 
-def _first(names: Sequence[str], wanted: Callable[[str], object]) -> tuple[str, ...]:
-    return next(((name,) for name in names if wanted(last(name))), ())
+def _first(names: Sequence[str], matches: Callable[[str], object]) -> tuple[str, ...]:
+    return next(((name,) for name in names if matches(last(name))), ())
 
 
 def _parts(names: Sequence[str], pattern: re.Pattern[str]) -> tuple[str, ...]:

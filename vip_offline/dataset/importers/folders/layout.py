@@ -93,20 +93,20 @@ def _divide(path: Path, depth: int) -> Layout | None:
     )
     if divided is not None:
         for table, rows in lists.items():
-            divided = _told(divided, table, rows)
+            divided = _apply_list(divided, table, rows)
     return divided
 
 
-def _told(divided: Layout, table: Path, rows: dict[str, dict[str, str]]) -> Layout:
+def _apply_list(divided: Layout, table: Path, rows: dict[str, dict[str, str]]) -> Layout:
     """Take what a list says of the episodes it names."""
     episodes = [
         replace(files, says={**files.says, **rows.get(pairing.plain(files.name), {})})
         for files in divided.episodes
     ]
-    told = sum(pairing.plain(files.name) in rows for files in episodes)
+    named = sum(pairing.plain(files.name) in rows for files in episodes)
     columns = sorted({column for row in rows.values() for column in row})
-    taken = f"taken of it: {', '.join(columns)}" if columns and told else "nothing in it is taken"
-    why = f"is a list that names {told} of {len(episodes)} episodes; {taken}"
+    taken = f"taken of it: {', '.join(columns)}" if columns and named else "nothing in it is taken"
+    why = f"is a list that names {named} of {len(episodes)} episodes; {taken}"
     return replace(
         divided, episodes=tuple(episodes), left_out={**divided.left_out, table.name: why}
     )
@@ -216,7 +216,7 @@ def _refuse_several(path: Path, inside: Inside) -> None:
         VipOfflineError: names two of them.
     """
     for paths in (media_in(inside), inside.tables):
-        names = [name_of(one) for one in paths]
+        names = [name_of(path) for path in paths]
         two = pairing.alike(names)
         if two and pairing.are_episodes((path.resolve().name,), names):
             raise VipOfflineError(
@@ -244,7 +244,7 @@ def _fit(inside: Inside) -> bool:
 
 def _many(path: Path, inside: Inside, depth: int) -> Layout | None:
     """A folder per episode, however deep; or bare videos, if there are more of them."""
-    below = [one for folder in inside.folders for one in _search(folder, path, depth)]
+    below = [files for folder in inside.folders for files in _search(folder, path, depth)]
     episodes = [files for divided in below for files in divided.episodes]
     if len(inside.videos) > len(episodes):
         others = (*inside.tables, *inside.pictures, *inside.others)

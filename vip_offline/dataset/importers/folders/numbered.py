@@ -51,13 +51,13 @@ def _views(names: list[str]) -> bool:
     for name in names:
         of[pairing.numbers(name)].add(pairing.label(name, common, pairing.numbers(name)))
     labels = next(iter(of.values()))
-    equal = len(of) > 1 and len(labels) > 1 and all(each == labels for each in of.values())
+    equal = len(of) > 1 and len(labels) > 1 and all(views == labels for views in of.values())
     return equal and all(map(pairing.is_camera, labels)) and len(names) == len(of) * len(labels)
 
 
 def across(path: Path, inside: Inside, depth: int) -> Layout | None:
     """A folder per camera or kind of file: ``front/ep_0.mp4``, ``actions/ep_0.csv``."""
-    sets = [one for folder in inside.folders for one in _sets(folder, (folder.name,), depth)]
+    sets = [entry for folder in inside.folders for entry in _sets(folder, (folder.name,), depth)]
     media: Items = {}
     tables: Items = {}
     for labels, files in sets:

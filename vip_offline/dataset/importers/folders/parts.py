@@ -14,7 +14,7 @@ from vip_offline.dataset.importers.base.source import Column
 from vip_offline.dataset.importers.base.success import SAYS
 from vip_offline.dataset.importers.folders.column_roles import action_of, proprio_of, success_of
 from vip_offline.dataset.importers.folders.layout import Part, pictures_of
-from vip_offline.dataset.importers.folders.row_timing import Taken
+from vip_offline.dataset.importers.folders.row_timing import PartTiming
 from vip_offline.dataset.importers.folders.several_episodes import refuse_several
 from vip_offline.dataset.media.pictures import (
     is_sixteen_bit,
@@ -50,11 +50,11 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Described:
+class PartContents:
     """What one part holds."""
 
     part: Part
-    taken: Taken
+    timing: PartTiming
     columns: dict[str, Column]
     time: str = ""  # the column that its times are from
     values: Mapping[str, Any] = field(default_factory=dict)  # what stands once in the file
@@ -65,7 +65,7 @@ class Described:
 
 def describe(
     part: Part, frames: set[int], clock: Clock, pictures: Mapping[str, Sequence[str]] = NO_PICTURES
-) -> Described:
+) -> PartContents:
     """Look at one part.
 
     Args:
@@ -79,31 +79,31 @@ def describe(
     """
     if part.kind == "video":
         line = timeline(part.path)
-        taken = _taken(part, len(line.pts), line.seconds, "its time stamps", clock)
+        timing = _timing(part, len(line.pts), line.seconds, "its time stamps", clock)
         column = Column("video", line.shape, "uint8")
         notes = (
             (f"{part.path.name}: of its {line.views} video streams the first is taken",)
             if line.views > 1
             else ()
         )
-        return Described(part, taken, {part.name: column}, notes=notes, stamps=line.seconds)
+        return PartContents(part, timing, {part.name: column}, notes=notes, stamps=line.seconds)
     if part.kind == "pictures":
         return _pictures(part, clock)
     return _table(part, frames, clock, pictures)
 
 
-def _taken(
+def _timing(
     part: Part, rows: int, seconds: NDArray[np.float64] | None, says: str, clock: Clock
-) -> Taken:
+) -> PartTiming:
     rate = clock.rate(part.name, silent=seconds is None)
     if rate:
         seconds, says = np.arange(rows) / rate, f"--rate {rate:g}"
-    return Taken(
+    return PartTiming(
         part.name, rows, seconds, says if seconds is not None else "", part.kind != "table"
     )
 
 
-def _pictures(part: Part, clock: Clock) -> Described:
+def _pictures(part: Part, clock: Clock) -> PartContents:
     paths = pictures_of(part)
     names = [path.name for path in paths]
     stems = Counter(path.stem for path in paths)
@@ -116,11 +116,11 @@ def _pictures(part: Part, clock: Clock) -> Described:
         )
     column = Column("pictures", picture_shape(paths[0]), "uint8")
     stamps = stamps_of_names(names)
-    taken = _taken(part, len(paths), stamps, "names of its pictures", clock)
+    timing = _timing(part, len(paths), stamps, "names of its pictures", clock)
     notes = [sixteen_bit_note(part.name)] if is_sixteen_bit(paths[0]) else []
     if stamps is None:
         notes += _gaps(part.name, names)
-    return Described(part, taken, {part.name: column}, notes=tuple(notes))
+    return PartContents(part, timing, {part.name: column}, notes=tuple(notes))
 
 
 def _gaps(camera: str, names: Sequence[str]) -> list[str]:
@@ -142,10 +142,11 @@ def _gaps(camera: str, names: Sequence[str]) -> list[str]:
 
 def _table(
     part: Part, frames: set[int], clock: Clock, pictures: Mapping[str, Sequence[str]]
-) -> Described:
+) -> PartContents:
     if part.path.suffix.lower() == ".txt" and part.path.stem.lower() in SAYS:
         word = require_regular(part.path).read_text(encoding="utf-8-sig", errors="replace").strip()
-        return Described(part, Taken(part.name, 0, None, "", False), {}, values={part.name: word})
+        timing = PartTiming(part.name, 0, None, "", False)
+        return PartContents(part, timing, {}, values={part.name: word})
     table = read_table(part.path)
     refuse_several(part.path, table.columns)
     names = [*table.columns]
@@ -194,10 +195,10 @@ def _table(
     )
     if why:
         notes.append(why)
-    taken = replace(_taken(part, rows, seconds, says, clock), why=why)
-    return Described(
+    timing = replace(_timing(part, rows, seconds, says, clock), why=why)
+    return PartContents(
         part,
-        taken,
+        timing,
         {_full(part, name): column for name, column in columns.items()},
         _full(part, time) if time else "",
         {**table.values, **once},
@@ -220,7 +221,7 @@ def _check_order(part: Part, table: Table, camera: str, files: Sequence[str]) ->
         stems = [file.rpartition(".")[0] for file in files]
         known = files if {*named} == {*files} else stems if {*named} == {*stems} else None
         if known is not None and named != list(known):
-            row = next(row for row, one in enumerate(named) if one != known[row])
+            row = next(row for row, name in enumerate(named) if name != known[row])
             raise VipOfflineError(
                 f"{part.path}: row {row} names {named[row]} in its column {name}, and picture "
                 f"{row} of camera {camera} is {files[row]}. Sort the rows in the order of the "
@@ -265,14 +266,14 @@ def _times(
     why = ""
     for name in names:
         try:
-            found = seconds_of(name, columns[name], units.get(name, ""))
+            times = seconds_of(name, columns[name], units.get(name, ""))
         except VipOfflineError as error:  # it goes back, say
             if clock.time:
                 raise VipOfflineError(f"{part.path}: {error}") from error
             why = f"its times are not used: {error}"
             continue
-        if found is not None:
-            return found[0], name, f"column {_full(part, name)}, {found[1]}", ""
+        if times is not None:
+            return times[0], name, f"column {_full(part, name)}, {times[1]}", ""
         if clock.time:
             raise VipOfflineError(
                 f"{part.path}: column {name} counts rows, so it tells no times. Name another with "

@@ -196,12 +196,12 @@ class LeRobot:
         return None, []
 
     def _splits(self) -> dict[str, range]:
-        found = {}
+        splits = {}
         for name, span in (self._info.get("splits") or {}).items():
             start, _, stop = str(span).partition(":")
             if start.isdigit() and stop.isdigit() and name.isidentifier():
-                found[name] = range(int(start), int(stop))
-        return found
+                splits[name] = range(int(start), int(stop))
+        return splits
 
     def _data_file(self, episode: int) -> Path:
         """The file that holds the rows of an episode.
@@ -322,8 +322,8 @@ class LeRobot:
 
     def _rows_of(self, file: Path, episode: int, columns: Sequence[str]) -> Any:
         if self._table is None or self._table[0] != file:
-            wanted = ["episode_index", "frame_index", "timestamp", *columns]
-            table = load_table(file, wanted)
+            names = ["episode_index", "frame_index", "timestamp", *columns]
+            table = load_table(file, names)
             self._table = file, table
             self._of = np.asarray(table["episode_index"])
             self._in_order = bool((np.diff(self._of) >= 0).all())

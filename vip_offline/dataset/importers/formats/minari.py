@@ -156,7 +156,7 @@ class Minari:
             ),
             task=spec.id if spec is not None else "",
             splits=tuple(
-                sorted({str(each) for about in self._about for each in about.get("splits", ())})
+                sorted({str(split) for about in self._about for split in about.get("splits", ())})
             ),
             notes=tuple(notes),
             left_out=left_out,
@@ -189,8 +189,8 @@ class Minari:
                 )
         where = f"{self.path}, episode {episode}"
         about = self._about[episode]
-        said = {name: flat[name] for name in SUCCESS if name in flat and flat[name].size == 1}
-        said |= {name: about[name] for name in NAMES if name in about}
+        answers = {name: flat[name] for name in SUCCESS if name in flat and flat[name].size == 1}
+        answers |= {name: about[name] for name in NAMES if name in about}
         values = {name: flat[name] for name in columns}
         return Rows(
             {
@@ -199,7 +199,9 @@ class Minari:
                 else array
                 for name, array in values.items()
             },
-            success=next((truth(value, f"{where}: {name}") for name, value in said.items()), None),
+            success=next(
+                (truth(value, f"{where}: {name}") for name, value in answers.items()), None
+            ),
             task=str(about.get("task", "")),
             splits=tuple(str(split) for split in about.get("splits", ())),
         )

@@ -13,7 +13,8 @@ from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.exporters.labelled_episodes import Labelled, open_labelled
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.importers.run import import_source
-from vip_offline.dataset.store import Label, Store, open_store
+from vip_offline.dataset.labels import Label
+from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.recipe import ImportOptions
 

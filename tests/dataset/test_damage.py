@@ -14,7 +14,8 @@ from conftest import LENGTHS, SUCCESSES, brightness_episode
 from store_files import assert_same, contents, everything, overwrite_attribute
 
 from vip_offline.dataset.episode import Episode
-from vip_offline.dataset.store import Label, open_store
+from vip_offline.dataset.labels import Label
+from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import RelabelOptions

@@ -12,7 +12,7 @@ from made_up_clips import write_film
 from origins import replay
 from store_files import everything, overwrite, overwrite_attribute, spoil_frame
 
-from vip_offline.dataset import frame_hashes
+from vip_offline.dataset import frame_hashes, frame_storage
 from vip_offline.dataset.frame_hashes import hash_all, hashed_keys, rows_to_hash
 from vip_offline.dataset.importers.folders.folder_source import Folders
 from vip_offline.dataset.importers.run import import_source
@@ -78,7 +78,7 @@ def test_bytes_that_are_the_same_are_not_decoded(
     labelled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     touch(labelled)
-    monkeypatch.setattr(frame_hashes, "content_of_blocks", None)
+    monkeypatch.setattr(frame_storage, "content_of_blocks", None)
     assert hashed(open_store(labelled), keys=[FRAMES]) == 18
 
 
@@ -139,7 +139,7 @@ def test_hashes_of_an_unknown_kind_are_refused(labelled: Path) -> None:
 def test_many_frames_are_hashed_as_all_at_once(
     labelled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame_hashes, "BLOCK", 2)
+    monkeypatch.setattr(frame_storage, "BLOCK", 2)
     assert hashed(open_store(labelled), every=True) == 36
 
 

@@ -12,9 +12,10 @@ import zarr
 from conftest import brightness_episode
 from store_files import assert_same, contents, everything
 
+from vip_offline.dataset.labels import Label
 from vip_offline.dataset.storage import durable_store
 from vip_offline.dataset.storage.durable_store import DurableStore
-from vip_offline.dataset.store import Label, is_store, open_store
+from vip_offline.dataset.store import is_store, open_store
 from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import RelabelOptions
@@ -116,7 +117,8 @@ from pathlib import Path
 import numpy as np
 from conftest import brightness_episode
 from dataclasses import replace
-from vip_offline.dataset.store import Label, open_store
+from vip_offline.dataset.store import open_store
+from vip_offline.dataset.labels import Label
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
 path, generator = Path(sys.argv[1]), np.random.default_rng(0)

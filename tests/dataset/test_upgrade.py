@@ -9,7 +9,8 @@ from store_files import assert_same, contents, everything, overwrite
 
 from vip_offline.dataset import upgrade as upgrading
 from vip_offline.dataset.seal import seal
-from vip_offline.dataset.store import SCHEMA_VERSION, open_store
+from vip_offline.dataset.store import open_store
+from vip_offline.dataset.store_format import SCHEMA_VERSION
 from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.dataset.upgrade import upgrade
 from vip_offline.errors import VipOfflineError
@@ -106,17 +107,17 @@ def test_a_sealed_store_that_was_changed_is_refused(old: Path) -> None:
     assert open_store(old).version == 1
 
 
-@pytest.mark.parametrize("where", ["put_rows", "finish_copy", "hash_embeddings", "put_in_place"])
+@pytest.mark.parametrize("where", ["_put_rows", "_finish_copy", "hash_embeddings", "put_in_place"])
 def test_an_interrupted_upgrade_leaves_the_store(
     old: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     before, wanted = contents(old), everything(old)
-    home: Any = upgrading if where == "put_in_place" else StoreWriter
+    home: Any = StoreWriter if where == "hash_embeddings" else upgrading
     calls, real = list[int](), getattr(home, where)
 
     def interrupted(*given: Any, **named: Any) -> Any:
         calls.append(0)
-        if where != "put_rows" or len(calls) == 5:
+        if where != "_put_rows" or len(calls) == 5:
             raise KeyboardInterrupt
         return real(*given, **named)
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vip_offline.dataset.array_writer import staging_of
 from vip_offline.dataset.dependents import delete_command, labels_made_from
 from vip_offline.dataset.store import Store
-from vip_offline.dataset.store_writer import TODO, staging_of, to_delete, writing
+from vip_offline.dataset.store_writer import TODO, to_delete, writing
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.utils.files import flush, replace_file
 

@@ -10,15 +10,13 @@ from __future__ import annotations
 import bisect
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.media.orientation import AS_STORED
-from vip_offline.dataset.media.video import timeline
-from vip_offline.dataset.storage.content_hash import content_of, content_of_blocks
+from vip_offline.dataset.frame_storage import storage_at
+from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.storage.file_states import STATE, file_hash
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.parallel import threaded_map
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from vip_offline.dataset.store import Store
 
 THREADS = len(os.sched_getaffinity(0))
-BLOCK = 64  # frames that are in memory at once
 EPISODES = 64  # whose files are hashed before the next are looked at
 OnRows = Callable[[int], None]  # so many more rows are hashed
 
@@ -70,8 +67,8 @@ def current(
         same[block] = same_bytes(store, key, block, recorded)
         on_rows(sum(spans[index][1] - spans[index][0] for index in block if same[index]))
     episodes = [int(index) for index in np.flatnonzero(touched & ~same)]
-    # a video is decoded forwards, by one thread
-    threads = 1 if key.startswith("data/pts_") else THREADS
+    storage = storage_at(store, key)
+    threads = 1 if storage is not None and storage.sequential else THREADS
     for index, digest in zip(episodes, threaded_map(hash_of, episodes, threads), strict=True):
         hashes[index] = digest
         on_rows(spans[index][1] - spans[index][0])
@@ -119,10 +116,8 @@ def hash_all(
     changed = {}
     for key in keys or hashed_keys(store):
         recorded = recorded_hashes(store, key)
-        if key.startswith("embeddings/"):
-            hash_of = embedding_hash(store, key)
-        else:
-            hash_of = frames_hash(store, key.split("_", 1)[1])
+        storage = storage_at(store, key)
+        hash_of = embedding_hash(store, key) if storage is None else storage.episode_hash()
         now = current(store, key, recorded, hash_of, on_rows, every=every)
         episodes = np.flatnonzero((now != recorded).any(axis=1))
         if len(episodes):
@@ -132,9 +127,8 @@ def hash_all(
 
 def recorded_hashes(store: Store, key: str) -> NDArray[np.uint8]:
     """(E, DIGEST) that were written down of each episode of an array; see `hashed_keys`."""
-    if key.startswith("embeddings/"):
-        return store.hashes(f"{key}@hash")
-    return store.recorded_content(key.split("_", 1)[1])
+    storage = storage_at(store, key)
+    return store.hashes(f"{key}@hash" if storage is None else f"meta/content_{storage.camera}")
 
 
 def file_hashes(
@@ -149,7 +143,8 @@ def file_hashes(
         recorded: (E, DIGEST) hashes of the episodes, which are hashed along: so it is noticed, too,
             when somebody changes these.
     """
-    if key.startswith(("data/pts_", "data/rows_")):
+    storage = storage_at(store, key)
+    if storage is not None and storage.external:
         return np.zeros(len(files), np.int64)
     paths, rows, spans = store.files(key), store.rows_per_file(key), store.spans()
     starts, ends = [start for start, _ in spans], [stop for _, stop in spans]
@@ -195,47 +190,6 @@ def states_when_hashed(store: Store, key: str) -> bytes | None:
     """States of an array's files when this process hashed it; None: it did not."""
     states, _ = _hashed.get((str(store.path.resolve()), key), (None, None))
     return states
-
-
-def frames_hash(store: Store, camera: str) -> Callable[[int], NDArray[np.uint8]]:
-    """Hashes the frames of one episode of a camera, wherever they are."""
-    key = store.frames_key(camera)
-    if key.startswith("data/pts_"):
-        return _video_hash(store, camera)
-    reader, spans = store.frame_reader(camera), store.spans()
-
-    def of_stored(index: int) -> NDArray[np.uint8]:
-        start, stop = spans[index]
-        if not key.startswith("data/frames_"):
-            return content_of(reader(start, stop))
-        blocks = (reader(row, min(row + BLOCK, stop)) for row in range(start, stop, BLOCK))
-        return content_of_blocks((stop - start, *store.frame_shape(camera)), blocks)
-
-    return of_stored
-
-
-def _video_hash(store: Store, camera: str) -> Callable[[int], NDArray[np.uint8]]:
-    files, spans = store.video_files(camera), store.spans()
-    height, width, _ = store.frame_shape(camera)
-    upright, lines = store.upright(camera), dict[Path, object]()
-
-    def of_video(index: int) -> NDArray[np.uint8]:
-        file = files[index]
-        if file not in lines:
-            line = timeline(file)
-            lines.clear()  # episodes follow each other in a file
-            lines[file] = line if upright or line.turn == AS_STORED else line.as_stored()
-        line = lines[file]  # type: ignore[assignment]
-        pts = store.data(f"pts_{camera}", *spans[index])
-        if not np.isin(pts, line.pts).all():
-            row = int(np.argmin(np.isin(pts, line.pts)))
-            raise VipOfflineError(
-                f"{store.path}, episode {index}: {file} was changed and has no frame any more at "
-                f"the time of row {row}. Restore that file, or import again."
-            )
-        return line.content(pts, (height, width))
-
-    return of_video
 
 
 def embedding_hash(store: Store, key: str) -> Callable[[int], NDArray[np.uint8]]:

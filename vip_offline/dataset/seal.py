@@ -4,10 +4,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from vip_offline.dataset.read_hashes import LENGTHS, reads
 from vip_offline.dataset.storage.description_checksum import sealed, unsealed
 from vip_offline.dataset.storage.durable_store import DESCRIPTION
 from vip_offline.dataset.store import is_store, open_store
-from vip_offline.dataset.store_writer import writing
+from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.files import only_writer, replace_file
 
@@ -38,8 +41,37 @@ def seal(path: Path) -> Sealed:
     hashed = store.version == 1
     if hashed:
         with writing(path) as writer:
-            writer.seal()
+            hash_store(writer)
     return Sealed(tuple(sorted(edited)), hashed)
+
+
+def hash_store(writer: StoreWriter) -> None:
+    """Hash all that a store of an earlier release holds, so that damage is noticed later."""
+    for camera in writer.cameras:
+        writer.accept_frames(camera)
+    writer.hash_embeddings()
+    keys = [
+        LENGTHS,
+        *(
+            f"{group}/{name}"
+            for group in ("extras", "meta")
+            for name in writer.keys(group)
+            if name not in ("episode_ends", "done")
+        ),
+    ]
+    keys += [f"data/{name}" for name in writer.keys("data") if not name.startswith("frames_")]
+    for name in writer.label_names:
+        keys += [f"labels/{name}/{array}" for array in ("reward", "distance")]
+    read = reads(writer, keys)
+    stacked = np.stack([*read.values()], axis=1)
+    array = writer.require_array("sealed/read", stacked.shape[1:], np.uint8, 0, {})
+    array.resize(stacked.shape)
+    writer.put(array, 0, stacked)
+    array.attrs["read"] = keys
+    writer.update_attributes({"sealed": True})
+    for camera in writer.cameras:
+        writer.know_states(writer.frames_key(camera))
+    writer.sync()
 
 
 def _seal(path: Path) -> bool:

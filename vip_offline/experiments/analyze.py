@@ -8,8 +8,9 @@ import numpy as np
 from vip_offline.analysis.analyze import analyse
 from vip_offline.analysis.metrics import normalised
 from vip_offline.analysis.results import Analysis, summarise
+from vip_offline.dataset.labels import OWN
 from vip_offline.dataset.read_hashes import LENGTHS, made_from
-from vip_offline.dataset.store import OWN, Store, open_store
+from vip_offline.dataset.store import Store, open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import AnalyzeOptions
 from vip_offline.report.figures.films import write_film

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.episode import Episode
-from vip_offline.dataset.store import check_name, open_store
+from vip_offline.dataset.store import open_store
+from vip_offline.dataset.store_format import check_name
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import RecordOptions

@@ -45,14 +45,14 @@ def test_memory_holds_few_episodes_however_many_there_are(
 ) -> None:
     labelled = with_rewards(recorded(tmp_path / "a.zarr", (4,) * 6))
     asked: list[int] = []
-    real = Store._read_array
+    real = Store.read_array
 
     def noting(self: Store, array: Any, key: str, start: int, stop: int) -> Any:
         if key.startswith(("data/", "extras/")):
             asked.append(stop - start)
         return real(self, array, key, start, stop)
 
-    monkeypatch.setattr(Store, "_read_array", noting)
+    monkeypatch.setattr(Store, "read_array", noting)
     monkeypatch.setattr(stores.Store.episode_blocks, "__defaults__", (8,))
     assert len(list(labelled.episodes())) == 6
     assert max(asked) == 8

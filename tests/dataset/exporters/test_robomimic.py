@@ -130,7 +130,7 @@ def test_a_row_without_action_is_left_out_and_said(tmp_path: Path) -> None:
 def test_actions_out_of_range_are_said(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.zarr")
     with writing(path) as store:
-        store._array("data/action")[0, 0] = 3
+        store.array("data/action")[0, 0] = 3
     done = write_robomimic(with_rewards(path), tmp_path / "a.hdf5", silent)
     assert "reach 3; robomimic expects" in " ".join(done.notes)
 

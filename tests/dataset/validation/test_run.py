@@ -19,8 +19,9 @@ from store_files import overwrite, spoil_frame
 
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.importers.run import import_source
+from vip_offline.dataset.labels import Label
 from vip_offline.dataset.media.video import write_video
-from vip_offline.dataset.store import Label, open_store
+from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.dataset.validation.run import BLOCK, Checked, Group, check
 from vip_offline.errors import VipOfflineError

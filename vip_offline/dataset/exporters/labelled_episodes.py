@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.importers.base.source import KeyMap, column_and_part
-from vip_offline.dataset.store import Label, Store, open_store
+from vip_offline.dataset.labels import Label
+from vip_offline.dataset.store import Store, open_store
 from vip_offline.errors import VipOfflineError
 
 OF_SOURCE = "_of_source"

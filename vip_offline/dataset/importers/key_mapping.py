@@ -16,7 +16,7 @@ from vip_offline.dataset.importers.base.source import (
     Rows,
     column_and_part,
 )
-from vip_offline.dataset.store import check_name
+from vip_offline.dataset.store_format import check_name
 from vip_offline.dataset.tables.file_listing import natural
 from vip_offline.dataset.tables.resampling import Series
 from vip_offline.dataset.tables.timestamps import is_time

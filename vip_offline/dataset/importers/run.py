@@ -205,7 +205,7 @@ def import_source(
                 on_start(existing, len(planned))
             here = {key: attributes[key] for key in OF_PLACE} | {"origin_files": state}
             if existing and {key: store.attributes.get(key) for key in here} != here:
-                store.know_origin(here)
+                store.update_attributes(here)
 
             def whole(index: int, episode: Episode, decoding: Waiting) -> Iterator[Episode]:
                 try:

@@ -11,7 +11,7 @@ from store_files import overwrite_attribute
 from vip_offline.dataset.importers.convert import Converter
 from vip_offline.dataset.importers.folders.folder_source import Folders
 from vip_offline.dataset.importers.run import import_source
-from vip_offline.dataset.media.video import timeline
+from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.dataset.validation.run import check

@@ -7,7 +7,8 @@ import pytest
 from made_up_films import KINDS, ramp, write
 from numpy.typing import NDArray
 
-from vip_offline.dataset.media.video import Decoder, FrameReader, decode, timeline
+from vip_offline.dataset.media.timeline import timeline
+from vip_offline.dataset.media.video import Decoder, FrameReader, decode
 from vip_offline.dataset.tables.file_listing import VIDEOS
 from vip_offline.errors import VipOfflineError
 

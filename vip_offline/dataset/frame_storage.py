@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from vip_offline.dataset.damage import damaged
 from vip_offline.dataset.media.orientation import AS_STORED
-from vip_offline.dataset.media.video import FrameReader, timeline
+from vip_offline.dataset.media.timeline import timeline
+from vip_offline.dataset.media.video import FrameReader
 from vip_offline.dataset.storage.content_hash import content_of, content_of_blocks
 from vip_offline.dataset.storage.file_states import states_of, touched
 from vip_offline.dataset.storage.shards import Rows, ShardError, is_readable

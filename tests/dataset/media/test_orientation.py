@@ -7,7 +7,8 @@ import pytest
 from made_up_films import SIZE, ramp, write
 
 from vip_offline.dataset.media.orientation import AS_STORED
-from vip_offline.dataset.media.video import Decoder, FrameReader, decode, timeline
+from vip_offline.dataset.media.timeline import timeline
+from vip_offline.dataset.media.video import Decoder, FrameReader, decode
 from vip_offline.errors import VipOfflineError
 
 # degrees and mirrors of a display matrix -> what is shown

@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vip_offline.dataset.media.video import (
-    Decoder,
-    FrameReader,
-    decode,
-    resized,
-    timeline,
-    write_video,
-)
+from vip_offline.dataset.media.timeline import timeline
+from vip_offline.dataset.media.video import Decoder, FrameReader, decode, resized, write_video
 from vip_offline.errors import VipOfflineError
 
 RATE = 20

@@ -23,7 +23,8 @@ from vip_offline.dataset.labels import Label
 from vip_offline.dataset.media.video import write_video
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
-from vip_offline.dataset.validation.run import BLOCK, Checked, Group, check
+from vip_offline.dataset.validation.report import BLOCK, DataReport, FindingGroup
+from vip_offline.dataset.validation.run import check
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
@@ -31,12 +32,12 @@ VIDEO = "videos/observation.images.front/chunk-000/file-000.mp4"
 TABLE = "data/chunk-000/file-000.parquet"
 
 
-def only(checked: Checked) -> Group:
+def only(checked: DataReport) -> FindingGroup:
     (group,) = checked.groups
     return group
 
 
-def named(checked: Checked) -> dict[str, tuple[str, int]]:
+def named(checked: DataReport) -> dict[str, tuple[str, int]]:
     return {each.kind: (each.severity, each.count) for each in checked.groups}
 
 

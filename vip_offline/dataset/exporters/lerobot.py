@@ -34,7 +34,7 @@ def write_lerobot(labelled: Labelled, path: Path, on_episode: Callable[[int], No
 
     Args:
         labelled: its rewards; every episode of the data set must be there.
-        path: of a folder that is not there; see `appearing`.
+        path: of a folder that is not there; see `atomic_output`.
         on_episode: called with how many more episodes are written.
 
     Raises:

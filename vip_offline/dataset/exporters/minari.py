@@ -41,7 +41,7 @@ def write_minari(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
 
     Args:
         labelled: what is written.
-        path: of a folder that is not there; see `appearing`.
+        path: of a folder that is not there; see `atomic_output`.
         on_episode: called with 1 for each episode.
 
     Raises:

@@ -49,7 +49,7 @@ def write_progress(labelled: Labelled, path: Path, on_episode: Callable[[int], N
 
     Args:
         labelled: what is written; imported from LeRobot, whose global index it takes.
-        path: of a file that is not there; see `appearing`.
+        path: of a file that is not there; see `atomic_output`.
         on_episode: called with 1 for each episode.
 
     Raises:

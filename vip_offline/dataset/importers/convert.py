@@ -21,7 +21,8 @@ from vip_offline.dataset.importers.base.source import (
 )
 from vip_offline.dataset.importers.key_mapping import at_frames, extras_of, stored_as
 from vip_offline.dataset.media.orientation import AS_STORED
-from vip_offline.dataset.media.video import Decoder, Timeline, decode, resized, stacked, timeline
+from vip_offline.dataset.media.timeline import Timeline, timeline
+from vip_offline.dataset.media.video import Decoder, decode, resized, stacked
 from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.tables.resampling import CLOSE, step_of
 from vip_offline.dataset.tables.timestamps import seconds_of

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.media.video import Decoder, decode, timeline
+from vip_offline.dataset.media.timeline import timeline
+from vip_offline.dataset.media.video import Decoder, decode
 from vip_offline.errors import VipOfflineError
 
 OPEN = 8  # videos that stay open between two reads

@@ -35,7 +35,7 @@ from vip_offline.dataset.importers.folders.folder_contents import (
     with_way_out,
 )
 from vip_offline.dataset.importers.folders.numbered import across, by_number, clash, media_in
-from vip_offline.dataset.media.video import timeline
+from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.tables.file_listing import PICTURES, natural
 from vip_offline.dataset.tables.read_table import TABLES, is_time, read_table
 from vip_offline.errors import VipOfflineError

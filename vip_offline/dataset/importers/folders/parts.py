@@ -24,7 +24,7 @@ from vip_offline.dataset.media.pictures import (
     read_picture,
     sixteen_bit_note,
 )
-from vip_offline.dataset.media.video import timeline
+from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.tables.file_listing import stamps_of_names
 from vip_offline.dataset.tables.read_table import Table, as_bools, is_time, read_table, seconds_of
 from vip_offline.errors import VipOfflineError

@@ -4,9 +4,7 @@ Layouts: https://github.com/huggingface/lerobot, src/lerobot/datasets. In v3.0 m
 a parquet file and an mp4; in v2.1 each has its own.
 """
 
-import re
-import string
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,7 +21,13 @@ from vip_offline.dataset.importers.base.source import (
     refuse_defects,
 )
 from vip_offline.dataset.importers.base.success import NAMES, truth
+from vip_offline.dataset.importers.formats.lerobot_columns import (
+    channels_last,
+    is_number,
+    numbers_of,
+)
 from vip_offline.dataset.importers.formats.lerobot_meta import (
+    check_template,
     files_of_episodes,
     load_table,
     parquet_names,
@@ -38,7 +42,6 @@ from vip_offline.errors import VipOfflineError
 
 BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 PICTURES = "observation.images."
-WIDTH = re.compile(r"(0?\d{1,2}d?)?")  # in a template: of 000001, 06d
 OWN = ("meta", "data", "videos", "images", "README.md", "LICENSE")  # of a data set's folder
 
 
@@ -150,12 +153,12 @@ class LeRobot:
                 if why:
                     left_out[name] = why
                 else:
-                    frame = pictures_shape(shape, np.uint8) or _last_is_channel(shape)
+                    frame = pictures_shape(shape, np.uint8) or channels_last(shape)
                     kind = "pictures" if dtype == "image" else "video"
                     columns[name] = Column(kind, frame, "uint8")  # type: ignore[arg-type]
             elif dtype in ("string", "language"):
                 left_out[name] = "is text"
-            elif not _is_number(dtype):
+            elif not is_number(dtype):
                 left_out[name] = f"is {dtype}, not numbers"
             elif 0 in shape:
                 left_out[name] = f"has shape {list(shape)}: no number per row"
@@ -252,7 +255,7 @@ class LeRobot:
         """The file that a template of info.json names."""
         template = self._info.get(key)
         try:
-            _check_template(str(template), places)
+            check_template(str(template), places)
             name = str(template).format(**places)
         except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise VipOfflineError(
@@ -292,7 +295,7 @@ class LeRobot:
             elif feature["dtype"] == "image":
                 values[name] = self._pictures(table[name], f"{where}, {name}")
             else:
-                values[name] = _numbers(table[name], tuple(feature.get("shape", ())), where, name)
+                values[name] = numbers_of(table[name], tuple(feature.get("shape", ())), where, name)
         splits = tuple(name for name, span in self._splits().items() if episode in span)
         return Rows(
             values,
@@ -405,51 +408,3 @@ class LeRobot:
     def close(self) -> None:
         """See `Source.close`."""
         self._table = None
-
-
-def _check_template(template: str, names: Collection[str]) -> None:
-    """Refuse a template that asks for more than numbers of a few digits, or for other things.
-
-    Raises:
-        KeyError: if it names what is none of `names`.
-        ValueError: if it is none, or fills a value to another width.
-    """
-    for _, name, form, conversion in string.Formatter().parse(template):
-        if name is None:
-            continue
-        if name not in names:
-            raise KeyError(name)
-        if conversion or not WIDTH.fullmatch(form or ""):
-            raise ValueError(f"{name}:{form} is no width of a few digits")
-
-
-def _is_number(dtype: str) -> bool:
-    try:
-        return np.dtype(dtype).kind in "biuf"
-    except TypeError:
-        return False
-
-
-def _last_is_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """(3, H, W), as some data sets say, -> (H, W, 3)."""
-    return (*shape[1:], shape[0]) if len(shape) == 3 and shape[0] == 3 else shape
-
-
-def _numbers(column: Any, shape: tuple[int, ...], where: str, name: str) -> NDArray[Any]:
-    """(T, ...) of a column of numbers or of nested lists of one length."""
-    import pyarrow
-
-    array = column.combine_chunks()
-    length = len(array)
-    while pyarrow.types.is_list(array.type) or pyarrow.types.is_fixed_size_list(array.type):
-        array = array.flatten()
-    if array.null_count:
-        raise VipOfflineError(f"{where}: column {name!r} has {array.null_count} empty cells.")
-    values = array.to_numpy(zero_copy_only=False)
-    size = int(np.prod(shape, dtype=int))
-    if len(values) != length * size:
-        raise VipOfflineError(
-            f"{where}: column {name!r} holds {len(values)} numbers in {length} rows; info.json "
-            f"says {shape} each."
-        )
-    return np.asarray(values).reshape(length, *shape) if shape else np.asarray(values)

@@ -4,7 +4,9 @@ Layouts: https://github.com/huggingface/lerobot, src/lerobot/datasets.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+import string
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from vip_offline.utils.size_limits import read_description, require_episodes, re
 # v2.0 differs from v2.1 in its statistics alone, which are not read
 VERSIONS = ("v3.0", "v2.1", "v2.0")
 CELL = 8  # bytes of a number
+WIDTH = re.compile(r"(0?\d{1,2}d?)?")  # in a template: of 000001, 06d
 
 
 def read_info(path: Path) -> dict[str, Any]:
@@ -217,3 +220,19 @@ def _json_lines(file: Path, numbers: Sequence[str], what: str) -> Iterator[dict[
                     f"{file}, line {number}: {line[:60]!r} is no {what} ({error!r}). Restore it."
                 ) from error
             yield row
+
+
+def check_template(template: str, names: Collection[str]) -> None:
+    """Refuse a template that asks for more than numbers of a few digits, or for other things.
+
+    Raises:
+        KeyError: if it names what is none of `names`.
+        ValueError: if it is none, or fills a value to another width.
+    """
+    for _, name, form, conversion in string.Formatter().parse(template):
+        if name is None:
+            continue
+        if name not in names:
+            raise KeyError(name)
+        if conversion or not WIDTH.fullmatch(form or ""):
+            raise ValueError(f"{name}:{form} is no width of a few digits")

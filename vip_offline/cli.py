@@ -501,7 +501,7 @@ def datasets(
 
 def _fetch(name: str, console: Console) -> None:
     from vip_offline.dataset.catalog.card import card
-    from vip_offline.dataset.catalog.fetch import fetch
+    from vip_offline.dataset.catalog.fetch import fetch_dataset
     from vip_offline.report.terminal.datasets import describe_card
     from vip_offline.utils.download import BLOCK
 
@@ -523,7 +523,7 @@ def _fetch(name: str, console: Console) -> None:
             advance(there // BLOCK - done, total=total // BLOCK if total else None)
             done = there // BLOCK
 
-        path = fetch(wanted, progress, say)
+        path = fetch_dataset(wanted, progress, say)
     console.print(f"fetch: {name} -> {path}", highlight=False, soft_wrap=True)
     if path != wanted.store:
         say(describe_card(wanted)["import"])

@@ -139,7 +139,7 @@ def test_hashes_of_an_unknown_kind_are_refused(labelled: Path) -> None:
 def test_many_frames_are_hashed_as_all_at_once(
     labelled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame_storage, "BLOCK", 2)
+    monkeypatch.setattr(frame_storage, "HASH_FRAMES", 2)
     assert hashed(open_store(labelled), every=True) == 36
 
 

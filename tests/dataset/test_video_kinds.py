@@ -8,8 +8,8 @@ from made_up_films import KINDS, ramp, write
 from numpy.typing import NDArray
 
 from vip_offline.dataset.media.timeline import timeline
-from vip_offline.dataset.media.video import Decoder, FrameReader, decode
-from vip_offline.dataset.tables.file_listing import VIDEOS
+from vip_offline.dataset.media.video import Decoder, FrameReader, decode_frames
+from vip_offline.dataset.tables.file_listing import VIDEO_SUFFIXES
 from vip_offline.errors import VipOfflineError
 
 LOSS = 9  # grey levels
@@ -17,7 +17,7 @@ LOSS = 9  # grey levels
 
 def read(path: Path, *places: int) -> NDArray[np.uint8]:
     pts = [int(each) for each in timeline(path).pts[list(places)]]
-    return np.stack(list(decode(Decoder(path), pts)))
+    return np.stack(list(decode_frames(Decoder(path), pts)))
 
 
 def levels(frames: NDArray[np.uint8]) -> list[int]:
@@ -26,7 +26,7 @@ def levels(frames: NDArray[np.uint8]) -> list[int]:
 
 
 def test_every_kind_that_can_be_written_here_is_listed() -> None:
-    assert {f".{each}" for each in KINDS} | {".ogv"} == set(VIDEOS)  # Theora cannot be
+    assert {f".{each}" for each in KINDS} | {".ogv"} == set(VIDEO_SUFFIXES)  # Theora cannot be
 
 
 @pytest.mark.parametrize("kind", KINDS)

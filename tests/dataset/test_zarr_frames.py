@@ -14,7 +14,7 @@ def test_rows_in_any_order_by_several_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replay(tmp_path / "set.zarr")
-    monkeypatch.setattr(zarr_frames, "BLOCK", 4 * 32 * 32 * 3 * 4)  # four frames
+    monkeypatch.setattr(zarr_frames, "READ_BYTES", 4 * 32 * 32 * 3 * 4)  # four frames
     frames = LinkedFrames(tmp_path / "set.zarr", "data/img")
     wanted = np.concatenate([each.frames for each in demos()])
     starts = [*range(12), *range(11, -1, -1)]

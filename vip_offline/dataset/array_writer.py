@@ -21,7 +21,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.utils.files import flush, hidden_beside
 
 WRITTEN: Any = {"write_empty_chunks": True}
-TEXT = 512  # bytes of a name or a path
+TEXT_BYTES = 512  # bytes of a name or a path
 # bytes of a chunk of the small arrays; the one that an episode ends in is written again
 CHUNK_BYTES, MOST_ROWS, LEAST_ROWS = 512 * 2**10, 16384, 256
 
@@ -164,12 +164,14 @@ class ArrayWriter(Store):
         """Texts that differ from episode to episode, in UTF-8."""
         encoding = {"encoding": "utf-8"}
         stop = index + len(texts)
-        array = self.require_array(f"meta/{key}", (TEXT,), np.uint8, 0, encoding, stop)
-        values = np.zeros((len(texts), TEXT), np.uint8)
+        array = self.require_array(f"meta/{key}", (TEXT_BYTES,), np.uint8, 0, encoding, stop)
+        values = np.zeros((len(texts), TEXT_BYTES), np.uint8)
         for row, text in zip(values, texts, strict=True):
             data = text.encode()
-            if len(data) > TEXT:
-                raise VipOfflineError(f"{self.path}: {key} {text!r} is longer than {TEXT} bytes.")
+            if len(data) > TEXT_BYTES:
+                raise VipOfflineError(
+                    f"{self.path}: {key} {text!r} is longer than {TEXT_BYTES} bytes."
+                )
             row[: len(data)] = np.frombuffer(data, np.uint8)
         self.put(array, index, values)
 

@@ -12,7 +12,7 @@ from vip_offline.errors import VipOfflineError
 
 
 @dataclass(frozen=True)
-class Clip:
+class VideoReference:
     """Frames that stay in the video file where they are."""
 
     file: Path  # relative to the folder that the store names as `videos`, or absolute
@@ -27,7 +27,7 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Link:
+class ZarrReference:
     """Frames that stay in the zarr array where they are."""
 
     file: Path  # of the other store
@@ -59,8 +59,10 @@ class Episode:
     success_labelled: bool = True  # whether the origin says so
     kind: str = "demonstration"  # how it came about: "expert", "frozen", ...
     placement: int = -1  # seed of the objects' placement; -1: unknown
-    clips: Mapping[str, Clip] = field(default_factory=dict)  # cameras whose frames stay elsewhere
-    links: Mapping[str, Link] = field(default_factory=dict)
+    clips: Mapping[str, VideoReference] = field(
+        default_factory=dict
+    )  # cameras whose frames stay elsewhere
+    links: Mapping[str, ZarrReference] = field(default_factory=dict)
     # what else the origin had per row: name -> (T, ...) numbers, kept as they are
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     origin: int = -1  # its number in its origin; -1: it has none
@@ -81,7 +83,7 @@ class Episode:
             VipOfflineError: on lengths that differ, fewer than two rows, wrong dtypes or
                 shapes, and on values that are not finite.
         """
-        arrays: dict[str, NDArray[Any] | Clip | Link] = {
+        arrays: dict[str, NDArray[Any] | VideoReference | ZarrReference] = {
             **{f"frames of camera {name}": frames for name, frames in self.frames.items()},
             "proprio": self.proprio,
             "action": self.action,

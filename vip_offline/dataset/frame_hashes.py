@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vip_offline.dataset.store import Store
 
 THREADS = len(os.sched_getaffinity(0))
-EPISODES = 64  # whose files are hashed before the next are looked at
+HASH_EPISODES = 64  # whose files are hashed before the next are looked at
 OnRows = Callable[[int], None]  # so many more rows are hashed
 
 # (store, array) -> the states of its files when it was hashed, and its hashes
@@ -63,7 +63,7 @@ def current(
     hashes = recorded.copy()
     spans = store.spans()
     same = np.zeros(len(spans), bool)
-    for block in blocks_of(np.flatnonzero(touched & recorded.any(axis=1)), EPISODES):
+    for block in blocks_of(np.flatnonzero(touched & recorded.any(axis=1)), HASH_EPISODES):
         same[block] = same_bytes(store, key, block, recorded)
         on_rows(sum(spans[index][1] - spans[index][0] for index in block if same[index]))
     episodes = [int(index) for index in np.flatnonzero(touched & ~same)]

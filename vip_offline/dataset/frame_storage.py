@@ -24,7 +24,7 @@ from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.media.video import FrameReader
 from vip_offline.dataset.storage.content_hash import content_of, content_of_blocks
 from vip_offline.dataset.storage.file_states import states_of, touched
-from vip_offline.dataset.storage.shards import Rows, ShardError, is_readable
+from vip_offline.dataset.storage.shards import ShardError, ShardReader, is_readable
 from vip_offline.dataset.zarr_frames import LinkedFrames
 from vip_offline.errors import VipOfflineError
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from vip_offline.dataset.store_arrays import StoreArrays
 
-BLOCK = 64  # frames that are in memory at once while they are hashed
+HASH_FRAMES = 64  # frames that are in memory at once while they are hashed
 
 ReadFrames = Callable[
     [int, int], NDArray[np.uint8]
@@ -105,7 +105,7 @@ class StoredFrames(FrameStorage):
         """See `FrameStorage.reader`."""
         array, store, key, folder = self.array, self.store, self.key, self.store.path / self.key
         if is_readable(array):
-            rows = Rows(folder, array)
+            rows = ShardReader(folder, array)
 
             def read_shards(start: int, stop: int) -> NDArray[np.uint8]:
                 try:
@@ -132,7 +132,9 @@ class StoredFrames(FrameStorage):
 
         def hash_of(episode: int) -> NDArray[np.uint8]:
             start, stop = spans[episode]
-            blocks = (read(row, min(row + BLOCK, stop)) for row in range(start, stop, BLOCK))
+            blocks = (
+                read(row, min(row + HASH_FRAMES, stop)) for row in range(start, stop, HASH_FRAMES)
+            )
             return content_of_blocks((stop - start, *shape), blocks)
 
         return hash_of

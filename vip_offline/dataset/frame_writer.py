@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.array_writer import ArrayWriter
-from vip_offline.dataset.episode import Clip, Episode, Link
-from vip_offline.dataset.storage.content_hash import DIGEST, KIND, content_of
+from vip_offline.dataset.episode import Episode, VideoReference, ZarrReference
+from vip_offline.dataset.storage.content_hash import DIGEST, HASH_KIND, content_of
 from vip_offline.dataset.store_format import check_name
 from vip_offline.errors import VipOfflineError
 
@@ -51,7 +51,7 @@ def _append_stored(
 
 
 def _append_clips(
-    writer: ArrayWriter, camera: str, clips: Sequence[Clip], start: int, index: int
+    writer: ArrayWriter, camera: str, clips: Sequence[VideoReference], start: int, index: int
 ) -> None:
     shape = list(clips[0].shape)
     attributes = {"frame_shape": shape, "upright": True}
@@ -80,7 +80,7 @@ def _append_clips(
 
 
 def _append_links(
-    writer: ArrayWriter, camera: str, links: Sequence[Link], start: int, index: int
+    writer: ArrayWriter, camera: str, links: Sequence[ZarrReference], start: int, index: int
 ) -> None:
     first = links[0]
     attributes = {
@@ -101,6 +101,6 @@ def _append_contents(
     writer: ArrayWriter, camera: str, contents: Sequence[NDArray[np.uint8]], index: int
 ) -> None:
     stop = index + len(contents)
-    attributes = {"hash": KIND}
+    attributes = {"hash": HASH_KIND}
     array = writer.require_array(f"meta/content_{camera}", (DIGEST,), np.uint8, 0, attributes, stop)
     writer.put(array, index, np.stack(contents))

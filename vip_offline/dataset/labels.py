@@ -10,7 +10,13 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from vip_offline.dataset.read_hashes import Reads, StaleError, differences, episodes_in_words, reads
+from vip_offline.dataset.read_hashes import (
+    Reads,
+    StaleError,
+    changed_reads,
+    episodes_in_words,
+    reads,
+)
 from vip_offline.dataset.store_format import Attributes
 from vip_offline.errors import VipOfflineError, did_you_mean
 
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
     from vip_offline.dataset.store import Store
 
 # arrays of a labelling whose hashes it keeps beside those of what it was made from
-OWN = ("reward", "distance")
+LABEL_ARRAYS = ("reward", "distance")
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def read_label(store: Store, name: str) -> Label:
         for source, recorded in read.items()
         if not source.startswith("embeddings/") or store.find(source) is not None
     }
-    changes = [*_outdated(store, known)] or differences(known, reads(store, known))
+    changes = [*_outdated(store, known)] or changed_reads(known, reads(store, known))
     if changes:
         raise StaleError(f"{store.path}: label {name!r}", changes, way_out)
     return Label(name, reward, distance, goal, label_provenance(store, name), goal_set, read)

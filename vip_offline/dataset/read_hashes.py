@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.storage.content_hash import SHORT, content_of, hashes_of
+from vip_offline.dataset.storage.content_hash import SHORT_DIGEST, content_of, hashes_of
 from vip_offline.errors import VipOfflineError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class StaleError(VipOfflineError):
 
         Args:
             result: what it is of, as in ``x.zarr: label 'pixels'``.
-            changes: see `differences`.
+            changes: see `changed_reads`.
             way_out: a sentence.
         """
         self.reason = "; ".join(changes)
@@ -60,10 +60,10 @@ def _hashes(store: Store, key: str) -> NDArray[np.uint8]:
     if key == LENGTHS:
         return hashes_of(np.array([stop - start for start, stop in spans], np.int64), every)
     if group == "frames":
-        return store.content(name)[:, :SHORT]
+        return store.content(name)[:, :SHORT_DIGEST]
     if group == "embeddings":
         encoder, _, camera = name.partition("/")
-        return store.embedding_content(encoder, camera)[:, :SHORT]
+        return store.embedding_content(encoder, camera)[:, :SHORT_DIGEST]
     if group == "meta":
         return hashes_of(store.meta(name), every)
     if group == "data":
@@ -71,7 +71,7 @@ def _hashes(store: Store, key: str) -> NDArray[np.uint8]:
     return hashes_of(store.rows_of(key), spans)
 
 
-def differences(before: Reads, after: Reads) -> list[str]:
+def changed_reads(before: Reads, after: Reads) -> list[str]:
     """What is other than it was, in words; arrays of which one side knows nothing are left out."""
     lengths = (
         {len(hashes) for hashes in before.values()},
@@ -115,7 +115,7 @@ def episodes_in_words(episodes: Sequence[int] | NDArray[np.int64]) -> str:
     return f"episode{'s' * (len(episodes) > 1)} {listed}{more}"
 
 
-NAMES = {
+ARRAY_NAMES = {
     LENGTHS: "the length",
     "data/action": "actions",
     "data/proprio": "proprio",
@@ -135,4 +135,4 @@ def in_words(key: str) -> str:
         return f"the embedding {name}"
     if group == "labels":
         return f"the {key.rsplit('/', 1)[-1]} of label {name.rpartition('/')[0]!r}"
-    return NAMES.get(key, key)
+    return ARRAY_NAMES.get(key, key)

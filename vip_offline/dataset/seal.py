@@ -8,7 +8,7 @@ import numpy as np
 
 from vip_offline.dataset.read_hashes import LENGTHS, reads
 from vip_offline.dataset.storage.description_checksum import sealed, unsealed
-from vip_offline.dataset.storage.durable_store import DESCRIPTION
+from vip_offline.dataset.storage.durable_store import ZARR_JSON
 from vip_offline.dataset.store import is_store, open_store
 from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
@@ -35,7 +35,7 @@ def seal(path: Path) -> Sealed:
     edited = []
     with only_writer(path):
         for folder, _, names in os.walk(path):
-            if DESCRIPTION in names and _seal(Path(folder, DESCRIPTION)):
+            if ZARR_JSON in names and _seal(Path(folder, ZARR_JSON)):
                 edited.append(Path(folder).relative_to(path).as_posix())
     store = open_store(path)
     hashed = store.version == 1

@@ -12,7 +12,7 @@ from vip_offline.dataset.embeddings import Embedding, complete, embedding_blocks
 from vip_offline.dataset.frame_hashes import current
 from vip_offline.dataset.frame_storage import FrameStorage, ReadFrames, storage_at, storage_of
 from vip_offline.dataset.labels import Label, label_provenance, read_label
-from vip_offline.dataset.read_hashes import differences, reads
+from vip_offline.dataset.read_hashes import changed_reads, reads
 from vip_offline.dataset.storage.durable_store import DurableStore
 from vip_offline.dataset.storage.file_states import FIELDS, STATE, states_of, touched
 from vip_offline.dataset.store_arrays import StoreArrays
@@ -68,7 +68,7 @@ class Store(StoreArrays):
         then = self.read_array(array, "sealed/read", 0, len(self))
         known = {key: then[:, place] for place, key in enumerate(keys) if self._is_there(key)}
         now = {key: values[: len(then)] for key, values in reads(self, known).items()}
-        changes = differences(known, now)
+        changes = changed_reads(known, now)
         if changes:
             raise VipOfflineError(
                 f"{self.path}: is not what was sealed ({'; '.join(changes)}): it is damaged, or "

@@ -11,7 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from vip_offline.dataset.damage import check_present, damaged, way_out
-from vip_offline.dataset.storage.content_hash import DIGEST, KIND
+from vip_offline.dataset.storage.content_hash import DIGEST, HASH_KIND
 from vip_offline.dataset.storage.durable_store import DurableStore
 from vip_offline.dataset.storage.shards import ShardError, is_plain, read_chunks
 from vip_offline.dataset.store_format import LEFTOVER, Attributes
@@ -214,12 +214,12 @@ class StoreArrays:
         """(E, DIGEST) hashes that were written down; zeros where none was."""
         array, hashes = self.find(key), np.zeros((len(self), DIGEST), np.uint8)
         if array is not None:
-            kind = array.attrs.get("hash", KIND)
-            if kind != KIND or array.shape[1:] != (DIGEST,):
+            kind = array.attrs.get("hash", HASH_KIND)
+            if kind != HASH_KIND or array.shape[1:] != (DIGEST,):
                 raise VipOfflineError(
                     f"{self.path}: {key} holds hashes of kind {kind!r}, {array.shape[1:]} bytes; "
-                    f"this program knows {KIND!r}, {DIGEST} bytes. Update vip-offline, or import "
-                    "again."
+                    f"this program knows {HASH_KIND!r}, {DIGEST} bytes. Update vip-offline, or "
+                    "import again."
                 )
             rows = self.read_array(array, key, 0, len(self))
             hashes[: len(rows)] = rows

@@ -20,8 +20,8 @@ from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.frame_hashes import hash_all, hashed_keys, states_when_hashed
 from vip_offline.dataset.frame_storage import VideoFrames
 from vip_offline.dataset.frame_writer import append_frames
-from vip_offline.dataset.labels import OWN, Label
-from vip_offline.dataset.storage.content_hash import DIGEST, KIND, content_of, hashes_of
+from vip_offline.dataset.labels import LABEL_ARRAYS, Label
+from vip_offline.dataset.storage.content_hash import DIGEST, HASH_KIND, content_of, hashes_of
 from vip_offline.dataset.storage.durable_store import DurableStore
 from vip_offline.dataset.store import Store, open_as
 from vip_offline.dataset.store_format import LEFTOVER, REPLACED, Attributes, check_name
@@ -151,7 +151,7 @@ class StoreWriter(ArrayWriter):
         if array.shape[0] != self.rows:
             array.resize((self.rows, dim))
         for name in ("content", "hash"):
-            made = self.require_array(f"{key}@{name}", (DIGEST,), np.uint8, 0, {"hash": KIND})
+            made = self.require_array(f"{key}@{name}", (DIGEST,), np.uint8, 0, {"hash": HASH_KIND})
             if made.shape[0] > len(self) or fresh:
                 made.resize((0 if fresh else len(self), DIGEST))  # of one that somebody removed
             if made.shape[0] < len(self):
@@ -214,7 +214,9 @@ class StoreWriter(ArrayWriter):
                 )
                 for index in np.flatnonzero(made):
                     hashes[index] = content_of(self.rows_of(key, *self.spans()[index]))
-                array = self.require_array(f"{key}@hash", (DIGEST,), np.uint8, 0, {"hash": KIND})
+                array = self.require_array(
+                    f"{key}@hash", (DIGEST,), np.uint8, 0, {"hash": HASH_KIND}
+                )
                 self.put(array, 0, hashes)
                 self.know_states(key)
         self.sync()
@@ -233,7 +235,7 @@ class StoreWriter(ArrayWriter):
             contents[index] = storage.hash_episode(int(index))
         key, frames = f"meta/content_{camera}", storage.key
         if len(changed) or len(unknown):
-            array = self.require_array(key, (DIGEST,), np.uint8, 0, {"hash": KIND}, len(self))
+            array = self.require_array(key, (DIGEST,), np.uint8, 0, {"hash": HASH_KIND}, len(self))
             self.put(array, 0, contents)
             if isinstance(storage, VideoFrames):
                 sizes = storage.file_states()[:, 0]
@@ -324,7 +326,7 @@ class StoreWriter(ArrayWriter):
         arrays = {key: values for key, values in optional.items() if values is not None}
         read = dict(label.read)
         if read:
-            for key in OWN:  # so that one that is edited by hand is noticed too
+            for key in LABEL_ARRAYS:  # so that one that is edited by hand is noticed too
                 read[f"labels/{name}/{key}"] = hashes_of(arrays[key], self.spans())
             arrays["read"] = np.stack([*read.values()], axis=1)
         attributes = {**label.provenance, "arrays": [*arrays], "read": [*read]}

@@ -14,10 +14,10 @@ from vip_offline.dataset.storage.untrusted_zarr import Vetted
 from vip_offline.dataset.storage.zarr_arrays import array_at
 from vip_offline.utils.regular_files import require_regular
 
-BLOCK = 32 * 2**20  # bytes of frames that are read at once: chunks there hold many
+READ_BYTES = 32 * 2**20  # bytes of frames that are read at once: chunks there hold many
 
 
-def opened(path: Path) -> zarr.Group:
+def open_zarr(path: Path) -> zarr.Group:
     """A zarr group, folder or zip archive, of format 2 or 3, for reading.
 
     An archive of a folder holds the group in that folder.
@@ -42,7 +42,7 @@ class LinkedFrames:
 
     def __init__(self, path: Path, key: str) -> None:
         self._where = f"{path}: {key}"
-        self._array = array_at(opened(path), key, str(path))
+        self._array = array_at(open_zarr(path), key, str(path))
         self._lock = threading.Lock()
         self._begin = 0
         self._block: NDArray[np.uint8] = np.zeros((0, 0, 0, 3), np.uint8)
@@ -56,7 +56,7 @@ class LinkedFrames:
             first, last = int(rows[0]), int(rows[-1])
             if first < self._begin or last >= self._begin + len(self._block):
                 size = int(np.prod(self._array.shape[1:], dtype=int)) * self._array.dtype.itemsize
-                stop = max(last + 1, first + BLOCK // max(1, size))
+                stop = max(last + 1, first + READ_BYTES // max(1, size))
                 values = np.asarray(self._array[first:stop])
                 self._begin, self._block = first, rgb(values, self._where)
             return self._block[rows - self._begin]

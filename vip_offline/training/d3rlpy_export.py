@@ -14,7 +14,7 @@ import numpy as np
 from d3rlpy.dataset import EpisodeBase
 from numpy.typing import NDArray
 
-from vip_offline.dataset.exporters.labelled_episodes import Demonstration, Exported, Labelled
+from vip_offline.dataset.exporters.labelled_episodes import Exported, Labelled, LabelledEpisode
 from vip_offline.training.data.inputs import check_same_embeddings
 
 
@@ -56,7 +56,7 @@ class _Episodes(Sequence[EpisodeBase]):
                 yield _episode(next(demonstrations), embedding[start - begin : stop - begin])
 
 
-def _episode(demonstration: Demonstration, embedding: NDArray[np.float32]) -> EpisodeBase:
+def _episode(demonstration: LabelledEpisode, embedding: NDArray[np.float32]) -> EpisodeBase:
     return d3rlpy.dataset.Episode(
         np.concatenate([embedding, demonstration.proprio], axis=1),
         # none was taken in the last observation: it belongs to no transition

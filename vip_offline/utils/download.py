@@ -14,7 +14,7 @@ TIMEOUT = 30  # seconds without an answer
 Progress = Callable[[int, int], None]  # bytes there, bytes in all (0: unknown)
 
 
-def download(
+def download_file(
     url: str,
     path: Path,
     *,

@@ -16,7 +16,7 @@ from conftest import PROGRAM
 from origins import LENGTHS, demos, lerobot, robomimic
 
 from vip_offline.dataset.catalog.card import Card, card
-from vip_offline.dataset.catalog.fetch import fetch
+from vip_offline.dataset.catalog.fetch import fetch_dataset
 from vip_offline.dataset.media.video import write_video
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
@@ -121,7 +121,7 @@ def of_server(server: Hub, name: str = "image.hdf5") -> Card:
 def test_a_file_by_http_and_its_import(hub: Hub) -> None:
     robomimic(hub.root / "image.hdf5", solved=(0, 1, 2))
     wanted, told = of_server(hub), []
-    path = fetch(wanted, lambda done, total: told.append((done, total)))
+    path = fetch_dataset(wanted, lambda done, total: told.append((done, total)))
     assert path == Path("datasets/sources/robomimic-lift-ph/image.hdf5")
     assert path.read_bytes() == (hub.root / "image.hdf5").read_bytes()
     size = path.stat().st_size
@@ -130,20 +130,20 @@ def test_a_file_by_http_and_its_import(hub: Hub) -> None:
     import_as_the_card_says(wanted)
     assert len(open_store(wanted.store)) == len(LENGTHS)
     (hub.root / "image.hdf5").unlink()
-    assert fetch(wanted) == wanted.store  # nothing is asked for again
+    assert fetch_dataset(wanted) == wanted.store  # nothing is asked for again
 
 
 def test_what_is_fetched_is_not_fetched_again(hub: Hub) -> None:
     robomimic(hub.root / "image.hdf5")
     wanted = of_server(hub)
-    path = fetch(wanted)
+    path = fetch_dataset(wanted)
     (hub.root / "image.hdf5").unlink()
-    assert fetch(wanted) == path
+    assert fetch_dataset(wanted) == path
 
 
 def test_a_server_that_has_it_no_longer(hub: Hub) -> None:
     with pytest.raises(VipOfflineError, match=r"Not Found.*put it at datasets/sources/robomimic"):
-        fetch(of_server(hub, "gone.hdf5"))
+        fetch_dataset(of_server(hub, "gone.hdf5"))
     assert card("robomimic-lift-ph").state == "fetch"
 
 
@@ -153,10 +153,10 @@ def test_a_hub_by_its_own_client(hub: Hub) -> None:
     wanted, said = card("lerobot-pusht"), list[str]()
     hub.broken = "data/chunk-000/file-000.parquet"
     with pytest.raises(VipOfflineError, match=r"hf ended with exit code 1"):
-        fetch(wanted)
+        fetch_dataset(wanted)
     assert wanted.state == "fetch"  # half of it is nothing
     hub.broken = ""
-    assert fetch(wanted, say=said.append) == Path("datasets/sources/lerobot-pusht")
+    assert fetch_dataset(wanted, say=said.append) == Path("datasets/sources/lerobot-pusht")
     part = Path("datasets/sources/lerobot-pusht.part").absolute()
     assert shlex.split(said[0]) == [
         *("hf", "download", "lerobot/pusht", "--repo-type", "dataset", "--local-dir", str(part))
@@ -178,7 +178,7 @@ def test_success_is_never_made_up(command: tuple[str, ...], message: str) -> Non
     known = card("d4rl-kitchen-complete")
     wanted = replace(known, fetch=replace(known.fetch, command=command))
     with pytest.raises(VipOfflineError, match=message):
-        fetch(wanted)
+        fetch_dataset(wanted)
     assert wanted.state == "fetch"
 
 
@@ -186,7 +186,7 @@ def test_a_program_is_told_where_to_put_it() -> None:
     known = card("d4rl-kitchen-complete")
     wanted = replace(known, fetch=replace(known.fetch, command=("sh", "-c", SCRIPT)))
     said: list[str] = []
-    path = fetch(wanted, say=said.append)
+    path = fetch_dataset(wanted, say=said.append)
     assert path == Path("datasets/sources/d4rl-kitchen-complete/D4RL/kitchen/complete-v2")
     assert path.is_dir()
     assert said[0].startswith(f"MINARI_DATASETS_PATH={Path.cwd()}/datasets/sources/d4rl")
@@ -199,7 +199,7 @@ def test_something_in_the_way_is_left_alone() -> None:
     wanted.folder.mkdir(parents=True)
     (wanted.folder / "mine").touch()
     with pytest.raises(VipOfflineError, match="is in the way"):
-        fetch(wanted)
+        fetch_dataset(wanted)
     assert (wanted.folder / "mine").exists()
 
 
@@ -208,20 +208,20 @@ def test_half_a_download_is_not_taken_for_a_whole_one() -> None:
     known = card("d4rl-kitchen-complete")
     killed = replace(known.fetch, command=("sh", "-c", f"{SCRIPT}; exit 1"))
     with pytest.raises(VipOfflineError, match="exit code 1"):
-        fetch(replace(known, fetch=killed))
+        fetch_dataset(replace(known, fetch=killed))
     idle = replace(known.fetch, command=("true",))
     with pytest.raises(VipOfflineError, match="not there"):
-        fetch(replace(known, fetch=idle))
+        fetch_dataset(replace(known, fetch=idle))
     # a program that goes on finds what it left
     with pytest.raises(VipOfflineError, match="exit code 1"):
-        fetch(replace(known, fetch=killed))
-    assert fetch(replace(known, fetch=replace(idle, resumes=True))).is_dir()
+        fetch_dataset(replace(known, fetch=killed))
+    assert fetch_dataset(replace(known, fetch=replace(idle, resumes=True))).is_dir()
 
 
 @pytest.mark.parametrize("name", ["ego4d-clips", "vip-robot"])
 def test_what_a_program_may_not_fetch(name: str) -> None:
     with pytest.raises(VipOfflineError) as caught:
-        fetch(card(name))
+        fetch_dataset(card(name))
     message = str(caught.value)
     assert f"{name}: cannot be fetched by a program.\n  1. " in message
     assert f"datasets/sources/{name}" in message
@@ -244,7 +244,7 @@ def test_what_was_put_there_by_hand_is_imported(name: str, put: Callable[[Path],
     wanted = card(name)
     assert wanted.folder is not None
     put(wanted.folder)
-    assert fetch(wanted) == wanted.folder
+    assert fetch_dataset(wanted) == wanted.folder
     import_as_the_card_says(wanted)
     store = open_store(wanted.store)
     assert (len(store), store.rows) == (len(LENGTHS), sum(LENGTHS))
@@ -258,7 +258,7 @@ def test_a_recording() -> None:
     assert command[:3] == ("vip-offline", "record", "{store}")
     wanted = replace(known, fetch=replace(known.fetch, command=command))
     assert str(wanted.state) == "record"
-    assert fetch(wanted) == Path("datasets/drawer-close.zarr")
+    assert fetch_dataset(wanted) == Path("datasets/drawer-close.zarr")
     assert str(wanted.state) == "store"
     assert len(open_store(wanted.store)) == 1
 
@@ -267,7 +267,7 @@ def test_a_recording_that_fails() -> None:
     known = card("metaworld-drawer-close")
     refused = replace(known, fetch=replace(known.fetch, command=("vip-offline", "record", "--x")))
     with pytest.raises(VipOfflineError, match="exit code 2"):
-        fetch(refused)
+        fetch_dataset(refused)
     idle = replace(known, fetch=replace(known.fetch, command=("true",)))
     with pytest.raises(VipOfflineError, match=r"but datasets/drawer-close\.zarr is not there"):
-        fetch(idle)
+        fetch_dataset(idle)

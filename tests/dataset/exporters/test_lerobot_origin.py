@@ -7,7 +7,7 @@ import pytest
 from made_up_exports import imported, recorded, with_rewards
 from origins import lerobot
 
-from vip_offline.dataset.exporters.lerobot_origin import check_length, index_of, lerobot_origin
+from vip_offline.dataset.exporters.lerobot_origin import index_of, lerobot_origin, require_length
 from vip_offline.errors import VipOfflineError
 
 
@@ -30,6 +30,6 @@ def test_a_store_of_another_origin_is_refused(tmp_path: Path) -> None:
 
 
 def test_equal_lengths_pass() -> None:
-    check_length(Path("set"), 3, 5, 5)
+    require_length(Path("set"), 3, 5, 5)
     with pytest.raises(VipOfflineError, match="set, episode 3: has 6 rows, the store has 5 of it"):
-        check_length(Path("set"), 3, 5, 6)
+        require_length(Path("set"), 3, 5, 6)

@@ -5,7 +5,7 @@ import pytest
 from imported import imported
 from origins import LENGTHS, SIZE, demos, folders, force, lerobot, replay
 
-from vip_offline.dataset.importers.key_mapping import key_map, stored_as
+from vip_offline.dataset.importers.key_mapping import map_columns, stored_as
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
@@ -68,7 +68,7 @@ def test_names_that_a_store_cannot_hold() -> None:
 def test_the_map_of_keys_is_of_the_catalogue(tmp_path: Path) -> None:
     lerobot(tmp_path / "set")
     origin = open_source(tmp_path / "set")
-    keys = key_map(origin.catalogue(), ImportOptions(), origin.path)
+    keys = map_columns(origin.catalogue(), ImportOptions(), origin.path)
     assert keys.action == ("action",) and keys.proprio == ("observation.state",)
     assert keys.cameras == {FRONT: "observation.images.front"}
     np.testing.assert_array_equal(force(demos()[0]).shape, (LENGTHS[0], 2, 2))

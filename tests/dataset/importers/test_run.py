@@ -15,7 +15,7 @@ from origins import demos, replay, robomimic
 from store_files import contents
 
 from vip_offline.dataset.episode import Episode
-from vip_offline.dataset.importers.run import batches
+from vip_offline.dataset.importers.run import episode_batches
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
 
@@ -119,9 +119,9 @@ def test_many_small_episodes_are_written_together() -> None:
         yield from [episode] * 1500
         yield from [big] * 2
 
-    assert [len(each) for each in batches(some())] == [1024, 477, 1]
+    assert [len(each) for each in episode_batches(some())] == [1024, 477, 1]
     # while others are still decoded, whatever has come is written now and then
-    assert [len(each) for each in batches(iter([episode] * 3), seconds=0)] == [1, 1, 1]
+    assert [len(each) for each in episode_batches(iter([episode] * 3), seconds=0)] == [1, 1, 1]
 
 
 def test_ten_thousand_tiny_episodes(tmp_path: Path) -> None:

@@ -7,7 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from vip_offline.dataset.media.timeline import timeline
-from vip_offline.dataset.media.video import Decoder, FrameReader, decode, resized, write_video
+from vip_offline.dataset.media.video import (
+    Decoder,
+    FrameReader,
+    decode_frames,
+    resized,
+    write_video,
+)
 from vip_offline.errors import VipOfflineError
 
 RATE = 20
@@ -50,9 +56,9 @@ def test_a_timeline_is_that_of_the_decoded_frames(tmp_path: Path) -> None:
 def test_frames_by_their_stamps(tmp_path: Path, wanted: list[int]) -> None:
     grey = ramp(tmp_path / "a.mp4")
     pts = timeline(tmp_path / "a.mp4").pts[wanted]
-    found = np.stack(list(decode(Decoder(tmp_path / "a.mp4"), [int(each) for each in pts])))
+    found = np.stack(list(decode_frames(Decoder(tmp_path / "a.mp4"), [int(each) for each in pts])))
     assert np.abs(found.astype(int) - grey[wanted]).max() <= 3
-    drawn = next(decode(Decoder(tmp_path / "a.mp4"), [int(pts[0])], size=(16, 8)))
+    drawn = next(decode_frames(Decoder(tmp_path / "a.mp4"), [int(pts[0])], size=(16, 8)))
     assert drawn.shape == (16, 8, 3)
 
 
@@ -95,7 +101,7 @@ def test_what_cannot_be_decoded_is_said(tmp_path: Path) -> None:
     ramp(path)
     pts = [int(each) for each in timeline(path).pts]
     with pytest.raises(VipOfflineError, match=r"the picture at 3.000 s cannot be decoded"):
-        list(decode(Decoder(path), [*pts, pts[-1] + pts[1] - pts[0]]))
+        list(decode_frames(Decoder(path), [*pts, pts[-1] + pts[1] - pts[0]]))
     path.write_bytes(b"no video")
     with pytest.raises(VipOfflineError, match="is no video that can be opened"):
         timeline(path)

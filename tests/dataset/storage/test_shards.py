@@ -77,7 +77,7 @@ def test_several_threads_and_more_shards_than_are_held_open(
     filled: tuple[Path, NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, frames = filled
-    monkeypatch.setattr(shards, "OPEN", 2)
+    monkeypatch.setattr(shards, "OPEN_SHARDS", 2)
     read = open_store(path).frame_reader("front")
     rows = np.random.default_rng(0).integers(0, len(frames), 400).tolist()
     with ThreadPoolExecutor(8) as pool:

@@ -16,7 +16,7 @@ from zarr.storage import LocalStore, ZipStore
 
 from vip_offline.dataset.storage.untrusted_zarr import CODECS, Vetted, require_known_codecs
 from vip_offline.dataset.storage.zarr_arrays import array_at
-from vip_offline.dataset.zarr_frames import opened
+from vip_offline.dataset.zarr_frames import open_zarr
 from vip_offline.errors import VipOfflineError
 
 
@@ -65,7 +65,7 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(numcodecs.pickles, "ALLOW_UNSAFE_PICKLE_DECODE", True)  # as before 0.16.6
     poisoned(tmp_path / "set.zarr", tmp_path / "mark")
     with pytest.raises(VipOfflineError, match=r"set.zarr: data/state/.zarray: .*'pickle'"):
-        array_at(opened(tmp_path / "set.zarr"), "data/state", "set")
+        array_at(open_zarr(tmp_path / "set.zarr"), "data/state", "set")
     assert not (tmp_path / "mark").exists()
     plain = zarr.open_group(tmp_path / "set.zarr", mode="r")["data/state"]
     with suppress(Exception):  # what the bomb makes is no array
@@ -75,7 +75,7 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_pipe_in_place_of_a_chunk_is_not_waited_for(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
-    array = array_at(opened(tmp_path / "set.zarr"), "data/state", "set")
+    array = array_at(open_zarr(tmp_path / "set.zarr"), "data/state", "set")
     (tmp_path / "set.zarr/data/state/0.0").unlink()
     os.mkfifo(tmp_path / "set.zarr/data/state/0.0")
     with pytest.raises(VipOfflineError, match=r"state/0\.0: is a FIFO"):

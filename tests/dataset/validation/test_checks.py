@@ -9,17 +9,17 @@ from vip_offline.dataset.validation.checks import (
     Finding,
     Range,
     check_action_range,
-    check_cameras,
+    check_camera_sizes,
     check_constant,
     check_counts,
     check_finite,
     check_frames,
     check_lengths,
-    check_rate,
     check_rows_in_video,
     check_size,
     check_steady,
     check_success,
+    check_video_rate,
     longest,
     mark_frames,
     moved,
@@ -116,15 +116,15 @@ def test_gaps_and_steps_back_in_time() -> None:
 
 def test_rates() -> None:
     seconds = np.arange(30) / 29.97
-    assert check_rate(30, seconds) == []
-    (found,) = check_rate(25, seconds)
+    assert check_video_rate(30, seconds) == []
+    (found,) = check_video_rate(25, seconds)
     assert found.severity == "wrong"
     assert "say 25 Hz, the video has 29.97" in found.value
     # a gap does not make it slower, nor rounding to milliseconds faster
     assert rate_of(np.delete(seconds, range(5, 15))) == pytest.approx(29.97)
     assert rate_of(np.round(np.arange(300) / 30, 3)) == pytest.approx(30, rel=1e-3)
     assert rate_of(seconds[:1]) is None
-    assert check_rate(25, seconds[:1]) == []
+    assert check_video_rate(25, seconds[:1]) == []
 
 
 def test_rows_and_the_frames_they_fall_on() -> None:
@@ -183,8 +183,8 @@ def test_a_camera_that_hangs_is_told_from_a_robot_that_stands() -> None:
 def test_sizes() -> None:
     assert check_size((4, 6), (4, 6)) == []
     assert "4x6 px, expected 6x4" in check_size((4, 6), (6, 4))[0].value
-    assert check_cameras({"a": (4, 4), "b": (4, 4)}) == []
-    assert kinds(check_cameras({"a": (4, 4), "b": (8, 4)})) == [("camera-sizes", "note")]
+    assert check_camera_sizes({"a": (4, 4), "b": (4, 4)}) == []
+    assert kinds(check_camera_sizes({"a": (4, 4), "b": (8, 4)})) == [("camera-sizes", "note")]
 
 
 def test_a_range_is_of_numbers_only() -> None:

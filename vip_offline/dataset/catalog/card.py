@@ -15,7 +15,7 @@ from vip_offline.errors import VipOfflineError, did_you_mean
 
 CARDS = Path(__file__).parent / "cards"
 
-State = Literal["store", "fetched", "record", "fetch", "by hand"]
+CardState = Literal["store", "fetched", "record", "fetch", "by hand"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Card:
         return self.folder.is_dir() and any(self.folder.iterdir())
 
     @property
-    def state(self) -> State:
+    def state(self) -> CardState:
         """What there is of it here, or else how it is had."""
         if (self.store / "zarr.json").exists():
             return "store"

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.importers.base.source import KeyMap, column_and_part
+from vip_offline.dataset.importers.base.source import ColumnMap, column_and_part
 from vip_offline.dataset.labels import Label
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.errors import VipOfflineError
 
 OF_SOURCE = "_of_source"
-FRAMES = 64  # of an episode that are in memory at once, where a format allows it
+BLOCK_FRAMES = 64  # of an episode that are in memory at once, where a format allows it
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Exported:
 
 
 @dataclass(frozen=True)
-class Demonstration:
+class LabelledEpisode:
     """One episode of a store without its frames."""
 
     index: int
@@ -59,7 +59,7 @@ class Labelled:
 
     store: Store
     label: Label
-    keys: KeyMap  # names that the columns had in the origin; empty: the store has none
+    keys: ColumnMap  # names that the columns had in the origin; empty: the store has none
     _readers: dict[str, Callable[[int, int], NDArray[np.uint8]]] = field(default_factory=dict)
 
     @property
@@ -93,14 +93,14 @@ class Labelled:
         self, camera: str, start: int, stop: int
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """(place in the rows asked for, frames), a few at a time."""
-        for begin in range(start, stop, FRAMES):
-            yield begin - start, self.frames(camera, begin, min(begin + FRAMES, stop))
+        for begin in range(start, stop, BLOCK_FRAMES):
+            yield begin - start, self.frames(camera, begin, min(begin + BLOCK_FRAMES, stop))
 
     def frame_shape(self, camera: str) -> tuple[int, ...]:
         """(H, W, 3)."""
         return self.frames(camera, 0, 1).shape[1:]
 
-    def episodes(self) -> Iterator[Demonstration]:
+    def episodes(self) -> Iterator[LabelledEpisode]:
         """In the order of the store; memory does not grow with their number."""
         store, spans = self.store, self.store.spans()
         extras, splits = store.keys("extras"), store.attributes.get("splits", [])
@@ -120,7 +120,7 @@ class Labelled:
             for index in block:
                 start, stop = spans[index]
                 part = slice(start - begin, stop - begin)
-                yield Demonstration(
+                yield LabelledEpisode(
                     index=index,
                     start=start,
                     **{key: values[part] for key, values in rows.items()},
@@ -148,9 +148,9 @@ def open_labelled(path: Path, label: str = "") -> Labelled:
     return Labelled(store, store.label(label), _keys(store.attributes.get("key_map", {})))
 
 
-def _keys(roles: Mapping[str, Any]) -> KeyMap:
+def _keys(roles: Mapping[str, Any]) -> ColumnMap:
     """What the store says its columns were called."""
-    return KeyMap(
+    return ColumnMap(
         cameras=dict(roles.get("cameras", {})),
         proprio=tuple(roles.get("proprio", ())),
         action=tuple(roles.get("action", ())),

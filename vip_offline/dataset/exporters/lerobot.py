@@ -21,10 +21,10 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from vip_offline.dataset.exporters.labelled_episodes import Exported, Labelled
-from vip_offline.dataset.exporters.lerobot_origin import check_length, lerobot_origin
+from vip_offline.dataset.exporters.lerobot_origin import lerobot_origin, require_length
 from vip_offline.errors import VipOfflineError
 
-REWARD = "next.reward"
+REWARD_COLUMN = "next.reward"
 FEATURE = {"dtype": "float32", "shape": [1], "names": None}  # as LeRobot's own recorder says it
 LINKED = ("videos", "images")  # folders of files that nobody edits in place
 
@@ -74,7 +74,9 @@ def write_lerobot(labelled: Labelled, path: Path, on_episode: Callable[[int], No
             _write_stats(file, target, reward)
         else:
             _copy(file.resolve(), target, link=relative.parts[0] in LINKED)
-    return Exported(len(labelled.store), rows, (f"{REWARD} is 0 in the last row of each episode",))
+    return Exported(
+        len(labelled.store), rows, (f"{REWARD_COLUMN} is 0 in the last row of each episode",)
+    )
 
 
 def _rewards(
@@ -85,7 +87,7 @@ def _rewards(
     numbers = labelled.store.meta("source_episode")
     for number, (start, stop) in zip(numbers, labelled.store.spans(), strict=True):
         length = int(lengths[number]) if number < len(lengths) else 0
-        check_length(root, int(number), stop - start, length)
+        require_length(root, int(number), stop - start, length)
         firsts[number] = start
     if (firsts < 0).any():
         raise VipOfflineError(
@@ -114,12 +116,14 @@ def _write_data(
                 frame = np.asarray(table["frame_index"], np.int64)
                 if (frame >= lengths[episode]).any():
                     row = int(np.argmax(frame >= lengths[episode]))
-                    check_length(
+                    require_length(
                         file, int(episode[row]), int(lengths[episode[row]]), int(frame[row]) + 1
                     )
                 column = pyarrow.array(reward[firsts[episode] + frame])
                 columns = {
-                    name: column if name == REWARD else table[name].cast(schema.field(name).type)
+                    name: column
+                    if name == REWARD_COLUMN
+                    else table[name].cast(schema.field(name).type)
                     for name in schema.names
                 }
                 writer.write_table(
@@ -130,14 +134,14 @@ def _write_data(
 
 def _with_reward(schema: pyarrow.Schema) -> pyarrow.Schema:
     """The schema of a data file, with a reward; what `datasets` noted in it says so, too."""
-    field = pyarrow.field(REWARD, pyarrow.float32())
-    place = schema.get_field_index(REWARD)
+    field = pyarrow.field(REWARD_COLUMN, pyarrow.float32())
+    place = schema.get_field_index(REWARD_COLUMN)
     new = schema.append(field) if place < 0 else schema.set(place, field)
     metadata = dict(schema.metadata or {})
     if b"huggingface" in metadata:
         noted = json.loads(metadata[b"huggingface"])
         if "features" in noted.get("info", {}):
-            noted["info"]["features"][REWARD] = {"dtype": "float32", "_type": "Value"}
+            noted["info"]["features"][REWARD_COLUMN] = {"dtype": "float32", "_type": "Value"}
         metadata[b"huggingface"] = json.dumps(noted).encode()
     return new.with_metadata(metadata)
 
@@ -179,7 +183,7 @@ def _write_episodes(
     made = [statistics(reward[start:stop], model) for start, stop in spans]
     for name in model:
         type_ = pyarrow.list_(pyarrow.int64() if name == "count" else pyarrow.float64())
-        key = f"stats/{REWARD}/{name}"
+        key = f"stats/{REWARD_COLUMN}/{name}"
         values = pyarrow.array([stats[name] for stats in made if name in stats], type_)
         place = table.schema.get_field_index(key)
         if len(values) == len(table):
@@ -194,7 +198,7 @@ def _write_episodes(
 
 def _model(names: Sequence[str]) -> list[str]:
     """Which statistics there are, by those of a column of single numbers; none if it has none."""
-    for feature in (REWARD, "timestamp", "frame_index", "index"):
+    for feature in (REWARD_COLUMN, "timestamp", "frame_index", "index"):
         matching = [name for name in names if name.rpartition("/")[0] == feature]
         if matching:
             return [name.rpartition("/")[2] for name in matching]
@@ -203,7 +207,7 @@ def _model(names: Sequence[str]) -> list[str]:
 
 def _write_info(file: Path, target: Path) -> None:
     info = json.loads(file.read_text(encoding="utf-8"))
-    info["features"][REWARD] = FEATURE
+    info["features"][REWARD_COLUMN] = FEATURE
     target.write_text(json.dumps(info, indent=4, ensure_ascii=False), encoding="utf-8")
 
 
@@ -211,7 +215,7 @@ def _write_stats(file: Path, target: Path, reward: NDArray[np.float32]) -> None:
     stats: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     others = [f"{feature}/{name}" for feature, entries in stats.items() for name in entries]
     if model := _model(others):
-        stats[REWARD] = statistics(reward, model)
+        stats[REWARD_COLUMN] = statistics(reward, model)
     target.write_text(json.dumps(stats, indent=4, ensure_ascii=False), encoding="utf-8")
 
 

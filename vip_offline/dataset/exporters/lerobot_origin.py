@@ -40,11 +40,11 @@ def index_of(origin: LeRobot, episode: int, length: int) -> NDArray[np.int64]:
         VipOfflineError: if the episode has another length than the store has of it.
     """
     index = np.asarray(origin.read(episode, ["index"]).columns["index"], np.int64).reshape(-1)
-    check_length(origin.path, episode, length, len(index))
+    require_length(origin.path, episode, length, len(index))
     return index
 
 
-def check_length(path: Path, episode: int, stored: int, length: int) -> None:
+def require_length(path: Path, episode: int, stored: int, length: int) -> None:
     """Refuse an origin that changed since it was imported.
 
     Raises:

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.exporters.labelled_episodes import (
-    Demonstration,
     Exported,
     Labelled,
+    LabelledEpisode,
     free_name,
     own_name,
     provenance_text,
@@ -31,7 +31,7 @@ from vip_offline.dataset.importers.formats.minari import OBSERVATION
 from vip_offline.errors import VipOfflineError
 
 INFOS = "infos"
-STEPS = ("terminations", "truncations")
+STEP_ENDS = ("terminations", "truncations")
 BATCH = 256  # episodes that are written before the file is closed and opened again
 Tree = dict[str, Any]  # name -> (T, ...) array or another tree
 
@@ -73,7 +73,7 @@ def write_minari(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
                 observations=tree[OBSERVATION],
                 actions=episode.action[:-1],
                 rewards=episode.reward[:-1],
-                **{name: tree[name][:-1] for name in STEPS},
+                **{name: tree[name][:-1] for name in STEP_ENDS},
                 infos=tree.get(INFOS),
             )
             on_episode(1)
@@ -134,7 +134,7 @@ def _names(labelled: Labelled) -> dict[str, str]:
         names["proprio"] = (own and own_name(keys.proprio)) or f"{OBSERVATION}.proprio"
     roots = (f"{OBSERVATION}.", f"{INFOS}.")
     for name in store.keys("extras"):
-        kept = own and (name.startswith(roots) or name in (OBSERVATION, *STEPS))
+        kept = own and (name.startswith(roots) or name in (OBSERVATION, *STEP_ENDS))
         names[f"extra {name}"] = free_name(name if kept else f"{INFOS}.{name}", names.values())
     if not (own and keys.success) and store.data("succeeded").any():
         names["succeeded"] = free_name(f"{INFOS}.success", names.values())
@@ -145,7 +145,7 @@ def _names(labelled: Labelled) -> dict[str, str]:
     return names
 
 
-def _tree(labelled: Labelled, episode: Demonstration, names: Mapping[str, str]) -> Tree:
+def _tree(labelled: Labelled, episode: LabelledEpisode, names: Mapping[str, str]) -> Tree:
     """All that is per observation, in nested dictionaries."""
     length = len(episode)
     roles: dict[str, NDArray[Any]] = {
@@ -206,7 +206,7 @@ def _id(labelled: Labelled) -> str:
     return f"vip-offline/{name}-v0"
 
 
-def _about(episode: Demonstration) -> dict[str, Any]:
+def _about(episode: LabelledEpisode) -> dict[str, Any]:
     """What is known of an episode and has no place in Minari's arrays."""
     about = {"success": episode.success, "name": episode.name, "task": episode.task}
     return {**about, "splits": list(episode.splits)} if episode.splits else about

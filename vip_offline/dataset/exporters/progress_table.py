@@ -22,7 +22,7 @@ from vip_offline.dataset.exporters.labelled_episodes import Exported, Labelled, 
 from vip_offline.dataset.exporters.lerobot_origin import index_of, lerobot_origin
 from vip_offline.errors import VipOfflineError
 
-ROWS = 2**16  # that are written at once
+BLOCK_ROWS = 2**16  # that are written at once
 SCHEMA = pyarrow.schema(
     [
         ("index", pyarrow.int64()),
@@ -79,7 +79,7 @@ def write_progress(labelled: Labelled, path: Path, on_episode: Callable[[int], N
                 int(number),
                 progress_of(label.distance[episode.start : stop]),
             )
-            if pending.rows >= ROWS:
+            if pending.rows >= BLOCK_ROWS:
                 writer.write_table(pending.table())
             rows += len(episode)
             on_episode(1)

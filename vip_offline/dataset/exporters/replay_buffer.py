@@ -18,9 +18,9 @@ from numcodecs import Blosc
 from numpy.typing import NDArray
 
 from vip_offline.dataset.exporters.labelled_episodes import (
-    Demonstration,
     Exported,
     Labelled,
+    LabelledEpisode,
     free_name,
     own_name,
     renamed,
@@ -147,7 +147,9 @@ def write_replay(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
     return Exported(count, ends[-1], tuple(_notes(labelled, names, shortened)))
 
 
-def _values(episode: Demonstration, columns: dict[str, _Column]) -> list[tuple[str, NDArray[Any]]]:
+def _values(
+    episode: LabelledEpisode, columns: dict[str, _Column]
+) -> list[tuple[str, NDArray[Any]]]:
     """(column, (T, ...) rows) of an episode, but for its frames."""
     roles: dict[str, NDArray[Any]] = {
         "reward": episode.reward,

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.exporters.labelled_episodes import (
-    Demonstration,
     Exported,
     Labelled,
+    LabelledEpisode,
     free_name,
     own_name,
     provenance_text,
@@ -129,7 +129,9 @@ def _demo_names(labelled: Labelled) -> list[str]:
     return [f"demo_{index}" for index in range(len(names))]
 
 
-def _values(episode: Demonstration, names: Mapping[str, str]) -> Iterator[tuple[str, NDArray[Any]]]:
+def _values(
+    episode: LabelledEpisode, names: Mapping[str, str]
+) -> Iterator[tuple[str, NDArray[Any]]]:
     """(path below the demo, (T, ...) rows) of an episode, but for its frames."""
     dones = np.zeros(len(episode), np.int64)
     dones[-1] = episode.success
@@ -146,7 +148,7 @@ def _values(episode: Demonstration, names: Mapping[str, str]) -> Iterator[tuple[
 
 
 def _write_frames(
-    demo: Any, name: str, labelled: Labelled, camera: str, episode: Demonstration
+    demo: Any, name: str, labelled: Labelled, camera: str, episode: LabelledEpisode
 ) -> None:
     shape = labelled.frame_shape(camera)
     dataset = demo.create_dataset(name, (episode.acted, *shape), np.uint8)

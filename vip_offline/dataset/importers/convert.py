@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.episode import Clip, Episode, Link
+from vip_offline.dataset.episode import Episode, VideoReference, ZarrReference
 from vip_offline.dataset.importers.base.source import (
     Catalogue,
-    KeyMap,
-    Rows,
+    ColumnMap,
+    EpisodeColumns,
     Source,
     VideoSpan,
     column_and_part,
@@ -22,14 +22,14 @@ from vip_offline.dataset.importers.base.source import (
 from vip_offline.dataset.importers.key_mapping import at_frames, extras_of, stored_as
 from vip_offline.dataset.media.orientation import AS_STORED
 from vip_offline.dataset.media.timeline import Timeline, timeline
-from vip_offline.dataset.media.video import Decoder, decode, resized, stacked
+from vip_offline.dataset.media.video import Decoder, decode_frames, resized, stacked
 from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.tables.resampling import CLOSE, step_of
 from vip_offline.dataset.tables.timestamps import seconds_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
-OPEN = 8  # videos at a time: of cameras that advance side by side
+OPEN_VIDEOS = 8  # videos at a time: of cameras that advance side by side
 
 
 @dataclass
@@ -40,13 +40,13 @@ class _Timelines:
 
     def __call__(self, path: Path) -> Timeline:
         if path not in self.kept:
-            while len(self.kept) >= OPEN:
+            while len(self.kept) >= OPEN_VIDEOS:
                 self.kept.pop(next(iter(self.kept)))
             self.kept[path] = timeline(path)
         return self.kept[path]
 
 
-def _numbers(rows: Rows, names: Sequence[str], length: int) -> NDArray[np.float32]:
+def _numbers(rows: EpisodeColumns, names: Sequence[str], length: int) -> NDArray[np.float32]:
     """(T, D) float32 of columns side by side."""
     parts = []
     for spec in names:
@@ -57,14 +57,16 @@ def _numbers(rows: Rows, names: Sequence[str], length: int) -> NDArray[np.float3
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def _one(rows: Rows, name: str) -> NDArray[Any]:
+def _one(rows: EpisodeColumns, name: str) -> NDArray[Any]:
     return np.asarray(rows.columns[name]).reshape(-1)
 
 
 class Converter:
     """Rows of an origin -> episodes of a store."""
 
-    def __init__(self, source: Source, catalogue: Catalogue, keys: KeyMap, options: ImportOptions):
+    def __init__(
+        self, source: Source, catalogue: Catalogue, keys: ColumnMap, options: ImportOptions
+    ):
         self._source, self._catalogue, self._keys = source, catalogue, keys
         self._options = options
         self._extras = stored_as(extras_of(catalogue, keys))
@@ -98,11 +100,11 @@ class Converter:
         rows = self._source.read(index, sorted(needed))
         rows = at_frames(rows, self._catalogue.columns, keys)
         frames: dict[str, NDArray[np.uint8]] = {}
-        clips: dict[str, Clip] = {}
-        links: dict[str, Link] = {}
+        clips: dict[str, VideoReference] = {}
+        links: dict[str, ZarrReference] = {}
         for camera, column in keys.cameras.items():
             view = self._frames(rows.columns[column], length, f"{where}, camera {camera}")
-            if isinstance(view, Clip):
+            if isinstance(view, VideoReference):
                 clips[camera] = view
             elif self._options.link_frames and column in self._catalogue.arrays:
                 links[camera] = self._link(index, column, view)
@@ -153,7 +155,7 @@ class Converter:
         self._check_sizes(episode, where)
         return episode, self._decoding
 
-    def _succeeded(self, rows: Rows, length: int, where: str) -> NDArray[np.bool_]:
+    def _succeeded(self, rows: EpisodeColumns, length: int, where: str) -> NDArray[np.bool_]:
         """(T,) whether the task is solved by each row."""
         name = self._keys.success
         if not name:
@@ -185,7 +187,7 @@ class Converter:
             )
         return cast
 
-    def _check_times(self, rows: Rows, where: str) -> None:
+    def _check_times(self, rows: EpisodeColumns, where: str) -> None:
         """Refuse a column of times that is of another rate than the rows are said to be of."""
         rate, name = self._catalogue.control_rate, self._keys.time
         if not rate or not name or self._catalogue.aligned:
@@ -215,14 +217,16 @@ class Converter:
                     f"{before[0]}x{before[1]}, or leave such episodes out with --skip-broken."
                 )
 
-    def _frames(self, values: Any, length: int, where: str) -> NDArray[np.uint8] | Clip:
+    def _frames(self, values: Any, length: int, where: str) -> NDArray[np.uint8] | VideoReference:
         size = self._options.size
         if isinstance(values, VideoSpan):
             clip = self._clip(values, length, where)
             distinct, rows = np.unique(clip.pts, return_inverse=True)  # one frame, two rows
             stamps = [int(stamp) for stamp in distinct]
             if self._options.copy_frames:
-                frames = stacked(decode(self._decoder(values.file), stamps, size), values.file)
+                frames = stacked(
+                    decode_frames(self._decoder(values.file), stamps, size), values.file
+                )
                 return frames if len(stamps) == len(rows) else frames[rows]
             if self._options.decode:
                 check = self._beside.submit(self._decode, values.file, stamps, where)
@@ -231,9 +235,9 @@ class Converter:
         pictures: NDArray[np.uint8] = values
         return pictures if size is None else np.stack([resized(f, size) for f in pictures])
 
-    def _link(self, index: int, column: str, frames: NDArray[np.uint8]) -> Link:
+    def _link(self, index: int, column: str, frames: NDArray[np.uint8]) -> ZarrReference:
         height, width, channels = frames.shape[1:]
-        return Link(
+        return ZarrReference(
             file=self._source.path,
             array=self._catalogue.arrays[column],
             start=int(self._starts[index]),
@@ -252,7 +256,7 @@ class Converter:
     def _decoder(self, file: Path) -> Decoder:
         """The file's, which goes on where it was: episodes follow each other in a file."""
         if file not in self._decoders:
-            while len(self._decoders) >= OPEN:
+            while len(self._decoders) >= OPEN_VIDEOS:
                 self._decoders.pop(next(iter(self._decoders))).close()
             self._decoders[file] = Decoder(file)
         return self._decoders[file]
@@ -263,7 +267,7 @@ class Converter:
         while self._decoders:
             self._decoders.popitem()[1].close()
 
-    def _clip(self, span: VideoSpan, length: int, where: str) -> Clip:
+    def _clip(self, span: VideoSpan, length: int, where: str) -> VideoReference:
         """Find the frames of a span by their time stamps."""
         line = self._timelines(span.file)
         pts = line.pts
@@ -305,7 +309,7 @@ class Converter:
         size = self._options.size or (line.shape[0], line.shape[1])
         folder = self._catalogue.videos
         file = span.file.relative_to(folder) if folder else span.file.absolute()
-        return Clip(
+        return VideoReference(
             file=file,
             size=span.file.stat().st_size,
             pts=pts,

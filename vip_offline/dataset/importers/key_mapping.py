@@ -12,8 +12,8 @@ import numpy as np
 from vip_offline.dataset.importers.base.source import (
     Catalogue,
     Column,
-    KeyMap,
-    Rows,
+    ColumnMap,
+    EpisodeColumns,
     column_and_part,
 )
 from vip_offline.dataset.store_format import check_name
@@ -28,7 +28,7 @@ ROLES = ("proprio", "action", "success", "reward", "time")
 COMMAND = re.compile(r"action|cmd|command|target|goal|setpoint|gripper|mode|button", re.IGNORECASE)
 
 
-def key_map(catalogue: Catalogue, options: ImportOptions, where: Path) -> KeyMap:
+def map_columns(catalogue: Catalogue, options: ImportOptions, where: Path) -> ColumnMap:
     """What becomes what: the origin's own guess, changed by what the user says.
 
     Raises:
@@ -147,7 +147,7 @@ def _for_a_robot(name: str) -> bool:
     return COMMAND.search(re.split(r"[./]", name)[-1]) is not None
 
 
-def missing_roles(keys: KeyMap, columns: Any) -> Iterator[str]:
+def missing_roles(keys: ColumnMap, columns: Any) -> Iterator[str]:
     """What nobody will find in the store, and how it gets there."""
     played = {keys.time, keys.success, keys.reward, *(column_and_part(s)[0] for s in keys.action)}
     free = [n for n, column in columns.items() if column.kind == "numbers" and n not in played]
@@ -168,14 +168,14 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
-def resampled_by(name: str, column: Column, keys: KeyMap) -> str:
+def resampled_by(name: str, column: Column, keys: ColumnMap) -> str:
     """``nearest`` or ``linear``: how a column is brought to the frames' times."""
     played = {column_and_part(spec)[0] for spec in keys.action} | {keys.success, keys.reward}
     exact = column.kind != "numbers" or np.dtype(column.dtype).kind != "f"
     return "nearest" if exact or name in played or COMMAND.search(name) else "linear"
 
 
-def at_frames(rows: Rows, columns: Any, keys: KeyMap) -> Rows:
+def at_frames(rows: EpisodeColumns, columns: Any, keys: ColumnMap) -> EpisodeColumns:
     """Rows of which all have the frames' times: series are brought to them."""
     settled = {
         name: values
@@ -198,7 +198,7 @@ def _check_part(role: str, spec: str, columns: Any, where: Path) -> None:
         )
 
 
-def extras_of(catalogue: Catalogue, keys: KeyMap) -> list[str]:
+def extras_of(catalogue: Catalogue, keys: ColumnMap) -> list[str]:
     """What is kept beside: numbers that play no role, but all that make proprio or success."""
     played = {*keys.action, keys.reward}
     if len(keys.proprio) == 1:

@@ -9,12 +9,12 @@ from vip_offline.dataset.store import is_store, open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
-SUFFIX = ".vip.zarr"
+LINK_SUFFIX = ".vip.zarr"
 
 
 def beside(path: Path) -> Path:
     """``pusht.zarr`` and ``pusht.zarr.zip`` -> ``pusht.vip.zarr``."""
-    return path.with_name(f"{path.name.removesuffix('.zip').removesuffix('.zarr')}{SUFFIX}")
+    return path.with_name(f"{path.name.removesuffix('.zip').removesuffix('.zarr')}{LINK_SUFFIX}")
 
 
 def store_of(path: Path) -> Path:

@@ -8,7 +8,7 @@ from vip_offline.dataset.importers.base.guarded import Guarded, readable_errors
 from vip_offline.dataset.importers.base.other_formats import of_another_tool
 from vip_offline.dataset.importers.base.rates import parse_rates
 from vip_offline.dataset.importers.base.source import Source
-from vip_offline.dataset.tables.file_listing import VIDEOS
+from vip_offline.dataset.tables.file_listing import VIDEO_SUFFIXES
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
 
@@ -48,7 +48,7 @@ def _format_of(path: Path) -> str:
         return "minari"
     if path.is_dir() and foreign:
         raise VipOfflineError(f"{path}: is of no format that is read here.{foreign}")
-    if path.is_dir() or path.suffix.lower() in VIDEOS:
+    if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES:
         from vip_offline.dataset.importers.folders.layout import NoEpisode, layout
 
         try:

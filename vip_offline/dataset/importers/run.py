@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from vip_offline.dataset.episode import Clip, Episode, Link
+from vip_offline.dataset.episode import Episode, VideoReference, ZarrReference
 from vip_offline.dataset.importers.base.rates import parse_rates
-from vip_offline.dataset.importers.base.source import Catalogue, KeyMap, Source, column_and_part
+from vip_offline.dataset.importers.base.source import Catalogue, ColumnMap, Source, column_and_part
 from vip_offline.dataset.importers.convert import Converter
 from vip_offline.dataset.importers.key_mapping import (
-    key_map,
+    map_columns,
     missing_roles,
     resampled_by,
     stored_as,
@@ -75,7 +75,7 @@ class Plan:
     """What an import would do; the import does it."""
 
     catalogue: Catalogue
-    keys: KeyMap
+    keys: ColumnMap
     episodes: list[int]  # that are taken, unless they turn out broken
     refusal: str  # why it stops before it begins; empty: it does not
 
@@ -87,7 +87,7 @@ def plan_import(source: Source, options: ImportOptions) -> Plan:
         VipOfflineError: if the origin cannot be described, or has not the columns that are named.
     """
     catalogue = source.catalogue()
-    keys = key_map(catalogue, options, source.path)
+    keys = map_columns(catalogue, options, source.path)
     planned, refusal = chosen(catalogue, options), ""
     rate = parse_rates(options.rates).get("")
     if rate and catalogue.control_rate and abs(catalogue.control_rate / rate - 1) > CLOSE:
@@ -122,7 +122,7 @@ def _from_store(folder: Path | None, store: Path) -> str:
 
 
 def attributes_of(
-    source: Source, path: Path, catalogue: Catalogue, keys: KeyMap, options: ImportOptions
+    source: Source, path: Path, catalogue: Catalogue, keys: ColumnMap, options: ImportOptions
 ) -> Any:
     """What the store will say of itself; an import goes on only with the same."""
     lengths = np.ascontiguousarray(catalogue.lengths, np.int64)
@@ -236,7 +236,9 @@ def import_source(
                     yield from whole(*pending.popleft())
 
             try:
-                for batch in batches(converted(), BATCH_SECONDS if options.decode else math.inf):
+                for batch in episode_batches(
+                    converted(), BATCH_SECONDS if options.decode else math.inf
+                ):
                     if left_out:  # first: after an interrupt they are looked at again
                         store.leave_out(left_out)
                     store.append(*batch)
@@ -297,7 +299,7 @@ def _check_origin(
         }
         for camera, frames in episode.frames.items():
             columns[f"frames of camera {camera}"] = content_of(frames), contents[camera][index]
-        elsewhere: dict[str, Clip | Link] = {**episode.clips, **episode.links}
+        elsewhere: dict[str, VideoReference | ZarrReference] = {**episode.clips, **episode.links}
         for camera, clip in elsewhere.items():
             columns[f"frames of camera {camera}"] = clip.content, contents[camera][index]
         for name, (now, then) in columns.items():
@@ -317,7 +319,9 @@ def _check_origin(
         )
 
 
-def batches(episodes: Iterator[Episode], seconds: float = math.inf) -> Iterator[list[Episode]]:
+def episode_batches(
+    episodes: Iterator[Episode], seconds: float = math.inf
+) -> Iterator[list[Episode]]:
     """Episodes that are small, many at a time, or as many as came in some seconds."""
     batch: list[Episode] = []
     size, begun = 0, time.monotonic()

@@ -24,7 +24,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
-from vip_offline.utils.size_limits import PIXELS, require_pixels
+from vip_offline.utils.size_limits import FRAME_PIXELS, require_pixels
 
 # what Pillow raises for files that are damaged, depending on their kind and on where
 DAMAGED = (
@@ -58,7 +58,7 @@ SYNONYMS = {
     "segmentations": "segmentation",
 }
 WHOLE = re.compile(r"[0-9]+")
-WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def read_picture(source: Path | bytes, where: str = "") -> NDArray[np.uint8]:
@@ -190,7 +190,7 @@ def not_a_view(name: str) -> str:
 
     Known by whole words: ``camera0_depth``, ``obs/agentview_segmentation``, ``frontMask``.
     """
-    words = (word.lower() for word in WORDS.findall(name))
+    words = (word.lower() for word in WORD.findall(name))
     return next((NO_VIEW[w] for w in (SYNONYMS.get(w, w) for w in words) if w in NO_VIEW), "")
 
 
@@ -237,12 +237,12 @@ def _opened(source: Path | bytes, where: str) -> Iterator[Image.Image]:
             yield picture
     except FileNotFoundError:
         raise VipOfflineError(f"{where}: is gone. Restore it.") from None
-    except BOMBS as error:  # Pillow's own limit, in the order of `PIXELS`
+    except BOMBS as error:  # Pillow's own limit, in the order of `FRAME_PIXELS`
         pixels = WHOLE.search(str(error))
         count = int(pixels[0]) if pixels else 0
         raise VipOfflineError(
-            f"{where}: has {count:,} pixels; at most {PIXELS:,} are read. Draw it smaller, or "
-            "leave it out."
+            f"{where}: has {count:,} pixels; at most {FRAME_PIXELS:,} are read. Draw it smaller, "
+            "or leave it out."
         ) from error
     except DAMAGED as error:
         raise VipOfflineError(

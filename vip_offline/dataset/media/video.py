@@ -176,7 +176,7 @@ class Decoder:
         self._container.close()
 
 
-def decode(
+def decode_frames(
     decoder: Decoder, pts: Sequence[int], size: tuple[int, int] | None = None
 ) -> Iterator[NDArray[np.uint8]]:
     """The frames at these ascending pts, (H, W, 3) RGB and upright, one after the other.

@@ -10,7 +10,7 @@ import av
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
-from vip_offline.utils.size_limits import PIXELS, require_pixels
+from vip_offline.utils.size_limits import FRAME_PIXELS, require_pixels
 
 REORDERED = ("h264", "hevc")  # codecs whose frames in an AVI come in another order than it says
 # that hold pictures themselves: ffmpeg knows an mp4 by its content, which may be a playlist's
@@ -65,7 +65,9 @@ def first_stream(container: Any, path: Path) -> Any:
             "ffmpeg -i IN OUT.mp4."
         )
     require_pixels(str(path), stream.height, stream.width)
-    stream.codec_context.options = {"max_pixels": str(PIXELS)}  # what the file says may be untrue
+    stream.codec_context.options = {
+        "max_pixels": str(FRAME_PIXELS)
+    }  # what the file says may be untrue
     return stream
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIGEST = 16  # bytes of the hash by which frames and embeddings are known
-SHORT = 8  # bytes of it that a record keeps of what was read
-KIND = "blake2b"
+SHORT_DIGEST = 8  # bytes of it that a record keeps of what was read
+HASH_KIND = "blake2b"
 
 
 def content_of(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -37,7 +37,7 @@ def hashes_of(values: NDArray[Any], spans: Sequence[tuple[int, int]]) -> NDArray
     flat = rows.view(np.uint8).reshape(len(rows), -1) if rows.size else np.zeros((len(rows), 0))
     flat = np.ascontiguousarray(flat, np.uint8)
     digests = [
-        hashlib.blake2b(flat[start:stop].data, digest_size=SHORT, key=about[:64]).digest()
+        hashlib.blake2b(flat[start:stop].data, digest_size=SHORT_DIGEST, key=about[:64]).digest()
         for start, stop in spans
     ]
-    return np.frombuffer(b"".join(digests), np.uint8).reshape(len(spans), SHORT)
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(len(spans), SHORT_DIGEST)

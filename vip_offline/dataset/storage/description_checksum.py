@@ -28,16 +28,18 @@ def unsealed(text: bytes) -> bytes:
     if SEAL not in attributes:
         return text
     stated = attributes.pop(SEAL)
-    if not isinstance(stated, str) or stated.partition(":")[0] != KIND:
-        raise ValueError(f"its checksum {stated!r} is of a kind that is not known here ({KIND})")
+    if not isinstance(stated, str) or stated.partition(":")[0] != CHECKSUM_KIND:
+        raise ValueError(
+            f"its checksum {stated!r} is of a kind that is not known here ({CHECKSUM_KIND})"
+        )
     if stated != _checksum(about):
         raise ValueError("its checksum does not match: it is damaged, or was edited")
     return json.dumps(about).encode()
 
 
-KIND = "blake2b-64"
+CHECKSUM_KIND = "blake2b-64"
 
 
 def _checksum(about: dict[str, Any]) -> str:
     text = json.dumps(about, sort_keys=True, separators=(",", ":"))
-    return f"{KIND}:{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+    return f"{CHECKSUM_KIND}:{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"

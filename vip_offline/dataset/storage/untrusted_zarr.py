@@ -17,7 +17,7 @@ from zarr.storage import LocalStore, WrapperStore, ZipStore
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
-from vip_offline.utils.size_limits import DESCRIPTION
+from vip_offline.utils.size_limits import MOST_DESCRIPTION_BYTES
 
 DESCRIPTIONS = (".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json")
 CODECS = frozenset(
@@ -64,7 +64,7 @@ class Vetted(WrapperStore[Store]):
         description = key.rpartition("/")[2] in DESCRIPTIONS
         if description and await self._store.exists(key):
             size = await self._store.getsize(key)
-            if size > DESCRIPTION:
+            if size > MOST_DESCRIPTION_BYTES:
                 raise VipOfflineError(
                     f"{self._path}: {key} has {size:,} bytes, which is no description. Restore it."
                 )

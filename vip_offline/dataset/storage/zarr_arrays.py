@@ -12,9 +12,9 @@ import zarr
 
 from vip_offline.dataset.storage.untrusted_zarr import Vetted
 from vip_offline.errors import VipOfflineError
-from vip_offline.utils.size_limits import DESCRIPTION, read_description, require_stored
+from vip_offline.utils.size_limits import MOST_DESCRIPTION_BYTES, read_description, require_stored
 
-DESCRIPTIONS = (".zarray", ".zgroup", "zarr.json")
+ZARR_FILES = (".zarray", ".zgroup", "zarr.json")
 
 
 def array_at(root: zarr.Group, key: str, where: str) -> zarr.Array[Any]:
@@ -127,7 +127,7 @@ def _array_keys(folder: Any, prefix: str) -> Iterator[str]:
             continue
         key = f"{prefix}{inner.name}"
         deeper = [] if _is_array(inner) else [*_array_keys(inner, f"{key}/")]
-        group = any((inner / name).exists() for name in DESCRIPTIONS) and not _is_array(inner)
+        group = any((inner / name).exists() for name in ZARR_FILES) and not _is_array(inner)
         # a folder that describes nothing and holds nothing is an array that lost its description
         yield from deeper if deeper or group else [key]
 
@@ -140,7 +140,9 @@ def _is_array(folder: Any) -> bool:
     file = folder / "zarr.json"
     try:
         about = json.loads(
-            read_description(file) if isinstance(file, Path) else file.read_bytes()[:DESCRIPTION]
+            read_description(file)
+            if isinstance(file, Path)
+            else file.read_bytes()[:MOST_DESCRIPTION_BYTES]
         )
     except ValueError:
         return True  # opening it says what is wrong

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 CLOSE = 0.05  # share by which two time spans of one recording may differ
 MOST = 1.0  # but no more than so many seconds
-STEPS = 1.5  # or steps of the slower of the two: one may begin or end a row before the other
+TOLERATED_STEPS = (
+    1.5  # or steps of the slower of the two: one may begin or end a row before the other
+)
 FAR = 10.0  # s; a clock that begins with a recording is not there
 EPOCH = 1e8  # s; times above are of a clock that counts from 1970
 
@@ -73,7 +75,7 @@ def one_clock(seconds: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
         return False
     since = seconds[0] > EPOCH, other[0] > EPOCH
     step = max(step_of(seconds), step_of(other))
-    together = abs(seconds[-1] - other[-1]) <= STEPS * step < abs(seconds[0] - other[0])
+    together = abs(seconds[-1] - other[-1]) <= TOLERATED_STEPS * step < abs(seconds[0] - other[0])
     common = min(seconds[-1], other[-1]) - max(seconds[0], other[0])
     shorter = min(seconds[-1] - seconds[0], other[-1] - other[0])
     far = min(seconds[0], other[0]) > FAR and common >= shorter / 2
@@ -84,5 +86,5 @@ def contradiction(seconds: NDArray[np.float64], other: NDArray[np.float64]) -> t
     """Spans, in s, of two series that should cover the same time; (0, 0) where they do."""
     span, against = float(seconds[-1] - seconds[0]), float(other[-1] - other[0])
     close = min(CLOSE * max(span, against), MOST)
-    allowed = max(close, STEPS * max(step_of(seconds), step_of(other)))
+    allowed = max(close, TOLERATED_STEPS * max(step_of(seconds), step_of(other)))
     return (span, against) if abs(span - against) > allowed else (0.0, 0.0)

@@ -9,8 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.importers.base.source import Catalogue, KeyMap, Rows, Source, VideoSpan
-from vip_offline.dataset.importers.key_mapping import at_frames, key_map, missing_roles
+from vip_offline.dataset.importers.base.source import (
+    Catalogue,
+    ColumnMap,
+    EpisodeColumns,
+    Source,
+    VideoSpan,
+)
+from vip_offline.dataset.importers.key_mapping import at_frames, map_columns, missing_roles
 from vip_offline.dataset.media.timeline import Timeline, timeline
 from vip_offline.dataset.media.video import FrameReader
 from vip_offline.dataset.tables.resampling import Series
@@ -19,12 +25,12 @@ from vip_offline.dataset.validation.checks import (
     LOSSY,
     Finding,
     check_counts,
-    check_rate,
     check_rows_in_video,
     check_steady,
+    check_video_rate,
 )
 from vip_offline.dataset.validation.report import (
-    BLOCK,
+    BLOCK_FRAMES,
     CameraSummary,
     DataReport,
     OnStart,
@@ -54,7 +60,7 @@ def check_source(source: Source, report: ReportBuilder, on_start: OnStart) -> Da
     return report.result(source.path, catalogue.format, catalogue.lengths, catalogue.control_rate)
 
 
-def _check_catalogue(source: Source, catalogue: Catalogue, report: ReportBuilder) -> KeyMap:
+def _check_catalogue(source: Source, catalogue: Catalogue, report: ReportBuilder) -> ColumnMap:
     """Find what the origin's own description says; and which columns play which part."""
     for note in catalogue.notes:
         report.add([Finding("about", "note", note, "")])
@@ -63,7 +69,7 @@ def _check_catalogue(source: Source, catalogue: Catalogue, report: ReportBuilder
         report.add([Finding("left-out", "note", f"{name}: {why}", way_out)])
     keys = catalogue.keys
     try:
-        keys = key_map(catalogue, ImportOptions(), source.path)
+        keys = map_columns(catalogue, ImportOptions(), source.path)
     except VipOfflineError as error:
         report.add([Finding("columns", "wrong", str(error), "name others with --key-map")])
     for role in missing_roles(keys, catalogue.columns):
@@ -133,7 +139,7 @@ def _flat(arrays: dict[str, NDArray[Any]], names: Sequence[str]) -> NDArray[np.f
 
 
 def _check_camera(
-    resampled: Rows,
+    resampled: EpisodeColumns,
     camera: str,
     column: str,
     rows: int,
@@ -146,7 +152,9 @@ def _check_camera(
     if not isinstance(values, VideoSpan):
         videos.expect(camera, column)
         frames = np.asarray(values)
-        blocks = (frames[start : start + BLOCK] for start in range(0, len(frames), BLOCK))
+        blocks = (
+            frames[start : start + BLOCK_FRAMES] for start in range(0, len(frames), BLOCK_FRAMES)
+        )
         for _ in report.pictures(where, camera, blocks, tolerance=0, moves=moves):
             pass
         return
@@ -198,7 +206,7 @@ class _Videos:
         line, file = self._line(span.file), self.name(span.file)
         self._report.rate(camera, line)
         if fresh and self._catalogue.control_rate and not span.repeats:
-            findings = check_rate(self._catalogue.control_rate, line.seconds)
+            findings = check_video_rate(self._catalogue.control_rate, line.seconds)
             self._report.add(findings, f"camera {camera}", file)
         if not len(span.seconds):
             self._report.add(check_steady(line.seconds), place, file)
@@ -220,8 +228,8 @@ class _Videos:
 
     def blocks(self, file: Path, pts: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
         """The frames at some pts, a few at a time."""
-        for start in range(0, len(pts), BLOCK):
-            yield self._reader(file, pts[start : start + BLOCK])
+        for start in range(0, len(pts), BLOCK_FRAMES):
+            yield self._reader(file, pts[start : start + BLOCK_FRAMES])
 
     def close(self) -> None:
         """Close the file that is open."""

@@ -16,13 +16,13 @@ from vip_offline.dataset.store import Store
 from vip_offline.dataset.validation.checks import (
     LOSSY,
     Finding,
-    check_rate,
     check_steady,
+    check_video_rate,
 )
-from vip_offline.dataset.validation.report import BLOCK, DataReport, OnStart, ReportBuilder
+from vip_offline.dataset.validation.report import BLOCK_FRAMES, DataReport, OnStart, ReportBuilder
 from vip_offline.errors import VipOfflineError
 
-ROWS = 16384  # of columns that are in memory at once
+BLOCK_ROWS = 16384  # of columns that are in memory at once
 
 
 def check_store(store: Store, report: ReportBuilder, on_start: OnStart) -> DataReport:
@@ -64,18 +64,18 @@ def check_store(store: Store, report: ReportBuilder, on_start: OnStart) -> DataR
     return report.result(store.path, f"store ({kind})", lengths, rate)
 
 
-READ = ("data/proprio", "data/action", "data/frames_", "labels/")  # by other checks
+CHECKED_ELSEWHERE = ("data/proprio", "data/action", "data/frames_", "labels/")  # by other checks
 
 
 def _check_rest(store: Store, report: ReportBuilder) -> None:
     """Columns, embeddings and goals that nothing else looks at: whether they can be read."""
     for key, shape, _, _ in store.tree():
-        if not shape or key.startswith(READ):
+        if not shape or key.startswith(CHECKED_ELSEWHERE):
             continue
         try:
             rows = store.array(key).shape[0] if shape != "()" else 0
-            for start in range(0, rows, ROWS):
-                store.rows_of(key, start, start + ROWS)
+            for start in range(0, rows, BLOCK_ROWS):
+                store.rows_of(key, start, start + BLOCK_ROWS)
         except VipOfflineError as error:
             report.add([Finding("damaged", "wrong", str(error), "see there")], key)
 
@@ -100,8 +100,8 @@ def _check_frames(store: Store, camera: str, moves: list[bool], report: ReportBu
     reader, contents = store.frame_reader(camera), store.recorded_content(camera)
     for index, (start, stop) in enumerate(store.spans()):
         where = f"episode {report.names[index]}"
-        begins = range(start, stop, BLOCK)
-        blocks = (reader(begin, min(begin + BLOCK, stop)) for begin in begins)
+        begins = range(start, stop, BLOCK_FRAMES)
+        blocks = (reader(begin, min(begin + BLOCK_FRAMES, stop)) for begin in begins)
         passing = report.pictures(where, camera, blocks, tolerance=0, moves=moves[index])
         try:
             first = next(passing)
@@ -162,11 +162,11 @@ def _check_clips(
             if rate and name not in met and camera not in corrected:
                 met.add(name)
                 seconds = pts * float(line.time_base)  # of the rows: a camera may have more frames
-                report.add(check_rate(rate, seconds), f"camera {camera}", name)
+                report.add(check_video_rate(rate, seconds), f"camera {camera}", name)
             # a camera that was resampled may show one frame in two rows
             report.add(check_steady(np.unique(pts) * float(line.time_base)), place, name)
-            begins = range(start, stop, BLOCK)
-            blocks = (reader(begin, min(begin + BLOCK, stop)) for begin in begins)
+            begins = range(start, stop, BLOCK_FRAMES)
+            blocks = (reader(begin, min(begin + BLOCK_FRAMES, stop)) for begin in begins)
             shape: tuple[int, ...] = ()
             for block in report.pictures(
                 where, camera, blocks, tolerance=LOSSY, moves=moves[index], file=name

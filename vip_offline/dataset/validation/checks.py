@@ -218,7 +218,7 @@ def check_steady(seconds: NDArray[np.float64], unit: str = " s") -> list[Finding
     ]
 
 
-def check_rate(declared: float, seconds: NDArray[np.float64]) -> list[Finding]:
+def check_video_rate(declared: float, seconds: NDArray[np.float64]) -> list[Finding]:
     """The rate that metadata give, in Hz, against (F,) times of a video's frames."""
     own = rate_of(seconds)
     if own is None or abs(own / declared - 1) <= RATE:
@@ -385,7 +385,7 @@ def check_size(size: tuple[int, ...], expected: tuple[int, ...]) -> list[Finding
     ]
 
 
-def check_cameras(sizes: Mapping[str, tuple[int, int]]) -> list[Finding]:
+def check_camera_sizes(sizes: Mapping[str, tuple[int, int]]) -> list[Finding]:
     """Cameras of different sizes, which is no mistake but worth knowing."""
     if len(set(sizes.values())) < 2:
         return []

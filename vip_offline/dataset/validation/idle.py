@@ -19,8 +19,8 @@ SHARE = 0.02  # of an action's range in the episode, within which it does not ch
 DEVIATIONS = 10.0  # of noise, within which hundreds of rows lie; the calmest rows understate it
 CREEP = 1e-4  # per `SPAN` rows and unit of the state, which is no motion anywhere
 WINDOW = 8  # rows over which noise is measured
-SECONDS = 0.5  # shorter ones are a person's reaction; ROWS where the rate is not known
-ROWS = 10
+MIN_SECONDS = 0.5  # shorter ones are a person's reaction; ROWS where the rate is not known
+MIN_ROWS = 10
 LONG = 0.2  # share of an episode that is worth knowing of, however short
 LEAST = 5  # rows: fewer tell nothing
 
@@ -79,7 +79,7 @@ def check_idle(idle: Sequence[Idle], rate: float | None) -> list[Finding]:
 
 
 def _least(rows: int, rate: float | None) -> float:
-    return max(LEAST, min(SECONDS * rate if rate else ROWS, LONG * rows))
+    return max(LEAST, min(MIN_SECONDS * rate if rate else MIN_ROWS, LONG * rows))
 
 
 def _still(state: NDArray[np.float64], action: NDArray[np.float64]) -> int:

@@ -15,7 +15,7 @@ from vip_offline.dataset.validation.checks import (
     Range,
     Severity,
     check_action_range,
-    check_cameras,
+    check_camera_sizes,
     check_constant,
     check_finite,
     check_frames,
@@ -31,7 +31,7 @@ from vip_offline.dataset.validation.idle import Idle, check_idle, idle_of
 from vip_offline.dataset.validation.outliers import find_outliers
 from vip_offline.errors import VipOfflineError
 
-BLOCK = 32  # frames that are in memory at once
+BLOCK_FRAMES = 32  # frames that are in memory at once
 EXAMPLES = 3  # places that are named of each kind of finding
 
 OnStart = Callable[[int], None]  # frames in all
@@ -211,7 +211,7 @@ class ReportBuilder:
         self.add(check_idle(self.idle, rate))
         self.add(check_constant(self.actions) if self.actions is not None else [])
         self.outliers()
-        self.add(check_cameras({name: camera.size for name, camera in self.cameras.items()}))
+        self.add(check_camera_sizes({name: camera.size for name, camera in self.cameras.items()}))
         known = [success for success in self.successes if success is not None]
         return DataReport(
             path=str(path),

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from vip_offline.dataset.read_hashes import LENGTHS, Reads, reads
-from vip_offline.dataset.read_hashes import differences as changes
+from vip_offline.dataset.read_hashes import changed_reads as changes
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_format import OF_DATA, settings_of
 from vip_offline.dataset.validation.outliers import Outliers, find_outliers

@@ -11,7 +11,7 @@ from imported import imported
 from origins import robomimic
 
 from vip_offline.dataset.importers.base.guarded import Guarded
-from vip_offline.dataset.importers.base.source import Catalogue, Rows
+from vip_offline.dataset.importers.base.source import Catalogue, EpisodeColumns
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.media.video import write_video
 from vip_offline.errors import VipOfflineError
@@ -28,7 +28,7 @@ class Failing:
     def catalogue(self) -> Catalogue:
         raise self.error
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         raise self.error
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ def test_an_interrupt_and_own_errors_pass(error: BaseException) -> None:
 
 def test_what_asks_for_too_much_memory_is_named() -> None:
     class Absurd(Failing):
-        def read(self, episode: int, columns: Sequence[str]) -> Rows:
+        def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
             np.zeros(2**55)
             raise AssertionError
 

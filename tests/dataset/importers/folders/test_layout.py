@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from people_files import csv_lines, pictures, robot, table, video
 
-from vip_offline.dataset.importers.folders.layout import Layout, NoEpisode, layout
+from vip_offline.dataset.importers.folders.layout import FolderLayout, NoEpisode, layout
 
 
-def named(divided: Layout) -> dict[str, list[str]]:
+def named(divided: FolderLayout) -> dict[str, list[str]]:
     return {one.name: sorted(part.name for part in one.parts) for one in divided.episodes}
 
 

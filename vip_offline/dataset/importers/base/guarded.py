@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from vip_offline.dataset.importers.base.source import Catalogue, Column, Rows, Source, VideoSpan
+from vip_offline.dataset.importers.base.source import (
+    Catalogue,
+    Column,
+    EpisodeColumns,
+    Source,
+    VideoSpan,
+)
 from vip_offline.dataset.tables.resampling import Series
 from vip_offline.errors import VipOfflineError
 
@@ -74,7 +80,7 @@ class Guarded:
         self._columns = catalogue.columns
         return catalogue
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         """See `Source.read`."""
         way_out = "Restore the data set, or leave such episodes out with --skip-broken."
         where = f"{self.path}, episode {episode}"

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Set
 from itertools import islice
 from pathlib import Path
 
-from vip_offline.dataset.tables.file_listing import PICTURES, VIDEOS
+from vip_offline.dataset.tables.file_listing import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from vip_offline.dataset.tables.read_table import TABLES
 
 POINTER = b"version https://git-lfs"
-LOOKED_AT = 200  # files of a folder, in which pointers are looked for
+MOST_FILES = 200  # files of a folder, in which pointers are looked for
 RLDS = (
     " This is RLDS (TensorFlow Datasets), which only TensorFlow reads. Take the LeRobot conversion "
     "of the set, or convert it with LeRobot."
@@ -51,9 +51,11 @@ def of_another_tool(path: Path) -> str:
         )
     entries = sorted(path.iterdir())
     hdf5 = [entry.name for entry in entries if entry.suffix.lower() in (".hdf5", ".h5")]
-    if hdf5 and not any(e.is_dir() or e.suffix.lower() in (*VIDEOS, *PICTURES) for e in entries):
+    if hdf5 and not any(
+        e.is_dir() or e.suffix.lower() in (*VIDEO_SUFFIXES, *PICTURE_SUFFIXES) for e in entries
+    ):
         return f" It holds {len(hdf5)} HDF5 files. Give one file: {path / hdf5[0]}"
-    pointer = _pointer(islice(path.rglob("*"), LOOKED_AT))
+    pointer = _pointer(islice(path.rglob("*"), MOST_FILES))
     if pointer:
         return pointer
     names = {entry.name for entry in entries}

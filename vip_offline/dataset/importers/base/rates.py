@@ -27,7 +27,7 @@ def parse_rates(options: Sequence[str]) -> Mapping[str, float]:
     return rates
 
 
-def check_names(rates: Mapping[str, float], names: Iterable[str], where: Path) -> None:
+def check_rate_names(rates: Mapping[str, float], names: Iterable[str], where: Path) -> None:
     """Refuse rates of files that are not there.
 
     Args:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vip_offline.dataset.tables.resampling import Series
 from vip_offline.errors import VipOfflineError
 
-PART = re.compile(r"(.+)\[(-?\d*):(-?\d*)\]")
+COLUMN_SLICE = re.compile(r"(.+)\[(-?\d*):(-?\d*)\]")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class KeyMap:
+class ColumnMap:
     """Which columns of an origin become what in the store."""
 
     cameras: Mapping[str, str] = field(default_factory=dict)  # camera -> column of pictures
@@ -45,7 +45,7 @@ class Catalogue:
     columns: Mapping[str, Column]
     lengths: NDArray[np.int64]  # (E,) rows per episode
     names: Sequence[str]  # (E,) of the episodes
-    keys: KeyMap  # what is taken unless somebody says otherwise
+    keys: ColumnMap  # what is taken unless somebody says otherwise
     control_rate: float | None = None  # Hz
     task: str = ""  # of a simulator
     splits: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class VideoSpan:
 
 
 @dataclass(frozen=True)
-class Rows:
+class EpisodeColumns:
     """One episode as its origin has it."""
 
     columns: Mapping[str, NDArray[Any] | VideoSpan | Series]  # name -> (T, ...)
@@ -91,7 +91,7 @@ class Source(Protocol):
         """
         ...
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         """The rows of one episode; asked in ascending order, it reads each file once.
 
         Raises:
@@ -110,7 +110,7 @@ SOLVED = 1.0
 
 def column_and_part(spec: str) -> tuple[str, slice]:
     """``state[0:2]`` -> ``state`` and its first two numbers; of ``state`` alone, all of them."""
-    match = PART.fullmatch(spec)
+    match = COLUMN_SLICE.fullmatch(spec)
     if not match:
         return spec, slice(None)
     start, stop = (int(bound) if bound else None for bound in match.groups()[1:])

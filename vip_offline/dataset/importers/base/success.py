@@ -9,8 +9,8 @@ import numpy as np
 from vip_offline.errors import VipOfflineError
 
 # of episodes and of rows, as robomimic's, Isaac Lab's, Minari's and our own writers call it
-NAMES = ("succeeded", "success", "is_success")
-WORDS = {
+SUCCESS_COLUMNS = ("succeeded", "success", "is_success")
+SUCCESS_WORDS = {
     **dict.fromkeys(("true", "yes", "success", "successful", "succeeded", "1"), True),
     **dict.fromkeys(("false", "no", "failure", "failed", "fail", "0"), False),
     **dict.fromkeys(("", "none", "null", "nan", "unknown"), None),
@@ -37,17 +37,17 @@ def truth(value: Any, where: str) -> bool | None:
         return None
     if isinstance(value, bool | int | float):
         return value > 0
-    if isinstance(value, str) and value.strip().lower() in WORDS:
-        return WORDS[value.strip().lower()]
+    if isinstance(value, str) and value.strip().lower() in SUCCESS_WORDS:
+        return SUCCESS_WORDS[value.strip().lower()]
     raise VipOfflineError(
         f"{where} is {str(value)[:60]!r}, neither true nor false. Write true or false there, or "
         "leave such episodes out with --skip-broken."
     )
 
 
-SAYS = ("success", "succeeded", "is_success", "task_success", "episode_success", "solved")
+SUCCESS_NAMES = ("success", "succeeded", "is_success", "task_success", "episode_success", "solved")
 DENIES = ("failed", "failure", "is_failure")
-OUTCOMES = ("outcome", "result")  # which may say other things, too
+OUTCOME_COLUMNS = ("outcome", "result")  # which may say other things, too
 IN_A_NAME = re.compile(
     r"(?:.*[_\- ])?(?:(success(?:es|ful)?|succeeded)|(fail(?:ed|ures?)?))", re.IGNORECASE
 )
@@ -66,8 +66,10 @@ def success_of_files(once: Mapping[str, Any], where: str) -> tuple[bool | None, 
     answers: dict[str, bool] = {}
     for name, value in once.items():
         last = name.split(".")[-1].lower()
-        if last in (*SAYS, *DENIES) or (
-            last in OUTCOMES and isinstance(value, str) and value.strip().lower() in WORDS
+        if last in (*SUCCESS_NAMES, *DENIES) or (
+            last in OUTCOME_COLUMNS
+            and isinstance(value, str)
+            and value.strip().lower() in SUCCESS_WORDS
         ):
             answer = truth(value, f"{where}: {name}")
         else:

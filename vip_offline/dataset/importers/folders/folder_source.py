@@ -14,8 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.importers.base.guarded import readable_errors
-from vip_offline.dataset.importers.base.rates import check_names
-from vip_offline.dataset.importers.base.source import Catalogue, Column, KeyMap, Rows, VideoSpan
+from vip_offline.dataset.importers.base.rates import check_rate_names
+from vip_offline.dataset.importers.base.source import (
+    Catalogue,
+    Column,
+    ColumnMap,
+    EpisodeColumns,
+    VideoSpan,
+)
 from vip_offline.dataset.importers.base.success import success_of_files, success_of_name
 from vip_offline.dataset.importers.folders.column_roles import (
     TASK,
@@ -24,12 +30,12 @@ from vip_offline.dataset.importers.folders.column_roles import (
     reward_of,
     success_of,
 )
-from vip_offline.dataset.importers.folders.layout import Files, Part, layout, pictures_of
+from vip_offline.dataset.importers.folders.layout import EpisodeFiles, Part, layout, pictures_of
 from vip_offline.dataset.importers.folders.parts import (
     Clock,
     PartContents,
-    describe,
     picture_rows,
+    read_part,
     table_columns,
 )
 from vip_offline.dataset.importers.folders.row_timing import Alignment, PartTiming, align
@@ -70,7 +76,7 @@ class Folders:
         """See `Source.catalogue`."""
         files = self._layout.episodes
         names = {part.name for episode in files for part in episode.parts}
-        check_names(self._clock.rates, names, self.path)
+        check_rate_names(self._clock.rates, names, self.path)
         for index, episode in enumerate(files):
             try:
                 with readable_errors(
@@ -101,7 +107,7 @@ class Folders:
                 np.int64,
             ),
             names=[episode.name for episode in files],
-            keys=KeyMap(
+            keys=ColumnMap(
                 cameras={n: n for n, column in columns.items() if column.kind != "numbers"},
                 action=action_of(numbers),
                 proprio=proprio_of(numbers),
@@ -121,7 +127,7 @@ class Folders:
             videos=self.path if self.path.is_dir() else self.path.parent,
         )
 
-    def _look(self, files: Files) -> _Episode:
+    def _look(self, files: EpisodeFiles) -> _Episode:
         if files.broken:
             raise VipOfflineError(files.broken)
         left_out = dict(files.left_out)
@@ -132,14 +138,14 @@ class Folders:
                 left_out[part.name] = blind
             else:
                 parts.append(part)
-        cameras = [describe(p, set(), self._clock) for p in parts if p.kind != "table"]
+        cameras = [read_part(p, set(), self._clock) for p in parts if p.kind != "table"]
         frames = {camera.timing.rows for camera in cameras}
         folders = [part for part in parts if part.kind == "pictures"]
         pictures = {p.name: [path.name for path in pictures_of(p)] for p in folders}
         tables = []
         for part in (part for part in parts if part.kind == "table"):
             try:
-                tables.append(describe(part, frames, self._clock, pictures))
+                tables.append(read_part(part, frames, self._clock, pictures))
             except VipOfflineError as error:
                 if part.path.suffix.lower() not in ASIDE:
                     raise
@@ -275,7 +281,7 @@ class Folders:
     def _where(self, index: int) -> str:
         return str(self._layout.episodes[index].where)
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         """See `Source.read`."""
         entry = self._episodes[episode]
         of: dict[Part, list[str]] = defaultdict(list)
@@ -284,7 +290,7 @@ class Folders:
         values: dict[str, NDArray[Any] | VideoSpan | Series] = {}
         for names in of.values():
             values |= self._part(entry, entry.parts[names[0]], names)
-        return Rows(values, success=entry.success, task=entry.task)
+        return EpisodeColumns(values, success=entry.success, task=entry.task)
 
     def _part(
         self, entry: _Episode, contents: PartContents, names: Sequence[str]
@@ -326,7 +332,7 @@ def _round(rate: float | None) -> float | None:
     return None if not rate else float(f"{rate:.6g}")
 
 
-def _which_actions(files: Files, of: Mapping[str, PartContents]) -> list[str]:
+def _which_actions(files: EpisodeFiles, of: Mapping[str, PartContents]) -> list[str]:
     """Whose actions are taken, if several tables have some."""
     paths = {
         name: contents.part.path for name, contents in of.items() if contents.part.kind == "table"

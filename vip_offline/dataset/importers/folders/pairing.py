@@ -13,7 +13,7 @@ CAMERA = re.compile(
 EPISODE = re.compile(
     r"ep|eps|episodes?|demos?|traj|trajectory|rollout|trial|take|run|clip", re.IGNORECASE
 )
-KIND = re.compile(
+KIND_WORD = re.compile(
     r"videos?|mp4s?|pictures?|frames?|actions?|states?|robot|logs?|data|tables?|csvs?|npzs?"
     r"|joints?|proprio|obs|observations?",
     re.IGNORECASE,
@@ -73,7 +73,7 @@ def is_camera(name: str) -> bool:
 
 def is_kind(name: str) -> bool:
     """Whether a folder's name says what is in it, a camera or a kind of file."""
-    return is_camera(name) or any(KIND.fullmatch(word) for word in words(name))
+    return is_camera(name) or any(KIND_WORD.fullmatch(word) for word in words(name))
 
 
 def is_episode(name: str) -> bool:
@@ -97,7 +97,7 @@ def are_episodes(outer: Sequence[str], inner: Sequence[str]) -> bool:
     return len({*inner}) > 1 and any(SET.fullmatch(word) for word in words(outer[-1]))
 
 
-def by_number(media: Sequence[str], tables: Sequence[str]) -> dict[str, tuple[int, ...]]:
+def episode_numbers(media: Sequence[str], tables: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Name -> the number of its episode, which tables tell from a camera's."""
     of = {name: key(name) or numbers(name) for name in tables}
     known = {*of.values()}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.importers.base.source import Column
-from vip_offline.dataset.importers.base.success import SAYS
+from vip_offline.dataset.importers.base.success import SUCCESS_NAMES
 from vip_offline.dataset.importers.folders.column_roles import action_of, proprio_of, success_of
 from vip_offline.dataset.importers.folders.layout import Part, pictures_of
 from vip_offline.dataset.importers.folders.row_timing import PartTiming
@@ -30,11 +30,11 @@ from vip_offline.dataset.tables.read_table import Table, as_bools, is_time, read
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
 
-TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")  # in which 1 and 1.0 are the same
+UNTYPED = (".csv", ".tsv", ".txt", ".json", ".jsonl")  # in which 1 and 1.0 are the same
 NO_PICTURES: Mapping[str, Sequence[str]] = MappingProxyType({})
-FRAME = re.compile(r"frames?([_ ]?(id|idx|index|no|nr|num|number))?")
-DIGITS = re.compile(r"\d+")
-EXACT = 2**53  # whole numbers below are exact as float64
+FRAME_COLUMN = re.compile(r"frames?([_ ]?(id|idx|index|no|nr|num|number))?")
+NUMBERS_IN_NAME = re.compile(r"\d+")
+EXACT_FLOAT = 2**53  # whole numbers below are exact as float64
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class PartContents:
     stamps: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # of a video, as it is
 
 
-def describe(
+def read_part(
     part: Part, frames: set[int], clock: Clock, pictures: Mapping[str, Sequence[str]] = NO_PICTURES
 ) -> PartContents:
     """Look at one part.
@@ -125,7 +125,7 @@ def _pictures(part: Part, clock: Clock) -> PartContents:
 
 def _gaps(camera: str, names: Sequence[str]) -> list[str]:
     """Numbers that are missing in a series of pictures: 000, 001, 003."""
-    digits = [DIGITS.findall(name.rpartition(".")[0]) for name in names]
+    digits = [NUMBERS_IN_NAME.findall(name.rpartition(".")[0]) for name in names]
     numbers = [int(groups[-1]) for groups in digits if groups]
     steps = np.diff(np.array(numbers, np.float64))
     if len(numbers) < len(names) or not len(steps):
@@ -143,7 +143,7 @@ def _gaps(camera: str, names: Sequence[str]) -> list[str]:
 def _table(
     part: Part, frames: set[int], clock: Clock, pictures: Mapping[str, Sequence[str]]
 ) -> PartContents:
-    if part.path.suffix.lower() == ".txt" and part.path.stem.lower() in SAYS:
+    if part.path.suffix.lower() == ".txt" and part.path.stem.lower() in SUCCESS_NAMES:
         word = require_regular(part.path).read_text(encoding="utf-8-sig", errors="replace").strip()
         timing = PartTiming(part.name, 0, None, "", False)
         return PartContents(part, timing, {}, values={part.name: word})
@@ -227,10 +227,10 @@ def _check_order(part: Part, table: Table, camera: str, files: Sequence[str]) ->
                 f"{row} of camera {camera} is {files[row]}. Sort the rows in the order of the "
                 "pictures."
             )
-    digits = [DIGITS.findall(file.rpartition(".")[0]) for file in files]
+    digits = [NUMBERS_IN_NAME.findall(file.rpartition(".")[0]) for file in files]
     numbers = np.array([int(groups[-1]) for groups in digits if groups], np.float64)
     for name, values in table.columns.items():
-        if FRAME.fullmatch(name.split(".")[-1].lower()) and len(values) == len(numbers) > 1:
+        if FRAME_COLUMN.fullmatch(name.split(".")[-1].lower()) and len(values) == len(numbers) > 1:
             off = np.flatnonzero(np.diff(values.astype(np.float64)) != np.diff(numbers))
             if len(off):
                 row = int(off[0]) + 1
@@ -292,9 +292,9 @@ def _stored(name: str, values: NDArray[Any], part: Part) -> NDArray[Any]:
                 "does not. Write 0 and 1, or rename the column."
             )
         return answers
-    if part.path.suffix.lower() not in TEXTS or values.dtype.kind not in "iu":
+    if part.path.suffix.lower() not in UNTYPED or values.dtype.kind not in "iu":
         return values
-    exact = np.abs(values.astype(np.float64)).max(initial=0) < EXACT
+    exact = np.abs(values.astype(np.float64)).max(initial=0) < EXACT_FLOAT
     return values.astype(np.float64) if exact else values
 
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from vip_offline.dataset.importers.base.source import (
     Catalogue,
     Column,
-    KeyMap,
-    Rows,
+    ColumnMap,
+    EpisodeColumns,
     VideoSpan,
     guessed,
     refuse_defects,
 )
-from vip_offline.dataset.importers.base.success import NAMES, truth
+from vip_offline.dataset.importers.base.success import SUCCESS_COLUMNS, truth
 from vip_offline.dataset.importers.formats.lerobot_columns import (
     channels_last,
     is_number,
@@ -40,9 +40,16 @@ from vip_offline.dataset.importers.formats.lerobot_meta import (
 from vip_offline.dataset.media.pictures import not_a_view, pictures_shape, read_picture
 from vip_offline.errors import VipOfflineError
 
-BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
-PICTURES = "observation.images."
-OWN = ("meta", "data", "videos", "images", "README.md", "LICENSE")  # of a data set's folder
+INDEX_COLUMNS = ("timestamp", "frame_index", "episode_index", "index", "task_index")
+PICTURE_PREFIX = "observation.images."
+FORMAT_FILES = (
+    "meta",
+    "data",
+    "videos",
+    "images",
+    "README.md",
+    "LICENSE",
+)  # of a data set's folder
 
 
 class LeRobot:
@@ -77,7 +84,7 @@ class LeRobot:
         columns, left_out = self._columns()
         notes = self._notes()
         cameras = {
-            name.removeprefix(PICTURES).removeprefix("observation."): name
+            name.removeprefix(PICTURE_PREFIX).removeprefix("observation."): name
             for name, column in columns.items()
             if column.kind != "numbers"
         }
@@ -101,11 +108,13 @@ class LeRobot:
             columns=columns,
             lengths=np.array([int(episode["length"]) for episode in self._episodes], np.int64),
             names=[str(index) for index in range(len(self._episodes))],
-            keys=KeyMap(
+            keys=ColumnMap(
                 cameras={name.replace("/", "."): column for name, column in cameras.items()},
                 proprio=guessed([*columns], ["observation.state"]),
                 action=guessed([*columns], ["action"]),
-                success="".join(guessed([*columns], [f"next.{NAMES[1]}", *NAMES])),
+                success="".join(
+                    guessed([*columns], [f"next.{SUCCESS_COLUMNS[1]}", *SUCCESS_COLUMNS])
+                ),
                 reward="".join(guessed([*columns], ["next.reward"])),
             ),
             control_rate=float(self._info["fps"]),
@@ -134,13 +143,13 @@ class LeRobot:
         left_out = {
             entry.name: "is no part of a LeRobotDataset"
             for entry in sorted(self.path.iterdir())
-            if entry.name not in OWN and not entry.name.startswith(".")
+            if entry.name not in FORMAT_FILES and not entry.name.startswith(".")
         }
         defects: dict[str, str] = {}
         file, stored = self._first_file()
         for name, feature in self._features.items():
             dtype, shape = str(feature["dtype"]), tuple(feature.get("shape", ()))
-            if name in BOOKKEEPING:
+            if name in INDEX_COLUMNS:
                 continue
             if dtype != "video" and file is not None and name not in stored:
                 why = f"{file}: lacks the column {name!r}, which info.json lists. Restore the file."
@@ -165,7 +174,7 @@ class LeRobot:
             else:
                 columns[name] = Column("numbers", shape, dtype)
         for name in stored:
-            if name not in self._features and name not in BOOKKEEPING:
+            if name not in self._features and name not in INDEX_COLUMNS:
                 left_out[name] = "is in the data files, but info.json does not describe it"
         refuse_defects(columns, defects, ["action"])
         return columns, left_out | defects
@@ -270,7 +279,7 @@ class LeRobot:
             "episode_index": episode,
         }
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         """See `Source.read`."""
         file = self._data_file(episode)
         stored = [name for name in columns if self._features[name]["dtype"] != "video"]
@@ -297,7 +306,7 @@ class LeRobot:
             else:
                 values[name] = numbers_of(table[name], tuple(feature.get("shape", ())), where, name)
         splits = tuple(name for name, span in self._splits().items() if episode in span)
-        return Rows(
+        return EpisodeColumns(
             values,
             success=self._success(episode),
             task=task or self._task_of(table),
@@ -318,7 +327,7 @@ class LeRobot:
     def _success(self, episode: int) -> bool | None:
         """What the list of episodes says of one as a whole."""
         about = self._episodes[episode]
-        names = [name for name in NAMES if about.get(name) is not None]
+        names = [name for name in SUCCESS_COLUMNS if about.get(name) is not None]
         if not names:
             return None
         return truth(about[names[0]], f"{self.path}, episode {episode}: {names[0]}")

@@ -18,8 +18,8 @@ from vip_offline.utils.size_limits import read_description, require_episodes, re
 
 # v2.0 differs from v2.1 in its statistics alone, which are not read
 VERSIONS = ("v3.0", "v2.1", "v2.0")
-CELL = 8  # bytes of a number
-WIDTH = re.compile(r"(0?\d{1,2}d?)?")  # in a template: of 000001, 06d
+CELL_BYTES = 8  # bytes of a number
+NUMBER_FORMAT = re.compile(r"(0?\d{1,2}d?)?")  # in a template: of 000001, 06d
 
 
 def read_info(path: Path) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def load_table(file: Path, columns: Sequence[str]) -> Any:
             )
     try:
         rows = pyarrow.parquet.read_metadata(file).num_rows
-        require_stored(str(file), rows * len(columns) * CELL, [file.stat().st_size])
+        require_stored(str(file), rows * len(columns) * CELL_BYTES, [file.stat().st_size])
         return pyarrow.parquet.read_table(file, columns=list(columns), partitioning=None)
     except (OSError, pyarrow.ArrowException) as error:
         raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
@@ -234,5 +234,5 @@ def check_template(template: str, names: Collection[str]) -> None:
             continue
         if name not in names:
             raise KeyError(name)
-        if conversion or not WIDTH.fullmatch(form or ""):
+        if conversion or not NUMBER_FORMAT.fullmatch(form or ""):
             raise ValueError(f"{name}:{form} is no width of a few digits")

@@ -163,9 +163,9 @@ def test_what_a_damaged_chunk_holds(
 ) -> None:
     path = tmp_path / "x.zarr"
     shutil.copytree(whole[0], path)
-    said = harmed(path, array)
-    assert f"{path}: {array}: {name} is damaged" in said
-    assert f"It holds {place}. " in said
+    message = harmed(path, array)
+    assert f"{path}: {array}: {name} is damaged" in message
+    assert f"It holds {place}. " in message
 
 
 def tiny(length: int) -> Episode:

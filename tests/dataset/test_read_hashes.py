@@ -34,7 +34,7 @@ EVERY = (
 
 
 @pytest.mark.parametrize(
-    ("key", "row", "value", "said"),
+    ("key", "row", "value", "name"),
     [
         ("data/action", 6, 0.5, "actions"),
         ("data/proprio", 6, 0.5, "proprio"),
@@ -47,16 +47,16 @@ EVERY = (
     ],
 )
 def test_a_value_that_changed_is_known_by_array_and_episode(
-    labelled: Path, key: str, row: int, value: float, said: str
+    labelled: Path, key: str, row: int, value: float, name: str
 ) -> None:
     before = reads(open_store(labelled), EVERY)
     record = made_from(open_store(labelled), EVERY)["read"]
     assert all(hashes.shape == (3, 8) for hashes in before.values())
     overwrite(labelled, key, row, value)
     store = open_store(labelled)
-    assert changed_reads(before, reads(store, EVERY)) == [f"{said} of episode 1 changed"]
+    assert changed_reads(before, reads(store, EVERY)) == [f"{name} of episode 1 changed"]
     assert isinstance(record, dict)
-    assert changed_arrays(store, record) == [f"{said} changed"]
+    assert changed_arrays(store, record) == [f"{name} changed"]
 
 
 def test_the_same_values_are_no_change(labelled: Path) -> None:
@@ -99,11 +99,11 @@ def test_another_type_of_number_is_another_array(
     path = make_store()
     before = reads(open_store(path), ["extras/x"]) if "x" in open_store(path).keys("extras") else {}
     assert before == {}
-    group, found = zarr.open_group(path, mode="r+"), []
+    group, records = zarr.open_group(path, mode="r+"), []
     for kind in ("f4", "i4"):  # whose bytes are alike
         group.create_array("extras/x", data=np.zeros(18, kind), overwrite=True)
-        found.append(reads(open_store(path), ["extras/x"]))
-    assert changed_reads(found[0], found[1]) == ["extras/x of episodes 0, 1, 2 changed"]
+        records.append(reads(open_store(path), ["extras/x"]))
+    assert changed_reads(records[0], records[1]) == ["extras/x of episodes 0, 1, 2 changed"]
 
 
 def test_what_is_not_there_is_named(labelled: Path) -> None:

@@ -20,7 +20,9 @@ def sealed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of release 0.1.0 that was sealed, not to be changed."""
     folder = tmp_path_factory.mktemp("old")
     with tarfile.open(ARCHIVE) as archive:
-        members = [each for each in archive.getmembers() if each.name.startswith("demos.zarr")]
+        members = [
+            member for member in archive.getmembers() if member.name.startswith("demos.zarr")
+        ]
         archive.extractall(folder, members, filter="data")
     path = folder / "demos.zarr"
     before = everything(path)
@@ -46,7 +48,7 @@ def test_sealed_again_it_is_the_same(old: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("array", "row", "value", "said"),
+    ("array", "row", "value", "change"),
     [
         ("data/action", 6, 9, "actions of episode 1 changed"),
         ("data/proprio", slice(0, 23), 9, "proprio of episodes 0, 1, 2, 3 changed"),
@@ -55,10 +57,10 @@ def test_sealed_again_it_is_the_same(old: Path) -> None:
     ],
 )
 def test_a_change_in_a_sealed_store_is_named(
-    old: Path, array: str, row: int | slice, value: float, said: str
+    old: Path, array: str, row: int | slice, value: float, change: str
 ) -> None:
     overwrite(old, array, row, value)
-    with pytest.raises(VipOfflineError, match=rf"is not what was sealed \({said}\).*--seal"):
+    with pytest.raises(VipOfflineError, match=rf"is not what was sealed \({change}\).*--seal"):
         open_store(old).require_finished()
     seal(old)
     open_store(old).require_finished()

@@ -231,9 +231,9 @@ def test_each_marker_is_written_between_two_flushes(
         places = [place for place, event in enumerate(events) if event == marker]
         for place in places[-2:]:
             last_flush = max(at for at in range(place) if events[at] == "sync")
-            assert not any(each.startswith(vouched) for each in events[last_flush:place])
+            assert not any(event.startswith(vouched) for event in events[last_flush:place])
             next_flush = events.index("sync", place)
-            assert not any(each.startswith(vouched) for each in events[place:next_flush])
+            assert not any(event.startswith(vouched) for event in events[place:next_flush])
     events.clear()
     with writing(path) as store:
         ones = np.ones(10, np.float32)

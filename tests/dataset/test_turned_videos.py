@@ -55,7 +55,7 @@ def test_a_store_of_before_means_what_it_meant_and_the_check_says_so(tmp_path: P
     store = open_store(as_before(imported(tmp_path / "videos")))
     frames = store.frames("video", 8, 16)
     assert np.abs(frames.astype(int) - ramp(8)).mean() < 2
-    (wrong,) = (each for each in check(store.path).groups if each.severity == "wrong")
+    (wrong,) = (group for group in check(store.path).groups if group.severity == "wrong")
     assert (wrong.kind, wrong.count, wrong.way_out) == ("not-upright", 2, "import again")
 
 

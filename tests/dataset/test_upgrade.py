@@ -23,7 +23,9 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stores of release 0.1.0, not to be changed."""
     folder = tmp_path_factory.mktemp("old")
     with tarfile.open(ARCHIVE) as archive:
-        members = [each for each in archive if each.name.startswith(("demos.zarr", "linked.zarr"))]
+        members = [
+            member for member in archive if member.name.startswith(("demos.zarr", "linked.zarr"))
+        ]
         archive.extractall(folder, members, filter="data")
     return folder
 
@@ -57,7 +59,7 @@ def test_it_means_what_it_meant(old: Path, sealed: bool) -> None:
     assert {key for key, shape, _, _ in store.tree() if shape} == {*arrays} | fresh
     assert started == [sum(done)] == [len(arrays)]
     assert len([*(old / "data/frames_corner").glob("c.*")]) == 1
-    assert [each.name for each in old.parent.iterdir()] == ["demos.zarr"]
+    assert [entry.name for entry in old.parent.iterdir()] == ["demos.zarr"]
 
 
 def test_a_second_time_there_is_nothing_to_do(old: Path) -> None:
@@ -96,7 +98,7 @@ def test_damaged_frames_are_refused(old: Path, harm: str) -> None:
     with pytest.raises(VipOfflineError, match=r"episode 1: its frames of camera corner|frame 6"):
         upgrade(old)
     assert contents(old) == before
-    assert [each.name for each in old.parent.iterdir()] == ["demos.zarr"]
+    assert [entry.name for entry in old.parent.iterdir()] == ["demos.zarr"]
 
 
 def test_a_sealed_store_that_was_changed_is_refused(old: Path) -> None:
@@ -126,7 +128,7 @@ def test_an_interrupted_upgrade_leaves_the_store(
         with pytest.raises(KeyboardInterrupt):
             upgrade(old)
     assert contents(old) == before
-    assert [each.name for each in old.parent.iterdir()] == ["demos.zarr"]
+    assert [entry.name for entry in old.parent.iterdir()] == ["demos.zarr"]
     assert upgrade(old)  # and then it goes through
     assert_same(without_version(everything(old)), without_version(wanted))
 
@@ -136,7 +138,7 @@ def test_what_a_killed_upgrade_left_beside_it_is_cleared(old: Path) -> None:
     (old.with_name(".demos.zarr.upgraded") / "zarr.json").unlink()
     old.rename(old.with_name(".demos.zarr.replaced"))  # killed between two renames
     assert upgrade(old)
-    assert [each.name for each in old.parent.iterdir()] == ["demos.zarr"]
+    assert [entry.name for entry in old.parent.iterdir()] == ["demos.zarr"]
     open_store(old).require_finished()
 
 

@@ -36,20 +36,20 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_a_file_and_its_hash(address: str, tmp_path: Path) -> None:
-    path, told = tmp_path / "deep/data.bin", []
+    path, progress = tmp_path / "deep/data.bin", []
     download_file(
         address,
         path,
         what="a set",
         otherwise=WAY_OUT,
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: progress.append((done, total)),
     )
     assert path.read_bytes() == CONTENT
-    assert told[-1] == (len(CONTENT), len(CONTENT))
+    assert progress[-1] == (len(CONTENT), len(CONTENT))
     digest = hashlib.sha256(CONTENT).hexdigest()
     assert sha256_of(path) == digest
     assert (tmp_path / "deep/data.bin.sha256").read_text().strip() == digest
-    assert sorted(each.name for each in path.parent.iterdir()) == ["data.bin", "data.bin.sha256"]
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["data.bin", "data.bin.sha256"]
 
 
 def test_what_is_there_is_not_asked_for_again(address: str, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         root, path = self.server.root, self.path.partition("?")[0]
-        files = [each.relative_to(root).as_posix() for each in root.rglob("*") if each.is_file()]
+        files = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
         kind = "application/octet-stream"
         if path.startswith("/api/datasets/"):
             kind = "application/json"
@@ -66,8 +66,8 @@ class Answer(BaseHTTPRequestHandler):
             data = json.dumps(listed if "/tree/" in path else about).encode()
         else:
             name = path.rpartition(f"/{REVISION}/")[2].lstrip("/")
-            there = name in files and name != self.server.broken
-            data = (root / name).read_bytes() if there else b""
+            exists = name in files and name != self.server.broken
+            data = (root / name).read_bytes() if exists else b""
         self.send_response(200 if data else 404)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
@@ -120,12 +120,12 @@ def of_server(server: Hub, name: str = "image.hdf5") -> Card:
 
 def test_a_file_by_http_and_its_import(hub: Hub) -> None:
     robomimic(hub.root / "image.hdf5", solved=(0, 1, 2))
-    wanted, told = of_server(hub), []
-    path = fetch_dataset(wanted, lambda done, total: told.append((done, total)))
+    wanted, progress = of_server(hub), []
+    path = fetch_dataset(wanted, lambda done, total: progress.append((done, total)))
     assert path == Path("datasets/sources/robomimic-lift-ph/image.hdf5")
     assert path.read_bytes() == (hub.root / "image.hdf5").read_bytes()
     size = path.stat().st_size
-    assert told[-1] == (size, size)
+    assert progress[-1] == (size, size)
     assert wanted.state == "fetched"
     import_as_the_card_says(wanted)
     assert len(open_store(wanted.store)) == len(LENGTHS)
@@ -150,15 +150,15 @@ def test_a_server_that_has_it_no_longer(hub: Hub) -> None:
 def test_a_hub_by_its_own_client(hub: Hub) -> None:
     pytest.importorskip("huggingface_hub")
     lerobot(hub.root)
-    wanted, said = card("lerobot-pusht"), list[str]()
+    wanted, messages = card("lerobot-pusht"), list[str]()
     hub.broken = "data/chunk-000/file-000.parquet"
     with pytest.raises(VipOfflineError, match=r"hf ended with exit code 1"):
         fetch_dataset(wanted)
     assert wanted.state == "fetch"  # half of it is nothing
     hub.broken = ""
-    assert fetch_dataset(wanted, say=said.append) == Path("datasets/sources/lerobot-pusht")
+    assert fetch_dataset(wanted, say=messages.append) == Path("datasets/sources/lerobot-pusht")
     part = Path("datasets/sources/lerobot-pusht.part").absolute()
-    assert shlex.split(said[0]) == [
+    assert shlex.split(messages[0]) == [
         *("hf", "download", "lerobot/pusht", "--repo-type", "dataset", "--local-dir", str(part))
     ]
     assert not part.exists()
@@ -185,11 +185,11 @@ def test_success_is_never_made_up(command: tuple[str, ...], message: str) -> Non
 def test_a_program_is_told_where_to_put_it() -> None:
     known = card("d4rl-kitchen-complete")
     wanted = replace(known, fetch=replace(known.fetch, command=("sh", "-c", SCRIPT)))
-    said: list[str] = []
-    path = fetch_dataset(wanted, say=said.append)
+    messages: list[str] = []
+    path = fetch_dataset(wanted, say=messages.append)
     assert path == Path("datasets/sources/d4rl-kitchen-complete/D4RL/kitchen/complete-v2")
     assert path.is_dir()
-    assert said[0].startswith(f"MINARI_DATASETS_PATH={Path.cwd()}/datasets/sources/d4rl")
+    assert messages[0].startswith(f"MINARI_DATASETS_PATH={Path.cwd()}/datasets/sources/d4rl")
 
 
 def test_something_in_the_way_is_left_alone() -> None:

@@ -14,7 +14,7 @@ from vip_offline.errors import VipOfflineError, about, full_disk
 
 
 def names(folder: Path) -> set[str]:
-    return {each.name for each in folder.iterdir()}
+    return {entry.name for entry in folder.iterdir()}
 
 
 @pytest.mark.parametrize("folder", [False, True])
@@ -106,13 +106,13 @@ def test_another_file_system_behind_a_link(tmp_path: Path) -> None:
         with atomic_output(tmp_path / "link/out") as partial:
             partial.write_text("whole")
         assert Path(far, "out").read_text() == "whole"
-        assert [each.name for each in Path(far).iterdir()] == ["out"]
+        assert [entry.name for entry in Path(far).iterdir()] == ["out"]
 
 
 def test_an_error_that_names_no_file_is_about_this_one(tmp_path: Path) -> None:
-    with pytest.raises(OSError) as told, atomic_output(tmp_path / "out"):
+    with pytest.raises(OSError) as raised, atomic_output(tmp_path / "out"):
         raise OSError("errno = 28, error message = 'No space left on device'")
-    assert about(told.value) == str(tmp_path / "out") and full_disk(told.value)
+    assert about(raised.value) == str(tmp_path / "out") and full_disk(raised.value)
 
 
 def test_what_stands_beside_is_there_before(tmp_path: Path) -> None:

@@ -92,12 +92,12 @@ def test_the_copy_holds_the_rewards_and_all_else(tmp_path: Path, labelled: Label
     for name in after:
         linked = (tmp_path / "copy" / name).samefile(tmp_path / "set" / name)
         assert linked == name.startswith("videos/"), name
-    wanted, found = (
-        pyarrow.parquet.ParquetFile(tmp_path / each / "data/chunk-000/file-000.parquet")
-        for each in ("set", "copy")
+    wanted, copy = (
+        pyarrow.parquet.ParquetFile(tmp_path / folder / "data/chunk-000/file-000.parquet")
+        for folder in ("set", "copy")
     )
-    assert found.num_row_groups == wanted.num_row_groups == 3
-    table = found.read()
+    assert copy.num_row_groups == wanted.num_row_groups == 3
+    table = copy.read()
     assert table.drop_columns(["next.reward"]).equals(wanted.read())
     np.testing.assert_array_equal(np.asarray(table["next.reward"]), rewards(labelled))
     assert table.schema.metadata[b"own"] == b"kept"
@@ -146,25 +146,25 @@ def test_a_reward_that_is_there_is_replaced(tmp_path: Path) -> None:
     imported(tmp_path / "set", tmp_path / "a.zarr")
     labelled = with_rewards(tmp_path / "a.zarr")
     write_lerobot(labelled, tmp_path / "copy", silent)
-    wanted, found = (
-        pyarrow.parquet.read_table(tmp_path / each / "data/chunk-000/file-000.parquet")
-        for each in ("set", "copy")
+    wanted, copy = (
+        pyarrow.parquet.read_table(tmp_path / folder / "data/chunk-000/file-000.parquet")
+        for folder in ("set", "copy")
     )
-    assert found.column_names == wanted.column_names
-    np.testing.assert_array_equal(np.asarray(found["next.reward"]), rewards(labelled))
+    assert copy.column_names == wanted.column_names
+    np.testing.assert_array_equal(np.asarray(copy["next.reward"]), rewards(labelled))
     assert not (tmp_path / "copy/meta/stats.json").exists()  # nor in the origin
     assert [*described(tmp_path / "copy")["features"]] == [*described(tmp_path / "set")["features"]]
 
 
 def test_files_that_are_links_are_followed(tmp_path: Path, labelled: Labelled) -> None:
     """As in the cache of huggingface_hub."""
-    for file in [each for each in (tmp_path / "set").rglob("*") if each.is_file()]:
+    for file in [path for path in (tmp_path / "set").rglob("*") if path.is_file()]:
         blob = tmp_path / "blobs" / hashlib.sha256(str(file).encode()).hexdigest()
         blob.parent.mkdir(exist_ok=True)
         file.rename(blob)
         file.symlink_to(blob)
     write_lerobot(labelled, tmp_path / "copy", silent)
-    assert not [each for each in (tmp_path / "copy").rglob("*") if each.is_symlink()]
+    assert not [path for path in (tmp_path / "copy").rglob("*") if path.is_symlink()]
 
 
 def test_a_disk_without_links_gets_copies(
@@ -208,8 +208,8 @@ def test_an_origin_that_was_changed_is_refused(tmp_path: Path, labelled: Labelle
 
 def test_statistics_are_those_of_numpy() -> None:
     values = np.random.default_rng(0).normal(size=101).astype(np.float32)
-    found = statistics(values, [*STATS, "unheard-of"])
-    assert {*found} == {*STATS}
-    assert found["q01"] == [np.quantile(values.astype(float), 0.01)]
-    assert found["std"] == [values.astype(float).std()]
-    assert found["count"] == [101]
+    results = statistics(values, [*STATS, "unheard-of"])
+    assert {*results} == {*STATS}
+    assert results["q01"] == [np.quantile(values.astype(float), 0.01)]
+    assert results["std"] == [values.astype(float).std()]
+    assert results["count"] == [101]

@@ -16,9 +16,9 @@ def test_it_is_opened_where_the_store_says(tmp_path: Path) -> None:
     imported(tmp_path / "set", tmp_path / "a.zarr")
     origin = lerobot_origin(with_rewards(tmp_path / "a.zarr"))
     assert origin.path == tmp_path / "set"
-    found = index_of(origin, 1, 7)
-    assert found.dtype == np.int64
-    assert found.tolist() == list(range(5, 12))
+    index = index_of(origin, 1, 7)
+    assert index.dtype == np.int64
+    assert index.tolist() == list(range(5, 12))
     with pytest.raises(VipOfflineError, match="episode 1: has 7 rows, the store has 6"):
         index_of(origin, 1, 6)
 

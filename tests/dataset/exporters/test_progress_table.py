@@ -39,21 +39,21 @@ def test_progress_is_the_share_of_the_way() -> None:
 
 
 def test_an_episode_that_begins_at_the_goal() -> None:
-    found = progress_of(np.array([0, 2, 0], np.float32))
-    assert found.tolist() == [1, 0, 1]
+    progress = progress_of(np.array([0, 2, 0], np.float32))
+    assert progress.tolist() == [1, 0, 1]
 
 
 @given(arrays(np.float32, st.integers(2, 20), elements=st.floats(0, 2.0**99, width=32)))
 def test_progress_lies_between_0_and_1(distance: NDArray[np.float32]) -> None:
-    found = progress_of(distance)
-    assert found.dtype == np.float32
-    assert found.shape == distance.shape
-    assert ((found >= 0) & (found <= 1)).all()
+    progress = progress_of(distance)
+    assert progress.dtype == np.float32
+    assert progress.shape == distance.shape
+    assert ((progress >= 0) & (progress <= 1)).all()
     if distance[0] > 0:
-        assert found[0] == 0
-        assert (found[distance >= distance[0]] == 0).all()
-        assert (found[distance == 0] == 1).all()
-        assert (np.diff(found[np.argsort(-distance)]) >= 0).all()  # nearer is never less
+        assert progress[0] == 0
+        assert (progress[distance >= distance[0]] == 0).all()
+        assert (progress[distance == 0] == 1).all()
+        assert (np.diff(progress[np.argsort(-distance)]) >= 0).all()  # nearer is never less
 
 
 @pytest.mark.parametrize("version", ["v3.0", "v2.1"])

@@ -24,7 +24,7 @@ def test_frames_of_videos_stay_where_they_are_unless_copied(tmp_path: Path, copy
     assert ("frames_front" in store.keys("data")) == copy
     assert ("pts_front" in store.keys("data")) != copy
     shown = frames_of(store, FRONT).astype(int)
-    wanted = np.concatenate([each.frames for each in made]).astype(int)
+    wanted = np.concatenate([episode.frames for episode in made]).astype(int)
     assert np.abs(shown - wanted).max() <= 2  # H.264
     assert len({*map(bytes, store.content(FRONT))}) == len(LENGTHS)
 
@@ -35,11 +35,11 @@ def test_frames_are_found_by_any_thread_in_any_order(tmp_path: Path) -> None:
     made = lerobot(tmp_path / "set", lengths=(40, 60, 30))
     store = imported(tmp_path / "set", tmp_path / "store.zarr")
     read = store.frame_reader(FRONT)
-    wanted = np.concatenate([each.frames for each in made]).astype(int)
+    wanted = np.concatenate([episode.frames for episode in made]).astype(int)
     starts = np.random.default_rng(0).permutation(range(0, 120, 5))
     with ThreadPoolExecutor(4) as pool:
-        for start, found in zip(starts, pool.map(lambda s: read(s, s + 7), starts), strict=True):
-            assert np.abs(found.astype(int) - wanted[start : start + 7]).max() <= 2
+        for start, frames in zip(starts, pool.map(lambda s: read(s, s + 7), starts), strict=True):
+            assert np.abs(frames.astype(int) - wanted[start : start + 7]).max() <= 2
 
 
 def test_a_video_that_changed_or_went_is_noticed(tmp_path: Path) -> None:

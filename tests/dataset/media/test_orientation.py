@@ -30,10 +30,10 @@ def test_frames_are_upright(tmp_path: Path, kind: str, turn: tuple[int, bool, bo
     upright = TURNS[turn](ramp(6))
     line = timeline(path)
     assert line.shape == upright.shape[1:]
-    found = FrameReader(None)(path, line.pts)
+    frames = FrameReader(None)(path, line.pts)
     decoded = np.stack(list(decode_frames(Decoder(path), line.pts.tolist())))
-    np.testing.assert_array_equal(found, decoded)
-    assert np.abs(found.astype(int) - upright).mean() < 2
+    np.testing.assert_array_equal(frames, decoded)
+    assert np.abs(frames.astype(int) - upright).mean() < 2
     stored = FrameReader(None, upright=False)(path, line.pts)
     assert stored.shape[1:3] == SIZE and np.abs(stored.astype(int) - ramp(6)).mean() < 2
     assert next(decode_frames(Decoder(path), [int(line.pts[0])], size=(10, 20))).shape == (

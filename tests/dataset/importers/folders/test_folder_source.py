@@ -80,7 +80,7 @@ def test_bad_folders_are_refused_by_name_and_leave_nothing(tmp_path: Path, name:
     spoil(tmp_path / "set")
     with pytest.raises(VipOfflineError, match=part):
         import_source(Folders(tmp_path / "set"), tmp_path / "s.zarr", ImportOptions())
-    assert [each.name for each in tmp_path.iterdir()] == ["set"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set"]
 
 
 def test_a_table_that_one_episode_alone_has_is_left_out_by_name(tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ def test_an_archive_is_read_where_it_is(tmp_path: Path) -> None:
     path = zipped(tmp_path)
     import_source(Replay(path), tmp_path / "s.zarr", ImportOptions(key_map=("proprio=state",)))
     store = open_store(tmp_path / "s.zarr")
-    wanted = np.concatenate([each.frames for each in demos()])
+    wanted = np.concatenate([episode.frames for episode in demos()])
     np.testing.assert_array_equal(store.frames("img", 0, 16), wanted)
-    assert {each.name for each in tmp_path.iterdir()} == {"set.zarr.zip", "s.zarr"}
+    assert {entry.name for entry in tmp_path.iterdir()} == {"set.zarr.zip", "s.zarr"}
 
 
 def test_an_archive_that_is_cut_off(tmp_path: Path) -> None:

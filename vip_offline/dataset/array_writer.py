@@ -1,4 +1,4 @@
-"""Arrays of a store that is open for writing: made, extended, and what is known of their files."""
+"""Low-level writing: creates and extends arrays of a store and records their file states."""
 
 import shutil
 from collections.abc import Sequence
@@ -27,22 +27,22 @@ CHUNK_BYTES, MOST_ROWS, LEAST_ROWS = 512 * 2**10, 16384, 256
 
 
 def rows_per_chunk(tail: tuple[int, ...], dtype: Any) -> int:
-    """Rows of these (N, *tail) numbers that go into one chunk."""
+    """Rows per chunk of an array of shape (N, *tail): about 512 KiB, 256 to 16,384 rows."""
     size = max(1, int(np.prod(tail, dtype=int)) * np.dtype(dtype).itemsize)
     return int(max(LEAST_ROWS, min(MOST_ROWS, CHUNK_BYTES // size)))
 
 
 def staging_of(path: Path) -> Path:
-    """Folder beside a store, for what is not in it yet, or no longer."""
+    """Staging folder beside a store: arrays before they are renamed in, and deleted ones."""
     return hidden_beside(path, "staging")
 
 
 class ArrayWriter(Store):
-    """A store whose arrays can be made and extended."""
+    """A store whose arrays can be created and extended."""
 
     @property
     def staging(self) -> Path:
-        """Folder beside the store, for what is not in it yet, or no longer."""
+        """See `staging_of`."""
         return staging_of(self.path)
 
     def require_array(
@@ -54,7 +54,11 @@ class ArrayWriter(Store):
         attributes: Attributes,
         rows: int = 0,
     ) -> zarr.Array[Any]:
-        """The array of this name; if it is not there, made with so many rows of `fill`."""
+        """The array `key` of shape (N, *tail), created with `rows` rows of `fill` if it is missing.
+
+        Raises:
+            VipOfflineError: if an existing array has another row shape or dtype.
+        """
         array = self.find(key)
         if array is None:
             frames = key.startswith("data/frames_")
@@ -96,23 +100,23 @@ class ArrayWriter(Store):
         return array
 
     def make_group(self, key: str, attributes: Attributes) -> None:
-        """A group with attributes."""
+        """Create a group with these attributes."""
         self._root.require_group(key).attrs.put(attributes)
 
     def update_attributes(self, attributes: Attributes) -> None:
-        """Write down what the store says of itself from now on."""
+        """Update attributes of the store and flush them to the disk."""
         self._root.attrs.update(attributes)
         self.sync()
 
     def sync(self) -> None:
-        """See that what was written is on the disk."""
+        """Flush all written files to the disk (fsync)."""
         self._durable.sync()
 
     def make_parents(self, key: str) -> None:
-        """Describe the groups that an array lies in first: zarr does it at the same time.
+        """Create the parent groups of an array before the array itself.
 
-        A process killed, or a disk full, between the two would leave a group of which nothing says
-        that it is one.
+        zarr creates both at the same time. A process killed in between, or a full disk, would leave
+        a group without its ``zarr.json``.
         """
         names = key.split("/")[:-1]
         for count in range(1, len(names) + 1):
@@ -137,10 +141,10 @@ class ArrayWriter(Store):
             raise damaged(self, array, key, start, start + len(values), error) from error
 
     def put_first(self, array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
-        """Write rows before the description says that there are so many.
+        """Write rows first, then extend the shape in ``zarr.json``.
 
-        For arrays that tell a reader beside this process what of the others is there: it would
-        else look for rows that are not written yet.
+        For arrays from which a concurrent reader learns how much of the other arrays is valid. With
+        the shape first, it would read rows that are not written yet.
         """
         stop = start + len(values)
         longer = array.metadata.to_dict() | {"shape": (max(stop, array.shape[0]), *array.shape[1:])}
@@ -149,7 +153,7 @@ class ArrayWriter(Store):
             array.resize((stop, *array.shape[1:]))
 
     def append_codes(self, key: str, texts: Sequence[str], index: int) -> None:
-        """Texts of which there are few: numbers, and what they stand for."""
+        """Append categorical texts: (E,) int16 codes, with the list of names as an attribute."""
         array = self.require_array(
             f"meta/{key}", (), np.int16, -1, {"names": []}, index + len(texts)
         )
@@ -161,7 +165,11 @@ class ArrayWriter(Store):
         self.put(array, index, np.array([names.index(text) for text in texts], np.int16))
 
     def append_texts(self, key: str, texts: Sequence[str], index: int) -> None:
-        """Texts that differ from episode to episode, in UTF-8."""
+        """Append texts as (E, TEXT_BYTES) zero-padded UTF-8.
+
+        Raises:
+            VipOfflineError: if a text is longer.
+        """
         encoding = {"encoding": "utf-8"}
         stop = index + len(texts)
         array = self.require_array(f"meta/{key}", (TEXT_BYTES,), np.uint8, 0, encoding, stop)
@@ -176,7 +184,7 @@ class ArrayWriter(Store):
         self.put(array, index, values)
 
     def list_arrays(self) -> None:
-        """Write down which arrays there are, so that one which is deleted is missed."""
+        """Record the names of all arrays, so that a deleted array is noticed."""
         keys = sorted(
             f"{group}/{name}"
             for group in ("data", "extras", "meta")
@@ -186,7 +194,7 @@ class ArrayWriter(Store):
             self._root.attrs["arrays"] = keys
 
     def know_states(self, key: str, first: int = 0) -> None:
-        """Write down the states of an array's files, from the `first` one on."""
+        """Record size, time, inode and hash of an array's files, from file number `first` on."""
         states, then = self.file_states(key), self.known_files(key)[:first]
         known = np.zeros((len(states), FIELDS), np.int64)
         known[: len(then)] = then

@@ -1,4 +1,4 @@
-"""Chunks that are missing or damaged: which, in which episodes, and what makes them again."""
+"""Errors about missing or damaged chunks: which episodes they hold, how to restore them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def is_checked(array: zarr.Array[Any]) -> bool:
-    """Whether all chunks of an array were written, each with its checksum: since version 2."""
+    """Whether every chunk of an array has a checksum (stores since schema version 2)."""
     return any(
         isinstance(codec, Crc32cCodec | ShardingCodec)
         for codec in getattr(array.metadata, "codecs", ())
@@ -28,7 +28,7 @@ def is_checked(array: zarr.Array[Any]) -> bool:
 def check_present(
     store: StoreArrays, array: zarr.Array[Any], key: str, start: int, stop: int
 ) -> None:
-    """Refuse rows of which a chunk is missing: zarr would read it as zeros.
+    """Refuse rows whose chunk file is missing; zarr would silently read zeros.
 
     Raises:
         VipOfflineError: naming array, chunk, episodes and the way out.
@@ -44,7 +44,7 @@ def check_present(
 def damaged(
     store: StoreArrays, array: zarr.Array[Any], key: str, start: int, stop: int, error: Exception
 ) -> VipOfflineError:
-    """What to say of rows that cannot be read: the first chunk of them that cannot."""
+    """The error for rows that cannot be read; it names the first damaged chunk."""
     rows = _rows_per_file(array)
     if isinstance(error, ShardError):
         number = error.row // rows
@@ -59,7 +59,7 @@ def damaged(
 
 
 def way_out(store: StoreArrays, key: str, *, described: bool = True) -> str:
-    """The command that makes an array again, or where else it can come from.
+    """How a user restores an array: the command that computes it again, or a backup.
 
     Args:
         store: that holds it.

@@ -79,7 +79,7 @@ def delete(path: Path, labels: Sequence[str], embeddings: Sequence[str]) -> Dele
 
 
 def _embeddings(store: Store, text: str) -> Iterator[tuple[str, str]]:
-    """(encoder, camera) of each embedding that is meant."""
+    """(encoder, camera) pairs that match ``ENCODER`` or ``ENCODER/CAMERA``."""
     present = [
         (encoder, camera)
         for encoder in store.encoders

@@ -1,4 +1,4 @@
-"""Embeddings of a store: of which episodes there are any, of which frames, and their rows."""
+"""Embeddings of a store: which episodes have one, whether it is up to date, and its rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Embedding:
-    """The embedding of one camera's frames by one encoder, there or not."""
+    """The embedding of one camera by one encoder; it may be missing or partial."""
 
     def __init__(self, store: Store, encoder: str, camera: str) -> None:
         self.store, self.encoder, self.camera = store, encoder, camera
@@ -26,12 +26,12 @@ class Embedding:
 
     @property
     def provenance(self) -> Attributes | None:
-        """How it was made; None if there is none."""
+        """Encoder, weights and preprocessing that made it; None if there is no embedding."""
         array = self.store.find(self.key)
         return None if array is None else dict(array.attrs)
 
     def made(self) -> NDArray[np.bool_]:
-        """(E,) which finished episodes were embedded, from whatever frames."""
+        """(E,) finished episodes that have an embedding, up to date or not."""
         store = self.store
         made = np.zeros(len(store), bool)
         if store.find(self.key) is not None and store.find(f"{self.key}@content") is not None:
@@ -40,7 +40,7 @@ class Embedding:
         return made
 
     def outdated(self) -> NDArray[np.bool_]:
-        """(E,) which episodes have an embedding of other frames, or one that was changed since."""
+        """(E,) episodes whose frames, or whose embedding itself, changed since it was computed."""
         made = self.made()
         if not made.any():
             return made
@@ -55,7 +55,7 @@ class Embedding:
         return made & ~same
 
     def current(self) -> NDArray[np.bool_]:
-        """(E,) which finished episodes have an embedding of the frames that are there now."""
+        """(E,) finished episodes that have an embedding of their present frames."""
         return self.made() & ~self.outdated()
 
     def content(self) -> NDArray[np.uint8]:
@@ -68,7 +68,7 @@ class Embedding:
         return np.stack([content_of(store.rows_of(key, *span)) for span in store.spans()])
 
     def require_complete(self) -> Embedding:
-        """This, if it covers every finished episode.
+        """This embedding, if it covers every finished episode.
 
         Raises:
             VipOfflineError: naming the first episode that it lacks.

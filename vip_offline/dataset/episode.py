@@ -1,4 +1,4 @@
-"""One demonstration: its arrays, their shapes, and the check at the border."""
+"""One demonstration: its arrays, their shapes, and the check before it is stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ from vip_offline.errors import VipOfflineError
 
 @dataclass(frozen=True)
 class VideoReference:
-    """Frames that stay in the video file where they are."""
+    """Frames of an episode that stay in their video file; the store holds their time stamps."""
 
     file: Path  # relative to the folder that the store names as `videos`, or absolute
     size: int  # bytes of the file
-    pts: NDArray[np.int64]  # (T,) presentation time of each frame, in units of the stream
-    shape: tuple[int, int, int]  # (H, W, 3) of a frame, as it is handed out
-    content: NDArray[np.uint8]  # hash by which these frames are known
-    turned: bool = False  # whether the video says that they are shown other than it holds them
+    pts: NDArray[np.int64]  # (T,) presentation time stamps, in the time base of the stream
+    shape: tuple[int, int, int]  # (H, W, 3) of a decoded frame
+    content: NDArray[np.uint8]  # (16,) hash of the frames
+    turned: bool = False  # whether the display matrix rotates or mirrors the stored frames
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -28,7 +28,7 @@ class VideoReference:
 
 @dataclass(frozen=True)
 class ZarrReference:
-    """Frames that stay in the zarr array where they are."""
+    """Frames of an episode that stay in a zarr array of another program; the store holds rows."""
 
     file: Path  # of the other store
     array: str  # its key there
@@ -59,9 +59,8 @@ class Episode:
     success_labelled: bool = True  # whether the origin says so
     kind: str = "demonstration"  # how it came about: "expert", "frozen", ...
     placement: int = -1  # seed of the objects' placement; -1: unknown
-    clips: Mapping[str, VideoReference] = field(
-        default_factory=dict
-    )  # cameras whose frames stay elsewhere
+    # cameras whose frames are not copied into the store
+    clips: Mapping[str, VideoReference] = field(default_factory=dict)
     links: Mapping[str, ZarrReference] = field(default_factory=dict)
     # what else the origin had per row: name -> (T, ...) numbers, kept as they are
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)

@@ -1,8 +1,8 @@
-"""Whether frames and embeddings are what they were when their hashes were written down.
+"""Change detection: whether frames and embeddings still match their recorded hashes.
 
-Files that have the size, modification time and inode that were written down are taken to be
-unchanged. Of the others the bytes are hashed, and where those differ, too, what the files hold is
-decoded and hashed. A store that was copied is so read once.
+Three steps, from cheap to expensive. A file whose size, modification time and inode equal the
+recorded ones is unchanged. Otherwise its bytes are hashed. If that hash differs too, its content is
+decoded and hashed. So a copied store is read once.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def current(
     *,
     every: bool = False,
 ) -> NDArray[np.uint8]:
-    """(E, 16) hashes of what is there now.
+    """(E, 16) hashes of the present content, computed only for episodes whose files changed.
 
     Args:
         store: whose episodes.
         key: of the array, or of the one that says where its frames are.
-        recorded: (E, 16) hashes; zeros where none was written down.
-        hash_of: hashes one episode.
+        recorded: (E, 16) recorded hashes; zeros where there is none.
+        hash_of: computes the hash of one episode.
         on_rows: called with the number of rows of each episode that was hashed.
         every: hash all episodes, not only those whose files were touched.
     """
@@ -83,7 +83,7 @@ def rows_to_hash(store: Store, keys: Iterable[str], *, every: bool = False) -> i
 
 
 def hashed_keys(store: Store) -> list[str]:
-    """Arrays whose content is hashed: of each camera, and each embedding."""
+    """Keys of the arrays whose content is hashed: one per camera, and the embeddings."""
     keys = [store.frames_key(camera) for camera in store.cameras]
     for encoder in store.encoders:
         names = store.keys(f"embeddings/{encoder}")
@@ -102,7 +102,7 @@ def hash_all(
     every: bool = False,
     keys: Sequence[str] = (),
 ) -> dict[str, NDArray[np.int64]]:
-    """Hash what was touched since its hash was written down, or all.
+    """Hash the episodes whose files changed since their hash was recorded, or all episodes.
 
     Args:
         store: whose episodes.
@@ -126,7 +126,7 @@ def hash_all(
 
 
 def recorded_hashes(store: Store, key: str) -> NDArray[np.uint8]:
-    """(E, DIGEST) that were written down of each episode of an array; see `hashed_keys`."""
+    """(E, DIGEST) recorded hashes of an array's episodes; see `hashed_keys`."""
     storage = storage_at(store, key)
     return store.hashes(f"{key}@hash" if storage is None else f"meta/content_{storage.camera}")
 
@@ -134,7 +134,7 @@ def recorded_hashes(store: Store, key: str) -> NDArray[np.uint8]:
 def file_hashes(
     store: Store, key: str, files: Sequence[int], recorded: NDArray[np.uint8]
 ) -> NDArray[np.int64]:
-    """Hashes of files of an array; 0 for what an array only points at.
+    """(F,) int64 hashes of files of an array; 0 for frames outside the store.
 
     Args:
         store: whose files.
@@ -160,7 +160,7 @@ def file_hashes(
 def same_bytes(
     store: Store, key: str, episodes: Sequence[int], recorded: NDArray[np.uint8]
 ) -> list[bool]:
-    """Which of these episodes lie in files of the bytes that were written down.
+    """Which of these episodes lie only in files whose bytes match the recorded hashes.
 
     Args:
         store: whose episodes.
@@ -181,7 +181,7 @@ def same_bytes(
 
 
 def blocks_of(episodes: NDArray[np.int64], size: int) -> Iterator[list[int]]:
-    """A few at a time."""
+    """Lists of at most `size` episode numbers."""
     for begin in range(0, len(episodes), size):
         yield episodes[begin : begin + size].tolist()
 
@@ -193,7 +193,7 @@ def states_when_hashed(store: Store, key: str) -> bytes | None:
 
 
 def embedding_hash(store: Store, key: str) -> Callable[[int], NDArray[np.uint8]]:
-    """Hashes the embedding of one episode; zeros if it cannot be read."""
+    """A function that hashes the embedding of one episode; zeros if it cannot be read."""
     spans = store.spans()
 
     def of_embedding(index: int) -> NDArray[np.uint8]:

@@ -42,7 +42,7 @@ HashEpisode = Callable[[int], NDArray[np.uint8]]  # episode -> (16,)
 
 
 class FrameStorage(ABC):
-    """Where the frames of one camera are, and how they are read, hashed and watched."""
+    """Where the frames of one camera are, how to read and hash them, and how to detect changes."""
 
     prefix: ClassVar[str]
     external: ClassVar[bool] = True  # whether the store holds only where the frames are
@@ -67,19 +67,19 @@ class FrameStorage(ABC):
 
     @abstractmethod
     def reader(self) -> ReadFrames:
-        """Reads (stop - start, H, W, 3) RGB frames, from several threads too.
+        """A thread-safe function of (start, stop) rows: (stop - start, H, W, 3) uint8 RGB.
 
         Raises:
-            VipOfflineError: there and here, if frames are missing or were changed.
+            VipOfflineError: here and from the function, if frames are missing or changed.
         """
 
     @abstractmethod
     def episode_hash(self) -> HashEpisode:
-        """Hashes the frames of one episode as they are now."""
+        """A function that hashes the present frames of one episode to (16,) uint8."""
 
     @cached_property
     def hash_episode(self) -> HashEpisode:
-        """`episode_hash`, opened when it is first asked for."""
+        """`episode_hash`, created on first use."""
         return self.episode_hash()
 
     def file_states(self) -> NDArray[np.int64]:
@@ -87,11 +87,11 @@ class FrameStorage(ABC):
         return states_of(self.store.files(self.key))
 
     def touched(self, then: NDArray[np.int64], now: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(E,) episodes of which a file has another state `now` than `then`."""
+        """(E,) episodes with a file whose state differs between `then` and `now`."""
         return touched(then, now, self.store.spans(), self.store.rows_per_file(self.key))
 
     def first_file(self, row: int, episode: int) -> int:
-        """The first file whose state changes when rows are added from this row and episode on."""
+        """Number of the first file that is written when this row and episode are appended."""
         return row // self.store.rows_per_file(self.key)
 
 
@@ -289,14 +289,14 @@ STORAGES: dict[str, type[FrameStorage]] = {
 
 
 def storage_of(store: StoreArrays, camera: str) -> FrameStorage:
-    """Where a camera's frames are; in the store, if nothing is known of this camera."""
+    """The frame storage of a camera; `StoredFrames` if the camera is unknown."""
     storages = [kind(store, camera) for kind in STORAGES.values()]
     present = (storage for storage in storages if store.find(storage.key) is not None)
     return next(present, storages[-1])
 
 
 def storage_at(store: StoreArrays, key: str) -> FrameStorage | None:
-    """The frame storage of which this is the array, such as ``data/pts_front``; None: of none."""
+    """The frame storage that an array such as ``data/pts_front`` belongs to, or None."""
     group, _, name = key.partition("/")
     prefix, _, camera = name.partition("_")
     return STORAGES[prefix](store, camera) if group == "data" and prefix in STORAGES else None

@@ -1,4 +1,4 @@
-"""Frames of new episodes, written to where their camera keeps them."""
+"""Appends the frames of new episodes, or references to them, and their hashes."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from vip_offline.errors import VipOfflineError
 
 
 def append_frames(writer: ArrayWriter, episodes: Sequence[Episode], start: int, index: int) -> None:
-    """Write the frames of all cameras, or where they are, and their hashes.
+    """Append the frames of all cameras, or references to them, and their hashes.
 
     Args:
         writer: of the store.

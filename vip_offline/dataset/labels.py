@@ -1,4 +1,4 @@
-"""Labellings of a store: rewards, distances and goals, and whether their data changed since."""
+"""Labellings of a store: rewards, distances and goals, refused if their data changed since."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LABEL_ARRAYS = ("reward", "distance")
 
 @dataclass(frozen=True)
 class Label:
-    """One labelling of a store: N rows, NaN in each episode's last."""
+    """One labelling of a store: N rows; the reward is NaN in the last row of each episode."""
 
     name: str
     reward: NDArray[np.float32]  # (N,), of the step from row t to t+1
@@ -84,7 +84,7 @@ def read_label(store: Store, name: str) -> Label:
 
 
 def _outdated(store: Store, read: Reads) -> Iterator[str]:
-    """Of the embeddings that were read, those that are of other frames by now, in words."""
+    """A phrase for each embedding that the label was made from and that is outdated."""
     for key in read:
         group, _, name = key.partition("/")
         if group == "embeddings":
@@ -99,6 +99,6 @@ def _attributes(store: Store, name: str) -> Attributes:
 
 
 def label_provenance(store: Store, name: str) -> Attributes:
-    """How a labelling was made."""
+    """Reward, encoder, goal and options that made a labelling."""
     attributes = _attributes(store, name)
     return {key: value for key, value in attributes.items() if key not in ("arrays", "read")}

@@ -1,7 +1,7 @@
-"""What a result was made from: hashes of the arrays that were read, one for each episode.
+"""Input hashes of a result: one per episode of each array that it was computed from.
 
-Small columns are read anyway and are hashed at every use, so that a change by any program is
-seen. Frames and embeddings are known by the hashes that the store keeps, see `contents`.
+Small columns are read and hashed at every use, so a change by any program is noticed. For frames
+and embeddings the hashes kept in the store are used, see `frame_hashes`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LISTED = 8  # episodes that a sentence names
 
 
 class StaleError(VipOfflineError):
-    """A result that is not what would be made of the data that are there."""
+    """A result whose inputs changed since it was computed."""
 
     def __init__(self, result: str, changes: Sequence[str], way_out: str) -> None:
         """Say so.
@@ -39,7 +39,7 @@ class StaleError(VipOfflineError):
 
 
 def reads(store: Store, keys: Iterable[str]) -> dict[str, NDArray[np.uint8]]:
-    """Hashes of what is there now.
+    """Hashes of the present content of arrays.
 
     Args:
         store: that is read.
@@ -72,7 +72,7 @@ def _hashes(store: Store, key: str) -> NDArray[np.uint8]:
 
 
 def changed_reads(before: Reads, after: Reads) -> list[str]:
-    """What is other than it was, in words; arrays of which one side knows nothing are left out."""
+    """Changes in words; arrays for which one side has no hashes are ignored."""
     lengths = (
         {len(hashes) for hashes in before.values()},
         {len(hashes) for hashes in after.values()},
@@ -93,13 +93,13 @@ def changed_reads(before: Reads, after: Reads) -> list[str]:
 
 
 def made_from(store: Store, keys: Iterable[str]) -> dict[str, object]:
-    """What a table, page or export keeps of what it was made from: one hash for each array."""
+    """Input hashes to keep with a table, page or export: one hash for each array."""
     hashes = {key: content_of(hashes).tobytes().hex() for key, hashes in reads(store, keys).items()}
     return {"store": str(store.path.absolute()), "read": hashes}
 
 
 def changed_arrays(store: Store, hashes: Mapping[str, str]) -> list[str]:
-    """Arrays that are not what `made_from` wrote down, in words."""
+    """Arrays that changed since `made_from`, in words."""
     now = reads(store, hashes)
     return [
         f"{in_words(key)} changed"
@@ -127,7 +127,7 @@ ARRAY_NAMES = {
 
 
 def in_words(key: str) -> str:
-    """What a user calls an array."""
+    """Name of an array in messages."""
     group, _, name = key.partition("/")
     if group == "frames":
         return f"frames of camera {name}"

@@ -1,4 +1,4 @@
-"""Take a store as it is now for right: one of an earlier release, or one that was edited."""
+"""Accept the present content of a store: of an earlier release, or edited by hand."""
 
 import os
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def seal(path: Path) -> Sealed:
 
 
 def hash_store(writer: StoreWriter) -> None:
-    """Hash all that a store of an earlier release holds, so that damage is noticed later."""
+    """Record hashes of all arrays of a schema version 1 store, so that damage is noticed later."""
     for camera in writer.cameras:
         writer.accept_frames(camera)
     writer.hash_embeddings()

@@ -1,4 +1,4 @@
-"""A store that is open for reading; `store_format` says what lies in it."""
+"""Reading a store; `store_format` documents its layout."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ Opened = TypeVar("Opened", bound="Store")
 
 
 class Store(StoreArrays):
-    """A store that is open. Reading sees finished episodes only."""
+    """An open store. Only finished episodes are visible."""
 
     def require_finished(self) -> None:
         """Refuse a store whose recording or import stopped in the middle, or never began.
@@ -103,11 +103,11 @@ class Store(StoreArrays):
         return sorted(storage.camera for storage in storages if storage is not None)
 
     def camera(self, name: str, option: str = "--camera") -> str:
-        """The camera that is meant: the one named, or the only one.
+        """The named camera, or the only one if no name is given.
 
         Args:
             name: of the camera; empty: the only one.
-            option: by which a user names one.
+            option: command line option to mention in the message.
 
         Raises:
             VipOfflineError: if it is not there, or none is named and there are several.
@@ -129,7 +129,7 @@ class Store(StoreArrays):
         )
 
     def cameras_of(self, names: str, option: str = "--camera") -> list[str]:
-        """The cameras that are meant by comma-separated names; see `camera`."""
+        """Cameras from comma-separated names; see `camera`."""
         cameras = [self.camera(name, option) for name in names.split(",")]
         if len(set(cameras)) < len(cameras):
             raise VipOfflineError(f"{option} {names}: names a camera twice.")
@@ -165,17 +165,17 @@ class Store(StoreArrays):
 
     @property
     def success_labelled(self) -> NDArray[np.bool_]:
-        """(E,) whether something says of an episode that it succeeded, or that it did not."""
+        """(E,) whether the origin labels the episode as success or failure."""
         if self.find("meta/success_labelled") is None:
             return np.ones(len(self), bool)
         return cast("NDArray[np.bool_]", self.meta("success_labelled"))
 
     def kinds(self) -> list[str]:
-        """(E,) how each episode came about."""
+        """(E,) kind of each episode, such as ``demonstration`` or ``expert``."""
         return self.texts("kind")
 
     def episode_blocks(self, rows: int = BLOCK_ROWS) -> Iterator[range]:
-        """Whole episodes, a few at a time: as many as have so many rows, but at least one."""
+        """Ranges of whole episodes with at most `rows` rows together, at least one episode each."""
         spans, first = self.spans(), 0
         while first < len(spans):
             last, begin = first, spans[first][0]
@@ -185,9 +185,9 @@ class Store(StoreArrays):
             first = last + 1
 
     def content(self, camera: str) -> NDArray[np.uint8]:
-        """(E, DIGEST) hashes of the finished episodes' frames; zeros where none was taken.
+        """(E, DIGEST) hashes of the finished episodes' frames; zeros where none was recorded.
 
-        Where a file is not as it was left, its frames are hashed again.
+        Frames whose files changed are hashed again.
         """
         recorded, storage = self.recorded_content(camera), self.frame_storage(camera)
         if self.find(storage.key) is None:  # the store is kept without its frames
@@ -196,20 +196,20 @@ class Store(StoreArrays):
         return current(self, storage.key, recorded, lambda index: storage.hash_episode(index))
 
     def recorded_content(self, camera: str) -> NDArray[np.uint8]:
-        """`content` as it was written down."""
+        """(E, DIGEST) hashes of the frames as recorded, without looking at the files."""
         return self.hashes(f"meta/content_{camera}")
 
     def file_states(self, key: str) -> NDArray[np.int64]:
-        """(F, STATE) states of the files that hold an array, or that it points at."""
+        """(F, STATE) present states of the files of an array, or of the files it refers to."""
         storage = storage_at(self, key)
         return states_of(self.files(key)) if storage is None else storage.file_states()
 
     def known_states(self, key: str) -> NDArray[np.int64]:
-        """`file_states` as they were written down; none if that was interrupted, or is damaged."""
+        """(F, STATE) recorded `file_states`; F = 0 if they are missing or damaged."""
         return self.known_files(key)[:, :STATE]
 
     def known_files(self, key: str) -> NDArray[np.int64]:
-        """(F, FIELDS) states and hashes of files that were written down."""
+        """(F, FIELDS) recorded states and hashes of files; F = 0 if missing or damaged."""
         try:
             array = self.find(f"files/{key}")
             if array is not None and array.shape[1:] == (FIELDS,):
@@ -219,7 +219,7 @@ class Store(StoreArrays):
         return np.zeros((0, FIELDS), np.int64)
 
     def touched(self, key: str) -> NDArray[np.bool_]:
-        """(E,) episodes of which a file is not in the state that was written down."""
+        """(E,) episodes with a file whose state differs from the recorded one."""
         if not len(self):
             return np.zeros(0, bool)
         then, now = self.known_states(key), self.file_states(key)
@@ -260,23 +260,23 @@ class Store(StoreArrays):
         return embedding_rows(self, encoder, camera, rows)
 
     def embedded(self, encoder: str, camera: str) -> NDArray[np.bool_]:
-        """(E,) which finished episodes have an embedding, made of the frames that are there."""
+        """(E,) finished episodes that have an embedding of their present frames."""
         return Embedding(self, encoder, camera).current()
 
     def outdated(self, encoder: str, camera: str) -> NDArray[np.bool_]:
-        """(E,) which episodes have an embedding of other frames, or one that was changed since."""
+        """(E,) episodes whose frames, or whose embedding, changed since it was computed."""
         return Embedding(self, encoder, camera).outdated()
 
     def embedding_content(self, encoder: str, camera: str) -> NDArray[np.uint8]:
-        """(E, DIGEST) hashes of an embedding that is complete."""
+        """(E, DIGEST) hashes of a complete embedding."""
         return Embedding(self, encoder, camera).content()
 
     def embedding_provenance(self, encoder: str, camera: str) -> Attributes | None:
-        """How the embedding under this name was made; None if there is none."""
+        """Encoder, weights and preprocessing of an embedding; None if there is no embedding."""
         return Embedding(self, encoder, camera).provenance
 
     def goal(self, encoder: str, content: str) -> NDArray[np.float32] | None:
-        """(D,) embedding of a goal picture or prompt by its hash; None if it was not kept."""
+        """(D,) stored embedding of a goal image or prompt by its hash; None if there is none."""
         key = f"goals/{encoder}/{content}"
         if self.find(key) is None:
             return None
@@ -288,7 +288,7 @@ class Store(StoreArrays):
 
     @property
     def encoders(self) -> list[str]:
-        """Names of the encoders of which there is, or was, an embedding."""
+        """Names of the encoders that have, or had, an embedding."""
         return self._group_names("embeddings")
 
     @property
@@ -297,7 +297,7 @@ class Store(StoreArrays):
         return self._group_names("labels")
 
     def label(self, name: str = "") -> Label:
-        """One labelling: the one named, or the only one.
+        """The named labelling, or the only one if no name is given.
 
         Raises:
             VipOfflineError: if it is not there, covers fewer episodes than the store has, or the
@@ -306,7 +306,7 @@ class Store(StoreArrays):
         return read_label(self, name)
 
     def label_provenance(self, name: str) -> Attributes:
-        """How a labelling was made."""
+        """Reward, encoder, goal and options that made a labelling."""
         return label_provenance(self, name)
 
 
@@ -350,7 +350,7 @@ def open_as(kind: type[Opened], path: Path, *, read_only: bool) -> Opened:
 
 
 def is_store(path: Path) -> bool:
-    """Whether a store of ours is there, whole or not."""
+    """Whether a path is a vip-offline store, finished or not."""
     try:
         described = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
         return bool(described["attributes"]["format"] == FORMAT)
@@ -359,7 +359,7 @@ def is_store(path: Path) -> bool:
 
 
 def default_store(folder: Path = Path("datasets")) -> Path:
-    """The one store under `folder`, for commands that are given none.
+    """The only store under `folder`: the default of commands without a store argument.
 
     Raises:
         VipOfflineError: if there is none or there are several; it lists them.

@@ -1,4 +1,4 @@
-"""Arrays of a store that is open: read with their checksums, and missed where they are gone."""
+"""Arrays of an open store, read with their checksums; a deleted array or chunk is an error."""
 
 import os
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from vip_offline.errors import VipOfflineError
 
 
 def _has_files(folder: Path) -> bool:
-    """Whether something lies in a folder, but for what a killed writer left half-written."""
+    """Whether a folder holds any file other than leftovers of a killed writer."""
     return any(not LEFTOVER.fullmatch(name) for _, _, names in os.walk(folder) for name in names)
 
 
 class StoreArrays:
-    """Arrays and episodes of a store. Reading sees finished episodes only."""
+    """Arrays and episode spans of a store. Only finished episodes are visible."""
 
     def __init__(self, path: Path, durable: DurableStore) -> None:
         self.path = path
@@ -34,7 +34,7 @@ class StoreArrays:
         self._arrays: dict[str, zarr.Array[Any]] = {}  # that are open, of a store that is only read
 
     def node(self, key: str, *, listed: bool = False) -> zarr.Array[Any] | zarr.Group | None:
-        """An array or group; None if there is nothing of this name.
+        """The array or group at `key`; None if there is none.
 
         Raises:
             VipOfflineError: if its description cannot be read, or is gone although it was
@@ -55,7 +55,7 @@ class StoreArrays:
         return node
 
     def find(self, key: str) -> zarr.Array[Any] | None:
-        """An array; None if there is none of this name.
+        """The array at `key`; None if there is none.
 
         Raises:
             VipOfflineError: see `node`.
@@ -71,11 +71,11 @@ class StoreArrays:
 
     @property
     def _listed(self) -> Sequence[str]:
-        """Arrays that were written, so that one which was deleted is missed."""
+        """Keys of all arrays that were written, so that a deleted one is noticed."""
         return cast("Sequence[str]", self._root.attrs.get("arrays", ()))
 
     def array(self, key: str) -> zarr.Array[Any]:
-        """An array as zarr has it; what is read through it is checked by its checksums alone.
+        """The zarr array at `key`; reads through it skip the check for missing chunks.
 
         Raises:
             VipOfflineError: if there is none of this name.
@@ -107,7 +107,7 @@ class StoreArrays:
     def read_array(
         self, array: zarr.Array[Any], key: str, start: int, stop: int | None
     ) -> NDArray[Any]:
-        """`rows_of` an array that is open already."""
+        """`rows_of` for an array that is already open."""
         stop = array.shape[0] if stop is None else min(stop, array.shape[0])
         if is_plain(array):
             try:
@@ -122,12 +122,12 @@ class StoreArrays:
 
     @property
     def attributes(self) -> Attributes:
-        """What the store says of itself: task, camera, recipe, code version, date."""
+        """Attributes of the store: task, camera, recipe, code version, date."""
         return dict(self._root.attrs)
 
     @property
     def checked(self) -> bool:
-        """Whether damage in the store is noticed; in one of an earlier release it is not."""
+        """Whether damage is detectable: schema version 2, or version 1 and sealed."""
         return self.version > 1 or bool(self._root.attrs.get("sealed", False))
 
     @property
@@ -137,7 +137,7 @@ class StoreArrays:
 
     @property
     def ends(self) -> NDArray[np.int64]:
-        """(E,) exclusive ends of the finished episodes, as of when they were first asked for."""
+        """(E,) exclusive end rows of the finished episodes, read once per opened store."""
         if self._ends is None:
             self._ends = self._read_ends()
         return self._ends
@@ -211,7 +211,11 @@ class StoreArrays:
         return self.rows_of(f"meta/{key}", 0, len(self))
 
     def hashes(self, key: str) -> NDArray[np.uint8]:
-        """(E, DIGEST) hashes that were written down; zeros where none was."""
+        """(E, DIGEST) hashes recorded in the array `key`; zeros where there is none.
+
+        Raises:
+            VipOfflineError: if they are of a hash function that this release does not know.
+        """
         array, hashes = self.find(key), np.zeros((len(self), DIGEST), np.uint8)
         if array is not None:
             kind = array.attrs.get("hash", HASH_KIND)

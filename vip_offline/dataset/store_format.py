@@ -54,16 +54,16 @@ def now() -> str:
 
 
 def settings_of(attributes: Mapping[str, Any]) -> Attributes:
-    """Provenance as it is compared: what was done, not when, by which release or on what."""
+    """Provenance without date, release and backend: the part that two runs are compared by."""
     circumstances = ("created", "code_version", "backend")
     return {k: v for k, v in attributes.items() if k not in circumstances}
 
 
 def check_name(kind: str, name: str) -> str:
-    """Refuse a name that is no plain folder name: names become folders of the store.
+    """The name, if it can be a folder name: names become folders of the store.
 
     Raises:
-        VipOfflineError: with what may stand there.
+        VipOfflineError: listing the allowed characters.
     """
     if not re.fullmatch(r"\w[\w.+ -]*", name) or name.endswith((REPLACED, ".partial")):
         raise VipOfflineError(

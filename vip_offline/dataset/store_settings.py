@@ -1,4 +1,4 @@
-"""Whether a store, or an embedding in it, was made with the settings that are asked for now."""
+"""Resuming: an existing store or embedding must have been made with the same settings."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ LONGEST = 100  # characters of a setting that a message shows
 
 
 def check_same_making(path: Path, key: str, existing: Attributes, requested: Attributes) -> None:
-    """Refuse to go on with an embedding that another encoder wrote under this name.
+    """Refuse to resume an embedding that was made by another encoder under this name.
 
     Raises:
         VipOfflineError: naming what differs, and the way out.
@@ -71,7 +71,7 @@ def create_store(path: Path, attributes: Attributes) -> None:
 
 
 def _differing(existing: Mapping[str, Any], requested: Mapping[str, Any]) -> Iterator[str]:
-    """What differs, one by one."""
+    """A phrase for each setting that differs."""
     source = existing.get("source")
     # files that were moved are known by their states, or looked at, see `importing`
     moved = "origin_files" in existing and source is not None and not Path(source).exists()

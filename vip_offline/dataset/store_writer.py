@@ -1,4 +1,4 @@
-"""Writing to a store: one process at a time, each episode whole and on the disk or not at all."""
+"""Writing to a store: one process at a time; an episode is stored completely or not at all."""
 
 import contextlib
 import errno
@@ -34,10 +34,10 @@ TODO = "to-delete.json"  # in the staging folder: what a deletion takes out of t
 
 
 class StoreWriter(ArrayWriter):
-    """A store that is open for writing, which `writing` hands out."""
+    """A store open for writing; see `writing`."""
 
     def append(self, *episodes: Episode) -> None:
-        """Add episodes: all of them whole and on the disk, or none.
+        """Append episodes: all of them are flushed to the disk, or none is visible.
 
         Args:
             episodes: with the same cameras, extras and widths. Many short ones are better added
@@ -106,7 +106,7 @@ class StoreWriter(ArrayWriter):
         self.sync()
 
     def _append_states(self, episode: Episode, start: int, index: int) -> None:
-        """Write down the states of the files that were just written, or that are pointed at."""
+        """Record the states of the frame files that were just written or referenced."""
         for camera in (*episode.frames, *episode.clips, *episode.links):
             if self.version > 1:
                 storage = self.frame_storage(camera)
@@ -119,7 +119,7 @@ class StoreWriter(ArrayWriter):
         self.sync()
 
     def drop_unfinished(self) -> None:
-        """Cut off whatever lies behind the last finished episode."""
+        """Truncate all arrays to the finished episodes."""
         self._ends = None
         finished, rows = len(self), self.rows
         for group, length in (("data", rows), ("extras", rows), ("meta", finished)):
@@ -137,7 +137,7 @@ class StoreWriter(ArrayWriter):
         self.sync()
 
     def begin_embedding(self, encoder: str, camera: str, dim: int, provenance: Attributes) -> None:
-        """Make room for an embedding, or check that the one there is of the same making.
+        """Create or resize an embedding; an existing one must have the same provenance.
 
         Raises:
             VipOfflineError: if another encoder, weights file or preprocessing wrote this name.
@@ -168,7 +168,7 @@ class StoreWriter(ArrayWriter):
             (self.path / key / name).unlink(missing_ok=True)
 
     def _unreadable(self, array: zarr.Array[Any], key: str) -> NDArray[np.bool_]:
-        """(F,) chunks that were touched and cannot be read."""
+        """(F,) chunks whose file changed and that cannot be read."""
         rows, states = array.chunks[0], self.file_states(key)
         then = self.known_states(key)
         bad = np.zeros(len(states), bool)
@@ -182,7 +182,7 @@ class StoreWriter(ArrayWriter):
         return bad
 
     def remember_states(self) -> None:
-        """Write down the states of files that this process hashed and that are what they were."""
+        """Record the states of files that this process hashed and found unchanged."""
         for key in hashed_keys(self):
             states = states_when_hashed(self, key)
             if states is None or not self.touched(key).any():
@@ -193,7 +193,7 @@ class StoreWriter(ArrayWriter):
         self.sync()
 
     def know_missing_states(self) -> None:
-        """Write down the states that a process killed after its last episode left out."""
+        """Record the file states that a process killed after its last episode did not record."""
         for camera in self.cameras:
             key = self.frames_key(camera)
             then, now = self.known_states(key), self.file_states(key)
@@ -202,7 +202,7 @@ class StoreWriter(ArrayWriter):
         self.remember_states()
 
     def hash_embeddings(self) -> None:
-        """Hash embeddings of an earlier release, where they are complete."""
+        """Record hashes of embeddings of schema version 1 stores."""
         for encoder in self.encoders:
             for camera in self.keys(f"embeddings/{encoder}"):
                 key = f"embeddings/{encoder}/{camera}"
@@ -222,10 +222,10 @@ class StoreWriter(ArrayWriter):
         self.sync()
 
     def accept_frames(self, camera: str) -> tuple[int, ...]:
-        """Write down the hashes of frames that were changed, or were stored without one.
+        """Record the present hashes of frames that changed or that have no hash.
 
         Returns:
-            Episodes whose frames are others than when their hashes were written down.
+            Episodes whose frames changed since their hashes were recorded.
         """
         recorded, storage = self.recorded_content(camera), self.frame_storage(camera)
         contents = self.content(camera).copy()
@@ -249,7 +249,7 @@ class StoreWriter(ArrayWriter):
     def write_embeddings(
         self, encoder: str, camera: str, episodes: Mapping[int, NDArray[np.float32]]
     ) -> None:
-        """Store embeddings, and whose frames they are of: all of these episodes, or none.
+        """Store embeddings and the hashes of their frames: of all these episodes, or of none.
 
         Args:
             encoder: that computed them.
@@ -282,14 +282,14 @@ class StoreWriter(ArrayWriter):
         self.sync()
 
     def end_embedding(self, encoder: str, camera: str) -> None:
-        """Write down the states of an embedding's files, when all of it is there."""
+        """Record the states of the files of a complete embedding."""
         self.know_states(f"embeddings/{encoder}/{camera}")
         self.sync()
 
     def write_goal(
         self, encoder: str, content: str, values: NDArray[np.float32], provenance: Attributes
     ) -> None:
-        """Keep the (D,) embedding of a goal picture or prompt under its hash."""
+        """Store the (D,) embedding of a goal image or prompt under its hash."""
         key = f"goals/{encoder}/{content}"
         self.make_parents(key)
         self._root.create_array(
@@ -306,10 +306,10 @@ class StoreWriter(ArrayWriter):
         self.sync()
 
     def write_label(self, label: Label) -> None:
-        """Store a labelling under its name, all of it at once.
+        """Store a labelling under its name, atomically.
 
-        It is written beside the store and renamed into it, so that a reader meets the whole
-        labelling or none, and an older one of this name stays until the new one is complete.
+        It is written to the staging folder and renamed into the store. A reader sees the old
+        labelling of this name, or the complete new one.
         """
         name = check_name("label", label.name)
         staging, final = self.staging / name, self.path / "labels" / name
@@ -352,7 +352,7 @@ class StoreWriter(ArrayWriter):
         self.sync()
 
     def recover(self) -> None:
-        """End or undo what a killed writer left: deletions, a labelling taken out of place."""
+        """Finish or undo what a killed writer left: deletions, a labelling being replaced."""
         for key in to_delete(self.path):
             shutil.rmtree(self.path / key, ignore_errors=True)
         for replaced in self.staging.glob(f"*{REPLACED}"):
@@ -370,7 +370,7 @@ class StoreWriter(ArrayWriter):
 
 
 def to_delete(path: Path) -> list[str]:
-    """What a process that was killed meant to delete from a store: keys below it."""
+    """Keys that a killed process was deleting from a store."""
     todo = staging_of(path) / TODO
     keys: list[str] = json.loads(todo.read_text(encoding="utf-8")) if todo.exists() else []
     return keys

@@ -1,4 +1,4 @@
-"""A store of an earlier release, written anew in today's format in its own place."""
+"""Rewrites a store of an earlier release in the present format, in place."""
 
 import shutil
 from collections.abc import Callable
@@ -109,7 +109,7 @@ def _put_rows(
 
 
 def _finish_copy(writer: StoreWriter) -> None:
-    """Write down what a store holds into which arrays were copied."""
+    """Record frame hashes, file states and the list of arrays of a copied store."""
     for camera in writer.cameras:
         storage = writer.frame_storage(camera)
         if not storage.external:  # others are looked at when they are used
@@ -120,7 +120,7 @@ def _finish_copy(writer: StoreWriter) -> None:
 
 
 def _check_frames(store: Store, camera: str) -> None:
-    """Refuse to give damaged frames a checksum that says they are right."""
+    """Refuse to give damaged frames a valid checksum."""
     recorded = store.recorded_content(camera)
     read = store.frame_reader(camera)
     for index, (start, stop) in enumerate(store.spans()):

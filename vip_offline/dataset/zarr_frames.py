@@ -1,4 +1,4 @@
-"""Frames in a replay buffer that somebody else wrote, read where they are."""
+"""Reads frames from a replay buffer of another program, in place."""
 
 import threading
 import zipfile
@@ -38,7 +38,7 @@ def open_zarr(path: Path) -> zarr.Group:
 
 
 class LinkedFrames:
-    """Rows of an array of pictures; for several threads."""
+    """Thread-safe reader for rows of an image array."""
 
     def __init__(self, path: Path, key: str) -> None:
         self._where = f"{path}: {key}"
@@ -51,7 +51,7 @@ class LinkedFrames:
         return int(self._array.shape[0])
 
     def __call__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """(T, H, W, 3) of ascending rows."""
+        """(T, H, W, 3) uint8 RGB of T ascending rows."""
         with self._lock:
             first, last = int(rows[0]), int(rows[-1])
             if first < self._begin or last >= self._begin + len(self._block):

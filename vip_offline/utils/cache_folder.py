@@ -1,4 +1,4 @@
-"""Where the program keeps what it can make or download again."""
+"""The cache folder for downloads and other files that can be recreated."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ def cache_home() -> Path:
 
 
 def writable_cache(name: str) -> Path:
-    """A folder of the cache, made if it is not there.
+    """A folder of the cache, created if missing.
 
     Raises:
         VipOfflineError: if it cannot be made or written, with the way out.
@@ -46,7 +46,7 @@ def writable_cache(name: str) -> Path:
 
 
 def lend_matplotlib_a_folder() -> None:
-    """Keep its fonts' list in our cache where its own folder cannot be written.
+    """Point matplotlib to our cache if its own folder is not writable.
 
     It would warn otherwise, and name a variable of its own; where ours cannot be written either,
     it still does.
@@ -61,7 +61,7 @@ def lend_matplotlib_a_folder() -> None:
 
 
 def _can_be_written(path: Path) -> bool:
-    """Whether a folder, or the first there is above it, can be written."""
+    """Whether a folder, or its nearest existing parent, is writable."""
     existing = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
     # nothing is ever made in /proc, whoever asks
     writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)

@@ -1,4 +1,4 @@
-"""A file by HTTP: resumed where it broke off, its hash kept beside it, there when it is whole."""
+"""HTTP downloads: resumable, atomic, with a recorded SHA-256."""
 
 import os
 import urllib.error
@@ -23,7 +23,7 @@ def download_file(
     sha256: str = "",
     progress: Progress = lambda done, total: None,
 ) -> None:
-    """Fetch a file unless it is there, and see that it is what it was.
+    """Download a file unless it exists, and verify its hash.
 
     Beside it lies ``<file>.sha256``: the hash of the first download, which is the publisher's
     where he states one. A file that no longer has it is refused.
@@ -60,7 +60,7 @@ def download_file(
 def _download(
     url: str, path: Path, what: str, otherwise: str, sha256: str, progress: Progress
 ) -> None:
-    """Go on where an earlier attempt stopped, if the publisher still has the same file."""
+    """Download to ``<file>.part``; resume if the server still has the same file (ETag)."""
     partial, tag = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.etag")
     request = urllib.request.Request(url, headers={"User-Agent": "vip-offline"})
     received = partial.stat().st_size if partial.is_file() and tag.is_file() else 0

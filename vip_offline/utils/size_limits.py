@@ -25,7 +25,7 @@ EXPANSION = 100_000
 
 
 def require_stored(where: str, claimed: int, sizes: Iterable[int]) -> None:
-    """Refuse values of which there is far too little on the disk.
+    """Refuse arrays that claim far more bytes than their files hold.
 
     Args:
         where: file and array, for the error.
@@ -62,7 +62,7 @@ def require_episodes(where: str, count: int) -> None:
 
 
 def require_pixels(where: str, height: int, width: int) -> None:
-    """Refuse a picture that no camera takes.
+    """Refuse a frame with more than `FRAME_PIXELS` pixels.
 
     Raises:
         VipOfflineError: names its size.

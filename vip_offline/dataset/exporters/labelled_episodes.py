@@ -20,7 +20,7 @@ BLOCK_FRAMES = 64  # of an episode that are in memory at once, where a format al
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export did."""
+    """Result of an export."""
 
     episodes: int
     rows: int  # that were written
@@ -49,7 +49,7 @@ class LabelledEpisode:
 
     @property
     def acted(self) -> int:
-        """Rows in which an action was taken: T, or T - 1."""
+        """Number of rows with an action: T, or T - 1 if the last one has none."""
         return len(self) - bool(self.action.size and np.isnan(self.action[-1]).all())
 
 
@@ -64,7 +64,7 @@ class Labelled:
 
     @property
     def path(self) -> Path:
-        """Of the store."""
+        """Path of the store."""
         return self.store.path
 
     def comes_from(self, format_: str) -> bool:
@@ -84,7 +84,7 @@ class Labelled:
             )
 
     def frames(self, camera: str, start: int, stop: int) -> NDArray[np.uint8]:
-        """(stop - start, H, W, 3) of rows of the store, from its videos too."""
+        """(stop - start, H, W, 3) uint8 RGB frames of rows of the store."""
         if camera not in self._readers:
             self._readers[camera] = self.store.frame_reader(camera)
         return self._readers[camera](start, stop)
@@ -92,16 +92,16 @@ class Labelled:
     def frame_blocks(
         self, camera: str, start: int, stop: int
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """(place in the rows asked for, frames), a few at a time."""
+        """(offset, (n, H, W, 3) frames) blocks of these rows."""
         for begin in range(start, stop, BLOCK_FRAMES):
             yield begin - start, self.frames(camera, begin, min(begin + BLOCK_FRAMES, stop))
 
     def frame_shape(self, camera: str) -> tuple[int, ...]:
-        """(H, W, 3)."""
+        """(H, W, 3) of a camera's frames."""
         return self.frames(camera, 0, 1).shape[1:]
 
     def episodes(self) -> Iterator[LabelledEpisode]:
-        """In the order of the store; memory does not grow with their number."""
+        """Episodes in the order of the store; memory does not grow with their number."""
         store, spans = self.store, self.store.spans()
         extras, splits = store.keys("extras"), store.attributes.get("splits", [])
         success, names, tasks = (
@@ -134,7 +134,7 @@ class Labelled:
 
 
 def open_labelled(path: Path, label: str = "") -> Labelled:
-    """Open what is to be exported.
+    """Open a finished store and one of its labellings.
 
     Args:
         path: of a store.
@@ -149,7 +149,7 @@ def open_labelled(path: Path, label: str = "") -> Labelled:
 
 
 def _keys(roles: Mapping[str, Any]) -> ColumnMap:
-    """What the store says its columns were called."""
+    """Column names in the origin, as the store recorded them."""
     return ColumnMap(
         cameras=dict(roles.get("cameras", {})),
         proprio=tuple(roles.get("proprio", ())),
@@ -160,13 +160,13 @@ def _keys(roles: Mapping[str, Any]) -> ColumnMap:
 
 
 def own_name(columns: tuple[str, ...]) -> str:
-    """The name of the one column that a role was made of; empty if of several, or of a part."""
+    """Name of the single, whole column that a role was made of; otherwise empty."""
     whole = len(columns) == 1 and column_and_part(columns[0])[0] == columns[0]
     return columns[0] if whole else ""
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
-    """The name, or where it is taken one that is not: a/b becomes a/b_of_source."""
+    """The name, with `_of_source` appended until it is not taken."""
     while name in taken:
         name += OF_SOURCE
     return name
@@ -180,7 +180,7 @@ def renamed(labelled: Labelled, names: Mapping[str, str]) -> Iterator[str]:
 
 
 def side_by_side(labelled: Labelled, name: str) -> Iterator[str]:
-    """A sentence where the action was made of several columns, whose widths nobody kept."""
+    """A note if the action joins several columns, whose widths are not recorded."""
     if len(labelled.keys.action) > 1:
         yield f"the columns {', '.join(labelled.keys.action)} are side by side in {name}"
 

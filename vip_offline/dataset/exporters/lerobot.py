@@ -133,7 +133,7 @@ def _write_data(
 
 
 def _with_reward(schema: pyarrow.Schema) -> pyarrow.Schema:
-    """The schema of a data file, with a reward; what `datasets` noted in it says so, too."""
+    """Schema of a data file with a reward column, also in Hugging Face's schema metadata."""
     field = pyarrow.field(REWARD_COLUMN, pyarrow.float32())
     place = schema.get_field_index(REWARD_COLUMN)
     new = schema.append(field) if place < 0 else schema.set(place, field)
@@ -147,7 +147,7 @@ def _with_reward(schema: pyarrow.Schema) -> pyarrow.Schema:
 
 
 def statistics(values: NDArray[np.float32], names: Sequence[str]) -> dict[str, list[float]]:
-    """LeRobot's statistics of (N,) values: of those that are asked for, one number each.
+    """LeRobot's statistics of (N,) values, by name, each as a list of one number.
 
     Args:
         values: of one column.
@@ -197,7 +197,7 @@ def _write_episodes(
 
 
 def _model(names: Sequence[str]) -> list[str]:
-    """Which statistics there are, by those of a column of single numbers; none if it has none."""
+    """Names of the statistics that a scalar column of the data set has."""
     for feature in (REWARD_COLUMN, "timestamp", "frame_index", "index"):
         matching = [name for name in names if name.rpartition("/")[0] == feature]
         if matching:

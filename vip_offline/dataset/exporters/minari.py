@@ -121,7 +121,7 @@ def _notes(labelled: Labelled, names: Mapping[str, str], dropped: int) -> Iterat
 
 
 def _names(labelled: Labelled) -> dict[str, str]:
-    """What of an episode is written -> its dotted name: Minari's own names come back."""
+    """Array of an episode -> dotted name in the data set; names from Minari are restored."""
     keys, own, store = labelled.keys, labelled.comes_from("Minari"), labelled.store
     names: dict[str, str] = {}
     for camera in store.cameras:
@@ -146,7 +146,7 @@ def _names(labelled: Labelled) -> dict[str, str]:
 
 
 def _tree(labelled: Labelled, episode: LabelledEpisode, names: Mapping[str, str]) -> Tree:
-    """All that is per observation, in nested dictionaries."""
+    """Observations as nested dictionaries."""
     length = len(episode)
     roles: dict[str, NDArray[Any]] = {
         "proprio": episode.proprio,
@@ -168,7 +168,7 @@ def _tree(labelled: Labelled, episode: LabelledEpisode, names: Mapping[str, str]
 
 
 def _plant(tree: Tree, name: str, values: NDArray[Any]) -> None:
-    """Put an array at its dotted place; what lies behind one that is taken keeps its dots."""
+    """Insert an array at its dotted path; below an existing array the rest keeps its dots."""
     head, _, rest = name.partition(".")
     if not rest or not isinstance(tree.get(head, {}), dict) or rest.startswith("."):
         tree[name] = values
@@ -198,7 +198,7 @@ def _environment(labelled: Labelled, gymnasium: Any) -> Any:
 
 
 def _id(labelled: Labelled) -> str:
-    """The id that it had, or one made of the store's name."""
+    """The original data set id, or one made from the store's name."""
     about = labelled.store.attributes.get("about", {})
     if labelled.comes_from("Minari") and about.get("id"):
         return str(about["id"])
@@ -207,6 +207,6 @@ def _id(labelled: Labelled) -> str:
 
 
 def _about(episode: LabelledEpisode) -> dict[str, Any]:
-    """What is known of an episode and has no place in Minari's arrays."""
+    """Episode metadata that has no place in Minari's arrays."""
     about = {"success": episode.success, "name": episode.name, "task": episode.task}
     return {**about, "splits": list(episode.splits)} if episode.splits else about

@@ -89,7 +89,7 @@ def write_progress(labelled: Labelled, path: Path, on_episode: Callable[[int], N
 
 
 class _Pending:
-    """Rows that wait to be written together."""
+    """Rows buffered until a row group is written."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[NDArray[np.int64], int, NDArray[np.float32]]] = []
@@ -100,7 +100,7 @@ class _Pending:
         self.rows += len(index)
 
     def table(self) -> pyarrow.Table:
-        """What waited, and nothing waits any more."""
+        """The buffered rows as a table; empties the buffer."""
         lengths = [len(index) for index, _, _ in self._parts]
         episodes = np.array([episode for _, episode, _ in self._parts], np.int64)
         columns = [

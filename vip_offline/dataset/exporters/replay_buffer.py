@@ -34,7 +34,7 @@ CODEC: Any = Blosc(cname="zstd", clevel=5, shuffle=Blosc.BITSHUFFLE)
 
 
 class _Column:
-    """An array that grows, and is written a whole chunk at a time."""
+    """A growing array that is written in whole chunks."""
 
     def __init__(self, group: zarr.Group, name: str) -> None:
         self._group, self._name = group, name
@@ -75,7 +75,7 @@ class _Column:
 
 
 def _names(labelled: Labelled) -> dict[str, str]:
-    """What of an episode is written -> under which name: an origin of this format gets its own."""
+    """Array of an episode -> name in the buffer; names from a replay buffer are restored."""
     keys, own, store = labelled.keys, labelled.comes_from("replay buffer"), labelled.store
     names = {"reward": "reward"}
     for camera in store.cameras:
@@ -150,7 +150,7 @@ def write_replay(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
 def _values(
     episode: LabelledEpisode, columns: dict[str, _Column]
 ) -> list[tuple[str, NDArray[Any]]]:
-    """(column, (T, ...) rows) of an episode, but for its frames."""
+    """(column, (T, ...) rows) of an episode, without its frames."""
     roles: dict[str, NDArray[Any]] = {
         "reward": episode.reward,
         "action": episode.action,

@@ -80,7 +80,7 @@ def write_robomimic(labelled: Labelled, path: Path, on_episode: Callable[[int], 
 
 
 def _names(labelled: Labelled) -> dict[str, str]:
-    """What of an episode is written -> its path below the demo: robomimic's own names come back."""
+    """Array of an episode -> path below the demo; names from robomimic are restored."""
     keys, own, store = labelled.keys, labelled.comes_from("robomimic"), labelled.store
     extras = store.keys("extras")
     names = {"reward": "rewards"}
@@ -110,7 +110,7 @@ def _names(labelled: Labelled) -> dict[str, str]:
 
 
 def _old_name(name: str, taken: Collection[str]) -> str:
-    """obs.object -> obs/object, which the store cannot say; where that is no place, as it is."""
+    """obs.object -> obs/object, unless that path is invalid or in use."""
     old = name.replace(".", "/")
     clash = any(
         existing.startswith(f"{old}/") or old.startswith(f"{existing}/") for existing in taken
@@ -119,7 +119,7 @@ def _old_name(name: str, taken: Collection[str]) -> str:
 
 
 def _demo_names(labelled: Labelled) -> list[str]:
-    """Names as they were, if robomimic can read them; else demo_0, demo_1, ..."""
+    """Original demo names, if robomimic can read them; otherwise demo_0, demo_1, ..."""
     names = labelled.store.texts("name")
     fine = labelled.comes_from("robomimic") or all(
         (match := DEMO.fullmatch(name)) and match[1] == "demo_" for name in names

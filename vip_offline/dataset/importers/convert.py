@@ -1,4 +1,4 @@
-"""Rows as an origin has them -> episodes as a store takes them."""
+"""Converts columns of an origin to episodes of a store."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ OPEN_VIDEOS = 8  # videos at a time: of cameras that advance side by side
 
 @dataclass
 class _Timelines:
-    """The time lines of the files that were met last."""
+    """Cache of the time lines of the last video files."""
 
     kept: dict[Path, Timeline] = field(default_factory=dict)
 
@@ -62,7 +62,7 @@ def _one(rows: EpisodeColumns, name: str) -> NDArray[Any]:
 
 
 class Converter:
-    """Rows of an origin -> episodes of a store."""
+    """Converts and checks the episodes of an origin one at a time."""
 
     def __init__(
         self, source: Source, catalogue: Catalogue, keys: ColumnMap, options: ImportOptions
@@ -82,8 +82,8 @@ class Converter:
         """Episode `index` of the origin, converted and checked.
 
         Returns:
-            The episode, and what is still decoded to find damage: it is whole when these have ended
-            without an error, and the next one may be converted meanwhile.
+            The episode, and futures of its test decoding. The episode is valid when all of them end
+            without an error; the next episode may be converted in the meantime.
 
         Raises:
             VipOfflineError: naming file, episode and value.
@@ -173,7 +173,7 @@ class Converter:
         return values > 0
 
     def _alike(self, name: str, values: NDArray[Any], where: str) -> NDArray[Any]:
-        """Numbers of one column, of the dtype that it has in every episode."""
+        """One column, cast to the dtype that it has in all episodes."""
         column = self._catalogue.columns[name]
         if column.kind != "numbers":
             return values
@@ -188,7 +188,7 @@ class Converter:
         return cast
 
     def _check_times(self, rows: EpisodeColumns, where: str) -> None:
-        """Refuse a column of times that is of another rate than the rows are said to be of."""
+        """Refuse a time column whose step contradicts the stated control rate."""
         rate, name = self._catalogue.control_rate, self._keys.time
         if not rate or not name or self._catalogue.aligned:
             return
@@ -205,7 +205,7 @@ class Converter:
             )
 
     def _check_sizes(self, episode: Episode, where: str) -> None:
-        """Refuse frames of another size than those before: a store has one per camera."""
+        """Refuse a camera whose frame size changes between episodes."""
         shapes = {camera: frames.shape[1:] for camera, frames in episode.frames.items()}
         shapes |= {camera: clip.shape for camera, clip in episode.clips.items()}
         for camera, shape in shapes.items():
@@ -247,14 +247,14 @@ class Converter:
         )
 
     def _decode(self, file: Path, pts: list[int], where: str) -> None:
-        """Find out whether frames can be decoded; none is kept."""
+        """Decode frames to detect damage, and discard them."""
         try:
             deque(self._decoder(file)(pts), maxlen=0)
         except VipOfflineError as error:
             raise VipOfflineError(f"{where}: {error}") from error
 
     def _decoder(self, file: Path) -> Decoder:
-        """The file's, which goes on where it was: episodes follow each other in a file."""
+        """The decoder of a file, kept open because episodes follow each other in a file."""
         if file not in self._decoders:
             while len(self._decoders) >= OPEN_VIDEOS:
                 self._decoders.pop(next(iter(self._decoders))).close()
@@ -268,7 +268,7 @@ class Converter:
             self._decoders.popitem()[1].close()
 
     def _clip(self, span: VideoSpan, length: int, where: str) -> VideoReference:
-        """Find the frames of a span by their time stamps."""
+        """Match the rows of a span to frames of the video by time stamp."""
         line = self._timelines(span.file)
         pts = line.pts
         if len(span.seconds):

@@ -1,4 +1,4 @@
-"""Which columns of an origin become what in a store, and under which names."""
+"""Assigns columns of an origin to roles (``--key-map``), and names them in the store."""
 
 import fnmatch
 import re
@@ -29,7 +29,7 @@ COMMAND = re.compile(r"action|cmd|command|target|goal|setpoint|gripper|mode|butt
 
 
 def map_columns(catalogue: Catalogue, options: ImportOptions, where: Path) -> ColumnMap:
-    """What becomes what: the origin's own guess, changed by what the user says.
+    """The origin's default column roles, changed by the user's ``--key-map`` options.
 
     Raises:
         VipOfflineError: on a role or a column that is not there, or that cannot play it.
@@ -98,7 +98,7 @@ def map_columns(catalogue: Catalogue, options: ImportOptions, where: Path) -> Co
 
 
 def _named(spec: str, columns: Any) -> Iterator[str]:
-    """The columns that are meant: one by its name, or all that fit ``robot.a*`` or ``robot.``."""
+    """Columns that match a name, a pattern such as ``robot.a*``, or a prefix ``robot.``."""
     matching: list[str] = []
     if spec not in columns and column_and_part(spec)[0] not in columns:
         pattern = f"{spec}*" if spec.endswith((".", "/")) else spec
@@ -134,7 +134,7 @@ def _check_role(role: str, name: str, catalogue: Catalogue, where: Path) -> None
 
 
 def _numbers(columns: Any) -> list[str]:
-    """Columns of one number per row."""
+    """Numeric columns with one number per row."""
     return [
         name
         for name, column in columns.items()
@@ -148,7 +148,7 @@ def _for_a_robot(name: str) -> bool:
 
 
 def missing_roles(keys: ColumnMap, columns: Any) -> Iterator[str]:
-    """What nobody will find in the store, and how it gets there."""
+    """Notes on roles without a column, and how to assign one."""
     played = {keys.time, keys.success, keys.reward, *(column_and_part(s)[0] for s in keys.action)}
     free = [n for n, column in columns.items() if column.kind == "numbers" and n not in played]
     states = [name for name in free if not _for_a_robot(name)]
@@ -176,7 +176,7 @@ def resampled_by(name: str, column: Column, keys: ColumnMap) -> str:
 
 
 def at_frames(rows: EpisodeColumns, columns: Any, keys: ColumnMap) -> EpisodeColumns:
-    """Rows of which all have the frames' times: series are brought to them."""
+    """Columns with all series resampled to the frames' times."""
     settled = {
         name: values
         if not isinstance(values, Series)
@@ -199,7 +199,7 @@ def _check_part(role: str, spec: str, columns: Any, where: Path) -> None:
 
 
 def extras_of(catalogue: Catalogue, keys: ColumnMap) -> list[str]:
-    """What is kept beside: numbers that play no role, but all that make proprio or success."""
+    """Numeric columns to store as extras: without a role, or sources of proprio or success."""
     played = {*keys.action, keys.reward}
     if len(keys.proprio) == 1:
         played |= {*keys.proprio}

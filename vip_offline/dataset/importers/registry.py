@@ -1,4 +1,4 @@
-"""Which format a path is of."""
+"""Recognises the format of a path and opens it."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,7 +16,7 @@ FORMATS = ("lerobot", "robomimic", "zarr", "minari", "folders")
 
 
 def format_of(path: Path) -> str:
-    """One of `FORMATS`, by what lies at the path.
+    """The format of a path, one of `FORMATS`.
 
     Raises:
         VipOfflineError: if nothing is there, or nothing that is known or can be looked at.
@@ -69,7 +69,7 @@ def _format_of(path: Path) -> str:
 def open_source(
     path: Path, kind: str = "", rates: Sequence[str] = (), key_map: Sequence[str] = ()
 ) -> Source:
-    """Open an origin of demonstrations; whatever it meets, it raises errors that one can read.
+    """Open an origin of demonstrations; every error is a `VipOfflineError`.
 
     Args:
         path: a file or folder.

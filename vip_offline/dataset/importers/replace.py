@@ -1,4 +1,4 @@
-"""A store imported anew in place of an older one, which stays until the new one is whole."""
+"""Re-import (``--overwrite``): the old store is replaced when the new one is complete."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An origin's episodes, converted and written into a store."""
+"""Imports the episodes of an origin into a store; resumable."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ Waiting = list[Future[None]]
 
 @dataclass(frozen=True)
 class Imported:
-    """What `import_source` did."""
+    """Result of `import_source`."""
 
     episodes: int  # written now
     existing: int  # before
@@ -59,7 +59,7 @@ class Imported:
 
 
 def chosen(catalogue: Catalogue, options: ImportOptions) -> list[int]:
-    """Episodes that are taken.
+    """Numbers of the episodes to import.
 
     Raises:
         VipOfflineError: if the options take less than none.
@@ -72,7 +72,7 @@ def chosen(catalogue: Catalogue, options: ImportOptions) -> list[int]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an import would do; the import does it."""
+    """What an import will write; also shown as a preview."""
 
     catalogue: Catalogue
     keys: ColumnMap
@@ -81,7 +81,7 @@ class Plan:
 
 
 def plan_import(source: Source, options: ImportOptions) -> Plan:
-    """Find out what an import takes, from all but the rows themselves.
+    """Plan an import from the catalogue, without reading rows.
 
     Raises:
         VipOfflineError: if the origin cannot be described, or has not the columns that are named.
@@ -110,12 +110,12 @@ def plan_import(source: Source, options: ImportOptions) -> Plan:
 
 
 def origin_files(path: Path) -> list[int]:
-    """What changes when somebody writes to a file or folder, without reading it."""
+    """Size and modification times of a file or folder, to detect changes without reading it."""
     return [int(value) for value in states_of([path])[0]]
 
 
 def _from_store(folder: Path | None, store: Path) -> str:
-    """Where a folder is as seen from the store, for both may be moved together."""
+    """Path of a folder relative to the store, since both may be moved together."""
     if folder is None:
         return ""
     return Path(os.path.relpath(folder.resolve(), store.resolve())).as_posix()
@@ -124,7 +124,7 @@ def _from_store(folder: Path | None, store: Path) -> str:
 def attributes_of(
     source: Source, path: Path, catalogue: Catalogue, keys: ColumnMap, options: ImportOptions
 ) -> Any:
-    """What the store will say of itself; an import goes on only with the same."""
+    """Attributes of the store; an import resumes only with equal ones."""
     lengths = np.ascontiguousarray(catalogue.lengths, np.int64)
     fingerprint = hashlib.blake2b(lengths.tobytes(), digest_size=8)
     fingerprint.update("\n".join(catalogue.names).encode())
@@ -170,7 +170,7 @@ def import_source(
     on_start: Callable[[int, int], None] = lambda existing, planned: None,
     on_episodes: Callable[[int], None] = lambda count: None,
 ) -> Imported:
-    """Write an origin's episodes into a store; an interrupted import goes on with the next one.
+    """Write an origin's episodes into a store; an interrupted import resumes with the next one.
 
     Args:
         source: the origin, open.
@@ -276,7 +276,7 @@ def import_source(
 def _check_origin(
     store: Store, origin: Path, convert: Converter, on_episodes: Callable[[int], None]
 ) -> None:
-    """Refuse to go on with an origin that is another than it was, by what is in it.
+    """Refuse to resume if the content of the origin changed.
 
     Raises:
         VipOfflineError: naming what changed, and the episodes.
@@ -322,7 +322,7 @@ def _check_origin(
 def episode_batches(
     episodes: Iterator[Episode], seconds: float = math.inf
 ) -> Iterator[list[Episode]]:
-    """Episodes that are small, many at a time, or as many as came in some seconds."""
+    """Batches of episodes, limited by bytes, by count, and by the time since the last batch."""
     batch: list[Episode] = []
     size, begun = 0, time.monotonic()
     for episode in episodes:

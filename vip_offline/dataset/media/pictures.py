@@ -1,4 +1,4 @@
-"""Pictures in any file or array -> upright RGB uint8: the only way by which they come in.
+"""Converts pictures in any file or array to upright uint8 RGB.
 
 A picture comes out the same, whichever way it came in. What is done to it:
 
@@ -127,7 +127,7 @@ def is_sixteen_bit(source: Path | bytes, where: str = "") -> bool:
 
 
 def sixteen_bit_note(camera: str) -> str:
-    """What to tell of a camera whose pictures have 16 bits."""
+    """A note on a camera whose pictures have 16 bits."""
     return (
         f"camera {camera}: 16 bits per pixel, of which 65535 becomes 255; if they are depth in mm, "
         "they are no view: leave the camera out"
@@ -186,7 +186,7 @@ def pictures_shape(shape: tuple[int, ...], dtype: Any) -> tuple[int, int, int] |
 
 
 def not_a_view(name: str) -> str:
-    """Why pictures of this name show no view; "" where they may.
+    """Why pictures of this name are no camera view (depth, mask); "" if they may be one.
 
     Known by whole words: ``camera0_depth``, ``obs/agentview_segmentation``, ``frontMask``.
     """

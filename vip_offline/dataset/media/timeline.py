@@ -1,4 +1,4 @@
-"""When each frame of a video is shown, and a hash of its compressed pictures."""
+"""Time stamps of a video's frames, and hashes of its compressed pictures."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ CLOCKS = ("mpegts", "flv")  # containers whose time starts anywhere
 
 @dataclass(frozen=True)
 class Timeline:
-    """When each frame of a video is shown, found without decoding more than one."""
+    """Presentation times of a video's frames; at most one frame is decoded to find them."""
 
     pts: NDArray[np.int64]  # (F,) ascending, in units of `time_base`
     time_base: Fraction  # seconds
@@ -47,15 +47,14 @@ class Timeline:
         return np.multiply(self.pts - self.start, float(self.time_base), dtype=np.float64)
 
     def as_stored(self) -> "Timeline":
-        """The same of frames that are left as the file holds them."""
+        """The same timeline for frames that are not rotated upright."""
         height, width, _ = self.shape
         return replace(self, shape=self.turn.shape(height, width), turn=AS_STORED)
 
     def content(self, pts: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.uint8]:
-        """(16,) hash of what decides the frames at `pts` when they are drawn at `size`.
+        """(16,) hash that determines the frames at `pts`, resized to `size` (height, width).
 
-        Pictures depend on those before them, down to one that stands alone: the hash is of the
-        compressed pictures from there on.
+        A frame depends on the compressed pictures since the last key frame: these are hashed.
         """
         begin, end = 0, len(self._packets)
         if not self.counted:
@@ -153,7 +152,7 @@ def _counted_frames(path: Path) -> tuple[Any, NDArray[np.int64]]:
 
 
 def _rate(stream: Any, pts: NDArray[np.int64]) -> float | None:
-    """Usual frames per second: where frames were dropped the file gives a mean over the gaps."""
+    """Median frames per second: after dropped frames the container gives a mean over the gaps."""
     declared = float(stream.average_rate) if stream.average_rate else None
     own = rate_of(np.multiply(pts, float(stream.time_base), dtype=np.float64))
     return declared if own is None or (declared and abs(own / declared - 1) <= RATE) else own

@@ -1,4 +1,4 @@
-"""Frames to mp4, and back out of any video file by their time stamps."""
+"""Writes mp4, and decodes frames of any video file by their time stamps."""
 
 import threading
 from collections import OrderedDict
@@ -58,7 +58,7 @@ def resized(frame: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[n
 
 
 class Decoder:
-    """A video that is open, at some frame; it goes forward, and seeks when it must.
+    """An open video that decodes forward, and seeks only when it must.
 
     Args:
         path: of the video.
@@ -72,7 +72,7 @@ class Decoder:
         self._open()
 
     def _open(self) -> None:
-        """Stand at the start."""
+        """Open the file at its start."""
         self._container = open_video(self.path)
         self._stream = first_stream(self._container, self.path)
         self._stream.codec_context.thread_count = self._threads
@@ -88,10 +88,10 @@ class Decoder:
         return frames
 
     def __call__(self, stamps: Sequence[int]) -> Iterator[Any]:
-        """Every frame that is passed, up to the last of these ascending pts.
+        """Every decoded frame up to the last of these ascending pts.
 
         Raises:
-            VipOfflineError: if one of them does not come.
+            VipOfflineError: if one of the pts has no frame.
         """
         if self.next is None or stamps[0] < self.next or stamps[0] - self.next > self._far:
             self._seek(stamps[0])

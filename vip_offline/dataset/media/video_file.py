@@ -1,4 +1,4 @@
-"""Opening of video files that may be of anybody: which containers, which stream, in which order."""
+"""Opens untrusted video files: allowed containers, the video stream, the frame order."""
 
 import errno
 from collections import deque
@@ -44,7 +44,7 @@ def open_video(path: Path) -> Any:
 
 
 def video_streams(container: Any) -> list[Any]:
-    """Its video streams, without a cover: a picture that players show beside the file's name."""
+    """Video streams of a container, without cover pictures."""
     cover = av.stream.Disposition.attached_pic
     return [stream for stream in container.streams.video if not stream.disposition & cover]
 

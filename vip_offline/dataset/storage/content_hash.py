@@ -1,4 +1,4 @@
-"""Hashes by which frames, columns and embeddings are known, one for each episode."""
+"""Content hashes of frames, columns and embeddings, one per episode."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,12 @@ HASH_KIND = "blake2b"
 
 
 def content_of(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """(DIGEST,) hash by which the rows of an episode are known: their shape and every value."""
+    """(DIGEST,) uint8 hash of the shape and values of an episode's rows."""
     return content_of_blocks(values.shape, [values])
 
 
 def content_of_blocks(shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) -> NDArray[np.uint8]:
-    """`content_of` rows of which only some are in memory at once."""
+    """`content_of` for rows that arrive in blocks."""
     digest = hashlib.blake2b(repr(shape).encode(), digest_size=DIGEST)
     for block in blocks:
         digest.update(np.ascontiguousarray(block).view(np.uint8).data)

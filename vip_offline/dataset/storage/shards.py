@@ -1,4 +1,4 @@
-"""Arrays as this program writes them, read without zarr: it is slow at chunks that carry checksums.
+"""Fast reader for the arrays of a store: zarr is slow at chunks with checksums.
 
 The files are plain zarr v3, chunked along the first axis, compressed by zstd or not, and checked by
 crc32c; frames are sharded with one row to a chunk. Whatever reads zarr reads them. zarr 3.1 reads
@@ -27,12 +27,12 @@ SHARD_ROWS = 128  # at most
 
 
 def rows_per_shard(row: tuple[int, ...]) -> int:
-    """How many rows of this shape, one byte a value, go into a file."""
+    """Rows of this shape, at one byte per value, in one shard file."""
     return max(1, min(SHARD_ROWS, SHARD_BYTES // max(1, int(np.prod(row, dtype=int)))))
 
 
 class ShardError(ValueError):
-    """What is wrong with a row, or with its shard."""
+    """A missing or damaged row or shard; `row` is its number."""
 
     row = 0
 

@@ -1,4 +1,4 @@
-"""A zarr that somebody else wrote: its descriptions are looked at before zarr acts on them.
+"""Validates the metadata of an untrusted zarr before zarr acts on them.
 
 zarr makes codecs by the names that a description gives, and one of numcodecs' (pickle) ran code of
 the file's choice when a chunk was read. Only codecs that turn bytes into values are let through,

@@ -1,4 +1,4 @@
-"""Arrays of a zarr group, one by one: one that cannot be opened does not hide the others."""
+"""Arrays of an untrusted zarr group, opened one by one: one failure does not hide the others."""
 
 import json
 import math

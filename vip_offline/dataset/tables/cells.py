@@ -1,4 +1,4 @@
-"""A column of text cells as numbers: decimal commas, true and false, times, arrays in a cell.
+"""Parses text columns: decimal commas, booleans, times, arrays in a cell.
 
 What a cell may be is known by patterns of the whole column, never by one cell alone: ``1,234`` is
 a number only where other cells tell a decimal comma from a thousands separator.

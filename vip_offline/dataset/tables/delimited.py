@@ -1,4 +1,4 @@
-"""Tables of text in any dialect and encoding: `dialect` says where what stands, pyarrow cuts."""
+"""Reads text tables of any dialect and encoding: `dialect` detects it, pyarrow parses."""
 
 import re
 from collections.abc import Callable

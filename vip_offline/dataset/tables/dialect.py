@@ -1,4 +1,4 @@
-"""The dialect of a table of text: which sign separates, where names, units and rows begin.
+"""Detects the dialect of a text table: separator, header line, units, first row.
 
 Known by the first lines of a file alone.
 """
@@ -22,7 +22,7 @@ LABVIEW_END = "***End_of_Header***"
 
 @dataclass(frozen=True)
 class Dialect:
-    """Where what stands in a file."""
+    """Separator, header, units and first row of a text table."""
 
     separator: str
     names: list[str]
@@ -34,7 +34,7 @@ class Dialect:
 
 
 def dialect_of(path: Path, lines: list[str]) -> Dialect:
-    """The layout of a file, by its first lines.
+    """Detect the dialect from the first lines of a file.
 
     Raises:
         VipOfflineError: where there are no rows, or it cannot be told which line gives the names.

@@ -1,4 +1,4 @@
-"""Which files hold frames, and in which order their names stand."""
+"""File suffixes of videos and pictures, natural order of names, time stamps in names."""
 
 import os
 import re

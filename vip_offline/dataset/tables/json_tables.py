@@ -1,4 +1,4 @@
-"""Tables of JSON: rows as objects, columns as lists, and what stands once."""
+"""Reads JSON tables: rows as objects or columns as lists, and episode-level values."""
 
 import json
 from collections.abc import Sequence

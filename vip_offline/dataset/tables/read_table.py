@@ -1,4 +1,4 @@
-"""One reader for tables of numbers, whatever file they are in: ``read_table``.
+"""Reads a table of numbers from a file of any supported format: ``read_table``.
 
 Nothing vanishes: what a file holds is a column, a value, or left out with a reason; what had to
 be guessed is in the notes; what cannot be read is refused by file, line and column.

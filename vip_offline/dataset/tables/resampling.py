@@ -1,4 +1,4 @@
-"""Rows that were taken at other times than the frames, brought to the frames' times."""
+"""Resamples rows to the times of the frames: nearest or linear."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,18 +17,18 @@ EPOCH = 1e8  # s; times above are of a clock that counts from 1970
 
 @dataclass(frozen=True)
 class Series:
-    """Rows with times of their own, and the times at which they are wanted."""
+    """Rows with their times, and the times to resample them at."""
 
     values: NDArray[Any]  # (S, ...)
     seconds: NDArray[np.float64]  # (S,) ascending
     targets: NDArray[np.float64]  # (T,) by the same clock
 
     def nearest(self) -> NDArray[Any]:
-        """(T, ...) the row nearest in time: for commands, pictures and whole numbers."""
+        """(T, ...) nearest rows in time: for commands, pictures and integers."""
         return self.values[nearest_rows(self.seconds, self.targets)]
 
     def linear(self) -> NDArray[Any]:
-        """(T, ...) between the rows around: for states, which move from one to the next."""
+        """(T, ...) linearly interpolated rows: for continuous states."""
         return linear_rows(self.values, self.seconds, self.targets)
 
 
@@ -38,7 +38,7 @@ def step_of(seconds: NDArray[np.float64]) -> float:
 
 
 def nearest_rows(seconds: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(T,) row of (S,) ascending times that is nearest to each wanted time; the earlier of two."""
+    """(T,) index of the row nearest in time to each of (T,) targets; ties take the earlier row."""
     right = np.searchsorted(seconds, targets).clip(0, len(seconds) - 1)
     left = (right - 1).clip(0)
     nearer = np.abs(seconds[left] - targets) <= np.abs(seconds[right] - targets)
@@ -48,9 +48,9 @@ def nearest_rows(seconds: NDArray[np.float64], targets: NDArray[np.float64]) -> 
 def linear_rows(
     values: NDArray[np.floating], seconds: NDArray[np.float64], targets: NDArray[np.float64]
 ) -> NDArray[np.floating]:
-    """(T, ...) values between the two of (S, ...) around each wanted time, in their dtype.
+    """(T, ...) linear interpolation of (S, ...) values at (T,) targets, in the dtype of `values`.
 
-    Beyond the ends the outermost value stands: nothing is extrapolated.
+    Targets outside the range take the first or last value.
     """
     right = np.searchsorted(seconds, targets).clip(0, len(seconds) - 1)
     left = (right - 1).clip(0)
@@ -65,7 +65,7 @@ def linear_rows(
 
 
 def one_clock(seconds: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    """Whether (T,) and (S,) times are of one clock, so that no shift is between them.
+    """Whether (T,) and (S,) times share one clock, so that there is no offset between them.
 
     Times since 1970 are. Others are if both are far from 0 and overlap, or if they end together as
     they stand: a log from 2 to 60 s is of the clock of a video from 0 to 60 s. Those that begin

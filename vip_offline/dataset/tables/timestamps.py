@@ -1,4 +1,4 @@
-"""Columns that tell the time: which they are, and their seconds."""
+"""Recognises time columns and converts them to seconds."""
 
 import re
 from typing import Any

@@ -61,7 +61,7 @@ def check_source(source: Source, report: ReportBuilder, on_start: OnStart) -> Da
 
 
 def _check_catalogue(source: Source, catalogue: Catalogue, report: ReportBuilder) -> ColumnMap:
-    """Find what the origin's own description says; and which columns play which part."""
+    """Check the metadata of the origin; returns the roles of its columns."""
     for note in catalogue.notes:
         report.add([Finding("about", "note", note, "")])
     for name, why in catalogue.left_out.items():
@@ -130,7 +130,7 @@ def _check_episode(
 
 
 def _flat(arrays: dict[str, NDArray[Any]], names: Sequence[str]) -> NDArray[np.float64]:
-    """(T, D) columns side by side, as far as they go together."""
+    """(T, D) columns side by side, cut to the shortest one."""
     parts = [arrays[name].reshape(len(arrays[name]), -1).astype(np.float64) for name in names]
     if not parts:
         return np.zeros((0, 0))
@@ -177,7 +177,7 @@ def _check_camera(
 
 
 class _Videos:
-    """The videos of a source: time stamps of the last ones, and a decoder that goes forward."""
+    """Videos of a source: a cache of their time lines, and a decoder."""
 
     def __init__(self, catalogue: Catalogue, report: ReportBuilder, path: Path) -> None:
         self._catalogue, self._report = catalogue, report
@@ -190,7 +190,7 @@ class _Videos:
         return str(file.relative_to(self._root)) if file.is_relative_to(self._root) else str(file)
 
     def expect(self, camera: str, column: str) -> None:
-        """Frames should be of the size that the metadata give."""
+        """Record the frame size that the metadata give."""
         shape = self._catalogue.columns[column].shape
         if len(shape) == 3:
             self._report.cameras.setdefault(
@@ -200,7 +200,7 @@ class _Videos:
     def frames_of(
         self, span: VideoSpan, camera: str, column: str, rows: int, where: str
     ) -> NDArray[np.int64]:
-        """Ascending pts of an episode's frames; what is wrong with them is found."""
+        """Ascending pts of an episode's frames; problems are added to the report."""
         self.expect(camera, column)
         fresh, place = span.file not in self._lines, f"{where}, camera {camera}"
         line, file = self._line(span.file), self.name(span.file)
@@ -227,7 +227,7 @@ class _Videos:
         return self._lines[file]
 
     def blocks(self, file: Path, pts: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-        """The frames at some pts, a few at a time."""
+        """Blocks of (n, H, W, 3) frames at these pts."""
         for start in range(0, len(pts), BLOCK_FRAMES):
             yield self._reader(file, pts[start : start + BLOCK_FRAMES])
 

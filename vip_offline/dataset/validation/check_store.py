@@ -1,4 +1,4 @@
-"""Checks of a store: its numbers, its frames, labels, and all else that it holds."""
+"""Checks of a store: numbers, frames, labels and all other arrays."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +68,7 @@ CHECKED_ELSEWHERE = ("data/proprio", "data/action", "data/frames_", "labels/")  
 
 
 def _check_rest(store: Store, report: ReportBuilder) -> None:
-    """Columns, embeddings and goals that nothing else looks at: whether they can be read."""
+    """Whether the arrays that no other check reads are readable."""
     for key, shape, _, _ in store.tree():
         if not shape or key.startswith(CHECKED_ELSEWHERE):
             continue
@@ -96,7 +96,7 @@ def _numbers(store: Store) -> Iterator[tuple[NDArray[Any], NDArray[Any]] | VipOf
 
 
 def _check_frames(store: Store, camera: str, moves: list[bool], report: ReportBuilder) -> None:
-    """Frames that lie in the store, and whether they are those that were put there."""
+    """Check stored frames, and compare them with their recorded hash."""
     reader, contents = store.frame_reader(camera), store.recorded_content(camera)
     for index, (start, stop) in enumerate(store.spans()):
         where = f"episode {report.names[index]}"
@@ -135,7 +135,7 @@ NOT_UPRIGHT = Finding(
 def _check_clips(
     store: Store, camera: str, moves: list[bool], rate: float | None, report: ReportBuilder
 ) -> None:
-    """Frames that stayed in their videos, and whether those are the same files still."""
+    """Check frames in videos, and whether the video files changed since the import."""
     files, sizes = store.texts(f"video_{camera}"), store.meta(f"video_bytes_{camera}")
     folder = Path(str(store.attributes.get("videos", "")))
     reader, contents = store.frame_reader(camera), store.recorded_content(camera)
@@ -182,7 +182,7 @@ def _check_clips(
 
 
 def _changed(path: Path, size: int) -> list[Finding]:
-    """What has become of a video since it was imported."""
+    """Findings if a video is missing or has another size than at import."""
     if not path.is_file():
         return [_video_changed("the video is gone")]
     current = path.stat().st_size

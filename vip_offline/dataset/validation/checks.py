@@ -1,4 +1,4 @@
-"""What is wrong with demonstrations, as functions of arrays: arrays in, findings out."""
+"""Checks of demonstrations as pure functions: arrays in, findings out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ ODD_LENGTH = 3.0  # times longer or shorter than usual
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that somebody should know, at one place."""
+    """One problem or remark at one place in the data."""
 
     kind: str  # the same word wherever it is found
     severity: Severity
@@ -102,7 +102,7 @@ def check_constant(actions: Range) -> list[Finding]:
 
 
 def moved(state: NDArray[Any]) -> bool:
-    """Whether (T, P) numbers change by more than noise."""
+    """Whether a (T, P) state changes by more than `STILL` of its magnitude."""
     extent = range_of(state)
     if extent is None:
         return False
@@ -114,7 +114,7 @@ def moved(state: NDArray[Any]) -> bool:
 
 
 def check_counts(counts: Mapping[str, int], rows: int) -> list[Finding]:
-    """What an episode holds under each name, against the rows that it should have."""
+    """Compare the number of rows of each array with the episode's length."""
     findings = [
         Finding(
             "length",
@@ -151,7 +151,7 @@ def check_lengths(lengths: NDArray[np.int64], names: Sequence[str]) -> list[Find
 
 
 def check_success(successes: Sequence[bool | None], names: Sequence[str]) -> list[Finding]:
-    """Episodes without success; None where nothing says."""
+    """Episodes labelled as failures; labels may be None (unknown)."""
     failed = [name for name, success in zip(names, successes, strict=True) if success is False]
     if successes and len(failed) == len(successes):
         return [

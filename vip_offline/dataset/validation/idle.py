@@ -1,4 +1,4 @@
-"""Rows at an episode's start and end in which nothing is done: a policy would learn to wait there.
+"""Idle rows at an episode's start and end: a policy would learn to wait there.
 
 Standing still is noisy, and what is done meanwhile is not 0 where actions are positions: they are
 then the state itself. So neither the state nor the action may change by more than noise.

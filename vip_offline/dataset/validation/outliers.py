@@ -1,4 +1,4 @@
-"""Action values that no robot was meant to take: spikes of a driver, a lost packet, a wrong unit.
+"""Outliers in action values: driver spikes, lost packets, wrong units.
 
 A value is an outlier if it is all of
 

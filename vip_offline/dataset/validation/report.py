@@ -1,4 +1,4 @@
-"""What the checks of a data set found, gathered one episode at a time."""
+"""Collects the findings of a data set, one episode at a time, into a `DataReport`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -40,7 +40,7 @@ OnFrames = Callable[[int], None]  # so many more are read
 
 @dataclass(frozen=True)
 class Example:
-    """Where something was found."""
+    """Place and value of one finding."""
 
     where: str
     file: str
@@ -49,7 +49,7 @@ class Example:
 
 @dataclass(frozen=True)
 class FindingGroup:
-    """All findings of a kind."""
+    """All findings of one kind."""
 
     kind: str
     severity: Severity
@@ -60,7 +60,7 @@ class FindingGroup:
 
 @dataclass(frozen=True)
 class CameraSummary:
-    """What one camera gave."""
+    """Frame size, rate and counts of one camera."""
 
     size: tuple[int, int]  # (height, width), of the first frame
     rate: float | None  # Hz, by the first video's own time stamps; None: there is no video
@@ -71,7 +71,7 @@ class CameraSummary:
 
 @dataclass(frozen=True)
 class DataReport:
-    """What a data set holds, and what is wrong with it."""
+    """Contents of a data set, and the problems found."""
 
     path: str
     format: str
@@ -86,13 +86,13 @@ class DataReport:
 
     @property
     def wrong(self) -> bool:
-        """Whether anything is, beyond what is only worth knowing."""
+        """Whether there is a finding of severity ``wrong``."""
         return any(group.severity == "wrong" for group in self.groups)
 
 
 @dataclass
 class ReportBuilder:
-    """What was found so far; of the data it keeps the actions, of findings the first ones."""
+    """Findings so far; keeps all actions, and the first examples of each kind of finding."""
 
     on_frames: OnFrames
     groups: dict[str, FindingGroup] = field(default_factory=dict)
@@ -120,12 +120,12 @@ class ReportBuilder:
             self.groups[finding.kind] = replace(known, count=known.count + 1, examples=examples)
 
     def refuse(self, error: VipOfflineError, where: str = "") -> None:
-        """Take an error for a finding."""
+        """Add an error as a finding."""
         way_out = "what can be read is imported with --skip-broken"
         self.add([Finding("unreadable", "wrong", str(error), way_out)], where)
 
     def numbers(self, where: str, proprio: NDArray[Any], action: NDArray[Any]) -> bool:
-        """Check one episode's numbers; whether the robot moves."""
+        """Check (T, P) proprio and (T, A) action of an episode; returns whether the robot moves."""
         self.add([*check_finite("proprio", proprio), *check_finite("action", action)], where)
         self.add(check_action_range(action), where)
         self.idle.append(idle_of(where, proprio, action))
@@ -136,7 +136,7 @@ class ReportBuilder:
         return moved(proprio) if proprio.shape[1] else moved(action)
 
     def outliers(self) -> None:
-        """Check all actions together: what is far from the rest only the rest can tell."""
+        """Check the actions of all episodes together for outliers."""
         if len({action.shape[1] for action in self.episode_actions.values()}) != 1:
             return
         outliers = find_outliers(list(self.episode_actions.values()))
@@ -160,7 +160,7 @@ class ReportBuilder:
         moves: bool,
         file: str = "",
     ) -> Iterator[NDArray[np.uint8]]:
-        """Check one episode's frames while they pass on."""
+        """Check an episode's frames block by block, and yield the blocks unchanged."""
         repeats, black = [], []
         before: NDArray[np.uint8] | None = None
         for block in blocks:
@@ -188,7 +188,7 @@ class ReportBuilder:
         self.add(check_size(size, known.size), f"{where}, camera {camera}", file)
 
     def rate(self, camera: str, line: Timeline) -> None:
-        """Keep the first video's rate."""
+        """Record the frame rate of a camera's first video, in Hz."""
         height, width, _ = line.shape
         known = self.cameras.setdefault(camera, CameraSummary((height, width), None, 0, 0, 0))
         if known.rate is None:

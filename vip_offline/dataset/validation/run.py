@@ -1,4 +1,4 @@
-"""Checks a data set or a store, whichever lies at a path."""
+"""Checks the data set or store at a path."""
 
 from pathlib import Path
 

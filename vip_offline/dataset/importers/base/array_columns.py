@@ -1,4 +1,4 @@
-"""What an array can be per row of an episode."""
+"""Classifies an array as a column of numbers or of pictures."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ LEAST_PIXELS = (
 def column_of(
     name: str, shape: tuple[int, ...], dtype: Any, rows: int, whose: str = "the episode has"
 ) -> Column | str:
-    """The column that an array is, or why it is none.
+    """The column that an array makes, or the reason why it makes none.
 
     Args:
         name: of the array.

@@ -1,4 +1,4 @@
-"""Formats of other tools that are not read here: whose they are, and the way out."""
+"""Hints for data sets of tools whose formats are not supported."""
 
 from collections.abc import Iterable, Set
 from itertools import islice
@@ -32,7 +32,7 @@ FILES = {
 
 
 def of_another_tool(path: Path) -> str:
-    """Whose format a path is of that is not read here, and the way out; "" if unknown."""
+    """The tool whose unsupported format a path has, and how to convert it; "" if unknown."""
     if path.is_file():
         return _pointer([path]) or FILES.get(path.suffix.lower(), "")
     if (path / "meta_data" / "info.json").exists():
@@ -66,7 +66,7 @@ def of_another_tool(path: Path) -> str:
 
 
 def hdf5_of_another_tool(names: Set[str]) -> str:
-    """Whose layout an HDF5 file has that is not robomimic's, and the way out; "" if unknown.
+    """The tool whose unsupported HDF5 layout a file has, and how to convert it; "" if unknown.
 
     Args:
         names: of what lies at its root.
@@ -104,7 +104,7 @@ def hdf5_of_another_tool(names: Set[str]) -> str:
 
 
 def _pointer(paths: Iterable[Path]) -> str:
-    """That files are stand-ins of Git LFS, and the way out; "" if none of them is."""
+    """A hint if one of the files is a Git LFS pointer; "" if none is."""
     for path in paths:
         if path.is_file() and path.stat().st_size < len(POINTER) * 8:
             with path.open("rb") as file:

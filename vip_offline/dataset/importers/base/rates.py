@@ -1,4 +1,4 @@
-"""Rates that a user gives, of rows whose times nothing says."""
+"""Row rates (``--rate``) for data without time stamps."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ def parse_rates(options: Sequence[str]) -> Mapping[str, float]:
 
 
 def check_rate_names(rates: Mapping[str, float], names: Iterable[str], where: Path) -> None:
-    """Refuse rates of files that are not there.
+    """Refuse rates for files that do not exist.
 
     Args:
         rates: see `parse_rates`.

@@ -1,4 +1,4 @@
-"""What formats say of an episode's success, as one truth value."""
+"""Parses success labels of different formats to one boolean per episode."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ SUCCESS_WORDS = {
 
 
 def truth(value: Any, where: str) -> bool | None:
-    """Whether a value says success; None if it says nothing.
+    """Parse a success value; None if it is missing.
 
     Args:
         value: a bool, number or word, also as an array that holds one.
@@ -54,7 +54,7 @@ IN_A_NAME = re.compile(
 
 
 def success_of_files(once: Mapping[str, Any], where: str) -> tuple[bool | None, tuple[str, ...]]:
-    """What an episode's files say once of its success, and under which names.
+    """Episode-level success in an episode's files, and the names it was found under.
 
     Args:
         once: what stands once in them.
@@ -82,7 +82,7 @@ def success_of_files(once: Mapping[str, Any], where: str) -> tuple[bool | None, 
 
 
 def success_of_name(name: str) -> bool | None:
-    """What an episode's own name, or that of a folder around it, says: ``failed/ep_3``."""
+    """Success by the name of an episode or of its folder, such as ``failed/ep_3``."""
     for part in reversed(name.split("/")):
         match = IN_A_NAME.fullmatch(part)
         if match:

@@ -1,4 +1,4 @@
-"""Which columns play which part, where only their names can say."""
+"""Guesses the role of columns (action, proprio, success, reward) from their names."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ def action_of(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def proprio_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The columns that are the robot's own state: one of such a name, its parts, or joints."""
+    """Proprioception columns: one with a known name, its numbered parts, or joints."""
     for role in PROPRIO_NAMES:
         column = _first(names, lambda name, role=role: name == role)  # type: ignore[misc]
         if column:

@@ -1,4 +1,4 @@
-"""A table that lists the episodes, with a row for each, and what it says of them."""
+"""Tables that list the episodes, one row each, with labels such as success."""
 
 import csv
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What lies in one folder, by its kind; and the parts, files and layout that are made of it."""
+"""Files of one folder by kind, and the data classes for parts, episodes and layouts."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ class Part:
 
 @dataclass(frozen=True)
 class EpisodeFiles:
-    """Those of one episode."""
+    """Files of one episode."""
 
     name: str
     where: Path  # for messages
@@ -45,7 +45,7 @@ class EpisodeFiles:
 
 @dataclass(frozen=True)
 class FolderLayout:
-    """How a folder is divided into episodes."""
+    """Episodes found in a folder."""
 
     kind: str  # for people
     episodes: tuple[EpisodeFiles, ...]
@@ -55,7 +55,7 @@ class FolderLayout:
 
 @dataclass(frozen=True)
 class FolderContents:
-    """What lies in one folder, in natural order."""
+    """Files and folders in one folder by kind, in natural order."""
 
     folders: tuple[Path, ...]
     videos: tuple[Path, ...]
@@ -115,7 +115,7 @@ def _has_rows(path: Path) -> bool:
 
 
 def why_not(path: Path) -> str:
-    """Why a file, or a folder that is a store, is in no role."""
+    """Why a file or folder is not used."""
     suffix = path.suffix.lower()
     if path.is_dir():
         return "is a store, which was made of demonstrations"

@@ -49,7 +49,7 @@ ASIDE = (".json", ".txt")  # that hold settings and notes more often than rows
 
 @dataclass(frozen=True)
 class _Episode:
-    """One episode: what its parts hold, and how their rows go together."""
+    """One episode: contents of its parts, and the alignment of their rows."""
 
     parts: Mapping[str, PartContents]  # column -> the part that has it
     columns: Mapping[str, Column]
@@ -198,14 +198,14 @@ class Folders:
 
     @staticmethod
     def _beside(table: PartContents, tables: Sequence[PartContents], frames: set[int]) -> bool:
-        """Whether a table is no log of this episode: others have the frames' rows, it has not."""
+        """Whether a table is unrelated to the frames: another table has their number of rows."""
         names = [*table.columns]
         plays = action_of(names) or proprio_of(names) or success_of(names) or table.time
         aligned = any(other.timing.rows in frames for other in tables if other is not table)
         return not plays and aligned and table.timing.rows not in frames
 
     def _agree(self) -> dict[str, str]:
-        """Give all episodes the same columns; what only some have is left out, and why.
+        """Reduce all episodes to common columns; the others with the reason they are left out.
 
         An episode that lacks a file, a camera or a column with a role is broken; so is one whose
         column has another shape.
@@ -328,12 +328,12 @@ def _at(timing: PartTiming, targets: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _round(rate: float | None) -> float | None:
-    """30.000000000000004 -> 30: stamps are rounded."""
+    """The rate to six digits: 30.000000000000004 -> 30."""
     return None if not rate else float(f"{rate:.6g}")
 
 
 def _which_actions(files: EpisodeFiles, of: Mapping[str, PartContents]) -> list[str]:
-    """Whose actions are taken, if several tables have some."""
+    """A note if several tables have actions: which one is used."""
     paths = {
         name: contents.part.path for name, contents in of.items() if contents.part.kind == "table"
     }
@@ -355,7 +355,7 @@ def _which_actions(files: EpisodeFiles, of: Mapping[str, PartContents]) -> list[
 
 
 def _with_counts(reasons: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Name -> why it is left out, of all episodes, with a count where it is not so in all."""
+    """Merge per-episode reasons: name -> most frequent reason, with a count unless in all."""
     listed = list(reasons)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for episode in listed:

@@ -1,4 +1,4 @@
-"""Which files of a folder make an episode, and which belong to none.
+"""Groups the files of a folder into episodes.
 
     demos/                    demos/               pick-1/            clips/
       pick-1/                   demo_0.mp4           front.mp4          open.mp4
@@ -47,7 +47,7 @@ NUMBER = re.compile(r"\d+")
 
 
 class NoEpisode(VipOfflineError):
-    """A folder holds nothing that could be one."""
+    """A folder holds no episode."""
 
 
 def layout(path: Path) -> FolderLayout:
@@ -100,7 +100,7 @@ def _divide(path: Path, depth: int) -> FolderLayout | None:
 def _apply_list(
     divided: FolderLayout, table: Path, rows: dict[str, dict[str, str]]
 ) -> FolderLayout:
-    """Take what a list says of the episodes it names."""
+    """Add the labels in a list of episodes to the episodes that it names."""
     episodes = [
         replace(files, says={**files.says, **rows.get(pairing.plain(files.name), {})})
         for files in divided.episodes

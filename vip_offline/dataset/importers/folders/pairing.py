@@ -1,4 +1,4 @@
-"""What names say: whether they differ in an episode's number, or tell cameras apart."""
+"""Parses file names: episode numbers, camera names, series of pictures."""
 
 import re
 from collections import defaultdict

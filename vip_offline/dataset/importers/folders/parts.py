@@ -1,4 +1,4 @@
-"""One camera's frames or one table of an episode's folder: what it holds, and its rows."""
+"""Reads one part of an episode's folder: the frames of a camera, or a table."""
 
 import re
 from collections import Counter
@@ -39,7 +39,7 @@ EXACT_FLOAT = 2**53  # whole numbers below are exact as float64
 
 @dataclass(frozen=True)
 class Clock:
-    """What a user says of times: part -> Hz ("" for all that say nothing), and the column."""
+    """The user's ``--rate`` per part in Hz ("": for all without times), and the time column."""
 
     rates: Mapping[str, float] = field(default_factory=dict)
     time: str | None = None  # None: by its name; "": none
@@ -51,7 +51,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class PartContents:
-    """What one part holds."""
+    """Columns, times and episode-level values of one part."""
 
     part: Part
     timing: PartTiming
@@ -66,7 +66,7 @@ class PartContents:
 def read_part(
     part: Part, frames: set[int], clock: Clock, pictures: Mapping[str, Sequence[str]] = NO_PICTURES
 ) -> PartContents:
-    """Look at one part.
+    """Read the columns and times of one part, without its frames.
 
     Args:
         part: of an episode.
@@ -242,7 +242,7 @@ def _check_order(part: Part, table: Table, camera: str, files: Sequence[str]) ->
 
 
 def _rows(columns: Mapping[str, NDArray[Any]], frames: set[int]) -> int:
-    """How many rows a table has: of npz and JSON, columns may differ."""
+    """Number of rows of a table; columns of npz and JSON files may differ in length."""
     lengths = Counter(len(values) for values in columns.values())
     if not lengths:
         return 0

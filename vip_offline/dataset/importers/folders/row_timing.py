@@ -1,4 +1,4 @@
-"""Which row of a table, and which frame of another camera, belongs to a camera's frame."""
+"""Aligns the rows of an episode's tables and cameras in time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from vip_offline.errors import VipOfflineError
 
 @dataclass(frozen=True)
 class PartTiming:
-    """Rows of one part of an episode, and when they were taken."""
+    """Number of rows of one part of an episode, and their times."""
 
     name: str
     rows: int
     seconds: NDArray[np.float64] | None  # (rows,) ascending; None: nothing says
-    clock: str  # what says, for people
+    clock: str  # where the times come from, for messages
     camera: bool
     why: str = ""  # why a column of times is not used
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """How an episode's parts go together."""
+    """Common rows of an episode's parts, and times to resample the others at."""
 
     keep: slice  # of the rows of the part that the others are brought to
     seconds: NDArray[np.float64] | None  # (T,) of those

@@ -71,7 +71,11 @@ class LeRobot:
         return bool(self._info["codebase_version"] == "v3.0")
 
     def _inside(self, relative: str, what: str) -> Path:
-        """A path that the data set names, which must not lead out of it."""
+        """A path from the metadata, inside the data set's folder.
+
+        Raises:
+            VipOfflineError: if it leads out of the folder.
+        """
         pure = PurePosixPath(relative)
         if pure.is_absolute() or ".." in pure.parts:
             raise VipOfflineError(
@@ -138,7 +142,7 @@ class LeRobot:
         )
 
     def _columns(self) -> tuple[dict[str, Column], dict[str, str]]:
-        """What there is per row, and what is left out and why."""
+        """Columns by name, and the reasons for those left out."""
         columns: dict[str, Column] = {}
         left_out = {
             entry.name: "is no part of a LeRobotDataset"
@@ -180,7 +184,7 @@ class LeRobot:
         return columns, left_out | defects
 
     def _notes(self) -> list[str]:
-        """What contradicts itself, and how it is read."""
+        """Notes on contradictions in the metadata, and how they are resolved."""
         notes = []
         if self._v3:
             moved = [
@@ -261,7 +265,7 @@ class LeRobot:
         return place
 
     def _named(self, key: str, places: Mapping[str, Any]) -> Path:
-        """The file that a template of info.json names."""
+        """The file that a path template of info.json gives."""
         template = self._info.get(key)
         try:
             check_template(str(template), places)
@@ -314,7 +318,7 @@ class LeRobot:
         )
 
     def _task_of(self, table: Any) -> str:
-        """The words of the tasks that an episode's rows are of, in their order."""
+        """Task instructions of an episode's rows, joined with semicolons."""
         if "task_index" not in table.column_names:
             return ""
         if self._tasks is None:
@@ -325,7 +329,7 @@ class LeRobot:
         return "; ".join(self._tasks.get(number, f"task_index {number}") for number in numbers)
 
     def _success(self, episode: int) -> bool | None:
-        """What the list of episodes says of one as a whole."""
+        """Episode-level success label in the list of episodes; None if there is none."""
         about = self._episodes[episode]
         names = [name for name in SUCCESS_COLUMNS if about.get(name) is not None]
         if not names:
@@ -348,7 +352,7 @@ class LeRobot:
     def _check_stamps(
         self, stamps: NDArray[np.float64], frames: NDArray[Any], where: str, file: Path
     ) -> None:
-        """Refuse rows whose time stamps or numbers are not those of a steady recording."""
+        """Refuse rows with gaps in frame_index, or time stamps that contradict the frame rate."""
         if (frames != np.arange(len(frames))).any():
             row = int(np.argmax(frames != np.arange(len(frames))))
             raise VipOfflineError(
@@ -396,7 +400,7 @@ class LeRobot:
         return VideoSpan(file, begin + stamps, 0.5 / fps)
 
     def _pictures(self, column: Any, where: str) -> NDArray[np.uint8]:
-        """Decode (T, H, W, 3) of pictures that stand in the table, or beside it."""
+        """Decode pictures embedded in the table, or files it names, to (T, H, W, 3) uint8."""
         frames = []
         for row, cell in enumerate(column.to_pylist()):
             if isinstance(cell, dict):  # as Hugging Face's datasets store an Image

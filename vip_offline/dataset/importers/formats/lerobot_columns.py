@@ -1,4 +1,4 @@
-"""Columns of a LeRobotDataset: their types and shapes, and the numbers in them."""
+"""Types, shapes and values of numeric columns of a LeRobotDataset."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from vip_offline.errors import VipOfflineError
 
 
 def is_number(dtype: str) -> bool:
-    """Whether numpy has a type of numbers of this name."""
+    """Whether a dtype name is a numeric or boolean numpy type."""
     try:
         return np.dtype(dtype).kind in "biuf"
     except TypeError:
@@ -22,7 +22,11 @@ def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def numbers_of(column: Any, shape: tuple[int, ...], where: str, name: str) -> NDArray[Any]:
-    """(T, ...) of a column of numbers or of nested lists of one length."""
+    """(T, *shape) of a pyarrow column of numbers or of nested lists.
+
+    Raises:
+        VipOfflineError: on empty cells, or another number of values than `shape` requires.
+    """
     import pyarrow
 
     array = column.combine_chunks()

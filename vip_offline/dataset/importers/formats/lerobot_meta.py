@@ -1,4 +1,4 @@
-"""The descriptions in a LeRobotDataset: meta/info.json, the list of episodes, the tasks.
+"""Metadata of a LeRobotDataset: meta/info.json, the list of episodes, the tasks.
 
 Layouts: https://github.com/huggingface/lerobot, src/lerobot/datasets.
 """
@@ -23,7 +23,7 @@ NUMBER_FORMAT = re.compile(r"(0?\d{1,2}d?)?")  # in a template: of 000001, 06d
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """What meta/info.json says, its features checked.
+    """Content of meta/info.json with validated features.
 
     Raises:
         VipOfflineError: if it is missing, damaged, or of a version that is not read here.
@@ -98,14 +98,14 @@ def read_episodes(path: Path, info: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def whole(value: Any) -> int | None:
-    """A whole number, also where pandas made a float of it; None of anything else."""
+    """The integer value, also of a float such as 3.0 (pandas); None for anything else."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def words_of(tasks: Any) -> str:
-    """What is to be done in an episode: a sentence, or several with semicolons."""
+    """Task instruction: one sentence, or several joined with semicolons."""
     if isinstance(tasks, str):
         return tasks
     return "; ".join(str(task) for task in tasks) if isinstance(tasks, list | tuple) else ""
@@ -223,7 +223,7 @@ def _json_lines(file: Path, numbers: Sequence[str], what: str) -> Iterator[dict[
 
 
 def check_template(template: str, names: Collection[str]) -> None:
-    """Refuse a template that asks for more than numbers of a few digits, or for other things.
+    """Refuse a path template with unknown fields or with formats other than padded integers.
 
     Raises:
         KeyError: if it names what is none of `names`.

@@ -69,7 +69,7 @@ class Minari:
         self._about = [self._about_of(*item) for item in enumerate(self._metadata())]
 
     def _metadata(self) -> list[Any]:
-        """What is said of each episode; None of those of which it cannot be read."""
+        """Metadata of each episode; None where they cannot be read."""
         numbers = [int(number) for number in self._set.episode_indices]
         try:
             return list(self._set.storage.get_episode_metadata(numbers))

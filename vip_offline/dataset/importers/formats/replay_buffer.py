@@ -110,7 +110,7 @@ class Replay:
         )
 
     def _columns(self) -> tuple[dict[str, Column], dict[str, str], list[str]]:
-        """What there is per row, what is left out and why, and notes."""
+        """Columns by name, the reasons for those left out, and notes."""
         columns: dict[str, Column] = {}
         left_out: dict[str, str] = {}
         defects: dict[str, str] = {}  # of arrays that may be pictures or actions
@@ -154,7 +154,7 @@ class Replay:
         return stored, [f"{stored - rows} rows follow the last episode's end and are not read"]
 
     def _scale(self, name: str, array: zarr.Array[Any]) -> str:
-        """Why pictures cannot be shown, by the first two rows; "" if they can."""
+        """Why an image array has no usable value range, by its first two rows; "" if it has."""
         where = f"{self.path}: data/{name}"
         if array.dtype == np.uint8:
             return ""
@@ -184,7 +184,7 @@ class Replay:
         return broken
 
     def _read_meta(self) -> dict[str, str]:
-        """Read success and splits; what else lies there, and why it is left out."""
+        """Read success and splits from meta/; other arrays are left out with a reason."""
         left_out = {}
         for key in self._meta:
             name = key.removeprefix("meta/")
@@ -200,7 +200,7 @@ class Replay:
         return left_out
 
     def _strangers(self) -> dict[str, str]:
-        """What lies in the buffer's folder beside its two groups."""
+        """Files in the buffer's folder other than data/ and meta/."""
         return {
             item.name: "is no part of a replay buffer"
             for item in base_of(self.path, self._root).iterdir()

@@ -134,7 +134,7 @@ class Robomimic:
     def _columns(
         self, whole: Sequence[int], lengths: NDArray[np.int64]
     ) -> tuple[dict[str, Column], dict[str, str], list[str]]:
-        """What most demonstrations have per row, what is left out and why, and notes."""
+        """Columns that most demonstrations have, the reasons for those left out, and notes."""
         places = np.unique(np.linspace(0, len(whole) - 1, MOST_LISTED).astype(int))
         looked_at = [whole[place] for place in places]
         verdicts: dict[str, list[Column | str]] = {}
@@ -288,14 +288,14 @@ class Robomimic:
             )
 
     def _task(self, demo: Any) -> str:
-        """What is to be done, in words: robocasa says it per episode, LIBERO per file."""
+        """Task instruction: per episode (robocasa) or per file (LIBERO)."""
         words = _lang(str(demo.attrs.get("ep_meta", "{}")), "lang")
         return words or _lang(
             str(self._data.attrs.get("problem_info", "{}")), "language_instruction"
         )
 
     def _success(self, episode: int) -> bool | None:
-        """Whether a demonstration solved its task, if the file says so of it as a whole."""
+        """Episode-level success label of a demonstration; None if there is none."""
         demo = self._demo(episode)
         for name in SUCCESS_COLUMNS:
             where = f"{self._where(episode)}: {name}"

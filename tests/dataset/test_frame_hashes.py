@@ -14,7 +14,7 @@ from store_files import everything, overwrite, overwrite_attribute, spoil_frame
 
 from vip_offline.dataset import frame_hashes, frame_storage
 from vip_offline.dataset.frame_hashes import hash_all, hashed_keys, rows_to_hash
-from vip_offline.dataset.importers.folders.folder_source import Folders
+from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_writer import writing
@@ -158,7 +158,7 @@ def videos(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     for place, name in enumerate("ab"):
         write_padded(folder / f"{name}.mp4", place * 100)
-    import_source(Folders(folder), tmp_path / "here/x.zarr", ImportOptions())
+    import_source(FolderSource(folder), tmp_path / "here/x.zarr", ImportOptions())
     relabel(tmp_path / "here/x.zarr", RelabelOptions(encoder="pixels", goal=("last",)))
     return folder
 

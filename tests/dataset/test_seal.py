@@ -8,7 +8,7 @@ import pytest
 import zarr
 from store_files import assert_same, everything, overwrite
 
-from vip_offline.dataset.seal import Sealed, seal
+from vip_offline.dataset.seal import SealResult, seal
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
 
@@ -27,7 +27,7 @@ def sealed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "demos.zarr"
     before = everything(path)
     assert not open_store(path).checked
-    assert seal(path) == Sealed((), hashed=True)
+    assert seal(path) == SealResult((), hashed=True)
     assert open_store(path).checked
     after = everything(path)
     assert after["attributes"].pop("sealed") is True
@@ -92,11 +92,11 @@ def test_edited_descriptions_are_accepted_and_named(labelled: Path) -> None:
         (node[name] if name else node).attrs["note"] = "mine"
     with pytest.raises(VipOfflineError, match=r"zarr\.json: cannot be read.*edited on purpose"):
         open_store(labelled)
-    assert seal(labelled) == Sealed((".", "data/action"), hashed=False)
+    assert seal(labelled) == SealResult((".", "data/action"), hashed=False)
     given = everything(labelled)
     assert given["attributes"].pop("note") == "mine"
     assert_same(given, wanted)
-    assert seal(labelled) == Sealed((), hashed=False)
+    assert seal(labelled) == SealResult((), hashed=False)
 
 
 @pytest.mark.parametrize("text", ["{garbage", "[]", '{"attributes": 3}', "\udcff"])

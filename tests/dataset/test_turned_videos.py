@@ -9,7 +9,7 @@ from made_up_films import SIZE, ramp, write
 from store_files import overwrite_attribute
 
 from vip_offline.dataset.importers.convert import Converter
-from vip_offline.dataset.importers.folders.folder_source import Folders
+from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.store import open_store
@@ -27,7 +27,7 @@ def imported(folder: Path, *, copy: bool = False) -> Path:
     for name in ("a", "b"):
         write(folder / f"{name}.mp4", 8, turn=(90, False, False))
     store = folder / "x.zarr"
-    import_source(Folders(folder), store, ImportOptions(copy_frames=copy))
+    import_source(FolderSource(folder), store, ImportOptions(copy_frames=copy))
     return store
 
 
@@ -61,7 +61,7 @@ def test_a_store_of_before_means_what_it_meant_and_the_check_says_so(tmp_path: P
 
 def test_turned_frames_are_not_added_to_frames_of_before(tmp_path: Path) -> None:
     path = as_before(imported(tmp_path / "videos"))
-    source = Folders(tmp_path / "videos")
+    source = FolderSource(tmp_path / "videos")
     catalogue = source.catalogue()
     convert = Converter(source, catalogue, catalogue.keys, ImportOptions())
     episode, _ = convert(0)

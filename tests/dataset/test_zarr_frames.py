@@ -7,7 +7,7 @@ import zarr
 from origins import demos, replay
 
 from vip_offline.dataset import zarr_frames
-from vip_offline.dataset.zarr_frames import LinkedFrames
+from vip_offline.dataset.zarr_frames import ZarrFrameReader
 
 
 def test_rows_in_any_order_by_several_threads(
@@ -15,7 +15,7 @@ def test_rows_in_any_order_by_several_threads(
 ) -> None:
     replay(tmp_path / "set.zarr")
     monkeypatch.setattr(zarr_frames, "READ_BYTES", 4 * 32 * 32 * 3 * 4)  # four frames
-    frames = LinkedFrames(tmp_path / "set.zarr", "data/img")
+    frames = ZarrFrameReader(tmp_path / "set.zarr", "data/img")
     wanted = np.concatenate([episode.frames for episode in demos()])
     starts = [*range(12), *range(11, -1, -1)]
     with ThreadPoolExecutor(4) as pool:
@@ -33,5 +33,5 @@ def test_whatever_rows_hold_they_come_as_rgb(tmp_path: Path, layout: str) -> Non
         frames.transpose(0, 3, 1, 2) if layout.startswith("(") else frames.astype(np.uint16) * 257
     )
     group.create_array("data/img", data=np.ascontiguousarray(held))
-    rows = LinkedFrames(tmp_path / "set.zarr", "data/img")(np.array([1, 3]))
+    rows = ZarrFrameReader(tmp_path / "set.zarr", "data/img")(np.array([1, 3]))
     np.testing.assert_array_equal(rows, frames[[1, 3]])

@@ -18,7 +18,7 @@ DELETED = ".deleted"
 
 
 @dataclass(frozen=True)
-class Deleted:
+class DeleteResult:
     """What was deleted."""
 
     labels: tuple[str, ...]
@@ -26,7 +26,7 @@ class Deleted:
     size: int  # bytes on the disk
 
 
-def delete(path: Path, labels: Sequence[str], embeddings: Sequence[str]) -> Deleted:
+def delete(path: Path, labels: Sequence[str], embeddings: Sequence[str]) -> DeleteResult:
     """Delete whole labellings and embeddings, or nothing.
 
     Each is renamed out of the store and then removed. A process killed in between leaves a store
@@ -75,7 +75,7 @@ def delete(path: Path, labels: Sequence[str], embeddings: Sequence[str]) -> Dele
             folders += [path / "embeddings" / encoder / camera]
         size = sum(_size(folder) for folder in folders)
         _remove(store, [folder for folder in folders if folder.exists()])
-    return Deleted(tuple(dict.fromkeys(labels)), tuple(f"{e}/{c}" for e, c in pairs), size)
+    return DeleteResult(tuple(dict.fromkeys(labels)), tuple(f"{e}/{c}" for e, c in pairs), size)
 
 
 def _embeddings(store: Store, text: str) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,7 @@ from vip_offline.dataset.media.video import FrameReader
 from vip_offline.dataset.storage.content_hash import content_of, content_of_blocks
 from vip_offline.dataset.storage.file_states import states_of, touched
 from vip_offline.dataset.storage.shards import ShardError, ShardReader, is_readable
-from vip_offline.dataset.zarr_frames import LinkedFrames
+from vip_offline.dataset.zarr_frames import ZarrFrameReader
 from vip_offline.errors import VipOfflineError
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class ZarrFrames(FrameStorage):
         store, file, key = self.store, self.file, str(self.array.attrs["array"])
         rows = store.rows_of(self.key)
         try:
-            frames = LinkedFrames(file, key)
+            frames = ZarrFrameReader(file, key)
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise VipOfflineError(
                 f"{store.path}: its frames are in {file}, which cannot be read ({error}). Restore "

@@ -16,14 +16,14 @@ from vip_offline.utils.files import only_writer, replace_file
 
 
 @dataclass(frozen=True)
-class Sealed:
+class SealResult:
     """What `seal` did."""
 
     descriptions: tuple[str, ...]  # arrays and groups whose description had been edited
     hashed: bool  # whether a store of an earlier release got hashes of all that it holds
 
 
-def seal(path: Path) -> Sealed:
+def seal(path: Path) -> SealResult:
     """Give edited descriptions (``zarr.json``) their checksum, and an older store its hashes.
 
     Raises:
@@ -42,7 +42,7 @@ def seal(path: Path) -> Sealed:
     if hashed:
         with writing(path) as writer:
             hash_store(writer)
-    return Sealed(tuple(sorted(edited)), hashed)
+    return SealResult(tuple(sorted(edited)), hashed)
 
 
 def hash_store(writer: StoreWriter) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
 from vip_offline.dataset.media.pictures import rgb
-from vip_offline.dataset.storage.untrusted_zarr import Vetted
+from vip_offline.dataset.storage.untrusted_zarr import VettedStore
 from vip_offline.dataset.storage.zarr_arrays import array_at
 from vip_offline.utils.regular_files import require_regular
 
@@ -23,21 +23,21 @@ def open_zarr(path: Path) -> zarr.Group:
     An archive of a folder holds the group in that folder.
 
     Raises:
-        VipOfflineError: see `Vetted`.
+        VipOfflineError: see `VettedStore`.
     """
     if path.is_dir():
-        return zarr.open_group(Vetted(LocalStore(path, read_only=True)), mode="r")
+        return zarr.open_group(VettedStore(LocalStore(path, read_only=True)), mode="r")
     require_regular(path)
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
     first, *others = {name.split("/")[0] for name in names} or {""}
     inside = not others and any(name.startswith(f"{first}/") for name in names)
     return zarr.open_group(
-        Vetted(ZipStore(path, mode="r")), mode="r", path=first if inside else None
+        VettedStore(ZipStore(path, mode="r")), mode="r", path=first if inside else None
     )
 
 
-class LinkedFrames:
+class ZarrFrameReader:
     """Thread-safe reader for rows of an image array."""
 
     def __init__(self, path: Path, key: str) -> None:

@@ -9,9 +9,9 @@ from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.utils.console import Bar
 
 if TYPE_CHECKING:
-    from vip_offline.dataset.exporters.labelled_episodes import Exported, Labelled
+    from vip_offline.dataset.exporters.labelled_episodes import ExportResult, LabelledStore
 
-    Writer = Callable[[Labelled, Path, Callable[[int], None]], Exported]
+    Writer = Callable[[LabelledStore, Path, Callable[[int], None]], ExportResult]
 
 FORMATS = ("lerobot-progress", "lerobot", "robomimic", "minari", "zarr", "d3rlpy")
 
@@ -53,7 +53,7 @@ def export(
     *,
     on_start: Callable[[int], None] = lambda episodes: None,
     on_episodes: Callable[[int], None] = lambda count: None,
-) -> "Exported":
+) -> "ExportResult":
     """Write a store's episodes and rewards in another format; the store stays as it is.
 
     Args:

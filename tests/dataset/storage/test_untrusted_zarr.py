@@ -14,7 +14,7 @@ from hostile_zarr import NAMED, PICKLE, poisoned
 from origins import replay
 from zarr.storage import LocalStore, ZipStore
 
-from vip_offline.dataset.storage.untrusted_zarr import CODECS, Vetted, require_known_codecs
+from vip_offline.dataset.storage.untrusted_zarr import CODECS, VettedStore, require_known_codecs
 from vip_offline.dataset.storage.zarr_arrays import array_at
 from vip_offline.dataset.zarr_frames import open_zarr
 from vip_offline.errors import VipOfflineError
@@ -86,7 +86,7 @@ def test_bytes_below_a_key_are_counted(tmp_path: Path) -> None:
     with ZipStore(tmp_path / "a.zip", mode="w") as archive:
         zarr.create_array(archive, name="x", data=np.arange(9))
     whole = (tmp_path / "a.zip").stat().st_size
-    assert [*Vetted(ZipStore(tmp_path / "a.zip", mode="r")).stored("x")] == [whole]
+    assert [*VettedStore(ZipStore(tmp_path / "a.zip", mode="r")).stored("x")] == [whole]
     zarr.create_array(LocalStore(tmp_path / "a"), name="x", data=np.arange(9))
-    stored = sum(Vetted(LocalStore(tmp_path / "a")).stored("x"))
+    stored = sum(VettedStore(LocalStore(tmp_path / "a")).stored("x"))
     assert stored == sum(p.stat().st_size for p in (tmp_path / "a/x").rglob("*") if p.is_file())

@@ -19,7 +19,7 @@ BLOCK_FRAMES = 64  # of an episode that are in memory at once, where a format al
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """Result of an export."""
 
     episodes: int
@@ -54,7 +54,7 @@ class LabelledEpisode:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledStore:
     """A finished store and one of its labellings."""
 
     store: Store
@@ -133,7 +133,7 @@ class Labelled:
                 )
 
 
-def open_labelled(path: Path, label: str = "") -> Labelled:
+def open_labelled(path: Path, label: str = "") -> LabelledStore:
     """Open a finished store and one of its labellings.
 
     Args:
@@ -145,7 +145,7 @@ def open_labelled(path: Path, label: str = "") -> Labelled:
     """
     store = open_store(path)
     store.require_finished()
-    return Labelled(store, store.label(label), _keys(store.attributes.get("key_map", {})))
+    return LabelledStore(store, store.label(label), _keys(store.attributes.get("key_map", {})))
 
 
 def _keys(roles: Mapping[str, Any]) -> ColumnMap:
@@ -172,20 +172,20 @@ def free_name(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def renamed(labelled: Labelled, names: Mapping[str, str]) -> Iterator[str]:
+def renamed(labelled: LabelledStore, names: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each column of the origin whose name `free_name` changed."""
     for name in labelled.store.keys("extras"):
         if names[f"extra {name}"].endswith(OF_SOURCE):
             yield f"the column {name} is written as {names[f'extra {name}']}: its name is taken"
 
 
-def side_by_side(labelled: Labelled, name: str) -> Iterator[str]:
+def side_by_side(labelled: LabelledStore, name: str) -> Iterator[str]:
     """A note if the action joins several columns, whose widths are not recorded."""
     if len(labelled.keys.action) > 1:
         yield f"the columns {', '.join(labelled.keys.action)} are side by side in {name}"
 
 
-def provenance_text(labelled: Labelled) -> str:
+def provenance_text(labelled: LabelledStore) -> str:
     """JSON of how the rewards were made, for formats that keep a text."""
     label = labelled.label
     return json.dumps({"label": label.name, **label.provenance}, ensure_ascii=False)

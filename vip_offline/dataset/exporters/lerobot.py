@@ -20,7 +20,7 @@ import pyarrow
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from vip_offline.dataset.exporters.labelled_episodes import Exported, Labelled
+from vip_offline.dataset.exporters.labelled_episodes import ExportResult, LabelledStore
 from vip_offline.dataset.exporters.lerobot_origin import lerobot_origin, require_length
 from vip_offline.errors import VipOfflineError
 
@@ -29,7 +29,9 @@ FEATURE = {"dtype": "float32", "shape": [1], "names": None}  # as LeRobot's own 
 LINKED = ("videos", "images")  # folders of files that nobody edits in place
 
 
-def write_lerobot(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+def write_lerobot(
+    labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
+) -> ExportResult:
     """Write a copy of the data set that the store was imported from.
 
     Args:
@@ -74,13 +76,13 @@ def write_lerobot(labelled: Labelled, path: Path, on_episode: Callable[[int], No
             _write_stats(file, target, reward)
         else:
             _copy(file.resolve(), target, link=relative.parts[0] in LINKED)
-    return Exported(
+    return ExportResult(
         len(labelled.store), rows, (f"{REWARD_COLUMN} is 0 in the last row of each episode",)
     )
 
 
 def _rewards(
-    labelled: Labelled, lengths: NDArray[np.int64], root: Path
+    labelled: LabelledStore, lengths: NDArray[np.int64], root: Path
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """(E,) the first row of each of the data set's episodes, (N,) rewards in the store's order."""
     firsts = np.full(len(lengths), -1, np.int64)

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.exporters.labelled_episodes import Labelled
+from vip_offline.dataset.exporters.labelled_episodes import LabelledStore
 from vip_offline.dataset.importers.formats.lerobot import LeRobot
 from vip_offline.errors import VipOfflineError
 
 
-def lerobot_origin(labelled: Labelled) -> LeRobot:
+def lerobot_origin(labelled: LabelledStore) -> LeRobot:
     """Open it where the store says that it is.
 
     Raises:

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.exporters.labelled_episodes import (
-    Exported,
-    Labelled,
+    ExportResult,
     LabelledEpisode,
+    LabelledStore,
     free_name,
     own_name,
     provenance_text,
@@ -36,7 +36,9 @@ BATCH = 256  # episodes that are written before the file is closed and opened ag
 Tree = dict[str, Any]  # name -> (T, ...) array or another tree
 
 
-def write_minari(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+def write_minari(
+    labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
+) -> ExportResult:
     """Write a data set; ``minari.MinariDataset(path / "data")`` opens it.
 
     Args:
@@ -108,10 +110,10 @@ def write_minari(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
             numbers = range(written, written + len(about))
             storage.update_episode_metadata(about, numbers)
             written, about[:] = numbers.stop, []
-    return Exported(len(labelled.store), rows, tuple(_notes(labelled, names, dropped)))
+    return ExportResult(len(labelled.store), rows, tuple(_notes(labelled, names, dropped)))
 
 
-def _notes(labelled: Labelled, names: Mapping[str, str], dropped: int) -> Iterator[str]:
+def _notes(labelled: LabelledStore, names: Mapping[str, str], dropped: int) -> Iterator[str]:
     if dropped:
         yield (
             f"the last action of {dropped} episodes is left out: what it led to was not observed"
@@ -120,7 +122,7 @@ def _notes(labelled: Labelled, names: Mapping[str, str], dropped: int) -> Iterat
     yield from renamed(labelled, names)
 
 
-def _names(labelled: Labelled) -> dict[str, str]:
+def _names(labelled: LabelledStore) -> dict[str, str]:
     """Array of an episode -> dotted name in the data set; names from Minari are restored."""
     keys, own, store = labelled.keys, labelled.comes_from("Minari"), labelled.store
     names: dict[str, str] = {}
@@ -145,7 +147,7 @@ def _names(labelled: Labelled) -> dict[str, str]:
     return names
 
 
-def _tree(labelled: Labelled, episode: LabelledEpisode, names: Mapping[str, str]) -> Tree:
+def _tree(labelled: LabelledStore, episode: LabelledEpisode, names: Mapping[str, str]) -> Tree:
     """Observations as nested dictionaries."""
     length = len(episode)
     roles: dict[str, NDArray[Any]] = {
@@ -188,7 +190,7 @@ def _space(node: Any, spaces: Any) -> Any:
     return spaces.Box(-np.inf, np.inf, shape, dtype.type)
 
 
-def _environment(labelled: Labelled, gymnasium: Any) -> Any:
+def _environment(labelled: LabelledStore, gymnasium: Any) -> Any:
     """The environment, where its id says so: what Minari names a task is one."""
     task = str(labelled.store.attributes.get("task", ""))
     known = gymnasium.envs.registration.registry.get(task)
@@ -197,7 +199,7 @@ def _environment(labelled: Labelled, gymnasium: Any) -> Any:
     return gymnasium.envs.registration.EnvSpec(task)
 
 
-def _id(labelled: Labelled) -> str:
+def _id(labelled: LabelledStore) -> str:
     """The original data set id, or one made from the store's name."""
     about = labelled.store.attributes.get("about", {})
     if labelled.comes_from("Minari") and about.get("id"):

@@ -18,7 +18,11 @@ import pyarrow
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from vip_offline.dataset.exporters.labelled_episodes import Exported, Labelled, provenance_text
+from vip_offline.dataset.exporters.labelled_episodes import (
+    ExportResult,
+    LabelledStore,
+    provenance_text,
+)
 from vip_offline.dataset.exporters.lerobot_origin import index_of, lerobot_origin
 from vip_offline.errors import VipOfflineError
 
@@ -44,7 +48,9 @@ def progress_of(distance: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(share.clip(0, 1), np.float32)
 
 
-def write_progress(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+def write_progress(
+    labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
+) -> ExportResult:
     """Write the progress of every frame that the store holds.
 
     Args:
@@ -85,7 +91,7 @@ def write_progress(labelled: Labelled, path: Path, on_episode: Callable[[int], N
             on_episode(1)
         if pending.rows:
             writer.write_table(pending.table())
-    return Exported(len(labelled.store), rows)
+    return ExportResult(len(labelled.store), rows)
 
 
 class _Pending:

@@ -18,9 +18,9 @@ from numcodecs import Blosc
 from numpy.typing import NDArray
 
 from vip_offline.dataset.exporters.labelled_episodes import (
-    Exported,
-    Labelled,
+    ExportResult,
     LabelledEpisode,
+    LabelledStore,
     free_name,
     own_name,
     renamed,
@@ -74,7 +74,7 @@ class _Column:
         self._write(self._held)
 
 
-def _names(labelled: Labelled) -> dict[str, str]:
+def _names(labelled: LabelledStore) -> dict[str, str]:
     """Array of an episode -> name in the buffer; names from a replay buffer are restored."""
     keys, own, store = labelled.keys, labelled.comes_from("replay buffer"), labelled.store
     names = {"reward": "reward"}
@@ -97,7 +97,9 @@ def _names(labelled: Labelled) -> dict[str, str]:
     return names
 
 
-def write_replay(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+def write_replay(
+    labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
+) -> ExportResult:
     """Write a replay buffer.
 
     Args:
@@ -144,7 +146,7 @@ def write_replay(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
     label = {"label": labelled.label.name, **labelled.label.provenance}
     settings = {key: attributes[key] for key in ("task", "control_rate") if attributes.get(key)}
     root.attrs.update({**settings, "visual_reward": label})
-    return Exported(count, ends[-1], tuple(_notes(labelled, names, shortened)))
+    return ExportResult(count, ends[-1], tuple(_notes(labelled, names, shortened)))
 
 
 def _values(
@@ -162,7 +164,7 @@ def _values(
     return [(key, values) for key, values in roles.items() if key in columns]
 
 
-def _notes(labelled: Labelled, names: dict[str, str], shortened: int) -> Iterator[str]:
+def _notes(labelled: LabelledStore, names: dict[str, str], shortened: int) -> Iterator[str]:
     if shortened:
         yield f"the last observation of {shortened} episodes is left out: no action was taken in it"
     yield from side_by_side(labelled, "action")

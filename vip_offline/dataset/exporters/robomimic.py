@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.exporters.labelled_episodes import (
-    Exported,
-    Labelled,
+    ExportResult,
     LabelledEpisode,
+    LabelledStore,
     free_name,
     own_name,
     provenance_text,
@@ -31,7 +31,9 @@ from vip_offline.dataset.importers.formats.robomimic import DEMO
 GYM = 2  # robomimic's EnvType of what is none of its own simulators
 
 
-def write_robomimic(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+def write_robomimic(
+    labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
+) -> ExportResult:
     """Write one HDF5 file.
 
     Args:
@@ -76,10 +78,10 @@ def write_robomimic(labelled: Labelled, path: Path, on_episode: Callable[[int], 
             file.create_dataset(f"mask/{split}", data=np.array([m.encode() for m in members], "S"))
         # beside the data, not an attribute: those end at 64 KiB
         file.create_dataset("visual_reward", data=provenance_text(labelled))
-    return Exported(len(demos), total, tuple(_notes(labelled, names, shortened, beyond)))
+    return ExportResult(len(demos), total, tuple(_notes(labelled, names, shortened, beyond)))
 
 
-def _names(labelled: Labelled) -> dict[str, str]:
+def _names(labelled: LabelledStore) -> dict[str, str]:
     """Array of an episode -> path below the demo; names from robomimic are restored."""
     keys, own, store = labelled.keys, labelled.comes_from("robomimic"), labelled.store
     extras = store.keys("extras")
@@ -118,7 +120,7 @@ def _old_name(name: str, taken: Collection[str]) -> str:
     return name if clash or "" in old.split("/") else old
 
 
-def _demo_names(labelled: Labelled) -> list[str]:
+def _demo_names(labelled: LabelledStore) -> list[str]:
     """Original demo names, if robomimic can read them; otherwise demo_0, demo_1, ..."""
     names = labelled.store.texts("name")
     fine = labelled.comes_from("robomimic") or all(
@@ -148,7 +150,7 @@ def _values(
 
 
 def _write_frames(
-    demo: Any, name: str, labelled: Labelled, camera: str, episode: LabelledEpisode
+    demo: Any, name: str, labelled: LabelledStore, camera: str, episode: LabelledEpisode
 ) -> None:
     shape = labelled.frame_shape(camera)
     dataset = demo.create_dataset(name, (episode.acted, *shape), np.uint8)
@@ -157,7 +159,7 @@ def _write_frames(
         dataset[place : place + len(frames)] = frames
 
 
-def _environment(labelled: Labelled) -> dict[str, Any]:
+def _environment(labelled: LabelledStore) -> dict[str, Any]:
     """env_args: the origin's, or what is known."""
     attributes = labelled.store.attributes
     arguments = attributes.get("about", {}).get("env_args")
@@ -172,7 +174,7 @@ def _environment(labelled: Labelled) -> dict[str, Any]:
 
 
 def _notes(
-    labelled: Labelled, names: Mapping[str, str], shortened: int, beyond: float
+    labelled: LabelledStore, names: Mapping[str, str], shortened: int, beyond: float
 ) -> Iterator[str]:
     if shortened:
         yield f"the last observation of {shortened} episodes is left out: no action was taken in it"

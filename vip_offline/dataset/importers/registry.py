@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from vip_offline.dataset.importers.base.guarded import Guarded, readable_errors
+from vip_offline.dataset.importers.base.guarded import GuardedSource, readable_errors
 from vip_offline.dataset.importers.base.other_formats import of_another_tool
 from vip_offline.dataset.importers.base.rates import parse_rates
 from vip_offline.dataset.importers.base.source import Source
@@ -81,7 +81,7 @@ def open_source(
     Raises:
         VipOfflineError: if it is not of that format.
     """
-    return Guarded(path, _reader(kind or format_of(path), rates, key_map))
+    return GuardedSource(path, _reader(kind or format_of(path), rates, key_map))
 
 
 def _reader(kind: str, rates: Sequence[str], key_map: Sequence[str]) -> Callable[[Path], Source]:
@@ -95,18 +95,18 @@ def _reader(kind: str, rates: Sequence[str], key_map: Sequence[str]) -> Callable
 
         return Robomimic
     if kind == "zarr":
-        from vip_offline.dataset.importers.formats.replay_buffer import Replay
+        from vip_offline.dataset.importers.formats.replay_buffer import ReplayBuffer
 
-        return Replay
+        return ReplayBuffer
     if kind == "minari":
         from vip_offline.dataset.importers.formats.minari import Minari
 
         return Minari
     if kind == "folders":
-        from vip_offline.dataset.importers.folders.folder_source import Folders
+        from vip_offline.dataset.importers.folders.folder_source import FolderSource
         from vip_offline.dataset.importers.folders.parts import Clock
 
         times = [option.removeprefix("time=") for option in key_map if option.startswith("time=")]
         clock = Clock(parse_rates(rates), times[-1] if times else None)
-        return partial(Folders, clock=clock)
+        return partial(FolderSource, clock=clock)
     raise VipOfflineError(f"--format {kind}: is none of {', '.join(FORMATS)}.")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vip_offline.dataset.importers.base.source import Source
-from vip_offline.dataset.importers.run import Imported, import_source
+from vip_offline.dataset.importers.run import ImportResult, import_source
 from vip_offline.dataset.store import is_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
@@ -18,7 +18,7 @@ def import_anew(
     *,
     on_start: Callable[[int, int], None] = lambda existing, planned: None,
     on_episodes: Callable[[int], None] = lambda count: None,
-) -> Imported:
+) -> ImportResult:
     """Import beside an older store, then put the new one in its place.
 
     What was made of the older one (labellings, embeddings) goes with it. An import that is

@@ -45,7 +45,7 @@ Waiting = list[Future[None]]
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportResult:
     """Result of `import_source`."""
 
     episodes: int  # written now
@@ -71,7 +71,7 @@ def chosen(catalogue: Catalogue, options: ImportOptions) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ImportPlan:
     """What an import will write; also shown as a preview."""
 
     catalogue: Catalogue
@@ -80,7 +80,7 @@ class Plan:
     refusal: str  # why it stops before it begins; empty: it does not
 
 
-def plan_import(source: Source, options: ImportOptions) -> Plan:
+def plan_import(source: Source, options: ImportOptions) -> ImportPlan:
     """Plan an import from the catalogue, without reading rows.
 
     Raises:
@@ -106,7 +106,7 @@ def plan_import(source: Source, options: ImportOptions) -> Plan:
         refusal = (
             f"{source.path}: no episode could be read. The first: {catalogue.broken[broken[0]]}"
         )
-    return Plan(catalogue, keys, planned, refusal)
+    return ImportPlan(catalogue, keys, planned, refusal)
 
 
 def origin_files(path: Path) -> list[int]:
@@ -169,7 +169,7 @@ def import_source(
     *,
     on_start: Callable[[int, int], None] = lambda existing, planned: None,
     on_episodes: Callable[[int], None] = lambda count: None,
-) -> Imported:
+) -> ImportResult:
     """Write an origin's episodes into a store; an interrupted import resumes with the next one.
 
     Args:
@@ -252,7 +252,7 @@ def import_source(
                         f"{next(iter(left_out.values()))}"
                     )
                 broken = tuple(store.attributes.get("left_out", {}).values())
-                return Imported(
+                return ImportResult(
                     len(store) - existing,
                     existing,
                     rows,

@@ -40,7 +40,7 @@ CODECS = frozenset(
 PREFIXES = ("numcodecs.", "imagecodecs_", "imagecodecs.")  # of the packages that bring them
 
 
-class Vetted(WrapperStore[Store]):
+class VettedStore(WrapperStore[Store]):
     """A folder or zip archive for reading, without codecs that could run code.
 
     Raises:

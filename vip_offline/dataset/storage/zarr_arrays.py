@@ -10,7 +10,7 @@ from typing import Any
 
 import zarr
 
-from vip_offline.dataset.storage.untrusted_zarr import Vetted
+from vip_offline.dataset.storage.untrusted_zarr import VettedStore
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.size_limits import MOST_DESCRIPTION_BYTES, read_description, require_stored
 
@@ -43,7 +43,7 @@ def array_at(root: zarr.Group, key: str, where: str) -> zarr.Array[Any]:
     if not isinstance(array, zarr.Array):
         raise VipOfflineError(f"{where}: {key} is no array.")
     claimed = math.prod(array.shape) * array.dtype.itemsize
-    if isinstance(root.store, Vetted):
+    if isinstance(root.store, VettedStore):
         stored = root.store.stored(f"{root.path}/{key}".lstrip("/"))
         require_stored(f"{where}: {key}", claimed, stored)
     return array

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from people_files import csv_lines, pictures, table, video
 
-from vip_offline.dataset.importers.folders.folder_source import Folders
+from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.folders.layout import layout
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import open_store
@@ -194,12 +194,12 @@ def test_an_episode_of_which_a_camera_is_missing_is_named(tmp_path: Path) -> Non
     root = write(tmp_path / "set", *(f"front/ep_{i}.mp4" for i in range(3)))
     write(root, "wrist/ep_0.mp4", "wrist/ep_2.mp4")
     with pytest.raises(VipOfflineError, match=r"ep_0 has 'wrist', .*ep_1 has not"):
-        import_source(Folders(root), tmp_path / "s.zarr", ImportOptions())
-    done = import_source(Folders(root), tmp_path / "s.zarr", ImportOptions(skip_broken=True))
+        import_source(FolderSource(root), tmp_path / "s.zarr", ImportOptions())
+    done = import_source(FolderSource(root), tmp_path / "s.zarr", ImportOptions(skip_broken=True))
     assert done.episodes == 2 and open_store(tmp_path / "s.zarr").cameras == ["front", "wrist"]
 
 
 def test_a_set_of_which_no_episode_is_whole_is_refused_by_name(tmp_path: Path) -> None:
     root = write(tmp_path / "set", "a/front.mp4", "b/robot.csv")
     with pytest.raises(VipOfflineError, match="Every episode needs the same files"):
-        import_source(Folders(root), tmp_path / "s.zarr", ImportOptions())
+        import_source(FolderSource(root), tmp_path / "s.zarr", ImportOptions())

@@ -50,7 +50,7 @@ def _brief(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or "no reason given"
 
 
-class Guarded:
+class GuardedSource:
     """Wraps a source and converts its errors.
 
     Args:

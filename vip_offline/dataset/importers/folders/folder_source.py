@@ -61,7 +61,7 @@ class _Episode:
     notes: tuple[str, ...]
 
 
-class Folders:
+class FolderSource:
     """Episodes of a folder; see `layout` for how it is divided."""
 
     def __init__(self, path: Path, clock: Clock = Clock()) -> None:  # noqa: B008 - frozen

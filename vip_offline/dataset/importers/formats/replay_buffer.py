@@ -38,7 +38,7 @@ REPAIR = "Restore it, or leave such episodes out with --skip-broken."
 FORMAT_FILES = ("data", "meta", "zarr.json")  # of a buffer's folder, beside hidden files
 
 
-class Replay:
+class ReplayBuffer:
     """A zarr group whose arrays are concatenated over episodes."""
 
     def __init__(self, path: Path) -> None:

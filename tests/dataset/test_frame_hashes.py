@@ -189,11 +189,11 @@ def test_a_touched_video_is_no_change(videos: Path) -> None:
 
 
 def test_a_store_that_was_moved_with_its_videos(videos: Path, tmp_path: Path) -> None:
-    wanted = everything(videos.parent / "x.zarr")
+    expected = everything(videos.parent / "x.zarr")
     videos.parent.rename(tmp_path / "elsewhere")
     path = tmp_path / "elsewhere/x.zarr"
-    given = everything(path)
-    np.testing.assert_array_equal(given["frames/video"], wanted["frames/video"])
+    content = everything(path)
+    np.testing.assert_array_equal(content["frames/video"], expected["frames/video"])
     assert hashed(open_store(path)) == 0  # a renamed file is the same
     shutil.rmtree(tmp_path / "elsewhere/videos")
     with pytest.raises(VipOfflineError, match=r"elsewhere/videos/a\.mp4"):

@@ -242,7 +242,7 @@ def test_a_column_of_other_shape_or_type_in_one_episode(tmp_path: Path) -> None:
 
 def told(tmp_path: Path, *key_map: str) -> tuple[list[bool], ImportResult]:
     store, done = imported(tmp_path / "set", *key_map)
-    return [bool(one) for one in store.meta("success")], done
+    return [bool(value) for value in store.meta("success")], done
 
 
 @pytest.mark.parametrize("answers", [(True, False), (1, 0), ("true", "False"), ("yes", "no")])

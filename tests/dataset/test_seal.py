@@ -86,16 +86,16 @@ def test_a_labelling_that_was_deleted_since_is_not_missed(old: Path) -> None:
 
 
 def test_edited_descriptions_are_accepted_and_named(labelled: Path) -> None:
-    wanted = everything(labelled)
+    expected = everything(labelled)
     for name in ("", "data/action"):
         node = zarr.open_group(labelled, mode="r+")
         (node[name] if name else node).attrs["note"] = "mine"
     with pytest.raises(VipOfflineError, match=r"zarr\.json: cannot be read.*edited on purpose"):
         open_store(labelled)
     assert seal(labelled) == SealResult((".", "data/action"), hashed=False)
-    given = everything(labelled)
-    assert given["attributes"].pop("note") == "mine"
-    assert_same(given, wanted)
+    content = everything(labelled)
+    assert content["attributes"].pop("note") == "mine"
+    assert_same(content, expected)
     assert seal(labelled) == SealResult((), hashed=False)
 
 

@@ -249,7 +249,7 @@ def test_an_append_that_was_killed_leaves_what_was_committed(
     store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever it was: between any two files that it writes."""
-    wanted, written, write = everything(store_path), list[str](), DurableStore._set
+    expected, written, write = everything(store_path), list[str](), DurableStore._set
 
     def append(path: Path, files: int) -> None:
         """Add an episode; end before the file of this number, and clear nothing away."""
@@ -284,10 +284,12 @@ def test_an_append_that_was_killed_leaves_what_was_committed(
             append(path, files)
         store = open_store(path)
         assert len(store) == 3
-        np.testing.assert_array_equal(store.frames("front", 0, store.rows), wanted["frames/front"])
+        np.testing.assert_array_equal(
+            store.frames("front", 0, store.rows), expected["frames/front"]
+        )
         with writing(path, create=PLAN):
             pass
-        assert_same(everything(path), wanted)
+        assert_same(everything(path), expected)
         append(path, -1)
         assert_same(everything(path), everything(tmp_path / "whole.zarr"))
 

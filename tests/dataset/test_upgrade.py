@@ -113,7 +113,7 @@ def test_a_sealed_store_that_was_changed_is_refused(old: Path) -> None:
 def test_an_interrupted_upgrade_leaves_the_store(
     old: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    before, wanted = contents(old), everything(old)
+    before, expected = contents(old), everything(old)
     home: Any = StoreWriter if where == "hash_embeddings" else upgrading
     calls, real = list[int](), getattr(home, where)
 
@@ -130,7 +130,7 @@ def test_an_interrupted_upgrade_leaves_the_store(
     assert contents(old) == before
     assert [entry.name for entry in old.parent.iterdir()] == ["demos.zarr"]
     assert upgrade(old)  # and then it goes through
-    assert_same(without_version(everything(old)), without_version(wanted))
+    assert_same(without_version(everything(old)), without_version(expected))
 
 
 def test_what_a_killed_upgrade_left_beside_it_is_cleared(old: Path) -> None:

@@ -16,12 +16,12 @@ def test_rows_in_any_order_by_several_threads(
     replay(tmp_path / "set.zarr")
     monkeypatch.setattr(zarr_frames, "READ_BYTES", 4 * 32 * 32 * 3 * 4)  # four frames
     frames = ZarrFrameReader(tmp_path / "set.zarr", "data/img")
-    wanted = np.concatenate([episode.frames for episode in demos()])
+    expected = np.concatenate([episode.frames for episode in demos()])
     starts = [*range(12), *range(11, -1, -1)]
     with ThreadPoolExecutor(4) as pool:
         blocks = pool.map(lambda start: frames(np.arange(start, start + 5)), starts)
         for start, block in zip(starts, blocks, strict=True):
-            np.testing.assert_array_equal(block, wanted[start : start + 5])
+            np.testing.assert_array_equal(block, expected[start : start + 5])
     assert len(frames) == 16
 
 

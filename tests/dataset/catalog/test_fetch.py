@@ -105,12 +105,12 @@ def address(server: Hub) -> str:
     return f"http://127.0.0.1:{server.server_address[1]}"
 
 
-def import_as_the_card_says(wanted: Card) -> None:
-    command = [wanted.filled(part) for part in wanted.command]
+def import_as_the_card_says(data_set: Card) -> None:
+    command = [data_set.filled(part) for part in data_set.command]
     assert command[0] == "vip-offline"
     result = subprocess.run([*PROGRAM, *command[1:]], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert wanted.state == "store"
+    assert data_set.state == "store"
 
 
 def of_server(server: Hub, name: str = "image.hdf5") -> Card:
@@ -120,25 +120,25 @@ def of_server(server: Hub, name: str = "image.hdf5") -> Card:
 
 def test_a_file_by_http_and_its_import(hub: Hub) -> None:
     robomimic(hub.root / "image.hdf5", solved=(0, 1, 2))
-    wanted, progress = of_server(hub), []
-    path = fetch_dataset(wanted, lambda done, total: progress.append((done, total)))
+    data_set, progress = of_server(hub), []
+    path = fetch_dataset(data_set, lambda done, total: progress.append((done, total)))
     assert path == Path("datasets/sources/robomimic-lift-ph/image.hdf5")
     assert path.read_bytes() == (hub.root / "image.hdf5").read_bytes()
     size = path.stat().st_size
     assert progress[-1] == (size, size)
-    assert wanted.state == "fetched"
-    import_as_the_card_says(wanted)
-    assert len(open_store(wanted.store)) == len(LENGTHS)
+    assert data_set.state == "fetched"
+    import_as_the_card_says(data_set)
+    assert len(open_store(data_set.store)) == len(LENGTHS)
     (hub.root / "image.hdf5").unlink()
-    assert fetch_dataset(wanted) == wanted.store  # nothing is asked for again
+    assert fetch_dataset(data_set) == data_set.store  # nothing is asked for again
 
 
 def test_what_is_fetched_is_not_fetched_again(hub: Hub) -> None:
     robomimic(hub.root / "image.hdf5")
-    wanted = of_server(hub)
-    path = fetch_dataset(wanted)
+    data_set = of_server(hub)
+    path = fetch_dataset(data_set)
     (hub.root / "image.hdf5").unlink()
-    assert fetch_dataset(wanted) == path
+    assert fetch_dataset(data_set) == path
 
 
 def test_a_server_that_has_it_no_longer(hub: Hub) -> None:
@@ -150,20 +150,20 @@ def test_a_server_that_has_it_no_longer(hub: Hub) -> None:
 def test_a_hub_by_its_own_client(hub: Hub) -> None:
     pytest.importorskip("huggingface_hub")
     lerobot(hub.root)
-    wanted, messages = card("lerobot-pusht"), list[str]()
+    data_set, messages = card("lerobot-pusht"), list[str]()
     hub.broken = "data/chunk-000/file-000.parquet"
     with pytest.raises(VipOfflineError, match=r"hf ended with exit code 1"):
-        fetch_dataset(wanted)
-    assert wanted.state == "fetch"  # half of it is nothing
+        fetch_dataset(data_set)
+    assert data_set.state == "fetch"  # half of it is nothing
     hub.broken = ""
-    assert fetch_dataset(wanted, say=messages.append) == Path("datasets/sources/lerobot-pusht")
+    assert fetch_dataset(data_set, say=messages.append) == Path("datasets/sources/lerobot-pusht")
     part = Path("datasets/sources/lerobot-pusht.part").absolute()
     assert shlex.split(messages[0]) == [
         *("hf", "download", "lerobot/pusht", "--repo-type", "dataset", "--local-dir", str(part))
     ]
     assert not part.exists()
-    import_as_the_card_says(wanted)
-    assert open_store(wanted.store).rows == sum(LENGTHS)
+    import_as_the_card_says(data_set)
+    assert open_store(data_set.store).rows == sum(LENGTHS)
 
 
 @pytest.mark.parametrize(
@@ -176,17 +176,17 @@ def test_a_hub_by_its_own_client(hub: Hub) -> None:
 )
 def test_success_is_never_made_up(command: tuple[str, ...], message: str) -> None:
     known = card("d4rl-kitchen-complete")
-    wanted = replace(known, fetch=replace(known.fetch, command=command))
+    data_set = replace(known, fetch=replace(known.fetch, command=command))
     with pytest.raises(VipOfflineError, match=message):
-        fetch_dataset(wanted)
-    assert wanted.state == "fetch"
+        fetch_dataset(data_set)
+    assert data_set.state == "fetch"
 
 
 def test_a_program_is_told_where_to_put_it() -> None:
     known = card("d4rl-kitchen-complete")
-    wanted = replace(known, fetch=replace(known.fetch, command=("sh", "-c", SCRIPT)))
+    data_set = replace(known, fetch=replace(known.fetch, command=("sh", "-c", SCRIPT)))
     messages: list[str] = []
-    path = fetch_dataset(wanted, say=messages.append)
+    path = fetch_dataset(data_set, say=messages.append)
     assert path == Path("datasets/sources/d4rl-kitchen-complete/D4RL/kitchen/complete-v2")
     assert path.is_dir()
     assert messages[0].startswith(f"MINARI_DATASETS_PATH={Path.cwd()}/datasets/sources/d4rl")
@@ -194,13 +194,13 @@ def test_a_program_is_told_where_to_put_it() -> None:
 
 def test_something_in_the_way_is_left_alone() -> None:
     known = card("d4rl-kitchen-complete")
-    wanted = replace(known, fetch=replace(known.fetch, command=("sh", "-c", SCRIPT)))
-    assert wanted.folder is not None
-    wanted.folder.mkdir(parents=True)
-    (wanted.folder / "mine").touch()
+    data_set = replace(known, fetch=replace(known.fetch, command=("sh", "-c", SCRIPT)))
+    assert data_set.folder is not None
+    data_set.folder.mkdir(parents=True)
+    (data_set.folder / "mine").touch()
     with pytest.raises(VipOfflineError, match="is in the way"):
-        fetch_dataset(wanted)
-    assert (wanted.folder / "mine").exists()
+        fetch_dataset(data_set)
+    assert (data_set.folder / "mine").exists()
 
 
 def test_half_a_download_is_not_taken_for_a_whole_one() -> None:
@@ -241,12 +241,12 @@ def clips(folder: Path) -> None:
 
 @pytest.mark.parametrize(("name", "put"), [("vip-robot", robot), ("ego4d-clips", clips)])
 def test_what_was_put_there_by_hand_is_imported(name: str, put: Callable[[Path], None]) -> None:
-    wanted = card(name)
-    assert wanted.folder is not None
-    put(wanted.folder)
-    assert fetch_dataset(wanted) == wanted.folder
-    import_as_the_card_says(wanted)
-    store = open_store(wanted.store)
+    data_set = card(name)
+    assert data_set.folder is not None
+    put(data_set.folder)
+    assert fetch_dataset(data_set) == data_set.folder
+    import_as_the_card_says(data_set)
+    store = open_store(data_set.store)
     assert (len(store), store.rows) == (len(LENGTHS), sum(LENGTHS))
 
 
@@ -256,11 +256,11 @@ def test_a_recording() -> None:
     small = ("--episodes", "1", "--failures", "1", "--max-steps", "5", "--image-size", "32")
     command = (*known.fetch.command[:5], *small)
     assert command[:3] == ("vip-offline", "record", "{store}")
-    wanted = replace(known, fetch=replace(known.fetch, command=command))
-    assert str(wanted.state) == "record"
-    assert fetch_dataset(wanted) == Path("datasets/drawer-close.zarr")
-    assert str(wanted.state) == "store"
-    assert len(open_store(wanted.store)) == 1
+    data_set = replace(known, fetch=replace(known.fetch, command=command))
+    assert str(data_set.state) == "record"
+    assert fetch_dataset(data_set) == Path("datasets/drawer-close.zarr")
+    assert str(data_set.state) == "store"
+    assert len(open_store(data_set.store)) == 1
 
 
 def test_a_recording_that_fails() -> None:

@@ -92,13 +92,13 @@ def test_the_copy_holds_the_rewards_and_all_else(tmp_path: Path, labelled: Label
     for name in after:
         linked = (tmp_path / "copy" / name).samefile(tmp_path / "set" / name)
         assert linked == name.startswith("videos/"), name
-    wanted, copy = (
+    original, copy = (
         pyarrow.parquet.ParquetFile(tmp_path / folder / "data/chunk-000/file-000.parquet")
         for folder in ("set", "copy")
     )
-    assert copy.num_row_groups == wanted.num_row_groups == 3
+    assert copy.num_row_groups == original.num_row_groups == 3
     table = copy.read()
-    assert table.drop_columns(["next.reward"]).equals(wanted.read())
+    assert table.drop_columns(["next.reward"]).equals(original.read())
     np.testing.assert_array_equal(np.asarray(table["next.reward"]), rewards(labelled))
     assert table.schema.metadata[b"own"] == b"kept"
     noted = json.loads(table.schema.metadata[b"huggingface"])
@@ -122,8 +122,8 @@ def test_the_metadata_say_so(tmp_path: Path, labelled: LabelledStore) -> None:
     assert stats["next.reward"]["count"] == [16]
     assert stats["next.reward"]["min"] == [pytest.approx(rewards(labelled).min())]
     table = pyarrow.parquet.read_table(tmp_path / "copy/meta/episodes/chunk-000/file-000.parquet")
-    wanted = pyarrow.parquet.read_table(tmp_path / "set/meta/episodes/chunk-000/file-000.parquet")
-    assert table.select(wanted.column_names).equals(wanted)
+    original = pyarrow.parquet.read_table(tmp_path / "set/meta/episodes/chunk-000/file-000.parquet")
+    assert table.select(original.column_names).equals(original)
     for index, (start, stop) in enumerate(labelled.store.spans()):
         part = rewards(labelled)[start:stop].astype(float)
         row = {name: table[f"stats/next.reward/{name}"][index].as_py() for name in STATS}
@@ -146,11 +146,11 @@ def test_a_reward_that_is_there_is_replaced(tmp_path: Path) -> None:
     imported(tmp_path / "set", tmp_path / "a.zarr")
     labelled = with_rewards(tmp_path / "a.zarr")
     write_lerobot(labelled, tmp_path / "copy", silent)
-    wanted, copy = (
+    original, copy = (
         pyarrow.parquet.read_table(tmp_path / folder / "data/chunk-000/file-000.parquet")
         for folder in ("set", "copy")
     )
-    assert copy.column_names == wanted.column_names
+    assert copy.column_names == original.column_names
     np.testing.assert_array_equal(np.asarray(copy["next.reward"]), rewards(labelled))
     assert not (tmp_path / "copy/meta/stats.json").exists()  # nor in the origin
     assert [*described(tmp_path / "copy")["features"]] == [*described(tmp_path / "set")["features"]]

@@ -102,10 +102,10 @@ def test_import_export_import_loses_nothing(shape: Shape) -> None:
         assert not done.notes
         after = imported(out, Path(folder, "b.zarr"))
         assert_same(before, after)
-        wanted, exported = (minari.MinariDataset(folder / "data") for folder in (source, out))
+        original, exported = (minari.MinariDataset(folder / "data") for folder in (source, out))
         assert (exported.id, exported.env_spec.id) == ("some/é-v3", KITCHEN)
         for first, second in zip(
-            wanted.iterate_episodes(), exported.iterate_episodes(), strict=True
+            original.iterate_episodes(), exported.iterate_episodes(), strict=True
         ):
             np.testing.assert_array_equal(first.actions, second.actions)
             for camera in shape.cameras:

@@ -70,8 +70,8 @@ def test_import_export_import_loses_nothing(shape: Shape) -> None:
         after = imported(out, Path(folder, "b.zarr"))
         assert_same(before, after)
         np.testing.assert_array_equal(after.extra("reward"), labelled.label.reward)
-        wanted, exported = zarr.open_group(source, mode="r"), zarr.open_group(out, mode="r")
-        for key, values in wanted.members(max_depth=None):
+        original, exported = zarr.open_group(source, mode="r"), zarr.open_group(out, mode="r")
+        for key, values in original.members(max_depth=None):
             if isinstance(values, zarr.Array) and key != "data/reward":
                 copy = array(exported, key)
                 assert copy.dtype == values.dtype

@@ -69,23 +69,23 @@ def test_import_export_import_loses_nothing(shape: Shape) -> None:
         after = imported(out, Path(folder, "b.zarr"))
         assert_same(before, after)
         assert after.texts("name") == before.texts("name")
-        with h5py.File(source) as wanted, h5py.File(out) as exported:
+        with h5py.File(source) as original, h5py.File(out) as exported:
             assert json.loads(exported["data"].attrs["env_args"]) == ENVIRONMENT
             assert exported["data"].attrs["total"] == sum(shape.lengths)
             names: list[str] = []
-            wanted["data"].visit(names.append)
+            original["data"].visit(names.append)
             for name in names:
-                if isinstance(wanted["data"][name], h5py.Dataset) and "rewards" not in name:
+                if isinstance(original["data"][name], h5py.Dataset) and "rewards" not in name:
                     copy = exported["data"][name]
                     # one column of proprioception is float32 in a store
-                    np.testing.assert_array_equal(copy[()], wanted["data"][name][()])
+                    np.testing.assert_array_equal(copy[()], original["data"][name][()])
             for index, (start, stop) in enumerate(before.spans()):
                 demo = exported[f"data/demo_{index}"]
                 assert bool(demo.attrs["success"]) == before.meta("success")[index]
                 expected = np.nan_to_num(labelled.label.reward[start:stop])
                 np.testing.assert_array_equal(demo["rewards"][()], expected)
             for split in shape.splits:
-                assert {*exported["mask"][split]} == {*wanted["mask"][split]}
+                assert {*exported["mask"][split]} == {*original["mask"][split]}
 
 
 def test_a_store_of_another_origin_gets_robomimics_names(tmp_path: Path) -> None:

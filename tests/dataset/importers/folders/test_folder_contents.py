@@ -17,5 +17,5 @@ def test_a_store_that_lies_among_demonstrations_is_none(tmp_path: Path, name: st
     assert read_folder(tmp_path / "datasets").others == (tmp_path / "datasets" / name,)
     assert "is a store" in why_not(tmp_path / "datasets" / name)
     divided = layout(tmp_path)
-    assert [one.name for one in divided.episodes] == ["ep0", "ep1"]
+    assert [episode.name for episode in divided.episodes] == ["ep0", "ep1"]
     assert divided.left_out == {"datasets/": "holds nothing that is read here"}

@@ -25,8 +25,8 @@ def write(root: Path, *names: str) -> Path:
 
 def parts(root: Path) -> dict[str, list[str]]:
     return {
-        one.name: sorted(f"{part.name}:{part.path.relative_to(root)}" for part in one.parts)
-        for one in layout(root).episodes
+        episode.name: sorted(f"{part.name}:{part.path.relative_to(root)}" for part in episode.parts)
+        for episode in layout(root).episodes
     }
 
 
@@ -88,7 +88,7 @@ def test_files_of_one_number_are_an_episode(tmp_path: Path, kind: str) -> None:
 
 def test_what_has_no_pair_of_its_number_is_broken(tmp_path: Path) -> None:
     write(tmp_path, "video_0.mp4", "video_1.mp4", "robot_0.csv", "robot_2.csv")
-    broken = {one.name: one.broken for one in layout(tmp_path).episodes}
+    broken = {episode.name: episode.broken for episode in layout(tmp_path).episodes}
     assert "video_1.mp4: has no table of its number" in broken["video_1"]
     assert "robot_2.csv: has no video" in broken["robot_2"] and not broken["0"]
 

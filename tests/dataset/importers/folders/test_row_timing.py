@@ -57,10 +57,10 @@ def test_what_cannot_go_together_is_refused_with_the_way_out(
 
 def test_a_gap_in_one_of_two_equal_lengths_is_seen() -> None:
     stamps = np.arange(208) / 10
-    seen = np.delete(stamps, np.arange(20, 28))
-    video = PartTiming("front", 200, seen, "its stamps", True)
+    shown = np.delete(stamps, np.arange(20, 28))
+    video = PartTiming("front", 200, shown, "its stamps", True)
     timing = align([video, taken("robot", 208, 10)], "ep0")
-    np.testing.assert_allclose(timing.targets["robot"], seen)
+    np.testing.assert_allclose(timing.targets["robot"], shown)
     lacking = np.delete(np.arange(201) / 10, 50)  # a row is lost, and there is one more at the end
     log = PartTiming("robot", 200, lacking, "its column", False)
     timing = align([taken("front", 200, 10), log], "ep0")

@@ -219,8 +219,8 @@ def edit_episodes(path: Path, **columns: Any) -> None:
     """Change columns of the list of episodes; those that are None are dropped."""
     table = pyarrow.parquet.read_table(path / EPISODES).to_pydict()
     table |= columns
-    kept = {name: values for name, values in table.items() if values is not None}
-    pyarrow.parquet.write_table(pyarrow.table(kept), path / EPISODES)
+    columns = {name: values for name, values in table.items() if values is not None}
+    pyarrow.parquet.write_table(pyarrow.table(columns), path / EPISODES)
 
 
 def tasks_as_parquet(path: Path, index: str = "task") -> None:

@@ -32,8 +32,8 @@ def test_an_archive_is_read_where_it_is(tmp_path: Path) -> None:
         ReplayBuffer(path), tmp_path / "s.zarr", ImportOptions(key_map=("proprio=state",))
     )
     store = open_store(tmp_path / "s.zarr")
-    wanted = np.concatenate([episode.frames for episode in demos()])
-    np.testing.assert_array_equal(store.frames("img", 0, 16), wanted)
+    expected = np.concatenate([episode.frames for episode in demos()])
+    np.testing.assert_array_equal(store.frames("img", 0, 16), expected)
     assert {entry.name for entry in tmp_path.iterdir()} == {"set.zarr.zip", "s.zarr"}
 
 

@@ -1,33 +1,33 @@
-"""Format of a store: one zarr v3 group per set of demonstrations.
+"""Layout of a store: one zarr v3 group per data set.
 
-A superset of the diffusion_policy replay buffer, so its readers find what they know::
+E episodes, N rows in all. A superset of the diffusion_policy replay buffer, so its readers work::
 
-    data/<key>                          (N, ...)  all episodes, one after the other
-    data/frames_<camera>                (N, H, W, 3) in shards, a frame to a chunk; or, of frames
-                                              that stay in their videos:
-    data/pts_<camera>                   (N,)      which frame of the file meta/video_<camera>,
-                                                  upright if its attributes say so
-    data/rows_<camera>                  (N,)      or which row of another zarr array
-    extras/<column>                     (N, ...)  what else the origin had, as it was
-    meta/episode_ends                   (E,)      exclusive end of each episode in data/
+    data/<key>                          (N, ...)  rows of all episodes, concatenated
+    data/frames_<camera>                (N, H, W, 3) uint8 RGB, one frame per chunk, in shards;
+                                                  or, for frames that are not copied:
+    data/pts_<camera>                   (N,)      time stamps in the videos meta/video_<camera>;
+                                                  attribute `upright`: frames are rotated
+    data/rows_<camera>                  (N,)      rows of a zarr array of another program
+    extras/<column>                     (N, ...)  other columns of the origin, unchanged
+    meta/episode_ends                   (E,)      exclusive end row of each episode
     meta/content_<camera>               (E, 16)   hash of the episode's frames
-    meta/done                           (E,)      written last: without it an episode is not there
+    meta/done                           (E,)      written last: marks an episode as finished
     embeddings/<encoder>/<camera>       (N, D)    NaN where not computed
     embeddings/<encoder>/<camera>@content (E, 16)   hash of the frames that were embedded
     embeddings/<encoder>/<camera>@hash  (E, 16)   hash of the embedding itself
-    goals/<encoder>/<hash>              (D,)      embedding of a goal picture or prompt
-    labels/<name>/{reward,distance}     (N,)      the last row of an episode has no reward: NaN
-    labels/<name>/goal                  (K, D)    its goals, one per stage
-    labels/<name>/goal_set              (G, D)    in its place: goals of which the nearest counts
-    labels/<name>/read                  (E, K, 8)  hashes of what it was made from, see `reads`
-    files/<array>                       (F, 3)    size, time and inode of each file of an array,
-                                              when its content was last known to be right
+    goals/<encoder>/<hash>              (D,)      embedding of a goal image or prompt
+    labels/<name>/{reward,distance}     (N,)      reward is NaN in the last row of an episode
+    labels/<name>/goal                  (K, D)    goal of each stage
+    labels/<name>/goal_set              (G, D)    or: goals of which the nearest counts
+    labels/<name>/read                  (E, K, 8) hashes of its inputs, see `read_hashes.reads`
+    files/<array>                       (F, 4)    size, time, inode and hash of each file of an
+                                                  array, when its content was last verified
 
 Row t is the observation before action t; reward t belongs to the step from t to t+1.
 
-Every chunk carries zarr's crc32c, is written even where it holds nothing but zeros (one that is
-missing was lost), and every ``zarr.json`` a checksum of its own: see `metadata_seal`. Stores of
-schema version 1 have neither; they are read, and `vip-offline upgrade` rewrites them.
+Every chunk has zarr's crc32c and is written even if it is all zeros, so a missing chunk means
+damage. Every ``zarr.json`` has a checksum too, see `description_checksum`. Stores of schema version
+1 have neither; they can be read, and `vip-offline upgrade` rewrites them.
 """
 
 import datetime

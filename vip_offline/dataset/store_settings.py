@@ -73,7 +73,7 @@ def create_store(path: Path, attributes: Attributes) -> None:
 def _differing(existing: Mapping[str, Any], requested: Mapping[str, Any]) -> Iterator[str]:
     """A phrase for each setting that differs."""
     source = existing.get("source")
-    # files that were moved are known by their states, or looked at, see `importing`
+    # files that were moved are known by their states, or compared, see `importers.run`
     moved = "origin_files" in existing and source is not None and not Path(source).exists()
     for key in requested:
         before, after = existing.get(key), requested[key]

@@ -108,7 +108,7 @@ def write_replay(
         on_episode: called with 1 for each episode.
 
     Raises:
-        VipOfflineError: if the path ends in .zip; see `Labelled.episodes`.
+        VipOfflineError: if the path ends in .zip; see `LabelledStore.episodes`.
     """
     if path.suffix == ".zip":
         raise VipOfflineError(

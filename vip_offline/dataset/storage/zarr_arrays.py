@@ -23,7 +23,7 @@ def array_at(root: zarr.Group, key: str, where: str) -> zarr.Array[Any]:
     It claims no more than there is on the disk.
 
     Args:
-        root: as `linked.opened` gives it.
+        root: see `zarr_frames.open_zarr`.
         key: below the root.
         where: file, for the error.
 
@@ -99,7 +99,7 @@ def array_keys(path: Path, root: zarr.Group, group: str) -> list[str]:
 
     Args:
         path: of the folder or zip archive.
-        root: as `linked.opened` gives it.
+        root: see `zarr_frames.open_zarr`.
         group: below the root, such as ``data``.
     """
     base = base_of(path, root)

@@ -67,7 +67,9 @@ def read_label(store: Store, name: str) -> Label:
         changes = [f"it covers {int(done.sum())} of {len(store)} episodes"]
         raise StaleError(f"{store.path}: label {name!r}", changes, way_out)
     goals = (f"{key}/goal", f"{key}/goal_set")
-    goal, goal_set = (store.rows_of(at) if store.find(at) is not None else None for at in goals)
+    goal, goal_set = (
+        store.rows_of(array) if store.find(array) is not None else None for array in goals
+    )
     sources = cast("Sequence[str]", attributes.get("read", ()))
     hashes = store.rows_of(f"{key}/read") if sources else np.zeros((0, 0, 0), np.uint8)
     read = {source: hashes[:, place] for place, source in enumerate(sources)}

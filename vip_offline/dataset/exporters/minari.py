@@ -61,7 +61,7 @@ def write_minari(
             "pip install 'vip-offline[minari]'"
         ) from error
     names = _names(labelled)
-    rows = dropped = written = 0
+    rows = dropped = stored = 0
     about: list[dict[str, Any]] = []  # of the episodes that were written last
 
     def buffers() -> Iterator[Any]:
@@ -107,9 +107,9 @@ def write_minari(
             # HDF5 keeps something of each group for as long as the file is open
             storage.update_episodes(chain([buffer], islice(waiting, BATCH - 1)))
             disk.check()
-            numbers = range(written, written + len(about))
+            numbers = range(stored, stored + len(about))
             storage.update_episode_metadata(about, numbers)
-            written, about[:] = numbers.stop, []
+            stored, about[:] = numbers.stop, []
     return ExportResult(len(labelled.store), rows, tuple(_notes(labelled, names, dropped)))
 
 
@@ -136,8 +136,8 @@ def _names(labelled: LabelledStore) -> dict[str, str]:
         names["proprio"] = (own and own_name(keys.proprio)) or f"{OBSERVATION}.proprio"
     roots = (f"{OBSERVATION}.", f"{INFOS}.")
     for name in store.keys("extras"):
-        kept = own and (name.startswith(roots) or name in (OBSERVATION, *STEP_ENDS))
-        names[f"extra {name}"] = free_name(name if kept else f"{INFOS}.{name}", names.values())
+        restored = own and (name.startswith(roots) or name in (OBSERVATION, *STEP_ENDS))
+        names[f"extra {name}"] = free_name(name if restored else f"{INFOS}.{name}", names.values())
     if not (own and keys.success) and store.data("succeeded").any():
         names["succeeded"] = free_name(f"{INFOS}.success", names.values())
     if not np.isnan(store.data("true_reward")).all():

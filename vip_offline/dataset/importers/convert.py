@@ -283,14 +283,14 @@ class Converter:
             if bad.any():
                 row = int(np.argmax(bad))
                 beyond = span.seconds[row] > times[-1]
-                what = (
+                gap = (
                     f"the video ends at {times[-1]:.3f} s"
                     if beyond
                     else f"the nearest frame is {off[row]:.3f} s off"
                 )
                 raise VipOfflineError(
                     f"{where}: row {row} of {length} needs the frame at {span.seconds[row]:.3f} s "
-                    f"of {span.file}, but {what} (allowed: {span.tolerance:.3f} s). Repair the "
+                    f"of {span.file}, but {gap} (allowed: {span.tolerance:.3f} s). Repair the "
                     "time stamps or the video, or leave such episodes out with --skip-broken."
                 )
             if not span.repeats and (np.diff(nearest) < 1).any():

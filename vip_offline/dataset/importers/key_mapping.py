@@ -125,8 +125,8 @@ def _check_role(role: str, name: str, catalogue: Catalogue, where: Path) -> None
     column: Column = columns[name]
     pictures = column.kind != "numbers"
     if pictures != role.startswith("camera:"):
-        what = "pictures" if pictures else f"{column.dtype} {column.shape}"
-        raise VipOfflineError(f"{where}: column {name!r} holds {what}; it cannot be {role}.")
+        actual = "pictures" if pictures else f"{column.dtype} {column.shape}"
+        raise VipOfflineError(f"{where}: column {name!r} holds {actual}; it cannot be {role}.")
     if role in ("success", "reward", "time") and int(np.prod(column.shape, dtype=int)) != 1:
         raise VipOfflineError(
             f"{where}: column {name!r} has shape {column.shape} per row; {role} needs one number."

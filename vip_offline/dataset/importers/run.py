@@ -308,7 +308,9 @@ def _check_origin(
                 changed.setdefault(name, []).append(index)
         on_episodes(1)
     if changed:
-        listed = "; ".join(f"{name} of {episodes_in_words(at)}" for name, at in changed.items())
+        listed = "; ".join(
+            f"{name} of {episodes_in_words(episodes)}" for name, episodes in changed.items()
+        )
         way_out = (
             f"Restore it, or remove {store.path} with the labels in it, and relabel {origin} again."
             if store.attributes.get("import", {}).get("link_frames")

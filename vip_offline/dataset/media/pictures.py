@@ -200,8 +200,8 @@ def _eight_bit(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
     if values.dtype == np.uint16:
         return (values >> 8).astype(np.uint8)
     if values.dtype.kind not in "uif":
-        what = "a mask, not pictures" if values.dtype == bool else "no numbers of pixels"
-        raise VipOfflineError(f"{where}: is {values.dtype}, {what}. Leave it out.")
+        reason = "a mask, not pictures" if values.dtype == bool else "no numbers of pixels"
+        raise VipOfflineError(f"{where}: is {values.dtype}, {reason}. Leave it out.")
     with np.errstate(invalid="ignore"):  # NaN, and what is beyond: it differs below
         whole = values.astype(np.uint8)
     if (whole != values).any():

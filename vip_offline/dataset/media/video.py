@@ -95,16 +95,16 @@ class Decoder:
         """
         if self.next is None or stamps[0] < self.next or stamps[0] - self.next > self._far:
             self._seek(stamps[0])
-        at = 0
+        position = 0
         for frame in self._from(stamps[0]):
-            if frame.pts > stamps[at]:
+            if frame.pts > stamps[position]:
                 break
             yield frame
-            if frame.pts == stamps[at]:
-                at += 1
-                if at == len(stamps):
+            if frame.pts == stamps[position]:
+                position += 1
+                if position == len(stamps):
                     return
-        seconds = stamps[at] * float(self._stream.time_base)
+        seconds = stamps[position] * float(self._stream.time_base)
         raise VipOfflineError(
             f"{self.path}: the picture at {seconds:.3f} s cannot be "
             "decoded. The file is damaged; restore it, or leave out the episodes that need it."

@@ -101,10 +101,10 @@ def require_known_codecs(description: bytes, where: str) -> None:
         for slot in ("compressor", "filters", "codecs"):
             for codec in _names(node.get(slot)):
                 if _plain(codec) not in CODECS:
-                    of = f", {key}" if key else ""
+                    place = f", {key}" if key else ""
                     raise VipOfflineError(
-                        f"{where}{of}: is written with the codec {codec!r}, which is none of those "
-                        "that are known to run no code. If you trust the file, write its array "
+                        f"{where}{place}: is written with the codec {codec!r}, which is none of "
+                        "those that are known to run no code. If you trust the file, write its array "
                         "again with zstd."
                     )
 

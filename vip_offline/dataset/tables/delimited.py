@@ -94,19 +94,19 @@ def _body(data: bytes, layout: Dialect, notes: list[str]) -> tuple[bytes, Callab
     if layout.separator != " " and not _ODD_LINE.search(body):
         return body, lambda row: layout.first + row
     lines = body.splitlines()
-    kept, comments, blank = [], 0, 0
+    rows, comments, blank = [], 0, 0
     for place, line in enumerate(lines):
         text = line.strip(b" " if layout.separator == "\t" else None)  # tabs are empty cells
         if text and text[:1] not in (b"#", b"%"):
-            kept.append(place)
+            rows.append(place)
         comments += text[:1] in (b"#", b"%")
         blank += not text
     if comments:
         notes.append(f"{comments} comment line(s) among the rows; left out")
     if blank:
         notes.append(f"{blank} blank line(s) among the rows; left out")
-    picked = [b"\t".join(lines[i].split()) if layout.separator == " " else lines[i] for i in kept]
-    places = np.array(kept)
+    picked = [b"\t".join(lines[i].split()) if layout.separator == " " else lines[i] for i in rows]
+    places = np.array(rows)
     return b"\n".join(picked), lambda row: layout.first + int(places[row])
 
 

@@ -251,12 +251,12 @@ def check_rows_in_video(
     if len(bad):
         row = int(bad[0])
         beyond = targets[row] > times[-1]
-        what = f"the video ends at {times[-1]:.3f} s" if beyond else f"{off[row]:.3f} s off"
+        gap = f"the video ends at {times[-1]:.3f} s" if beyond else f"{off[row]:.3f} s off"
         findings.append(
             Finding(
                 "no-frame",
                 "wrong",
-                f"row {row} needs {targets[row]:.3f} s: {what} ({len(bad)} rows in all)",
+                f"row {row} needs {targets[row]:.3f} s: {gap} ({len(bad)} rows in all)",
                 "repair the time stamps or the video, or leave the episode out",
             )
         )

@@ -35,9 +35,9 @@ def cameras_of(folder: Path, name: str, pictures: Sequence[Path]) -> CameraParts
             "episode into a folder of their own."
         )
         return CameraParts(camera.parts, broken=broken)
-    of = pairing.series([path.stem for path in pictures])
-    long = {series: stems for series, stems in of.items() if len(stems) > 1}
-    if not long or len(of) == 1:
+    series_stems = pairing.series([path.stem for path in pictures])
+    long = {series: stems for series, stems in series_stems.items() if len(stems) > 1}
+    if not long or len(series_stems) == 1:
         return camera
     counts = {series: len(stems) for series, stems in long.items() if not not_a_view(series)}
     single = {path.name for path in pictures if pairing.series_of(path.stem) not in long}

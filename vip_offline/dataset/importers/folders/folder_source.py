@@ -175,12 +175,12 @@ class FolderSource:
         if not described:
             raise VipOfflineError(f"{files.where}: holds nothing that is read here.")
         alignment = align([contents.timing for contents in described], str(files.where))
-        columns, of = dict[str, Column](), dict[str, PartContents]()
+        columns, sources = dict[str, Column](), dict[str, PartContents]()
         for contents in described:
             moved = contents.part.name in alignment.targets
             for name, column in contents.columns.items():
                 columns[name] = replace(column, resampled=moved)
-                of[name] = contents
+                sources[name] = contents
         success, success_columns = success_of_files(once, str(files.where))
         used = (*success_columns, *(name for name in TASK if isinstance(once.get(name), str)))
         left_out |= {n: "stands once in its file, not in every row" for n in once if n not in used}
@@ -190,10 +190,10 @@ class FolderSource:
             success = success_of_name(files.name)
             notes += [] if success is None else ["success is taken from names of files or folders"]
         notes += [f"{table.part.path.name}: {note}" for table in tables for note in table.notes]
-        notes += _which_actions(files, of)
+        notes += _which_actions(files, sources)
         rows = alignment.keep.stop - alignment.keep.start
         return _Episode(
-            of, columns, alignment, rows, success, task, left_out, (*notes, *alignment.notes)
+            sources, columns, alignment, rows, success, task, left_out, (*notes, *alignment.notes)
         )
 
     @staticmethod
@@ -284,11 +284,11 @@ class FolderSource:
     def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         """See `Source.read`."""
         entry = self._episodes[episode]
-        of: dict[Part, list[str]] = defaultdict(list)
+        names_of: dict[Part, list[str]] = defaultdict(list)
         for name in columns:
-            of[entry.parts[name].part].append(name)
+            names_of[entry.parts[name].part].append(name)
         values: dict[str, NDArray[Any] | VideoSpan | Series] = {}
-        for names in of.values():
+        for names in names_of.values():
             values |= self._part(entry, entry.parts[names[0]], names)
         return EpisodeColumns(values, success=entry.success, task=entry.task)
 
@@ -332,10 +332,12 @@ def _round(rate: float | None) -> float | None:
     return None if not rate else float(f"{rate:.6g}")
 
 
-def _which_actions(files: EpisodeFiles, of: Mapping[str, PartContents]) -> list[str]:
+def _which_actions(files: EpisodeFiles, sources: Mapping[str, PartContents]) -> list[str]:
     """A note if several tables have actions: which one is used."""
     paths = {
-        name: contents.part.path for name, contents in of.items() if contents.part.kind == "table"
+        name: contents.part.path
+        for name, contents in sources.items()
+        if contents.part.kind == "table"
     }
     names = action_of([*paths])
     acting = {

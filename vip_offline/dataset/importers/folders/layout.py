@@ -68,14 +68,14 @@ def _without_links(divided: FolderLayout) -> FolderLayout:
     """Leave out episodes that are links to others: ``latest -> ep_1``."""
     direct = sorted(divided.episodes, key=lambda files: files.where.is_symlink())
     own = {files.where.resolve(): files for files in reversed(direct)}  # the first one stays
-    kept, left_out = [], dict(divided.left_out)
+    episodes, left_out = [], dict(divided.left_out)
     for files in divided.episodes:
         target = own.get(files.where.resolve(), files)
         if target is files:
-            kept.append(files)
+            episodes.append(files)
         else:
             left_out[files.name] = f"is a link to {target.name}"
-    return replace(divided, episodes=tuple(kept), left_out=left_out)
+    return replace(divided, episodes=tuple(episodes), left_out=left_out)
 
 
 def _divide(path: Path, depth: int) -> FolderLayout | None:
@@ -107,8 +107,8 @@ def _apply_list(
     ]
     named = sum(pairing.plain(files.name) in rows for files in episodes)
     columns = sorted({column for row in rows.values() for column in row})
-    taken = f"taken of it: {', '.join(columns)}" if columns and named else "nothing in it is taken"
-    why = f"is a list that names {named} of {len(episodes)} episodes; {taken}"
+    use = f"taken of it: {', '.join(columns)}" if columns and named else "nothing in it is taken"
+    why = f"is a list that names {named} of {len(episodes)} episodes; {use}"
     return replace(
         divided, episodes=tuple(episodes), left_out={**divided.left_out, table.name: why}
     )
@@ -126,26 +126,28 @@ def _pairs(path: Path, inside: FolderContents) -> FolderLayout | None:
     media = media_in(inside)
     stems = {table.stem for table in inside.tables}
     exact = len({pairing.plain(stem) for stem in stems}) < len(stems)
-    of: dict[Path, list[Path]] = {table: [] for table in inside.tables}
+    media_of: dict[Path, list[Path]] = {table: [] for table in inside.tables}
     lone = []
     for medium in media:
         tables = [table for table in inside.tables if _rest(medium, table.stem, exact) is not None]
         if tables:  # demo_1 and demo_1_b both fit demo_1_b.mp4: the longer name is meant
             longest = max(len(table.stem) for table in tables)
             for table in (table for table in tables if len(table.stem) == longest):
-                of[table].append(medium)
+                media_of[table].append(medium)
         else:
             lone.append(medium)
-    matched = [table for table, belonging in of.items() if belonging]
+    matched = [table for table, belonging in media_of.items() if belonging]
     like = {_pattern(table.stem) for table in matched}
-    unlike = [table for table in of if table not in matched and _pattern(table.stem) not in like]
+    unlike = [
+        table for table in media_of if table not in matched and _pattern(table.stem) not in like
+    ]
     several = len({table.stem for table in matched}) > 1
     if not matched or ((unlike or lone) and not several):
         return None
     episodes: list[EpisodeFiles] = []
-    for stem in dict.fromkeys(table.stem for table in of if table not in unlike):
-        tables = [table for table in of if table.stem == stem]
-        belonging = list(dict.fromkeys(medium for table in tables for medium in of[table]))
+    for stem in dict.fromkeys(table.stem for table in media_of if table not in unlike):
+        tables = [table for table in media_of if table.stem == stem]
+        belonging = list(dict.fromkeys(medium for table in tables for medium in media_of[table]))
         parts = [
             Part(_rest(medium, stem, exact) or "video", medium, kind_of(medium))
             for medium in belonging
@@ -305,7 +307,7 @@ def _without_settings(episodes: list[EpisodeFiles]) -> tuple[list[EpisodeFiles],
     if len(filmed) * 2 < len(episodes):
         return episodes, {}
     usual = {part.name for files in filmed for part in files.parts}
-    kept = [
+    remaining = [
         files
         for files in episodes
         if files in filmed
@@ -313,7 +315,7 @@ def _without_settings(episodes: list[EpisodeFiles]) -> tuple[list[EpisodeFiles],
         or any(_logs(part.path) for part in files.parts)
     ]
     why = "has no camera, and no table that the episodes have"
-    return kept, {f"{files.name}/": why for files in episodes if files not in kept}
+    return remaining, {f"{files.name}/": why for files in episodes if files not in remaining}
 
 
 def _search(folder: Path, root: Path, depth: int) -> Iterator[FolderLayout]:

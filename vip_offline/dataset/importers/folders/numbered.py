@@ -47,12 +47,18 @@ def _views(names: list[str]) -> bool:
     if len(names) < 4:
         return False
     common = set.intersection(*map(pairing.words, names))
-    of: dict[tuple[int, ...], set[str]] = defaultdict(set)
+    views_of: dict[tuple[int, ...], set[str]] = defaultdict(set)
     for name in names:
-        of[pairing.numbers(name)].add(pairing.label(name, common, pairing.numbers(name)))
-    labels = next(iter(of.values()))
-    equal = len(of) > 1 and len(labels) > 1 and all(views == labels for views in of.values())
-    return equal and all(map(pairing.is_camera, labels)) and len(names) == len(of) * len(labels)
+        views_of[pairing.numbers(name)].add(pairing.label(name, common, pairing.numbers(name)))
+    labels = next(iter(views_of.values()))
+    equal = (
+        len(views_of) > 1
+        and len(labels) > 1
+        and all(views == labels for views in views_of.values())
+    )
+    return (
+        equal and all(map(pairing.is_camera, labels)) and len(names) == len(views_of) * len(labels)
+    )
 
 
 def across(path: Path, inside: FolderContents, depth: int) -> FolderLayout | None:
@@ -103,12 +109,12 @@ def _together(path: Path, media: Items, tables: Items) -> tuple[EpisodeFiles, ..
     if not any(numbers.values()):  # front_0, wrist_0: the number after a camera's word is meant
         numbers = {name: pairing.numbers(name) for name in numbers}
     common = set.intersection(*(pairing.words(name) for name in names.values()))
-    of: dict[tuple[int, ...], list[Path]] = defaultdict(list)
+    files_of: dict[tuple[int, ...], list[Path]] = defaultdict(list)
     for item, name in names.items():
-        of[numbers[name]].append(item)
-    several = any(sum(item in tables for item in group) > 1 for group in of.values())
+        files_of[numbers[name]].append(item)
+    several = any(sum(item in tables for item in group) > 1 for group in files_of.values())
     episodes = []
-    for number, group in of.items():
+    for number, group in files_of.items():
         parts = []
         for item in group:
             name = ".".join(filter(None, (items[item], pairing.label(names[item], common, number))))

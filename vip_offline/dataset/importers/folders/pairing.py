@@ -99,12 +99,12 @@ def are_episodes(outer: Sequence[str], inner: Sequence[str]) -> bool:
 
 def episode_numbers(media: Sequence[str], tables: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Name -> the number of its episode, which tables tell from a camera's."""
-    of = {name: key(name) or numbers(name) for name in tables}
-    known = {*of.values()}
+    number_of = {name: key(name) or numbers(name) for name in tables}
+    known = {*number_of.values()}
     for name in media:
         own = key(name)
-        of[name] = numbers(name) if own not in known and numbers(name) in known else own
-    return of
+        number_of[name] = numbers(name) if own not in known and numbers(name) in known else own
+    return number_of
 
 
 def label(name: str, common: set[str], number: tuple[int, ...] | None = None) -> str:
@@ -129,22 +129,22 @@ def episode_name(names: Sequence[str], common: set[str], number: tuple[int, ...]
     if len({*names}) == 1:
         return names[0]
     left = list(number)
-    kept = []
+    pieces = []
     for token in TOKEN.findall(names[0]):
         if token.lower() in common:
-            kept.append(token)
+            pieces.append(token)
         elif token.isdigit() and left and int(token) == left[0]:
-            kept.append(token)
+            pieces.append(token)
             left.pop(0)
-    return "_".join(kept)
+    return "_".join(pieces)
 
 
 def series(stems: Sequence[str]) -> dict[str, list[str]]:
     """Names of pictures by the words in them: ``left_000``, ``right_000`` are two series."""
-    of: dict[str, list[str]] = defaultdict(list)
+    names_of: dict[str, list[str]] = defaultdict(list)
     for stem in stems:
-        of[series_of(stem)].append(stem)
-    return of
+        names_of[series_of(stem)].append(stem)
+    return names_of
 
 
 def series_of(stem: str) -> str:

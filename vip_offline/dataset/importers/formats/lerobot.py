@@ -70,7 +70,7 @@ class LeRobot:
     def _v3(self) -> bool:
         return bool(self._info["codebase_version"] == "v3.0")
 
-    def _inside(self, relative: str, what: str) -> Path:
+    def _inside(self, relative: str, source: str) -> Path:
         """A path from the metadata, inside the data set's folder.
 
         Raises:
@@ -79,7 +79,7 @@ class LeRobot:
         pure = PurePosixPath(relative)
         if pure.is_absolute() or ".." in pure.parts:
             raise VipOfflineError(
-                f"{self.path}: {what} is {relative!r}, which leads out of the data set."
+                f"{self.path}: {source} is {relative!r}, which leads out of the data set."
             )
         return self.path / pure
 

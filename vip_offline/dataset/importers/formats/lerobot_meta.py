@@ -89,10 +89,10 @@ def read_episodes(path: Path, info: Mapping[str, Any]) -> list[dict[str, Any]]:
     total: int = info["total_episodes"]
     if indices != list(range(total)):
         missing = sorted(set(range(total)) - set(indices))
-        what = f"episode {missing[0]} is missing" if missing else "an episode stands there twice"
+        problem = f"episode {missing[0]} is missing" if missing else "an episode stands there twice"
         raise VipOfflineError(
             f"{path / 'meta'}: info.json says {total} episodes, the list of episodes has "
-            f"{len(episodes)} ({what}). Restore the missing files of the data set."
+            f"{len(episodes)} ({problem}). Restore the missing files of the data set."
         )
     return episodes
 
@@ -204,7 +204,7 @@ def _episodes_of_v2(path: Path) -> Iterator[dict[str, Any]]:
     yield from _json_lines(path / "meta" / "episodes.jsonl", ("episode_index", "length"), "episode")
 
 
-def _json_lines(file: Path, numbers: Sequence[str], what: str) -> Iterator[dict[str, Any]]:
+def _json_lines(file: Path, numbers: Sequence[str], kind: str) -> Iterator[dict[str, Any]]:
     """The objects of a file of JSON lines, that have these keys."""
     try:
         lines = read_description(file).splitlines()
@@ -217,7 +217,7 @@ def _json_lines(file: Path, numbers: Sequence[str], what: str) -> Iterator[dict[
                 int(row[numbers[0]]), row[numbers[1]]
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise VipOfflineError(
-                    f"{file}, line {number}: {line[:60]!r} is no {what} ({error!r}). Restore it."
+                    f"{file}, line {number}: {line[:60]!r} is no {kind} ({error!r}). Restore it."
                 ) from error
             yield row
 

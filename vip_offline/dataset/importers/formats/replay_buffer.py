@@ -173,13 +173,13 @@ class ReplayBuffer:
         """Episodes without rows, or whose rows are not there."""
         broken = {}
         for index in np.flatnonzero((lengths < 1) | (self._ends > self._stored)):
-            what = (
+            message = (
                 f"{self.path}, episode {index}: meta/episode_ends[{index}] is {self._ends[index]}"
             )
             broken[int(index)] = (
-                f"{what}, where the one before it ends: it has no rows. "
+                f"{message}, where the one before it ends: it has no rows. "
                 if lengths[index] < 1
-                else f"{what}, but data has {self._stored} rows. "
+                else f"{message}, but data has {self._stored} rows. "
             ) + "Restore it, or leave such episodes out with --skip-broken."
         return broken
 

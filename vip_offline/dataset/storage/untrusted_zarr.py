@@ -104,8 +104,8 @@ def require_known_codecs(description: bytes, where: str) -> None:
                     place = f", {key}" if key else ""
                     raise VipOfflineError(
                         f"{where}{place}: is written with the codec {codec!r}, which is none of "
-                        "those that are known to run no code. If you trust the file, write its array "
-                        "again with zstd."
+                        "those that are known to run no code. If you trust the file, write its "
+                        "array again with zstd."
                     )
 
 

@@ -301,6 +301,14 @@ def test_videos_that_changed_since_they_were_imported(tmp_path: Path) -> None:
     assert only(check(path)).examples[0].value == "the video is gone"
 
 
+def test_a_store_that_was_moved_with_its_videos(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    imported(tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "new")
+    checked = check(tmp_path / "new/x.zarr")
+    assert checked.groups == () and checked.cameras["front"].frames == sum(LENGTHS)
+
+
 def test_a_video_of_the_same_size_with_other_pictures(tmp_path: Path) -> None:
     path = imported(tmp_path)
     stored = open_store(path).content("front").copy()

@@ -54,7 +54,7 @@ def check_store(store: Store, report: ReportBuilder, on_start: OnStart) -> DataR
     for camera in store.cameras:
         storage = store.frame_storage(camera)
         if isinstance(storage, VideoFrames):
-            _check_clips(store, camera, moves, rate, report)
+            _check_videos(store, storage, moves, rate, report)
         else:
             _check_frames(store, camera, moves, report)
     _check_rest(store, report)
@@ -132,20 +132,23 @@ NOT_UPRIGHT = Finding(
 )
 
 
-def _check_clips(
-    store: Store, camera: str, moves: list[bool], rate: float | None, report: ReportBuilder
+def _check_videos(
+    store: Store,
+    storage: VideoFrames,
+    moves: list[bool],
+    rate: float | None,
+    report: ReportBuilder,
 ) -> None:
     """Check frames in videos, and whether the video files changed since the import."""
-    files, sizes = store.texts(f"video_{camera}"), store.meta(f"video_bytes_{camera}")
-    folder = Path(str(store.attributes.get("videos", "")))
-    reader, contents = store.frame_reader(camera), store.recorded_content(camera)
+    camera, files = storage.camera, storage.files()
+    names, sizes = store.texts(f"video_{camera}"), store.meta(f"video_bytes_{camera}")
+    reader, contents = storage.reader(), store.recorded_content(camera)
     lines: dict[str, Timeline] = {}
     met = set[str]()
     corrected = parse_rates(store.attributes.get("import", {}).get("rates", ()))
-    upright = store.upright(camera)
     for index, (start, stop) in enumerate(store.spans()):
-        where, name = f"episode {report.names[index]}", files[index]
-        place, path = f"{where}, camera {camera}", folder / name
+        where, name = f"episode {report.names[index]}", names[index]
+        place, path = f"{where}, camera {camera}", files[index]
         changed = _changed(path, int(sizes[index]))
         if changed:
             report.add(changed, place, name)
@@ -154,9 +157,9 @@ def _check_clips(
         try:
             if name not in lines:
                 line = timeline(path)
-                if not upright and line.turn != AS_STORED:
+                if not storage.upright and line.turn != AS_STORED:
                     report.add([NOT_UPRIGHT], f"camera {camera}", name)
-                lines = {name: line if upright else line.as_stored()}
+                lines = {name: line if storage.upright else line.as_stored()}
                 report.rate(camera, lines[name])
             line, pts = lines[name], store.data(f"pts_{camera}", start, stop)
             if rate and name not in met and camera not in corrected:

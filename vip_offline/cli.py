@@ -48,7 +48,7 @@ from vip_offline.recipe import (
     load_pretrain_recipe,
     load_recipe,
 )
-from vip_offline.utils.cache_folder import lend_matplotlib_a_folder
+from vip_offline.utils.cache_folder import set_matplotlib_cache
 from vip_offline.utils.console import Console, bar
 from vip_offline.utils.parallel import is_first
 
@@ -1356,5 +1356,5 @@ def _print_comparison(summary: dict[str, Any], recipe: Recipe, console: Console)
 
 def main() -> None:
     """Run the program; see vip_offline/ending.py for how it ends."""
-    lend_matplotlib_a_folder()
+    set_matplotlib_cache()
     ending.run(app)

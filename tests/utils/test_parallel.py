@@ -119,7 +119,7 @@ USER = """
 import os, sys
 sys.path.insert(0, os.path.dirname(__file__))
 os.environ["PYTHONPATH"] = os.path.dirname(__file__) + ":" + os.environ.get("PYTHONPATH", "")
-from vip_offline.utils.parallel import side_map
+from vip_offline.utils.parallel import process_map
 def die(item):
     os.kill(os.getpid(), item)
 if __name__ == "__main__":
@@ -127,7 +127,7 @@ if __name__ == "__main__":
     works = {"import": (broken.work, 1), "kill": (die, 9), "crash": (die, 11)}
     try:
         work, item = works[sys.argv[1]]
-        list(side_map(work, [item], 1))
+        list(process_map(work, [item], 1))
     except Exception as error:
         print(type(error).__name__, error)
 """

@@ -45,7 +45,7 @@ def writable_cache(name: str) -> Path:
     return folder
 
 
-def lend_matplotlib_a_folder() -> None:
+def set_matplotlib_cache() -> None:
     """Point matplotlib to our cache if its own folder is not writable.
 
     It would warn otherwise, and name a variable of its own; where ours cannot be written either,

@@ -126,7 +126,7 @@ def leave_interrupts_to_parent() -> None:
 
 
 @contextlib.contextmanager
-def children_start_deaf() -> Iterator[None]:
+def children_ignore_interrupts() -> Iterator[None]:
     """Start processes in this block, so that ctrl-C does not meet them in their imports.
 
     They inherit a mask; what arrives here meanwhile is delivered when the block ends.
@@ -160,7 +160,7 @@ def gone(exit_code: int | None, what: str = "A side process", fewer: str = FEWER
     return f"{what} could not start (exit code {exit_code}); what it said stands above."
 
 
-def could_not_start(error: BaseException) -> VipOfflineError:
+def startup_error(error: BaseException) -> VipOfflineError:
     """The error of a worker process that failed in its set-up."""
     if isinstance(error, VipOfflineError):
         return error
@@ -191,11 +191,11 @@ def _call(pickled: bytes) -> Any:
     The pool would die of an error there, and say nothing of it.
     """
     if _failed is not None:
-        raise could_not_start(_failed)
+        raise startup_error(_failed)
     try:
         function, arguments = pickle.loads(pickled)
     except Exception as error:
-        raise could_not_start(error) from error
+        raise startup_error(error) from error
     return function(*arguments)
 
 
@@ -214,7 +214,7 @@ class SidePool:
 
     def submit(self, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
         """Compute ``function(*arguments)`` in a worker process."""
-        with children_start_deaf():
+        with children_ignore_interrupts():
             future = self._pool.submit(_call, pickle.dumps((function, arguments)))
         self._started |= {
             process.pid: process for process in multiprocessing.active_children() if process.pid
@@ -244,13 +244,13 @@ def ordered_map(
     setup: Callable[[], None] = _nothing,
     on_stop: Callable[[], None] = _nothing,
 ) -> Iterator[Result]:
-    """`side_map`; with one process nothing is started: the work is done here."""
+    """`process_map`; with one process nothing is started: the work is done here."""
     if processes <= 1:
         return map(function, items)
-    return side_map(function, items, processes, setup, on_stop)
+    return process_map(function, items, processes, setup, on_stop)
 
 
-def side_map(
+def process_map(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     processes: int,

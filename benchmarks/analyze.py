@@ -24,7 +24,8 @@ import numpy as np
 from rich.table import Table
 
 from vip_offline.dataset.episode import Episode
-from vip_offline.dataset.store import Label, open_store
+from vip_offline.dataset.labels import Label
+from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.rewards.relabel import label_episodes
 from vip_offline.utils.console import Console

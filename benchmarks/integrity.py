@@ -33,7 +33,7 @@ from rich.table import Table
 from zarr.codecs import Crc32cCodec
 
 from vip_offline.dataset.episode import Episode
-from vip_offline.dataset.frame_hashes import frames_hash, hash_all, hashed_keys, rows_to_hash
+from vip_offline.dataset.frame_hashes import hash_all, hashed_keys, rows_to_hash
 from vip_offline.dataset.read_hashes import reads
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_writer import writing
@@ -166,7 +166,9 @@ def measure_verify(store: Store, turns: int) -> tuple[float, float, float]:
         for start, stop in store.spans():
             hashlib.blake2b(pixels[start:stop].data, digest_size=16).digest()
 
-    assert (frames_hash(store, "front")(0) == store.recorded_content("front")[0]).all()
+    assert (
+        store.frame_storage("front").episode_hash()(0) == store.recorded_content("front")[0]
+    ).all()
     return (*in_turns(turns, verify, bare), pixels.nbytes / 1e6)  # type: ignore[return-value]
 
 

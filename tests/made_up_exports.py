@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vip_offline.dataset.episode import Episode
-from vip_offline.dataset.exporters.labelled_episodes import Labelled, open_labelled
+from vip_offline.dataset.exporters.labelled_episodes import LabelledStore, open_labelled
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.importers.run import import_source
-from vip_offline.dataset.store import Label, Store, open_store
+from vip_offline.dataset.labels import Label
+from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.recipe import ImportOptions
 
@@ -66,7 +67,7 @@ def imported(source: Path, store: Path, *key_map: str) -> Store:
     return open_store(store)
 
 
-def with_rewards(path: Path, name: str = "made", goals: int = 1) -> Labelled:
+def with_rewards(path: Path, name: str = "made", goals: int = 1) -> LabelledStore:
     """The store with a labelling whose rewards are known: what `distances` says."""
     store = open_store(path)
     reward, distance = [], []

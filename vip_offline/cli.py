@@ -48,7 +48,7 @@ from vip_offline.recipe import (
     load_pretrain_recipe,
     load_recipe,
 )
-from vip_offline.utils.cache_folder import lend_matplotlib_a_folder
+from vip_offline.utils.cache_folder import set_matplotlib_cache
 from vip_offline.utils.console import Console, bar
 from vip_offline.utils.parallel import is_first
 
@@ -501,7 +501,7 @@ def datasets(
 
 def _fetch(name: str, console: Console) -> None:
     from vip_offline.dataset.catalog.card import card
-    from vip_offline.dataset.catalog.fetch import fetch
+    from vip_offline.dataset.catalog.fetch import fetch_dataset
     from vip_offline.report.terminal.datasets import describe_card
     from vip_offline.utils.download import BLOCK
 
@@ -523,7 +523,7 @@ def _fetch(name: str, console: Console) -> None:
             advance(there // BLOCK - done, total=total // BLOCK if total else None)
             done = there // BLOCK
 
-        path = fetch(wanted, progress, say)
+        path = fetch_dataset(wanted, progress, say)
     console.print(f"fetch: {name} -> {path}", highlight=False, soft_wrap=True)
     if path != wanted.store:
         say(describe_card(wanted)["import"])
@@ -1356,5 +1356,5 @@ def _print_comparison(summary: dict[str, Any], recipe: Recipe, console: Console)
 
 def main() -> None:
     """Run the program; see vip_offline/ending.py for how it ends."""
-    lend_matplotlib_a_folder()
+    set_matplotlib_cache()
     ending.run(app)

@@ -14,7 +14,8 @@ from conftest import LENGTHS, SUCCESSES, brightness_episode
 from store_files import assert_same, contents, everything, overwrite_attribute
 
 from vip_offline.dataset.episode import Episode
-from vip_offline.dataset.store import Label, open_store
+from vip_offline.dataset.labels import Label
+from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import RelabelOptions
@@ -97,19 +98,19 @@ def test_the_table_below_is_complete(whole: tuple[Path, dict[str, Any]]) -> None
 def test_damage_is_said_or_changes_nothing(
     whole: tuple[Path, dict[str, Any]], tmp_path: Path, array: str, harm: str
 ) -> None:
-    path, wanted = tmp_path / "x.zarr", whole[1]
+    path, expected = tmp_path / "x.zarr", whole[1]
     shutil.copytree(whole[0], path)
     HARM[harm](path / array)
     try:
-        given = everything(path) | goal(path)
+        content = everything(path) | goal(path)
     except VipOfflineError as error:
         assert array.removesuffix("@content") in str(error)
         return
     if array == f"goals/pixels/{GOAL}":  # it is embedded again
-        assert given.pop("goal") is None
-        wanted = {key: value for key, value in wanted.items() if key != "goal"}
+        assert content.pop("goal") is None
+        expected = {key: value for key, value in expected.items() if key != "goal"}
     assert array.startswith(("goals/", "files/")) or harm == "no folder"
-    assert_same(given, wanted)
+    assert_same(content, expected)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +163,9 @@ def test_what_a_damaged_chunk_holds(
 ) -> None:
     path = tmp_path / "x.zarr"
     shutil.copytree(whole[0], path)
-    said = harmed(path, array)
-    assert f"{path}: {array}: {name} is damaged" in said
-    assert f"It holds {place}. " in said
+    message = harmed(path, array)
+    assert f"{path}: {array}: {name} is damaged" in message
+    assert f"It holds {place}. " in message
 
 
 def tiny(length: int) -> Episode:
@@ -256,12 +257,12 @@ def test_the_way_out_leads_out(
         else:
             assert "`vip-offline relabel" in str(error)
     relabel(path, options)
-    given = everything(path)
+    content = everything(path)
     for name in ("reward", "distance", "goal"):
         key = f"labels/pixels/{name}"
-        np.testing.assert_array_equal(given[key], whole[1][key])
+        np.testing.assert_array_equal(content[key], whole[1][key])
     embedding = "embeddings/pixels/front"
-    np.testing.assert_array_equal(given[embedding], whole[1][embedding])
+    np.testing.assert_array_equal(content[embedding], whole[1][embedding])
 
 
 @pytest.mark.parametrize("array", ["data/action", "data/frames_front", "extras/goal"])

@@ -30,7 +30,7 @@ def test_what_is_left_is_as_it_was_before_it_came(store: Path) -> None:
     before = contents(store)
     relabel(store, replace(PIXELS, camera="front", name="last", goal=("last",)))
     files = (store / "labels" / "last").rglob("*")
-    added = sum(each.stat().st_size for each in files if each.is_file())
+    added = sum(path.stat().st_size for path in files if path.is_file())
     deleted = delete(store, ["last"], [])
     assert (deleted.labels, deleted.embeddings, deleted.size) == (("last",), (), added)
     assert contents(store) == before

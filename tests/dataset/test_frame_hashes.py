@@ -12,9 +12,9 @@ from made_up_clips import write_film
 from origins import replay
 from store_files import everything, overwrite, overwrite_attribute, spoil_frame
 
-from vip_offline.dataset import frame_hashes
+from vip_offline.dataset import frame_hashes, frame_storage
 from vip_offline.dataset.frame_hashes import hash_all, hashed_keys, rows_to_hash
-from vip_offline.dataset.importers.folders.folder_source import Folders
+from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_writer import writing
@@ -78,7 +78,7 @@ def test_bytes_that_are_the_same_are_not_decoded(
     labelled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     touch(labelled)
-    monkeypatch.setattr(frame_hashes, "content_of_blocks", None)
+    monkeypatch.setattr(frame_storage, "content_of_blocks", None)
     assert hashed(open_store(labelled), keys=[FRAMES]) == 18
 
 
@@ -139,7 +139,7 @@ def test_hashes_of_an_unknown_kind_are_refused(labelled: Path) -> None:
 def test_many_frames_are_hashed_as_all_at_once(
     labelled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame_hashes, "BLOCK", 2)
+    monkeypatch.setattr(frame_storage, "HASH_FRAMES", 2)
     assert hashed(open_store(labelled), every=True) == 36
 
 
@@ -158,7 +158,7 @@ def videos(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     for place, name in enumerate("ab"):
         write_padded(folder / f"{name}.mp4", place * 100)
-    import_source(Folders(folder), tmp_path / "here/x.zarr", ImportOptions())
+    import_source(FolderSource(folder), tmp_path / "here/x.zarr", ImportOptions())
     relabel(tmp_path / "here/x.zarr", RelabelOptions(encoder="pixels", goal=("last",)))
     return folder
 
@@ -189,11 +189,11 @@ def test_a_touched_video_is_no_change(videos: Path) -> None:
 
 
 def test_a_store_that_was_moved_with_its_videos(videos: Path, tmp_path: Path) -> None:
-    wanted = everything(videos.parent / "x.zarr")
+    expected = everything(videos.parent / "x.zarr")
     videos.parent.rename(tmp_path / "elsewhere")
     path = tmp_path / "elsewhere/x.zarr"
-    given = everything(path)
-    np.testing.assert_array_equal(given["frames/video"], wanted["frames/video"])
+    content = everything(path)
+    np.testing.assert_array_equal(content["frames/video"], expected["frames/video"])
     assert hashed(open_store(path)) == 0  # a renamed file is the same
     shutil.rmtree(tmp_path / "elsewhere/videos")
     with pytest.raises(VipOfflineError, match=r"elsewhere/videos/a\.mp4"):

@@ -452,9 +452,9 @@ def test_it_is_refused_in_words(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     path, part = make(at)
-    code, said = run(monkeypatch, capsys, "import", str(path), str(at / "store.zarr"))
-    assert code == 2, said
-    assert part in said and "Traceback" not in said
+    code, output = run(monkeypatch, capsys, "import", str(path), str(at / "store.zarr"))
+    assert code == 2, output
+    assert part in output and "Traceback" not in output
     assert not (at / "store.zarr").exists()
 
 
@@ -475,14 +475,14 @@ def test_no_command_unpickles(
     path = at / "set.zarr"
     poisoned(path, at / "mark", array)
     verb, *flags = command
-    code, said = run(monkeypatch, capsys, verb, str(path), *flags)
-    assert bool(code) == (array == "action"), said  # others are left out, and said
-    words = " ".join(said.split())
-    assert f"data/{array}" in words and "'pickle'" in words and "Traceback" not in said
-    code, said = run(
+    code, output = run(monkeypatch, capsys, verb, str(path), *flags)
+    assert bool(code) == (array == "action"), output  # others are left out, and said
+    words = " ".join(output.split())
+    assert f"data/{array}" in words and "'pickle'" in words and "Traceback" not in output
+    code, output = run(
         monkeypatch, capsys, "train", str(path), "--steps", "2", "--out", str(at / "p")
     )
-    assert "Traceback" not in said
+    assert "Traceback" not in output
 
 
 @pytest.mark.timeout(20)
@@ -498,5 +498,5 @@ def test_a_recipe_is_refused_in_words(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (at / "mine.toml").write_bytes(text)
-    code, said = run(monkeypatch, capsys, "run", str(at / "mine.toml"))
-    assert code == 2 and "mine.toml" in said and "Traceback" not in said, said
+    code, output = run(monkeypatch, capsys, "run", str(at / "mine.toml"))
+    assert code == 2 and "mine.toml" in output and "Traceback" not in output, output

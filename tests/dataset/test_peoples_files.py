@@ -24,14 +24,14 @@ from people_files import (
 from PIL import Image
 
 from vip_offline.dataset.importers.registry import open_source
-from vip_offline.dataset.importers.run import Imported, import_source, plan_import
+from vip_offline.dataset.importers.run import ImportResult, import_source, plan_import
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.validation.run import check
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
 
-def imported(path: Path, *key_map: str, **how: Any) -> tuple[Store, Imported]:
+def imported(path: Path, *key_map: str, **how: Any) -> tuple[Store, ImportResult]:
     options = ImportOptions(key_map=key_map, **how)
     source = open_source(path, "", options.rates, options.key_map)
     store = path.with_name("store.zarr")
@@ -240,9 +240,9 @@ def test_a_column_of_other_shape_or_type_in_one_episode(tmp_path: Path) -> None:
 # --- success -------------------------------------------------------------------------------
 
 
-def told(tmp_path: Path, *key_map: str) -> tuple[list[bool], Imported]:
+def told(tmp_path: Path, *key_map: str) -> tuple[list[bool], ImportResult]:
     store, done = imported(tmp_path / "set", *key_map)
-    return [bool(one) for one in store.meta("success")], done
+    return [bool(value) for value in store.meta("success")], done
 
 
 @pytest.mark.parametrize("answers", [(True, False), (1, 0), ("true", "False"), ("yes", "no")])

@@ -10,7 +10,7 @@ from vip_offline.dataset.read_hashes import (
     LENGTHS,
     StaleError,
     changed_arrays,
-    differences,
+    changed_reads,
     episodes_in_words,
     in_words,
     made_from,
@@ -34,7 +34,7 @@ EVERY = (
 
 
 @pytest.mark.parametrize(
-    ("key", "row", "value", "said"),
+    ("key", "row", "value", "name"),
     [
         ("data/action", 6, 0.5, "actions"),
         ("data/proprio", 6, 0.5, "proprio"),
@@ -47,22 +47,22 @@ EVERY = (
     ],
 )
 def test_a_value_that_changed_is_known_by_array_and_episode(
-    labelled: Path, key: str, row: int, value: float, said: str
+    labelled: Path, key: str, row: int, value: float, name: str
 ) -> None:
     before = reads(open_store(labelled), EVERY)
     record = made_from(open_store(labelled), EVERY)["read"]
     assert all(hashes.shape == (3, 8) for hashes in before.values())
     overwrite(labelled, key, row, value)
     store = open_store(labelled)
-    assert differences(before, reads(store, EVERY)) == [f"{said} of episode 1 changed"]
+    assert changed_reads(before, reads(store, EVERY)) == [f"{name} of episode 1 changed"]
     assert isinstance(record, dict)
-    assert changed_arrays(store, record) == [f"{said} changed"]
+    assert changed_arrays(store, record) == [f"{name} changed"]
 
 
 def test_the_same_values_are_no_change(labelled: Path) -> None:
     before, action = reads(open_store(labelled), EVERY), open_store(labelled).data("action")
     overwrite(labelled, "data/action", slice(None), action)
-    assert differences(before, reads(open_store(labelled), EVERY)) == []
+    assert changed_reads(before, reads(open_store(labelled), EVERY)) == []
 
 
 def test_rows_that_moved_to_another_episode_are_another_length(
@@ -70,7 +70,7 @@ def test_rows_that_moved_to_another_episode_are_another_length(
 ) -> None:
     before = reads(open_store(make_store("a", (5, 7, 6))), [LENGTHS])
     after = reads(open_store(make_store("b", (5, 6, 7))), [LENGTHS])
-    assert differences(before, after) == ["the length of episodes 1, 2 changed"]
+    assert changed_reads(before, after) == ["the length of episodes 1, 2 changed"]
 
 
 def test_episodes_that_were_added_or_taken_away_are_counted(store_path: Path) -> None:
@@ -78,15 +78,15 @@ def test_episodes_that_were_added_or_taken_away_are_counted(store_path: Path) ->
     with writing(store_path) as store:
         store.append(brightness_episode(4, True, 7), brightness_episode(4, True, 8))
     after = reads(open_store(store_path), ["data/action"])
-    assert differences(before, after) == ["2 episodes were added"]
-    assert differences(after, before) == ["2 episodes were taken away"]
-    assert differences({}, after) == []  # of which nothing is known
+    assert changed_reads(before, after) == ["2 episodes were added"]
+    assert changed_reads(after, before) == ["2 episodes were taken away"]
+    assert changed_reads({}, after) == []  # of which nothing is known
 
 
 def test_an_array_of_which_one_side_knows_nothing_is_left_out() -> None:
     zeros, ones = np.zeros((2, 8), np.uint8), np.ones((2, 8), np.uint8)
-    assert differences({"data/action": zeros}, {"data/proprio": ones}) == []
-    assert differences({"a": zeros, "b": zeros}, {"a": zeros, "b": ones, "c": ones}) == [
+    assert changed_reads({"data/action": zeros}, {"data/proprio": ones}) == []
+    assert changed_reads({"a": zeros, "b": zeros}, {"a": zeros, "b": ones, "c": ones}) == [
         "b of episodes 0, 1 changed"
     ]
 
@@ -99,11 +99,11 @@ def test_another_type_of_number_is_another_array(
     path = make_store()
     before = reads(open_store(path), ["extras/x"]) if "x" in open_store(path).keys("extras") else {}
     assert before == {}
-    group, found = zarr.open_group(path, mode="r+"), []
+    group, records = zarr.open_group(path, mode="r+"), []
     for kind in ("f4", "i4"):  # whose bytes are alike
         group.create_array("extras/x", data=np.zeros(18, kind), overwrite=True)
-        found.append(reads(open_store(path), ["extras/x"]))
-    assert differences(found[0], found[1]) == ["extras/x of episodes 0, 1, 2 changed"]
+        records.append(reads(open_store(path), ["extras/x"]))
+    assert changed_reads(records[0], records[1]) == ["extras/x of episodes 0, 1, 2 changed"]
 
 
 def test_what_is_not_there_is_named(labelled: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import zarr
 from store_files import assert_same, everything, overwrite
 
-from vip_offline.dataset.seal import Sealed, seal
+from vip_offline.dataset.seal import SealResult, seal
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
 
@@ -20,12 +20,14 @@ def sealed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of release 0.1.0 that was sealed, not to be changed."""
     folder = tmp_path_factory.mktemp("old")
     with tarfile.open(ARCHIVE) as archive:
-        members = [each for each in archive.getmembers() if each.name.startswith("demos.zarr")]
+        members = [
+            member for member in archive.getmembers() if member.name.startswith("demos.zarr")
+        ]
         archive.extractall(folder, members, filter="data")
     path = folder / "demos.zarr"
     before = everything(path)
     assert not open_store(path).checked
-    assert seal(path) == Sealed((), hashed=True)
+    assert seal(path) == SealResult((), hashed=True)
     assert open_store(path).checked
     after = everything(path)
     assert after["attributes"].pop("sealed") is True
@@ -46,7 +48,7 @@ def test_sealed_again_it_is_the_same(old: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("array", "row", "value", "said"),
+    ("array", "row", "value", "change"),
     [
         ("data/action", 6, 9, "actions of episode 1 changed"),
         ("data/proprio", slice(0, 23), 9, "proprio of episodes 0, 1, 2, 3 changed"),
@@ -55,10 +57,10 @@ def test_sealed_again_it_is_the_same(old: Path) -> None:
     ],
 )
 def test_a_change_in_a_sealed_store_is_named(
-    old: Path, array: str, row: int | slice, value: float, said: str
+    old: Path, array: str, row: int | slice, value: float, change: str
 ) -> None:
     overwrite(old, array, row, value)
-    with pytest.raises(VipOfflineError, match=rf"is not what was sealed \({said}\).*--seal"):
+    with pytest.raises(VipOfflineError, match=rf"is not what was sealed \({change}\).*--seal"):
         open_store(old).require_finished()
     seal(old)
     open_store(old).require_finished()
@@ -84,17 +86,17 @@ def test_a_labelling_that_was_deleted_since_is_not_missed(old: Path) -> None:
 
 
 def test_edited_descriptions_are_accepted_and_named(labelled: Path) -> None:
-    wanted = everything(labelled)
+    expected = everything(labelled)
     for name in ("", "data/action"):
         node = zarr.open_group(labelled, mode="r+")
         (node[name] if name else node).attrs["note"] = "mine"
     with pytest.raises(VipOfflineError, match=r"zarr\.json: cannot be read.*edited on purpose"):
         open_store(labelled)
-    assert seal(labelled) == Sealed((".", "data/action"), hashed=False)
-    given = everything(labelled)
-    assert given["attributes"].pop("note") == "mine"
-    assert_same(given, wanted)
-    assert seal(labelled) == Sealed((), hashed=False)
+    assert seal(labelled) == SealResult((".", "data/action"), hashed=False)
+    content = everything(labelled)
+    assert content["attributes"].pop("note") == "mine"
+    assert_same(content, expected)
+    assert seal(labelled) == SealResult((), hashed=False)
 
 
 @pytest.mark.parametrize("text", ["{garbage", "[]", '{"attributes": 3}', "\udcff"])

@@ -12,9 +12,10 @@ import zarr
 from conftest import brightness_episode
 from store_files import assert_same, contents, everything
 
+from vip_offline.dataset.labels import Label
 from vip_offline.dataset.storage import durable_store
 from vip_offline.dataset.storage.durable_store import DurableStore
-from vip_offline.dataset.store import Label, is_store, open_store
+from vip_offline.dataset.store import is_store, open_store
 from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import RelabelOptions
@@ -116,7 +117,8 @@ from pathlib import Path
 import numpy as np
 from conftest import brightness_episode
 from dataclasses import replace
-from vip_offline.dataset.store import Label, open_store
+from vip_offline.dataset.store import open_store
+from vip_offline.dataset.labels import Label
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
 path, generator = Path(sys.argv[1]), np.random.default_rng(0)
@@ -229,9 +231,9 @@ def test_each_marker_is_written_between_two_flushes(
         places = [place for place, event in enumerate(events) if event == marker]
         for place in places[-2:]:
             last_flush = max(at for at in range(place) if events[at] == "sync")
-            assert not any(each.startswith(vouched) for each in events[last_flush:place])
+            assert not any(event.startswith(vouched) for event in events[last_flush:place])
             next_flush = events.index("sync", place)
-            assert not any(each.startswith(vouched) for each in events[place:next_flush])
+            assert not any(event.startswith(vouched) for event in events[place:next_flush])
     events.clear()
     with writing(path) as store:
         ones = np.ones(10, np.float32)
@@ -247,7 +249,7 @@ def test_an_append_that_was_killed_leaves_what_was_committed(
     store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever it was: between any two files that it writes."""
-    wanted, written, write = everything(store_path), list[str](), DurableStore._set
+    expected, written, write = everything(store_path), list[str](), DurableStore._set
 
     def append(path: Path, files: int) -> None:
         """Add an episode; end before the file of this number, and clear nothing away."""
@@ -282,10 +284,12 @@ def test_an_append_that_was_killed_leaves_what_was_committed(
             append(path, files)
         store = open_store(path)
         assert len(store) == 3
-        np.testing.assert_array_equal(store.frames("front", 0, store.rows), wanted["frames/front"])
+        np.testing.assert_array_equal(
+            store.frames("front", 0, store.rows), expected["frames/front"]
+        )
         with writing(path, create=PLAN):
             pass
-        assert_same(everything(path), wanted)
+        assert_same(everything(path), expected)
         append(path, -1)
         assert_same(everything(path), everything(tmp_path / "whole.zarr"))
 

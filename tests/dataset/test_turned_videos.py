@@ -9,9 +9,9 @@ from made_up_films import SIZE, ramp, write
 from store_files import overwrite_attribute
 
 from vip_offline.dataset.importers.convert import Converter
-from vip_offline.dataset.importers.folders.folder_source import Folders
+from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.run import import_source
-from vip_offline.dataset.media.video import timeline
+from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.dataset.validation.run import check
@@ -27,7 +27,7 @@ def imported(folder: Path, *, copy: bool = False) -> Path:
     for name in ("a", "b"):
         write(folder / f"{name}.mp4", 8, turn=(90, False, False))
     store = folder / "x.zarr"
-    import_source(Folders(folder), store, ImportOptions(copy_frames=copy))
+    import_source(FolderSource(folder), store, ImportOptions(copy_frames=copy))
     return store
 
 
@@ -55,13 +55,13 @@ def test_a_store_of_before_means_what_it_meant_and_the_check_says_so(tmp_path: P
     store = open_store(as_before(imported(tmp_path / "videos")))
     frames = store.frames("video", 8, 16)
     assert np.abs(frames.astype(int) - ramp(8)).mean() < 2
-    (wrong,) = (each for each in check(store.path).groups if each.severity == "wrong")
+    (wrong,) = (group for group in check(store.path).groups if group.severity == "wrong")
     assert (wrong.kind, wrong.count, wrong.way_out) == ("not-upright", 2, "import again")
 
 
 def test_turned_frames_are_not_added_to_frames_of_before(tmp_path: Path) -> None:
     path = as_before(imported(tmp_path / "videos"))
-    source = Folders(tmp_path / "videos")
+    source = FolderSource(tmp_path / "videos")
     catalogue = source.catalogue()
     convert = Converter(source, catalogue, catalogue.keys, ImportOptions())
     episode, _ = convert(0)

@@ -9,7 +9,8 @@ from store_files import assert_same, contents, everything, overwrite
 
 from vip_offline.dataset import upgrade as upgrading
 from vip_offline.dataset.seal import seal
-from vip_offline.dataset.store import SCHEMA_VERSION, open_store
+from vip_offline.dataset.store import open_store
+from vip_offline.dataset.store_format import SCHEMA_VERSION
 from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.dataset.upgrade import upgrade
 from vip_offline.errors import VipOfflineError
@@ -22,7 +23,9 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stores of release 0.1.0, not to be changed."""
     folder = tmp_path_factory.mktemp("old")
     with tarfile.open(ARCHIVE) as archive:
-        members = [each for each in archive if each.name.startswith(("demos.zarr", "linked.zarr"))]
+        members = [
+            member for member in archive if member.name.startswith(("demos.zarr", "linked.zarr"))
+        ]
         archive.extractall(folder, members, filter="data")
     return folder
 
@@ -56,7 +59,7 @@ def test_it_means_what_it_meant(old: Path, sealed: bool) -> None:
     assert {key for key, shape, _, _ in store.tree() if shape} == {*arrays} | fresh
     assert started == [sum(done)] == [len(arrays)]
     assert len([*(old / "data/frames_corner").glob("c.*")]) == 1
-    assert [each.name for each in old.parent.iterdir()] == ["demos.zarr"]
+    assert [entry.name for entry in old.parent.iterdir()] == ["demos.zarr"]
 
 
 def test_a_second_time_there_is_nothing_to_do(old: Path) -> None:
@@ -95,7 +98,7 @@ def test_damaged_frames_are_refused(old: Path, harm: str) -> None:
     with pytest.raises(VipOfflineError, match=r"episode 1: its frames of camera corner|frame 6"):
         upgrade(old)
     assert contents(old) == before
-    assert [each.name for each in old.parent.iterdir()] == ["demos.zarr"]
+    assert [entry.name for entry in old.parent.iterdir()] == ["demos.zarr"]
 
 
 def test_a_sealed_store_that_was_changed_is_refused(old: Path) -> None:
@@ -106,17 +109,17 @@ def test_a_sealed_store_that_was_changed_is_refused(old: Path) -> None:
     assert open_store(old).version == 1
 
 
-@pytest.mark.parametrize("where", ["put_rows", "finish_copy", "hash_embeddings", "put_in_place"])
+@pytest.mark.parametrize("where", ["_put_rows", "_finish_copy", "hash_embeddings", "put_in_place"])
 def test_an_interrupted_upgrade_leaves_the_store(
     old: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    before, wanted = contents(old), everything(old)
-    home: Any = upgrading if where == "put_in_place" else StoreWriter
+    before, expected = contents(old), everything(old)
+    home: Any = StoreWriter if where == "hash_embeddings" else upgrading
     calls, real = list[int](), getattr(home, where)
 
     def interrupted(*given: Any, **named: Any) -> Any:
         calls.append(0)
-        if where != "put_rows" or len(calls) == 5:
+        if where != "_put_rows" or len(calls) == 5:
             raise KeyboardInterrupt
         return real(*given, **named)
 
@@ -125,9 +128,9 @@ def test_an_interrupted_upgrade_leaves_the_store(
         with pytest.raises(KeyboardInterrupt):
             upgrade(old)
     assert contents(old) == before
-    assert [each.name for each in old.parent.iterdir()] == ["demos.zarr"]
+    assert [entry.name for entry in old.parent.iterdir()] == ["demos.zarr"]
     assert upgrade(old)  # and then it goes through
-    assert_same(without_version(everything(old)), without_version(wanted))
+    assert_same(without_version(everything(old)), without_version(expected))
 
 
 def test_what_a_killed_upgrade_left_beside_it_is_cleared(old: Path) -> None:
@@ -135,7 +138,7 @@ def test_what_a_killed_upgrade_left_beside_it_is_cleared(old: Path) -> None:
     (old.with_name(".demos.zarr.upgraded") / "zarr.json").unlink()
     old.rename(old.with_name(".demos.zarr.replaced"))  # killed between two renames
     assert upgrade(old)
-    assert [each.name for each in old.parent.iterdir()] == ["demos.zarr"]
+    assert [entry.name for entry in old.parent.iterdir()] == ["demos.zarr"]
     open_store(old).require_finished()
 
 

@@ -7,16 +7,17 @@ import pytest
 from made_up_films import KINDS, ramp, write
 from numpy.typing import NDArray
 
-from vip_offline.dataset.media.video import Decoder, FrameReader, decode, timeline
-from vip_offline.dataset.tables.file_listing import VIDEOS
+from vip_offline.dataset.media.timeline import timeline
+from vip_offline.dataset.media.video import Decoder, FrameReader, decode_frames
+from vip_offline.dataset.tables.file_listing import VIDEO_SUFFIXES
 from vip_offline.errors import VipOfflineError
 
 LOSS = 9  # grey levels
 
 
 def read(path: Path, *places: int) -> NDArray[np.uint8]:
-    pts = [int(each) for each in timeline(path).pts[list(places)]]
-    return np.stack(list(decode(Decoder(path), pts)))
+    pts = [int(stamp) for stamp in timeline(path).pts[list(places)]]
+    return np.stack(list(decode_frames(Decoder(path), pts)))
 
 
 def levels(frames: NDArray[np.uint8]) -> list[int]:
@@ -25,7 +26,7 @@ def levels(frames: NDArray[np.uint8]) -> list[int]:
 
 
 def test_every_kind_that_can_be_written_here_is_listed() -> None:
-    assert {f".{each}" for each in KINDS} | {".ogv"} == set(VIDEOS)  # Theora cannot be
+    assert {f".{kind}" for kind in KINDS} | {".ogv"} == set(VIDEO_SUFFIXES)  # Theora cannot be
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -41,8 +42,8 @@ def test_each_frame_is_the_one_that_is_asked_for(tmp_path: Path, kind: str) -> N
     assert np.abs(frames[:, 20:, 20:].astype(int) - ramp(50)[:, 20:, 20:]).max() <= LOSS
     reader = FrameReader(None)
     for start in (40, 3, 27, 0, 45):
-        found = reader(path, line.pts[start : start + 5])
-        np.testing.assert_array_equal(found, frames[start : start + 5])
+        block = reader(path, line.pts[start : start + 5])
+        np.testing.assert_array_equal(block, frames[start : start + 5])
     reader.close()
 
 

@@ -9,7 +9,8 @@ import pytest
 from conftest import PROGRAM
 from store_files import overwrite_attribute
 
-from vip_offline.dataset.media.video import FrameReader, timeline
+from vip_offline.dataset.media.timeline import timeline
+from vip_offline.dataset.media.video import FrameReader
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.analyze import analyze_stage, check_analyze
 from vip_offline.recipe import AnalyzeOptions

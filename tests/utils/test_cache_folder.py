@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.utils.cache_folder import cache_home, lend_matplotlib_a_folder, writable_cache
+from vip_offline.utils.cache_folder import cache_home, set_matplotlib_cache, writable_cache
 
 
 def test_a_cache_that_cannot_be_written_names_the_variable(
@@ -31,5 +31,5 @@ def test_matplotlib_gets_a_folder_where_it_has_none(
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    lend_matplotlib_a_folder()
+    set_matplotlib_cache()
     assert os.environ["MPLCONFIGDIR"] == str(tmp_path / "cache/vip-offline/matplotlib")

@@ -80,7 +80,7 @@ def test_a_folder_is_put_where_an_older_one_may_be(tmp_path: Path, older: bool) 
         folder(path, "old")
     put_in_place(folder(tmp_path / "new", "new"), path)
     assert content(path) == "new"
-    assert [each.name for each in tmp_path.iterdir()] == ["x.zarr"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.zarr"]
 
 
 def test_a_link_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_link_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
     put_in_place(folder(tmp_path / "disk/new", "new"), path)
     assert path.is_symlink()
     assert content(path) == content(real) == "new"
-    assert sorted(each.name for each in (tmp_path / "disk").iterdir()) == ["x.zarr"]
+    assert sorted(entry.name for entry in (tmp_path / "disk").iterdir()) == ["x.zarr"]
 
 
 @pytest.mark.parametrize("linked", [False, True])
@@ -127,5 +127,5 @@ def test_nothing_to_put_back(tmp_path: Path) -> None:
     path = folder(tmp_path / "x.zarr", "old")
     put_back(path)
     put_back(tmp_path / "never.zarr")
-    assert [each.name for each in tmp_path.iterdir()] == ["x.zarr"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.zarr"]
     assert content(path) == "old"

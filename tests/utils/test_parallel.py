@@ -23,20 +23,20 @@ def identity(value: int) -> int:
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
-    assert list(ordered_map(slow_square, range(7), 2)) == [each**2 for each in range(7)]
+    assert list(ordered_map(slow_square, range(7), 2)) == [number**2 for number in range(7)]
 
 
 def test_one_process_starts_none() -> None:
-    assert list(ordered_map(lambda each: os.getpid(), [1, 2], 1)) == [os.getpid()] * 2
+    assert list(ordered_map(lambda number: os.getpid(), [1, 2], 1)) == [os.getpid()] * 2
 
 
 def test_items_are_drawn_as_results_are_taken() -> None:
     drawn = []
 
     def items() -> object:
-        for each in range(100):
-            drawn.append(each)
-            yield each
+        for number in range(100):
+            drawn.append(number)
+            yield number
 
     results = ordered_map(identity, items(), 2)  # type: ignore[arg-type]
     assert next(results) == 0
@@ -83,9 +83,9 @@ def test_threads_keep_the_order_and_take_little_ahead() -> None:
     ready = set[int]()
 
     def items() -> Iterator[int]:
-        for each in range(30):
-            taken.append(each)
-            yield each
+        for number in range(30):
+            taken.append(number)
+            yield number
 
     def setup() -> None:
         ready.add(threading.get_ident())
@@ -119,7 +119,7 @@ USER = """
 import os, sys
 sys.path.insert(0, os.path.dirname(__file__))
 os.environ["PYTHONPATH"] = os.path.dirname(__file__) + ":" + os.environ.get("PYTHONPATH", "")
-from vip_offline.utils.parallel import side_map
+from vip_offline.utils.parallel import process_map
 def die(item):
     os.kill(os.getpid(), item)
 if __name__ == "__main__":
@@ -127,7 +127,7 @@ if __name__ == "__main__":
     works = {"import": (broken.work, 1), "kill": (die, 9), "crash": (die, 11)}
     try:
         work, item = works[sys.argv[1]]
-        list(side_map(work, [item], 1))
+        list(process_map(work, [item], 1))
     except Exception as error:
         print(type(error).__name__, error)
 """
@@ -145,15 +145,15 @@ def test_a_side_process_says_why_it_ended(how: str, parts: list[str], tmp_path: 
     (tmp_path / "broken.py").write_text(BROKEN)
     script = tmp_path / "script.py"
     script.write_text(USER)
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, str(script), how], capture_output=True, text=True, check=False
     )
     for part in ["VipOfflineError", *parts]:
-        assert part in said.stdout, said
+        assert part in process.stdout, process
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({"RANK": "1"}, "RANK=1 ignored"),
         ({"LOCAL_RANK": "1"}, "LOCAL_RANK=1 ignored"),
@@ -162,7 +162,7 @@ def test_a_side_process_says_why_it_ended(how: str, parts: list[str], tmp_path: 
     ],
 )
 def test_a_rank_that_was_left_over_means_nothing(
-    variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR"):
         monkeypatch.setenv(name, "")
@@ -170,8 +170,8 @@ def test_a_rank_that_was_left_over_means_nothing(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert is_first()
-    assert forget_ranks().startswith(said)
-    assert ("LOCAL_RANK" in os.environ) == (not said and bool(variables))
+    assert forget_ranks().startswith(message)
+    assert ("LOCAL_RANK" in os.environ) == (not message and bool(variables))
 
 
 @pytest.mark.parametrize("variables", [{"WORLD_SIZE": "x"}, {"WORLD_SIZE": "2", "RANK": "2"}])

@@ -27,7 +27,8 @@ from vip_offline.analysis.metrics import (
 )
 from vip_offline.analysis.recommendation import against_best, judge
 from vip_offline.analysis.results import Analysis, EpisodeView, Heavy, Row, Weighting
-from vip_offline.dataset.store import Label, Store, open_store
+from vip_offline.dataset.labels import Label
+from vip_offline.dataset.store import Store, open_store
 from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import AnalyzeOptions

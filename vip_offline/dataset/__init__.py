@@ -1,1 +1,1 @@
-"""Demonstrations: reads them from wherever they come, writes one zarr store."""
+"""Demonstrations: the zarr store, importers from other formats, exporters, validation."""

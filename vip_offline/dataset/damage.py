@@ -1,4 +1,4 @@
-"""Chunks that are missing or damaged: which, in which episodes, and what makes them again."""
+"""Errors about missing or damaged chunks: which episodes they hold, how to restore them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from vip_offline.errors import VipOfflineError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vip_offline.dataset.store import Store
+    from vip_offline.dataset.store_arrays import StoreArrays
 
 
 def is_checked(array: zarr.Array[Any]) -> bool:
-    """Whether all chunks of an array were written, each with its checksum: since version 2."""
+    """Whether every chunk of an array has a checksum (stores since schema version 2)."""
     return any(
         isinstance(codec, Crc32cCodec | ShardingCodec)
         for codec in getattr(array.metadata, "codecs", ())
     )
 
 
-def check_present(store: Store, array: zarr.Array[Any], key: str, start: int, stop: int) -> None:
-    """Refuse rows of which a chunk is missing: zarr would read it as zeros.
+def check_present(
+    store: StoreArrays, array: zarr.Array[Any], key: str, start: int, stop: int
+) -> None:
+    """Refuse rows whose chunk file is missing; zarr would silently read zeros.
 
     Raises:
         VipOfflineError: naming array, chunk, episodes and the way out.
@@ -40,9 +42,9 @@ def check_present(store: Store, array: zarr.Array[Any], key: str, start: int, st
 
 
 def damaged(
-    store: Store, array: zarr.Array[Any], key: str, start: int, stop: int, error: Exception
+    store: StoreArrays, array: zarr.Array[Any], key: str, start: int, stop: int, error: Exception
 ) -> VipOfflineError:
-    """What to say of rows that cannot be read: the first chunk of them that cannot."""
+    """The error for rows that cannot be read; it names the first damaged chunk."""
     rows = _rows_per_file(array)
     if isinstance(error, ShardError):
         number = error.row // rows
@@ -56,8 +58,8 @@ def damaged(
     return _error(store, array, key, number, f"is damaged ({error})")
 
 
-def way_out(store: Store, key: str, *, described: bool = True) -> str:
-    """The command that makes an array again, or where else it can come from.
+def way_out(store: StoreArrays, key: str, *, described: bool = True) -> str:
+    """How a user restores an array: the command that computes it again, or a backup.
 
     Args:
         store: that holds it.
@@ -86,13 +88,13 @@ def _rows_per_file(array: zarr.Array[Any]) -> int:
     return int((array.shards or array.chunks)[0])
 
 
-def _file(store: Store, array: zarr.Array[Any], key: str, number: int) -> Path:
+def _file(store: StoreArrays, array: zarr.Array[Any], key: str, number: int) -> Path:
     name = array.metadata.encode_chunk_key((number, *(0 for _ in array.shape[1:])))
     return store.path / key / name
 
 
 def _error(
-    store: Store, array: zarr.Array[Any], key: str, number: int, state: str
+    store: StoreArrays, array: zarr.Array[Any], key: str, number: int, state: str
 ) -> VipOfflineError:
     rows = _rows_per_file(array)
     name = _file(store, array, key, number).relative_to(store.path / key)
@@ -103,7 +105,7 @@ def _error(
     )
 
 
-def _place(store: Store, key: str, start: int, stop: int) -> str:
+def _place(store: StoreArrays, key: str, start: int, stop: int) -> str:
     """Rows, and the episodes that they are of, in words."""
     group, _, name = key.partition("/")
     label_array = name.rpartition("/")[2] if group == "labels" else ""

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vip_offline.dataset.array_writer import staging_of
 from vip_offline.dataset.dependents import delete_command, labels_made_from
 from vip_offline.dataset.store import Store
-from vip_offline.dataset.store_writer import TODO, staging_of, to_delete, writing
+from vip_offline.dataset.store_writer import TODO, to_delete, writing
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.utils.files import flush, replace_file
 
@@ -17,7 +18,7 @@ DELETED = ".deleted"
 
 
 @dataclass(frozen=True)
-class Deleted:
+class DeleteResult:
     """What was deleted."""
 
     labels: tuple[str, ...]
@@ -25,7 +26,7 @@ class Deleted:
     size: int  # bytes on the disk
 
 
-def delete(path: Path, labels: Sequence[str], embeddings: Sequence[str]) -> Deleted:
+def delete(path: Path, labels: Sequence[str], embeddings: Sequence[str]) -> DeleteResult:
     """Delete whole labellings and embeddings, or nothing.
 
     Each is renamed out of the store and then removed. A process killed in between leaves a store
@@ -59,7 +60,7 @@ def delete(path: Path, labels: Sequence[str], embeddings: Sequence[str]) -> Dele
                 name for name in labels_made_from(store, encoder, [camera]) if name not in labels
             ]
             if needing:
-                cameras = [other for name, other in pairs if name == encoder]
+                cameras = [camera for name, camera in pairs if name == encoder]
                 raise VipOfflineError(
                     f"{path}: embedding {encoder}/{camera} is needed by the labellings that were "
                     f"made from it ({', '.join(needing)}). Delete them with it: "
@@ -74,11 +75,11 @@ def delete(path: Path, labels: Sequence[str], embeddings: Sequence[str]) -> Dele
             folders += [path / "embeddings" / encoder / camera]
         size = sum(_size(folder) for folder in folders)
         _remove(store, [folder for folder in folders if folder.exists()])
-    return Deleted(tuple(dict.fromkeys(labels)), tuple(f"{e}/{c}" for e, c in pairs), size)
+    return DeleteResult(tuple(dict.fromkeys(labels)), tuple(f"{e}/{c}" for e, c in pairs), size)
 
 
 def _embeddings(store: Store, text: str) -> Iterator[tuple[str, str]]:
-    """(encoder, camera) of each embedding that is meant."""
+    """(encoder, camera) pairs that match ``ENCODER`` or ``ENCODER/CAMERA``."""
     present = [
         (encoder, camera)
         for encoder in store.encoders
@@ -88,7 +89,7 @@ def _embeddings(store: Store, text: str) -> Iterator[tuple[str, str]]:
     encoder, _, camera = text.partition("/")
     meant = [pair for pair in present if pair[0] == encoder and camera in ("", pair[1])]
     if not meant:
-        known = [f"{one}/{other}" for one, other in present]
+        known = [f"{name}/{camera}" for name, camera in present]
         raise VipOfflineError(f"{store.path}: no embedding {text!r}.{did_you_mean(text, known)}")
     yield from meant
 

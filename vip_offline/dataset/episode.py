@@ -1,4 +1,4 @@
-"""One demonstration: its arrays, their shapes, and the check at the border."""
+"""One demonstration: its arrays, their shapes, and the check before it is stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,23 +12,23 @@ from vip_offline.errors import VipOfflineError
 
 
 @dataclass(frozen=True)
-class Clip:
-    """Frames that stay in the video file where they are."""
+class VideoReference:
+    """Frames of an episode that stay in their video file; the store holds their time stamps."""
 
     file: Path  # relative to the folder that the store names as `videos`, or absolute
     size: int  # bytes of the file
-    pts: NDArray[np.int64]  # (T,) presentation time of each frame, in units of the stream
-    shape: tuple[int, int, int]  # (H, W, 3) of a frame, as it is handed out
-    content: NDArray[np.uint8]  # hash by which these frames are known
-    turned: bool = False  # whether the video says that they are shown other than it holds them
+    pts: NDArray[np.int64]  # (T,) presentation time stamps, in the time base of the stream
+    shape: tuple[int, int, int]  # (H, W, 3) of a decoded frame
+    content: NDArray[np.uint8]  # (16,) hash of the frames
+    turned: bool = False  # whether the display matrix rotates or mirrors the stored frames
 
     def __len__(self) -> int:
         return len(self.pts)
 
 
 @dataclass(frozen=True)
-class Link:
-    """Frames that stay in the zarr array where they are."""
+class ZarrReference:
+    """Frames of an episode that stay in a zarr array of another program; the store holds rows."""
 
     file: Path  # of the other store
     array: str  # its key there
@@ -59,8 +59,9 @@ class Episode:
     success_labelled: bool = True  # whether the origin says so
     kind: str = "demonstration"  # how it came about: "expert", "frozen", ...
     placement: int = -1  # seed of the objects' placement; -1: unknown
-    clips: Mapping[str, Clip] = field(default_factory=dict)  # cameras whose frames stay elsewhere
-    links: Mapping[str, Link] = field(default_factory=dict)
+    # cameras whose frames are not copied into the store
+    clips: Mapping[str, VideoReference] = field(default_factory=dict)
+    links: Mapping[str, ZarrReference] = field(default_factory=dict)
     # what else the origin had per row: name -> (T, ...) numbers, kept as they are
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     origin: int = -1  # its number in its origin; -1: it has none
@@ -81,17 +82,17 @@ class Episode:
             VipOfflineError: on lengths that differ, fewer than two rows, wrong dtypes or
                 shapes, and on values that are not finite.
         """
-        arrays: dict[str, NDArray[Any] | Clip | Link] = {
-            **{f"frames of camera {name}": each for name, each in self.frames.items()},
+        arrays: dict[str, NDArray[Any] | VideoReference | ZarrReference] = {
+            **{f"frames of camera {name}": frames for name, frames in self.frames.items()},
             "proprio": self.proprio,
             "action": self.action,
             "succeeded": self.succeeded,
             "true_reward": self.true_reward,
-            **{f"frames of camera {name}": each for name, each in self.clips.items()},
-            **{f"frames of camera {name}": each for name, each in self.links.items()},
+            **{f"frames of camera {name}": clip for name, clip in self.clips.items()},
+            **{f"frames of camera {name}": link for name, link in self.links.items()},
             **self.extras,
         }
-        lengths = {name: len(each) for name, each in arrays.items()}
+        lengths = {name: len(array) for name, array in arrays.items()}
         if len(set(lengths.values())) > 1:
             listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise VipOfflineError(
@@ -116,7 +117,7 @@ class Episode:
                 array = array[:-1]  # none was taken in the last observation
             bad = np.argwhere(~np.isfinite(array))
             if len(bad):
-                row, column = (int(each) for each in bad[0])
+                row, column = (int(index) for index in bad[0])
                 raise VipOfflineError(
                     f"{where}: {name}[{row}, {column}] is {array[row, column]} "
                     f"({len(bad)} value(s) in all are not finite). Repair or leave out the episode."

@@ -1,8 +1,8 @@
-"""Whether frames and embeddings are what they were when their hashes were written down.
+"""Change detection: whether frames and embeddings still match their recorded hashes.
 
-Files that have the size, modification time and inode that were written down are taken to be
-unchanged. Of the others the bytes are hashed, and where those differ, too, what the files hold is
-decoded and hashed. A store that was copied is so read once.
+Three steps, from cheap to expensive. A file whose size, modification time and inode equal the
+recorded ones is unchanged. Otherwise its bytes are hashed. If that hash differs too, its content is
+decoded and hashed. So a copied store is read once.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from __future__ import annotations
 import bisect
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.media.orientation import AS_STORED
-from vip_offline.dataset.media.video import timeline
-from vip_offline.dataset.storage.content_hash import content_of, content_of_blocks
+from vip_offline.dataset.frame_storage import storage_at
+from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.storage.file_states import STATE, file_hash
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.parallel import threaded_map
@@ -27,8 +25,7 @@ if TYPE_CHECKING:
     from vip_offline.dataset.store import Store
 
 THREADS = len(os.sched_getaffinity(0))
-BLOCK = 64  # frames that are in memory at once
-EPISODES = 64  # whose files are hashed before the next are looked at
+HASH_EPISODES = 64  # whose files are hashed before the next are looked at
 OnRows = Callable[[int], None]  # so many more rows are hashed
 
 # (store, array) -> the states of its files when it was hashed, and its hashes
@@ -44,13 +41,13 @@ def current(
     *,
     every: bool = False,
 ) -> NDArray[np.uint8]:
-    """(E, 16) hashes of what is there now.
+    """(E, 16) hashes of the present content, computed only for episodes whose files changed.
 
     Args:
         store: whose episodes.
         key: of the array, or of the one that says where its frames are.
-        recorded: (E, 16) hashes; zeros where none was written down.
-        hash_of: hashes one episode.
+        recorded: (E, 16) recorded hashes; zeros where there is none.
+        hash_of: computes the hash of one episode.
         on_rows: called with the number of rows of each episode that was hashed.
         every: hash all episodes, not only those whose files were touched.
     """
@@ -66,12 +63,12 @@ def current(
     hashes = recorded.copy()
     spans = store.spans()
     same = np.zeros(len(spans), bool)
-    for block in blocks_of(np.flatnonzero(touched & recorded.any(axis=1)), EPISODES):
+    for block in blocks_of(np.flatnonzero(touched & recorded.any(axis=1)), HASH_EPISODES):
         same[block] = same_bytes(store, key, block, recorded)
         on_rows(sum(spans[index][1] - spans[index][0] for index in block if same[index]))
     episodes = [int(index) for index in np.flatnonzero(touched & ~same)]
-    # a video is decoded forwards, by one thread
-    threads = 1 if key.startswith("data/pts_") else THREADS
+    storage = storage_at(store, key)
+    threads = 1 if storage is not None and storage.sequential else THREADS
     for index, digest in zip(episodes, threaded_map(hash_of, episodes, threads), strict=True):
         hashes[index] = digest
         on_rows(spans[index][1] - spans[index][0])
@@ -86,7 +83,7 @@ def rows_to_hash(store: Store, keys: Iterable[str], *, every: bool = False) -> i
 
 
 def hashed_keys(store: Store) -> list[str]:
-    """Arrays whose content is hashed: of each camera, and each embedding."""
+    """Keys of the arrays whose content is hashed: one per camera, and the embeddings."""
     keys = [store.frames_key(camera) for camera in store.cameras]
     for encoder in store.encoders:
         names = store.keys(f"embeddings/{encoder}")
@@ -105,7 +102,7 @@ def hash_all(
     every: bool = False,
     keys: Sequence[str] = (),
 ) -> dict[str, NDArray[np.int64]]:
-    """Hash what was touched since its hash was written down, or all.
+    """Hash the episodes whose files changed since their hash was recorded, or all episodes.
 
     Args:
         store: whose episodes.
@@ -119,10 +116,8 @@ def hash_all(
     changed = {}
     for key in keys or hashed_keys(store):
         recorded = recorded_hashes(store, key)
-        if key.startswith("embeddings/"):
-            hash_of = embedding_hash(store, key)
-        else:
-            hash_of = frames_hash(store, key.split("_", 1)[1])
+        storage = storage_at(store, key)
+        hash_of = embedding_hash(store, key) if storage is None else storage.episode_hash()
         now = current(store, key, recorded, hash_of, on_rows, every=every)
         episodes = np.flatnonzero((now != recorded).any(axis=1))
         if len(episodes):
@@ -131,16 +126,15 @@ def hash_all(
 
 
 def recorded_hashes(store: Store, key: str) -> NDArray[np.uint8]:
-    """(E, DIGEST) that were written down of each episode of an array; see `hashed_keys`."""
-    if key.startswith("embeddings/"):
-        return store.hashes(f"{key}@hash")
-    return store.recorded_content(key.split("_", 1)[1])
+    """(E, DIGEST) recorded hashes of an array's episodes; see `hashed_keys`."""
+    storage = storage_at(store, key)
+    return store.hashes(f"{key}@hash" if storage is None else f"meta/content_{storage.camera}")
 
 
 def file_hashes(
     store: Store, key: str, files: Sequence[int], recorded: NDArray[np.uint8]
 ) -> NDArray[np.int64]:
-    """Hashes of files of an array; 0 for what an array only points at.
+    """(F,) int64 hashes of files of an array; 0 for frames outside the store.
 
     Args:
         store: whose files.
@@ -149,7 +143,8 @@ def file_hashes(
         recorded: (E, DIGEST) hashes of the episodes, which are hashed along: so it is noticed, too,
             when somebody changes these.
     """
-    if key.startswith(("data/pts_", "data/rows_")):
+    storage = storage_at(store, key)
+    if storage is not None and storage.external:
         return np.zeros(len(files), np.int64)
     paths, rows, spans = store.files(key), store.rows_per_file(key), store.spans()
     starts, ends = [start for start, _ in spans], [stop for _, stop in spans]
@@ -165,7 +160,7 @@ def file_hashes(
 def same_bytes(
     store: Store, key: str, episodes: Sequence[int], recorded: NDArray[np.uint8]
 ) -> list[bool]:
-    """Which of these episodes lie in files of the bytes that were written down.
+    """Which of these episodes lie only in files whose bytes match the recorded hashes.
 
     Args:
         store: whose episodes.
@@ -178,15 +173,15 @@ def same_bytes(
         return [False for _ in episodes]
     rows, spans = store.rows_per_file(key), store.spans()
     within = [range(spans[i][0] // rows, (spans[i][1] - 1) // rows + 1) for i in episodes]
-    asked = sorted({number for files in within for number in files if number < len(known)})
-    asked = [number for number in asked if known[number]]
-    now = file_hashes(store, key, asked, recorded)
-    same = {number for number, digest in zip(asked, now, strict=True) if digest == known[number]}
+    numbers = sorted({number for files in within for number in files if number < len(known)})
+    numbers = [number for number in numbers if known[number]]
+    now = file_hashes(store, key, numbers, recorded)
+    same = {number for number, digest in zip(numbers, now, strict=True) if digest == known[number]}
     return [same.issuperset(files) for files in within]
 
 
 def blocks_of(episodes: NDArray[np.int64], size: int) -> Iterator[list[int]]:
-    """A few at a time."""
+    """Lists of at most `size` episode numbers."""
     for begin in range(0, len(episodes), size):
         yield episodes[begin : begin + size].tolist()
 
@@ -197,49 +192,8 @@ def states_when_hashed(store: Store, key: str) -> bytes | None:
     return states
 
 
-def frames_hash(store: Store, camera: str) -> Callable[[int], NDArray[np.uint8]]:
-    """Hashes the frames of one episode of a camera, wherever they are."""
-    key = store.frames_key(camera)
-    if key.startswith("data/pts_"):
-        return _video_hash(store, camera)
-    reader, spans = store.frame_reader(camera), store.spans()
-
-    def of_stored(index: int) -> NDArray[np.uint8]:
-        start, stop = spans[index]
-        if not key.startswith("data/frames_"):
-            return content_of(reader(start, stop))
-        blocks = (reader(row, min(row + BLOCK, stop)) for row in range(start, stop, BLOCK))
-        return content_of_blocks((stop - start, *store.frame_shape(camera)), blocks)
-
-    return of_stored
-
-
-def _video_hash(store: Store, camera: str) -> Callable[[int], NDArray[np.uint8]]:
-    files, spans = store.video_files(camera), store.spans()
-    height, width, _ = store.frame_shape(camera)
-    upright, lines = store.upright(camera), dict[Path, object]()
-
-    def of_video(index: int) -> NDArray[np.uint8]:
-        file = files[index]
-        if file not in lines:
-            line = timeline(file)
-            lines.clear()  # episodes follow each other in a file
-            lines[file] = line if upright or line.turn == AS_STORED else line.as_stored()
-        line = lines[file]  # type: ignore[assignment]
-        pts = store.data(f"pts_{camera}", *spans[index])
-        if not np.isin(pts, line.pts).all():
-            row = int(np.argmin(np.isin(pts, line.pts)))
-            raise VipOfflineError(
-                f"{store.path}, episode {index}: {file} was changed and has no frame any more at "
-                f"the time of row {row}. Restore that file, or import again."
-            )
-        return line.content(pts, (height, width))
-
-    return of_video
-
-
 def embedding_hash(store: Store, key: str) -> Callable[[int], NDArray[np.uint8]]:
-    """Hashes the embedding of one episode; zeros if it cannot be read."""
+    """A function that hashes the embedding of one episode; zeros if it cannot be read."""
     spans = store.spans()
 
     def of_embedding(index: int) -> NDArray[np.uint8]:

@@ -1,7 +1,7 @@
-"""What a result was made from: hashes of the arrays that were read, one for each episode.
+"""Input hashes of a result: one per episode of each array that it was computed from.
 
-Small columns are read anyway and are hashed at every use, so that a change by any program is
-seen. Frames and embeddings are known by the hashes that the store keeps, see `contents`.
+Small columns are read and hashed at every use, so a change by any program is noticed. For frames
+and embeddings the hashes kept in the store are used, see `frame_hashes`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.storage.content_hash import SHORT, content_of, hashes_of
+from vip_offline.dataset.storage.content_hash import SHORT_DIGEST, content_of, hashes_of
 from vip_offline.errors import VipOfflineError
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ LISTED = 8  # episodes that a sentence names
 
 
 class StaleError(VipOfflineError):
-    """A result that is not what would be made of the data that are there."""
+    """A result whose inputs changed since it was computed."""
 
     def __init__(self, result: str, changes: Sequence[str], way_out: str) -> None:
         """Say so.
 
         Args:
             result: what it is of, as in ``x.zarr: label 'pixels'``.
-            changes: see `differences`.
+            changes: see `changed_reads`.
             way_out: a sentence.
         """
         self.reason = "; ".join(changes)
@@ -39,7 +39,7 @@ class StaleError(VipOfflineError):
 
 
 def reads(store: Store, keys: Iterable[str]) -> dict[str, NDArray[np.uint8]]:
-    """Hashes of what is there now.
+    """Hashes of the present content of arrays.
 
     Args:
         store: that is read.
@@ -60,10 +60,10 @@ def _hashes(store: Store, key: str) -> NDArray[np.uint8]:
     if key == LENGTHS:
         return hashes_of(np.array([stop - start for start, stop in spans], np.int64), every)
     if group == "frames":
-        return store.content(name)[:, :SHORT]
+        return store.content(name)[:, :SHORT_DIGEST]
     if group == "embeddings":
         encoder, _, camera = name.partition("/")
-        return store.embedding_content(encoder, camera)[:, :SHORT]
+        return store.embedding_content(encoder, camera)[:, :SHORT_DIGEST]
     if group == "meta":
         return hashes_of(store.meta(name), every)
     if group == "data":
@@ -71,9 +71,12 @@ def _hashes(store: Store, key: str) -> NDArray[np.uint8]:
     return hashes_of(store.rows_of(key), spans)
 
 
-def differences(before: Reads, after: Reads) -> list[str]:
-    """What is other than it was, in words; arrays of which one side knows nothing are left out."""
-    lengths = {len(hashes) for hashes in before.values()}, {len(one) for one in after.values()}
+def changed_reads(before: Reads, after: Reads) -> list[str]:
+    """Changes in words; arrays for which one side has no hashes are ignored."""
+    lengths = (
+        {len(hashes) for hashes in before.values()},
+        {len(hashes) for hashes in after.values()},
+    )
     episodes, now = (max(counts, default=0) for counts in lengths)
     if before and after and episodes != now:
         count = abs(now - episodes)
@@ -90,13 +93,13 @@ def differences(before: Reads, after: Reads) -> list[str]:
 
 
 def made_from(store: Store, keys: Iterable[str]) -> dict[str, object]:
-    """What a table, page or export keeps of what it was made from: one hash for each array."""
+    """Input hashes to keep with a table, page or export: one hash for each array."""
     hashes = {key: content_of(hashes).tobytes().hex() for key, hashes in reads(store, keys).items()}
     return {"store": str(store.path.absolute()), "read": hashes}
 
 
 def changed_arrays(store: Store, hashes: Mapping[str, str]) -> list[str]:
-    """Arrays that are not what `made_from` wrote down, in words."""
+    """Arrays that changed since `made_from`, in words."""
     now = reads(store, hashes)
     return [
         f"{in_words(key)} changed"
@@ -112,7 +115,7 @@ def episodes_in_words(episodes: Sequence[int] | NDArray[np.int64]) -> str:
     return f"episode{'s' * (len(episodes) > 1)} {listed}{more}"
 
 
-NAMES = {
+ARRAY_NAMES = {
     LENGTHS: "the length",
     "data/action": "actions",
     "data/proprio": "proprio",
@@ -124,7 +127,7 @@ NAMES = {
 
 
 def in_words(key: str) -> str:
-    """What a user calls an array."""
+    """Name of an array in messages."""
     group, _, name = key.partition("/")
     if group == "frames":
         return f"frames of camera {name}"
@@ -132,4 +135,4 @@ def in_words(key: str) -> str:
         return f"the embedding {name}"
     if group == "labels":
         return f"the {key.rsplit('/', 1)[-1]} of label {name.rpartition('/')[0]!r}"
-    return NAMES.get(key, key)
+    return ARRAY_NAMES.get(key, key)

@@ -1,4 +1,4 @@
-"""A store of an earlier release, written anew in today's format in its own place."""
+"""Rewrites a store of an earlier release in the present format, in place."""
 
 import shutil
 from collections.abc import Callable
@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import zarr
+from numpy.typing import NDArray
 
+from vip_offline.dataset.frame_storage import storage_at
 from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.storage.durable_store import DurableStore
-from vip_offline.dataset.store import SCHEMA_VERSION, Store, open_as, open_store
+from vip_offline.dataset.store import Store, open_as, open_store
+from vip_offline.dataset.store_format import SCHEMA_VERSION, Attributes
 from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
@@ -76,18 +79,48 @@ def _rewrite(
         rows = array.shape[0] if array.shape else 0
         size = max(1, array.nbytes // max(1, rows))
         step = max(1, BLOCK_BYTES // size)
-        if key.startswith("data/frames_"):
-            _check_frames(old, key.removeprefix("data/frames_"))
+        storage = storage_at(old, key)
+        if storage is not None and not storage.external:
+            _check_frames(old, storage.camera)
         for start in range(0, max(rows, 1), step):
-            writer.put_rows(key, start, old.rows_of(key, start, start + step), array, about)
+            _put_rows(writer, key, start, old.rows_of(key, start, start + step), array, about)
         on_array(1)
-    writer.finish_copy()
+    _finish_copy(writer)
     with writing(new) as store:
         store.hash_embeddings()
 
 
+def _put_rows(
+    writer: StoreWriter,
+    key: str,
+    start: int,
+    values: NDArray[Any],
+    like: zarr.Array[Any],
+    attributes: Attributes,
+) -> None:
+    """Copy rows of another store's array."""
+    if key.startswith("goals/"):
+        _, encoder, content = key.split("/")
+        writer.write_goal(encoder, content, values, attributes)
+        return
+    array = writer.require_array(key, like.shape[1:], like.dtype, like.fill_value, attributes)
+    if len(values):
+        writer.put(array, start, values)
+
+
+def _finish_copy(writer: StoreWriter) -> None:
+    """Record frame hashes, file states and the list of arrays of a copied store."""
+    for camera in writer.cameras:
+        storage = writer.frame_storage(camera)
+        if not storage.external:  # others are looked at when they are used
+            writer.accept_frames(camera)
+            writer.know_states(storage.key)
+    writer.list_arrays()
+    writer.sync()
+
+
 def _check_frames(store: Store, camera: str) -> None:
-    """Refuse to give damaged frames a checksum that says they are right."""
+    """Refuse to give damaged frames a valid checksum."""
     recorded = store.recorded_content(camera)
     read = store.frame_reader(camera)
     for index, (start, stop) in enumerate(store.spans()):

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vip_offline.analysis.closed_loop.statistics import success_interval
-from vip_offline.dataset.store import Store, now, open_store, settings_of
+from vip_offline.dataset.store import Store, open_store
+from vip_offline.dataset.store_format import now, settings_of
 from vip_offline.deployment.card import policy_card
 from vip_offline.deployment.goal_image import goal_picture
 from vip_offline.encoders.encoder import load_network, rebuild_encoder

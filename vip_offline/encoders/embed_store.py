@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline import __version__
-from vip_offline.dataset.store import now
+from vip_offline.dataset.store_format import now
 from vip_offline.dataset.store_writer import StoreWriter
 from vip_offline.encoders.encoder import Encoder
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.cache_folder import cache_home, writable_cache
-from vip_offline.utils.download import BLOCK, Progress, download
+from vip_offline.utils.download import BLOCK, Progress, download_file
 from vip_offline.utils.files import sha256_of
 
 __all__ = ["BLOCK", "Origin", "Progress", "cache_folder", "cached", "fetch", "sha256_of"]
@@ -63,7 +63,7 @@ def fetch(name: str, origin: Origin, progress: Progress = lambda done, total: No
     path = _place(name, origin)
     if not path.is_file():
         writable_cache(WEIGHTS)
-    download(
+    download_file(
         origin.url,
         path,
         what=f"Weights of {name}",

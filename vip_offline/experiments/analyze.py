@@ -8,8 +8,9 @@ import numpy as np
 from vip_offline.analysis.analyze import analyse
 from vip_offline.analysis.metrics import normalised
 from vip_offline.analysis.results import Analysis, summarise
+from vip_offline.dataset.labels import LABEL_ARRAYS
 from vip_offline.dataset.read_hashes import LENGTHS, made_from
-from vip_offline.dataset.store import OWN, Store, open_store
+from vip_offline.dataset.store import Store, open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import AnalyzeOptions
 from vip_offline.report.figures.films import write_film
@@ -79,7 +80,7 @@ def _sources(store: Store, options: AnalyzeOptions) -> list[str]:
     keys += [f"data/{name}" for name in COLUMNS if name in store.keys("data")]
     for name in options.labels or store.label_names:
         about = store.label_provenance(name)
-        keys += [f"labels/{name}/{array}" for array in OWN]
+        keys += [f"labels/{name}/{array}" for array in LABEL_ARRAYS]
         for camera in str(about["camera"]).split(","):
             keys += [f"frames/{camera}"] if camera in store.cameras else []
             embedding = f"{about['encoder']}/{camera}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from vip_offline.dataset.delete import Deleted, delete
+from vip_offline.dataset.delete import DeleteResult, delete
 from vip_offline.errors import VipOfflineError
 from vip_offline.policies.policy import MANIFEST, read_manifest
 
@@ -46,7 +46,7 @@ def delete_stage(
     return lines
 
 
-def trained_on(runs: Path, store: Path, deleted: Deleted) -> list[Path]:
+def trained_on(runs: Path, store: Path, deleted: DeleteResult) -> list[Path]:
     """Policy folders under `runs` that name this store and what was deleted of it; sorted."""
     folders = []
     for file in sorted(runs.rglob(MANIFEST)):

@@ -9,9 +9,9 @@ from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.utils.console import Bar
 
 if TYPE_CHECKING:
-    from vip_offline.dataset.exporters.labelled_episodes import Exported, Labelled
+    from vip_offline.dataset.exporters.labelled_episodes import ExportResult, LabelledStore
 
-    Writer = Callable[[Labelled, Path, Callable[[int], None]], Exported]
+    Writer = Callable[[LabelledStore, Path, Callable[[int], None]], ExportResult]
 
 FORMATS = ("lerobot-progress", "lerobot", "robomimic", "minari", "zarr", "d3rlpy")
 
@@ -53,7 +53,7 @@ def export(
     *,
     on_start: Callable[[int], None] = lambda episodes: None,
     on_episodes: Callable[[int], None] = lambda count: None,
-) -> "Exported":
+) -> "ExportResult":
     """Write a store's episodes and rewards in another format; the store stays as it is.
 
     Args:
@@ -68,7 +68,7 @@ def export(
         VipOfflineError: if something is there already, the store is unfinished or not labelled, or
             the format cannot hold it.
     """
-    from vip_offline.dataset.exporters.atomic_output import appearing
+    from vip_offline.dataset.exporters.atomic_output import atomic_output
     from vip_offline.dataset.exporters.labelled_episodes import open_labelled
     from vip_offline.dataset.read_hashes import LENGTHS, made_from
 
@@ -79,7 +79,7 @@ def export(
     keys += [f"data/{key}" for key in COLUMNS if key in opened.keys("data")]
     keys += [f"frames/{camera}" for camera in opened.cameras]
     record = {"what": f"export to {format_}", "label": name, **made_from(opened, keys)}
-    with appearing(out) as partial:
+    with atomic_output(out) as partial:
         on_start(len(opened))
         done = write(labelled, partial, on_episodes)
         record_of(partial).write_text(json.dumps(record, indent=2), encoding="utf-8")

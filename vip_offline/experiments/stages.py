@@ -64,7 +64,7 @@ def import_stage(
         say(f"left out: {reason}")
     for role in done.missing:
         say(f"note: {role}")
-    total = done.there + done.episodes
+    total = done.existing + done.episodes
     unlabelled = (
         f", success not labelled{f' in {done.unlabelled}' if done.unlabelled < total else ''}: "
         "counted as successes"
@@ -72,7 +72,7 @@ def import_stage(
         else ""
     )
     if not done.episodes:
-        return f"import: all {done.there} episodes are there{unlabelled}"
+        return f"import: all {done.existing} episodes are there{unlabelled}"
     without = f", {len(done.broken)} left out" if done.broken else ""
     return f"import: {done.episodes} episodes, {done.rows} rows{without}{unlabelled} -> {store}"
 

@@ -10,18 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline import __version__
+from vip_offline.dataset.labels import Label
 from vip_offline.dataset.read_hashes import LENGTHS, StaleError, episodes_in_words, reads
-from vip_offline.dataset.store import (
-    OF_DATA,
-    Attributes,
-    Label,
-    Store,
-    check_name,
-    now,
-    open_store,
-    settings_of,
-)
-from vip_offline.dataset.store_writer import StoreWriter, check_same_making, writing
+from vip_offline.dataset.store import Store, open_store
+from vip_offline.dataset.store_format import OF_DATA, Attributes, check_name, now, settings_of
+from vip_offline.dataset.store_settings import check_same_making
+from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import check_encoder, known_provenance, provenance_of
 from vip_offline.errors import VipOfflineError

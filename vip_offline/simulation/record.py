@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.episode import Episode
-from vip_offline.dataset.store import check_name, open_store
+from vip_offline.dataset.store import open_store
+from vip_offline.dataset.store_format import check_name
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import RecordOptions
@@ -23,7 +24,7 @@ from vip_offline.simulation.metaworld import (
     check_task,
     scripted_expert,
 )
-from vip_offline.utils.parallel import side_map
+from vip_offline.utils.parallel import process_map
 
 ATTEMPTS = 20  # per episode, until one ends as its kind should
 STRIDE = 1_000  # between the placement seeds of an episode's attempts
@@ -221,4 +222,4 @@ def _episodes(
 ) -> Iterator[tuple[Episode, int]]:
     # never in this process, be it for one episode: Mesa, which draws where there is no graphics
     # card, brings an LLVM that ends the process when torchvision later loads that of triton
-    yield from side_map(partial(attempt, options=options), planned, processes)
+    yield from process_map(partial(attempt, options=options), planned, processes)

@@ -14,14 +14,18 @@ import numpy as np
 from d3rlpy.dataset import EpisodeBase
 from numpy.typing import NDArray
 
-from vip_offline.dataset.exporters.labelled_episodes import Demonstration, Exported, Labelled
+from vip_offline.dataset.exporters.labelled_episodes import (
+    ExportResult,
+    LabelledEpisode,
+    LabelledStore,
+)
 from vip_offline.training.data.inputs import check_same_embeddings
 
 
 class _Episodes(Sequence[EpisodeBase]):
     """Episodes in their order, made when d3rlpy asks for them and not kept."""
 
-    def __init__(self, labelled: Labelled, on_episode: Callable[[int], None]) -> None:
+    def __init__(self, labelled: LabelledStore, on_episode: Callable[[int], None]) -> None:
         self._labelled, self._on_episode = labelled, on_episode
 
     def __len__(self) -> int:
@@ -56,7 +60,7 @@ class _Episodes(Sequence[EpisodeBase]):
                 yield _episode(next(demonstrations), embedding[start - begin : stop - begin])
 
 
-def _episode(demonstration: Demonstration, embedding: NDArray[np.float32]) -> EpisodeBase:
+def _episode(demonstration: LabelledEpisode, embedding: NDArray[np.float32]) -> EpisodeBase:
     return d3rlpy.dataset.Episode(
         np.concatenate([embedding, demonstration.proprio], axis=1),
         # none was taken in the last observation: it belongs to no transition
@@ -66,12 +70,14 @@ def _episode(demonstration: Demonstration, embedding: NDArray[np.float32]) -> Ep
     )
 
 
-def write_d3rlpy(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+def write_d3rlpy(
+    labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
+) -> ExportResult:
     """Write what ``ReplayBuffer.load(file, InfiniteBuffer())`` reads.
 
     Args:
         labelled: what is written.
-        path: of a file that is not there; see `appearing`.
+        path: of a file that is not there; see `atomic_output`.
         on_episode: called with 1 for each episode.
 
     Raises:
@@ -92,4 +98,4 @@ def write_d3rlpy(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
             "load it as ReplayBuffer(InfiniteBuffer(), episodes=d3rlpy.dataset.load(d3rlpy.dataset"
             ".Episode, file), action_space=d3rlpy.ActionSpace.CONTINUOUS)"
         )
-    return Exported(len(store), store.rows, tuple(notes))
+    return ExportResult(len(store), store.rows, tuple(notes))

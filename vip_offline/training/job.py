@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from vip_offline import __version__
-from vip_offline.dataset.store import now, settings_of
+from vip_offline.dataset.store_format import now, settings_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.policies.checksums import write_sums
 from vip_offline.policies.policy import (

@@ -1,1 +1,1 @@
-"""What every room uses: reads and writes files whole, the console, processes, limits."""
+"""Shared by all packages: atomic files, downloads, console, processes, size limits."""

@@ -1,4 +1,4 @@
-"""Where the program keeps what it can make or download again."""
+"""The cache folder for downloads and other files that can be recreated."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ def cache_home() -> Path:
 
 
 def writable_cache(name: str) -> Path:
-    """A folder of the cache, made if it is not there.
+    """A folder of the cache, created if missing.
 
     Raises:
         VipOfflineError: if it cannot be made or written, with the way out.
@@ -45,8 +45,8 @@ def writable_cache(name: str) -> Path:
     return folder
 
 
-def lend_matplotlib_a_folder() -> None:
-    """Keep its fonts' list in our cache where its own folder cannot be written.
+def set_matplotlib_cache() -> None:
+    """Point matplotlib to our cache if its own folder is not writable.
 
     It would warn otherwise, and name a variable of its own; where ours cannot be written either,
     it still does.
@@ -61,8 +61,8 @@ def lend_matplotlib_a_folder() -> None:
 
 
 def _can_be_written(path: Path) -> bool:
-    """Whether a folder, or the first there is above it, can be written."""
-    there = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    """Whether a folder, or its nearest existing parent, is writable."""
+    existing = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
     # nothing is ever made in /proc, whoever asks
-    writable = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
-    return writable and not there.is_relative_to("/proc")
+    writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    return writable and not existing.is_relative_to("/proc")

@@ -1,4 +1,4 @@
-"""What the terminal shows: one console, progress bars with rate and time left."""
+"""Console output: a console without markup, progress bars with rate and time left."""
 
 import contextlib
 import re
@@ -23,14 +23,14 @@ CONTROLS = {
 
 
 def printable(text: str) -> str:
-    """Control characters, and bytes of a name that is not UTF-8, as escapes; lines stay lines."""
+    """Text with control characters and invalid UTF-8 escaped; line breaks are kept."""
     return re.sub(
         "[\ud800-\udfff]", lambda m: f"\\x{ord(m[0]) & 0xFF:02x}", text.translate(CONTROLS)
     )
 
 
 class Console(rich.console.Console):
-    """Shows every string as it is: rich takes ``[x]`` for markup and ``:-1:`` for an emoji.
+    """A rich console that prints strings verbatim: no markup ``[x]``, no emoji ``:-1:``.
 
     Names of files, stores, columns and goals are the user's, so no place could be trusted to escape
     them all. Bold and colour are for `rich.text.Text`, or for the argument `style`.
@@ -45,7 +45,7 @@ class Console(rich.console.Console):
 
 
 class Advance(Protocol):
-    """Tell a progress bar that so many units are done, or that the total is another."""
+    """Advance a progress bar by some units, or change its total."""
 
     def __call__(self, amount: int = 0, total: int | None = None) -> None:
         """Move the bar."""
@@ -66,7 +66,7 @@ class _Rate(ProgressColumn):
 
 
 class _Count(ProgressColumn):
-    """``12/40``; ``12`` where nobody knows of how many."""
+    """``12/40``, or ``12`` if the total is unknown."""
 
     def render(self, task: Task) -> Text:
         if task.total is None:
@@ -78,7 +78,7 @@ class _Count(ProgressColumn):
 def bar(
     console: rich.console.Console, description: str, total: int, unit: str
 ) -> Iterator[Advance]:
-    """Show progress on a terminal; elsewhere nothing, since what was done is said anyway.
+    """A progress bar on a terminal; nothing elsewhere.
 
     Args:
         console: where.

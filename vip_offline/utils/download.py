@@ -1,4 +1,4 @@
-"""A file by HTTP: resumed where it broke off, its hash kept beside it, there when it is whole."""
+"""HTTP downloads: resumable, atomic, with a recorded SHA-256."""
 
 import os
 import urllib.error
@@ -14,7 +14,7 @@ TIMEOUT = 30  # seconds without an answer
 Progress = Callable[[int, int], None]  # bytes there, bytes in all (0: unknown)
 
 
-def download(
+def download_file(
     url: str,
     path: Path,
     *,
@@ -23,7 +23,7 @@ def download(
     sha256: str = "",
     progress: Progress = lambda done, total: None,
 ) -> None:
-    """Fetch a file unless it is there, and see that it is what it was.
+    """Download a file unless it exists, and verify its hash.
 
     Beside it lies ``<file>.sha256``: the hash of the first download, which is the publisher's
     where he states one. A file that no longer has it is refused.
@@ -49,10 +49,10 @@ def download(
             "and run this again."
         )
     expected = recorded.read_text(encoding="utf-8").strip()
-    found = sha256_of(path)
-    if found != expected:
+    digest = sha256_of(path)
+    if digest != expected:
         raise VipOfflineError(
-            f"{path}: has sha256 {found}, not {expected} as when it was downloaded. Remove it and "
+            f"{path}: has sha256 {digest}, not {expected} as when it was downloaded. Remove it and "
             "run this again."
         )
 
@@ -60,27 +60,27 @@ def download(
 def _download(
     url: str, path: Path, what: str, otherwise: str, sha256: str, progress: Progress
 ) -> None:
-    """Go on where an earlier attempt stopped, if the publisher still has the same file."""
+    """Download to ``<file>.part``; resume if the server still has the same file (ETag)."""
     partial, tag = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.etag")
     request = urllib.request.Request(url, headers={"User-Agent": "vip-offline"})
-    there = partial.stat().st_size if partial.is_file() and tag.is_file() else 0
-    if there:
-        request.add_header("Range", f"bytes={there}-")
+    received = partial.stat().st_size if partial.is_file() and tag.is_file() else 0
+    if received:
+        request.add_header("Range", f"bytes={received}-")
         request.add_header("If-Range", tag.read_text(encoding="utf-8"))
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             resumed = answer.status == 206
-            there = there if resumed else 0
+            received = received if resumed else 0
             length = int(answer.headers.get("Content-Length") or 0)
-            total = there + length if length else 0
+            total = received + length if length else 0
             tag.write_text(answer.headers.get("ETag") or "", encoding="utf-8")
             if not answer.headers.get("ETag"):
                 tag.unlink()  # nothing to tell by whether it is the same file: no resuming
             with partial.open("ab" if resumed else "wb") as file:
                 while block := answer.read(BLOCK):
                     file.write(block)
-                    there += len(block)
-                    progress(there, total)
+                    received += len(block)
+                    progress(received, total)
                 file.flush()
                 os.fsync(file.fileno())
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
@@ -88,15 +88,15 @@ def _download(
         raise VipOfflineError(
             f"{what}: {url} cannot be reached ({reason}). Run this again to go on, or {otherwise}."
         ) from None
-    if total and there != total:
-        raise VipOfflineError(f"{what}: {there} of {total} bytes came. Run this again to go on.")
-    found = sha256_of(partial)
-    if not found.startswith(sha256):
+    if total and received != total:
+        raise VipOfflineError(f"{what}: {received} of {total} bytes came. Run this again to go on.")
+    digest = sha256_of(partial)
+    if not digest.startswith(sha256):
         partial.unlink()
         raise VipOfflineError(
-            f"{what}: {url} has sha256 {found}; its publisher states {sha256}. It was thrown away; "
-            "try again, or ask the publisher."
+            f"{what}: {url} has sha256 {digest}; its publisher states {sha256}. It was thrown "
+            "away; try again, or ask the publisher."
         )
-    path.with_name(f"{path.name}.sha256").write_text(found + "\n", encoding="utf-8")
+    path.with_name(f"{path.name}.sha256").write_text(digest + "\n", encoding="utf-8")
     partial.replace(path)
     tag.unlink(missing_ok=True)

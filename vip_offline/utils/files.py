@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, and one writer at a time."""
+"""Atomic writes of files and folders, checksums, and a lock for one writer."""
 
 import contextlib
 import fcntl
@@ -17,7 +17,7 @@ from vip_offline.errors import VipOfflineError
 
 
 def flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Flush a file, or the entries of a folder, to the disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -26,7 +26,7 @@ def flush(path: Path) -> None:
 
 
 def require_writable(folder: Path) -> None:
-    """Make a folder, and find out whether files can be written there.
+    """Create a folder, and check that files can be written in it.
 
     Raises:
         OSError: as the system gives it, with the path: a file in its place, no rights, no space.
@@ -38,10 +38,10 @@ def require_writable(folder: Path) -> None:
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Where to write a file: hidden beside `path`, and renamed to it when the block ends well.
+    """A temporary path beside `path`, renamed to it when the block ends without an error.
 
-    It is flushed before and its folder after: a power cut leaves the older file or the new one.
-    Whatever ends the block otherwise leaves the older one alone.
+    The file is flushed before the rename and its folder after it, so a power cut leaves the old
+    file or the new one. An error in the block leaves the old file unchanged.
 
     Args:
         path: of the file; its folder is made.
@@ -70,13 +70,13 @@ def _remove_unless_locked(path: Path) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in the place of an older one, see `whole_file`."""
+    """Write bytes to a file atomically; see `whole_file`."""
     with whole_file(path) as partial:
         partial.write_bytes(content)
 
 
 def write_json(summary: Mapping[str, Any], path: Path) -> None:
-    """Write JSON for people and programs; nothing that is not finite.
+    """Write indented JSON atomically.
 
     Raises:
         ValueError: of NaN or infinity.
@@ -86,7 +86,7 @@ def write_json(summary: Mapping[str, Any], path: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """What `write_json` wrote; None if nothing is there, or it is damaged."""
+    """The object in a JSON file; None if the file is missing or damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -95,7 +95,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -111,12 +111,12 @@ def hidden_beside(path: Path, ending: str) -> Path:
 
 
 def replaced_of(path: Path) -> Path:
-    """Where an older folder waits until the new one is in its place."""
+    """Temporary name of an old folder while it is replaced."""
     return hidden_beside(path, "replaced")
 
 
 def put_in_place(new: Path, path: Path) -> None:
-    """Move a whole folder to where an older one may be; it goes when the new one is there.
+    """Replace a folder: the old one is removed after the new one is in its place.
 
     Args:
         new: on the file system of `path`.
@@ -132,7 +132,7 @@ def put_in_place(new: Path, path: Path) -> None:
 
 
 def put_back(path: Path) -> None:
-    """Undo what a process left that was killed in `put_in_place`."""
+    """Restore the old folder if a process was killed in `put_in_place`."""
     replaced = replaced_of(path)
     if replaced.exists():
         if not path.exists():
@@ -142,7 +142,7 @@ def put_back(path: Path) -> None:
 
 @contextlib.contextmanager
 def only_writer(folder: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the folder's write lock.
+    """Hold the exclusive write lock of a folder.
 
     The lock is the kernel's, on the folder itself: it leaves no file, and a killed process
     cannot leave it behind.

@@ -1,4 +1,4 @@
-"""Work beside the main thread: processes that end with the one that started them, threads."""
+"""Worker processes that end with their parent, and ordered maps over processes or threads."""
 
 import contextlib
 import multiprocessing
@@ -25,7 +25,7 @@ FEWER = (
 
 
 def context() -> SpawnContext:
-    """Fresh interpreters: a fork would inherit torch's threads and the graphics context."""
+    """The ``spawn`` context: a fork would inherit torch's threads and the graphics context."""
     return multiprocessing.get_context("spawn")
 
 
@@ -48,7 +48,7 @@ _FIRST: dict[str, int] = {}  # what was done -> the process that did it first, a
 
 
 def check_not_forked(done: str, lost: str) -> None:
-    """Refuse what waits forever in a fork of a process that has done it before.
+    """Refuse operations that deadlock in a forked process.
 
     Args:
         done: what, as in "had drawn before".
@@ -70,7 +70,7 @@ RANKS = ("RANK", "LOCAL_RANK")
 
 
 def world_size() -> int:
-    """Processes that train together, as torchrun says in WORLD_SIZE; 1 without it.
+    """Number of processes in distributed training (WORLD_SIZE of torchrun); 1 without it.
 
     Raises:
         VipOfflineError: if WORLD_SIZE is no number, or RANK is none of that many.
@@ -91,7 +91,7 @@ def world_size() -> int:
 
 
 def is_first() -> bool:
-    """Whether this is the only process, or the first of those that torchrun started."""
+    """Whether this is rank 0, or the only process."""
     try:
         return world_size() == 1 or int(os.environ.get("RANK") or "0") == 0
     except VipOfflineError:
@@ -126,7 +126,7 @@ def leave_interrupts_to_parent() -> None:
 
 
 @contextlib.contextmanager
-def children_start_deaf() -> Iterator[None]:
+def children_ignore_interrupts() -> Iterator[None]:
     """Start processes in this block, so that ctrl-C does not meet them in their imports.
 
     They inherit a mask; what arrives here meanwhile is delivered when the block ends.
@@ -139,7 +139,7 @@ def children_start_deaf() -> Iterator[None]:
 
 
 def gone(exit_code: int | None, what: str = "A side process", fewer: str = FEWER) -> str:
-    """What to say of a process that ended without a word.
+    """The message for a process that ended without reporting an error.
 
     Args:
         exit_code: as `multiprocessing` gives it; None: not known.
@@ -160,8 +160,8 @@ def gone(exit_code: int | None, what: str = "A side process", fewer: str = FEWER
     return f"{what} could not start (exit code {exit_code}); what it said stands above."
 
 
-def could_not_start(error: BaseException) -> VipOfflineError:
-    """The reason that a side process gives for not having begun its work."""
+def startup_error(error: BaseException) -> VipOfflineError:
+    """The error of a worker process that failed in its set-up."""
     if isinstance(error, VipOfflineError):
         return error
     text = " ".join(str(error).split())
@@ -191,19 +191,19 @@ def _call(pickled: bytes) -> Any:
     The pool would die of an error there, and say nothing of it.
     """
     if _failed is not None:
-        raise could_not_start(_failed)
+        raise startup_error(_failed)
     try:
         function, arguments = pickle.loads(pickled)
     except Exception as error:
-        raise could_not_start(error) from error
+        raise startup_error(error) from error
     return function(*arguments)
 
 
 class SidePool:
-    """Side processes that end with this one, ignore ctrl-C and say why they cannot start."""
+    """Worker processes that end with this one, ignore ctrl-C and report start-up errors."""
 
     def __init__(self, processes: int, setup: Callable[[], None]) -> None:
-        """Start nothing yet: processes start when they are needed.
+        """Processes are started on demand.
 
         Args:
             processes: at most.
@@ -213,18 +213,20 @@ class SidePool:
         self._started: dict[int, BaseProcess] = {}
 
     def submit(self, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
-        """Have ``function(*arguments)`` computed over there."""
-        with children_start_deaf():
+        """Compute ``function(*arguments)`` in a worker process."""
+        with children_ignore_interrupts():
             future = self._pool.submit(_call, pickle.dumps((function, arguments)))
-        self._started |= {each.pid: each for each in multiprocessing.active_children() if each.pid}
+        self._started |= {
+            process.pid: process for process in multiprocessing.active_children() if process.pid
+        }
         return future
 
     def gone(self) -> VipOfflineError:
-        """What to say when one of the processes is gone."""
+        """The error to raise when a worker process died."""
         # those that were left are ended by SIGTERM, whatever the first died of
         for process in self._started.values():
             process.join(5)  # its exit code may not have been asked for yet
-        codes = [each.exitcode for each in self._started.values()]
+        codes = [process.exitcode for process in self._started.values()]
         first = [code for code in codes if code not in (None, 0, -signal.SIGTERM)]
         return VipOfflineError(gone(next(iter(first), None)))
 
@@ -242,13 +244,13 @@ def ordered_map(
     setup: Callable[[], None] = _nothing,
     on_stop: Callable[[], None] = _nothing,
 ) -> Iterator[Result]:
-    """`side_map`; with one process nothing is started: the work is done here."""
+    """`process_map`; with one process nothing is started: the work is done here."""
     if processes <= 1:
         return map(function, items)
-    return side_map(function, items, processes, setup, on_stop)
+    return process_map(function, items, processes, setup, on_stop)
 
 
-def side_map(
+def process_map(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     processes: int,

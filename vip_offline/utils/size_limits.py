@@ -11,13 +11,13 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
 
 # the largest public collection of robot data has 2.4 million
-EPISODES = 10_000_000
+MOST_EPISODES = 10_000_000
 # bytes of text that describes data: a line of 150 bytes for each of a million episodes is 150 MB
-DESCRIPTION = 2**28
+MOST_DESCRIPTION_BYTES = 2**28
 # bytes of what people write by hand: Python's reader of TOML takes a second for each MB
 HANDWRITTEN = 2**20
 # of one picture or frame, 8192 x 8192: cameras of robots have 2**23 at most, phones 2**26; 200 MB
-PIXELS = 2**26
+FRAME_PIXELS = 2**26
 # bytes of values that need nothing on the disk: zarr and HDF5 store no chunk that is all zeros
 UNSTORED = 2**30
 # bytes of values per byte on the disk: zstd makes 8 MB of one value into 300 bytes
@@ -25,7 +25,7 @@ EXPANSION = 100_000
 
 
 def require_stored(where: str, claimed: int, sizes: Iterable[int]) -> None:
-    """Refuse values of which there is far too little on the disk.
+    """Refuse arrays that claim far more bytes than their files hold.
 
     Args:
         where: file and array, for the error.
@@ -54,27 +54,27 @@ def require_episodes(where: str, count: int) -> None:
     Raises:
         VipOfflineError: names the count.
     """
-    if not 0 <= count <= EPISODES:
+    if not 0 <= count <= MOST_EPISODES:
         raise VipOfflineError(
-            f"{where}: is said to hold {count:.3g} episodes; at most {EPISODES:,} are read. "
+            f"{where}: is said to hold {count:.3g} episodes; at most {MOST_EPISODES:,} are read. "
             "Restore its description, or divide the data set."
         )
 
 
 def require_pixels(where: str, height: int, width: int) -> None:
-    """Refuse a picture that no camera takes.
+    """Refuse a frame with more than `FRAME_PIXELS` pixels.
 
     Raises:
         VipOfflineError: names its size.
     """
-    if height * width > PIXELS:
+    if height * width > FRAME_PIXELS:
         raise VipOfflineError(
-            f"{where}: is {width} x {height} px; at most {PIXELS:,} pixels are read. Draw it "
+            f"{where}: is {width} x {height} px; at most {FRAME_PIXELS:,} pixels are read. Draw it "
             "smaller, or leave it out."
         )
 
 
-def read_description(path: Path, most: int = DESCRIPTION) -> str:
+def read_description(path: Path, most: int = MOST_DESCRIPTION_BYTES) -> str:
     """Text that describes data: UTF-8, with or without a byte-order mark.
 
     Args:

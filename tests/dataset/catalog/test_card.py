@@ -16,18 +16,18 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CARDS.glob("*.toml")))
 def test_a_card_says_what_it_must(name: str) -> None:
-    found = card(name)
-    assert found.origin.startswith("https://")
-    for said in (found.title, found.licence, found.size, found.episodes, found.pictures):
-        assert said
-    assert found.shapes
-    assert sum(map(bool, (found.fetch.url, found.fetch.command, found.fetch.steps))) == 1
-    assert bool(found.folder) == bool(found.command)  # a recording is a store at once
-    if found.command:
-        imported = [found.filled(part) for part in found.command]
-        assert imported[:4] == ["vip-offline", "import", str(found.source), str(found.store)]
-    assert not set(found.fetch.sha256) - set("0123456789abcdef")
-    assert found.state in ("fetch", "record", "by hand")
+    entry = card(name)
+    assert entry.origin.startswith("https://")
+    for text in (entry.title, entry.licence, entry.size, entry.episodes, entry.pictures):
+        assert text
+    assert entry.shapes
+    assert sum(map(bool, (entry.fetch.url, entry.fetch.command, entry.fetch.steps))) == 1
+    assert bool(entry.folder) == bool(entry.command)  # a recording is a store at once
+    if entry.command:
+        imported = [entry.filled(part) for part in entry.command]
+        assert imported[:4] == ["vip-offline", "import", str(entry.source), str(entry.store)]
+    assert not set(entry.fetch.sha256) - set("0123456789abcdef")
+    assert entry.state in ("fetch", "record", "by hand")
 
 
 def test_cards_lie_where_an_installation_has_them() -> None:
@@ -37,9 +37,9 @@ def test_cards_lie_where_an_installation_has_them() -> None:
 
 def test_every_card_is_listed_for_people() -> None:
     text = (ROOT / "datasets/README.md").read_text()
-    for name, each in cards().items():
+    for name, entry in cards().items():
         assert f"`{name}`" in text
-        assert each.origin in text
+        assert entry.origin in text
 
 
 def test_what_is_here(tmp_path: Path) -> None:
@@ -71,10 +71,10 @@ def test_a_name_that_is_none() -> None:
 
 
 def test_places_are_filled_in() -> None:
-    found = card("d4rl-kitchen-complete")
-    assert found.filled("{folder} {store}") == (
+    entry = card("d4rl-kitchen-complete")
+    assert entry.filled("{folder} {store}") == (
         "datasets/sources/d4rl-kitchen-complete datasets/d4rl-kitchen-complete.zarr"
     )
-    assert str(found.source).endswith("d4rl-kitchen-complete/D4RL/kitchen/complete-v2")
+    assert str(entry.source).endswith("d4rl-kitchen-complete/D4RL/kitchen/complete-v2")
     raw = tomllib.loads((CARDS / "d4rl-kitchen-complete.toml").read_text())
     assert raw["fetch"]["environment"] == {"MINARI_DATASETS_PATH": "{folder}"}

@@ -16,7 +16,7 @@ from conftest import PROGRAM
 from origins import LENGTHS, demos, lerobot, robomimic
 
 from vip_offline.dataset.catalog.card import Card, card
-from vip_offline.dataset.catalog.fetch import fetch
+from vip_offline.dataset.catalog.fetch import fetch_dataset
 from vip_offline.dataset.media.video import write_video
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
@@ -45,7 +45,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         root, path = self.server.root, self.path.partition("?")[0]
-        files = [each.relative_to(root).as_posix() for each in root.rglob("*") if each.is_file()]
+        files = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
         kind = "application/octet-stream"
         if path.startswith("/api/datasets/"):
             kind = "application/json"
@@ -66,8 +66,8 @@ class Answer(BaseHTTPRequestHandler):
             data = json.dumps(listed if "/tree/" in path else about).encode()
         else:
             name = path.rpartition(f"/{REVISION}/")[2].lstrip("/")
-            there = name in files and name != self.server.broken
-            data = (root / name).read_bytes() if there else b""
+            exists = name in files and name != self.server.broken
+            data = (root / name).read_bytes() if exists else b""
         self.send_response(200 if data else 404)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
@@ -105,12 +105,12 @@ def address(server: Hub) -> str:
     return f"http://127.0.0.1:{server.server_address[1]}"
 
 
-def import_as_the_card_says(wanted: Card) -> None:
-    command = [wanted.filled(part) for part in wanted.command]
+def import_as_the_card_says(data_set: Card) -> None:
+    command = [data_set.filled(part) for part in data_set.command]
     assert command[0] == "vip-offline"
     result = subprocess.run([*PROGRAM, *command[1:]], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert wanted.state == "store"
+    assert data_set.state == "store"
 
 
 def of_server(server: Hub, name: str = "image.hdf5") -> Card:
@@ -120,50 +120,50 @@ def of_server(server: Hub, name: str = "image.hdf5") -> Card:
 
 def test_a_file_by_http_and_its_import(hub: Hub) -> None:
     robomimic(hub.root / "image.hdf5", solved=(0, 1, 2))
-    wanted, told = of_server(hub), []
-    path = fetch(wanted, lambda done, total: told.append((done, total)))
+    data_set, progress = of_server(hub), []
+    path = fetch_dataset(data_set, lambda done, total: progress.append((done, total)))
     assert path == Path("datasets/sources/robomimic-lift-ph/image.hdf5")
     assert path.read_bytes() == (hub.root / "image.hdf5").read_bytes()
     size = path.stat().st_size
-    assert told[-1] == (size, size)
-    assert wanted.state == "fetched"
-    import_as_the_card_says(wanted)
-    assert len(open_store(wanted.store)) == len(LENGTHS)
+    assert progress[-1] == (size, size)
+    assert data_set.state == "fetched"
+    import_as_the_card_says(data_set)
+    assert len(open_store(data_set.store)) == len(LENGTHS)
     (hub.root / "image.hdf5").unlink()
-    assert fetch(wanted) == wanted.store  # nothing is asked for again
+    assert fetch_dataset(data_set) == data_set.store  # nothing is asked for again
 
 
 def test_what_is_fetched_is_not_fetched_again(hub: Hub) -> None:
     robomimic(hub.root / "image.hdf5")
-    wanted = of_server(hub)
-    path = fetch(wanted)
+    data_set = of_server(hub)
+    path = fetch_dataset(data_set)
     (hub.root / "image.hdf5").unlink()
-    assert fetch(wanted) == path
+    assert fetch_dataset(data_set) == path
 
 
 def test_a_server_that_has_it_no_longer(hub: Hub) -> None:
     with pytest.raises(VipOfflineError, match=r"Not Found.*put it at datasets/sources/robomimic"):
-        fetch(of_server(hub, "gone.hdf5"))
+        fetch_dataset(of_server(hub, "gone.hdf5"))
     assert card("robomimic-lift-ph").state == "fetch"
 
 
 def test_a_hub_by_its_own_client(hub: Hub) -> None:
     pytest.importorskip("huggingface_hub")
     lerobot(hub.root)
-    wanted, said = card("lerobot-pusht"), list[str]()
+    data_set, messages = card("lerobot-pusht"), list[str]()
     hub.broken = "data/chunk-000/file-000.parquet"
     with pytest.raises(VipOfflineError, match=r"hf ended with exit code 1"):
-        fetch(wanted)
-    assert wanted.state == "fetch"  # half of it is nothing
+        fetch_dataset(data_set)
+    assert data_set.state == "fetch"  # half of it is nothing
     hub.broken = ""
-    assert fetch(wanted, say=said.append) == Path("datasets/sources/lerobot-pusht")
+    assert fetch_dataset(data_set, say=messages.append) == Path("datasets/sources/lerobot-pusht")
     part = Path("datasets/sources/lerobot-pusht.part").absolute()
-    assert shlex.split(said[0]) == [
+    assert shlex.split(messages[0]) == [
         *("hf", "download", "lerobot/pusht", "--repo-type", "dataset", "--local-dir", str(part))
     ]
     assert not part.exists()
-    import_as_the_card_says(wanted)
-    assert open_store(wanted.store).rows == sum(LENGTHS)
+    import_as_the_card_says(data_set)
+    assert open_store(data_set.store).rows == sum(LENGTHS)
 
 
 @pytest.mark.parametrize(
@@ -176,31 +176,31 @@ def test_a_hub_by_its_own_client(hub: Hub) -> None:
 )
 def test_success_is_never_made_up(command: tuple[str, ...], message: str) -> None:
     known = card("d4rl-kitchen-complete")
-    wanted = replace(known, fetch=replace(known.fetch, command=command))
+    data_set = replace(known, fetch=replace(known.fetch, command=command))
     with pytest.raises(VipOfflineError, match=message):
-        fetch(wanted)
-    assert wanted.state == "fetch"
+        fetch_dataset(data_set)
+    assert data_set.state == "fetch"
 
 
 def test_a_program_is_told_where_to_put_it() -> None:
     known = card("d4rl-kitchen-complete")
-    wanted = replace(known, fetch=replace(known.fetch, command=("sh", "-c", SCRIPT)))
-    said: list[str] = []
-    path = fetch(wanted, say=said.append)
+    data_set = replace(known, fetch=replace(known.fetch, command=("sh", "-c", SCRIPT)))
+    messages: list[str] = []
+    path = fetch_dataset(data_set, say=messages.append)
     assert path == Path("datasets/sources/d4rl-kitchen-complete/D4RL/kitchen/complete-v2")
     assert path.is_dir()
-    assert said[0].startswith(f"MINARI_DATASETS_PATH={Path.cwd()}/datasets/sources/d4rl")
+    assert messages[0].startswith(f"MINARI_DATASETS_PATH={Path.cwd()}/datasets/sources/d4rl")
 
 
 def test_something_in_the_way_is_left_alone() -> None:
     known = card("d4rl-kitchen-complete")
-    wanted = replace(known, fetch=replace(known.fetch, command=("sh", "-c", SCRIPT)))
-    assert wanted.folder is not None
-    wanted.folder.mkdir(parents=True)
-    (wanted.folder / "mine").touch()
+    data_set = replace(known, fetch=replace(known.fetch, command=("sh", "-c", SCRIPT)))
+    assert data_set.folder is not None
+    data_set.folder.mkdir(parents=True)
+    (data_set.folder / "mine").touch()
     with pytest.raises(VipOfflineError, match="is in the way"):
-        fetch(wanted)
-    assert (wanted.folder / "mine").exists()
+        fetch_dataset(data_set)
+    assert (data_set.folder / "mine").exists()
 
 
 def test_half_a_download_is_not_taken_for_a_whole_one() -> None:
@@ -208,20 +208,20 @@ def test_half_a_download_is_not_taken_for_a_whole_one() -> None:
     known = card("d4rl-kitchen-complete")
     killed = replace(known.fetch, command=("sh", "-c", f"{SCRIPT}; exit 1"))
     with pytest.raises(VipOfflineError, match="exit code 1"):
-        fetch(replace(known, fetch=killed))
+        fetch_dataset(replace(known, fetch=killed))
     idle = replace(known.fetch, command=("true",))
     with pytest.raises(VipOfflineError, match="not there"):
-        fetch(replace(known, fetch=idle))
+        fetch_dataset(replace(known, fetch=idle))
     # a program that goes on finds what it left
     with pytest.raises(VipOfflineError, match="exit code 1"):
-        fetch(replace(known, fetch=killed))
-    assert fetch(replace(known, fetch=replace(idle, resumes=True))).is_dir()
+        fetch_dataset(replace(known, fetch=killed))
+    assert fetch_dataset(replace(known, fetch=replace(idle, resumes=True))).is_dir()
 
 
 @pytest.mark.parametrize("name", ["ego4d-clips", "vip-robot"])
 def test_what_a_program_may_not_fetch(name: str) -> None:
     with pytest.raises(VipOfflineError) as caught:
-        fetch(card(name))
+        fetch_dataset(card(name))
     message = str(caught.value)
     assert f"{name}: cannot be fetched by a program.\n  1. " in message
     assert f"datasets/sources/{name}" in message
@@ -241,12 +241,12 @@ def clips(folder: Path) -> None:
 
 @pytest.mark.parametrize(("name", "put"), [("vip-robot", robot), ("ego4d-clips", clips)])
 def test_what_was_put_there_by_hand_is_imported(name: str, put: Callable[[Path], None]) -> None:
-    wanted = card(name)
-    assert wanted.folder is not None
-    put(wanted.folder)
-    assert fetch(wanted) == wanted.folder
-    import_as_the_card_says(wanted)
-    store = open_store(wanted.store)
+    data_set = card(name)
+    assert data_set.folder is not None
+    put(data_set.folder)
+    assert fetch_dataset(data_set) == data_set.folder
+    import_as_the_card_says(data_set)
+    store = open_store(data_set.store)
     assert (len(store), store.rows) == (len(LENGTHS), sum(LENGTHS))
 
 
@@ -256,18 +256,18 @@ def test_a_recording() -> None:
     small = ("--episodes", "1", "--failures", "1", "--max-steps", "5", "--image-size", "32")
     command = (*known.fetch.command[:5], *small)
     assert command[:3] == ("vip-offline", "record", "{store}")
-    wanted = replace(known, fetch=replace(known.fetch, command=command))
-    assert str(wanted.state) == "record"
-    assert fetch(wanted) == Path("datasets/drawer-close.zarr")
-    assert str(wanted.state) == "store"
-    assert len(open_store(wanted.store)) == 1
+    data_set = replace(known, fetch=replace(known.fetch, command=command))
+    assert str(data_set.state) == "record"
+    assert fetch_dataset(data_set) == Path("datasets/drawer-close.zarr")
+    assert str(data_set.state) == "store"
+    assert len(open_store(data_set.store)) == 1
 
 
 def test_a_recording_that_fails() -> None:
     known = card("metaworld-drawer-close")
     refused = replace(known, fetch=replace(known.fetch, command=("vip-offline", "record", "--x")))
     with pytest.raises(VipOfflineError, match="exit code 2"):
-        fetch(refused)
+        fetch_dataset(refused)
     idle = replace(known, fetch=replace(known.fetch, command=("true",)))
     with pytest.raises(VipOfflineError, match=r"but datasets/drawer-close\.zarr is not there"):
-        fetch(idle)
+        fetch_dataset(idle)

@@ -22,22 +22,22 @@ from vip_offline.errors import VipOfflineError
 def test_episodes_are_the_stores(tmp_path: Path) -> None:
     labelled = with_rewards(recorded(tmp_path / "a.zarr", (5, 3, 4)))
     store = labelled.store
-    found = list(labelled.episodes())
-    assert [(each.index, each.start, len(each)) for each in found] == [
+    episodes = list(labelled.episodes())
+    assert [(episode.index, episode.start, len(episode)) for episode in episodes] == [
         (0, 0, 5),
         (1, 5, 3),
         (2, 8, 4),
     ]
-    for each, (start, stop) in zip(found, store.spans(), strict=True):
+    for episode, (start, stop) in zip(episodes, store.spans(), strict=True):
         for key in ("proprio", "action", "succeeded", "true_reward"):
-            np.testing.assert_array_equal(getattr(each, key), store.data(key)[start:stop])
-        np.testing.assert_array_equal(each.extras["force"], store.extra("force")[start:stop])
-        np.testing.assert_array_equal(each.reward, labelled.label.reward[start:stop])
-        assert each.acted == len(each)
-    assert [each.success for each in found] == [True, False, True]
-    assert [each.splits for each in found] == [("übung",), (), ()]
-    assert found[1].name == "épisode 1"
-    assert found[1].task == "pick é"
+            np.testing.assert_array_equal(getattr(episode, key), store.data(key)[start:stop])
+        np.testing.assert_array_equal(episode.extras["force"], store.extra("force")[start:stop])
+        np.testing.assert_array_equal(episode.reward, labelled.label.reward[start:stop])
+        assert episode.acted == len(episode)
+    assert [episode.success for episode in episodes] == [True, False, True]
+    assert [episode.splits for episode in episodes] == [("übung",), (), ()]
+    assert episodes[1].name == "épisode 1"
+    assert episodes[1].task == "pick é"
 
 
 def test_memory_holds_few_episodes_however_many_there_are(
@@ -45,14 +45,14 @@ def test_memory_holds_few_episodes_however_many_there_are(
 ) -> None:
     labelled = with_rewards(recorded(tmp_path / "a.zarr", (4,) * 6))
     asked: list[int] = []
-    real = Store._read_array
+    real = Store.read_array
 
     def noting(self: Store, array: Any, key: str, start: int, stop: int) -> Any:
         if key.startswith(("data/", "extras/")):
             asked.append(stop - start)
         return real(self, array, key, start, stop)
 
-    monkeypatch.setattr(Store, "_read_array", noting)
+    monkeypatch.setattr(Store, "read_array", noting)
     monkeypatch.setattr(stores.Store.episode_blocks, "__defaults__", (8,))
     assert len(list(labelled.episodes())) == 6
     assert max(asked) == 8
@@ -69,7 +69,7 @@ def test_frames_come_in_blocks(tmp_path: Path) -> None:
 
 def test_the_last_row_without_action_is_known(tmp_path: Path) -> None:
     labelled = with_rewards(recorded(tmp_path / "a.zarr", last_action=False))
-    assert [each.acted for each in labelled.episodes()] == [4, 2]
+    assert [episode.acted for episode in labelled.episodes()] == [4, 2]
 
 
 def test_a_label_must_be_there(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from made_up_exports import assert_same, imported, with_rewards
 from origins import lerobot
 
-from vip_offline.dataset.exporters.labelled_episodes import Labelled
+from vip_offline.dataset.exporters.labelled_episodes import LabelledStore
 from vip_offline.dataset.exporters.lerobot import statistics, write_lerobot
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.importers.run import import_source
@@ -60,7 +60,7 @@ def add_statistics(path: Path) -> None:
 
 
 @pytest.fixture(params=["video", "image"])
-def labelled(tmp_path: Path, request: pytest.FixtureRequest) -> Labelled:
+def labelled(tmp_path: Path, request: pytest.FixtureRequest) -> LabelledStore:
     source = tmp_path / "set"
     lerobot(source, LENGTHS, pictures=request.param)
     add_statistics(source)
@@ -71,11 +71,11 @@ def labelled(tmp_path: Path, request: pytest.FixtureRequest) -> Labelled:
     return with_rewards(tmp_path / "a.zarr")
 
 
-def rewards(labelled: Labelled) -> np.ndarray:
+def rewards(labelled: LabelledStore) -> np.ndarray:
     return np.nan_to_num(labelled.label.reward)
 
 
-def test_the_copy_holds_the_rewards_and_all_else(tmp_path: Path, labelled: Labelled) -> None:
+def test_the_copy_holds_the_rewards_and_all_else(tmp_path: Path, labelled: LabelledStore) -> None:
     before, counted = contents(tmp_path / "set"), list[int]()
     done = write_lerobot(labelled, tmp_path / "copy", counted.append)
     assert contents(tmp_path / "set") == before
@@ -92,13 +92,13 @@ def test_the_copy_holds_the_rewards_and_all_else(tmp_path: Path, labelled: Label
     for name in after:
         linked = (tmp_path / "copy" / name).samefile(tmp_path / "set" / name)
         assert linked == name.startswith("videos/"), name
-    wanted, found = (
-        pyarrow.parquet.ParquetFile(tmp_path / each / "data/chunk-000/file-000.parquet")
-        for each in ("set", "copy")
+    original, copy = (
+        pyarrow.parquet.ParquetFile(tmp_path / folder / "data/chunk-000/file-000.parquet")
+        for folder in ("set", "copy")
     )
-    assert found.num_row_groups == wanted.num_row_groups == 3
-    table = found.read()
-    assert table.drop_columns(["next.reward"]).equals(wanted.read())
+    assert copy.num_row_groups == original.num_row_groups == 3
+    table = copy.read()
+    assert table.drop_columns(["next.reward"]).equals(original.read())
     np.testing.assert_array_equal(np.asarray(table["next.reward"]), rewards(labelled))
     assert table.schema.metadata[b"own"] == b"kept"
     noted = json.loads(table.schema.metadata[b"huggingface"])
@@ -108,7 +108,7 @@ def test_the_copy_holds_the_rewards_and_all_else(tmp_path: Path, labelled: Label
     }
 
 
-def test_the_metadata_say_so(tmp_path: Path, labelled: Labelled) -> None:
+def test_the_metadata_say_so(tmp_path: Path, labelled: LabelledStore) -> None:
     write_lerobot(labelled, tmp_path / "copy", silent)
     before, after = described(tmp_path / "set"), described(tmp_path / "copy")
     assert after["features"].pop("next.reward") == {
@@ -122,8 +122,8 @@ def test_the_metadata_say_so(tmp_path: Path, labelled: Labelled) -> None:
     assert stats["next.reward"]["count"] == [16]
     assert stats["next.reward"]["min"] == [pytest.approx(rewards(labelled).min())]
     table = pyarrow.parquet.read_table(tmp_path / "copy/meta/episodes/chunk-000/file-000.parquet")
-    wanted = pyarrow.parquet.read_table(tmp_path / "set/meta/episodes/chunk-000/file-000.parquet")
-    assert table.select(wanted.column_names).equals(wanted)
+    original = pyarrow.parquet.read_table(tmp_path / "set/meta/episodes/chunk-000/file-000.parquet")
+    assert table.select(original.column_names).equals(original)
     for index, (start, stop) in enumerate(labelled.store.spans()):
         part = rewards(labelled)[start:stop].astype(float)
         row = {name: table[f"stats/next.reward/{name}"][index].as_py() for name in STATS}
@@ -133,7 +133,7 @@ def test_the_metadata_say_so(tmp_path: Path, labelled: Labelled) -> None:
         assert row["q50"] == [pytest.approx(np.median(part))]
 
 
-def test_the_copy_is_imported_with_its_rewards(tmp_path: Path, labelled: Labelled) -> None:
+def test_the_copy_is_imported_with_its_rewards(tmp_path: Path, labelled: LabelledStore) -> None:
     write_lerobot(labelled, tmp_path / "copy", silent)
     after = imported(tmp_path / "copy", tmp_path / "b.zarr")
     np.testing.assert_array_equal(after.data("true_reward"), rewards(labelled))
@@ -146,29 +146,29 @@ def test_a_reward_that_is_there_is_replaced(tmp_path: Path) -> None:
     imported(tmp_path / "set", tmp_path / "a.zarr")
     labelled = with_rewards(tmp_path / "a.zarr")
     write_lerobot(labelled, tmp_path / "copy", silent)
-    wanted, found = (
-        pyarrow.parquet.read_table(tmp_path / each / "data/chunk-000/file-000.parquet")
-        for each in ("set", "copy")
+    original, copy = (
+        pyarrow.parquet.read_table(tmp_path / folder / "data/chunk-000/file-000.parquet")
+        for folder in ("set", "copy")
     )
-    assert found.column_names == wanted.column_names
-    np.testing.assert_array_equal(np.asarray(found["next.reward"]), rewards(labelled))
+    assert copy.column_names == original.column_names
+    np.testing.assert_array_equal(np.asarray(copy["next.reward"]), rewards(labelled))
     assert not (tmp_path / "copy/meta/stats.json").exists()  # nor in the origin
     assert [*described(tmp_path / "copy")["features"]] == [*described(tmp_path / "set")["features"]]
 
 
-def test_files_that_are_links_are_followed(tmp_path: Path, labelled: Labelled) -> None:
+def test_files_that_are_links_are_followed(tmp_path: Path, labelled: LabelledStore) -> None:
     """As in the cache of huggingface_hub."""
-    for file in [each for each in (tmp_path / "set").rglob("*") if each.is_file()]:
+    for file in [path for path in (tmp_path / "set").rglob("*") if path.is_file()]:
         blob = tmp_path / "blobs" / hashlib.sha256(str(file).encode()).hexdigest()
         blob.parent.mkdir(exist_ok=True)
         file.rename(blob)
         file.symlink_to(blob)
     write_lerobot(labelled, tmp_path / "copy", silent)
-    assert not [each for each in (tmp_path / "copy").rglob("*") if each.is_symlink()]
+    assert not [path for path in (tmp_path / "copy").rglob("*") if path.is_symlink()]
 
 
 def test_a_disk_without_links_gets_copies(
-    tmp_path: Path, labelled: Labelled, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, labelled: LabelledStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(18, "Invalid cross-device link")
@@ -194,12 +194,12 @@ def test_version_2_is_refused(tmp_path: Path) -> None:
         write_lerobot(with_rewards(tmp_path / "a.zarr"), tmp_path / "copy", silent)
 
 
-def test_a_copy_inside_the_original_is_refused(tmp_path: Path, labelled: Labelled) -> None:
+def test_a_copy_inside_the_original_is_refused(tmp_path: Path, labelled: LabelledStore) -> None:
     with pytest.raises(VipOfflineError, match="would lie inside the data set that is copied"):
         write_lerobot(labelled, tmp_path / "set/copy", silent)
 
 
-def test_an_origin_that_was_changed_is_refused(tmp_path: Path, labelled: Labelled) -> None:
+def test_an_origin_that_was_changed_is_refused(tmp_path: Path, labelled: LabelledStore) -> None:
     (tmp_path / "set").rename(tmp_path / "old")
     lerobot(tmp_path / "set", (5, 6, 4))
     with pytest.raises(VipOfflineError, match="episode 1: has 6 rows, the store has 7 of it"):
@@ -208,8 +208,8 @@ def test_an_origin_that_was_changed_is_refused(tmp_path: Path, labelled: Labelle
 
 def test_statistics_are_those_of_numpy() -> None:
     values = np.random.default_rng(0).normal(size=101).astype(np.float32)
-    found = statistics(values, [*STATS, "unheard-of"])
-    assert {*found} == {*STATS}
-    assert found["q01"] == [np.quantile(values.astype(float), 0.01)]
-    assert found["std"] == [values.astype(float).std()]
-    assert found["count"] == [101]
+    results = statistics(values, [*STATS, "unheard-of"])
+    assert {*results} == {*STATS}
+    assert results["q01"] == [np.quantile(values.astype(float), 0.01)]
+    assert results["std"] == [values.astype(float).std()]
+    assert results["count"] == [101]

@@ -66,7 +66,7 @@ def write_source(path: Path, shape: Shape) -> None:
 
     def space(node: Any) -> Any:
         if isinstance(node, dict):
-            return gymnasium.spaces.Dict({name: space(each) for name, each in node.items()})
+            return gymnasium.spaces.Dict({name: space(child) for name, child in node.items()})
         if node.dtype == bool:
             return gymnasium.spaces.MultiBinary(node.shape[1:] or 1)
         high = 255 if node.dtype == np.uint8 else 1000
@@ -102,9 +102,11 @@ def test_import_export_import_loses_nothing(shape: Shape) -> None:
         assert not done.notes
         after = imported(out, Path(folder, "b.zarr"))
         assert_same(before, after)
-        wanted, found = (minari.MinariDataset(each / "data") for each in (source, out))
-        assert (found.id, found.env_spec.id) == ("some/é-v3", KITCHEN)
-        for first, second in zip(wanted.iterate_episodes(), found.iterate_episodes(), strict=True):
+        original, exported = (minari.MinariDataset(folder / "data") for folder in (source, out))
+        assert (exported.id, exported.env_spec.id) == ("some/é-v3", KITCHEN)
+        for first, second in zip(
+            original.iterate_episodes(), exported.iterate_episodes(), strict=True
+        ):
             np.testing.assert_array_equal(first.actions, second.actions)
             for camera in shape.cameras:
                 np.testing.assert_array_equal(
@@ -130,31 +132,31 @@ def test_minari_reads_frames_without_loss(tmp_path: Path, monkeypatch: pytest.Mo
     assert counted == [1, 1, 1]
     assert (done.episodes, done.rows) == (3, 9)
     assert "the last action of 3 episodes is left out" in " ".join(done.notes)
-    found, store = minari.MinariDataset(tmp_path / "b/data"), labelled.store
-    assert (found.total_episodes, found.total_steps) == (3, 9)
-    assert found.id == "vip-offline/a-v0"
+    exported, store = minari.MinariDataset(tmp_path / "b/data"), labelled.store
+    assert (exported.total_episodes, exported.total_steps) == (3, 9)
+    assert exported.id == "vip-offline/a-v0"
     for index, (start, stop) in enumerate(store.spans()):
-        (episode,) = found.iterate_episodes([index])
+        (episode,) = exported.iterate_episodes([index])
         for camera in ("front", "手"):
             np.testing.assert_array_equal(
                 episode.observations[camera], store.frames(camera, start, stop)
             )
         assert len(episode.actions) == stop - start - 1
         for name, values in episode.observations.items():
-            assert found.observation_space[name].contains(values[0]), name
-        assert found.action_space.contains(episode.actions[0])
+            assert exported.observation_space[name].contains(values[0]), name
+        assert exported.action_space.contains(episode.actions[0])
         np.testing.assert_array_equal(episode.actions, store.data("action")[start : stop - 1])
         np.testing.assert_array_equal(episode.rewards, labelled.label.reward[start : stop - 1])
         assert episode.truncations.tolist() == [False] * (stop - start - 2) + [True]
         assert not episode.terminations.any()
         np.testing.assert_array_equal(episode.infos["force"], store.extra("force")[start:stop])
-    (about, *_) = found.storage.get_episode_metadata([0])
+    (about, *_) = exported.storage.get_episode_metadata([0])
     assert (about["name"], about["task"]) == ("épisode 0", "pick é")
     assert list(about["splits"]) == ["übung"]
-    names = [each["name"] for each in found.storage.get_episode_metadata(range(3))]
+    names = [metadata["name"] for metadata in exported.storage.get_episode_metadata(range(3))]
     assert names == ["épisode 0", "épisode 1", "épisode 2"]
     assert about["success"]
-    assert json.loads(found.storage.metadata["visual_reward"])["label"] == "made"
+    assert json.loads(exported.storage.metadata["visual_reward"])["label"] == "made"
 
 
 def test_a_recorded_store_comes_back(tmp_path: Path) -> None:

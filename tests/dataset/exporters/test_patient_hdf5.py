@@ -14,14 +14,14 @@ def test_a_full_disk_is_told_after_hdf5_closed(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
         with (
-            pytest.raises(OSError, match="too large") as told,
+            pytest.raises(OSError, match="too large") as raised,
             PatientFile(tmp_path / "x.hdf5") as disk,
             h5py.File(disk, "w") as file,
         ):
             file.create_dataset("a", data=np.ones(100_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert told.value.errno == errno.EFBIG
+    assert raised.value.errno == errno.EFBIG
 
 
 def test_what_is_written_is_read_by_anyone(tmp_path: Path) -> None:

@@ -39,28 +39,28 @@ def test_progress_is_the_share_of_the_way() -> None:
 
 
 def test_an_episode_that_begins_at_the_goal() -> None:
-    found = progress_of(np.array([0, 2, 0], np.float32))
-    assert found.tolist() == [1, 0, 1]
+    progress = progress_of(np.array([0, 2, 0], np.float32))
+    assert progress.tolist() == [1, 0, 1]
 
 
 @given(arrays(np.float32, st.integers(2, 20), elements=st.floats(0, 2.0**99, width=32)))
 def test_progress_lies_between_0_and_1(distance: NDArray[np.float32]) -> None:
-    found = progress_of(distance)
-    assert found.dtype == np.float32
-    assert found.shape == distance.shape
-    assert ((found >= 0) & (found <= 1)).all()
+    progress = progress_of(distance)
+    assert progress.dtype == np.float32
+    assert progress.shape == distance.shape
+    assert ((progress >= 0) & (progress <= 1)).all()
     if distance[0] > 0:
-        assert found[0] == 0
-        assert (found[distance >= distance[0]] == 0).all()
-        assert (found[distance == 0] == 1).all()
-        assert (np.diff(found[np.argsort(-distance)]) >= 0).all()  # nearer is never less
+        assert progress[0] == 0
+        assert (progress[distance >= distance[0]] == 0).all()
+        assert (progress[distance == 0] == 1).all()
+        assert (np.diff(progress[np.argsort(-distance)]) >= 0).all()  # nearer is never less
 
 
 @pytest.mark.parametrize("version", ["v3.0", "v2.1"])
 def test_every_frame_has_its_index(
     tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress_table, "ROWS", 8)  # two pieces
+    monkeypatch.setattr(progress_table, "BLOCK_ROWS", 8)  # two pieces
     lerobot(tmp_path / "set", (5, 7, 4), version)
     labelled = with_rewards(imported(tmp_path / "set", tmp_path / "a.zarr"))
     counted: list[int] = []

@@ -35,9 +35,9 @@ def silent(count: int) -> None:
 
 
 def array(root: zarr.Group, key: str) -> zarr.Array[Any]:
-    found = root[key]
-    assert isinstance(found, zarr.Array)
-    return found
+    node = root[key]
+    assert isinstance(node, zarr.Array)
+    return node
 
 
 def write_source(path: Path, shape: Shape) -> None:
@@ -49,7 +49,7 @@ def write_source(path: Path, shape: Shape) -> None:
         "state": numbers(generator, rows, "float32", (3,)),
         "keypoint": numbers(generator, rows, "float64", (4, 2)),
         "reward": numbers(generator, rows, "float32", ()),
-        **{f"x{name}": numbers(generator, rows, *each) for name, each in shape.extras.items()},
+        **{f"x{name}": numbers(generator, rows, *kind) for name, kind in shape.extras.items()},
         **{name: pictures(generator, rows) for name in shape.cameras},
     }
     for name, values in columns.items():
@@ -70,12 +70,12 @@ def test_import_export_import_loses_nothing(shape: Shape) -> None:
         after = imported(out, Path(folder, "b.zarr"))
         assert_same(before, after)
         np.testing.assert_array_equal(after.extra("reward"), labelled.label.reward)
-        wanted, found = zarr.open_group(source, mode="r"), zarr.open_group(out, mode="r")
-        for key, values in wanted.members(max_depth=None):
+        original, exported = zarr.open_group(source, mode="r"), zarr.open_group(out, mode="r")
+        for key, values in original.members(max_depth=None):
             if isinstance(values, zarr.Array) and key != "data/reward":
-                there = array(found, key)
-                assert there.dtype == values.dtype
-                np.testing.assert_array_equal(there[:], values[:], err_msg=key)
+                copy = array(exported, key)
+                assert copy.dtype == values.dtype
+                np.testing.assert_array_equal(copy[:], values[:], err_msg=key)
 
 
 def test_layout_is_what_zarr_2_and_diffusion_policy_expect(
@@ -91,10 +91,10 @@ def test_layout_is_what_zarr_2_and_diffusion_policy_expect(
     ends = array(root, "meta/episode_ends")
     assert ends.dtype == np.int64
     assert np.asarray(ends[:]).tolist() == [5, 8, 15]
-    for name, each in root["data"].members():  # type: ignore[union-attr]
-        assert isinstance(each, zarr.Array)
-        assert each.shape[0] == 15, name
-        assert each.chunks[1:] == each.shape[1:], name
+    for name, member in root["data"].members():  # type: ignore[union-attr]
+        assert isinstance(member, zarr.Array)
+        assert member.shape[0] == 15, name
+        assert member.chunks[1:] == member.shape[1:], name
         described = json.loads((tmp_path / "b/data" / name / ".zarray").read_text())
         codec = numcodecs.get_codec(described["compressor"])
         assert (codec.codec_id, codec.cname, codec.shuffle) == ("blosc", "zstd", 2)

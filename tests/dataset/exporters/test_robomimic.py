@@ -53,7 +53,7 @@ def write_source(path: Path, shape: Shape) -> None:
                 demo[f"obs/{camera}_image"] = pictures(generator, length)
         data.attrs["env_args"] = json.dumps(ENVIRONMENT)
         for place, split in enumerate(shape.splits):
-            members = [f"demo_{each}" for each in range(place, len(shape.lengths), 2)]
+            members = [f"demo_{number}" for number in range(place, len(shape.lengths), 2)]
             file.create_dataset(f"mask/{split}", data=np.array(members, "S"))
 
 
@@ -69,23 +69,23 @@ def test_import_export_import_loses_nothing(shape: Shape) -> None:
         after = imported(out, Path(folder, "b.zarr"))
         assert_same(before, after)
         assert after.texts("name") == before.texts("name")
-        with h5py.File(source) as wanted, h5py.File(out) as found:
-            assert json.loads(found["data"].attrs["env_args"]) == ENVIRONMENT
-            assert found["data"].attrs["total"] == sum(shape.lengths)
+        with h5py.File(source) as original, h5py.File(out) as exported:
+            assert json.loads(exported["data"].attrs["env_args"]) == ENVIRONMENT
+            assert exported["data"].attrs["total"] == sum(shape.lengths)
             names: list[str] = []
-            wanted["data"].visit(names.append)
+            original["data"].visit(names.append)
             for name in names:
-                if isinstance(wanted["data"][name], h5py.Dataset) and "rewards" not in name:
-                    there = found["data"][name]
+                if isinstance(original["data"][name], h5py.Dataset) and "rewards" not in name:
+                    copy = exported["data"][name]
                     # one column of proprioception is float32 in a store
-                    np.testing.assert_array_equal(there[()], wanted["data"][name][()])
+                    np.testing.assert_array_equal(copy[()], original["data"][name][()])
             for index, (start, stop) in enumerate(before.spans()):
-                demo = found[f"data/demo_{index}"]
+                demo = exported[f"data/demo_{index}"]
                 assert bool(demo.attrs["success"]) == before.meta("success")[index]
                 expected = np.nan_to_num(labelled.label.reward[start:stop])
                 np.testing.assert_array_equal(demo["rewards"][()], expected)
             for split in shape.splits:
-                assert {*found["mask"][split]} == {*wanted["mask"][split]}
+                assert {*exported["mask"][split]} == {*original["mask"][split]}
 
 
 def test_a_store_of_another_origin_gets_robomimics_names(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_row_without_action_is_left_out_and_said(tmp_path: Path) -> None:
 def test_actions_out_of_range_are_said(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.zarr")
     with writing(path) as store:
-        store._array("data/action")[0, 0] = 3
+        store.array("data/action")[0, 0] = 3
     done = write_robomimic(with_rewards(path), tmp_path / "a.hdf5", silent)
     assert "reach 3; robomimic expects" in " ".join(done.notes)
 

@@ -24,8 +24,8 @@ def test_frames_of_videos_stay_where_they_are_unless_copied(tmp_path: Path, copy
     assert ("frames_front" in store.keys("data")) == copy
     assert ("pts_front" in store.keys("data")) != copy
     shown = frames_of(store, FRONT).astype(int)
-    wanted = np.concatenate([each.frames for each in made]).astype(int)
-    assert np.abs(shown - wanted).max() <= 2  # H.264
+    expected = np.concatenate([episode.frames for episode in made]).astype(int)
+    assert np.abs(shown - expected).max() <= 2  # H.264
     assert len({*map(bytes, store.content(FRONT))}) == len(LENGTHS)
 
 
@@ -35,11 +35,11 @@ def test_frames_are_found_by_any_thread_in_any_order(tmp_path: Path) -> None:
     made = lerobot(tmp_path / "set", lengths=(40, 60, 30))
     store = imported(tmp_path / "set", tmp_path / "store.zarr")
     read = store.frame_reader(FRONT)
-    wanted = np.concatenate([each.frames for each in made]).astype(int)
+    expected = np.concatenate([episode.frames for episode in made]).astype(int)
     starts = np.random.default_rng(0).permutation(range(0, 120, 5))
     with ThreadPoolExecutor(4) as pool:
-        for start, found in zip(starts, pool.map(lambda s: read(s, s + 7), starts), strict=True):
-            assert np.abs(found.astype(int) - wanted[start : start + 7]).max() <= 2
+        for start, frames in zip(starts, pool.map(lambda s: read(s, s + 7), starts), strict=True):
+            assert np.abs(frames.astype(int) - expected[start : start + 7]).max() <= 2
 
 
 def test_a_video_that_changed_or_went_is_noticed(tmp_path: Path) -> None:
@@ -88,9 +88,9 @@ def test_what_else_there_is_is_kept_as_it_is(
         root.create_array(f"data/{name}", data=values)
     store = imported(path / "set.zarr", path / "store.zarr", key_map=("proprio=state",))
     for name, values in columns.items():
-        kept = store.extra(name)
-        assert kept.dtype == values.dtype
-        np.testing.assert_array_equal(kept, values)
+        column = store.extra(name)
+        assert column.dtype == values.dtype
+        np.testing.assert_array_equal(column, values)
     np.testing.assert_array_equal(np.diff(store.ends, prepend=0), lengths)
 
 

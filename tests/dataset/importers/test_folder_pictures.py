@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from vip_offline.dataset.importers.folders.folder_source import Folders
+from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import open_store
 from vip_offline.recipe import ImportOptions
@@ -24,7 +24,7 @@ def imported(folder: Path, name: Callable[[int], str], frames: NDArray[Any], **o
     np.savez(folder / "demos/ep0/robot.npz", action=np.zeros((len(frames), 2), np.float32))
     for index, frame in enumerate(frames):
         Image.fromarray(frame).save(pictures / name(index), **options)
-    result = import_source(Folders(folder / "demos"), folder / "store.zarr", ImportOptions())
+    result = import_source(FolderSource(folder / "demos"), folder / "store.zarr", ImportOptions())
     return open_store(folder / "store.zarr").frames("front", 0, len(frames)), result.notes
 
 
@@ -50,7 +50,7 @@ def test_what_a_mac_leaves_behind_is_no_picture(tmp_path: Path) -> None:
     front.mkdir(parents=True)
     (front / "._000.png").write_bytes(b"Mac OS X")
     Image.fromarray(RGB[0]).save(front / "000.png")
-    assert Folders(tmp_path / "demos").catalogue().lengths.tolist() == [1]
+    assert FolderSource(tmp_path / "demos").catalogue().lengths.tolist() == [1]
 
 
 def test_pictures_are_upright(tmp_path: Path) -> None:

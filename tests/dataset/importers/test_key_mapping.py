@@ -5,7 +5,7 @@ import pytest
 from imported import imported
 from origins import LENGTHS, SIZE, demos, folders, force, lerobot, replay
 
-from vip_offline.dataset.importers.key_mapping import key_map, stored_as
+from vip_offline.dataset.importers.key_mapping import map_columns, stored_as
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
@@ -26,7 +26,7 @@ def test_roles_are_guessed_and_may_be_said(tmp_path: Path) -> None:
     assert store.attributes["proprio"][-1] == "log.grip"
     assert store.texts("name") == ["pick é 0", "pick é 1", "pick é 2"]
     np.testing.assert_array_equal(
-        store.data("action"), np.concatenate([each.action for each in demos()])
+        store.data("action"), np.concatenate([episode.action for episode in demos()])
     )
     assert set(store.keys("extras")) == {"log.t", "log.grip", "robot.qpos"}
 
@@ -35,7 +35,7 @@ def test_a_part_of_a_column(tmp_path: Path) -> None:
     made = replay(tmp_path / "set.zarr")
     keys = ("proprio=state[0:2],n_contacts",)
     store = imported(tmp_path / "set.zarr", tmp_path / "s.zarr", key_map=keys)
-    state = np.concatenate([each.state for each in made])
+    state = np.concatenate([episode.state for episode in made])
     np.testing.assert_array_equal(store.data("proprio"), state[:, [0, 1, 0]])
     assert store.attributes["proprio"] == ["state[0]", "state[1]", "n_contacts"]
     np.testing.assert_array_equal(store.extra("state"), state)
@@ -57,7 +57,7 @@ def test_roles_that_cannot_be(tmp_path: Path, options: dict[str, object], part: 
     lerobot(tmp_path / "set")
     with pytest.raises(VipOfflineError, match=part):
         imported(tmp_path / "set", tmp_path / "store.zarr", **options)
-    assert [each.name for each in tmp_path.iterdir()] == ["set"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set"]
 
 
 def test_names_that_a_store_cannot_hold() -> None:
@@ -68,7 +68,7 @@ def test_names_that_a_store_cannot_hold() -> None:
 def test_the_map_of_keys_is_of_the_catalogue(tmp_path: Path) -> None:
     lerobot(tmp_path / "set")
     origin = open_source(tmp_path / "set")
-    keys = key_map(origin.catalogue(), ImportOptions(), origin.path)
+    keys = map_columns(origin.catalogue(), ImportOptions(), origin.path)
     assert keys.action == ("action",) and keys.proprio == ("observation.state",)
     assert keys.cameras == {FRONT: "observation.images.front"}
     np.testing.assert_array_equal(force(demos()[0]).shape, (LENGTHS[0], 2, 2))

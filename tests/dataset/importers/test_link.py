@@ -18,9 +18,9 @@ def test_the_buffer_stays_as_it_is_and_its_frames_where_they_are(tmp_path: Path)
     store = open_store(linked(path))
     assert store.path == tmp_path / "pusht.vip.zarr" == store_of(path)
     assert "frames_img" not in store.keys("data")
-    wanted = np.concatenate([each.frames for each in demos()])
-    np.testing.assert_array_equal(store.frames("img", 0, 16), wanted)
-    np.testing.assert_array_equal(store.frames("img", 4, 6), wanted[4:6])
+    expected = np.concatenate([episode.frames for episode in demos()])
+    np.testing.assert_array_equal(store.frames("img", 0, 16), expected)
+    np.testing.assert_array_equal(store.frames("img", 4, 6), expected[4:6])
     assert len({*map(bytes, store.content("img"))}) == 3
     assert contents(path) == before
     assert linked(path) == store.path  # and once more

@@ -15,8 +15,8 @@ def test_each_format_is_recognised(tmp_path: Path) -> None:
     minari(tmp_path / "e")
     (tmp_path / "f.zarr.zip").touch()
     names = ("a", "b.hdf5", "c", "d", "e", "f.zarr.zip")
-    found = [format_of(tmp_path / name) for name in names]
-    assert found == ["lerobot", "robomimic", "zarr", "folders", "minari", "zarr"]
+    formats = [format_of(tmp_path / name) for name in names]
+    assert formats == ["lerobot", "robomimic", "zarr", "folders", "minari", "zarr"]
     assert format_of(Path("D4RL/kitchen/complete-v2")) == "minari"
 
 

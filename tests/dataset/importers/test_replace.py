@@ -33,7 +33,7 @@ def test_other_settings_are_named_one_by_one_and_overwrite_replaces_the_store(
     import_anew(open_source(path), store, other)
     assert open_store(store).frames("front", 0, 1).shape == (1, 32, 48, 3)
     assert open_store(store).label_names == []
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["s.zarr", "set"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["s.zarr", "set"]
 
 
 def test_an_import_that_fails_leaves_the_older_store(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_an_import_that_fails_leaves_the_older_store(tmp_path: Path) -> None:
     with pytest.raises(VipOfflineError, match=r"robot\.npz"):
         import_anew(open_source(path), store, ImportOptions(size=(32, 48)))
     assert len(open_store(store)) == 1
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["s.zarr", "set"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["s.zarr", "set"]
 
 
 def test_what_is_no_store_is_left(tmp_path: Path) -> None:

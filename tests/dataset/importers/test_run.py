@@ -15,7 +15,7 @@ from origins import demos, replay, robomimic
 from store_files import contents
 
 from vip_offline.dataset.episode import Episode
-from vip_offline.dataset.importers.run import batches
+from vip_offline.dataset.importers.run import episode_batches
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
 
@@ -77,8 +77,8 @@ def test_a_killed_import_goes_on_with_the_next_episode(tmp_path: Path) -> None:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    there = _done(tmp_path / "store.zarr")
-    assert 2 <= there < 6
+    existing = _done(tmp_path / "store.zarr")
+    assert 2 <= existing < 6
     with pytest.raises(VipOfflineError, match="Run the command"):
         open_store(tmp_path / "store.zarr").require_finished()
     result = subprocess.run(
@@ -89,11 +89,11 @@ def test_a_killed_import_goes_on_with_the_next_episode(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert f"import: {6 - there} episodes" in result.stdout
+    assert f"import: {6 - existing} episodes" in result.stdout
     store = open_store(tmp_path / "store.zarr")
     store.require_finished()
     np.testing.assert_array_equal(
-        store.data("action"), np.concatenate([each.action for each in demos((3,) * 6)])
+        store.data("action"), np.concatenate([episode.action for episode in demos((3,) * 6)])
     )
 
 
@@ -119,9 +119,9 @@ def test_many_small_episodes_are_written_together() -> None:
         yield from [episode] * 1500
         yield from [big] * 2
 
-    assert [len(each) for each in batches(some())] == [1024, 477, 1]
+    assert [len(batch) for batch in episode_batches(some())] == [1024, 477, 1]
     # while others are still decoded, whatever has come is written now and then
-    assert [len(each) for each in batches(iter([episode] * 3), seconds=0)] == [1, 1, 1]
+    assert [len(batch) for batch in episode_batches(iter([episode] * 3), seconds=0)] == [1, 1, 1]
 
 
 def test_ten_thousand_tiny_episodes(tmp_path: Path) -> None:
@@ -130,9 +130,9 @@ def test_ten_thousand_tiny_episodes(tmp_path: Path) -> None:
     import zarr
 
     root = zarr.open_group(tmp_path / "set.zarr", mode="w")
-    action = np.concatenate([each.action for each in made])
+    action = np.concatenate([episode.action for episode in made])
     root.create_array("data/action", data=action)
-    root.create_array("data/state", data=np.concatenate([each.state for each in made]))
+    root.create_array("data/state", data=np.concatenate([episode.state for episode in made]))
     root.create_array("meta/episode_ends", data=np.cumsum(lengths))
     store = imported(tmp_path / "set.zarr", tmp_path / "store.zarr")
     assert len(store) == 10_000
@@ -147,7 +147,7 @@ def test_into_itself_or_less_than_nothing(tmp_path: Path) -> None:
     with pytest.raises(VipOfflineError, match="--max-episodes -1"):
         imported(tmp_path / "set.zarr", tmp_path / "s.zarr", max_episodes=-1)
     assert contents(tmp_path / "set.zarr") == before
-    assert [each.name for each in tmp_path.iterdir()] == ["set.zarr"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set.zarr"]
 
 
 def test_without_pictures_nothing_is_embedded(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from made_up_films import SIZE, ramp, write
 
 from vip_offline.dataset.media.orientation import AS_STORED
-from vip_offline.dataset.media.video import Decoder, FrameReader, decode, timeline
+from vip_offline.dataset.media.timeline import timeline
+from vip_offline.dataset.media.video import Decoder, FrameReader, decode_frames
 from vip_offline.errors import VipOfflineError
 
 # degrees and mirrors of a display matrix -> what is shown
@@ -29,13 +30,17 @@ def test_frames_are_upright(tmp_path: Path, kind: str, turn: tuple[int, bool, bo
     upright = TURNS[turn](ramp(6))
     line = timeline(path)
     assert line.shape == upright.shape[1:]
-    found = FrameReader(None)(path, line.pts)
-    decoded = np.stack(list(decode(Decoder(path), line.pts.tolist())))
-    np.testing.assert_array_equal(found, decoded)
-    assert np.abs(found.astype(int) - upright).mean() < 2
+    frames = FrameReader(None)(path, line.pts)
+    decoded = np.stack(list(decode_frames(Decoder(path), line.pts.tolist())))
+    np.testing.assert_array_equal(frames, decoded)
+    assert np.abs(frames.astype(int) - upright).mean() < 2
     stored = FrameReader(None, upright=False)(path, line.pts)
     assert stored.shape[1:3] == SIZE and np.abs(stored.astype(int) - ramp(6)).mean() < 2
-    assert next(decode(Decoder(path), [int(line.pts[0])], size=(10, 20))).shape == (10, 20, 3)
+    assert next(decode_frames(Decoder(path), [int(line.pts[0])], size=(10, 20))).shape == (
+        10,
+        20,
+        3,
+    )
 
 
 def test_the_hash_tells_turns_apart_and_is_of_before_without(tmp_path: Path) -> None:

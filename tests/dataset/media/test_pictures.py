@@ -107,9 +107,9 @@ def test_a_picture_is_upright(tmp_path: Path, suffix: str, orientation: int) -> 
     }
     Image.fromarray(FRAME).save(path, exif=exif, **options.get(suffix, {}))
     upright = UPRIGHT[orientation](FRAME)
-    found = read_picture(path)
-    assert picture_shape(path) == found.shape == upright.shape
-    assert np.abs(found.astype(int) - upright).max() <= (16 if suffix == "jpg" else 0)
+    picture = read_picture(path)
+    assert picture_shape(path) == picture.shape == upright.shape
+    assert np.abs(picture.astype(int) - upright).max() <= (16 if suffix == "jpg" else 0)
 
 
 def test_an_orientation_behind_the_pixels_counts_too(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.media.video import (
     Decoder,
     FrameReader,
-    decode,
+    decode_frames,
     resized,
-    timeline,
     write_video,
 )
 from vip_offline.errors import VipOfflineError
@@ -37,7 +37,7 @@ def test_an_mp4_that_others_decode(tmp_path: Path) -> None:
         assert container.streams.video[0].average_rate == 25
     assert decoded.shape == frames.shape
     assert np.abs(decoded.astype(int) - frames).max() <= 4
-    assert [each.name for each in path.parent.iterdir()] == ["video.mp4"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["video.mp4"]
 
 
 def test_a_timeline_is_that_of_the_decoded_frames(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_timeline_is_that_of_the_decoded_frames(tmp_path: Path) -> None:
     line = timeline(tmp_path / "a.mp4")
     with av.open(str(tmp_path / "a.mp4")) as container:
         stamps = [frame.pts for frame in container.decode(video=0)]
-        order = [each.pts or 0 for each in container.demux(video=0) if each.size]
+        order = [packet.pts or 0 for packet in container.demux(video=0) if packet.size]
     assert [*line.pts] == stamps
     assert line.shape == (32, 48, 3) and line.rate == RATE
     np.testing.assert_allclose(np.diff(line.seconds), 1 / RATE)
@@ -56,9 +56,11 @@ def test_a_timeline_is_that_of_the_decoded_frames(tmp_path: Path) -> None:
 def test_frames_by_their_stamps(tmp_path: Path, wanted: list[int]) -> None:
     grey = ramp(tmp_path / "a.mp4")
     pts = timeline(tmp_path / "a.mp4").pts[wanted]
-    found = np.stack(list(decode(Decoder(tmp_path / "a.mp4"), [int(each) for each in pts])))
-    assert np.abs(found.astype(int) - grey[wanted]).max() <= 3
-    drawn = next(decode(Decoder(tmp_path / "a.mp4"), [int(pts[0])], size=(16, 8)))
+    frames = np.stack(
+        list(decode_frames(Decoder(tmp_path / "a.mp4"), [int(stamp) for stamp in pts]))
+    )
+    assert np.abs(frames.astype(int) - grey[wanted]).max() <= 3
+    drawn = next(decode_frames(Decoder(tmp_path / "a.mp4"), [int(pts[0])], size=(16, 8)))
     assert drawn.shape == (16, 8, 3)
 
 
@@ -72,8 +74,8 @@ def test_a_reader_goes_back_and_to_another_file(tmp_path: Path) -> None:
         (tmp_path / "b.mp4", second, 20),
         (tmp_path / "a.mp4", first, 3),
     ):
-        found = reader(path, pts[start : start + 5])
-        assert np.abs(found.astype(int) - grey[start : start + 5]).max() <= 3
+        frames = reader(path, pts[start : start + 5])
+        assert np.abs(frames.astype(int) - grey[start : start + 5]).max() <= 3
     reader.close()
 
 
@@ -99,9 +101,9 @@ def test_the_hash_is_of_what_decides_the_frames(tmp_path: Path) -> None:
 def test_what_cannot_be_decoded_is_said(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     ramp(path)
-    pts = [int(each) for each in timeline(path).pts]
+    pts = [int(stamp) for stamp in timeline(path).pts]
     with pytest.raises(VipOfflineError, match=r"the picture at 3.000 s cannot be decoded"):
-        list(decode(Decoder(path), [*pts, pts[-1] + pts[1] - pts[0]]))
+        list(decode_frames(Decoder(path), [*pts, pts[-1] + pts[1] - pts[0]]))
     path.write_bytes(b"no video")
     with pytest.raises(VipOfflineError, match="is no video that can be opened"):
         timeline(path)

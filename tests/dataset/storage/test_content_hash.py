@@ -3,7 +3,7 @@ import pytest
 
 from vip_offline.dataset.storage.content_hash import (
     DIGEST,
-    SHORT,
+    SHORT_DIGEST,
     content_of,
     content_of_blocks,
     hashes_of,
@@ -36,7 +36,7 @@ def test_the_hash_is_the_one_that_stores_hold() -> None:
 def test_hashes_of_episodes() -> None:
     values = np.array([[1.0, 2], [3, 4], [1, 2], [3, 4], [5, 6]], np.float32)
     first, again, other = hashes_of(values, [(0, 2), (2, 4), (3, 5)])
-    assert first.shape == (SHORT,)
+    assert first.shape == (SHORT_DIGEST,)
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
@@ -55,4 +55,4 @@ def test_columns_that_only_look_alike(change: str) -> None:
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (3,)])
 def test_columns_of_nothing_and_of_one_number(shape: tuple[int, ...]) -> None:
     spans = [(0, 0)] if shape[0] == 0 else [(0, 1), (1, 3)]
-    assert hashes_of(np.zeros(shape), spans).shape == (len(spans), SHORT)
+    assert hashes_of(np.zeros(shape), spans).shape == (len(spans), SHORT_DIGEST)

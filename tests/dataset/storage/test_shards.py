@@ -10,7 +10,7 @@ from conftest import brightness_episode
 from numpy.typing import NDArray
 from store_files import lose_frame, shard_of, spoil_frame
 
-from vip_offline.dataset import store_writer
+from vip_offline.dataset import array_writer
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.storage import shards
 from vip_offline.dataset.storage.shards import SHARD_ROWS, rows_per_shard
@@ -35,7 +35,7 @@ def episode(length: int, seed: int) -> Episode:
 def few_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Frames of a shard: so few that episodes begin and end within, or more than there are."""
     rows = int(request.param)
-    monkeypatch.setattr(store_writer, "rows_per_shard", lambda row: rows)
+    monkeypatch.setattr(array_writer, "rows_per_shard", lambda row: rows)
     return rows
 
 
@@ -77,7 +77,7 @@ def test_several_threads_and_more_shards_than_are_held_open(
     filled: tuple[Path, NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, frames = filled
-    monkeypatch.setattr(shards, "OPEN", 2)
+    monkeypatch.setattr(shards, "OPEN_SHARDS", 2)
     read = open_store(path).frame_reader("front")
     rows = np.random.default_rng(0).integers(0, len(frames), 400).tolist()
     with ThreadPoolExecutor(8) as pool:

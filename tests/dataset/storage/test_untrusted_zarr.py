@@ -14,9 +14,9 @@ from hostile_zarr import NAMED, PICKLE, poisoned
 from origins import replay
 from zarr.storage import LocalStore, ZipStore
 
-from vip_offline.dataset.storage.untrusted_zarr import CODECS, Vetted, require_known_codecs
+from vip_offline.dataset.storage.untrusted_zarr import CODECS, VettedStore, require_known_codecs
 from vip_offline.dataset.storage.zarr_arrays import array_at
-from vip_offline.dataset.zarr_frames import opened
+from vip_offline.dataset.zarr_frames import open_zarr
 from vip_offline.errors import VipOfflineError
 
 
@@ -65,7 +65,7 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(numcodecs.pickles, "ALLOW_UNSAFE_PICKLE_DECODE", True)  # as before 0.16.6
     poisoned(tmp_path / "set.zarr", tmp_path / "mark")
     with pytest.raises(VipOfflineError, match=r"set.zarr: data/state/.zarray: .*'pickle'"):
-        array_at(opened(tmp_path / "set.zarr"), "data/state", "set")
+        array_at(open_zarr(tmp_path / "set.zarr"), "data/state", "set")
     assert not (tmp_path / "mark").exists()
     plain = zarr.open_group(tmp_path / "set.zarr", mode="r")["data/state"]
     with suppress(Exception):  # what the bomb makes is no array
@@ -75,7 +75,7 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_pipe_in_place_of_a_chunk_is_not_waited_for(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
-    array = array_at(opened(tmp_path / "set.zarr"), "data/state", "set")
+    array = array_at(open_zarr(tmp_path / "set.zarr"), "data/state", "set")
     (tmp_path / "set.zarr/data/state/0.0").unlink()
     os.mkfifo(tmp_path / "set.zarr/data/state/0.0")
     with pytest.raises(VipOfflineError, match=r"state/0\.0: is a FIFO"):
@@ -86,7 +86,7 @@ def test_bytes_below_a_key_are_counted(tmp_path: Path) -> None:
     with ZipStore(tmp_path / "a.zip", mode="w") as archive:
         zarr.create_array(archive, name="x", data=np.arange(9))
     whole = (tmp_path / "a.zip").stat().st_size
-    assert [*Vetted(ZipStore(tmp_path / "a.zip", mode="r")).stored("x")] == [whole]
+    assert [*VettedStore(ZipStore(tmp_path / "a.zip", mode="r")).stored("x")] == [whole]
     zarr.create_array(LocalStore(tmp_path / "a"), name="x", data=np.arange(9))
-    stored = sum(Vetted(LocalStore(tmp_path / "a")).stored("x"))
+    stored = sum(VettedStore(LocalStore(tmp_path / "a")).stored("x"))
     assert stored == sum(p.stat().st_size for p in (tmp_path / "a/x").rglob("*") if p.is_file())

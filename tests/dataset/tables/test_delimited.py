@@ -173,7 +173,7 @@ def test_forms_that_people_have(tmp_path: Path, name: str) -> None:
     text, columns, note = FORMS[name]
     read = table(tmp_path, text)
     holds(read, columns)
-    assert any(note in each for each in read.notes) if note else not read.notes
+    assert any(note in text for text in read.notes) if note else not read.notes
 
 
 BAD: dict[str, tuple[str | bytes, str]] = {

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from vip_offline.dataset.tables.dialect import is_prose, layout_of, split_line
+from vip_offline.dataset.tables.dialect import dialect_of, is_prose, split_line
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from vip_offline.dataset.tables.dialect import is_prose, layout_of, split_line
 def test_where_what_stands(
     lines: list[str], separator: str, names: list[str], names_line: int, first: int
 ) -> None:
-    layout = layout_of(Path("log.csv"), lines)
+    layout = dialect_of(Path("log.csv"), lines)
     assert (layout.separator, layout.names) == (separator, names)
     assert (layout.names_line, layout.first) == (names_line, first)
 

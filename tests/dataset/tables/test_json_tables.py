@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vip_offline.dataset.tables.json_tables import read_json, read_json_lines
+from vip_offline.dataset.tables.json_tables import read_json_lines, read_json_table
 from vip_offline.errors import VipOfflineError
 
 NAN = float("nan")
@@ -50,7 +50,7 @@ FORMS: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, str]]] = {
 def test_forms_of_json(tmp_path: Path, name: str) -> None:
     content, columns, values, left_out = FORMS[name]
     (tmp_path / "x.json").write_text(json.dumps(content), encoding="utf-8-sig")
-    read = read_json(tmp_path / "x.json").table()
+    read = read_json_table(tmp_path / "x.json").table()
     assert list(read.columns) == list(columns)
     for column, expected in columns.items():
         np.testing.assert_array_equal(read.columns[column], expected)
@@ -76,7 +76,7 @@ def test_one_object_per_line(tmp_path: Path) -> None:
 def test_json_that_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(VipOfflineError, match=message):
-        read_json(tmp_path / "x.json")
+        read_json_table(tmp_path / "x.json")
 
 
 @pytest.mark.parametrize(

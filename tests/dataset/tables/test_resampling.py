@@ -26,8 +26,8 @@ def test_linear_is_between_and_extrapolates_nothing() -> None:
 
 def test_linear_keeps_nan_to_the_times_that_need_it() -> None:
     values = np.array([0.0, np.nan, 2.0, 3.0])
-    wanted = np.array([0.0, 0.5, 2.0, 2.5])
-    between = linear_rows(values, np.arange(4.0), wanted)
+    targets = np.array([0.0, 0.5, 2.0, 2.5])
+    between = linear_rows(values, np.arange(4.0), targets)
     assert np.isnan(between).tolist() == [False, True, False, False]
 
 

@@ -9,17 +9,17 @@ from vip_offline.dataset.validation.checks import (
     Finding,
     Range,
     check_action_range,
-    check_cameras,
+    check_camera_sizes,
     check_constant,
     check_counts,
     check_finite,
     check_frames,
     check_lengths,
-    check_rate,
     check_rows_in_video,
     check_size,
     check_steady,
     check_success,
+    check_video_rate,
     longest,
     mark_frames,
     moved,
@@ -28,15 +28,15 @@ from vip_offline.dataset.validation.checks import (
 
 
 def kinds(findings: list[Finding]) -> list[tuple[str, str]]:
-    return [(each.kind, each.severity) for each in findings]
+    return [(finding.kind, finding.severity) for finding in findings]
 
 
 def test_values_that_are_not_finite() -> None:
     values = np.zeros((4, 3))
     assert check_finite("proprio", values) == []
     values[2, 1], values[3, 0] = np.nan, np.inf
-    (found,) = check_finite("proprio", values)
-    assert (found.severity, found.value) == ("wrong", "proprio[2, 1] is nan (2 in all)")
+    (finding,) = check_finite("proprio", values)
+    assert (finding.severity, finding.value) == ("wrong", "proprio[2, 1] is nan (2 in all)")
 
 
 def test_an_action_that_was_not_taken_is_no_mistake() -> None:
@@ -51,16 +51,16 @@ def test_an_action_that_was_not_taken_is_no_mistake() -> None:
 
 def test_actions_beyond_one() -> None:
     action = np.array([[1.0, -1.0], [0.5, -1.5], [3.0, np.nan]])
-    (found,) = check_action_range(action)
-    assert found.severity == "note"
-    assert found.value == "action[1, 1] is -1.5, beyond [-1, 1] (2 in all)"
+    (finding,) = check_action_range(action)
+    assert finding.severity == "note"
+    assert finding.value == "action[1, 1] is -1.5, beyond [-1, 1] (2 in all)"
     assert check_action_range(action[:1]) == []
 
 
 def test_dimensions_that_never_change() -> None:
     first = range_of(np.array([[1.0, 2.0], [1.0, 3.0], [np.nan, np.nan]]))
     assert first is not None
-    assert [each.value for each in check_constant(first)] == ["dimension 0 is 1 in every row"]
+    assert [finding.value for finding in check_constant(first)] == ["dimension 0 is 1 in every row"]
     second = range_of(np.array([[0.5, 2.5]]))
     assert second is not None
     joined = first.joined(second)
@@ -79,15 +79,15 @@ def test_what_counts_as_moving() -> None:
 
 def test_rows_that_are_missing() -> None:
     assert check_counts({"action": 5, "camera front": 5}, 5) == []
-    (found,) = check_counts({"action": 5, "camera front": 4}, 5)
-    assert (found.kind, found.value) == ("length", "camera front has 4 rows, the episode 5")
+    (finding,) = check_counts({"action": 5, "camera front": 4}, 5)
+    assert (finding.kind, finding.value) == ("length", "camera front has 4 rows, the episode 5")
     assert kinds(check_counts({"action": 1}, 1)) == [("too-short", "wrong")]
 
 
 def test_lengths_far_from_the_others() -> None:
     lengths = np.array([50, 50, 48, 16, 151, 17])
-    found = check_lengths(lengths, list("abcdef"))
-    assert [(each.where, each.severity) for each in found] == [
+    findings = check_lengths(lengths, list("abcdef"))
+    assert [(finding.where, finding.severity) for finding in findings] == [
         ("episode d", "note"),
         ("episode e", "note"),
     ]
@@ -95,7 +95,9 @@ def test_lengths_far_from_the_others() -> None:
 
 
 def test_episodes_without_success() -> None:
-    assert [each.where for each in check_success([True, False, None], list("abc"))] == ["episode b"]
+    assert [finding.where for finding in check_success([True, False, None], list("abc"))] == [
+        "episode b"
+    ]
     assert kinds(check_success([False, False], ["a", "b"])) == [("no-success", "note")]
     assert check_success([None, None], ["a", "b"]) == []
     assert check_success([], []) == []
@@ -116,30 +118,30 @@ def test_gaps_and_steps_back_in_time() -> None:
 
 def test_rates() -> None:
     seconds = np.arange(30) / 29.97
-    assert check_rate(30, seconds) == []
-    (found,) = check_rate(25, seconds)
-    assert found.severity == "wrong"
-    assert "say 25 Hz, the video has 29.97" in found.value
+    assert check_video_rate(30, seconds) == []
+    (finding,) = check_video_rate(25, seconds)
+    assert finding.severity == "wrong"
+    assert "say 25 Hz, the video has 29.97" in finding.value
     # a gap does not make it slower, nor rounding to milliseconds faster
     assert rate_of(np.delete(seconds, range(5, 15))) == pytest.approx(29.97)
     assert rate_of(np.round(np.arange(300) / 30, 3)) == pytest.approx(30, rel=1e-3)
     assert rate_of(seconds[:1]) is None
-    assert check_rate(25, seconds[:1]) == []
+    assert check_video_rate(25, seconds[:1]) == []
 
 
 def test_rows_and_the_frames_they_fall_on() -> None:
     times = np.arange(10) / 10
-    nearest, found = check_rows_in_video(times, times[3:7] + 0.04, 0.05)
-    assert (nearest.tolist(), found) == ([3, 4, 5, 6], [])
-    _, found = check_rows_in_video(times, np.array([0.8, 0.9, 1.0, 1.1]), 0.05)
-    assert kinds(found) == [("no-frame", "wrong")]
-    assert found[0].value == "row 2 needs 1.000 s: the video ends at 0.900 s (2 rows in all)"
-    _, found = check_rows_in_video(np.delete(times, 5), times, 0.05)
-    assert found[0].value == "row 5 needs 0.500 s: 0.100 s off (1 rows in all)"
-    _, found = check_rows_in_video(times, np.array([0.1, 0.14, 0.3]), 0.05)
-    assert found[0].value == "rows 0 and 1 fall on one frame (1 in all)"
-    nearest, found = check_rows_in_video(times[:1], times[:1], 0.05)
-    assert (nearest.tolist(), found) == ([0], [])
+    nearest, findings = check_rows_in_video(times, times[3:7] + 0.04, 0.05)
+    assert (nearest.tolist(), findings) == ([3, 4, 5, 6], [])
+    _, findings = check_rows_in_video(times, np.array([0.8, 0.9, 1.0, 1.1]), 0.05)
+    assert kinds(findings) == [("no-frame", "wrong")]
+    assert findings[0].value == "row 2 needs 1.000 s: the video ends at 0.900 s (2 rows in all)"
+    _, findings = check_rows_in_video(np.delete(times, 5), times, 0.05)
+    assert findings[0].value == "row 5 needs 0.500 s: 0.100 s off (1 rows in all)"
+    _, findings = check_rows_in_video(times, np.array([0.1, 0.14, 0.3]), 0.05)
+    assert findings[0].value == "rows 0 and 1 fall on one frame (1 in all)"
+    nearest, findings = check_rows_in_video(times[:1], times[:1], 0.05)
+    assert (nearest.tolist(), findings) == ([0], [])
 
 
 def frames(*levels: int) -> NDArray[np.uint8]:
@@ -173,18 +175,18 @@ def test_a_camera_that_hangs_is_told_from_a_robot_that_stands() -> None:
     first = np.array([True, False, False])
     assert kinds(check_frames(light, first, moves=True)) == [("black-frames", "note")]
     some = np.array([False, True, False, True, True, False])
-    found = check_frames(some, np.arange(6) == 2, moves=True)
-    assert kinds(found) == [("black-frames", "note"), ("repeated-frames", "note")]
-    assert found[0].value == "1 of 6, the first in row 2"
-    assert found[1].value == "3 of 6 equal the one before, at most rows 2 to 4 at a stretch"
+    findings = check_frames(some, np.arange(6) == 2, moves=True)
+    assert kinds(findings) == [("black-frames", "note"), ("repeated-frames", "note")]
+    assert findings[0].value == "1 of 6, the first in row 2"
+    assert findings[1].value == "3 of 6 equal the one before, at most rows 2 to 4 at a stretch"
     assert longest(some) == (3, 5)
 
 
 def test_sizes() -> None:
     assert check_size((4, 6), (4, 6)) == []
     assert "4x6 px, expected 6x4" in check_size((4, 6), (6, 4))[0].value
-    assert check_cameras({"a": (4, 4), "b": (4, 4)}) == []
-    assert kinds(check_cameras({"a": (4, 4), "b": (8, 4)})) == [("camera-sizes", "note")]
+    assert check_camera_sizes({"a": (4, 4), "b": (4, 4)}) == []
+    assert kinds(check_camera_sizes({"a": (4, 4), "b": (8, 4)})) == [("camera-sizes", "note")]
 
 
 def test_a_range_is_of_numbers_only() -> None:

@@ -23,17 +23,17 @@ def visit(noise: float, seed: int = 0, start: int = START, end: int = END) -> Ro
 @pytest.mark.parametrize("noise", [0.0, 1e-4, 1e-3])
 def test_a_noisy_standstill_with_the_state_as_action(noise: float, seed: int) -> None:
     state = visit(noise, seed)
-    found = idle_of("episode 0", state, state + np.random.default_rng(9).normal(0, noise, (115, 4)))
-    assert abs(found.start - START) <= 3 and abs(found.end - END) <= 3
-    assert (found.where, found.rows) == ("episode 0", START + MOTION + END)
+    idle = idle_of("episode 0", state, state + np.random.default_rng(9).normal(0, noise, (115, 4)))
+    assert abs(idle.start - START) <= 3 and abs(idle.end - END) <= 3
+    assert (idle.where, idle.rows) == ("episode 0", START + MOTION + END)
 
 
 def test_a_standstill_with_actions_of_zero() -> None:
     state = visit(1e-4)
     action = np.zeros((len(state), 3))
     action[START : START + MOTION] = np.diff(visit(0.0), axis=0)[START : START + MOTION, :3]
-    found = idle_of("", state, action)
-    assert abs(found.start - START) <= 3 and abs(found.end - END) <= 3
+    idle = idle_of("", state, action)
+    assert abs(idle.start - START) <= 3 and abs(idle.end - END) <= 3
 
 
 def test_who_does_something_is_not_idle() -> None:
@@ -46,14 +46,14 @@ def test_who_does_something_is_not_idle() -> None:
 
 def test_who_moves_at_once_is_not_idle() -> None:
     state = visit(1e-4, start=0, end=0)
-    found = idle_of("", state, state)
-    assert (found.start, found.end) == (0, 0)
+    idle = idle_of("", state, state)
+    assert (idle.start, idle.end) == (0, 0)
 
 
 def test_who_moves_slowly_all_the_time_is_not_idle() -> None:
     state = np.linspace(0, 0.05, 100)[:, None] + np.random.default_rng(0).normal(0, 1e-4, (100, 1))
-    found = idle_of("", state, np.full((100, 1), 0.0005))
-    assert (found.start, found.end) == (0, 0)
+    idle = idle_of("", state, np.full((100, 1), 0.0005))
+    assert (idle.start, idle.end) == (0, 0)
 
 
 def test_who_never_moves_is_idle_from_the_start() -> None:
@@ -82,13 +82,13 @@ def test_one_line_per_kind_with_the_longest_first() -> None:
         Idle("episode 1", 100, 40, 20),
         Idle("episode 2", 9, 1, 1),
     ]
-    found = check_idle(idle, 25.0)
-    assert [(each.kind, each.severity, each.where) for each in found] == [
+    findings = check_idle(idle, 25.0)
+    assert [(finding.kind, finding.severity, finding.where) for finding in findings] == [
         ("idle-start", "note", "episode 1"),
         ("idle-end", "note", "episode 1"),
     ]
-    assert found[0].value == "about 40 of 100 rows at its start stand still (1.6 s)"
-    assert found[1].value == "about 20 of 100 rows at its end stand still (0.8 s)"
+    assert findings[0].value == "about 40 of 100 rows at its start stand still (1.6 s)"
+    assert findings[1].value == "about 20 of 100 rows at its end stand still (0.8 s)"
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,6 @@ def test_a_short_pulse_in_every_episode_is_a_command() -> None:
         start = 100 * episode + 50
         action[start : start + 4] = 0.04 + generator.normal(0, 0.003, (4, 1))
         episodes.append(action)
-    found = find_outliers(episodes)
-    assert found.listed == ()
-    assert found.high > 0.04
+    outliers = find_outliers(episodes)
+    assert outliers.listed == ()
+    assert outliers.high > 0.04

@@ -19,10 +19,12 @@ from store_files import overwrite, spoil_frame
 
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.importers.run import import_source
+from vip_offline.dataset.labels import Label
 from vip_offline.dataset.media.video import write_video
-from vip_offline.dataset.store import Label, open_store
+from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
-from vip_offline.dataset.validation.run import BLOCK, Checked, Group, check
+from vip_offline.dataset.validation.report import BLOCK_FRAMES, DataReport, FindingGroup
+from vip_offline.dataset.validation.run import check
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
@@ -30,13 +32,13 @@ VIDEO = "videos/observation.images.front/chunk-000/file-000.mp4"
 TABLE = "data/chunk-000/file-000.parquet"
 
 
-def only(checked: Checked) -> Group:
+def only(checked: DataReport) -> FindingGroup:
     (group,) = checked.groups
     return group
 
 
-def named(checked: Checked) -> dict[str, tuple[str, int]]:
-    return {each.kind: (each.severity, each.count) for each in checked.groups}
+def named(checked: DataReport) -> dict[str, tuple[str, int]]:
+    return {group.kind: (group.severity, group.count) for group in checked.groups}
 
 
 def edit_table(path: Path, change: Callable[[dict[str, list[object]]], None]) -> None:
@@ -64,13 +66,13 @@ def test_what_is_right_is_said_to_be(
 ) -> None:
     path = tmp_path / name
     make(path)
-    told: list[int] = []
-    checked = check(path, on_start=told.append, on_frames=told.append)
-    assert {each.severity for each in checked.groups} <= {"note"}
+    frames: list[int] = []
+    checked = check(path, on_start=frames.append, on_frames=frames.append)
+    assert {group.severity for group in checked.groups} <= {"note"}
     assert not checked.wrong
     assert (checked.episodes, checked.rows) == (3, sum(LENGTHS))
     assert list(checked.lengths or ()) == [4, 5, 7]
-    assert told[0] == sum(told[1:]) == sum(LENGTHS) * len(checked.cameras)
+    assert frames[0] == sum(frames[1:]) == sum(LENGTHS) * len(checked.cameras)
     for camera in checked.cameras.values():
         assert (camera.size, camera.frames) == ((SIZE, SIZE), sum(LENGTHS))
         assert (camera.repeated, camera.black) == (0, 0)
@@ -81,7 +83,7 @@ def test_the_metadata_say_another_rate(tmp_path: Path) -> None:
     write_video(tmp_path / VIDEO, np.concatenate([demo.frames for demo in made]), FPS * 2)
     checked = check(tmp_path)
     assert named(checked)["frame-rate"] == ("wrong", 1)
-    group = next(each for each in checked.groups if each.kind == "frame-rate")
+    group = next(group for group in checked.groups if group.kind == "frame-rate")
     assert group.examples[0].value == "the metadata say 10 Hz, the video has 20"
     assert group.examples[0].file == VIDEO
     assert checked.cameras["front"].rate == pytest.approx(20)
@@ -90,11 +92,11 @@ def test_the_metadata_say_another_rate(tmp_path: Path) -> None:
 def test_the_video_is_too_short(tmp_path: Path) -> None:
     made = lerobot(tmp_path)
     write_video(tmp_path / VIDEO, np.concatenate([demo.frames for demo in made])[:14], FPS)
-    told: list[int] = []
-    checked = check(tmp_path, on_start=told.append, on_frames=told.append)
-    assert told[0] == sum(told[1:]) == sum(LENGTHS)  # the bar comes to its end all the same
+    frames: list[int] = []
+    checked = check(tmp_path, on_start=frames.append, on_frames=frames.append)
+    assert frames[0] == sum(frames[1:]) == sum(LENGTHS)  # the bar comes to its end all the same
     assert checked.cameras["front"].frames == 14
-    group = next(each for each in checked.groups if each.kind == "no-frame")
+    group = next(group for group in checked.groups if group.kind == "no-frame")
     assert group.severity == "wrong"
     assert group.examples[0].where == "episode 2, camera front"
     assert "row 2 needs 1.400 s: the video ends at 1.300 s (2 rows" in group.examples[0].value
@@ -153,10 +155,10 @@ def test_numbers_frames_and_successes_of_a_file(tmp_path: Path) -> None:
         "failure": ("note", 2),
         "left-out": ("note", 1),
     }
-    assert [each.severity for each in checked.groups] == ["wrong"] * 3 + ["note"] * 4
+    assert [group.severity for group in checked.groups] == ["wrong"] * 3 + ["note"] * 4
     assert checked.successes == 2
-    group = next(each for each in checked.groups if each.kind == "not-finite")
-    assert [each.where for each in group.examples] == ["episode demo_0", "episode demo_3"]
+    group = next(group for group in checked.groups if group.kind == "not-finite")
+    assert [example.where for example in group.examples] == ["episode demo_0", "episode demo_3"]
     assert checked.actions is not None
     assert checked.actions.low[0] == -4
     assert checked.cameras["agentview"].black == 6
@@ -164,13 +166,13 @@ def test_numbers_frames_and_successes_of_a_file(tmp_path: Path) -> None:
 
 def test_a_camera_that_hung_for_longer_than_is_read_at_once(tmp_path: Path) -> None:
     path = tmp_path / "x.hdf5"
-    robomimic(path, (BLOCK + 8, 4))
+    robomimic(path, (BLOCK_FRAMES + 8, 4))
     with h5py.File(path, "r+") as file:
         file["data/demo_0/obs/agentview_image"][...] = 77
     checked = check(path)
     assert named(checked)["frozen-camera"] == ("wrong", 1)
     camera = checked.cameras["agentview"]
-    assert (camera.frames, camera.repeated) == (BLOCK + 12, BLOCK + 7)
+    assert (camera.frames, camera.repeated) == (BLOCK_FRAMES + 12, BLOCK_FRAMES + 7)
 
 
 def test_success_as_the_rows_say(tmp_path: Path) -> None:
@@ -191,9 +193,9 @@ def test_a_description_that_contradicts_itself_is_a_finding(tmp_path: Path) -> N
     with h5py.File(path, "r+") as file:
         file["data/demo_1"].attrs["num_samples"] = 99
         file["data/demo_2/actions"][0, 0] = np.nan  # the check goes on behind it
-    found = {group.kind: group for group in check(path).groups}
-    assert len(found) > 1
-    group = found["unreadable"]
+    groups = {group.kind: group for group in check(path).groups}
+    assert len(groups) > 1
+    group = groups["unreadable"]
     assert (group.kind, group.severity) == ("unreadable", "wrong")
     assert "num_samples says 99" in group.examples[0].value
 
@@ -203,9 +205,9 @@ def test_clocks_that_stand_in_tables(tmp_path: Path) -> None:
     for index, times in enumerate(([0, 1, 2, 5, 6, 7], [0, 2, 1, 3, 4, 5])):
         text = "\n".join(["time", *(str(time / 14) for time in times)])
         (tmp_path / f"pick é {index}" / "clock.csv").write_text(text)
-    found = named(check(tmp_path))
-    assert found["gap"] == ("note", 1)
-    assert found["time-goes-back"] == ("wrong", 1)
+    kinds = named(check(tmp_path))
+    assert kinds["gap"] == ("note", 1)
+    assert kinds["time-goes-back"] == ("wrong", 1)
 
 
 def test_a_thousand_bad_episodes_are_one_finding(tmp_path: Path) -> None:
@@ -214,9 +216,9 @@ def test_a_thousand_bad_episodes_are_one_finding(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         for index in range(60):
             file[f"data/demo_{index}/actions"][0, 0] = np.nan
-    group = next(each for each in check(path).groups if each.kind == "not-finite")
+    group = next(group for group in check(path).groups if group.kind == "not-finite")
     assert group.count == 60
-    assert [each.where for each in group.examples] == [f"episode demo_{n}" for n in range(3)]
+    assert [example.where for example in group.examples] == [f"episode demo_{n}" for n in range(3)]
 
 
 def test_a_store_that_was_recorded(make_store: Callable[..., Path]) -> None:
@@ -234,11 +236,11 @@ def test_frames_that_are_not_those_that_were_stored(make_store: Callable[..., Pa
     overwrite(path, "data/action", 8, 2.5)
     spoil_frame(path, "front", 13)
     checked = check(path)
-    found = {each.kind: each for each in checked.groups}
-    assert found["frames-changed"].examples[0].where == "episode 1, camera front"
-    assert found["unreadable"].examples[0].where == "episode 2, camera front"
-    assert found["unreadable"].count == 1
-    assert found["action-range"].examples[0].where == "episode 1"
+    groups = {group.kind: group for group in checked.groups}
+    assert groups["frames-changed"].examples[0].where == "episode 1, camera front"
+    assert groups["unreadable"].examples[0].where == "episode 2, camera front"
+    assert groups["unreadable"].count == 1
+    assert groups["action-range"].examples[0].where == "episode 1"
 
 
 def test_numbers_that_cannot_be_read_do_not_end_the_check(tmp_path: Path) -> None:
@@ -249,18 +251,18 @@ def test_numbers_that_cannot_be_read_do_not_end_the_check(tmp_path: Path) -> Non
     assert "unreadable" not in named(check(path))
     overwrite(path, "data/action", 20499, 3)
     (path / "data/action/c.0.0").write_bytes(b"no")
-    found = {each.kind: each for each in check(path).groups}
-    assert found["unreadable"].count == 4  # a damaged chunk takes those read with it
-    assert "data/action" in found["unreadable"].examples[0].value
-    assert found["action-range"].examples[0].where == "episode 4"
+    groups = {group.kind: group for group in check(path).groups}
+    assert groups["unreadable"].count == 4  # a damaged chunk takes those read with it
+    assert "data/action" in groups["unreadable"].examples[0].value
+    assert groups["action-range"].examples[0].where == "episode 4"
 
 
 def test_a_recording_that_stopped(tmp_path: Path) -> None:
     path = tmp_path / "x.zarr"
     with writing(path, create={"episodes_planned": 4}) as store:
         store.append(brightness_episode(5, True, 0))
-    found = {each.kind: each for each in check(path).groups}
-    assert found["unfinished"].severity == "wrong"
+    groups = {group.kind: group for group in check(path).groups}
+    assert groups["unfinished"].severity == "wrong"
     with writing(tmp_path / "y.zarr", create={"episodes_planned": 4}):
         pass
     assert check(tmp_path / "y.zarr").wrong
@@ -274,10 +276,10 @@ def test_a_label_with_a_hole(store_path: Path) -> None:
         store.write_label(Label("own", reward, np.zeros(rows, np.float32), None, {}))
     assert "label" not in named(check(store_path))
     overwrite(store_path, "labels/own/reward", 2, float("nan"))
-    group = next(each for each in check(store_path).groups if each.kind == "label")
+    group = next(group for group in check(store_path).groups if group.kind == "label")
     assert group.examples[0].value == "the reward of row 2 is missing (1 in all)"
     overwrite(store_path, "labels/own/done", 1, 0)
-    group = next(each for each in check(store_path).groups if each.kind == "label")
+    group = next(group for group in check(store_path).groups if group.kind == "label")
     assert "covers 2 of 3 episodes" in group.examples[0].value
 
 
@@ -297,6 +299,14 @@ def test_videos_that_changed_since_they_were_imported(tmp_path: Path) -> None:
     assert group.examples[0].file == VIDEO
     video.unlink()
     assert only(check(path)).examples[0].value == "the video is gone"
+
+
+def test_a_store_that_was_moved_with_its_videos(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    imported(tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "new")
+    checked = check(tmp_path / "new/x.zarr")
+    assert checked.groups == () and checked.cameras["front"].frames == sum(LENGTHS)
 
 
 def test_a_video_of_the_same_size_with_other_pictures(tmp_path: Path) -> None:
@@ -321,9 +331,9 @@ def test_episodes_that_begin_idle_are_one_finding_with_the_longest_first(tmp_pat
                     values[...] = 0
             file[f"data/demo_{index}/obs/robot0_eef_pos"][...] = state
             file[f"data/demo_{index}/actions"][...] = state[:, :1]
-    group = next(each for each in check(path).groups if each.kind == "idle-start")
+    group = next(group for group in check(path).groups if group.kind == "idle-start")
     assert (group.severity, group.count) == ("note", 2)
-    assert [each.where for each in group.examples] == ["episode demo_2", "episode demo_1"]
+    assert [example.where for example in group.examples] == ["episode demo_2", "episode demo_1"]
     assert re.match(r"about 2[3-7] of 40 rows at its start", group.examples[0].value)
     assert "idle-end" not in named(check(path))
 
@@ -358,7 +368,7 @@ def test_an_outlier_among_the_actions_is_named(make_store: Callable[..., Path]) 
     path = make_store(lengths=(40, 40, 40))
     overwrite(path, "data/action", 50, [1000.0, 0, 0, 0])
     checked = check(path)
-    (group,) = [each for each in checked.groups if each.kind == "outlier"]
+    (group,) = [group for group in checked.groups if group.kind == "outlier"]
     assert (group.severity, group.count) == ("note", 1)
     assert group.examples[0].where == "episode 1"
     assert group.examples[0].value.startswith("action[10, 0] is 1000; the rest of dimension 0 ")

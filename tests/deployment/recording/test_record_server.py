@@ -150,7 +150,7 @@ def test_a_write_that_fails_loses_one_episode(
 
     def fails(self: StoreWriter, *episodes: Episode) -> None:
         for camera, frames in episodes[0].frames.items():
-            self._put(self._require(f"data/frames_{camera}", SHAPE, np.uint8, 0, {}), 0, frames)
+            self.put(self.require_array(f"data/frames_{camera}", SHAPE, np.uint8, 0, {}), 0, frames)
         raise failure
 
     monkeypatch.setattr(StoreWriter, "append", fails)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_up_clips import rows, write_film
 
-from vip_offline.dataset.media.video import timeline
+from vip_offline.dataset.media.timeline import timeline
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips.video_clips import OPEN, Decoders, VideoClip, stamps_of
 

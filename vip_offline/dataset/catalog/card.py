@@ -15,7 +15,7 @@ from vip_offline.errors import VipOfflineError, did_you_mean
 
 CARDS = Path(__file__).parent / "cards"
 
-State = Literal["store", "fetched", "record", "fetch", "by hand"]
+CardState = Literal["store", "fetched", "record", "fetch", "by hand"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Card:
         return self.folder.is_dir() and any(self.folder.iterdir())
 
     @property
-    def state(self) -> State:
+    def state(self) -> CardState:
         """What there is of it here, or else how it is had."""
         if (self.store / "zarr.json").exists():
             return "store"
@@ -105,17 +105,17 @@ def card(name: str) -> Card:
 
 
 def _read(path: Path) -> Card:
-    found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    fetch = found.pop("fetch")
+    content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    fetch = content.pop("fetch")
     for key in ("command", "steps"):
         fetch[key] = tuple(fetch.get(key, ()))
-    folder = found.pop("folder", None)
+    folder = content.pop("folder", None)
     return Card(
         name=path.stem,
         fetch=Fetch(**fetch),
         folder=Path(folder) if folder else None,
-        store=Path(found.pop("store")),
-        command=tuple(found.pop("import", ())),
-        notes=tuple(found.pop("notes", ())),
-        **found,
+        store=Path(content.pop("store")),
+        command=tuple(content.pop("import", ())),
+        notes=tuple(content.pop("notes", ())),
+        **content,
     )

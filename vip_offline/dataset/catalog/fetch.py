@@ -10,12 +10,12 @@ from pathlib import Path
 
 from vip_offline.dataset.catalog.card import Card
 from vip_offline.errors import VipOfflineError
-from vip_offline.utils.download import Progress, download
+from vip_offline.utils.download import Progress, download_file
 
-OWN = "vip-offline"
+PROGRAM = "vip-offline"
 
 
-def fetch(
+def fetch_dataset(
     card: Card,
     progress: Progress = lambda done, total: None,
     say: Callable[[str], None] = lambda line: None,
@@ -52,7 +52,7 @@ def fetch(
         return card.store
     if card.fetch.url:
         assert card.source is not None
-        download(
+        download_file(
             card.fetch.url,
             card.source,
             what=card.name,
@@ -110,11 +110,11 @@ def _run(card: Card, folder: Path | None, say: Callable[[str], None]) -> None:
 
 def _program(card: Card, name: str) -> list[str]:
     """A program of this environment, which need not be active, or of the system."""
-    if name == OWN:
+    if name == PROGRAM:
         return [sys.executable, "-m", "vip_offline"]
-    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
-    if found is None:
+    executable = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if executable is None:
         raise VipOfflineError(
             f"{card.name}: is fetched by {name}, which is not installed. {card.fetch.install}"
         )
-    return [found]
+    return [executable]

@@ -1,1 +1,1 @@
-"""Reads a labelled store; writes it, with its rewards, in others' formats."""
+"""Exporters: write the episodes and rewards of a labelled store in other formats."""

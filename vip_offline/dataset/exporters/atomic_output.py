@@ -1,4 +1,4 @@
-"""What is written appears when it is whole."""
+"""Output files and folders that are there complete, or not at all."""
 
 import contextlib
 import os
@@ -11,13 +11,12 @@ from vip_offline.utils.files import flush, hidden_beside, only_writer
 
 
 @contextlib.contextmanager
-def appearing(out: Path) -> Iterator[Path]:
-    """A path to write a file or folder to, which becomes `out` when the block has ended well.
+def atomic_output(out: Path) -> Iterator[Path]:
+    """A temporary path to write to; it is renamed to `out` when the block ends without an error.
 
-    So does what is written beside it, in the place of older files of these names.
-
-    It lies in a hidden folder beside `out`, so that it is moved by renaming. What a killed process
-    left there is removed by the next one.
+    Other files that the block writes beside the temporary path are moved beside `out`, and replace
+    files of the same names. The temporary path is in a hidden folder beside `out`, on the same
+    file system. What a killed process left in that folder is removed by the next process.
 
     Args:
         out: a file or folder that is not there; the folder around it is made.
@@ -28,14 +27,14 @@ def appearing(out: Path) -> Iterator[Path]:
     _clear_away(hidden_beside(out, "partial"))
     _refuse_existing(out)
     # some writers change folders, and Minari resolves paths its own way
-    given, out = out, out.absolute()
+    shown, out = out, out.absolute()
     partial = hidden_beside(out, "partial")
     partial.mkdir(parents=True, exist_ok=True)
     with only_writer(partial):
         try:
             for leftover in partial.iterdir():
                 _remove(leftover)
-            with naming(given):
+            with naming(shown):
                 yield partial / out.name
             _flush(partial)
             _refuse_existing(out)  # renaming would replace a file that came in the meantime
@@ -73,7 +72,7 @@ def _remove(path: Path) -> None:
 def _flush(folder: Path) -> None:
     """Files and folders onto the disk: a renamed one could be empty after a power cut."""
     for where, _, files in os.walk(folder):
-        for each in [*files, "."]:
-            path = Path(where, each)
+        for name in [*files, "."]:
+            path = Path(where, name)
             if not path.is_symlink():
                 flush(path)

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.importers.base.source import KeyMap, column_and_part
-from vip_offline.dataset.store import Label, Store, open_store
+from vip_offline.dataset.importers.base.source import ColumnMap, column_and_part
+from vip_offline.dataset.labels import Label
+from vip_offline.dataset.store import Store, open_store
 from vip_offline.errors import VipOfflineError
 
 OF_SOURCE = "_of_source"
-FRAMES = 64  # of an episode that are in memory at once, where a format allows it
+BLOCK_FRAMES = 64  # of an episode that are in memory at once, where a format allows it
 
 
 @dataclass(frozen=True)
-class Exported:
-    """What an export did."""
+class ExportResult:
+    """Result of an export."""
 
     episodes: int
     rows: int  # that were written
@@ -27,7 +28,7 @@ class Exported:
 
 
 @dataclass(frozen=True)
-class Demonstration:
+class LabelledEpisode:
     """One episode of a store without its frames."""
 
     index: int
@@ -48,22 +49,22 @@ class Demonstration:
 
     @property
     def acted(self) -> int:
-        """Rows in which an action was taken: T, or T - 1."""
+        """Number of rows with an action: T, or T - 1 if the last one has none."""
         return len(self) - bool(self.action.size and np.isnan(self.action[-1]).all())
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledStore:
     """A finished store and one of its labellings."""
 
     store: Store
     label: Label
-    keys: KeyMap  # names that the columns had in the origin; empty: the store has none
+    keys: ColumnMap  # names that the columns had in the origin; empty: the store has none
     _readers: dict[str, Callable[[int, int], NDArray[np.uint8]]] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
-        """Of the store."""
+        """Path of the store."""
         return self.store.path
 
     def comes_from(self, format_: str) -> bool:
@@ -83,7 +84,7 @@ class Labelled:
             )
 
     def frames(self, camera: str, start: int, stop: int) -> NDArray[np.uint8]:
-        """(stop - start, H, W, 3) of rows of the store, from its videos too."""
+        """(stop - start, H, W, 3) uint8 RGB frames of rows of the store."""
         if camera not in self._readers:
             self._readers[camera] = self.store.frame_reader(camera)
         return self._readers[camera](start, stop)
@@ -91,16 +92,16 @@ class Labelled:
     def frame_blocks(
         self, camera: str, start: int, stop: int
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """(place in the rows asked for, frames), a few at a time."""
-        for begin in range(start, stop, FRAMES):
-            yield begin - start, self.frames(camera, begin, min(begin + FRAMES, stop))
+        """(offset, (n, H, W, 3) frames) blocks of these rows."""
+        for begin in range(start, stop, BLOCK_FRAMES):
+            yield begin - start, self.frames(camera, begin, min(begin + BLOCK_FRAMES, stop))
 
     def frame_shape(self, camera: str) -> tuple[int, ...]:
-        """(H, W, 3)."""
+        """(H, W, 3) of a camera's frames."""
         return self.frames(camera, 0, 1).shape[1:]
 
-    def episodes(self) -> Iterator[Demonstration]:
-        """In the order of the store; memory does not grow with their number."""
+    def episodes(self) -> Iterator[LabelledEpisode]:
+        """Episodes in the order of the store; memory does not grow with their number."""
         store, spans = self.store, self.store.spans()
         extras, splits = store.keys("extras"), store.attributes.get("splits", [])
         success, names, tasks = (
@@ -119,7 +120,7 @@ class Labelled:
             for index in block:
                 start, stop = spans[index]
                 part = slice(start - begin, stop - begin)
-                yield Demonstration(
+                yield LabelledEpisode(
                     index=index,
                     start=start,
                     **{key: values[part] for key, values in rows.items()},
@@ -132,8 +133,8 @@ class Labelled:
                 )
 
 
-def open_labelled(path: Path, label: str = "") -> Labelled:
-    """Open what is to be exported.
+def open_labelled(path: Path, label: str = "") -> LabelledStore:
+    """Open a finished store and one of its labellings.
 
     Args:
         path: of a store.
@@ -144,47 +145,47 @@ def open_labelled(path: Path, label: str = "") -> Labelled:
     """
     store = open_store(path)
     store.require_finished()
-    return Labelled(store, store.label(label), _keys(store.attributes.get("key_map", {})))
+    return LabelledStore(store, store.label(label), _keys(store.attributes.get("key_map", {})))
 
 
-def _keys(found: Mapping[str, Any]) -> KeyMap:
-    """What the store says its columns were called."""
-    return KeyMap(
-        cameras=dict(found.get("cameras", {})),
-        proprio=tuple(found.get("proprio", ())),
-        action=tuple(found.get("action", ())),
-        success=str(found.get("success", "")),
-        reward=str(found.get("reward", "")),
+def _keys(roles: Mapping[str, Any]) -> ColumnMap:
+    """Column names in the origin, as the store recorded them."""
+    return ColumnMap(
+        cameras=dict(roles.get("cameras", {})),
+        proprio=tuple(roles.get("proprio", ())),
+        action=tuple(roles.get("action", ())),
+        success=str(roles.get("success", "")),
+        reward=str(roles.get("reward", "")),
     )
 
 
 def own_name(columns: tuple[str, ...]) -> str:
-    """The name of the one column that a role was made of; empty if of several, or of a part."""
+    """Name of the single, whole column that a role was made of; otherwise empty."""
     whole = len(columns) == 1 and column_and_part(columns[0])[0] == columns[0]
     return columns[0] if whole else ""
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
-    """The name, or where it is taken one that is not: a/b becomes a/b_of_source."""
+    """The name, with `_of_source` appended until it is not taken."""
     while name in taken:
         name += OF_SOURCE
     return name
 
 
-def renamed(labelled: Labelled, names: Mapping[str, str]) -> Iterator[str]:
+def renamed(labelled: LabelledStore, names: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each column of the origin whose name `free_name` changed."""
     for name in labelled.store.keys("extras"):
         if names[f"extra {name}"].endswith(OF_SOURCE):
             yield f"the column {name} is written as {names[f'extra {name}']}: its name is taken"
 
 
-def side_by_side(labelled: Labelled, name: str) -> Iterator[str]:
-    """A sentence where the action was made of several columns, whose widths nobody kept."""
+def side_by_side(labelled: LabelledStore, name: str) -> Iterator[str]:
+    """A note if the action joins several columns, whose widths are not recorded."""
     if len(labelled.keys.action) > 1:
         yield f"the columns {', '.join(labelled.keys.action)} are side by side in {name}"
 
 
-def provenance_text(labelled: Labelled) -> str:
+def provenance_text(labelled: LabelledStore) -> str:
     """JSON of how the rewards were made, for formats that keep a text."""
     label = labelled.label
     return json.dumps({"label": label.name, **label.provenance}, ensure_ascii=False)

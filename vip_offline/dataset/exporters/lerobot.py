@@ -20,21 +20,23 @@ import pyarrow
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from vip_offline.dataset.exporters.labelled_episodes import Exported, Labelled
-from vip_offline.dataset.exporters.lerobot_origin import check_length, lerobot_origin
+from vip_offline.dataset.exporters.labelled_episodes import ExportResult, LabelledStore
+from vip_offline.dataset.exporters.lerobot_origin import lerobot_origin, require_length
 from vip_offline.errors import VipOfflineError
 
-REWARD = "next.reward"
+REWARD_COLUMN = "next.reward"
 FEATURE = {"dtype": "float32", "shape": [1], "names": None}  # as LeRobot's own recorder says it
 LINKED = ("videos", "images")  # folders of files that nobody edits in place
 
 
-def write_lerobot(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+def write_lerobot(
+    labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
+) -> ExportResult:
     """Write a copy of the data set that the store was imported from.
 
     Args:
         labelled: its rewards; every episode of the data set must be there.
-        path: of a folder that is not there; see `appearing`.
+        path: of a folder that is not there; see `atomic_output`.
         on_episode: called with how many more episodes are written.
 
     Raises:
@@ -63,9 +65,9 @@ def write_lerobot(labelled: Labelled, path: Path, on_episode: Callable[[int], No
         target = path / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         if relative.parts[0] == "data" and file.suffix == ".parquet":
-            for written in _write_data(file, target, firsts, catalogue.lengths, reward):
-                rows += len(written)
-                on_episode(int((written == 0).sum()))
+            for frame_index in _write_data(file, target, firsts, catalogue.lengths, reward):
+                rows += len(frame_index)
+                on_episode(int((frame_index == 0).sum()))
         elif relative.parts[:2] == ("meta", "episodes") and file.suffix == ".parquet":
             _write_episodes(file, target, firsts, catalogue.lengths, reward)
         elif relative.as_posix() == "meta/info.json":
@@ -74,18 +76,20 @@ def write_lerobot(labelled: Labelled, path: Path, on_episode: Callable[[int], No
             _write_stats(file, target, reward)
         else:
             _copy(file.resolve(), target, link=relative.parts[0] in LINKED)
-    return Exported(len(labelled.store), rows, (f"{REWARD} is 0 in the last row of each episode",))
+    return ExportResult(
+        len(labelled.store), rows, (f"{REWARD_COLUMN} is 0 in the last row of each episode",)
+    )
 
 
 def _rewards(
-    labelled: Labelled, lengths: NDArray[np.int64], root: Path
+    labelled: LabelledStore, lengths: NDArray[np.int64], root: Path
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """(E,) the first row of each of the data set's episodes, (N,) rewards in the store's order."""
     firsts = np.full(len(lengths), -1, np.int64)
     numbers = labelled.store.meta("source_episode")
     for number, (start, stop) in zip(numbers, labelled.store.spans(), strict=True):
-        there = int(lengths[number]) if number < len(lengths) else 0
-        check_length(root, int(number), stop - start, there)
+        length = int(lengths[number]) if number < len(lengths) else 0
+        require_length(root, int(number), stop - start, length)
         firsts[number] = start
     if (firsts < 0).any():
         raise VipOfflineError(
@@ -114,12 +118,14 @@ def _write_data(
                 frame = np.asarray(table["frame_index"], np.int64)
                 if (frame >= lengths[episode]).any():
                     row = int(np.argmax(frame >= lengths[episode]))
-                    check_length(
+                    require_length(
                         file, int(episode[row]), int(lengths[episode[row]]), int(frame[row]) + 1
                     )
                 column = pyarrow.array(reward[firsts[episode] + frame])
                 columns = {
-                    name: column if name == REWARD else table[name].cast(schema.field(name).type)
+                    name: column
+                    if name == REWARD_COLUMN
+                    else table[name].cast(schema.field(name).type)
                     for name in schema.names
                 }
                 writer.write_table(
@@ -129,21 +135,21 @@ def _write_data(
 
 
 def _with_reward(schema: pyarrow.Schema) -> pyarrow.Schema:
-    """The schema of a data file, with a reward; what `datasets` noted in it says so, too."""
-    field = pyarrow.field(REWARD, pyarrow.float32())
-    place = schema.get_field_index(REWARD)
+    """Schema of a data file with a reward column, also in Hugging Face's schema metadata."""
+    field = pyarrow.field(REWARD_COLUMN, pyarrow.float32())
+    place = schema.get_field_index(REWARD_COLUMN)
     new = schema.append(field) if place < 0 else schema.set(place, field)
     metadata = dict(schema.metadata or {})
     if b"huggingface" in metadata:
         noted = json.loads(metadata[b"huggingface"])
         if "features" in noted.get("info", {}):
-            noted["info"]["features"][REWARD] = {"dtype": "float32", "_type": "Value"}
+            noted["info"]["features"][REWARD_COLUMN] = {"dtype": "float32", "_type": "Value"}
         metadata[b"huggingface"] = json.dumps(noted).encode()
     return new.with_metadata(metadata)
 
 
 def statistics(values: NDArray[np.float32], names: Sequence[str]) -> dict[str, list[float]]:
-    """LeRobot's statistics of (N,) values: of those that are asked for, one number each.
+    """LeRobot's statistics of (N,) values, by name, each as a list of one number.
 
     Args:
         values: of one column.
@@ -157,11 +163,11 @@ def statistics(values: NDArray[np.float32], names: Sequence[str]) -> dict[str, l
         "std": lambda: float(exact.std()),
         "count": lambda: len(exact),
     }
-    found = {name: [made[name]()] for name in names if name in made}
+    results = {name: [made[name]()] for name in names if name in made}
     for name in names:
         if name[:1] == "q" and name[1:].isdigit():
-            found[name] = [float(np.quantile(exact, int(name[1:]) / 10 ** (len(name) - 1)))]
-    return found
+            results[name] = [float(np.quantile(exact, int(name[1:]) / 10 ** (len(name) - 1)))]
+    return results
 
 
 def _write_episodes(
@@ -175,12 +181,12 @@ def _write_episodes(
     table = pyarrow.parquet.read_table(file, partitioning=None)
     model = _model([name.removeprefix("stats/") for name in table.column_names if "stats/" in name])
     numbers = np.asarray(table["episode_index"], np.int64)
-    spans = [(int(firsts[each]), int(firsts[each] + lengths[each])) for each in numbers]
+    spans = [(int(firsts[number]), int(firsts[number] + lengths[number])) for number in numbers]
     made = [statistics(reward[start:stop], model) for start, stop in spans]
     for name in model:
         type_ = pyarrow.list_(pyarrow.int64() if name == "count" else pyarrow.float64())
-        key = f"stats/{REWARD}/{name}"
-        values = pyarrow.array([each[name] for each in made if name in each], type_)
+        key = f"stats/{REWARD_COLUMN}/{name}"
+        values = pyarrow.array([stats[name] for stats in made if name in stats], type_)
         place = table.schema.get_field_index(key)
         if len(values) == len(table):
             field = pyarrow.field(key, type_)
@@ -193,25 +199,25 @@ def _write_episodes(
 
 
 def _model(names: Sequence[str]) -> list[str]:
-    """Which statistics there are, by those of a column of single numbers; none if it has none."""
-    for feature in (REWARD, "timestamp", "frame_index", "index"):
-        found = [name for name in names if name.rpartition("/")[0] == feature]
-        if found:
-            return [name.rpartition("/")[2] for name in found]
+    """Names of the statistics that a scalar column of the data set has."""
+    for feature in (REWARD_COLUMN, "timestamp", "frame_index", "index"):
+        matching = [name for name in names if name.rpartition("/")[0] == feature]
+        if matching:
+            return [name.rpartition("/")[2] for name in matching]
     return []
 
 
 def _write_info(file: Path, target: Path) -> None:
     info = json.loads(file.read_text(encoding="utf-8"))
-    info["features"][REWARD] = FEATURE
+    info["features"][REWARD_COLUMN] = FEATURE
     target.write_text(json.dumps(info, indent=4, ensure_ascii=False), encoding="utf-8")
 
 
 def _write_stats(file: Path, target: Path, reward: NDArray[np.float32]) -> None:
     stats: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    others = [f"{feature}/{name}" for feature, each in stats.items() for name in each]
+    others = [f"{feature}/{name}" for feature, entries in stats.items() for name in entries]
     if model := _model(others):
-        stats[REWARD] = statistics(reward, model)
+        stats[REWARD_COLUMN] = statistics(reward, model)
     target.write_text(json.dumps(stats, indent=4, ensure_ascii=False), encoding="utf-8")
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.exporters.labelled_episodes import Labelled
+from vip_offline.dataset.exporters.labelled_episodes import LabelledStore
 from vip_offline.dataset.importers.formats.lerobot import LeRobot
 from vip_offline.errors import VipOfflineError
 
 
-def lerobot_origin(labelled: Labelled) -> LeRobot:
+def lerobot_origin(labelled: LabelledStore) -> LeRobot:
     """Open it where the store says that it is.
 
     Raises:
@@ -40,18 +40,18 @@ def index_of(origin: LeRobot, episode: int, length: int) -> NDArray[np.int64]:
         VipOfflineError: if the episode has another length than the store has of it.
     """
     index = np.asarray(origin.read(episode, ["index"]).columns["index"], np.int64).reshape(-1)
-    check_length(origin.path, episode, length, len(index))
+    require_length(origin.path, episode, length, len(index))
     return index
 
 
-def check_length(path: Path, episode: int, stored: int, there: int) -> None:
+def require_length(path: Path, episode: int, stored: int, length: int) -> None:
     """Refuse an origin that changed since it was imported.
 
     Raises:
         VipOfflineError: with both lengths.
     """
-    if stored != there:
+    if stored != length:
         raise VipOfflineError(
-            f"{path}, episode {episode}: has {there} rows, the store has {stored} of it. It was "
+            f"{path}, episode {episode}: has {length} rows, the store has {stored} of it. It was "
             "changed since it was imported: restore it, or import and relabel it again."
         )

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.exporters.labelled_episodes import (
-    Demonstration,
-    Exported,
-    Labelled,
+    ExportResult,
+    LabelledEpisode,
+    LabelledStore,
     free_name,
     own_name,
     provenance_text,
@@ -31,17 +31,19 @@ from vip_offline.dataset.importers.formats.minari import OBSERVATION
 from vip_offline.errors import VipOfflineError
 
 INFOS = "infos"
-STEPS = ("terminations", "truncations")
+STEP_ENDS = ("terminations", "truncations")
 BATCH = 256  # episodes that are written before the file is closed and opened again
 Tree = dict[str, Any]  # name -> (T, ...) array or another tree
 
 
-def write_minari(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+def write_minari(
+    labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
+) -> ExportResult:
     """Write a data set; ``minari.MinariDataset(path / "data")`` opens it.
 
     Args:
         labelled: what is written.
-        path: of a folder that is not there; see `appearing`.
+        path: of a folder that is not there; see `atomic_output`.
         on_episode: called with 1 for each episode.
 
     Raises:
@@ -59,7 +61,7 @@ def write_minari(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
             "pip install 'vip-offline[minari]'"
         ) from error
     names = _names(labelled)
-    rows = dropped = written = 0
+    rows = dropped = stored = 0
     about: list[dict[str, Any]] = []  # of the episodes that were written last
 
     def buffers() -> Iterator[Any]:
@@ -73,7 +75,7 @@ def write_minari(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
                 observations=tree[OBSERVATION],
                 actions=episode.action[:-1],
                 rewards=episode.reward[:-1],
-                **{name: tree[name][:-1] for name in STEPS},
+                **{name: tree[name][:-1] for name in STEP_ENDS},
                 infos=tree.get(INFOS),
             )
             on_episode(1)
@@ -105,13 +107,13 @@ def write_minari(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
             # HDF5 keeps something of each group for as long as the file is open
             storage.update_episodes(chain([buffer], islice(waiting, BATCH - 1)))
             disk.check()
-            numbers = range(written, written + len(about))
+            numbers = range(stored, stored + len(about))
             storage.update_episode_metadata(about, numbers)
-            written, about[:] = numbers.stop, []
-    return Exported(len(labelled.store), rows, tuple(_notes(labelled, names, dropped)))
+            stored, about[:] = numbers.stop, []
+    return ExportResult(len(labelled.store), rows, tuple(_notes(labelled, names, dropped)))
 
 
-def _notes(labelled: Labelled, names: Mapping[str, str], dropped: int) -> Iterator[str]:
+def _notes(labelled: LabelledStore, names: Mapping[str, str], dropped: int) -> Iterator[str]:
     if dropped:
         yield (
             f"the last action of {dropped} episodes is left out: what it led to was not observed"
@@ -120,8 +122,8 @@ def _notes(labelled: Labelled, names: Mapping[str, str], dropped: int) -> Iterat
     yield from renamed(labelled, names)
 
 
-def _names(labelled: Labelled) -> dict[str, str]:
-    """What of an episode is written -> its dotted name: Minari's own names come back."""
+def _names(labelled: LabelledStore) -> dict[str, str]:
+    """Array of an episode -> dotted name in the data set; names from Minari are restored."""
     keys, own, store = labelled.keys, labelled.comes_from("Minari"), labelled.store
     names: dict[str, str] = {}
     for camera in store.cameras:
@@ -134,8 +136,8 @@ def _names(labelled: Labelled) -> dict[str, str]:
         names["proprio"] = (own and own_name(keys.proprio)) or f"{OBSERVATION}.proprio"
     roots = (f"{OBSERVATION}.", f"{INFOS}.")
     for name in store.keys("extras"):
-        kept = own and (name.startswith(roots) or name in (OBSERVATION, *STEPS))
-        names[f"extra {name}"] = free_name(name if kept else f"{INFOS}.{name}", names.values())
+        restored = own and (name.startswith(roots) or name in (OBSERVATION, *STEP_ENDS))
+        names[f"extra {name}"] = free_name(name if restored else f"{INFOS}.{name}", names.values())
     if not (own and keys.success) and store.data("succeeded").any():
         names["succeeded"] = free_name(f"{INFOS}.success", names.values())
     if not np.isnan(store.data("true_reward")).all():
@@ -145,8 +147,8 @@ def _names(labelled: Labelled) -> dict[str, str]:
     return names
 
 
-def _tree(labelled: Labelled, episode: Demonstration, names: Mapping[str, str]) -> Tree:
-    """All that is per observation, in nested dictionaries."""
+def _tree(labelled: LabelledStore, episode: LabelledEpisode, names: Mapping[str, str]) -> Tree:
+    """Observations as nested dictionaries."""
     length = len(episode)
     roles: dict[str, NDArray[Any]] = {
         "proprio": episode.proprio,
@@ -168,7 +170,7 @@ def _tree(labelled: Labelled, episode: Demonstration, names: Mapping[str, str]) 
 
 
 def _plant(tree: Tree, name: str, values: NDArray[Any]) -> None:
-    """Put an array at its dotted place; what lies behind one that is taken keeps its dots."""
+    """Insert an array at its dotted path; below an existing array the rest keeps its dots."""
     head, _, rest = name.partition(".")
     if not rest or not isinstance(tree.get(head, {}), dict) or rest.startswith("."):
         tree[name] = values
@@ -179,7 +181,7 @@ def _plant(tree: Tree, name: str, values: NDArray[Any]) -> None:
 def _space(node: Any, spaces: Any) -> Any:
     """The gymnasium space of a tree of arrays."""
     if isinstance(node, dict):
-        return spaces.Dict({name: _space(each, spaces) for name, each in node.items()})
+        return spaces.Dict({name: _space(child, spaces) for name, child in node.items()})
     shape, dtype = node.shape[1:], node.dtype
     if dtype.kind == "b":
         return spaces.MultiBinary(shape or 1)
@@ -188,7 +190,7 @@ def _space(node: Any, spaces: Any) -> Any:
     return spaces.Box(-np.inf, np.inf, shape, dtype.type)
 
 
-def _environment(labelled: Labelled, gymnasium: Any) -> Any:
+def _environment(labelled: LabelledStore, gymnasium: Any) -> Any:
     """The environment, where its id says so: what Minari names a task is one."""
     task = str(labelled.store.attributes.get("task", ""))
     known = gymnasium.envs.registration.registry.get(task)
@@ -197,8 +199,8 @@ def _environment(labelled: Labelled, gymnasium: Any) -> Any:
     return gymnasium.envs.registration.EnvSpec(task)
 
 
-def _id(labelled: Labelled) -> str:
-    """The id that it had, or one made of the store's name."""
+def _id(labelled: LabelledStore) -> str:
+    """The original data set id, or one made from the store's name."""
     about = labelled.store.attributes.get("about", {})
     if labelled.comes_from("Minari") and about.get("id"):
         return str(about["id"])
@@ -206,7 +208,7 @@ def _id(labelled: Labelled) -> str:
     return f"vip-offline/{name}-v0"
 
 
-def _about(episode: Demonstration) -> dict[str, Any]:
-    """What is known of an episode and has no place in Minari's arrays."""
+def _about(episode: LabelledEpisode) -> dict[str, Any]:
+    """Episode metadata that has no place in Minari's arrays."""
     about = {"success": episode.success, "name": episode.name, "task": episode.task}
     return {**about, "splits": list(episode.splits)} if episode.splits else about

@@ -1,4 +1,4 @@
-"""A file for HDF5, which crashes where a write fails while it closes."""
+"""A file object for HDF5 that survives write errors: HDF5 crashes if a write fails on close."""
 
 import io
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any
 
 
 class PatientFile(io.FileIO):
-    """Remembers the first write that failed and pretends that those after it went well.
+    """Keeps the first write error and reports success to HDF5, so that HDF5 can close the file.
 
-    HDF5 then closes in order, and the end of the block, or `check`, raises what happened.
+    The end of the ``with`` block, or `check`, raises the error.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,7 +35,7 @@ class PatientFile(io.FileIO):
             return size or 0
 
     def check(self) -> None:
-        """Raise what went wrong, if anything did.
+        """Raise the first write error, if there was one.
 
         Raises:
             OSError: as the system gave it.

@@ -18,11 +18,15 @@ import pyarrow
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from vip_offline.dataset.exporters.labelled_episodes import Exported, Labelled, provenance_text
+from vip_offline.dataset.exporters.labelled_episodes import (
+    ExportResult,
+    LabelledStore,
+    provenance_text,
+)
 from vip_offline.dataset.exporters.lerobot_origin import index_of, lerobot_origin
 from vip_offline.errors import VipOfflineError
 
-ROWS = 2**16  # that are written at once
+BLOCK_ROWS = 2**16  # that are written at once
 SCHEMA = pyarrow.schema(
     [
         ("index", pyarrow.int64()),
@@ -44,12 +48,14 @@ def progress_of(distance: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(share.clip(0, 1), np.float32)
 
 
-def write_progress(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+def write_progress(
+    labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
+) -> ExportResult:
     """Write the progress of every frame that the store holds.
 
     Args:
         labelled: what is written; imported from LeRobot, whose global index it takes.
-        path: of a file that is not there; see `appearing`.
+        path: of a file that is not there; see `atomic_output`.
         on_episode: called with 1 for each episode.
 
     Raises:
@@ -79,17 +85,17 @@ def write_progress(labelled: Labelled, path: Path, on_episode: Callable[[int], N
                 int(number),
                 progress_of(label.distance[episode.start : stop]),
             )
-            if pending.rows >= ROWS:
+            if pending.rows >= BLOCK_ROWS:
                 writer.write_table(pending.table())
             rows += len(episode)
             on_episode(1)
         if pending.rows:
             writer.write_table(pending.table())
-    return Exported(len(labelled.store), rows)
+    return ExportResult(len(labelled.store), rows)
 
 
 class _Pending:
-    """Rows that wait to be written together."""
+    """Rows buffered until a row group is written."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[NDArray[np.int64], int, NDArray[np.float32]]] = []
@@ -100,7 +106,7 @@ class _Pending:
         self.rows += len(index)
 
     def table(self) -> pyarrow.Table:
-        """What waited, and nothing waits any more."""
+        """The buffered rows as a table; empties the buffer."""
         lengths = [len(index) for index, _, _ in self._parts]
         episodes = np.array([episode for _, episode, _ in self._parts], np.int64)
         columns = [

@@ -18,9 +18,9 @@ from numcodecs import Blosc
 from numpy.typing import NDArray
 
 from vip_offline.dataset.exporters.labelled_episodes import (
-    Demonstration,
-    Exported,
-    Labelled,
+    ExportResult,
+    LabelledEpisode,
+    LabelledStore,
     free_name,
     own_name,
     renamed,
@@ -34,7 +34,7 @@ CODEC: Any = Blosc(cname="zstd", clevel=5, shuffle=Blosc.BITSHUFFLE)
 
 
 class _Column:
-    """An array that grows, and is written a whole chunk at a time."""
+    """A growing array that is written in whole chunks."""
 
     def __init__(self, group: zarr.Group, name: str) -> None:
         self._group, self._name = group, name
@@ -74,8 +74,8 @@ class _Column:
         self._write(self._held)
 
 
-def _names(labelled: Labelled) -> dict[str, str]:
-    """What of an episode is written -> under which name: an origin of this format gets its own."""
+def _names(labelled: LabelledStore) -> dict[str, str]:
+    """Array of an episode -> name in the buffer; names from a replay buffer are restored."""
     keys, own, store = labelled.keys, labelled.comes_from("replay buffer"), labelled.store
     names = {"reward": "reward"}
     for camera in store.cameras:
@@ -97,16 +97,18 @@ def _names(labelled: Labelled) -> dict[str, str]:
     return names
 
 
-def write_replay(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+def write_replay(
+    labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
+) -> ExportResult:
     """Write a replay buffer.
 
     Args:
         labelled: what is written.
-        path: of a folder that is not there; see `appearing`.
+        path: of a folder that is not there; see `atomic_output`.
         on_episode: called with 1 for each episode.
 
     Raises:
-        VipOfflineError: if the path ends in .zip; see `Labelled.episodes`.
+        VipOfflineError: if the path ends in .zip; see `LabelledStore.episodes`.
     """
     if path.suffix == ".zip":
         raise VipOfflineError(
@@ -142,13 +144,15 @@ def write_replay(labelled: Labelled, path: Path, on_episode: Callable[[int], Non
     )
     attributes = labelled.store.attributes
     label = {"label": labelled.label.name, **labelled.label.provenance}
-    kept = {key: attributes[key] for key in ("task", "control_rate") if attributes.get(key)}
-    root.attrs.update({**kept, "visual_reward": label})
-    return Exported(count, ends[-1], tuple(_notes(labelled, names, shortened)))
+    settings = {key: attributes[key] for key in ("task", "control_rate") if attributes.get(key)}
+    root.attrs.update({**settings, "visual_reward": label})
+    return ExportResult(count, ends[-1], tuple(_notes(labelled, names, shortened)))
 
 
-def _values(episode: Demonstration, columns: dict[str, _Column]) -> list[tuple[str, NDArray[Any]]]:
-    """(column, (T, ...) rows) of an episode, but for its frames."""
+def _values(
+    episode: LabelledEpisode, columns: dict[str, _Column]
+) -> list[tuple[str, NDArray[Any]]]:
+    """(column, (T, ...) rows) of an episode, without its frames."""
     roles: dict[str, NDArray[Any]] = {
         "reward": episode.reward,
         "action": episode.action,
@@ -160,7 +164,7 @@ def _values(episode: Demonstration, columns: dict[str, _Column]) -> list[tuple[s
     return [(key, values) for key, values in roles.items() if key in columns]
 
 
-def _notes(labelled: Labelled, names: dict[str, str], shortened: int) -> Iterator[str]:
+def _notes(labelled: LabelledStore, names: dict[str, str], shortened: int) -> Iterator[str]:
     if shortened:
         yield f"the last observation of {shortened} episodes is left out: no action was taken in it"
     yield from side_by_side(labelled, "action")

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.exporters.labelled_episodes import (
-    Demonstration,
-    Exported,
-    Labelled,
+    ExportResult,
+    LabelledEpisode,
+    LabelledStore,
     free_name,
     own_name,
     provenance_text,
@@ -31,12 +31,14 @@ from vip_offline.dataset.importers.formats.robomimic import DEMO
 GYM = 2  # robomimic's EnvType of what is none of its own simulators
 
 
-def write_robomimic(labelled: Labelled, path: Path, on_episode: Callable[[int], None]) -> Exported:
+def write_robomimic(
+    labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
+) -> ExportResult:
     """Write one HDF5 file.
 
     Args:
         labelled: what is written.
-        path: of a file that is not there; see `appearing`.
+        path: of a file that is not there; see `atomic_output`.
         on_episode: called with 1 for each episode.
 
     Raises:
@@ -76,11 +78,11 @@ def write_robomimic(labelled: Labelled, path: Path, on_episode: Callable[[int], 
             file.create_dataset(f"mask/{split}", data=np.array([m.encode() for m in members], "S"))
         # beside the data, not an attribute: those end at 64 KiB
         file.create_dataset("visual_reward", data=provenance_text(labelled))
-    return Exported(len(demos), total, tuple(_notes(labelled, names, shortened, beyond)))
+    return ExportResult(len(demos), total, tuple(_notes(labelled, names, shortened, beyond)))
 
 
-def _names(labelled: Labelled) -> dict[str, str]:
-    """What of an episode is written -> its path below the demo: robomimic's own names come back."""
+def _names(labelled: LabelledStore) -> dict[str, str]:
+    """Array of an episode -> path below the demo; names from robomimic are restored."""
     keys, own, store = labelled.keys, labelled.comes_from("robomimic"), labelled.store
     extras = store.keys("extras")
     names = {"reward": "rewards"}
@@ -110,24 +112,28 @@ def _names(labelled: Labelled) -> dict[str, str]:
 
 
 def _old_name(name: str, taken: Collection[str]) -> str:
-    """obs.object -> obs/object, which the store cannot say; where that is no place, as it is."""
+    """obs.object -> obs/object, unless that path is invalid or in use."""
     old = name.replace(".", "/")
-    clash = any(each.startswith(f"{old}/") or old.startswith(f"{each}/") for each in taken)
+    clash = any(
+        existing.startswith(f"{old}/") or old.startswith(f"{existing}/") for existing in taken
+    )
     return name if clash or "" in old.split("/") else old
 
 
-def _demo_names(labelled: Labelled) -> list[str]:
-    """Names as they were, if robomimic can read them; else demo_0, demo_1, ..."""
+def _demo_names(labelled: LabelledStore) -> list[str]:
+    """Original demo names, if robomimic can read them; otherwise demo_0, demo_1, ..."""
     names = labelled.store.texts("name")
     fine = labelled.comes_from("robomimic") or all(
-        (found := DEMO.fullmatch(name)) and found[1] == "demo_" for name in names
+        (match := DEMO.fullmatch(name)) and match[1] == "demo_" for name in names
     )
     if fine and len(set(names)) == len(names):
         return names
     return [f"demo_{index}" for index in range(len(names))]
 
 
-def _values(episode: Demonstration, names: Mapping[str, str]) -> Iterator[tuple[str, NDArray[Any]]]:
+def _values(
+    episode: LabelledEpisode, names: Mapping[str, str]
+) -> Iterator[tuple[str, NDArray[Any]]]:
     """(path below the demo, (T, ...) rows) of an episode, but for its frames."""
     dones = np.zeros(len(episode), np.int64)
     dones[-1] = episode.success
@@ -144,7 +150,7 @@ def _values(episode: Demonstration, names: Mapping[str, str]) -> Iterator[tuple[
 
 
 def _write_frames(
-    demo: Any, name: str, labelled: Labelled, camera: str, episode: Demonstration
+    demo: Any, name: str, labelled: LabelledStore, camera: str, episode: LabelledEpisode
 ) -> None:
     shape = labelled.frame_shape(camera)
     dataset = demo.create_dataset(name, (episode.acted, *shape), np.uint8)
@@ -153,12 +159,12 @@ def _write_frames(
         dataset[place : place + len(frames)] = frames
 
 
-def _environment(labelled: Labelled) -> dict[str, Any]:
+def _environment(labelled: LabelledStore) -> dict[str, Any]:
     """env_args: the origin's, or what is known."""
     attributes = labelled.store.attributes
-    kept = attributes.get("about", {}).get("env_args")
-    if kept:
-        return dict(kept)
+    arguments = attributes.get("about", {}).get("env_args")
+    if arguments:
+        return dict(arguments)
     rate = attributes.get("control_rate")
     return {
         "env_name": str(attributes.get("task", "")),
@@ -168,7 +174,7 @@ def _environment(labelled: Labelled) -> dict[str, Any]:
 
 
 def _notes(
-    labelled: Labelled, names: Mapping[str, str], shortened: int, beyond: float
+    labelled: LabelledStore, names: Mapping[str, str], shortened: int, beyond: float
 ) -> Iterator[str]:
     if shortened:
         yield f"the last observation of {shortened} episodes is left out: no action was taken in it"

@@ -1,1 +1,1 @@
-"""Reads an origin of demonstrations, writes it into a store."""
+"""Importers: read demonstrations in other formats and write them into a store."""

@@ -1,4 +1,4 @@
-"""Rows as an origin has them -> episodes as a store takes them."""
+"""Converts columns of an origin to episodes of a store."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -10,42 +10,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.episode import Clip, Episode, Link
+from vip_offline.dataset.episode import Episode, VideoReference, ZarrReference
 from vip_offline.dataset.importers.base.source import (
     Catalogue,
-    KeyMap,
-    Rows,
+    ColumnMap,
+    EpisodeColumns,
     Source,
     VideoSpan,
     column_and_part,
 )
 from vip_offline.dataset.importers.key_mapping import at_frames, extras_of, stored_as
 from vip_offline.dataset.media.orientation import AS_STORED
-from vip_offline.dataset.media.video import Decoder, Timeline, decode, resized, stacked, timeline
+from vip_offline.dataset.media.timeline import Timeline, timeline
+from vip_offline.dataset.media.video import Decoder, decode_frames, resized, stacked
 from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.tables.resampling import CLOSE, step_of
 from vip_offline.dataset.tables.timestamps import seconds_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
-OPEN = 8  # videos at a time: of cameras that advance side by side
+OPEN_VIDEOS = 8  # videos at a time: of cameras that advance side by side
 
 
 @dataclass
 class _Timelines:
-    """The time lines of the files that were met last."""
+    """Cache of the time lines of the last video files."""
 
     kept: dict[Path, Timeline] = field(default_factory=dict)
 
     def __call__(self, path: Path) -> Timeline:
         if path not in self.kept:
-            while len(self.kept) >= OPEN:
+            while len(self.kept) >= OPEN_VIDEOS:
                 self.kept.pop(next(iter(self.kept)))
             self.kept[path] = timeline(path)
         return self.kept[path]
 
 
-def _numbers(rows: Rows, names: Sequence[str], length: int) -> NDArray[np.float32]:
+def _numbers(rows: EpisodeColumns, names: Sequence[str], length: int) -> NDArray[np.float32]:
     """(T, D) float32 of columns side by side."""
     parts = []
     for spec in names:
@@ -56,14 +57,16 @@ def _numbers(rows: Rows, names: Sequence[str], length: int) -> NDArray[np.float3
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def _one(rows: Rows, name: str) -> NDArray[Any]:
+def _one(rows: EpisodeColumns, name: str) -> NDArray[Any]:
     return np.asarray(rows.columns[name]).reshape(-1)
 
 
 class Converter:
-    """Rows of an origin -> episodes of a store."""
+    """Converts and checks the episodes of an origin one at a time."""
 
-    def __init__(self, source: Source, catalogue: Catalogue, keys: KeyMap, options: ImportOptions):
+    def __init__(
+        self, source: Source, catalogue: Catalogue, keys: ColumnMap, options: ImportOptions
+    ):
         self._source, self._catalogue, self._keys = source, catalogue, keys
         self._options = options
         self._extras = stored_as(extras_of(catalogue, keys))
@@ -79,8 +82,8 @@ class Converter:
         """Episode `index` of the origin, converted and checked.
 
         Returns:
-            The episode, and what is still decoded to find damage: it is whole when these have ended
-            without an error, and the next one may be converted meanwhile.
+            The episode, and futures of its test decoding. The episode is valid when all of them end
+            without an error; the next episode may be converted in the meantime.
 
         Raises:
             VipOfflineError: naming file, episode and value.
@@ -92,21 +95,21 @@ class Converter:
         name = self._catalogue.names[index]
         where = f"{self._source.path}, episode {name}"
         numbers = {column_and_part(spec)[0] for spec in (*keys.proprio, *keys.action)}
-        wanted = {*keys.cameras.values(), *numbers, *self._extras}
-        wanted |= {each for each in (keys.success, keys.reward, keys.time) if each}
-        rows = self._source.read(index, sorted(wanted))
+        needed = {*keys.cameras.values(), *numbers, *self._extras}
+        needed |= {column for column in (keys.success, keys.reward, keys.time) if column}
+        rows = self._source.read(index, sorted(needed))
         rows = at_frames(rows, self._catalogue.columns, keys)
         frames: dict[str, NDArray[np.uint8]] = {}
-        clips: dict[str, Clip] = {}
-        links: dict[str, Link] = {}
+        clips: dict[str, VideoReference] = {}
+        links: dict[str, ZarrReference] = {}
         for camera, column in keys.cameras.items():
-            found = self._frames(rows.columns[column], length, f"{where}, camera {camera}")
-            if isinstance(found, Clip):
-                clips[camera] = found
+            view = self._frames(rows.columns[column], length, f"{where}, camera {camera}")
+            if isinstance(view, VideoReference):
+                clips[camera] = view
             elif self._options.link_frames and column in self._catalogue.arrays:
-                links[camera] = self._link(index, column, found)
+                links[camera] = self._link(index, column, view)
             else:
-                frames[camera] = found
+                frames[camera] = view
         for column, values in rows.columns.items():
             if isinstance(values, np.ndarray) and len(values) != length:
                 raise VipOfflineError(
@@ -140,17 +143,19 @@ class Converter:
             # what nobody calls a failure is a demonstration of the task
             success=True if success is None else success,
             success_labelled=success is not None,
-            extras={name: np.asarray(rows.columns[each]) for each, name in self._extras.items()},
+            extras={
+                name: np.asarray(rows.columns[column]) for column, name in self._extras.items()
+            },
             origin=index,
             name=name,
             task=rows.task,
-            splits=tuple(self._splits[each] for each in rows.splits),
+            splits=tuple(self._splits[split] for split in rows.splits),
         )
         episode.check(where)
         self._check_sizes(episode, where)
         return episode, self._decoding
 
-    def _succeeded(self, rows: Rows, length: int, where: str) -> NDArray[np.bool_]:
+    def _succeeded(self, rows: EpisodeColumns, length: int, where: str) -> NDArray[np.bool_]:
         """(T,) whether the task is solved by each row."""
         name = self._keys.success
         if not name:
@@ -168,7 +173,7 @@ class Converter:
         return values > 0
 
     def _alike(self, name: str, values: NDArray[Any], where: str) -> NDArray[Any]:
-        """Numbers of one column, of the dtype that it has in every episode."""
+        """One column, cast to the dtype that it has in all episodes."""
         column = self._catalogue.columns[name]
         if column.kind != "numbers":
             return values
@@ -182,27 +187,27 @@ class Converter:
             )
         return cast
 
-    def _check_times(self, rows: Rows, where: str) -> None:
-        """Refuse a column of times that is of another rate than the rows are said to be of."""
+    def _check_times(self, rows: EpisodeColumns, where: str) -> None:
+        """Refuse a time column whose step contradicts the stated control rate."""
         rate, name = self._catalogue.control_rate, self._keys.time
         if not rate or not name or self._catalogue.aligned:
             return
-        found = seconds_of(name, _one(rows, name), "")
-        if found is None or len(found[0]) < 2:
+        times = seconds_of(name, _one(rows, name), "")
+        if times is None or len(times[0]) < 2:
             return
-        step = step_of(found[0])
+        step = step_of(times[0])
         if step > 0 and abs(step * rate - 1) > CLOSE:
             raise VipOfflineError(
-                f"{where}: by its column {name} ({found[1]}) a row comes each {step:.4g} s; the "
+                f"{where}: by its column {name} ({times[1]}) a row comes each {step:.4g} s; the "
                 f"rows are of {rate:g} Hz, one each {1 / rate:.4g} s: these times contradict. Name "
                 "another column with --key-map time=COLUMN, none with --key-map time=, or leave "
                 "such episodes out with --skip-broken."
             )
 
     def _check_sizes(self, episode: Episode, where: str) -> None:
-        """Refuse frames of another size than those before: a store has one per camera."""
-        shapes = {camera: each.shape[1:] for camera, each in episode.frames.items()}
-        shapes |= {camera: each.shape for camera, each in episode.clips.items()}
+        """Refuse a camera whose frame size changes between episodes."""
+        shapes = {camera: frames.shape[1:] for camera, frames in episode.frames.items()}
+        shapes |= {camera: clip.shape for camera, clip in episode.clips.items()}
         for camera, shape in shapes.items():
             before = self._shapes.setdefault(camera, shape)
             if shape != before:
@@ -212,25 +217,27 @@ class Converter:
                     f"{before[0]}x{before[1]}, or leave such episodes out with --skip-broken."
                 )
 
-    def _frames(self, values: Any, length: int, where: str) -> NDArray[np.uint8] | Clip:
+    def _frames(self, values: Any, length: int, where: str) -> NDArray[np.uint8] | VideoReference:
         size = self._options.size
         if isinstance(values, VideoSpan):
             clip = self._clip(values, length, where)
             distinct, rows = np.unique(clip.pts, return_inverse=True)  # one frame, two rows
-            asked = [int(each) for each in distinct]
+            stamps = [int(stamp) for stamp in distinct]
             if self._options.copy_frames:
-                frames = stacked(decode(self._decoder(values.file), asked, size), values.file)
-                return frames if len(asked) == len(rows) else frames[rows]
+                frames = stacked(
+                    decode_frames(self._decoder(values.file), stamps, size), values.file
+                )
+                return frames if len(stamps) == len(rows) else frames[rows]
             if self._options.decode:
-                check = self._beside.submit(self._decode, values.file, asked, where)
+                check = self._beside.submit(self._decode, values.file, stamps, where)
                 self._decoding.append(check)
             return clip
         pictures: NDArray[np.uint8] = values
         return pictures if size is None else np.stack([resized(f, size) for f in pictures])
 
-    def _link(self, index: int, column: str, frames: NDArray[np.uint8]) -> Link:
+    def _link(self, index: int, column: str, frames: NDArray[np.uint8]) -> ZarrReference:
         height, width, channels = frames.shape[1:]
-        return Link(
+        return ZarrReference(
             file=self._source.path,
             array=self._catalogue.arrays[column],
             start=int(self._starts[index]),
@@ -240,16 +247,16 @@ class Converter:
         )
 
     def _decode(self, file: Path, pts: list[int], where: str) -> None:
-        """Find out whether frames can be decoded; none is kept."""
+        """Decode frames to detect damage, and discard them."""
         try:
             deque(self._decoder(file)(pts), maxlen=0)
         except VipOfflineError as error:
             raise VipOfflineError(f"{where}: {error}") from error
 
     def _decoder(self, file: Path) -> Decoder:
-        """The file's, which goes on where it was: episodes follow each other in a file."""
+        """The decoder of a file, kept open because episodes follow each other in a file."""
         if file not in self._decoders:
-            while len(self._decoders) >= OPEN:
+            while len(self._decoders) >= OPEN_VIDEOS:
                 self._decoders.pop(next(iter(self._decoders))).close()
             self._decoders[file] = Decoder(file)
         return self._decoders[file]
@@ -260,8 +267,8 @@ class Converter:
         while self._decoders:
             self._decoders.popitem()[1].close()
 
-    def _clip(self, span: VideoSpan, length: int, where: str) -> Clip:
-        """Find the frames of a span by their time stamps."""
+    def _clip(self, span: VideoSpan, length: int, where: str) -> VideoReference:
+        """Match the rows of a span to frames of the video by time stamp."""
         line = self._timelines(span.file)
         pts = line.pts
         if len(span.seconds):
@@ -276,14 +283,14 @@ class Converter:
             if bad.any():
                 row = int(np.argmax(bad))
                 beyond = span.seconds[row] > times[-1]
-                what = (
+                gap = (
                     f"the video ends at {times[-1]:.3f} s"
                     if beyond
                     else f"the nearest frame is {off[row]:.3f} s off"
                 )
                 raise VipOfflineError(
                     f"{where}: row {row} of {length} needs the frame at {span.seconds[row]:.3f} s "
-                    f"of {span.file}, but {what} (allowed: {span.tolerance:.3f} s). Repair the "
+                    f"of {span.file}, but {gap} (allowed: {span.tolerance:.3f} s). Repair the "
                     "time stamps or the video, or leave such episodes out with --skip-broken."
                 )
             if not span.repeats and (np.diff(nearest) < 1).any():
@@ -302,7 +309,7 @@ class Converter:
         size = self._options.size or (line.shape[0], line.shape[1])
         folder = self._catalogue.videos
         file = span.file.relative_to(folder) if folder else span.file.absolute()
-        return Clip(
+        return VideoReference(
             file=file,
             size=span.file.stat().st_size,
             pts=pts,

@@ -1,4 +1,4 @@
-"""Which columns of an origin become what in a store, and under which names."""
+"""Assigns columns of an origin to roles (``--key-map``), and names them in the store."""
 
 import fnmatch
 import re
@@ -12,11 +12,11 @@ import numpy as np
 from vip_offline.dataset.importers.base.source import (
     Catalogue,
     Column,
-    KeyMap,
-    Rows,
+    ColumnMap,
+    EpisodeColumns,
     column_and_part,
 )
-from vip_offline.dataset.store import check_name
+from vip_offline.dataset.store_format import check_name
 from vip_offline.dataset.tables.file_listing import natural
 from vip_offline.dataset.tables.resampling import Series
 from vip_offline.dataset.tables.timestamps import is_time
@@ -28,8 +28,8 @@ ROLES = ("proprio", "action", "success", "reward", "time")
 COMMAND = re.compile(r"action|cmd|command|target|goal|setpoint|gripper|mode|button", re.IGNORECASE)
 
 
-def key_map(catalogue: Catalogue, options: ImportOptions, where: Path) -> KeyMap:
-    """What becomes what: the origin's own guess, changed by what the user says.
+def map_columns(catalogue: Catalogue, options: ImportOptions, where: Path) -> ColumnMap:
+    """The origin's default column roles, changed by the user's ``--key-map`` options.
 
     Raises:
         VipOfflineError: on a role or a column that is not there, or that cannot play it.
@@ -37,33 +37,33 @@ def key_map(catalogue: Catalogue, options: ImportOptions, where: Path) -> KeyMap
     keys, columns = catalogue.keys, catalogue.columns
     valid = stored_as(keys.cameras)  # a file may bear what no camera can be called
     cameras = {valid[name]: column for name, column in keys.cameras.items()}
-    for each in options.key_map:
-        role, given, value = each.partition("=")
+    for option in options.key_map:
+        role, equals, value = option.partition("=")
         named = [spec for spec in value.split(",") if spec]
         names = tuple(name for spec in named for name in _named(spec, columns))
         if role.startswith("camera:") and len(names) == 1:
             cameras = {name: column for name, column in cameras.items() if column != names[0]}
             cameras[check_name("camera", role.removeprefix("camera:"))] = names[0]
-        elif given and role == "proprio":
+        elif equals and role == "proprio":
             keys = replace(keys, proprio=names)
-        elif given and role == "action":
+        elif equals and role == "action":
             keys = replace(keys, action=names)
-        elif given and role == "success" and len(names) <= 1:
+        elif equals and role == "success" and len(names) <= 1:
             keys = replace(keys, success="".join(names))
-        elif given and role == "reward" and len(names) <= 1:
+        elif equals and role == "reward" and len(names) <= 1:
             keys = replace(keys, reward="".join(names))
-        elif given and role == "time" and len(names) <= 1:
+        elif equals and role == "time" and len(names) <= 1:
             keys = replace(keys, time="".join(names))
-        elif given and role in ROLES and len(named) == 1:
+        elif equals and role in ROLES and len(named) == 1:
             raise VipOfflineError(
-                f"--key-map {each}: names {len(names)} columns ({', '.join(names[:4])}, ...), and "
-                f"{role} is one. Name it."
+                f"--key-map {option}: names {len(names)} columns ({', '.join(names[:4])}, ...), "
+                f"and {role} is one. Name it."
             )
         else:
             raise VipOfflineError(
-                f"--key-map {each}: expected ROLE=COLUMN with one of the roles {', '.join(ROLES)} "
-                "or camera:NAME; proprio and action may name several columns, with commas or with "
-                "* and ?."
+                f"--key-map {option}: expected ROLE=COLUMN with one of the roles "
+                f"{', '.join(ROLES)} or camera:NAME; proprio and action may name several columns, "
+                "with commas or with * and ?."
             )
     if options.cameras:
         for name in options.cameras:
@@ -98,7 +98,7 @@ def key_map(catalogue: Catalogue, options: ImportOptions, where: Path) -> KeyMap
 
 
 def _named(spec: str, columns: Any) -> Iterator[str]:
-    """The columns that are meant: one by its name, or all that fit ``robot.a*`` or ``robot.``."""
+    """Columns that match a name, a pattern such as ``robot.a*``, or a prefix ``robot.``."""
     matching: list[str] = []
     if spec not in columns and column_and_part(spec)[0] not in columns:
         pattern = f"{spec}*" if spec.endswith((".", "/")) else spec
@@ -125,8 +125,8 @@ def _check_role(role: str, name: str, catalogue: Catalogue, where: Path) -> None
     column: Column = columns[name]
     pictures = column.kind != "numbers"
     if pictures != role.startswith("camera:"):
-        what = "pictures" if pictures else f"{column.dtype} {column.shape}"
-        raise VipOfflineError(f"{where}: column {name!r} holds {what}; it cannot be {role}.")
+        actual = "pictures" if pictures else f"{column.dtype} {column.shape}"
+        raise VipOfflineError(f"{where}: column {name!r} holds {actual}; it cannot be {role}.")
     if role in ("success", "reward", "time") and int(np.prod(column.shape, dtype=int)) != 1:
         raise VipOfflineError(
             f"{where}: column {name!r} has shape {column.shape} per row; {role} needs one number."
@@ -134,7 +134,7 @@ def _check_role(role: str, name: str, catalogue: Catalogue, where: Path) -> None
 
 
 def _numbers(columns: Any) -> list[str]:
-    """Columns of one number per row."""
+    """Numeric columns with one number per row."""
     return [
         name
         for name, column in columns.items()
@@ -147,8 +147,8 @@ def _for_a_robot(name: str) -> bool:
     return COMMAND.search(re.split(r"[./]", name)[-1]) is not None
 
 
-def missing_roles(keys: KeyMap, columns: Any) -> Iterator[str]:
-    """What nobody will find in the store, and how it gets there."""
+def missing_roles(keys: ColumnMap, columns: Any) -> Iterator[str]:
+    """Notes on roles without a column, and how to assign one."""
     played = {keys.time, keys.success, keys.reward, *(column_and_part(s)[0] for s in keys.action)}
     free = [n for n, column in columns.items() if column.kind == "numbers" and n not in played]
     states = [name for name in free if not _for_a_robot(name)]
@@ -168,15 +168,15 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
-def resampled_by(name: str, column: Column, keys: KeyMap) -> str:
+def resampled_by(name: str, column: Column, keys: ColumnMap) -> str:
     """``nearest`` or ``linear``: how a column is brought to the frames' times."""
     played = {column_and_part(spec)[0] for spec in keys.action} | {keys.success, keys.reward}
     exact = column.kind != "numbers" or np.dtype(column.dtype).kind != "f"
     return "nearest" if exact or name in played or COMMAND.search(name) else "linear"
 
 
-def at_frames(rows: Rows, columns: Any, keys: KeyMap) -> Rows:
-    """Rows of which all have the frames' times: series are brought to them."""
+def at_frames(rows: EpisodeColumns, columns: Any, keys: ColumnMap) -> EpisodeColumns:
+    """Columns with all series resampled to the frames' times."""
     settled = {
         name: values
         if not isinstance(values, Series)
@@ -198,8 +198,8 @@ def _check_part(role: str, spec: str, columns: Any, where: Path) -> None:
         )
 
 
-def extras_of(catalogue: Catalogue, keys: KeyMap) -> list[str]:
-    """What is kept beside: numbers that play no role, but all that make proprio or success."""
+def extras_of(catalogue: Catalogue, keys: ColumnMap) -> list[str]:
+    """Numeric columns to store as extras: without a role, or sources of proprio or success."""
     played = {*keys.action, keys.reward}
     if len(keys.proprio) == 1:
         played |= {*keys.proprio}

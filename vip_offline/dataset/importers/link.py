@@ -1,4 +1,4 @@
-"""A replay buffer as others wrote it, opened as it is: its labels go into a store beside it."""
+"""Labels a replay buffer in place: a store beside it holds the labels and refers to its frames."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,16 +9,16 @@ from vip_offline.dataset.store import is_store, open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
-SUFFIX = ".vip.zarr"
+LINK_SUFFIX = ".vip.zarr"
 
 
 def beside(path: Path) -> Path:
     """``pusht.zarr`` and ``pusht.zarr.zip`` -> ``pusht.vip.zarr``."""
-    return path.with_name(f"{path.name.removesuffix('.zip').removesuffix('.zarr')}{SUFFIX}")
+    return path.with_name(f"{path.name.removesuffix('.zip').removesuffix('.zarr')}{LINK_SUFFIX}")
 
 
 def store_of(path: Path) -> Path:
-    """The store that is meant: this one, or of a replay buffer the one beside it.
+    """The path itself, or for a replay buffer the store beside it.
 
     Raises:
         VipOfflineError: if it is a replay buffer that was not labelled yet, or was changed since,
@@ -39,22 +39,22 @@ def store_of(path: Path) -> Path:
 
 
 def _require_of(path: Path, store: Path) -> None:
-    """Refuse a store that was made of another buffer: of set.zarr and set.zarr.zip alike."""
-    other = Path(str(open_store(store).attributes.get("source", "")))
-    if other.name != path.name:
+    """Refuse a store that was made from another buffer, such as set.zarr.zip beside set.zarr."""
+    source = Path(str(open_store(store).attributes.get("source", "")))
+    if source.name != path.name:
         raise VipOfflineError(
-            f"{path}: its labels would go into {store}, which is of {other}. Rename one of the two "
-            "buffers, or move it into a folder of its own."
+            f"{path}: its labels would go into {store}, which is of {source}. Rename one of the "
+            "two buffers, or move it into a folder of its own."
         )
 
 
 def linked(
     path: Path,
     *,
-    on_start: Callable[[int, int], None] = lambda there, planned: None,
+    on_start: Callable[[int, int], None] = lambda existing, planned: None,
     on_episodes: Callable[[int], None] = lambda count: None,
 ) -> Path:
-    """The store beside a replay buffer, made if it is not there; frames stay where they are.
+    """The store beside a replay buffer, created if missing; frames are not copied.
 
     Raises:
         VipOfflineError: if the buffer cannot be read, was changed since the store was made, or the

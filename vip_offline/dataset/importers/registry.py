@@ -1,14 +1,14 @@
-"""Which format a path is of."""
+"""Recognises the format of a path and opens it."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from vip_offline.dataset.importers.base.guarded import Guarded, readable_errors
+from vip_offline.dataset.importers.base.guarded import GuardedSource, readable_errors
 from vip_offline.dataset.importers.base.other_formats import of_another_tool
 from vip_offline.dataset.importers.base.rates import parse_rates
 from vip_offline.dataset.importers.base.source import Source
-from vip_offline.dataset.tables.file_listing import VIDEOS
+from vip_offline.dataset.tables.file_listing import VIDEO_SUFFIXES
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
 
@@ -16,7 +16,7 @@ FORMATS = ("lerobot", "robomimic", "zarr", "minari", "folders")
 
 
 def format_of(path: Path) -> str:
-    """One of `FORMATS`, by what lies at the path.
+    """The format of a path, one of `FORMATS`.
 
     Raises:
         VipOfflineError: if nothing is there, or nothing that is known or can be looked at.
@@ -42,13 +42,13 @@ def _format_of(path: Path) -> str:
             return "zarr"
     elif (path / "meta" / "info.json").exists():
         return "lerobot"
-    elif any((path / each).exists() for each in ("zarr.json", ".zgroup", "data/.zgroup")):
+    elif any((path / name).exists() for name in ("zarr.json", ".zgroup", "data/.zgroup")):
         return "zarr"
-    elif any((path / each / "metadata.json").exists() for each in ("", "data")):
+    elif any((path / name / "metadata.json").exists() for name in ("", "data")):
         return "minari"
     if path.is_dir() and foreign:
         raise VipOfflineError(f"{path}: is of no format that is read here.{foreign}")
-    if path.is_dir() or path.suffix.lower() in VIDEOS:
+    if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES:
         from vip_offline.dataset.importers.folders.layout import NoEpisode, layout
 
         try:
@@ -57,11 +57,11 @@ def _format_of(path: Path) -> str:
             pass
         else:
             return "folders"
-    there = sorted(each.name for each in path.iterdir())[:6] if path.is_dir() else []
+    names = sorted(entry.name for entry in path.iterdir())[:6] if path.is_dir() else []
     raise VipOfflineError(
         f"{path}: is of no format that is known here (LeRobot: meta/info.json; robomimic: .hdf5; "
         "diffusion_policy: .zarr or .zarr.zip; Minari: data/metadata.json; videos; folders of "
-        f"videos, pictures and tables). It holds: {', '.join(there) or 'nothing of these'}."
+        f"videos, pictures and tables). It holds: {', '.join(names) or 'nothing of these'}."
         f"{foreign}"
     )
 
@@ -69,7 +69,7 @@ def _format_of(path: Path) -> str:
 def open_source(
     path: Path, kind: str = "", rates: Sequence[str] = (), key_map: Sequence[str] = ()
 ) -> Source:
-    """Open an origin of demonstrations; whatever it meets, it raises errors that one can read.
+    """Open an origin of demonstrations; every error is a `VipOfflineError`.
 
     Args:
         path: a file or folder.
@@ -81,7 +81,7 @@ def open_source(
     Raises:
         VipOfflineError: if it is not of that format.
     """
-    return Guarded(path, _reader(kind or format_of(path), rates, key_map))
+    return GuardedSource(path, _reader(kind or format_of(path), rates, key_map))
 
 
 def _reader(kind: str, rates: Sequence[str], key_map: Sequence[str]) -> Callable[[Path], Source]:
@@ -95,18 +95,18 @@ def _reader(kind: str, rates: Sequence[str], key_map: Sequence[str]) -> Callable
 
         return Robomimic
     if kind == "zarr":
-        from vip_offline.dataset.importers.formats.replay_buffer import Replay
+        from vip_offline.dataset.importers.formats.replay_buffer import ReplayBuffer
 
-        return Replay
+        return ReplayBuffer
     if kind == "minari":
         from vip_offline.dataset.importers.formats.minari import Minari
 
         return Minari
     if kind == "folders":
-        from vip_offline.dataset.importers.folders.folder_source import Folders
+        from vip_offline.dataset.importers.folders.folder_source import FolderSource
         from vip_offline.dataset.importers.folders.parts import Clock
 
-        times = [one.removeprefix("time=") for one in key_map if one.startswith("time=")]
+        times = [option.removeprefix("time=") for option in key_map if option.startswith("time=")]
         clock = Clock(parse_rates(rates), times[-1] if times else None)
-        return partial(Folders, clock=clock)
+        return partial(FolderSource, clock=clock)
     raise VipOfflineError(f"--format {kind}: is none of {', '.join(FORMATS)}.")

@@ -1,10 +1,10 @@
-"""A store imported anew in place of an older one, which stays until the new one is whole."""
+"""Re-import (``--overwrite``): the old store is replaced when the new one is complete."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from vip_offline.dataset.importers.base.source import Source
-from vip_offline.dataset.importers.run import Imported, import_source
+from vip_offline.dataset.importers.run import ImportResult, import_source
 from vip_offline.dataset.store import is_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
@@ -16,9 +16,9 @@ def import_anew(
     path: Path,
     options: ImportOptions,
     *,
-    on_start: Callable[[int, int], None] = lambda there, planned: None,
+    on_start: Callable[[int, int], None] = lambda existing, planned: None,
     on_episodes: Callable[[int], None] = lambda count: None,
-) -> Imported:
+) -> ImportResult:
     """Import beside an older store, then put the new one in its place.
 
     What was made of the older one (labellings, embeddings) goes with it. An import that is

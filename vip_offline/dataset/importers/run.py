@@ -1,4 +1,4 @@
-"""An origin's episodes, converted and written into a store."""
+"""Imports the episodes of an origin into a store; resumable."""
 
 import hashlib
 import json
@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from vip_offline.dataset.episode import Clip, Episode, Link
+from vip_offline.dataset.episode import Episode, VideoReference, ZarrReference
 from vip_offline.dataset.importers.base.rates import parse_rates
-from vip_offline.dataset.importers.base.source import Catalogue, KeyMap, Source, column_and_part
+from vip_offline.dataset.importers.base.source import Catalogue, ColumnMap, Source, column_and_part
 from vip_offline.dataset.importers.convert import Converter
 from vip_offline.dataset.importers.key_mapping import (
-    key_map,
+    map_columns,
     missing_roles,
     resampled_by,
     stored_as,
@@ -45,11 +45,11 @@ Waiting = list[Future[None]]
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What `import_source` did."""
+class ImportResult:
+    """Result of `import_source`."""
 
     episodes: int  # written now
-    there: int  # before
+    existing: int  # before
     rows: int  # written now
     broken: tuple[str, ...]  # why episodes were left out
     notes: tuple[str, ...]
@@ -59,7 +59,7 @@ class Imported:
 
 
 def chosen(catalogue: Catalogue, options: ImportOptions) -> list[int]:
-    """Episodes that are taken.
+    """Numbers of the episodes to import.
 
     Raises:
         VipOfflineError: if the options take less than none.
@@ -71,23 +71,23 @@ def chosen(catalogue: Catalogue, options: ImportOptions) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What an import would do; the import does it."""
+class ImportPlan:
+    """What an import will write; also shown as a preview."""
 
     catalogue: Catalogue
-    keys: KeyMap
+    keys: ColumnMap
     episodes: list[int]  # that are taken, unless they turn out broken
     refusal: str  # why it stops before it begins; empty: it does not
 
 
-def plan_import(source: Source, options: ImportOptions) -> Plan:
-    """Find out what an import takes, from all but the rows themselves.
+def plan_import(source: Source, options: ImportOptions) -> ImportPlan:
+    """Plan an import from the catalogue, without reading rows.
 
     Raises:
         VipOfflineError: if the origin cannot be described, or has not the columns that are named.
     """
     catalogue = source.catalogue()
-    keys = key_map(catalogue, options, source.path)
+    keys = map_columns(catalogue, options, source.path)
     planned, refusal = chosen(catalogue, options), ""
     rate = parse_rates(options.rates).get("")
     if rate and catalogue.control_rate and abs(catalogue.control_rate / rate - 1) > CLOSE:
@@ -106,25 +106,25 @@ def plan_import(source: Source, options: ImportOptions) -> Plan:
         refusal = (
             f"{source.path}: no episode could be read. The first: {catalogue.broken[broken[0]]}"
         )
-    return Plan(catalogue, keys, planned, refusal)
+    return ImportPlan(catalogue, keys, planned, refusal)
 
 
 def origin_files(path: Path) -> list[int]:
-    """What changes when somebody writes to a file or folder, without reading it."""
+    """Size and modification times of a file or folder, to detect changes without reading it."""
     return [int(value) for value in states_of([path])[0]]
 
 
 def _from_store(folder: Path | None, store: Path) -> str:
-    """Where a folder is as seen from the store, for both may be moved together."""
+    """Path of a folder relative to the store, since both may be moved together."""
     if folder is None:
         return ""
     return Path(os.path.relpath(folder.resolve(), store.resolve())).as_posix()
 
 
 def attributes_of(
-    source: Source, path: Path, catalogue: Catalogue, keys: KeyMap, options: ImportOptions
+    source: Source, path: Path, catalogue: Catalogue, keys: ColumnMap, options: ImportOptions
 ) -> Any:
-    """What the store will say of itself; an import goes on only with the same."""
+    """Attributes of the store; an import resumes only with equal ones."""
     lengths = np.ascontiguousarray(catalogue.lengths, np.int64)
     fingerprint = hashlib.blake2b(lengths.tobytes(), digest_size=8)
     fingerprint.update("\n".join(catalogue.names).encode())
@@ -132,8 +132,8 @@ def attributes_of(
     for spec in keys.proprio:
         column, part = column_and_part(spec)
         width = int(np.prod(catalogue.columns[column].shape, dtype=int))
-        each = [column] if width == 1 else [f"{column}[{place}]" for place in range(width)]
-        names += each[part]
+        labels = [column] if width == 1 else [f"{column}[{place}]" for place in range(width)]
+        names += labels[part]
     return json.loads(
         json.dumps(
             {
@@ -167,10 +167,10 @@ def import_source(
     path: Path,
     options: ImportOptions,
     *,
-    on_start: Callable[[int, int], None] = lambda there, planned: None,
+    on_start: Callable[[int, int], None] = lambda existing, planned: None,
     on_episodes: Callable[[int], None] = lambda count: None,
-) -> Imported:
-    """Write an origin's episodes into a store; an interrupted import goes on with the next one.
+) -> ImportResult:
+    """Write an origin's episodes into a store; an interrupted import resumes with the next one.
 
     Args:
         source: the origin, open.
@@ -193,24 +193,24 @@ def import_source(
     try:
         attributes = attributes_of(source, path, catalogue, keys, options)
         with writing(path, create=attributes) as store:
-            there, rows = len(store), 0
+            existing, rows = len(store), 0
             left_out: dict[int, str] = {}
-            first = int(store.meta("source_episode")[-1]) + 1 if there else 0
+            first = int(store.meta("source_episode")[-1]) + 1 if existing else 0
             convert = Converter(source, catalogue, keys, options)
             state = origin_files(source.path)
-            if there and store.attributes.get("origin_files", state) != state:
+            if existing and store.attributes.get("origin_files", state) != state:
                 on_start(0, len(planned))
                 _check_origin(store, source.path, convert, on_episodes)
             else:
-                on_start(there, len(planned))
+                on_start(existing, len(planned))
             here = {key: attributes[key] for key in OF_PLACE} | {"origin_files": state}
-            if there and {key: store.attributes.get(key) for key in here} != here:
-                store.know_origin(here)
+            if existing and {key: store.attributes.get(key) for key in here} != here:
+                store.update_attributes(here)
 
             def whole(index: int, episode: Episode, decoding: Waiting) -> Iterator[Episode]:
                 try:
-                    for each in decoding:
-                        each.result()
+                    for future in decoding:
+                        future.result()
                 except VipOfflineError as error:
                     leave_out(index, error)
                 else:
@@ -236,11 +236,13 @@ def import_source(
                     yield from whole(*pending.popleft())
 
             try:
-                for batch in batches(converted(), BATCH_SECONDS if options.decode else math.inf):
+                for batch in episode_batches(
+                    converted(), BATCH_SECONDS if options.decode else math.inf
+                ):
                     if left_out:  # first: after an interrupt they are looked at again
                         store.leave_out(left_out)
                     store.append(*batch)
-                    rows += sum(len(each) for each in batch)
+                    rows += sum(len(episode) for episode in batch)
                     on_episodes(len(batch))
                 if left_out:
                     store.leave_out(left_out)
@@ -250,9 +252,9 @@ def import_source(
                         f"{next(iter(left_out.values()))}"
                     )
                 broken = tuple(store.attributes.get("left_out", {}).values())
-                return Imported(
-                    len(store) - there,
-                    there,
+                return ImportResult(
+                    len(store) - existing,
+                    existing,
                     rows,
                     broken,
                     catalogue.notes,
@@ -274,7 +276,7 @@ def import_source(
 def _check_origin(
     store: Store, origin: Path, convert: Converter, on_episodes: Callable[[int], None]
 ) -> None:
-    """Refuse to go on with an origin that is another than it was, by what is in it.
+    """Refuse to resume if the content of the origin changed.
 
     Raises:
         VipOfflineError: naming what changed, and the episodes.
@@ -297,7 +299,7 @@ def _check_origin(
         }
         for camera, frames in episode.frames.items():
             columns[f"frames of camera {camera}"] = content_of(frames), contents[camera][index]
-        elsewhere: dict[str, Clip | Link] = {**episode.clips, **episode.links}
+        elsewhere: dict[str, VideoReference | ZarrReference] = {**episode.clips, **episode.links}
         for camera, clip in elsewhere.items():
             columns[f"frames of camera {camera}"] = clip.content, contents[camera][index]
         for name, (now, then) in columns.items():
@@ -306,7 +308,9 @@ def _check_origin(
                 changed.setdefault(name, []).append(index)
         on_episodes(1)
     if changed:
-        listed = "; ".join(f"{name} of {episodes_in_words(at)}" for name, at in changed.items())
+        listed = "; ".join(
+            f"{name} of {episodes_in_words(episodes)}" for name, episodes in changed.items()
+        )
         way_out = (
             f"Restore it, or remove {store.path} with the labels in it, and relabel {origin} again."
             if store.attributes.get("import", {}).get("link_frames")
@@ -317,18 +321,20 @@ def _check_origin(
         )
 
 
-def batches(episodes: Iterator[Episode], seconds: float = math.inf) -> Iterator[list[Episode]]:
-    """Episodes that are small, many at a time, or as many as came in some seconds."""
+def episode_batches(
+    episodes: Iterator[Episode], seconds: float = math.inf
+) -> Iterator[list[Episode]]:
+    """Batches of episodes, limited by bytes, by count, and by the time since the last batch."""
     batch: list[Episode] = []
-    held, begun = 0, time.monotonic()
+    size, begun = 0, time.monotonic()
     for episode in episodes:
         batch.append(episode)
-        held += sum(each.nbytes for each in episode.frames.values())
-        held += episode.proprio.nbytes + episode.action.nbytes
-        held += sum(each.nbytes for each in episode.extras.values())
+        size += sum(frames.nbytes for frames in episode.frames.values())
+        size += episode.proprio.nbytes + episode.action.nbytes
+        size += sum(column.nbytes for column in episode.extras.values())
         late = time.monotonic() - begun >= seconds
-        if held >= BATCH_BYTES or len(batch) >= BATCH_EPISODES or late:
+        if size >= BATCH_BYTES or len(batch) >= BATCH_EPISODES or late:
             yield batch
-            batch, held, begun = [], 0, time.monotonic()
+            batch, size, begun = [], 0, time.monotonic()
     if batch:
         yield batch

@@ -1,4 +1,4 @@
-"""How a video's stored frames are turned to be upright, as its display matrix says."""
+"""Rotation and mirroring of video frames by the display matrix."""
 
 from dataclasses import dataclass
 from typing import Any

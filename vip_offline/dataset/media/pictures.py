@@ -1,4 +1,4 @@
-"""Pictures in any file or array -> upright RGB uint8: the only way by which they come in.
+"""Converts pictures in any file or array to upright uint8 RGB.
 
 A picture comes out the same, whichever way it came in. What is done to it:
 
@@ -24,7 +24,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
-from vip_offline.utils.size_limits import PIXELS, require_pixels
+from vip_offline.utils.size_limits import FRAME_PIXELS, require_pixels
 
 # what Pillow raises for files that are damaged, depending on their kind and on where
 DAMAGED = (
@@ -58,7 +58,7 @@ SYNONYMS = {
     "segmentations": "segmentation",
 }
 WHOLE = re.compile(r"[0-9]+")
-WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def read_picture(source: Path | bytes, where: str = "") -> NDArray[np.uint8]:
@@ -127,7 +127,7 @@ def is_sixteen_bit(source: Path | bytes, where: str = "") -> bool:
 
 
 def sixteen_bit_note(camera: str) -> str:
-    """What to tell of a camera whose pictures have 16 bits."""
+    """A note on a camera whose pictures have 16 bits."""
     return (
         f"camera {camera}: 16 bits per pixel, of which 65535 becomes 255; if they are depth in mm, "
         "they are no view: leave the camera out"
@@ -186,11 +186,11 @@ def pictures_shape(shape: tuple[int, ...], dtype: Any) -> tuple[int, int, int] |
 
 
 def not_a_view(name: str) -> str:
-    """Why pictures of this name show no view; "" where they may.
+    """Why pictures of this name are no camera view (depth, mask); "" if they may be one.
 
     Known by whole words: ``camera0_depth``, ``obs/agentview_segmentation``, ``frontMask``.
     """
-    words = (word.lower() for word in WORDS.findall(name))
+    words = (word.lower() for word in WORD.findall(name))
     return next((NO_VIEW[w] for w in (SYNONYMS.get(w, w) for w in words) if w in NO_VIEW), "")
 
 
@@ -200,8 +200,8 @@ def _eight_bit(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
     if values.dtype == np.uint16:
         return (values >> 8).astype(np.uint8)
     if values.dtype.kind not in "uif":
-        what = "a mask, not pictures" if values.dtype == bool else "no numbers of pixels"
-        raise VipOfflineError(f"{where}: is {values.dtype}, {what}. Leave it out.")
+        reason = "a mask, not pictures" if values.dtype == bool else "no numbers of pixels"
+        raise VipOfflineError(f"{where}: is {values.dtype}, {reason}. Leave it out.")
     with np.errstate(invalid="ignore"):  # NaN, and what is beyond: it differs below
         whole = values.astype(np.uint8)
     if (whole != values).any():
@@ -237,12 +237,12 @@ def _opened(source: Path | bytes, where: str) -> Iterator[Image.Image]:
             yield picture
     except FileNotFoundError:
         raise VipOfflineError(f"{where}: is gone. Restore it.") from None
-    except BOMBS as error:  # Pillow's own limit, in the order of `PIXELS`
+    except BOMBS as error:  # Pillow's own limit, in the order of `FRAME_PIXELS`
         pixels = WHOLE.search(str(error))
         count = int(pixels[0]) if pixels else 0
         raise VipOfflineError(
-            f"{where}: has {count:,} pixels; at most {PIXELS:,} are read. Draw it smaller, or "
-            "leave it out."
+            f"{where}: has {count:,} pixels; at most {FRAME_PIXELS:,} are read. Draw it smaller, "
+            "or leave it out."
         ) from error
     except DAMAGED as error:
         raise VipOfflineError(

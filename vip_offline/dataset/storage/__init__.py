@@ -1,1 +1,1 @@
-"""Bytes on the disk: shards, checksums, states of files. Reads and writes zarr."""
+"""Storage layer below the store: shards, checksums, file states, untrusted zarr."""

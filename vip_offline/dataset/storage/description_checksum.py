@@ -1,4 +1,4 @@
-"""A checksum inside each ``zarr.json``: zarr's own protect chunks, not what describes them."""
+"""A checksum inside each ``zarr.json``; zarr's own checksums protect chunks only."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ SEAL = "vip_offline_checksum"  # key among the attributes
 
 
 def sealed(text: bytes) -> bytes:
-    """The description of an array or group, with a checksum of all of it among its attributes."""
+    """A ``zarr.json`` with a checksum of its content among the attributes."""
     about = json.loads(text)
     attributes = {k: v for k, v in about.get("attributes", {}).items() if k != SEAL}
     about["attributes"] = {**attributes, SEAL: _checksum({**about, "attributes": attributes})}
@@ -16,7 +16,7 @@ def sealed(text: bytes) -> bytes:
 
 
 def unsealed(text: bytes) -> bytes:
-    """What was sealed; a description without a checksum, by another program, passes as it is.
+    """The ``zarr.json`` without its checksum; one without a checksum is returned unchanged.
 
     Raises:
         ValueError: if it is damaged, or was changed by a program that does not know the checksum.
@@ -28,16 +28,18 @@ def unsealed(text: bytes) -> bytes:
     if SEAL not in attributes:
         return text
     stated = attributes.pop(SEAL)
-    if not isinstance(stated, str) or stated.partition(":")[0] != KIND:
-        raise ValueError(f"its checksum {stated!r} is of a kind that is not known here ({KIND})")
+    if not isinstance(stated, str) or stated.partition(":")[0] != CHECKSUM_KIND:
+        raise ValueError(
+            f"its checksum {stated!r} is of a kind that is not known here ({CHECKSUM_KIND})"
+        )
     if stated != _checksum(about):
         raise ValueError("its checksum does not match: it is damaged, or was edited")
     return json.dumps(about).encode()
 
 
-KIND = "blake2b-64"
+CHECKSUM_KIND = "blake2b-64"
 
 
 def _checksum(about: dict[str, Any]) -> str:
     text = json.dumps(about, sort_keys=True, separators=(",", ":"))
-    return f"{KIND}:{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+    return f"{CHECKSUM_KIND}:{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"

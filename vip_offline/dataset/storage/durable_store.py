@@ -14,7 +14,7 @@ from vip_offline.dataset.storage.description_checksum import sealed, unsealed
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.files import flush
 
-DESCRIPTION = "zarr.json"
+ZARR_JSON = "zarr.json"
 
 
 class DurableStore(LocalStore):
@@ -42,7 +42,7 @@ class DurableStore(LocalStore):
         """
         prototype = prototype or default_buffer_prototype()
         content = await super().get(key, prototype, byte_range)
-        if content is None or byte_range is not None or key.rsplit("/", 1)[-1] != DESCRIPTION:
+        if content is None or byte_range is not None or key.rsplit("/", 1)[-1] != ZARR_JSON:
             return content
         try:
             return prototype.buffer.from_bytes(unsealed(content.to_bytes()))
@@ -59,7 +59,7 @@ class DurableStore(LocalStore):
         path = self.root / key
         if exclusive and path.exists():  # one process writes at a time
             raise FileExistsError(path)
-        if key.rsplit("/", 1)[-1] == DESCRIPTION:
+        if key.rsplit("/", 1)[-1] == ZARR_JSON:
             content: bytes | memoryview = sealed(value.to_bytes())
         else:
             content = memoryview(value.as_numpy_array())  # type: ignore[arg-type]

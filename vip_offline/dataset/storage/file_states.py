@@ -1,4 +1,4 @@
-"""Size, modification time, inode and hash of files: what changes when somebody writes to one."""
+"""Size, modification time, inode and hash of files, to detect changes."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ FIELDS = STATE + 1  # with the hash of the bytes, which is written down but not 
 
 
 def states_of(paths: Sequence[Path]) -> NDArray[np.int64]:
-    """(F, STATE) of files, or of whole folders; zeros of what is not there."""
+    """(F, STATE) states of files or folders; zeros for missing ones."""
     states = np.zeros((len(paths), STATE), np.int64)
     known: dict[Path, NDArray[np.int64]] = {}  # many episodes may lie in one file
     for row, path in zip(states, paths, strict=True):
@@ -45,7 +45,7 @@ def _folder(path: Path) -> NDArray[np.int64]:
 
 
 def file_hash(path: Path, about: bytes) -> int:
-    """Hash of a file's bytes and of what was written down about them; 0 if it cannot be read.
+    """int64 hash of a file's bytes and of a record about them; 0 if it cannot be read.
 
     Comparing it is several times faster than decoding what the file holds.
     """
@@ -61,10 +61,10 @@ def file_hash(path: Path, about: bytes) -> int:
 def touched(
     then: NDArray[np.int64], now: NDArray[np.int64], spans: Sequence[tuple[int, int]], rows: int
 ) -> NDArray[np.bool_]:
-    """(E,) episodes of which a file is not in the state that was written down.
+    """(E,) episodes with a file whose state differs from the recorded one.
 
     Args:
-        then: (F, STATE), as written down; may be shorter than `now`.
+        then: (F, STATE), as recorded; may be shorter than `now`.
         now: (F, STATE), as it is.
         spans: (start, stop) rows of each episode.
         rows: per file.

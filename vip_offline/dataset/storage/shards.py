@@ -1,4 +1,4 @@
-"""Arrays as this program writes them, read without zarr: it is slow at chunks that carry checksums.
+"""Fast reader for the arrays of a store: zarr is slow at chunks with checksums.
 
 The files are plain zarr v3, chunked along the first axis, compressed by zstd or not, and checked by
 crc32c; frames are sharded with one row to a chunk. Whatever reads zarr reads them. zarr 3.1 reads
@@ -21,18 +21,18 @@ from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec, ZstdCodec
 
 CHECKSUM = 4  # bytes of a crc32c
 ABSENT = np.uint64(2**64 - 1)  # offset and size, in an index, of a chunk that was never written
-OPEN = 8  # shards that are held open
+OPEN_SHARDS = 8  # shards that are held open
 SHARD_BYTES = 32 * 2**20  # of frames, before compression: a shard is written whole
 SHARD_ROWS = 128  # at most
 
 
 def rows_per_shard(row: tuple[int, ...]) -> int:
-    """How many rows of this shape, one byte a value, go into a file."""
+    """Rows of this shape, at one byte per value, in one shard file."""
     return max(1, min(SHARD_ROWS, SHARD_BYTES // max(1, int(np.prod(row, dtype=int)))))
 
 
 class ShardError(ValueError):
-    """What is wrong with a row, or with its shard."""
+    """A missing or damaged row or shard; `row` is its number."""
 
     row = 0
 
@@ -81,7 +81,7 @@ def _checked(content: bytes) -> memoryview:
 
 
 def is_readable(array: zarr.Array[Any]) -> bool:
-    """Whether an array is sharded as `Rows` reads it."""
+    """Whether an array is sharded as `ShardReader` reads it."""
     codecs: Any = getattr(array.metadata, "codecs", ())
     if len(codecs) != 1 or not isinstance(codecs[0], ShardingCodec):
         return False
@@ -158,7 +158,7 @@ def _wrong(row: int, why: str) -> ShardError:
     return error
 
 
-class Rows:
+class ShardReader:
     """Rows of one sharded array, for several threads.
 
     Args:
@@ -210,7 +210,7 @@ class Rows:
     def _shard(self, number: int) -> Shard:
         if number not in self._open:
             self._open[number] = Shard(self._path(number), self._per_shard)
-            if len(self._open) > OPEN:
+            if len(self._open) > OPEN_SHARDS:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(number)
         return self._open[number]

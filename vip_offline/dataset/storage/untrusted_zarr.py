@@ -1,4 +1,4 @@
-"""A zarr that somebody else wrote: its descriptions are looked at before zarr acts on them.
+"""Validates the metadata of an untrusted zarr before zarr acts on them.
 
 zarr makes codecs by the names that a description gives, and one of numcodecs' (pickle) ran code of
 the file's choice when a chunk was read. Only codecs that turn bytes into values are let through,
@@ -17,7 +17,7 @@ from zarr.storage import LocalStore, WrapperStore, ZipStore
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
-from vip_offline.utils.size_limits import DESCRIPTION
+from vip_offline.utils.size_limits import MOST_DESCRIPTION_BYTES
 
 DESCRIPTIONS = (".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json")
 CODECS = frozenset(
@@ -40,7 +40,7 @@ CODECS = frozenset(
 PREFIXES = ("numcodecs.", "imagecodecs_", "imagecodecs.")  # of the packages that bring them
 
 
-class Vetted(WrapperStore[Store]):
+class VettedStore(WrapperStore[Store]):
     """A folder or zip archive for reading, without codecs that could run code.
 
     Raises:
@@ -64,7 +64,7 @@ class Vetted(WrapperStore[Store]):
         description = key.rpartition("/")[2] in DESCRIPTIONS
         if description and await self._store.exists(key):
             size = await self._store.getsize(key)
-            if size > DESCRIPTION:
+            if size > MOST_DESCRIPTION_BYTES:
                 raise VipOfflineError(
                     f"{self._path}: {key} has {size:,} bytes, which is no description. Restore it."
                 )
@@ -101,11 +101,11 @@ def require_known_codecs(description: bytes, where: str) -> None:
         for slot in ("compressor", "filters", "codecs"):
             for codec in _names(node.get(slot)):
                 if _plain(codec) not in CODECS:
-                    of = f", {key}" if key else ""
+                    place = f", {key}" if key else ""
                     raise VipOfflineError(
-                        f"{where}{of}: is written with the codec {codec!r}, which is none of those "
-                        "that are known to run no code. If you trust the file, write its array "
-                        "again with zstd."
+                        f"{where}{place}: is written with the codec {codec!r}, which is none of "
+                        "those that are known to run no code. If you trust the file, write its "
+                        "array again with zstd."
                     )
 
 

@@ -1,4 +1,4 @@
-"""Arrays of a zarr group, one by one: one that cannot be opened does not hide the others."""
+"""Arrays of an untrusted zarr group, opened one by one: one failure does not hide the others."""
 
 import json
 import math
@@ -10,11 +10,11 @@ from typing import Any
 
 import zarr
 
-from vip_offline.dataset.storage.untrusted_zarr import Vetted
+from vip_offline.dataset.storage.untrusted_zarr import VettedStore
 from vip_offline.errors import VipOfflineError
-from vip_offline.utils.size_limits import DESCRIPTION, read_description, require_stored
+from vip_offline.utils.size_limits import MOST_DESCRIPTION_BYTES, read_description, require_stored
 
-DESCRIPTIONS = (".zarray", ".zgroup", "zarr.json")
+ZARR_FILES = (".zarray", ".zgroup", "zarr.json")
 
 
 def array_at(root: zarr.Group, key: str, where: str) -> zarr.Array[Any]:
@@ -23,7 +23,7 @@ def array_at(root: zarr.Group, key: str, where: str) -> zarr.Array[Any]:
     It claims no more than there is on the disk.
 
     Args:
-        root: as `linked.opened` gives it.
+        root: see `zarr_frames.open_zarr`.
         key: below the root.
         where: file, for the error.
 
@@ -43,7 +43,7 @@ def array_at(root: zarr.Group, key: str, where: str) -> zarr.Array[Any]:
     if not isinstance(array, zarr.Array):
         raise VipOfflineError(f"{where}: {key} is no array.")
     claimed = math.prod(array.shape) * array.dtype.itemsize
-    if isinstance(root.store, Vetted):
+    if isinstance(root.store, VettedStore):
         stored = root.store.stored(f"{root.path}/{key}".lstrip("/"))
         require_stored(f"{where}: {key}", claimed, stored)
     return array
@@ -99,7 +99,7 @@ def array_keys(path: Path, root: zarr.Group, group: str) -> list[str]:
 
     Args:
         path: of the folder or zip archive.
-        root: as `linked.opened` gives it.
+        root: see `zarr_frames.open_zarr`.
         group: below the root, such as ``data``.
     """
     base = base_of(path, root)
@@ -127,7 +127,7 @@ def _array_keys(folder: Any, prefix: str) -> Iterator[str]:
             continue
         key = f"{prefix}{inner.name}"
         deeper = [] if _is_array(inner) else [*_array_keys(inner, f"{key}/")]
-        group = any((inner / name).exists() for name in DESCRIPTIONS) and not _is_array(inner)
+        group = any((inner / name).exists() for name in ZARR_FILES) and not _is_array(inner)
         # a folder that describes nothing and holds nothing is an array that lost its description
         yield from deeper if deeper or group else [key]
 
@@ -140,7 +140,9 @@ def _is_array(folder: Any) -> bool:
     file = folder / "zarr.json"
     try:
         about = json.loads(
-            read_description(file) if isinstance(file, Path) else file.read_bytes()[:DESCRIPTION]
+            read_description(file)
+            if isinstance(file, Path)
+            else file.read_bytes()[:MOST_DESCRIPTION_BYTES]
         )
     except ValueError:
         return True  # opening it says what is wrong

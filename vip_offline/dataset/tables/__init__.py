@@ -1,1 +1,1 @@
-"""Reads tables of numbers, whatever file they are in; writes nothing."""
+"""Reads tables of numbers from CSV, JSON, npz, parquet and similar files."""

@@ -1,4 +1,4 @@
-"""A column of text cells as numbers: decimal commas, true and false, times, arrays in a cell.
+"""Parses text columns: decimal commas, booleans, times, arrays in a cell.
 
 What a cell may be is known by patterns of the whole column, never by one cell alone: ``1,234`` is
 a number only where other cells tell a decimal comma from a thousands separator.
@@ -68,7 +68,7 @@ def is_value(cell: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Parsed:
+class ParsedColumn:
     """A column of cells, or why it is none of numbers."""
 
     values: NDArray[Any] | None  # (T,) bool, int64 or float64, or (T, ...) float64
@@ -103,7 +103,7 @@ def plain_numbers(cells: Any) -> NDArray[Any] | None:
         return None
 
 
-def parse_cells(cells: Any, decimal: str = "") -> Parsed:
+def parse_cells(cells: Any, decimal: str = "") -> ParsedColumn:
     """Read a column of text.
 
     Args:
@@ -118,68 +118,76 @@ def parse_cells(cells: Any, decimal: str = "") -> Parsed:
     if decimal != "decimal":
         values = plain_numbers(cells)
         if values is not None:
-            return Parsed(values)
+            return ParsedColumn(values)
     cells = pc.utf8_trim_whitespace(cells)
     missing = _is_missing(cells)
     present = cells.filter(pc.invert(missing))
     if not len(present):
-        return Parsed(None, "empty")
+        return ParsedColumn(None, "empty")
     parsed = _parse_present(present, decimal)
     if parsed.values is None:
         if parsed.bad_row >= 0:
             rows = np.flatnonzero(~_numpy(missing))
-            return Parsed(None, bad_row=int(rows[parsed.bad_row]), bad_cell=parsed.bad_cell)
+            return ParsedColumn(None, bad_row=int(rows[parsed.bad_row]), bad_cell=parsed.bad_cell)
         return parsed
-    return Parsed(_spread(parsed.values, ~_numpy(missing)), "", parsed.note, parsed.unit)
+    return ParsedColumn(_spread(parsed.values, ~_numpy(missing)), "", parsed.note, parsed.unit)
 
 
-def _parse_present(present: Any, decimal: str) -> Parsed:
+def _parse_present(present: Any, decimal: str) -> ParsedColumn:
     lower = pc.utf8_lower(present)
     if _within(lower, (*TRUE, *FALSE)):
         truths = _numpy(pc.is_in(lower, pa.array(TRUE)))
         words = sorted(set(pc.unique(present).to_pylist()))
         plain = _within(lower, ("true", "false"))
-        return Parsed(truths, note="" if plain else f"{', '.join(words)} read as true or false")
+        return ParsedColumn(
+            truths, note="" if plain else f"{', '.join(words)} read as true or false"
+        )
     commas = comma_meaning(present)
     if commas == "either":
         if not decimal:
-            return Parsed(None, "ambiguous", bad_cell=_first(present, _COMMA_GROUPS))
+            return ParsedColumn(None, "ambiguous", bad_cell=_first(present, _COMMA_GROUPS))
         commas = decimal
     if decimal == "decimal" and not commas and _all(present, f"{_DOT_GROUPS}|[+-]?\\d+"):
         dotted = pc.any(pc.match_substring(present, ".")).as_py()
         if dotted:  # beside decimal commas a dot may be either
-            return Parsed(None, "ambiguous", bad_cell=_first(present, _DOT_GROUPS))
+            return ParsedColumn(None, "ambiguous", bad_cell=_first(present, _DOT_GROUPS))
     if commas == "decimal":
         dotless = pc.replace_substring(present, ".", "")
-        return Parsed(_floats(pc.replace_substring(dotless, ",", ".")), note="decimal commas")
+        return ParsedColumn(_floats(pc.replace_substring(dotless, ",", ".")), note="decimal commas")
     if commas == "thousands":
-        return Parsed(_floats(pc.replace_substring(present, ",", "")), note="thousands commas")
+        return ParsedColumn(
+            _floats(pc.replace_substring(present, ",", "")), note="thousands commas"
+        )
     if _all(present, f"{_DOT}|{_INFINITE}"):
-        return Parsed(_floats(present))
+        return ParsedColumn(_floats(present))
     if _all(present, _HEX):
-        return Parsed(np.array([int(cell, 16) for cell in present.to_pylist()]), note="hexadecimal")
+        return ParsedColumn(
+            np.array([int(cell, 16) for cell in present.to_pylist()]), note="hexadecimal"
+        )
     if _all(present, f"{_SPACE_GROUPS}|{_DOT}|{_COMMA}"):
         joined = pc.replace_substring_regex(present, _GAP, "")
         note = "thousands apart by spaces or apostrophes"
-        return Parsed(_floats(pc.replace_substring(joined, ",", ".")), note=note)
+        return ParsedColumn(_floats(pc.replace_substring(joined, ",", ".")), note=note)
     for read in (_moments, _clock, _arrays):
         parsed = read(present)
         if parsed:
             return parsed
     if _all(present, _EITHER_DATE):
         cell = present[0].as_py()
-        return Parsed(None, f"dates such as {cell!r}, day or month first: write 2026-01-31")
+        return ParsedColumn(None, f"dates such as {cell!r}, day or month first: write 2026-01-31")
     numeric = _numpy(_matches(present, f"{_DOT}|{_COMMA}|{_INFINITE}"))
     if 2 * numeric.sum() >= len(numeric):
         row = int(np.argmin(numeric))
-        return Parsed(None, bad_row=row, bad_cell=present[row].as_py())
+        return ParsedColumn(None, bad_row=row, bad_cell=present[row].as_py())
     if _all(present, rf"(?:{_DOT}|{_COMMA}) ?[a-zA-ZµμΩ°%/²³]{{1,6}}"):
         cell = present[0].as_py()
-        return Parsed(None, f"numbers with a unit behind, such as {cell!r}: write numbers alone")
-    return Parsed(None, "words")
+        return ParsedColumn(
+            None, f"numbers with a unit behind, such as {cell!r}: write numbers alone"
+        )
+    return ParsedColumn(None, "words")
 
 
-def _moments(present: Any) -> Parsed | None:
+def _moments(present: Any) -> ParsedColumn | None:
     """Dates, with or without a time, in seconds since 1970."""
     if not _all(present, _MOMENT):
         return None
@@ -188,19 +196,19 @@ def _moments(present: Any) -> Parsed | None:
     text = pc.replace_substring(text, ",", ".")
     zoned = _numpy(pc.match_substring_regex(text, f":.*{_ZONE}$"))
     if zoned.any() and not zoned.all():
-        return Parsed(None, "times with and without a zone")
+        return ParsedColumn(None, "times with and without a zone")
     text = pc.replace_substring_regex(text, " ?UTC$", "Z")
     text = pc.replace_substring_regex(text, r" ([+-]\d{2}:?\d{2})$", r"\1")
     try:
         stamps = text.cast(pa.timestamp("ns", "UTC") if zoned.all() else pa.timestamp("ns"))
     except pa.ArrowInvalid as error:
-        return Parsed(None, f"dates that are none ({error})")
+        return ParsedColumn(None, f"dates that are none ({error})")
     seconds = _numpy(stamps.cast(pa.int64())) / 1e9
     zone = "" if zoned.all() else ", taken for UTC"
-    return Parsed(seconds, note=f"dates and times in seconds since 1970{zone}", unit="s")
+    return ParsedColumn(seconds, note=f"dates and times in seconds since 1970{zone}", unit="s")
 
 
-def _clock(present: Any) -> Parsed | None:
+def _clock(present: Any) -> ParsedColumn | None:
     """Hours, minutes and seconds, in seconds since midnight; past midnight they go on."""
     if not _all(present, _CLOCK):
         return None
@@ -209,10 +217,12 @@ def _clock(present: Any) -> Parsed | None:
     hours, minutes, seconds = (_floats(pc.struct_field(parts, key)) for key in "hms")
     total = 3600 * hours + 60 * minutes + seconds
     days = np.cumsum(np.diff(total, prepend=total[:1]) < -43200)
-    return Parsed(total + 86400 * days, note="clock times in seconds since midnight", unit="s")
+    return ParsedColumn(
+        total + 86400 * days, note="clock times in seconds since midnight", unit="s"
+    )
 
 
-def _arrays(present: Any) -> Parsed | None:
+def _arrays(present: Any) -> ParsedColumn | None:
     """Cells such as ``[0.1, 0.2]`` and, as numpy prints it, ``[0.1 0.2]``."""
     if not _all(present, _ARRAY):
         return None
@@ -226,11 +236,11 @@ def _arrays(present: Any) -> Parsed | None:
         try:
             rows.append(np.asarray(json.loads(inner), np.float64))
         except (ValueError, TypeError):
-            return Parsed(None, f"brackets that hold no numbers, such as {cell[:40]!r}")
+            return ParsedColumn(None, f"brackets that hold no numbers, such as {cell[:40]!r}")
     shapes = sorted({row.shape for row in rows})
     if len(shapes) > 1:
-        return Parsed(None, f"arrays of several shapes ({shapes[0]} and {shapes[1]})")
-    return Parsed(np.stack(rows))
+        return ParsedColumn(None, f"arrays of several shapes ({shapes[0]} and {shapes[1]})")
+    return ParsedColumn(np.stack(rows))
 
 
 def _numbers(cells: Any) -> NDArray[Any]:

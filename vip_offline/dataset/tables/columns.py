@@ -1,4 +1,4 @@
-"""A table in memory, and how columns come into it: none vanishes without a reason."""
+"""A table in memory and its builder, which records why a column is left out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ Where = Callable[[int], str]  # row -> how a file's reader calls it: "line 7"
 
 @dataclass(frozen=True)
 class Table:
-    """What one file holds."""
+    """Columns, episode-level values and notes of one file."""
 
     columns: Mapping[str, NDArray[Any]]  # name -> (T, ...) bool, int or float
     values: Mapping[str, Any]  # what stands once in the file: bool, number or text
@@ -31,7 +31,7 @@ class Table:
 
 
 def row_of(row: int) -> str:
-    """What a row is called where a file has no lines."""
+    """Name of a row in messages, for files without lines."""
     return f"row {row}"
 
 

@@ -1,4 +1,4 @@
-"""Tables of text in any dialect and encoding: `dialect` says where what stands, pyarrow cuts."""
+"""Reads text tables of any dialect and encoding: `dialect` detects it, pyarrow parses."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import pyarrow.csv
 
 from vip_offline.dataset.tables.cells import SENTENCES, comma_meaning, plain_numbers
 from vip_offline.dataset.tables.columns import TableBuilder, Where, row_of
-from vip_offline.dataset.tables.dialect import Layout, is_prose, layout_of
+from vip_offline.dataset.tables.dialect import Dialect, dialect_of, is_prose
 from vip_offline.errors import VipOfflineError
 
 HEAD = 1 << 18  # bytes that tell the dialect
@@ -35,7 +35,7 @@ def read_delimited(path: Path) -> TableBuilder:
     if path.suffix.lower() == ".txt" and is_prose(lines):
         _add_prose(builder, lines)
         return builder
-    layout = layout_of(path, lines)
+    layout = dialect_of(path, lines)
     builder.notes += layout.notes
     body, line_of = _body(data, layout, builder.notes)
     if not body.strip():
@@ -83,7 +83,7 @@ def _as_utf8(path: Path, notes: list[str]) -> bytes:
     return raw if b"\n" in raw else raw.replace(b"\r", b"\n")
 
 
-def _body(data: bytes, layout: Layout, notes: list[str]) -> tuple[bytes, Callable[[int], int]]:
+def _body(data: bytes, layout: Dialect, notes: list[str]) -> tuple[bytes, Callable[[int], int]]:
     """The lines of rows, without comments and blank lines, and the line of each row."""
     start = 0
     for line in data[: 2 * HEAD].splitlines(keepends=True)[: layout.first - 1]:
@@ -94,23 +94,23 @@ def _body(data: bytes, layout: Layout, notes: list[str]) -> tuple[bytes, Callabl
     if layout.separator != " " and not _ODD_LINE.search(body):
         return body, lambda row: layout.first + row
     lines = body.splitlines()
-    kept, comments, blank = [], 0, 0
+    rows, comments, blank = [], 0, 0
     for place, line in enumerate(lines):
         text = line.strip(b" " if layout.separator == "\t" else None)  # tabs are empty cells
         if text and text[:1] not in (b"#", b"%"):
-            kept.append(place)
+            rows.append(place)
         comments += text[:1] in (b"#", b"%")
         blank += not text
     if comments:
         notes.append(f"{comments} comment line(s) among the rows; left out")
     if blank:
         notes.append(f"{blank} blank line(s) among the rows; left out")
-    picked = [b"\t".join(lines[i].split()) if layout.separator == " " else lines[i] for i in kept]
-    places = np.array(kept)
+    picked = [b"\t".join(lines[i].split()) if layout.separator == " " else lines[i] for i in rows]
+    places = np.array(rows)
     return b"\n".join(picked), lambda row: layout.first + int(places[row])
 
 
-def _cut(path: Path, body: bytes, layout: Layout, line_of: Callable[[int], int]) -> Any:
+def _cut(path: Path, body: bytes, layout: Dialect, line_of: Callable[[int], int]) -> Any:
     """A table of pyarrow, all of it text; what pyarrow cannot cut is named by its line."""
     ragged: list[tuple[int, int]] = []
 
@@ -163,7 +163,7 @@ def _without_empty_end(columns: list[Any], notes: list[str]) -> list[Any]:
     return [cells.slice(0, filled) for cells in columns]
 
 
-def _add_columns(builder: TableBuilder, layout: Layout, columns: list[Any], where: Where) -> None:
+def _add_columns(builder: TableBuilder, layout: Dialect, columns: list[Any], where: Where) -> None:
     other = [cells for cells in columns if plain_numbers(cells) is None]
     meanings = {comma_meaning(cells) for cells in other} & {"decimal", "thousands"}
     decimal = meanings.pop() if len(meanings) == 1 else ""

@@ -1,4 +1,4 @@
-"""The dialect of a table of text: which sign separates, where names, units and rows begin.
+"""Detects the dialect of a text table: separator, header line, units, first row.
 
 Known by the first lines of a file alone.
 """
@@ -21,8 +21,8 @@ LABVIEW_END = "***End_of_Header***"
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Where what stands in a file."""
+class Dialect:
+    """Separator, header, units and first row of a text table."""
 
     separator: str
     names: list[str]
@@ -33,8 +33,8 @@ class Layout:
     notes: tuple[str, ...]
 
 
-def layout_of(path: Path, lines: list[str]) -> Layout:
-    """The layout of a file, by its first lines.
+def dialect_of(path: Path, lines: list[str]) -> Dialect:
+    """Detect the dialect from the first lines of a file.
 
     Raises:
         VipOfflineError: where there are no rows, or it cannot be told which line gives the names.
@@ -67,7 +67,7 @@ def layout_of(path: Path, lines: list[str]) -> Layout:
         before = list(takewhile(lambda i: i < top, filled))
         if comment:
             notes.append(f"line {comment[0]}, a comment, gives the names")
-            return Layout(separator, comment[1], [], comment[0], top + 1, bool(ends), tuple(notes))
+            return Dialect(separator, comment[1], [], comment[0], top + 1, bool(ends), tuple(notes))
         if before:
             raise VipOfflineError(
                 f"{path}, line {top + 1}: has {len(rows[top])} cells, line {before[-1] + 1} before "
@@ -83,7 +83,7 @@ def layout_of(path: Path, lines: list[str]) -> Layout:
             )
         names = [f"c{place}" for place in range(width)]
         notes.append(f"no line of names: columns are called {names[0]} to {names[-1]}")
-        return Layout(separator, names, [], 0, top + 1, bool(ends), tuple(notes))
+        return Dialect(separator, names, [], 0, top + 1, bool(ends), tuple(notes))
     if top > filled[0]:
         notes.append(f"line {top + 1} gives the names; those before it are left out")
     names = [" ".join(cell.split()) for cell in rows[top]]
@@ -95,7 +95,7 @@ def layout_of(path: Path, lines: list[str]) -> Layout:
         notes.append(f"line {first} holds units ({', '.join(units)})")
     names = _to_width(names, rows.get(first, names))
     units = [*units, *[""] * len(names)][: len(names)] if units else []
-    return Layout(separator, names, units, top + 1, first + 1, bool(ends), tuple(notes))
+    return Dialect(separator, names, units, top + 1, first + 1, bool(ends), tuple(notes))
 
 
 def _joined(lines: list[str]) -> list[str]:

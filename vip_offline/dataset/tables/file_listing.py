@@ -1,4 +1,4 @@
-"""Which files hold frames, and in which order their names stand."""
+"""File suffixes of videos and pictures, natural order of names, time stamps in names."""
 
 import os
 import re
@@ -8,17 +8,17 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-VIDEOS = (
+VIDEO_SUFFIXES = (
     *(".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".ts", ".mts", ".mpg", ".mpeg", ".wmv"),
     *(".gif", ".flv", ".ogv", ".3gp"),
 )
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 
 DIGITS = re.compile(r"([0-9]+)")
 DECIMAL = re.compile(r"([^0-9]*)([0-9]+(?:\.[0-9]+)?)")  # what all names begin with, a number
 # whole numbers are times where they are those of a clock between 1990 and 2100
-EPOCH = (631_152_000, 4_102_444_800)  # seconds since 1970
-UNITS = (1_000, 1_000_000, 1_000_000_000)  # per second
+PLAUSIBLE_SECONDS = (631_152_000, 4_102_444_800)  # seconds since 1970
+TICKS_PER_SECOND = (1_000, 1_000_000, 1_000_000_000)  # per second
 
 
 def natural(name: str) -> tuple[list[str | int], str]:
@@ -53,8 +53,11 @@ def stamps_of_names(names: Sequence[str]) -> NDArray[np.float64] | None:
     numbers = _numbers(names, prefix=False)
     if numbers is None:
         return None
-    for unit in UNITS:
-        if all(EPOCH[0] * unit <= number < EPOCH[1] * unit for number in numbers):
+    for unit in TICKS_PER_SECOND:
+        if all(
+            PLAUSIBLE_SECONDS[0] * unit <= number < PLAUSIBLE_SECONDS[1] * unit
+            for number in numbers
+        ):
             return np.array([float(number / unit) for number in numbers])
     if not any("." in _stem(name) for name in names):
         return None

@@ -1,4 +1,4 @@
-"""Tables of JSON: rows as objects, columns as lists, and what stands once."""
+"""Reads JSON tables: rows as objects or columns as lists, and episode-level values."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from vip_offline.dataset.tables.columns import TableBuilder, row_of
 from vip_offline.errors import VipOfflineError
 
 
-def read_json(path: Path) -> TableBuilder:
+def read_json_table(path: Path) -> TableBuilder:
     """Read a list of row objects, an object of columns or of values, or lists of numbers.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One reader for tables of numbers, whatever file they are in: ``read_table``.
+"""Reads a table of numbers from a file of any supported format: ``read_table``.
 
 Nothing vanishes: what a file holds is a column, a value, or left out with a reason; what had to
 be guessed is in the notes; what cannot be read is refused by file, line and column.
@@ -22,7 +22,7 @@ import pyarrow.parquet
 
 from vip_offline.dataset.tables.columns import Table, TableBuilder, as_bools
 from vip_offline.dataset.tables.delimited import read_delimited
-from vip_offline.dataset.tables.json_tables import read_json, read_json_lines
+from vip_offline.dataset.tables.json_tables import read_json_lines, read_json_table
 from vip_offline.dataset.tables.timestamps import is_time, seconds_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
@@ -38,9 +38,19 @@ UNREADABLE = (
 __all__ = ["NOT_READ", "TABLES", "Table", "as_bools", "is_time", "read_table", "seconds_of"]
 
 MAGIC = b"\x93NUMPY"
-CELL = 8  # bytes of a number
-TEXTS = (".csv", ".tsv", ".tab", ".txt", ".dat", ".lvm")
-TABLES = (".npz", ".npy", *TEXTS, ".json", ".jsonl", ".ndjson", ".parquet", ".feather", ".arrow")
+CELL_BYTES = 8  # bytes of a number
+TEXT_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".dat", ".lvm")
+TABLES = (
+    ".npz",
+    ".npy",
+    *TEXT_SUFFIXES,
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+    ".feather",
+    ".arrow",
+)
 
 _SHEET = "save the sheet as CSV"
 _BAG = "convert it to CSV or .npz with the rosbags package"
@@ -79,10 +89,10 @@ def read_table(path: Path) -> Table:
         raise VipOfflineError(f"{path}: {suffix} files are not read: {way_out}.")
     require_regular(path)
     try:
-        if suffix in TEXTS:
+        if suffix in TEXT_SUFFIXES:
             builder = read_delimited(path)
         elif suffix == ".json":
-            builder = read_json(path)
+            builder = read_json_table(path)
         elif suffix in (".jsonl", ".ndjson"):
             builder = read_json_lines(path)
         elif suffix in (".npz", ".npy"):
@@ -175,7 +185,7 @@ def _read_arrow(path: Path, suffix: str) -> TableBuilder:
 def _read_parquet(path: Path) -> Any:
     with pyarrow.parquet.ParquetFile(path) as file:
         cells = file.metadata.num_rows * file.metadata.num_columns
-        require_stored(str(path), cells * CELL, [path.stat().st_size])
+        require_stored(str(path), cells * CELL_BYTES, [path.stat().st_size])
         return file.read()
 
 

@@ -1,4 +1,4 @@
-"""Columns that tell the time: which they are, and their seconds."""
+"""Recognises time columns and converts them to seconds."""
 
 import re
 from typing import Any
@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
 
-TIMES = (
+TIME_NAMES = (
     *("timestamp", "timestamps", "time", "times", "t", "stamp", "stamps", "datetime", "clock"),
     *("sec", "secs", "second", "seconds", "elapsed", "elapsedtime", "timesec", "timems", "timens"),
     *("rostime", "unixtime", "epoch", "walltime", "simtime", "systemtime", "xvalue", "utc"),
     *("zeit", "zeitstempel", "uhrzeit", "temps", "tiempo"),
 )
-UNITS = {
+UNIT_SECONDS = {
     **dict.fromkeys(("ns", "nsec", "nanos", "nanosec", "nanoseconds", "nanosecond"), 1e9),
     **dict.fromkeys(("us", "µs", "μs", "usec", "micros", "microsec", "microseconds"), 1e6),
     **dict.fromkeys(("ms", "msec", "millis", "millisec", "milliseconds", "millisecond"), 1e3),
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "sekunden"), 1.0),
     **dict.fromkeys(("min", "minutes"), 1 / 60),
 }  # counts in a second
-WORDS = {1e9: "nanoseconds", 1e6: "microseconds", 1e3: "milliseconds", 1.0: "seconds"}
+UNIT_NAMES = {1e9: "nanoseconds", 1e6: "microseconds", 1e3: "milliseconds", 1.0: "seconds"}
 EPOCHS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e8, 1.0))  # from this on, counts in a second
 DAYS_FIRST, DAYS_STEP = 2e4, 1e-5  # date numbers in days: since 1954, more often than each second
 SLOWEST = 5.0  # seconds between two rows; what is slower is counted in something finer
@@ -33,7 +33,7 @@ _TAIL = re.compile(r"[_ -]+([a-zµμ]+)$")
 def is_time(name: str) -> bool:
     """Whether a name is that of a column of times: ``header.stamp``, ``time_ns``, ``t [s]``."""
     base, _ = _name_and_unit(name)
-    return re.sub(r"[^a-zµμ]", "", base) in TIMES
+    return re.sub(r"[^a-zµμ]", "", base) in TIME_NAMES
 
 
 def seconds_of(
@@ -63,7 +63,9 @@ def seconds_of(
     if values.dtype.kind not in "iuf" or values.size != len(values):
         return None
     values = values.reshape(-1)
-    per_second = UNITS.get(unit.strip(" []()").lower()) or UNITS.get(_name_and_unit(name)[1])
+    per_second = UNIT_SECONDS.get(unit.strip(" []()").lower()) or UNIT_SECONDS.get(
+        _name_and_unit(name)[1]
+    )
     steps = np.diff(values) if values.dtype.kind != "u" else np.diff(values.astype(np.float64))
     if not per_second and len(values) > 1 and values[0] in (0, 1) and (steps == 1).all():
         return None
@@ -84,7 +86,7 @@ def seconds_of(
     per_second = per_second or _by_step(step, whole)
     seconds = values / per_second
     since = " since 1970" if first / per_second > EPOCHS[-1][0] else ""
-    return seconds.astype(np.float64), f"{WORDS.get(per_second, 'minutes')}{since}"
+    return seconds.astype(np.float64), f"{UNIT_NAMES.get(per_second, 'minutes')}{since}"
 
 
 def _by_step(step: float, whole: bool) -> float:
@@ -114,13 +116,13 @@ def _name_and_unit(name: str) -> tuple[str, str]:
     """A name's last part in small letters, without its unit, and the unit; empty for none."""
     name = name.strip().lower()
     match = _BRACKETS.search(name)
-    if match and (match.group(1) or match.group(2) or match.group(3)) in UNITS:
+    if match and (match.group(1) or match.group(2) or match.group(3)) in UNIT_SECONDS:
         unit = match.group(1) or match.group(2) or match.group(3)
         stem = name[: match.start()]
-        if match.group(3) is None or re.split("[./]", stem)[-1] in TIMES:
+        if match.group(3) is None or re.split("[./]", stem)[-1] in TIME_NAMES:
             return re.split("[./]", stem)[-1], unit
     base = re.split("[./]", name)[-1]
     tail = _TAIL.search(base)
-    if tail and tail.group(1) in UNITS and tail.start():
+    if tail and tail.group(1) in UNIT_SECONDS and tail.start():
         return base[: tail.start()], tail.group(1)
-    return base, base if base in UNITS and base != "s" else ""
+    return base, base if base in UNIT_SECONDS and base != "s" else ""

@@ -1,1 +1,1 @@
-"""Reads a source or a store; writes what is wrong with it."""
+"""Checks of data sets and stores: findings on numbers, frames, videos and labels."""

@@ -1,4 +1,4 @@
-"""What is wrong with demonstrations, as functions of arrays: arrays in, findings out."""
+"""Checks of demonstrations as pure functions: arrays in, findings out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ ODD_LENGTH = 3.0  # times longer or shorter than usual
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that somebody should know, at one place."""
+    """One problem or remark at one place in the data."""
 
     kind: str  # the same word wherever it is found
     severity: Severity
@@ -60,7 +60,7 @@ def check_finite(name: str, values: NDArray[Any]) -> list[Finding]:
     bad = np.argwhere(~np.isfinite(values))
     if not len(bad):
         return []
-    row, column = (int(each) for each in bad[0])
+    row, column = (int(index) for index in bad[0])
     return [
         Finding(
             "not-finite",
@@ -76,7 +76,7 @@ def check_action_range(action: NDArray[Any]) -> list[Finding]:
     beyond = np.argwhere(np.abs(action) > 1)
     if not len(beyond):
         return []
-    row, column = (int(each) for each in beyond[0])
+    row, column = (int(index) for index in beyond[0])
     return [
         Finding(
             "action-range",
@@ -94,28 +94,28 @@ def check_constant(actions: Range) -> list[Finding]:
         Finding(
             "constant-action",
             "note",
-            f"dimension {each} is {actions.low[each]:.4g} in every row",
+            f"dimension {dimension} is {actions.low[dimension]:.4g} in every row",
             "nothing can be learnt about it; leave it out if the robot does not need it",
         )
-        for each in np.flatnonzero(actions.low == actions.high)
+        for dimension in np.flatnonzero(actions.low == actions.high)
     ]
 
 
 def moved(state: NDArray[Any]) -> bool:
-    """Whether (T, P) numbers change by more than noise."""
-    found = range_of(state)
-    if found is None:
+    """Whether a (T, P) state changes by more than `STILL` of its magnitude."""
+    extent = range_of(state)
+    if extent is None:
         return False
-    scale = np.maximum(1, np.maximum(np.abs(found.low), np.abs(found.high)))
-    return bool((found.high - found.low > STILL * scale).any())
+    scale = np.maximum(1, np.maximum(np.abs(extent.low), np.abs(extent.high)))
+    return bool((extent.high - extent.low > STILL * scale).any())
 
 
 # --- lengths and counts --------------------------------------------------------------------
 
 
 def check_counts(counts: Mapping[str, int], rows: int) -> list[Finding]:
-    """What an episode holds under each name, against the rows that it should have."""
-    found = [
+    """Compare the number of rows of each array with the episode's length."""
+    findings = [
         Finding(
             "length",
             "wrong",
@@ -126,10 +126,10 @@ def check_counts(counts: Mapping[str, int], rows: int) -> list[Finding]:
         if count != rows
     ]
     if rows < 2:
-        found.append(
+        findings.append(
             Finding("too-short", "wrong", f"{rows} row(s)", "a transition needs two; leave it out")
         )
-    return found
+    return findings
 
 
 def check_lengths(lengths: NDArray[np.int64], names: Sequence[str]) -> list[Finding]:
@@ -142,16 +142,16 @@ def check_lengths(lengths: NDArray[np.int64], names: Sequence[str]) -> list[Find
         Finding(
             "odd-length",
             "note",
-            f"{lengths[each]} rows; the median is {usual:g}",
+            f"{lengths[index]} rows; the median is {usual:g}",
             "look at it: it may have been cut off or left running",
-            where=f"episode {names[int(each)]}",
+            where=f"episode {names[int(index)]}",
         )
-        for each in np.flatnonzero(odd)
+        for index in np.flatnonzero(odd)
     ]
 
 
 def check_success(successes: Sequence[bool | None], names: Sequence[str]) -> list[Finding]:
-    """Episodes without success; None where nothing says."""
+    """Episodes labelled as failures; labels may be None (unknown)."""
     failed = [name for name, success in zip(names, successes, strict=True) if success is False]
     if successes and len(failed) == len(successes):
         return [
@@ -218,52 +218,52 @@ def check_steady(seconds: NDArray[np.float64], unit: str = " s") -> list[Finding
     ]
 
 
-def check_rate(said: float, seconds: NDArray[np.float64]) -> list[Finding]:
+def check_video_rate(declared: float, seconds: NDArray[np.float64]) -> list[Finding]:
     """The rate that metadata give, in Hz, against (F,) times of a video's frames."""
     own = rate_of(seconds)
-    if own is None or abs(own / said - 1) <= RATE:
+    if own is None or abs(own / declared - 1) <= RATE:
         return []
     return [
         Finding(
             "frame-rate",
             "wrong",
-            f"the metadata say {said:g} Hz, the video has {own:.4g}",
+            f"the metadata say {declared:g} Hz, the video has {own:.4g}",
             "correct the metadata, or encode the video again at the rate it was taken",
         )
     ]
 
 
 def check_rows_in_video(
-    times: NDArray[np.float64], wanted: NDArray[np.float64], tolerance: float
+    times: NDArray[np.float64], targets: NDArray[np.float64], tolerance: float
 ) -> tuple[NDArray[np.int64], list[Finding]]:
     """Which of (F,) frames each of T rows falls on, and rows that have none of their own.
 
     Returns:
         (T,) places in `times`, and findings.
     """
-    right = np.searchsorted(times, wanted).clip(0, len(times) - 1)
+    right = np.searchsorted(times, targets).clip(0, len(times) - 1)
     left = (right - 1).clip(0)
-    nearer = np.abs(times[left] - wanted) <= np.abs(times[right] - wanted)
+    nearer = np.abs(times[left] - targets) <= np.abs(times[right] - targets)
     nearest = np.where(nearer, left, right)
-    off = np.abs(times[nearest] - wanted)
-    found = []
+    off = np.abs(times[nearest] - targets)
+    findings = []
     bad = np.flatnonzero(off > tolerance)
     if len(bad):
         row = int(bad[0])
-        beyond = wanted[row] > times[-1]
-        what = f"the video ends at {times[-1]:.3f} s" if beyond else f"{off[row]:.3f} s off"
-        found.append(
+        beyond = targets[row] > times[-1]
+        gap = f"the video ends at {times[-1]:.3f} s" if beyond else f"{off[row]:.3f} s off"
+        findings.append(
             Finding(
                 "no-frame",
                 "wrong",
-                f"row {row} needs {wanted[row]:.3f} s: {what} ({len(bad)} rows in all)",
+                f"row {row} needs {targets[row]:.3f} s: {gap} ({len(bad)} rows in all)",
                 "repair the time stamps or the video, or leave the episode out",
             )
         )
     shared = np.flatnonzero(np.diff(nearest[off <= tolerance]) < 1)
     if len(shared):
         row = int(np.flatnonzero(off <= tolerance)[shared[0]])
-        found.append(
+        findings.append(
             Finding(
                 "shared-frame",
                 "wrong",
@@ -271,7 +271,7 @@ def check_rows_in_video(
                 "repair the time stamps, or leave the episode out",
             )
         )
-    return nearest.astype(np.int64), found
+    return nearest.astype(np.int64), findings
 
 
 # --- pictures ------------------------------------------------------------------------------
@@ -327,14 +327,14 @@ def check_frames(
                 "the camera was covered or off; leave the episode or the camera out",
             )
         ]
-    found = []
+    findings = []
     if black.any():
         value = f"{int(black.sum())} of {rows}, the first in row {int(np.argmax(black))}"
-        found.append(
+        findings.append(
             Finding("black-frames", "note", value, "look at it; leave the episode out if need be")
         )
     if rows > 1 and repeats[1:].all():
-        found.append(
+        findings.append(
             Finding(
                 "frozen-camera",
                 "wrong",
@@ -351,7 +351,7 @@ def check_frames(
         )
     elif repeats.any():
         start, stop = longest(repeats)
-        found.append(
+        findings.append(
             Finding(
                 "repeated-frames",
                 "note",
@@ -360,7 +360,7 @@ def check_frames(
                 "the reward of such a step is 0; cut standstill off if it means nothing",
             )
         )
-    return found
+    return findings
 
 
 def longest(marks: NDArray[np.bool_]) -> tuple[int, int]:
@@ -385,7 +385,7 @@ def check_size(size: tuple[int, ...], expected: tuple[int, ...]) -> list[Finding
     ]
 
 
-def check_cameras(sizes: Mapping[str, tuple[int, int]]) -> list[Finding]:
+def check_camera_sizes(sizes: Mapping[str, tuple[int, int]]) -> list[Finding]:
     """Cameras of different sizes, which is no mistake but worth knowing."""
     if len(set(sizes.values())) < 2:
         return []

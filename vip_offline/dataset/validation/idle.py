@@ -1,4 +1,4 @@
-"""Rows at an episode's start and end in which nothing is done: a policy would learn to wait there.
+"""Idle rows at an episode's start and end: a policy would learn to wait there.
 
 Standing still is noisy, and what is done meanwhile is not 0 where actions are positions: they are
 then the state itself. So neither the state nor the action may change by more than noise.
@@ -19,8 +19,8 @@ SHARE = 0.02  # of an action's range in the episode, within which it does not ch
 DEVIATIONS = 10.0  # of noise, within which hundreds of rows lie; the calmest rows understate it
 CREEP = 1e-4  # per `SPAN` rows and unit of the state, which is no motion anywhere
 WINDOW = 8  # rows over which noise is measured
-SECONDS = 0.5  # shorter ones are a person's reaction; ROWS where the rate is not known
-ROWS = 10
+MIN_SECONDS = 0.5  # shorter ones are a person's reaction; ROWS where the rate is not known
+MIN_ROWS = 10
 LONG = 0.2  # share of an episode that is worth knowing of, however short
 LEAST = 5  # rows: fewer tell nothing
 
@@ -48,7 +48,7 @@ def idle_of(where: str, proprio: NDArray[Any], action: NDArray[Any]) -> Idle:
         that never moves is idle from its start to its end, and counts as a start.
     """
     rows = min(len(proprio), len(action))
-    state, done = (each[:rows].astype(np.float64) for each in (proprio, action))
+    state, done = (values[:rows].astype(np.float64) for values in (proprio, action))
     if rows > 1 and np.isnan(done[-1]).all():
         done[-1] = done[-2]
     finite = np.isfinite(state).all() and np.isfinite(done).all()
@@ -66,7 +66,7 @@ def check_idle(idle: Sequence[Idle], rate: float | None) -> list[Finding]:
         idle: of each episode.
         rate: Hz, of rows; None: not known.
     """
-    found = []
+    findings = []
     for place in ("start", "end"):
         counts = [(getattr(episode, place), episode) for episode in idle]
         long = [pair for pair in counts if pair[0] >= _least(pair[1].rows, rate)]
@@ -74,12 +74,12 @@ def check_idle(idle: Sequence[Idle], rate: float | None) -> list[Finding]:
             seconds = f" ({count / rate:.1f} s)" if rate else ""
             value = f"about {count} of {episode.rows} rows at its {place} stand still{seconds}"
             way_out = "a policy learns to wait there; cut them off if that is not meant"
-            found.append(Finding(f"idle-{place}", "note", value, way_out, where=episode.where))
-    return found
+            findings.append(Finding(f"idle-{place}", "note", value, way_out, where=episode.where))
+    return findings
 
 
 def _least(rows: int, rate: float | None) -> float:
-    return max(LEAST, min(SECONDS * rate if rate else ROWS, LONG * rows))
+    return max(LEAST, min(MIN_SECONDS * rate if rate else MIN_ROWS, LONG * rows))
 
 
 def _still(state: NDArray[np.float64], action: NDArray[np.float64]) -> int:

@@ -1,4 +1,4 @@
-"""Action values that no robot was meant to take: spikes of a driver, a lost packet, a wrong unit.
+"""Outliers in action values: driver spikes, lost packets, wrong units.
 
 A value is an outlier if it is all of
 
@@ -70,13 +70,13 @@ def find_outliers(episodes: Sequence[NDArray[Any]]) -> Outliers:
             rare = _rare(values, far & (values > high), high, episode)
             rare |= _rare(values, far & (values < low), low, episode)
             marks[:, dimension] = _brief(far, episode) & rare
-    kept = np.where(marks | ~np.isfinite(rows), np.nan, rows)
+    inliers = np.where(marks | ~np.isfinite(rows), np.nan, rows)
     places = [(int(row), int(dimension)) for row, dimension in np.argwhere(marks)]
     owners = [int(np.searchsorted(ends, row, side="right")) - 1 for row, _ in places]
     return Outliers(
         marks=tuple(np.split(marks, ends[1:-1])),
-        low=np.fmin.reduce(kept, axis=0, initial=np.nan),
-        high=np.fmax.reduce(kept, axis=0, initial=np.nan),
+        low=np.fmin.reduce(inliers, axis=0, initial=np.nan),
+        high=np.fmax.reduce(inliers, axis=0, initial=np.nan),
         listed=tuple(
             Outlier(owner, row - int(ends[owner]), dimension, float(rows[row, dimension]))
             for owner, (row, dimension) in zip(owners, places, strict=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.episode import Episode
-from vip_offline.dataset.store import check_name
+from vip_offline.dataset.store_format import check_name
 from vip_offline.deployment.guard.guard import TIME
 from vip_offline.deployment.guard.key_map import translate
 from vip_offline.errors import VipOfflineError, did_you_mean

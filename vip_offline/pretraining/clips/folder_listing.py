@@ -5,7 +5,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vip_offline.dataset.tables.file_listing import PICTURES, VIDEOS, natural, ordered
+from vip_offline.dataset.tables.file_listing import (
+    PICTURE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    natural,
+    ordered,
+)
 
 NUMBERED = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
 
@@ -69,9 +74,9 @@ def list_folder(folder: str) -> Listing:
             suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - millions of them
             if entry.is_dir():
                 folders.append(entry.name)
-            elif suffix in PICTURES:
+            elif suffix in PICTURE_SUFFIXES:
                 pictures.append(entry.name)
-            elif suffix in VIDEOS:
+            elif suffix in VIDEO_SUFFIXES:
                 videos.append(entry.name)
     return Listing(
         tuple(sorted(folders, key=natural)),

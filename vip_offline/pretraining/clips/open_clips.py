@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.tables.file_listing import VIDEOS
+from vip_offline.dataset.tables.file_listing import VIDEO_SUFFIXES
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips.clip import Clip, Clips, check_skipped
 from vip_offline.pretraining.clips.discover import STORE, Candidate, in_folder, in_store, video
@@ -91,7 +91,7 @@ def open_clips(
         if len(found) == before:
             raise VipOfflineError(
                 f"{path}: holds no clip. Clips are folders of pictures, videos "
-                f"({', '.join(VIDEOS)}), stores (*{STORE}) or the lines of a {NAME}."
+                f"({', '.join(VIDEO_SUFFIXES)}), stores (*{STORE}) or the lines of a {NAME}."
             )
     if not found:
         raise VipOfflineError("No clips given. Name a folder of clips, a store or a manifest.")
@@ -131,11 +131,11 @@ def _candidates(path: Path, camera: str, index: Index, decoders: Decoders) -> It
         return in_folder(path, camera, index, decoders)
     if path.suffix.lower() == ".csv":
         return in_manifest(path)
-    if path.suffix.lower() in VIDEOS:
+    if path.suffix.lower() in VIDEO_SUFFIXES:
         return iter([video(path, (), index, decoders)])
     raise VipOfflineError(
-        f"{path}: is no kind of file that holds clips. Name a video ({', '.join(VIDEOS)}), a "
-        "manifest (.csv), a store or a folder."
+        f"{path}: is no kind of file that holds clips. Name a video ({', '.join(VIDEO_SUFFIXES)}), "
+        "a manifest (.csv), a store or a folder."
     )
 
 

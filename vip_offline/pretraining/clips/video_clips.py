@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.media.video import Decoder, decode, timeline
+from vip_offline.dataset.media.timeline import timeline
+from vip_offline.dataset.media.video import Decoder, decode_frames
 from vip_offline.errors import VipOfflineError
 
 OPEN = 8  # videos that stay open between two reads
@@ -96,7 +97,7 @@ class VideoClip:
         frames: list[NDArray[np.uint8]] = []
         try:
             with self.decoders.lent(Path(self.name), pts[0]) as decoder:
-                for frame in decode(decoder, pts):
+                for frame in decode_frames(decoder, pts):
                     if frames and frame.shape != frames[0].shape:
                         raise VipOfflineError("its size changes there. Cut the video in two.")
                     frames.append(frame)

@@ -5,14 +5,14 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from vip_offline.dataset.validation.run import Checked
+from vip_offline.dataset.validation.report import DataReport
 from vip_offline.utils.console import Console
 
 WIDTH = 80
 SHORT = 300  # characters of a value that are shown; JSON has them all
 
 
-def describe_checks(checked: Checked) -> dict[str, Any]:
+def describe_checks(checked: DataReport) -> dict[str, Any]:
     """Return everything that `print_checks` shows, ready for JSON."""
     actions = checked.actions
     return {

@@ -13,11 +13,11 @@ from vip_offline.dataset.importers.key_mapping import (
     resampled_by,
     stored_as,
 )
-from vip_offline.dataset.importers.run import Plan
+from vip_offline.dataset.importers.run import ImportPlan
 from vip_offline.utils.console import Console
 
 
-def describe_import(source: str, plan: Plan) -> dict[str, Any]:
+def describe_import(source: str, plan: ImportPlan) -> dict[str, Any]:
     """Return everything that `print_import` shows, ready for JSON."""
     catalogue, keys = plan.catalogue, plan.keys
     broken = {i: why for i, why in catalogue.broken.items() if i in plan.episodes}

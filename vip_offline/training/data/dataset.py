@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from vip_offline.dataset.read_hashes import LENGTHS, Reads, reads
-from vip_offline.dataset.read_hashes import differences as changes
-from vip_offline.dataset.store import OF_DATA, Store, open_store, settings_of
+from vip_offline.dataset.read_hashes import changed_reads as changes
+from vip_offline.dataset.store import Store, open_store
+from vip_offline.dataset.store_format import OF_DATA, settings_of
 from vip_offline.dataset.validation.outliers import Outliers, find_outliers
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.policies.gripper import Gripper, find_grippers, gripper_note

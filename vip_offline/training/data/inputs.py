@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.store import Label, Store
+from vip_offline.dataset.labels import Label
+from vip_offline.dataset.store import Store
 from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import TrainOptions

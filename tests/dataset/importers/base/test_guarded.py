@@ -10,8 +10,8 @@ import pytest
 from imported import imported
 from origins import robomimic
 
-from vip_offline.dataset.importers.base.guarded import Guarded
-from vip_offline.dataset.importers.base.source import Catalogue, Rows
+from vip_offline.dataset.importers.base.guarded import GuardedSource
+from vip_offline.dataset.importers.base.source import Catalogue, EpisodeColumns
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.media.video import write_video
 from vip_offline.errors import VipOfflineError
@@ -28,7 +28,7 @@ class Failing:
     def catalogue(self) -> Catalogue:
         raise self.error
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         raise self.error
 
     def close(self) -> None:
@@ -36,7 +36,7 @@ class Failing:
 
 
 def test_errors_of_libraries_name_file_and_episode() -> None:
-    source = Guarded(Path("set"), Failing)
+    source = GuardedSource(Path("set"), Failing)
     with pytest.raises(VipOfflineError, match=r"^set: cannot be read \(OverflowError: Python int"):
         source.catalogue()
     with pytest.raises(VipOfflineError, match=r"^set, episode 3: cannot .*--skip-broken"):
@@ -50,18 +50,18 @@ def test_an_interrupt_and_own_errors_pass(error: BaseException) -> None:
 
     Other.error = error
     with pytest.raises(type(error)) as info:
-        Guarded(Path("set"), Other).read(0, [])
+        GuardedSource(Path("set"), Other).read(0, [])
     assert info.value is error
 
 
 def test_what_asks_for_too_much_memory_is_named() -> None:
     class Absurd(Failing):
-        def read(self, episode: int, columns: Sequence[str]) -> Rows:
+        def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
             np.zeros(2**55)
             raise AssertionError
 
     with pytest.raises(VipOfflineError, match=r"^set, episode 3: needs more memory .*Unable to"):
-        Guarded(Path("set"), Absurd).read(3, [])
+        GuardedSource(Path("set"), Absurd).read(3, [])
 
 
 def test_names_that_no_store_can_hold_are_refused(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_opened_is_named() -> None:
         raise RecursionError("maximum depth")
 
     with pytest.raises(VipOfflineError, match=r"^set: cannot be read \(RecursionError"):
-        Guarded(Path("set"), make)
+        GuardedSource(Path("set"), make)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from vip_offline.dataset.importers.base.rates import check_names, parse_rates
+from vip_offline.dataset.importers.base.rates import check_rate_names, parse_rates
 from vip_offline.errors import VipOfflineError
 
 
@@ -22,6 +22,6 @@ def test_two_rates_of_one_file_are_refused() -> None:
 
 
 def test_a_rate_of_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    check_names({"": 50.0, "robot": 30.0}, ["robot", "front"], tmp_path)
+    check_rate_names({"": 50.0, "robot": 30.0}, ["robot", "front"], tmp_path)
     with pytest.raises(VipOfflineError, match=r"--rate robt=50: no file .*Did you mean 'robot'"):
-        check_names({"robt": 50.0}, ["robot", "front"], tmp_path)
+        check_rate_names({"robt": 50.0}, ["robot", "front"], tmp_path)

@@ -43,14 +43,14 @@ def test_catalogue_and_rows_agree(tmp_path: Path, name: str) -> None:
         rows = source.read(index, [*catalogue.columns])
         assert set(rows.columns) == set(catalogue.columns)
         for column, values in rows.columns.items():
-            said = catalogue.columns[column]
+            declared = catalogue.columns[column]
             if isinstance(values, VideoSpan):
-                assert said.kind == "video" and values.file.is_file()
+                assert declared.kind == "video" and values.file.is_file()
             else:
                 assert isinstance(values, np.ndarray)
-                assert values.shape == (length, *said.shape), column
-                assert (values.dtype == np.uint8) if said.kind == "pictures" else True
-                assert said.kind == "pictures" or str(values.dtype) == said.dtype
+                assert values.shape == (length, *declared.shape), column
+                assert (values.dtype == np.uint8) if declared.kind == "pictures" else True
+                assert declared.kind == "pictures" or str(values.dtype) == declared.dtype
     source.close()
     assert len(made) == len(LENGTHS)
 

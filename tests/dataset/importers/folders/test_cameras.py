@@ -5,17 +5,17 @@ import pytest
 from people_files import LENGTH, greys, pictures, robot, video
 
 from vip_offline.dataset.importers.folders.cameras import cameras_of
-from vip_offline.dataset.importers.folders.folder_source import Folders
+from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.folders.layout import Part, layout
-from vip_offline.dataset.importers.run import Imported, import_source
+from vip_offline.dataset.importers.run import ImportResult, import_source
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import ImportOptions
 
 
-def imported(tmp_path: Path) -> tuple[Store, Imported]:
+def imported(tmp_path: Path) -> tuple[Store, ImportResult]:
     robot(tmp_path / "set/ep_0")
-    done = import_source(Folders(tmp_path / "set"), tmp_path / "s.zarr", ImportOptions())
+    done = import_source(FolderSource(tmp_path / "set"), tmp_path / "s.zarr", ImportOptions())
     return open_store(tmp_path / "s.zarr"), done
 
 

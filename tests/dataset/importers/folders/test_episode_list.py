@@ -4,7 +4,7 @@ import pytest
 from people_files import csv_lines, robot, table, video
 
 from vip_offline.dataset.importers.folders.episode_list import listed
-from vip_offline.dataset.importers.folders.folder_source import Folders
+from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
@@ -24,7 +24,7 @@ def test_a_list_says_what_it_says_of_each_episode(tmp_path: Path, kind: str) -> 
             table(root / f"ep_{index}.csv", csv_lines())
     lines = [line.replace(".mp4", "") for line in LIST] if kind == "folders" else LIST
     table(root / "labels.csv", lines)
-    done = import_source(Folders(root), tmp_path / "s.zarr", ImportOptions())
+    done = import_source(FolderSource(root), tmp_path / "s.zarr", ImportOptions())
     store = open_store(tmp_path / "s.zarr")
     assert len(store) == 2 and [*store.meta("success")] == [True, False]
     assert "names 2 of 2 episodes; taken of it: success, task" in done.left_out["labels.csv"]
@@ -35,7 +35,7 @@ def test_a_list_with_as_many_rows_as_frames_is_no_log(tmp_path: Path) -> None:
         video(tmp_path / f"ep_{index}.mp4")
     lines = ["video;success", *(f"ep_{index}.mp4;{index % 2}" for index in range(12))]
     table(tmp_path / "labels.csv", lines)
-    assert len(Folders(tmp_path).catalogue().lengths) == 12
+    assert len(FolderSource(tmp_path).catalogue().lengths) == 12
 
 
 def test_a_list_that_contradicts_an_episodes_own_file_is_refused(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_list_that_contradicts_an_episodes_own_file_is_refused(tmp_path: Path)
         robot(tmp_path / f"ep_{index}", success=False)
     table(tmp_path / "labels.csv", ["name,success", "ep_0,1", "ep_1,0"])
     with pytest.raises(VipOfflineError, match="success is False in its files and '1' in a list"):
-        import_source(Folders(tmp_path), tmp_path / "s.zarr", ImportOptions())
+        import_source(FolderSource(tmp_path), tmp_path / "s.zarr", ImportOptions())
 
 
 def test_a_log_is_no_list(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from origins import FPS, demos, folders
 from PIL import Image
 
-from vip_offline.dataset.importers.folders.folder_source import Folders
+from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.media.video import write_video
 from vip_offline.dataset.store import open_store
@@ -24,7 +24,7 @@ def test_bare_videos_are_enough_to_relabel(tmp_path: Path) -> None:
 
     for index, demo in enumerate(demos()):
         write_video(tmp_path / "clips" / f"{index}.mp4", demo.frames, FPS)
-    import_source(Folders(tmp_path / "clips"), tmp_path / "s.zarr", ImportOptions())
+    import_source(FolderSource(tmp_path / "clips"), tmp_path / "s.zarr", ImportOptions())
     relabel(tmp_path / "s.zarr", RelabelOptions(encoder="pixels", goal=("last",)))
     store = open_store(tmp_path / "s.zarr")
     assert np.isfinite(store.label().reward).sum() == 16 - 3
@@ -34,7 +34,7 @@ def test_bare_videos_are_enough_to_relabel(tmp_path: Path) -> None:
 
 def test_one_video_is_one_episode(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", demos()[1].frames, FPS)
-    catalogue = Folders(tmp_path / "a.mp4").catalogue()
+    catalogue = FolderSource(tmp_path / "a.mp4").catalogue()
     assert (list(catalogue.lengths), catalogue.control_rate) == ([7], FPS)
 
 
@@ -79,14 +79,14 @@ def test_bad_folders_are_refused_by_name_and_leave_nothing(tmp_path: Path, name:
     folders(tmp_path / "set")
     spoil(tmp_path / "set")
     with pytest.raises(VipOfflineError, match=part):
-        import_source(Folders(tmp_path / "set"), tmp_path / "s.zarr", ImportOptions())
-    assert [each.name for each in tmp_path.iterdir()] == ["set"]
+        import_source(FolderSource(tmp_path / "set"), tmp_path / "s.zarr", ImportOptions())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set"]
 
 
 def test_a_table_that_one_episode_alone_has_is_left_out_by_name(tmp_path: Path) -> None:
     folders(tmp_path / "set")
     np.savez(tmp_path / "set" / SECOND / "more.npz", x=np.zeros(7))
-    done = import_source(Folders(tmp_path / "set"), tmp_path / "s.zarr", ImportOptions())
+    done = import_source(FolderSource(tmp_path / "set"), tmp_path / "s.zarr", ImportOptions())
     assert done.left_out["more.x"] == "only 1 of 3 episodes have it"
 
 
@@ -98,7 +98,7 @@ def test_parquet_beside_a_video(tmp_path: Path) -> None:
     write_video(tmp_path / "set/a/cam.mp4", demo.frames, FPS)
     table = pyarrow.table({"action": list(demo.action), "word": ["x"] * 5})
     pyarrow.parquet.write_table(table, tmp_path / "set/a/log.parquet")
-    import_source(Folders(tmp_path / "set"), tmp_path / "s.zarr", ImportOptions())
+    import_source(FolderSource(tmp_path / "set"), tmp_path / "s.zarr", ImportOptions())
     np.testing.assert_array_equal(open_store(tmp_path / "s.zarr").data("action"), demo.action)
 
 
@@ -106,5 +106,5 @@ def test_a_broken_folder_is_left_out_if_asked(tmp_path: Path) -> None:
     folders(tmp_path / "set")
     shorten(tmp_path / "set")
     options = ImportOptions(skip_broken=True)
-    done = import_source(Folders(tmp_path / "set"), tmp_path / "s.zarr", options)
+    done = import_source(FolderSource(tmp_path / "set"), tmp_path / "s.zarr", options)
     assert done.episodes == 2 and "é 1: its parts differ" in done.broken[0]

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from people_files import csv_lines, pictures, robot, table, video
 
-from vip_offline.dataset.importers.folders.layout import Layout, NoEpisode, layout
+from vip_offline.dataset.importers.folders.layout import FolderLayout, NoEpisode, layout
 
 
-def named(divided: Layout) -> dict[str, list[str]]:
-    return {one.name: sorted(part.name for part in one.parts) for one in divided.episodes}
+def named(divided: FolderLayout) -> dict[str, list[str]]:
+    return {
+        episode.name: sorted(part.name for part in episode.parts) for episode in divided.episodes
+    }
 
 
 def test_files_side_by_side(tmp_path: Path) -> None:
@@ -34,7 +36,9 @@ def test_a_file_without_its_pair_is_a_broken_episode(tmp_path: Path) -> None:
     for index in range(3):
         video(tmp_path / f"demo_{index}.mp4")
         table(tmp_path / f"demo_{index + 1}.csv", csv_lines())
-    broken = {one.name: one.broken for one in layout(tmp_path).episodes if one.broken}
+    broken = {
+        episode.name: episode.broken for episode in layout(tmp_path).episodes if episode.broken
+    }
     assert "demo_0.mp4: has no table of its name" in broken["demo_0"]
     assert "demo_3.csv: has no video" in broken["demo_3"]
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from people_files import csv_lines, pictures, table, video
 
-from vip_offline.dataset.importers.folders.folder_source import Folders
+from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.folders.layout import layout
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import open_store
@@ -25,8 +25,8 @@ def write(root: Path, *names: str) -> Path:
 
 def parts(root: Path) -> dict[str, list[str]]:
     return {
-        one.name: sorted(f"{part.name}:{part.path.relative_to(root)}" for part in one.parts)
-        for one in layout(root).episodes
+        episode.name: sorted(f"{part.name}:{part.path.relative_to(root)}" for part in episode.parts)
+        for episode in layout(root).episodes
     }
 
 
@@ -88,7 +88,7 @@ def test_files_of_one_number_are_an_episode(tmp_path: Path, kind: str) -> None:
 
 def test_what_has_no_pair_of_its_number_is_broken(tmp_path: Path) -> None:
     write(tmp_path, "video_0.mp4", "video_1.mp4", "robot_0.csv", "robot_2.csv")
-    broken = {one.name: one.broken for one in layout(tmp_path).episodes}
+    broken = {episode.name: episode.broken for episode in layout(tmp_path).episodes}
     assert "video_1.mp4: has no table of its number" in broken["video_1"]
     assert "robot_2.csv: has no video" in broken["robot_2"] and not broken["0"]
 
@@ -194,12 +194,12 @@ def test_an_episode_of_which_a_camera_is_missing_is_named(tmp_path: Path) -> Non
     root = write(tmp_path / "set", *(f"front/ep_{i}.mp4" for i in range(3)))
     write(root, "wrist/ep_0.mp4", "wrist/ep_2.mp4")
     with pytest.raises(VipOfflineError, match=r"ep_0 has 'wrist', .*ep_1 has not"):
-        import_source(Folders(root), tmp_path / "s.zarr", ImportOptions())
-    done = import_source(Folders(root), tmp_path / "s.zarr", ImportOptions(skip_broken=True))
+        import_source(FolderSource(root), tmp_path / "s.zarr", ImportOptions())
+    done = import_source(FolderSource(root), tmp_path / "s.zarr", ImportOptions(skip_broken=True))
     assert done.episodes == 2 and open_store(tmp_path / "s.zarr").cameras == ["front", "wrist"]
 
 
 def test_a_set_of_which_no_episode_is_whole_is_refused_by_name(tmp_path: Path) -> None:
     root = write(tmp_path / "set", "a/front.mp4", "b/robot.csv")
     with pytest.raises(VipOfflineError, match="Every episode needs the same files"):
-        import_source(Folders(root), tmp_path / "s.zarr", ImportOptions())
+        import_source(FolderSource(root), tmp_path / "s.zarr", ImportOptions())

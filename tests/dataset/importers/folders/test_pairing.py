@@ -32,8 +32,8 @@ def test_what_lies_in_a_folder(outer: list[str], inner: list[str], episodes: boo
 
 
 def test_tables_tell_which_number_is_meant() -> None:
-    assert pairing.by_number(["rgb_0"], ["robot_0"]) == {"rgb_0": (0,), "robot_0": (0,)}
-    assert pairing.by_number(["cam1_ep_0"], ["ep_0"])["cam1_ep_0"] == (0,)
+    assert pairing.episode_numbers(["rgb_0"], ["robot_0"]) == {"rgb_0": (0,), "robot_0": (0,)}
+    assert pairing.episode_numbers(["cam1_ep_0"], ["ep_0"])["cam1_ep_0"] == (0,)
 
 
 def test_what_is_left_of_a_name_tells_cameras_apart() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from people_files import video
 
-from vip_offline.dataset.importers.folders.folder_source import Folders
+from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.folders.several_episodes import refuse_several
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.errors import VipOfflineError
@@ -32,7 +32,7 @@ def test_a_file_of_several_episodes_is_refused(
     (tmp_path / "set/a").mkdir(parents=True)
     np.savez(tmp_path / "set/a/robot.npz", **columns)
     with pytest.raises(VipOfflineError, match=rf"robot.npz: {part}.* Write one file per episode"):
-        import_source(Folders(tmp_path / "set"), tmp_path / "s.zarr", ImportOptions())
+        import_source(FolderSource(tmp_path / "set"), tmp_path / "s.zarr", ImportOptions())
 
 
 def test_one_episode_is_none_of_these(tmp_path: Path) -> None:
@@ -48,6 +48,6 @@ def test_of_two_tables_with_actions_one_is_named(tmp_path: Path, other: str) -> 
     for name in ("robot.csv", other):
         (tmp_path / "set/ep_0" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "set/ep_0" / name).write_text(lines)
-    catalogue = Folders(tmp_path / "set").catalogue()
+    catalogue = FolderSource(tmp_path / "set").catalogue()
     assert catalogue.keys.action == ("robot.action_0", "robot.action_1")
     assert any(f"from robot.csv, and not from {other}" in note for note in catalogue.notes)

@@ -128,7 +128,7 @@ def test_bad_sets_are_refused_by_name_and_leave_nothing(tmp_path: Path, name: st
     spoil(tmp_path / "set")
     with pytest.raises(VipOfflineError, match=part):
         import_source(LeRobot(tmp_path / "set"), tmp_path / "store.zarr", ImportOptions())
-    assert [each.name for each in tmp_path.iterdir()] == ["set"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set"]
 
 
 def test_discrete_actions_are_refused(tmp_path: Path) -> None:
@@ -219,8 +219,8 @@ def edit_episodes(path: Path, **columns: Any) -> None:
     """Change columns of the list of episodes; those that are None are dropped."""
     table = pyarrow.parquet.read_table(path / EPISODES).to_pydict()
     table |= columns
-    kept = {name: values for name, values in table.items() if values is not None}
-    pyarrow.parquet.write_table(pyarrow.table(kept), path / EPISODES)
+    columns = {name: values for name, values in table.items() if values is not None}
+    pyarrow.parquet.write_table(pyarrow.table(columns), path / EPISODES)
 
 
 def tasks_as_parquet(path: Path, index: str = "task") -> None:
@@ -301,7 +301,7 @@ def test_instructions_splits_and_success_are_kept(tmp_path: Path) -> None:
     assert store.texts("instruction") == ["pick é"] * len(LENGTHS)
     assert list(store.meta("split_valid")) == [False, False, True]
     succeeded = store.data("succeeded")
-    assert [int(each) for each in np.flatnonzero(succeeded)] == [4, 11, 15]
+    assert [int(row) for row in np.flatnonzero(succeeded)] == [4, 11, 15]
     assert store.extra("force").shape == (16, 2, 2)
 
 

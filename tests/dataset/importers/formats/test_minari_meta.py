@@ -14,8 +14,10 @@ from vip_offline.errors import VipOfflineError
 
 def say(path: Path, **about: Any) -> None:
     file = path / "data/metadata.json"
-    said = json.loads(file.read_text()) | about
-    file.write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
+    metadata = json.loads(file.read_text()) | about
+    file.write_text(
+        json.dumps({key: value for key, value in metadata.items() if value is not None})
+    )
 
 
 def test_no_environment_is_built(tmp_path: Path) -> None:
@@ -40,17 +42,17 @@ def test_no_environment_is_built(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "part"),
+    ("count", "part"),
     [
         (10**10, r"is said to hold 1e\+10 episodes"),
         (10**6, "total_episodes is 1000000, and 3 are there"),
         ("many", "total_episodes is 'many'"),
     ],
 )
-def test_no_more_episodes_than_are_there(tmp_path: Path, said: Any, part: str) -> None:
+def test_no_more_episodes_than_are_there(tmp_path: Path, count: Any, part: str) -> None:
     minari(tmp_path / "set")
     require_plain(tmp_path / "set/data")
-    say(tmp_path / "set", total_episodes=said)
+    say(tmp_path / "set", total_episodes=count)
     with pytest.raises(VipOfflineError, match=rf"metadata.json: {part}"):
         Minari(tmp_path / "set")
 

@@ -12,7 +12,7 @@ import zarr
 from imported import imported
 from origins import LENGTHS, demos, replay
 
-from vip_offline.dataset.importers.formats.replay_buffer import Replay
+from vip_offline.dataset.importers.formats.replay_buffer import ReplayBuffer
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
@@ -28,18 +28,20 @@ def zipped(path: Path) -> Path:
 
 def test_an_archive_is_read_where_it_is(tmp_path: Path) -> None:
     path = zipped(tmp_path)
-    import_source(Replay(path), tmp_path / "s.zarr", ImportOptions(key_map=("proprio=state",)))
+    import_source(
+        ReplayBuffer(path), tmp_path / "s.zarr", ImportOptions(key_map=("proprio=state",))
+    )
     store = open_store(tmp_path / "s.zarr")
-    wanted = np.concatenate([each.frames for each in demos()])
-    np.testing.assert_array_equal(store.frames("img", 0, 16), wanted)
-    assert {each.name for each in tmp_path.iterdir()} == {"set.zarr.zip", "s.zarr"}
+    expected = np.concatenate([episode.frames for episode in demos()])
+    np.testing.assert_array_equal(store.frames("img", 0, 16), expected)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"set.zarr.zip", "s.zarr"}
 
 
 def test_an_archive_that_is_cut_off(tmp_path: Path) -> None:
     path = zipped(tmp_path)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(VipOfflineError, match=r"set.zarr.zip: is no whole zip archive"):
-        Replay(path)
+        ReplayBuffer(path)
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "data/../../x", "C:\\x"])
@@ -48,7 +50,7 @@ def test_an_archive_that_leads_out_of_itself(tmp_path: Path, name: str) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, "x")
     with pytest.raises(VipOfflineError, match="leads out of the archive"):
-        Replay(path)
+        ReplayBuffer(path)
 
 
 def test_pictures_of_an_unknown_scale(tmp_path: Path) -> None:
@@ -58,7 +60,7 @@ def test_pictures_of_an_unknown_scale(tmp_path: Path) -> None:
     assert isinstance(array, zarr.Array)
     array[6] = 0.5
     with pytest.raises(VipOfflineError, match=r"episode 1: data/img is float32 and, in row 1,"):
-        import_source(Replay(tmp_path / "set.zarr"), tmp_path / "s.zarr", ImportOptions())
+        import_source(ReplayBuffer(tmp_path / "set.zarr"), tmp_path / "s.zarr", ImportOptions())
 
 
 def put(path: Path, name: str, values: Any) -> None:
@@ -94,7 +96,7 @@ def test_what_cannot_be_is_refused_before_anything_is_read(
     replay(tmp_path / "set.zarr")
     put(tmp_path / "set.zarr", name, values)
     with pytest.raises(VipOfflineError, match=part):
-        Replay(tmp_path / "set.zarr").catalogue()
+        ReplayBuffer(tmp_path / "set.zarr").catalogue()
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_what_cannot_be_a_column_is_left_out_by_name(tmp_path: Path, name: str) 
     key, values, why = LEFT_OUT[name]
     replay(tmp_path / "set.zarr")
     put(tmp_path / "set.zarr", key, values)
-    catalogue = Replay(tmp_path / "set.zarr").catalogue()
+    catalogue = ReplayBuffer(tmp_path / "set.zarr").catalogue()
     assert why in catalogue.left_out[key]
     assert key.removeprefix("data/") not in catalogue.columns
     assert len(imported(tmp_path / "set.zarr", tmp_path / "s.zarr")) == 3
@@ -140,7 +142,7 @@ def test_what_cannot_be_a_column_is_left_out_by_name(tmp_path: Path, name: str) 
 def test_a_file_in_the_buffers_folder_is_named(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
     (tmp_path / "set.zarr/calibration.json").write_text("{}")
-    assert [*Replay(tmp_path / "set.zarr").catalogue().left_out] == ["calibration.json"]
+    assert [*ReplayBuffer(tmp_path / "set.zarr").catalogue().left_out] == ["calibration.json"]
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
@@ -156,17 +158,17 @@ def test_a_codec_that_is_not_installed_is_named(tmp_path: Path, zarr_format: int
         about["codecs"] = [{"name": "nobodys_codec", "configuration": {}}]
     file.write_text(json.dumps(about))
     part = "is written with the codec 'nobodys_codec', which is none of those"
-    assert part in Replay(path).catalogue().left_out["data/wrist"]  # there is another camera
+    assert part in ReplayBuffer(path).catalogue().left_out["data/wrist"]  # there is another camera
     shutil.rmtree(path / "data/img")
     with pytest.raises(VipOfflineError, match=part):
-        Replay(path).catalogue()
+        ReplayBuffer(path).catalogue()
 
 
 def test_an_array_that_lost_its_description_is_named(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
     (tmp_path / "set.zarr/data/n_contacts/.zarray").unlink()
     (tmp_path / "set.zarr/data/n_contacts/.zattrs").unlink()
-    left_out = Replay(tmp_path / "set.zarr").catalogue().left_out
+    left_out = ReplayBuffer(tmp_path / "set.zarr").catalogue().left_out
     assert "data/n_contacts cannot be opened" in left_out["data/n_contacts"]
 
 
@@ -211,7 +213,7 @@ def test_success_and_splits_of_episodes(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
     put(tmp_path / "set.zarr", "meta/success", [True, False, True])
     put(tmp_path / "set.zarr", "meta/split_valid", [False, False, True])
-    assert Replay(tmp_path / "set.zarr").catalogue().splits == ("valid",)
+    assert ReplayBuffer(tmp_path / "set.zarr").catalogue().splits == ("valid",)
     store = imported(tmp_path / "set.zarr", tmp_path / "s.zarr")
     assert list(store.meta("success")) == [True, False, True]
     assert list(store.meta("split_valid")) == [False, False, True]
@@ -221,7 +223,7 @@ def test_lengths_in_place_of_ends(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
     shutil.rmtree(tmp_path / "set.zarr/meta/episode_ends")
     put(tmp_path / "set.zarr", "meta/episode_lengths", LENGTHS)
-    catalogue = Replay(tmp_path / "set.zarr").catalogue()
+    catalogue = ReplayBuffer(tmp_path / "set.zarr").catalogue()
     assert tuple(catalogue.lengths) == LENGTHS
     assert catalogue.notes == ("where episodes end is taken from meta/episode_lengths",)
 
@@ -229,7 +231,7 @@ def test_lengths_in_place_of_ends(tmp_path: Path) -> None:
 def test_rows_behind_the_last_end_are_counted(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
     put(tmp_path / "set.zarr", "meta/episode_ends", [5, 12])
-    catalogue = Replay(tmp_path / "set.zarr").catalogue()
+    catalogue = ReplayBuffer(tmp_path / "set.zarr").catalogue()
     assert catalogue.notes == ("4 rows follow the last episode's end and are not read",)
     assert len(imported(tmp_path / "set.zarr", tmp_path / "s.zarr")) == 2
 
@@ -237,20 +239,20 @@ def test_rows_behind_the_last_end_are_counted(tmp_path: Path) -> None:
 def test_what_is_no_buffer(tmp_path: Path) -> None:
     zarr.open_group(tmp_path / "x.zarr", mode="w").create_array("data/a", data=np.zeros(3))
     with pytest.raises(VipOfflineError, match=r"is no replay buffer.* It has: data/a"):
-        Replay(tmp_path / "x.zarr")
+        ReplayBuffer(tmp_path / "x.zarr")
 
 
 def test_one_array_is_no_buffer(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
     with pytest.raises(VipOfflineError, match="is one array, no replay buffer"):
-        Replay(tmp_path / "set.zarr/data/img")
+        ReplayBuffer(tmp_path / "set.zarr/data/img")
 
 
 def test_a_damaged_chunk_is_named(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr")
     (tmp_path / "set.zarr/data/action/0.0").write_bytes(b"x")
     with pytest.raises(VipOfflineError, match=r"episode 0: data/action, rows 0 to 5: cannot be"):
-        Replay(tmp_path / "set.zarr").read(0, ["action"])
+        ReplayBuffer(tmp_path / "set.zarr").read(0, ["action"])
 
 
 def test_damage_in_one_chunk_is_of_its_episodes_alone(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_bad_files_are_refused_by_name_and_leave_nothing(tmp_path: Path, name: s
         spoil(file)
     with pytest.raises(VipOfflineError, match=part):
         import_source(Robomimic(path), tmp_path / "store.zarr", ImportOptions())
-    assert [each.name for each in tmp_path.iterdir()] == ["set.hdf5"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set.hdf5"]
 
 
 def test_what_is_no_hdf5(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an array can be per row of an episode."""
+"""Classifies an array as a column of numbers or of pictures."""
 
 from typing import Any
 
@@ -7,13 +7,15 @@ import numpy as np
 from vip_offline.dataset.importers.base.source import Column
 from vip_offline.dataset.media.pictures import not_a_view, pictures_shape
 
-AREA = 16 * 16  # numbers per row from which on a depth map or a mask is meant, not a few flags
+LEAST_PIXELS = (
+    16 * 16
+)  # numbers per row from which on a depth map or a mask is meant, not a few flags
 
 
 def column_of(
     name: str, shape: tuple[int, ...], dtype: Any, rows: int, whose: str = "the episode has"
 ) -> Column | str:
-    """The column that an array is, or why it is none.
+    """The column that an array makes, or the reason why it makes none.
 
     Args:
         name: of the array.
@@ -30,7 +32,7 @@ def column_of(
     if not shape or shape[0] != rows:
         return f"is not per row: its shape is {shape}, {whose} {rows} rows"
     row = tuple(shape[1:])
-    if len(row) >= 2 and row[0] * row[1] >= AREA and not_a_view(name):
+    if len(row) >= 2 and row[0] * row[1] >= LEAST_PIXELS and not_a_view(name):
         return not_a_view(name)
     frame = pictures_shape(row, dtype)
     if frame is not None:

@@ -1,4 +1,4 @@
-"""A source whose every error is one that a user can read."""
+"""A source that turns every library error into a `VipOfflineError`."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from vip_offline.dataset.importers.base.source import Catalogue, Column, Rows, Source, VideoSpan
+from vip_offline.dataset.importers.base.source import (
+    Catalogue,
+    Column,
+    EpisodeColumns,
+    Source,
+    VideoSpan,
+)
 from vip_offline.dataset.tables.resampling import Series
 from vip_offline.errors import VipOfflineError
 
@@ -40,12 +46,12 @@ def readable_errors(where: str, way_out: str) -> Iterator[None]:
 
 
 def _brief(error: BaseException) -> str:
-    """What an error says, on one line."""
+    """The text of an error on one line."""
     return " ".join(str(error).split())[:300] or "no reason given"
 
 
-class Guarded:
-    """Any source, its errors made readable.
+class GuardedSource:
+    """Wraps a source and converts its errors.
 
     Args:
         path: of the origin.
@@ -74,7 +80,7 @@ class Guarded:
         self._columns = catalogue.columns
         return catalogue
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         """See `Source.read`."""
         way_out = "Restore the data set, or leave such episodes out with --skip-broken."
         where = f"{self.path}, episode {episode}"
@@ -93,7 +99,7 @@ class Guarded:
 
 
 def _is_text(name: str) -> bool:
-    """Whether it can be written: bytes of a name that are no UTF-8 come as lone surrogates."""
+    """Whether a name is valid UTF-8; other bytes appear as lone surrogates."""
     try:
         name.encode()
     except UnicodeEncodeError:

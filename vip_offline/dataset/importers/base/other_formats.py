@@ -1,14 +1,14 @@
-"""Formats of other tools that are not read here: whose they are, and the way out."""
+"""Hints for data sets of tools whose formats are not supported."""
 
 from collections.abc import Iterable, Set
 from itertools import islice
 from pathlib import Path
 
-from vip_offline.dataset.tables.file_listing import PICTURES, VIDEOS
+from vip_offline.dataset.tables.file_listing import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from vip_offline.dataset.tables.read_table import TABLES
 
 POINTER = b"version https://git-lfs"
-LOOKED_AT = 200  # files of a folder, in which pointers are looked for
+MOST_FILES = 200  # files of a folder, in which pointers are looked for
 RLDS = (
     " This is RLDS (TensorFlow Datasets), which only TensorFlow reads. Take the LeRobot conversion "
     "of the set, or convert it with LeRobot."
@@ -32,7 +32,7 @@ FILES = {
 
 
 def of_another_tool(path: Path) -> str:
-    """Whose format a path is of that is not read here, and the way out; "" if unknown."""
+    """The tool whose unsupported format a path has, and how to convert it; "" if unknown."""
     if path.is_file():
         return _pointer([path]) or FILES.get(path.suffix.lower(), "")
     if (path / "meta_data" / "info.json").exists():
@@ -51,9 +51,11 @@ def of_another_tool(path: Path) -> str:
         )
     entries = sorted(path.iterdir())
     hdf5 = [entry.name for entry in entries if entry.suffix.lower() in (".hdf5", ".h5")]
-    if hdf5 and not any(e.is_dir() or e.suffix.lower() in (*VIDEOS, *PICTURES) for e in entries):
+    if hdf5 and not any(
+        e.is_dir() or e.suffix.lower() in (*VIDEO_SUFFIXES, *PICTURE_SUFFIXES) for e in entries
+    ):
         return f" It holds {len(hdf5)} HDF5 files. Give one file: {path / hdf5[0]}"
-    pointer = _pointer(islice(path.rglob("*"), LOOKED_AT))
+    pointer = _pointer(islice(path.rglob("*"), MOST_FILES))
     if pointer:
         return pointer
     names = {entry.name for entry in entries}
@@ -64,7 +66,7 @@ def of_another_tool(path: Path) -> str:
 
 
 def hdf5_of_another_tool(names: Set[str]) -> str:
-    """Whose layout an HDF5 file has that is not robomimic's, and the way out; "" if unknown.
+    """The tool whose unsupported HDF5 layout a file has, and how to convert it; "" if unknown.
 
     Args:
         names: of what lies at its root.
@@ -102,7 +104,7 @@ def hdf5_of_another_tool(names: Set[str]) -> str:
 
 
 def _pointer(paths: Iterable[Path]) -> str:
-    """That files are stand-ins of Git LFS, and the way out; "" if none of them is."""
+    """A hint if one of the files is a Git LFS pointer; "" if none is."""
     for path in paths:
         if path.is_file() and path.stat().st_size < len(POINTER) * 8:
             with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Rates that a user gives, of rows whose times nothing says."""
+"""Row rates (``--rate``) for data without time stamps."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -6,29 +6,29 @@ from pathlib import Path
 from vip_offline.errors import VipOfflineError, did_you_mean
 
 
-def parse_rates(given: Sequence[str]) -> Mapping[str, float]:
+def parse_rates(options: Sequence[str]) -> Mapping[str, float]:
     """``("50", "front=30")`` -> ``{"": 50.0, "front": 30.0}``, in Hz.
 
     Raises:
         VipOfflineError: on what is no rate, or is given twice.
     """
     rates: dict[str, float] = {}
-    for one in given:
-        name, _, text = one.rpartition("=")
+    for option in options:
+        name, _, text = option.rpartition("=")
         try:
             rate = float(text)
         except ValueError:
             rate = 0.0
         if not 0 < rate < float("inf"):
-            raise VipOfflineError(f"--rate {one}: expected HZ or FILE=HZ, with HZ above 0.")
+            raise VipOfflineError(f"--rate {option}: expected HZ or FILE=HZ, with HZ above 0.")
         if name in rates:
-            raise VipOfflineError(f"--rate {one}: is given twice.")
+            raise VipOfflineError(f"--rate {option}: is given twice.")
         rates[name] = rate
     return rates
 
 
-def check_names(rates: Mapping[str, float], names: Iterable[str], where: Path) -> None:
-    """Refuse rates of files that are not there.
+def check_rate_names(rates: Mapping[str, float], names: Iterable[str], where: Path) -> None:
+    """Refuse rates for files that do not exist.
 
     Args:
         rates: see `parse_rates`.

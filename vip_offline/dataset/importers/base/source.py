@@ -1,4 +1,4 @@
-"""What every origin of demonstrations offers: a catalogue, and the rows of an episode."""
+"""Interface of every importer: a catalogue, and the columns of an episode."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 from vip_offline.dataset.tables.resampling import Series
 from vip_offline.errors import VipOfflineError
 
-PART = re.compile(r"(.+)\[(-?\d*):(-?\d*)\]")
+COLUMN_SLICE = re.compile(r"(.+)\[(-?\d*):(-?\d*)\]")
 
 
 @dataclass(frozen=True)
 class Column:
-    """What an origin holds per row under one name."""
+    """Type of one column of an origin."""
 
     kind: Literal["numbers", "pictures", "video"]
     shape: tuple[int, ...]  # of one row; of pictures (H, W, 3)
     dtype: str  # as in the origin
-    resampled: bool = False  # taken at other times than the frames, and brought to theirs
+    resampled: bool = False  # recorded at other times, resampled to the frames' times
 
 
 @dataclass(frozen=True)
-class KeyMap:
-    """Which columns of an origin become what in the store."""
+class ColumnMap:
+    """The columns of an origin that become cameras, proprio, action, success, reward and time."""
 
     cameras: Mapping[str, str] = field(default_factory=dict)  # camera -> column of pictures
     proprio: tuple[str, ...] = ()  # side by side; "state[0:2]" is a part of a column
@@ -39,13 +39,13 @@ class KeyMap:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What an origin holds, found without reading its rows."""
+    """Contents of an origin, read without its rows."""
 
     format: str
     columns: Mapping[str, Column]
     lengths: NDArray[np.int64]  # (E,) rows per episode
     names: Sequence[str]  # (E,) of the episodes
-    keys: KeyMap  # what is taken unless somebody says otherwise
+    keys: ColumnMap  # default; --key-map changes it
     control_rate: float | None = None  # Hz
     task: str = ""  # of a simulator
     splits: tuple[str, ...] = ()
@@ -60,17 +60,17 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class VideoSpan:
-    """Frames of an episode, in a video file."""
+    """Frames of an episode in a video file, selected by time."""
 
     file: Path
-    seconds: NDArray[np.float64]  # (T,) when each is shown; empty: all frames of the file
+    seconds: NDArray[np.float64]  # (T,) time of each frame; empty: all frames of the file
     tolerance: float  # seconds by which a frame may be off
     repeats: bool = False  # two rows may fall on one frame: of a camera that was resampled
 
 
 @dataclass(frozen=True)
-class Rows:
-    """One episode as its origin has it."""
+class EpisodeColumns:
+    """Columns of one episode as stored in the origin."""
 
     columns: Mapping[str, NDArray[Any] | VideoSpan | Series]  # name -> (T, ...)
     success: bool | None = None  # None: the origin does not say
@@ -79,20 +79,20 @@ class Rows:
 
 
 class Source(Protocol):
-    """An origin that is open."""
+    """An open origin of demonstrations."""
 
     path: Path
 
     def catalogue(self) -> Catalogue:
-        """What it holds.
+        """Contents of the origin.
 
         Raises:
-            VipOfflineError: if its own description is missing, damaged or contradicts itself.
+            VipOfflineError: if its metadata are missing, damaged or contradictory.
         """
         ...
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
-        """The rows of one episode; asked in ascending order, it reads each file once.
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
+        """Columns of one episode; in ascending order of episodes, each file is read once.
 
         Raises:
             VipOfflineError: naming file, episode and value.
@@ -110,16 +110,16 @@ SOLVED = 1.0
 
 def column_and_part(spec: str) -> tuple[str, slice]:
     """``state[0:2]`` -> ``state`` and its first two numbers; of ``state`` alone, all of them."""
-    found = PART.fullmatch(spec)
-    if not found:
+    match = COLUMN_SLICE.fullmatch(spec)
+    if not match:
         return spec, slice(None)
-    start, stop = (int(each) if each else None for each in found.groups()[1:])
-    return found[1], slice(start, stop)
+    start, stop = (int(bound) if bound else None for bound in match.groups()[1:])
+    return match[1], slice(start, stop)
 
 
-def guessed(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
-    """The first of the wanted names that is there, alone; nothing if none is."""
-    return next(((name,) for name in wanted if name in names), ())
+def guessed(names: Sequence[str], candidates: Sequence[str]) -> tuple[str, ...]:
+    """The first candidate that is among the names, as a tuple of one; empty if none is."""
+    return next(((name,) for name in candidates if name in names), ())
 
 
 def refuse_defects(
@@ -142,7 +142,7 @@ def refuse_defects(
 
 
 def need_library(module: str, what: str, extra: str) -> Callable[[ImportError], VipOfflineError]:
-    """The error for a library that is not installed."""
+    """A function from an ImportError to the error that names the extra to install."""
     return lambda error: VipOfflineError(
         f"{what} is read with {module}, which is not installed ({error}). "
         f"pip install 'vip-offline[{extra}]'"

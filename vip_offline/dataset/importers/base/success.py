@@ -1,4 +1,4 @@
-"""What formats say of an episode's success, as one truth value."""
+"""Parses success labels of different formats to one boolean per episode."""
 
 import re
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ import numpy as np
 from vip_offline.errors import VipOfflineError
 
 # of episodes and of rows, as robomimic's, Isaac Lab's, Minari's and our own writers call it
-NAMES = ("succeeded", "success", "is_success")
-WORDS = {
+SUCCESS_COLUMNS = ("succeeded", "success", "is_success")
+SUCCESS_WORDS = {
     **dict.fromkeys(("true", "yes", "success", "successful", "succeeded", "1"), True),
     **dict.fromkeys(("false", "no", "failure", "failed", "fail", "0"), False),
     **dict.fromkeys(("", "none", "null", "nan", "unknown"), None),
@@ -18,7 +18,7 @@ WORDS = {
 
 
 def truth(value: Any, where: str) -> bool | None:
-    """Whether a value says success; None if it says nothing.
+    """Parse a success value; None if it is missing.
 
     Args:
         value: a bool, number or word, also as an array that holds one.
@@ -37,24 +37,24 @@ def truth(value: Any, where: str) -> bool | None:
         return None
     if isinstance(value, bool | int | float):
         return value > 0
-    if isinstance(value, str) and value.strip().lower() in WORDS:
-        return WORDS[value.strip().lower()]
+    if isinstance(value, str) and value.strip().lower() in SUCCESS_WORDS:
+        return SUCCESS_WORDS[value.strip().lower()]
     raise VipOfflineError(
         f"{where} is {str(value)[:60]!r}, neither true nor false. Write true or false there, or "
         "leave such episodes out with --skip-broken."
     )
 
 
-SAYS = ("success", "succeeded", "is_success", "task_success", "episode_success", "solved")
+SUCCESS_NAMES = ("success", "succeeded", "is_success", "task_success", "episode_success", "solved")
 DENIES = ("failed", "failure", "is_failure")
-OUTCOMES = ("outcome", "result")  # which may say other things, too
+OUTCOME_COLUMNS = ("outcome", "result")  # which may say other things, too
 IN_A_NAME = re.compile(
     r"(?:.*[_\- ])?(?:(success(?:es|ful)?|succeeded)|(fail(?:ed|ures?)?))", re.IGNORECASE
 )
 
 
 def success_of_files(once: Mapping[str, Any], where: str) -> tuple[bool | None, tuple[str, ...]]:
-    """What an episode's files say once of its success, and under which names.
+    """Episode-level success in an episode's files, and the names it was found under.
 
     Args:
         once: what stands once in them.
@@ -66,8 +66,10 @@ def success_of_files(once: Mapping[str, Any], where: str) -> tuple[bool | None, 
     answers: dict[str, bool] = {}
     for name, value in once.items():
         last = name.split(".")[-1].lower()
-        if last in (*SAYS, *DENIES) or (
-            last in OUTCOMES and isinstance(value, str) and value.strip().lower() in WORDS
+        if last in (*SUCCESS_NAMES, *DENIES) or (
+            last in OUTCOME_COLUMNS
+            and isinstance(value, str)
+            and value.strip().lower() in SUCCESS_WORDS
         ):
             answer = truth(value, f"{where}: {name}")
         else:
@@ -80,7 +82,7 @@ def success_of_files(once: Mapping[str, Any], where: str) -> tuple[bool | None, 
 
 
 def success_of_name(name: str) -> bool | None:
-    """What an episode's own name, or that of a folder around it, says: ``failed/ep_3``."""
+    """Success by the name of an episode or of its folder, such as ``failed/ep_3``."""
     for part in reversed(name.split("/")):
         match = IN_A_NAME.fullmatch(part)
         if match:

@@ -1,16 +1,16 @@
-"""Which columns play which part, where only their names can say."""
+"""Guesses the role of columns (action, proprio, success, reward) from their names."""
 
 import re
 from collections.abc import Callable, Sequence
 
-from vip_offline.dataset.importers.base.success import SAYS
+from vip_offline.dataset.importers.base.success import SUCCESS_NAMES
 from vip_offline.dataset.tables.file_listing import natural
 
-ACTION = re.compile(r"actions?")
+ACTION_NAME = re.compile(r"actions?")
 ACTION_PARTS = re.compile(
     r"actions?([ _.\[(]*\d+[\])]?|_(?!mask|valid|id|idx|index|name|type|time|stamp|prob|rate)\w+)"
 )
-PROPRIO = (
+PROPRIO_NAMES = (
     "proprio",
     "observation.state",
     "state",
@@ -30,34 +30,37 @@ NO_POSITION = re.compile(
     r"vel|speed|eff|torque|force|load|acc|cmd|command|target|goal|desired|current|temp|name|err|pwm|"
     r"volt|status|limit"
 )
-SUCCESS = SAYS  # one list of names for columns, values and lists of episodes
 TASK = ("task", "instruction", "language_instruction")  # what is to be done, in words
-REWARD = ("true_reward", "reward", "rewards")
+REWARD_NAMES = ("true_reward", "reward", "rewards")
 
 
 def last(name: str) -> str:
     """``robot.Qpos`` and ``obs/qpos`` -> ``qpos``: a column without the file or group it is in."""
-    return re.split(r"[./]", name)[-1].strip().lower() if not PART.search(name) else _of_parts(name)
+    return (
+        re.split(r"[./]", name)[-1].strip().lower()
+        if not COLUMN_PART.search(name)
+        else _of_parts(name)
+    )
 
 
-PART = re.compile(r"[.\[](\d+)\]?$")
+COLUMN_PART = re.compile(r"[.\[](\d+)\]?$")
 
 
 def _of_parts(name: str) -> str:
     """``robot.action.3`` -> ``action.3``: the number belongs to the name."""
-    stem = PART.sub("", name)
+    stem = COLUMN_PART.sub("", name)
     return re.split(r"[./]", stem)[-1].strip().lower() + name[len(stem) :]
 
 
 def action_of(names: Sequence[str]) -> tuple[str, ...]:
     """The columns that are actions: one of that name, or its numbered parts."""
-    return _first(names, lambda name: ACTION.fullmatch(name)) or _parts(names, ACTION_PARTS)
+    return _first(names, lambda name: ACTION_NAME.fullmatch(name)) or _parts(names, ACTION_PARTS)
 
 
 def proprio_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The columns that are the robot's own state: one of such a name, its parts, or joints."""
-    for wanted in PROPRIO:
-        column = _first(names, lambda name, wanted=wanted: name == wanted)  # type: ignore[misc]
+    """Proprioception columns: one with a known name, its numbered parts, or joints."""
+    for role in PROPRIO_NAMES:
+        column = _first(names, lambda name, role=role: name == role)  # type: ignore[misc]
         if column:
             return column
     parts = _parts(names, PROPRIO_PARTS)
@@ -69,16 +72,16 @@ def proprio_of(names: Sequence[str]) -> tuple[str, ...]:
 
 def success_of(names: Sequence[str]) -> str:
     """The column that says whether the task is solved."""
-    return "".join(_first(names, lambda name: name in SUCCESS))
+    return "".join(_first(names, lambda name: name in SUCCESS_NAMES))
 
 
 def reward_of(names: Sequence[str]) -> str:
     """The column of the origin's own reward."""
-    return "".join(_first(names, lambda name: name in REWARD))
+    return "".join(_first(names, lambda name: name in REWARD_NAMES))
 
 
-def _first(names: Sequence[str], wanted: Callable[[str], object]) -> tuple[str, ...]:
-    return next(((name,) for name in names if wanted(last(name))), ())
+def _first(names: Sequence[str], matches: Callable[[str], object]) -> tuple[str, ...]:
+    return next(((name,) for name in names if matches(last(name))), ())
 
 
 def _parts(names: Sequence[str], pattern: re.Pattern[str]) -> tuple[str, ...]:

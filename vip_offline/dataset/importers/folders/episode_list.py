@@ -1,15 +1,16 @@
-"""A table that lists the episodes, with a row for each, and what it says of them."""
+"""Tables that list the episodes, one row each, with labels such as success."""
 
 import csv
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from vip_offline.dataset.importers.base.success import SUCCESS_NAMES
 from vip_offline.dataset.importers.folders import pairing
-from vip_offline.dataset.importers.folders.column_roles import SUCCESS, TASK
-from vip_offline.dataset.tables.file_listing import VIDEOS
+from vip_offline.dataset.importers.folders.column_roles import TASK
+from vip_offline.dataset.tables.file_listing import VIDEO_SUFFIXES
 from vip_offline.utils.regular_files import require_regular
 
-SAYS = (*SUCCESS, *TASK)  # columns that are taken
+LISTED_COLUMNS = (*SUCCESS_NAMES, *TASK)  # columns that are taken
 SUFFIXES = (".csv", ".tsv", ".txt")
 
 
@@ -42,7 +43,7 @@ def listed(table: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
         cells = [_name(row.get(column, "")) for row in rows]
         if len(rows) > 1 and len({*cells}) == len(cells) and sum(c in known for c in cells) > 1:
             return {
-                cell: {k: v for k, v in row.items() if k.strip().lower() in SAYS}
+                cell: {k: v for k, v in row.items() if k.strip().lower() in LISTED_COLUMNS}
                 for cell, row in zip(cells, rows, strict=True)
             }
     return {}
@@ -51,4 +52,4 @@ def listed(table: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
 def _name(cell: str) -> str:
     """``videos/Ep_00.mp4`` -> ``ep_0``."""
     path = PurePosixPath(cell.strip().replace("\\", "/"))
-    return pairing.plain(path.stem if path.suffix.lower() in VIDEOS else path.name)
+    return pairing.plain(path.stem if path.suffix.lower() in VIDEO_SUFFIXES else path.name)

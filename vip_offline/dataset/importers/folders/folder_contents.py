@@ -1,12 +1,17 @@
-"""What lies in one folder, by its kind; and the parts, files and layout that are made of it."""
+"""Files of one folder by kind, and the data classes for parts, episodes and layouts."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from vip_offline.dataset.importers.base.success import SAYS
+from vip_offline.dataset.importers.base.success import SUCCESS_NAMES
 from vip_offline.dataset.importers.folders import pairing
-from vip_offline.dataset.tables.file_listing import PICTURES, VIDEOS, natural, ordered
+from vip_offline.dataset.tables.file_listing import (
+    PICTURE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    natural,
+    ordered,
+)
 from vip_offline.dataset.tables.read_table import NOT_READ, TABLES, read_table
 from vip_offline.errors import VipOfflineError
 
@@ -27,8 +32,8 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Files:
-    """Those of one episode."""
+class EpisodeFiles:
+    """Files of one episode."""
 
     name: str
     where: Path  # for messages
@@ -39,18 +44,18 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a folder is divided into episodes."""
+class FolderLayout:
+    """Episodes found in a folder."""
 
     kind: str  # for people
-    episodes: tuple[Files, ...]
+    episodes: tuple[EpisodeFiles, ...]
     left_out: dict[str, str] = field(default_factory=dict)  # file beside them -> why
     notes: tuple[str, ...] = ()  # what had to be guessed
 
 
 @dataclass(frozen=True)
-class Inside:
-    """What lies in one folder, in natural order."""
+class FolderContents:
+    """Files and folders in one folder by kind, in natural order."""
 
     folders: tuple[Path, ...]
     videos: tuple[Path, ...]
@@ -60,7 +65,7 @@ class Inside:
     per_picture: tuple[Path, ...] = ()  # files that bear the names of pictures
 
 
-def list_folder(folder: Path) -> Inside:
+def read_folder(folder: Path) -> FolderContents:
     """List a folder; what is hidden, or left by a file manager, is passed over.
 
     Raises:
@@ -80,11 +85,11 @@ def list_folder(folder: Path) -> Inside:
             others.append(path)
         elif path.is_dir():
             kinds["folders"].append(path)
-        elif suffix in VIDEOS:
+        elif suffix in VIDEO_SUFFIXES:
             kinds["videos"].append(path)
         elif suffix in TABLES and (suffix != ".txt" or _has_rows(path)):
             kinds["tables"].append(path)
-        elif suffix in PICTURES:
+        elif suffix in PICTURE_SUFFIXES:
             kinds["pictures"].append(path)
         else:
             others.append(path)
@@ -95,12 +100,12 @@ def list_folder(folder: Path) -> Inside:
         kinds["tables"] = [path for path in kinds["tables"] if path not in beside]
         others = [path for path in others if path not in beside]
         kinds["per_picture"] = beside
-    return Inside(**{k: tuple(v) for k, v in kinds.items()}, others=tuple(others))
+    return FolderContents(**{k: tuple(v) for k, v in kinds.items()}, others=tuple(others))
 
 
 def _has_rows(path: Path) -> bool:
     """Whether text is a table of numbers, and no notes."""
-    if path.stem.lower() in SAYS:
+    if path.stem.lower() in SUCCESS_NAMES:
         return True
     try:
         table = read_table(path)
@@ -110,7 +115,7 @@ def _has_rows(path: Path) -> bool:
 
 
 def why_not(path: Path) -> str:
-    """Why a file, or a folder that is a store, is in no role."""
+    """Why a file or folder is not used."""
     suffix = path.suffix.lower()
     if path.is_dir():
         return "is a store, which was made of demonstrations"
@@ -127,7 +132,7 @@ def _is_store(folder: Path) -> bool:
 
 def only_pictures(folder: Path) -> bool:
     """Whether a folder holds pictures, and neither videos nor tables."""
-    inside = list_folder(folder)
+    inside = read_folder(folder)
     return bool(inside.pictures) and not inside.videos and not inside.tables
 
 
@@ -148,7 +153,7 @@ def with_way_out(reason: str) -> str:
 
 def pictures_of(part: Part) -> list[Path]:
     """The pictures of a camera, in the order in which they were taken."""
-    names = [path.name for path in part.path.iterdir() if path.suffix.lower() in PICTURES]
+    names = [path.name for path in part.path.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
     if part.series is not None:
         names = [name for name in names if pairing.series_of(Path(name).stem) == part.series]
     return [part.path / name for name in ordered(names)]

@@ -14,8 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.importers.base.guarded import readable_errors
-from vip_offline.dataset.importers.base.rates import check_names
-from vip_offline.dataset.importers.base.source import Catalogue, Column, KeyMap, Rows, VideoSpan
+from vip_offline.dataset.importers.base.rates import check_rate_names
+from vip_offline.dataset.importers.base.source import (
+    Catalogue,
+    Column,
+    ColumnMap,
+    EpisodeColumns,
+    VideoSpan,
+)
 from vip_offline.dataset.importers.base.success import success_of_files, success_of_name
 from vip_offline.dataset.importers.folders.column_roles import (
     TASK,
@@ -24,15 +30,15 @@ from vip_offline.dataset.importers.folders.column_roles import (
     reward_of,
     success_of,
 )
-from vip_offline.dataset.importers.folders.layout import Files, Part, layout, pictures_of
+from vip_offline.dataset.importers.folders.layout import EpisodeFiles, Part, layout, pictures_of
 from vip_offline.dataset.importers.folders.parts import (
     Clock,
-    Described,
-    describe,
+    PartContents,
     picture_rows,
+    read_part,
     table_columns,
 )
-from vip_offline.dataset.importers.folders.row_timing import Timing, align
+from vip_offline.dataset.importers.folders.row_timing import Alignment, PartTiming, align
 from vip_offline.dataset.media.pictures import not_a_view, rgb
 from vip_offline.dataset.tables.read_table import as_bools
 from vip_offline.dataset.tables.resampling import Series, nearest_rows, step_of
@@ -43,11 +49,11 @@ ASIDE = (".json", ".txt")  # that hold settings and notes more often than rows
 
 @dataclass(frozen=True)
 class _Episode:
-    """One episode: what its parts hold, and how their rows go together."""
+    """One episode: contents of its parts, and the alignment of their rows."""
 
-    described: Mapping[str, Described]  # column -> the part that has it
+    parts: Mapping[str, PartContents]  # column -> the part that has it
     columns: Mapping[str, Column]
-    timing: Timing
+    alignment: Alignment
     rows: int
     success: bool | None
     task: str
@@ -55,7 +61,7 @@ class _Episode:
     notes: tuple[str, ...]
 
 
-class Folders:
+class FolderSource:
     """Episodes of a folder; see `layout` for how it is divided."""
 
     def __init__(self, path: Path, clock: Clock = Clock()) -> None:  # noqa: B008 - frozen
@@ -69,28 +75,30 @@ class Folders:
     def catalogue(self) -> Catalogue:
         """See `Source.catalogue`."""
         files = self._layout.episodes
-        names = {part.name for one in files for part in one.parts}
-        check_names(self._clock.rates, names, self.path)
-        for index, one in enumerate(files):
+        names = {part.name for episode in files for part in episode.parts}
+        check_rate_names(self._clock.rates, names, self.path)
+        for index, episode in enumerate(files):
             try:
-                with readable_errors(str(one.where), "Leave such episodes out with --skip-broken."):
-                    self._episodes[index] = self._look(one)
+                with readable_errors(
+                    str(episode.where), "Leave such episodes out with --skip-broken."
+                ):
+                    self._episodes[index] = self._look(episode)
             except VipOfflineError as error:
                 self._broken[index] = str(error)
         if not self._episodes:
             raise VipOfflineError(self._broken.get(0, f"{self.path}: holds no episode."))
-        left_out = _told([one.left_out for one in self._episodes.values()])
+        left_out = _with_counts([episode.left_out for episode in self._episodes.values()])
         left_out |= self._agree()
         if not self._episodes:
             raise VipOfflineError(self._broken[0])
         columns = self._columns
         numbers = [name for name, column in columns.items() if column.kind == "numbers"]
-        notes = Counter(note for one in self._episodes.values() for note in one.notes)
+        notes = Counter(note for episode in self._episodes.values() for note in episode.notes)
         first = next(iter(self._episodes.values()))
-        seconds = first.timing.seconds
+        seconds = first.alignment.seconds
         step = step_of(seconds) if seconds is not None else 0.0
         rate = self._clock.rates.get("") if not step else 1 / step
-        times = [each.time for each in first.described.values() if each.time in columns]
+        times = [part.time for part in first.parts.values() if part.time in columns]
         return Catalogue(
             format=self._layout.kind,
             columns=columns,
@@ -98,8 +106,8 @@ class Folders:
                 [self._episodes[i].rows if i in self._episodes else 0 for i in range(len(files))],
                 np.int64,
             ),
-            names=[one.name for one in files],
-            keys=KeyMap(
+            names=[episode.name for episode in files],
+            keys=ColumnMap(
                 cameras={n: n for n, column in columns.items() if column.kind != "numbers"},
                 action=action_of(numbers),
                 proprio=proprio_of(numbers),
@@ -119,7 +127,7 @@ class Folders:
             videos=self.path if self.path.is_dir() else self.path.parent,
         )
 
-    def _look(self, files: Files) -> _Episode:
+    def _look(self, files: EpisodeFiles) -> _Episode:
         if files.broken:
             raise VipOfflineError(files.broken)
         left_out = dict(files.left_out)
@@ -130,21 +138,21 @@ class Folders:
                 left_out[part.name] = blind
             else:
                 parts.append(part)
-        cameras = [describe(p, set(), self._clock) for p in parts if p.kind != "table"]
-        frames = {each.taken.rows for each in cameras}
+        cameras = [read_part(p, set(), self._clock) for p in parts if p.kind != "table"]
+        frames = {camera.timing.rows for camera in cameras}
         folders = [part for part in parts if part.kind == "pictures"]
         pictures = {p.name: [path.name for path in pictures_of(p)] for p in folders}
         tables = []
         for part in (part for part in parts if part.kind == "table"):
             try:
-                tables.append(describe(part, frames, self._clock, pictures))
+                tables.append(read_part(part, frames, self._clock, pictures))
             except VipOfflineError as error:
                 if part.path.suffix.lower() not in ASIDE:
                     raise
                 left_out[part.path.name] = f"cannot be read ({error})"
-        once = {name: value for each in tables for name, value in each.values.items()}
+        once = {name: value for table in tables for name, value in table.values.items()}
         for name, cell in files.says.items():
-            answers = [as_bools(np.asarray([said])) for said in (once.get(name, cell), cell)]
+            answers = [as_bools(np.asarray([answer])) for answer in (once.get(name, cell), cell)]
             if answers[0] is not None and answers[1] is not None and answers[0] != answers[1]:
                 raise VipOfflineError(
                     f"{files.where}: {name} is {once[name]} in its files and {cell!r} in a list "
@@ -152,54 +160,60 @@ class Folders:
                 )
             once.setdefault(name, cell)
         described = []
-        for each in (*cameras, *tables):
-            left_out |= each.left_out
+        for contents in (*cameras, *tables):
+            left_out |= contents.left_out
             # a file of settings, say; or a table beside another one that has the rows
-            if each.columns and not (each in tables and self._beside(each, tables, frames)):
-                described.append(each)
-            elif each.columns:
-                where = each.part.path.name
-                left_out[where] = f"has {each.taken.rows} rows, and another table has the frames'"
+            if contents.columns and not (
+                contents in tables and self._beside(contents, tables, frames)
+            ):
+                described.append(contents)
+            elif contents.columns:
+                where = contents.part.path.name
+                left_out[where] = (
+                    f"has {contents.timing.rows} rows, and another table has the frames'"
+                )
         if not described:
             raise VipOfflineError(f"{files.where}: holds nothing that is read here.")
-        timing = align([each.taken for each in described], str(files.where))
-        columns, of = dict[str, Column](), dict[str, Described]()
-        for each in described:
-            moved = each.part.name in timing.wanted
-            for name, column in each.columns.items():
+        alignment = align([contents.timing for contents in described], str(files.where))
+        columns, sources = dict[str, Column](), dict[str, PartContents]()
+        for contents in described:
+            moved = contents.part.name in alignment.targets
+            for name, column in contents.columns.items():
                 columns[name] = replace(column, resampled=moved)
-                of[name] = each
-        success, told = success_of_files(once, str(files.where))
-        kept = (*told, *(name for name in TASK if isinstance(once.get(name), str)))
-        left_out |= {n: "stands once in its file, not in every row" for n in once if n not in kept}
+                sources[name] = contents
+        success, success_columns = success_of_files(once, str(files.where))
+        used = (*success_columns, *(name for name in TASK if isinstance(once.get(name), str)))
+        left_out |= {n: "stands once in its file, not in every row" for n in once if n not in used}
         task = next((str(once[name]) for name in TASK if isinstance(once.get(name), str)), "")
-        notes = [note for each in cameras for note in each.notes]
-        if success is None and not any(success_of([*each.columns]) for each in tables):
+        notes = [note for camera in cameras for note in camera.notes]
+        if success is None and not any(success_of([*table.columns]) for table in tables):
             success = success_of_name(files.name)
             notes += [] if success is None else ["success is taken from names of files or folders"]
-        notes += [f"{each.part.path.name}: {note}" for each in tables for note in each.notes]
-        notes += _which_actions(files, of)
-        rows = timing.keep.stop - timing.keep.start
-        return _Episode(of, columns, timing, rows, success, task, left_out, (*notes, *timing.notes))
+        notes += [f"{table.part.path.name}: {note}" for table in tables for note in table.notes]
+        notes += _which_actions(files, sources)
+        rows = alignment.keep.stop - alignment.keep.start
+        return _Episode(
+            sources, columns, alignment, rows, success, task, left_out, (*notes, *alignment.notes)
+        )
 
     @staticmethod
-    def _beside(table: Described, tables: Sequence[Described], frames: set[int]) -> bool:
-        """Whether a table is no log of this episode: others have the frames' rows, it has not."""
+    def _beside(table: PartContents, tables: Sequence[PartContents], frames: set[int]) -> bool:
+        """Whether a table is unrelated to the frames: another table has their number of rows."""
         names = [*table.columns]
         plays = action_of(names) or proprio_of(names) or success_of(names) or table.time
-        others = any(each.taken.rows in frames for each in tables if each is not table)
-        return not plays and others and table.taken.rows not in frames
+        aligned = any(other.timing.rows in frames for other in tables if other is not table)
+        return not plays and aligned and table.timing.rows not in frames
 
     def _agree(self) -> dict[str, str]:
-        """Give all episodes the same columns; what only some have is left out, and why.
+        """Reduce all episodes to common columns; the others with the reason they are left out.
 
         An episode that lacks a file, a camera or a column with a role is broken; so is one whose
         column has another shape.
         """
         episodes, left_out = self._episodes, dict[str, str]()
         having: dict[str, list[int]] = defaultdict(list)
-        for index, one in episodes.items():
-            for name in one.columns:
+        for index, episode in episodes.items():
+            for name in episode.columns:
                 having[name].append(index)
         total = len(episodes)
         names = [*having]
@@ -207,22 +221,26 @@ class Folders:
         for name, has in having.items():
             if len(has) == total:
                 continue
-            part = episodes[has[0]].described[name].part
+            part = episodes[has[0]].parts[name].part
             needed = name in roles or part.kind != "table"
             lacking = [i for i in episodes if i not in has]
-            whole = [i for i in lacking if self._has_part(i, part.name, part.kind)]
-            if len(has) * 2 < total or (not needed and len(whole) == len(lacking)):
+            with_part = [i for i in lacking if self._has_part(i, part.name, part.kind)]
+            if len(has) * 2 < total or (not needed and len(with_part) == len(lacking)):
                 left_out[name] = f"only {len(has)} of {total} episodes have it"
                 continue
             for index in lacking:
-                if not needed and index in whole:
+                if not needed and index in with_part:
                     continue
                 self._broken.setdefault(index, self._unlike(index, name, has[0]))
         self._drop_broken()
         if not episodes:
             return left_out
         for name in (name for name in names if name not in left_out):
-            kinds = {i: one.columns[name] for i, one in episodes.items() if name in one.columns}
+            kinds = {
+                i: episode.columns[name]
+                for i, episode in episodes.items()
+                if name in episode.columns
+            }
             if len(kinds) < len(episodes):
                 left_out[name] = f"only {len(kinds)} of {total} episodes have it"
                 continue
@@ -263,60 +281,64 @@ class Folders:
     def _where(self, index: int) -> str:
         return str(self._layout.episodes[index].where)
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         """See `Source.read`."""
-        one = self._episodes[episode]
-        of: dict[Part, list[str]] = defaultdict(list)
+        entry = self._episodes[episode]
+        names_of: dict[Part, list[str]] = defaultdict(list)
         for name in columns:
-            of[one.described[name].part].append(name)
+            names_of[entry.parts[name].part].append(name)
         values: dict[str, NDArray[Any] | VideoSpan | Series] = {}
-        for names in of.values():
-            described = one.described[names[0]]
-            values |= self._part(one, described, names)
-        return Rows(values, success=one.success, task=one.task)
+        for names in names_of.values():
+            values |= self._part(entry, entry.parts[names[0]], names)
+        return EpisodeColumns(values, success=entry.success, task=entry.task)
 
     def _part(
-        self, one: _Episode, described: Described, names: Sequence[str]
+        self, entry: _Episode, contents: PartContents, names: Sequence[str]
     ) -> dict[str, NDArray[Any] | VideoSpan | Series]:
-        part, taken, keep = described.part, described.taken, one.timing.keep
-        wanted = one.timing.wanted.get(part.name)
+        part, timing, keep = contents.part, contents.timing, entry.alignment.keep
+        targets = entry.alignment.targets.get(part.name)
         if part.kind == "video":
-            if wanted is None and one.rows == taken.rows:
+            if targets is None and entry.rows == timing.rows:
                 return {names[0]: VideoSpan(part.path, np.zeros(0), 0.0)}
-            own = described.stamps
-            rows = np.arange(keep.start, keep.stop) if wanted is None else _at(taken, wanted)
-            return {names[0]: VideoSpan(part.path, own[rows], 1e-6, repeats=wanted is not None)}
+            own = contents.stamps
+            rows = np.arange(keep.start, keep.stop) if targets is None else _at(timing, targets)
+            return {names[0]: VideoSpan(part.path, own[rows], 1e-6, repeats=targets is not None)}
         if part.kind == "pictures":
-            rows = np.arange(keep.start, keep.stop) if wanted is None else _at(taken, wanted)
+            rows = np.arange(keep.start, keep.stop) if targets is None else _at(timing, targets)
             return {names[0]: picture_rows(part, [int(row) for row in rows])}
         table: dict[str, NDArray[Any] | VideoSpan | Series] = {}
-        for name, found in table_columns(part, names, taken.rows).items():
-            column = self._columns.get(name, one.columns[name])
+        for name, raw in table_columns(part, names, timing.rows).items():
+            column = self._columns.get(name, entry.columns[name])
             where = f"{part.path}: {name}"
-            values = rgb(found, where) if column.kind == "pictures" else found.astype(column.dtype)
-            if wanted is None:
+            values = rgb(raw, where) if column.kind == "pictures" else raw.astype(column.dtype)
+            if targets is None:
                 table[name] = values[keep]
             else:
-                assert taken.seconds is not None
-                table[name] = Series(values, taken.seconds, wanted)
+                assert timing.seconds is not None
+                table[name] = Series(values, timing.seconds, targets)
         return table
 
     def close(self) -> None:
         """See `Source.close`."""
 
 
-def _at(taken: Any, wanted: NDArray[np.float64]) -> NDArray[np.int64]:
-    return nearest_rows(taken.seconds, wanted)
+def _at(timing: PartTiming, targets: NDArray[np.float64]) -> NDArray[np.int64]:
+    assert timing.seconds is not None
+    return nearest_rows(timing.seconds, targets)
 
 
 def _round(rate: float | None) -> float | None:
-    """30.000000000000004 -> 30: stamps are rounded."""
+    """The rate to six digits: 30.000000000000004 -> 30."""
     return None if not rate else float(f"{rate:.6g}")
 
 
-def _which_actions(files: Files, of: Mapping[str, Described]) -> list[str]:
-    """Whose actions are taken, if several tables have some."""
-    paths = {name: each.part.path for name, each in of.items() if each.part.kind == "table"}
+def _which_actions(files: EpisodeFiles, sources: Mapping[str, PartContents]) -> list[str]:
+    """A note if several tables have actions: which one is used."""
+    paths = {
+        name: contents.part.path
+        for name, contents in sources.items()
+        if contents.part.kind == "table"
+    }
     names = action_of([*paths])
     acting = {
         path: None
@@ -325,26 +347,26 @@ def _which_actions(files: Files, of: Mapping[str, Described]) -> list[str]:
     }
     if len(acting) < 2:
         return []
-    taken, *rest = sorted(acting, key=lambda path: path != paths[names[0]])
+    chosen, *rest = sorted(acting, key=lambda path: path != paths[names[0]])
     base = files.where if files.where.is_dir() else files.where.parent
-    own, *told = (path.relative_to(base).as_posix() for path in (taken, *rest))
+    own, *others = (path.relative_to(base).as_posix() for path in (chosen, *rest))
     return [
-        f"actions are taken from {own}, and not from {', '.join(told)}; another one is taken with "
-        "--key-map action=COLUMN"
+        f"actions are taken from {own}, and not from {', '.join(others)}; another one is taken "
+        "with --key-map action=COLUMN"
     ]
 
 
-def _told(reasons: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Name -> why it is left out, of all episodes, with a count where it is not so in all."""
+def _with_counts(reasons: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Merge per-episode reasons: name -> most frequent reason, with a count unless in all."""
     listed = list(reasons)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for one in listed:
-        for name, why in one.items():
+    for episode in listed:
+        for name, why in episode.items():
             counts[name][why] += 1
-    told = {}
+    summary = {}
     for name, whys in counts.items():
         why = whys.most_common(1)[0][0]
         total = sum(whys.values())
         some = f" (in {total} of {len(listed)} episodes)" if total < len(listed) else ""
-        told[name] = f"{why}{some}"
-    return told
+        summary[name] = f"{why}{some}"
+    return summary

@@ -1,4 +1,4 @@
-"""Which files of a folder make an episode, and which belong to none.
+"""Groups the files of a folder into episodes.
 
     demos/                    demos/               pick-1/            clips/
       pick-1/                   demo_0.mp4           front.mp4          open.mp4
@@ -18,68 +18,68 @@ from dataclasses import replace
 from pathlib import Path
 
 from vip_offline.dataset.importers.folders import pairing
-from vip_offline.dataset.importers.folders.cameras import Cameras, cameras_of
+from vip_offline.dataset.importers.folders.cameras import CameraParts, cameras_of
 from vip_offline.dataset.importers.folders.column_roles import action_of, proprio_of
 from vip_offline.dataset.importers.folders.episode_list import listed
 from vip_offline.dataset.importers.folders.folder_contents import (
-    Files,
-    Inside,
-    Layout,
+    EpisodeFiles,
+    FolderContents,
+    FolderLayout,
     Part,
     kind_of,
-    list_folder,
     name_of,
     only_pictures,
     pictures_of,
+    read_folder,
     why_not,
     with_way_out,
 )
 from vip_offline.dataset.importers.folders.numbered import across, by_number, clash, media_in
-from vip_offline.dataset.media.video import timeline
-from vip_offline.dataset.tables.file_listing import PICTURES, natural
+from vip_offline.dataset.media.timeline import timeline
+from vip_offline.dataset.tables.file_listing import PICTURE_SUFFIXES, natural
 from vip_offline.dataset.tables.read_table import TABLES, is_time, read_table
 from vip_offline.errors import VipOfflineError
 
-__all__ = ["Files", "Layout", "NoEpisode", "Part", "layout", "pictures_of"]
+__all__ = ["EpisodeFiles", "FolderLayout", "NoEpisode", "Part", "layout", "pictures_of"]
 
 DEPTH = 4  # folders within folders in which episodes are looked for
 NUMBER = re.compile(r"\d+")
 
 
 class NoEpisode(VipOfflineError):
-    """A folder holds nothing that could be one."""
+    """A folder holds no episode."""
 
 
-def layout(path: Path) -> Layout:
+def layout(path: Path) -> FolderLayout:
     """Divide a folder into episodes; a video alone is one.
 
     Raises:
         VipOfflineError: if it cannot be listed, or holds no episode.
     """
     if path.is_file():
-        return Layout("videos", (_bare(path),))
+        return FolderLayout("videos", (_bare(path),))
     divided = _divide(path, DEPTH)
     if divided is None:
         raise NoEpisode(f"{path}: holds no episode.")
     return _without_links(divided)
 
 
-def _without_links(divided: Layout) -> Layout:
+def _without_links(divided: FolderLayout) -> FolderLayout:
     """Leave out episodes that are links to others: ``latest -> ep_1``."""
     direct = sorted(divided.episodes, key=lambda files: files.where.is_symlink())
     own = {files.where.resolve(): files for files in reversed(direct)}  # the first one stays
-    kept, left_out = [], dict(divided.left_out)
+    episodes, left_out = [], dict(divided.left_out)
     for files in divided.episodes:
         target = own.get(files.where.resolve(), files)
         if target is files:
-            kept.append(files)
+            episodes.append(files)
         else:
             left_out[files.name] = f"is a link to {target.name}"
-    return replace(divided, episodes=tuple(kept), left_out=left_out)
+    return replace(divided, episodes=tuple(episodes), left_out=left_out)
 
 
-def _divide(path: Path, depth: int) -> Layout | None:
-    inside = list_folder(path)
+def _divide(path: Path, depth: int) -> FolderLayout | None:
+    inside = read_folder(path)
     names = [name_of(p) for p in (*inside.videos, *inside.folders)]
     lists = {table: rows for table in inside.tables if (rows := listed(table, names))}
     inside = replace(inside, tables=tuple(t for t in inside.tables if t not in lists))
@@ -93,57 +93,61 @@ def _divide(path: Path, depth: int) -> Layout | None:
     )
     if divided is not None:
         for table, rows in lists.items():
-            divided = _told(divided, table, rows)
+            divided = _apply_list(divided, table, rows)
     return divided
 
 
-def _told(divided: Layout, table: Path, rows: dict[str, dict[str, str]]) -> Layout:
-    """Take what a list says of the episodes it names."""
+def _apply_list(
+    divided: FolderLayout, table: Path, rows: dict[str, dict[str, str]]
+) -> FolderLayout:
+    """Add the labels in a list of episodes to the episodes that it names."""
     episodes = [
         replace(files, says={**files.says, **rows.get(pairing.plain(files.name), {})})
         for files in divided.episodes
     ]
-    told = sum(pairing.plain(files.name) in rows for files in episodes)
+    named = sum(pairing.plain(files.name) in rows for files in episodes)
     columns = sorted({column for row in rows.values() for column in row})
-    taken = f"taken of it: {', '.join(columns)}" if columns and told else "nothing in it is taken"
-    why = f"is a list that names {told} of {len(episodes)} episodes; {taken}"
+    use = f"taken of it: {', '.join(columns)}" if columns and named else "nothing in it is taken"
+    why = f"is a list that names {named} of {len(episodes)} episodes; {use}"
     return replace(
         divided, episodes=tuple(episodes), left_out={**divided.left_out, table.name: why}
     )
 
 
-def _bare(video: Path) -> Files:
-    return Files(video.stem, video, (Part("video", video, "video"),))
+def _bare(video: Path) -> EpisodeFiles:
+    return EpisodeFiles(video.stem, video, (Part("video", video, "video"),))
 
 
 # --- files side by side --------------------------------------------------------------------
 
 
-def _pairs(path: Path, inside: Inside) -> Layout | None:
+def _pairs(path: Path, inside: FolderContents) -> FolderLayout | None:
     """Tables that share a name with videos, or with folders of pictures."""
     media = media_in(inside)
     stems = {table.stem for table in inside.tables}
     exact = len({pairing.plain(stem) for stem in stems}) < len(stems)
-    of: dict[Path, list[Path]] = {table: [] for table in inside.tables}
+    media_of: dict[Path, list[Path]] = {table: [] for table in inside.tables}
     lone = []
     for medium in media:
         tables = [table for table in inside.tables if _rest(medium, table.stem, exact) is not None]
         if tables:  # demo_1 and demo_1_b both fit demo_1_b.mp4: the longer name is meant
             longest = max(len(table.stem) for table in tables)
             for table in (table for table in tables if len(table.stem) == longest):
-                of[table].append(medium)
+                media_of[table].append(medium)
         else:
             lone.append(medium)
-    matched = [table for table, belonging in of.items() if belonging]
+    matched = [table for table, belonging in media_of.items() if belonging]
     like = {_pattern(table.stem) for table in matched}
-    unlike = [table for table in of if table not in matched and _pattern(table.stem) not in like]
+    unlike = [
+        table for table in media_of if table not in matched and _pattern(table.stem) not in like
+    ]
     several = len({table.stem for table in matched}) > 1
     if not matched or ((unlike or lone) and not several):
         return None
-    episodes: list[Files] = []
-    for stem in dict.fromkeys(table.stem for table in of if table not in unlike):
-        tables = [table for table in of if table.stem == stem]
-        belonging = list(dict.fromkeys(medium for table in tables for medium in of[table]))
+    episodes: list[EpisodeFiles] = []
+    for stem in dict.fromkeys(table.stem for table in media_of if table not in unlike):
+        tables = [table for table in media_of if table.stem == stem]
+        belonging = list(dict.fromkeys(medium for table in tables for medium in media_of[table]))
         parts = [
             Part(_rest(medium, stem, exact) or "video", medium, kind_of(medium))
             for medium in belonging
@@ -152,20 +156,20 @@ def _pairs(path: Path, inside: Inside) -> Layout | None:
         parts += [Part("" if len(tables) == 1 else t.suffix[1:], t, "table") for t in tables]
         where = tables[0].with_suffix("")
         missing = "" if belonging else f"{tables[0]}: has no video or folder of pictures beside it."
-        episodes.append(Files(stem, where, tuple(parts), broken=with_way_out(missing)))
+        episodes.append(EpisodeFiles(stem, where, tuple(parts), broken=with_way_out(missing)))
     for medium in lone:
         missing = f"{medium}: has no table of its name beside it, as others here have."
         part = Part("video", medium, kind_of(medium))
-        episodes.append(Files(medium.stem, medium, (part,), broken=with_way_out(missing)))
+        episodes.append(EpisodeFiles(medium.stem, medium, (part,), broken=with_way_out(missing)))
     episodes.sort(key=lambda files: natural(files.name))
     left_out = {t.name: "shares its name with no video or folder" for t in unlike}
     stray = [*inside.pictures, *(f for f in inside.folders if f not in media)]
     left_out |= {p.name: "belongs to none of the episodes, by its name" for p in stray}
     left_out |= {p.name: why_not(p) for p in inside.others}
-    return Layout("files side by side", tuple(episodes), left_out)
+    return FolderLayout("files side by side", tuple(episodes), left_out)
 
 
-def _tables(inside: Inside) -> Layout | None:
+def _tables(inside: FolderContents) -> FolderLayout | None:
     """Nothing but tables, numbered: each is an episode."""
     if media_in(inside) or inside.pictures:
         return None
@@ -173,9 +177,9 @@ def _tables(inside: Inside) -> Layout | None:
     alike = len({_pattern(stem) for stem in stems}) == 1 and len({*stems}) == len(stems)
     if len(stems) < 2 or not alike or any(_media(folder) for folder in inside.folders):
         return None
-    episodes = tuple(Files(t.stem, t, (Part("", t, "table"),)) for t in inside.tables)
+    episodes = tuple(EpisodeFiles(t.stem, t, (Part("", t, "table"),)) for t in inside.tables)
     left_out = {p.name: why_not(p) for p in (*inside.others, *inside.folders)}
-    return Layout("tables, one per episode", episodes, left_out)
+    return FolderLayout("tables, one per episode", episodes, left_out)
 
 
 def _rest(medium: Path, stem: str, exact: bool) -> str | None:
@@ -196,7 +200,7 @@ def _pattern(stem: str) -> str:
 # --- one episode, or a folder for each -----------------------------------------------------
 
 
-def _one(path: Path, inside: Inside) -> Layout | None:
+def _one(path: Path, inside: FolderContents) -> FolderLayout | None:
     """One episode's own folder: a table that belongs to all that lies beside it, or pictures."""
     folders = [folder for folder in inside.folders if _media(folder)]
     cameras = all(only_pictures(folder) for folder in folders)
@@ -206,17 +210,17 @@ def _one(path: Path, inside: Inside) -> Layout | None:
         return None
     _refuse_several(path, inside)
     files = _episode(path, path.resolve().name)
-    return Layout("one episode", (files,))
+    return FolderLayout("one episode", (files,))
 
 
-def _refuse_several(path: Path, inside: Inside) -> None:
+def _refuse_several(path: Path, inside: FolderContents) -> None:
     """Refuse to make one episode of videos, or tables, that are numbered as episodes are.
 
     Raises:
         VipOfflineError: names two of them.
     """
     for paths in (media_in(inside), inside.tables):
-        names = [name_of(one) for one in paths]
+        names = [name_of(path) for path in paths]
         two = pairing.alike(names)
         if two and pairing.are_episodes((path.resolve().name,), names):
             raise VipOfflineError(
@@ -227,7 +231,7 @@ def _refuse_several(path: Path, inside: Inside) -> None:
             )
 
 
-def _fit(inside: Inside) -> bool:
+def _fit(inside: FolderContents) -> bool:
     """Whether the tables may be of one episode, with all that lies beside them.
 
     A table of another length beside many videos is a list of them, say; a file of settings has no
@@ -242,9 +246,9 @@ def _fit(inside: Inside) -> bool:
     return bool(counts & {len(values) for table in columns for values in table.values()})
 
 
-def _many(path: Path, inside: Inside, depth: int) -> Layout | None:
+def _many(path: Path, inside: FolderContents, depth: int) -> FolderLayout | None:
     """A folder per episode, however deep; or bare videos, if there are more of them."""
-    below = [one for folder in inside.folders for one in _search(folder, path, depth)]
+    below = [files for folder in inside.folders for files in _search(folder, path, depth)]
     episodes = [files for divided in below for files in divided.episodes]
     if len(inside.videos) > len(episodes):
         others = (*inside.tables, *inside.pictures, *inside.others)
@@ -257,7 +261,7 @@ def _many(path: Path, inside: Inside, depth: int) -> Layout | None:
             for folder in inside.folders
             if _media(folder)
         }
-        return Layout("videos", tuple(_bare(video) for video in inside.videos), left_out)
+        return FolderLayout("videos", tuple(_bare(video) for video in inside.videos), left_out)
     if not episodes:
         return None
     episodes, left_out = _without_settings(episodes)
@@ -273,13 +277,13 @@ def _many(path: Path, inside: Inside, depth: int) -> Layout | None:
         if folder.name not in used and f"{folder.name}/" not in left_out:
             left_out[f"{folder.name}/"] = "holds nothing that is read here"
     notes = tuple(dict.fromkeys(note for divided in below for note in divided.notes))
-    return Layout("folders of episodes", tuple(episodes), left_out, notes)
+    return FolderLayout("folders of episodes", tuple(episodes), left_out, notes)
 
 
 def _no_rows(path: Path) -> str:
     """Why a table holds no rows, or a file is of no use; "" if it holds some."""
     if path.suffix.lower() not in TABLES:
-        return "" if path.suffix.lower() in PICTURES else why_not(path)
+        return "" if path.suffix.lower() in PICTURE_SUFFIXES else why_not(path)
     try:
         table = read_table(path)
     except VipOfflineError as error:
@@ -297,13 +301,13 @@ def _logs(table: Path) -> bool:
     return bool(action_of(names) or proprio_of(names) or any(map(is_time, names)))
 
 
-def _without_settings(episodes: list[Files]) -> tuple[list[Files], dict[str, str]]:
+def _without_settings(episodes: list[EpisodeFiles]) -> tuple[list[EpisodeFiles], dict[str, str]]:
     """Leave out folders beside the episodes that hold no camera, and none of their tables."""
     filmed = [f for f in episodes if any(part.kind != "table" for part in f.parts)]
     if len(filmed) * 2 < len(episodes):
         return episodes, {}
     usual = {part.name for files in filmed for part in files.parts}
-    kept = [
+    remaining = [
         files
         for files in episodes
         if files in filmed
@@ -311,12 +315,12 @@ def _without_settings(episodes: list[Files]) -> tuple[list[Files], dict[str, str
         or any(_logs(part.path) for part in files.parts)
     ]
     why = "has no camera, and no table that the episodes have"
-    return kept, {f"{files.name}/": why for files in episodes if files not in kept}
+    return remaining, {f"{files.name}/": why for files in episodes if files not in remaining}
 
 
-def _search(folder: Path, root: Path, depth: int) -> Iterator[Layout]:
+def _search(folder: Path, root: Path, depth: int) -> Iterator[FolderLayout]:
     """The episodes at a folder or below it."""
-    name, inside = folder.relative_to(root).as_posix(), list_folder(folder)
+    name, inside = folder.relative_to(root).as_posix(), read_folder(folder)
     names = [name_of(p) for p in media_in(inside)] or [table.stem for table in inside.tables]
     several = not inside.pictures and pairing.are_episodes(name.split("/"), names)
     divided = _divide(folder, depth - 1) if several and depth > 1 else None
@@ -331,7 +335,7 @@ def _search(folder: Path, root: Path, depth: int) -> Iterator[Layout]:
         yield replace(divided, episodes=tuple(episodes), left_out=left_out, notes=notes)
     elif _media(folder) or _whole(folder):
         files = _episode(folder, name)
-        yield Layout("", (files,), notes=_guessed(files))
+        yield FolderLayout("", (files,), notes=_guessed(files))
     elif depth > 1:
         for inner in inside.folders:
             yield from _search(inner, root, depth - 1)
@@ -345,7 +349,7 @@ def _whole(folder: Path) -> bool:
     return any(map(_media, below)) and not any(pairing.is_episode(path.name) for path in below)
 
 
-def _guessed(files: Files) -> tuple[str, ...]:
+def _guessed(files: EpisodeFiles) -> tuple[str, ...]:
     """That several cameras are meant, where neither a name nor a table says so."""
     names = [part.name for part in files.parts if part.kind != "table"]
     if len(names) < 2 or len(names) < len(files.parts) or any(map(pairing.is_camera, names)):
@@ -360,13 +364,13 @@ def _guessed(files: Files) -> tuple[str, ...]:
 
 def _media(folder: Path) -> bool:
     """Whether a folder is an episode's: a video, table or picture in it, or pictures one deeper."""
-    inside = list_folder(folder)
+    inside = read_folder(folder)
     return bool(inside.videos or inside.tables or inside.pictures) or any(
         only_pictures(inner) for inner in inside.folders
     )
 
 
-def _episode(folder: Path, name: str) -> Files:
+def _episode(folder: Path, name: str) -> EpisodeFiles:
     """All parts of one episode's folder.
 
     Raises:
@@ -382,12 +386,14 @@ def _episode(folder: Path, name: str) -> Files:
         if part.path == folder and len(cameras) > 1 and len(pictures_of(part)) == 1:
             parts.remove(part)
             left_out[pictures_of(part)[0].name] = "is a single picture beside the cameras"
-    return Files(name, folder, tuple(parts), left_out, "".join(broken[:1]) or clash(folder, parts))
+    return EpisodeFiles(
+        name, folder, tuple(parts), left_out, "".join(broken[:1]) or clash(folder, parts)
+    )
 
 
-def _gather(folder: Path, names: tuple[str, ...], depth: int) -> Iterator[Cameras]:
+def _gather(folder: Path, names: tuple[str, ...], depth: int) -> Iterator[CameraParts]:
     """What lies in an episode's folder and below it; names tell where."""
-    inside = list_folder(folder)
+    inside = read_folder(folder)
     where, prefix = "".join(f"{name}/" for name in names), "".join(f"{name}." for name in names)
     parts = [Part(f"{prefix}{path.stem}", path, "video") for path in inside.videos]
     parts += [Part(f"{prefix}{path.stem}", path, "table") for path in inside.tables]
@@ -401,7 +407,7 @@ def _gather(folder: Path, names: tuple[str, ...], depth: int) -> Iterator[Camera
         left_out |= {
             f"{where}{p.name}/": "lies too deep in the episode's folder" for p in inside.folders
         }
-    yield Cameras(tuple(parts), left_out)
+    yield CameraParts(tuple(parts), left_out)
     if inside.pictures:
         pictures = cameras_of(folder, prefix[:-1], inside.pictures)
         yield replace(pictures, left_out={where + p: why for p, why in pictures.left_out.items()})

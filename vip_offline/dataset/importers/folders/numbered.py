@@ -6,14 +6,14 @@ from pathlib import Path
 
 from vip_offline.dataset.importers.folders import pairing
 from vip_offline.dataset.importers.folders.folder_contents import (
-    Files,
-    Inside,
-    Layout,
+    EpisodeFiles,
+    FolderContents,
+    FolderLayout,
     Part,
     kind_of,
-    list_folder,
     name_of,
     only_pictures,
+    read_folder,
     why_not,
     with_way_out,
 )
@@ -22,16 +22,16 @@ from vip_offline.dataset.tables.file_listing import natural
 Items = dict[Path, str]  # a video, folder of pictures or table -> what the folders it is in say
 
 
-def media_in(inside: Inside) -> list[Path]:
+def media_in(inside: FolderContents) -> list[Path]:
     """Videos, and folders of pictures."""
     return [*inside.videos, *(folder for folder in inside.folders if only_pictures(folder))]
 
 
-def by_number(path: Path, inside: Inside) -> Layout | None:
+def by_number(path: Path, inside: FolderContents) -> FolderLayout | None:
     """Videos and tables in one folder whose names differ, of each kind, in a number."""
     media, stems = media_in(inside), [table.stem for table in inside.tables]
     names = [name_of(medium) for medium in media]
-    numbers = pairing.by_number(names, stems)
+    numbers = pairing.episode_numbers(names, stems)
     shared = {numbers[name] for name in names} & {numbers[stem] for stem in stems}
     if not (pairing.alike(stems) and shared) and (stems or not _views(names)):
         return None
@@ -39,7 +39,7 @@ def by_number(path: Path, inside: Inside) -> Layout | None:
     stray = [*inside.pictures, *(f for f in inside.folders if f not in media)]
     left_out = {p.name: "belongs to none of the episodes, by its name" for p in stray}
     left_out |= {p.name: why_not(p) for p in inside.others}
-    return Layout("files side by side", episodes, left_out)
+    return FolderLayout("files side by side", episodes, left_out)
 
 
 def _views(names: list[str]) -> bool:
@@ -47,17 +47,23 @@ def _views(names: list[str]) -> bool:
     if len(names) < 4:
         return False
     common = set.intersection(*map(pairing.words, names))
-    of: dict[tuple[int, ...], set[str]] = defaultdict(set)
+    views_of: dict[tuple[int, ...], set[str]] = defaultdict(set)
     for name in names:
-        of[pairing.numbers(name)].add(pairing.label(name, common, pairing.numbers(name)))
-    labels = next(iter(of.values()))
-    equal = len(of) > 1 and len(labels) > 1 and all(each == labels for each in of.values())
-    return equal and all(map(pairing.is_camera, labels)) and len(names) == len(of) * len(labels)
+        views_of[pairing.numbers(name)].add(pairing.label(name, common, pairing.numbers(name)))
+    labels = next(iter(views_of.values()))
+    equal = (
+        len(views_of) > 1
+        and len(labels) > 1
+        and all(views == labels for views in views_of.values())
+    )
+    return (
+        equal and all(map(pairing.is_camera, labels)) and len(names) == len(views_of) * len(labels)
+    )
 
 
-def across(path: Path, inside: Inside, depth: int) -> Layout | None:
+def across(path: Path, inside: FolderContents, depth: int) -> FolderLayout | None:
     """A folder per camera or kind of file: ``front/ep_0.mp4``, ``actions/ep_0.csv``."""
-    sets = [one for folder in inside.folders for one in _sets(folder, (folder.name,), depth)]
+    sets = [entry for folder in inside.folders for entry in _sets(folder, (folder.name,), depth)]
     media: Items = {}
     tables: Items = {}
     for labels, files in sets:
@@ -77,14 +83,14 @@ def across(path: Path, inside: Inside, depth: int) -> Layout | None:
         p.name: "belongs to none of the episodes, by its name" for p in rest if p not in used
     }
     left_out |= {p.name: why_not(p) for p in inside.others}
-    return Layout("a folder per camera or kind", _together(path, media, tables), left_out)
+    return FolderLayout("a folder per camera or kind", _together(path, media, tables), left_out)
 
 
 def _sets(
     folder: Path, labels: tuple[str, ...], depth: int
-) -> Iterator[tuple[tuple[str, ...], Inside]]:
+) -> Iterator[tuple[tuple[str, ...], FolderContents]]:
     """The folders at or below one in which lie parts of several episodes."""
-    inside = list_folder(folder)
+    inside = read_folder(folder)
     names = [name_of(p) for p in media_in(inside)] or [table.stem for table in inside.tables]
     if pairing.are_episodes(labels, names) and not inside.pictures:
         yield labels, inside
@@ -93,22 +99,22 @@ def _sets(
             yield from _sets(inner, (*labels, inner.name), depth - 1)
 
 
-def _together(path: Path, media: Items, tables: Items) -> tuple[Files, ...]:
+def _together(path: Path, media: Items, tables: Items) -> tuple[EpisodeFiles, ...]:
     """One episode for each number, of all that bear it."""
     items = {**media, **tables}
     names = {item: name_of(item) for item in items}
-    numbers = pairing.by_number(
+    numbers = pairing.episode_numbers(
         [names[medium] for medium in media], [names[table] for table in tables]
     )
     if not any(numbers.values()):  # front_0, wrist_0: the number after a camera's word is meant
         numbers = {name: pairing.numbers(name) for name in numbers}
     common = set.intersection(*(pairing.words(name) for name in names.values()))
-    of: dict[tuple[int, ...], list[Path]] = defaultdict(list)
+    files_of: dict[tuple[int, ...], list[Path]] = defaultdict(list)
     for item, name in names.items():
-        of[numbers[name]].append(item)
-    several = any(sum(item in tables for item in group) > 1 for group in of.values())
+        files_of[numbers[name]].append(item)
+    several = any(sum(item in tables for item in group) > 1 for group in files_of.values())
     episodes = []
-    for number, group in of.items():
+    for number, group in files_of.items():
         parts = []
         for item in group:
             name = ".".join(filter(None, (items[item], pairing.label(names[item], common, number))))
@@ -123,7 +129,7 @@ def _together(path: Path, media: Items, tables: Items) -> tuple[Files, ...]:
         elif media and tables and not any(item in tables for item in group):
             lacking = f"{group[0]}: has no table of its number, as others here have."
         broken = with_way_out(lacking) or clash(path, parts)
-        episodes.append(Files(name, path / name, tuple(parts), broken=broken))
+        episodes.append(EpisodeFiles(name, path / name, tuple(parts), broken=broken))
     return tuple(sorted(episodes, key=lambda files: natural(files.name)))
 
 

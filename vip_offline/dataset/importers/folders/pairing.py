@@ -1,4 +1,4 @@
-"""What names say: whether they differ in an episode's number, or tell cameras apart."""
+"""Parses file names: episode numbers, camera names, series of pictures."""
 
 import re
 from collections import defaultdict
@@ -13,7 +13,7 @@ CAMERA = re.compile(
 EPISODE = re.compile(
     r"ep|eps|episodes?|demos?|traj|trajectory|rollout|trial|take|run|clip", re.IGNORECASE
 )
-KIND = re.compile(
+KIND_WORD = re.compile(
     r"videos?|mp4s?|pictures?|frames?|actions?|states?|robot|logs?|data|tables?|csvs?|npzs?"
     r"|joints?|proprio|obs|observations?",
     re.IGNORECASE,
@@ -73,7 +73,7 @@ def is_camera(name: str) -> bool:
 
 def is_kind(name: str) -> bool:
     """Whether a folder's name says what is in it, a camera or a kind of file."""
-    return is_camera(name) or any(KIND.fullmatch(word) for word in words(name))
+    return is_camera(name) or any(KIND_WORD.fullmatch(word) for word in words(name))
 
 
 def is_episode(name: str) -> bool:
@@ -97,14 +97,14 @@ def are_episodes(outer: Sequence[str], inner: Sequence[str]) -> bool:
     return len({*inner}) > 1 and any(SET.fullmatch(word) for word in words(outer[-1]))
 
 
-def by_number(media: Sequence[str], tables: Sequence[str]) -> dict[str, tuple[int, ...]]:
+def episode_numbers(media: Sequence[str], tables: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Name -> the number of its episode, which tables tell from a camera's."""
-    of = {name: key(name) or numbers(name) for name in tables}
-    known = {*of.values()}
+    number_of = {name: key(name) or numbers(name) for name in tables}
+    known = {*number_of.values()}
     for name in media:
         own = key(name)
-        of[name] = numbers(name) if own not in known and numbers(name) in known else own
-    return of
+        number_of[name] = numbers(name) if own not in known and numbers(name) in known else own
+    return number_of
 
 
 def label(name: str, common: set[str], number: tuple[int, ...] | None = None) -> str:
@@ -129,22 +129,22 @@ def episode_name(names: Sequence[str], common: set[str], number: tuple[int, ...]
     if len({*names}) == 1:
         return names[0]
     left = list(number)
-    kept = []
+    pieces = []
     for token in TOKEN.findall(names[0]):
         if token.lower() in common:
-            kept.append(token)
+            pieces.append(token)
         elif token.isdigit() and left and int(token) == left[0]:
-            kept.append(token)
+            pieces.append(token)
             left.pop(0)
-    return "_".join(kept)
+    return "_".join(pieces)
 
 
 def series(stems: Sequence[str]) -> dict[str, list[str]]:
     """Names of pictures by the words in them: ``left_000``, ``right_000`` are two series."""
-    of: dict[str, list[str]] = defaultdict(list)
+    names_of: dict[str, list[str]] = defaultdict(list)
     for stem in stems:
-        of[series_of(stem)].append(stem)
-    return of
+        names_of[series_of(stem)].append(stem)
+    return names_of
 
 
 def series_of(stem: str) -> str:

@@ -1,4 +1,4 @@
-"""One camera's frames or one table of an episode's folder: what it holds, and its rows."""
+"""Reads one part of an episode's folder: the frames of a camera, or a table."""
 
 import re
 from collections import Counter
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.importers.base.source import Column
-from vip_offline.dataset.importers.base.success import SAYS
+from vip_offline.dataset.importers.base.success import SUCCESS_NAMES
 from vip_offline.dataset.importers.folders.column_roles import action_of, proprio_of, success_of
 from vip_offline.dataset.importers.folders.layout import Part, pictures_of
-from vip_offline.dataset.importers.folders.row_timing import Taken
+from vip_offline.dataset.importers.folders.row_timing import PartTiming
 from vip_offline.dataset.importers.folders.several_episodes import refuse_several
 from vip_offline.dataset.media.pictures import (
     is_sixteen_bit,
@@ -24,22 +24,22 @@ from vip_offline.dataset.media.pictures import (
     read_picture,
     sixteen_bit_note,
 )
-from vip_offline.dataset.media.video import timeline
+from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.tables.file_listing import stamps_of_names
 from vip_offline.dataset.tables.read_table import Table, as_bools, is_time, read_table, seconds_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
 
-TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")  # in which 1 and 1.0 are the same
+UNTYPED = (".csv", ".tsv", ".txt", ".json", ".jsonl")  # in which 1 and 1.0 are the same
 NO_PICTURES: Mapping[str, Sequence[str]] = MappingProxyType({})
-FRAME = re.compile(r"frames?([_ ]?(id|idx|index|no|nr|num|number))?")
-DIGITS = re.compile(r"\d+")
-EXACT = 2**53  # whole numbers below are exact as float64
+FRAME_COLUMN = re.compile(r"frames?([_ ]?(id|idx|index|no|nr|num|number))?")
+NUMBERS_IN_NAME = re.compile(r"\d+")
+EXACT_FLOAT = 2**53  # whole numbers below are exact as float64
 
 
 @dataclass(frozen=True)
 class Clock:
-    """What a user says of times: part -> Hz ("" for all that say nothing), and the column."""
+    """The user's ``--rate`` per part in Hz ("": for all without times), and the time column."""
 
     rates: Mapping[str, float] = field(default_factory=dict)
     time: str | None = None  # None: by its name; "": none
@@ -50,11 +50,11 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Described:
-    """What one part holds."""
+class PartContents:
+    """Columns, times and episode-level values of one part."""
 
     part: Part
-    taken: Taken
+    timing: PartTiming
     columns: dict[str, Column]
     time: str = ""  # the column that its times are from
     values: Mapping[str, Any] = field(default_factory=dict)  # what stands once in the file
@@ -63,10 +63,10 @@ class Described:
     stamps: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # of a video, as it is
 
 
-def describe(
+def read_part(
     part: Part, frames: set[int], clock: Clock, pictures: Mapping[str, Sequence[str]] = NO_PICTURES
-) -> Described:
-    """Look at one part.
+) -> PartContents:
+    """Read the columns and times of one part, without its frames.
 
     Args:
         part: of an episode.
@@ -79,31 +79,31 @@ def describe(
     """
     if part.kind == "video":
         line = timeline(part.path)
-        taken = _taken(part, len(line.pts), line.seconds, "its time stamps", clock)
+        timing = _timing(part, len(line.pts), line.seconds, "its time stamps", clock)
         column = Column("video", line.shape, "uint8")
         notes = (
             (f"{part.path.name}: of its {line.views} video streams the first is taken",)
             if line.views > 1
             else ()
         )
-        return Described(part, taken, {part.name: column}, notes=notes, stamps=line.seconds)
+        return PartContents(part, timing, {part.name: column}, notes=notes, stamps=line.seconds)
     if part.kind == "pictures":
         return _pictures(part, clock)
     return _table(part, frames, clock, pictures)
 
 
-def _taken(
+def _timing(
     part: Part, rows: int, seconds: NDArray[np.float64] | None, says: str, clock: Clock
-) -> Taken:
+) -> PartTiming:
     rate = clock.rate(part.name, silent=seconds is None)
     if rate:
         seconds, says = np.arange(rows) / rate, f"--rate {rate:g}"
-    return Taken(
+    return PartTiming(
         part.name, rows, seconds, says if seconds is not None else "", part.kind != "table"
     )
 
 
-def _pictures(part: Part, clock: Clock) -> Described:
+def _pictures(part: Part, clock: Clock) -> PartContents:
     paths = pictures_of(part)
     names = [path.name for path in paths]
     stems = Counter(path.stem for path in paths)
@@ -116,16 +116,16 @@ def _pictures(part: Part, clock: Clock) -> Described:
         )
     column = Column("pictures", picture_shape(paths[0]), "uint8")
     stamps = stamps_of_names(names)
-    taken = _taken(part, len(paths), stamps, "names of its pictures", clock)
+    timing = _timing(part, len(paths), stamps, "names of its pictures", clock)
     notes = [sixteen_bit_note(part.name)] if is_sixteen_bit(paths[0]) else []
     if stamps is None:
         notes += _gaps(part.name, names)
-    return Described(part, taken, {part.name: column}, notes=tuple(notes))
+    return PartContents(part, timing, {part.name: column}, notes=tuple(notes))
 
 
 def _gaps(camera: str, names: Sequence[str]) -> list[str]:
     """Numbers that are missing in a series of pictures: 000, 001, 003."""
-    digits = [DIGITS.findall(name.rpartition(".")[0]) for name in names]
+    digits = [NUMBERS_IN_NAME.findall(name.rpartition(".")[0]) for name in names]
     numbers = [int(groups[-1]) for groups in digits if groups]
     steps = np.diff(np.array(numbers, np.float64))
     if len(numbers) < len(names) or not len(steps):
@@ -142,10 +142,11 @@ def _gaps(camera: str, names: Sequence[str]) -> list[str]:
 
 def _table(
     part: Part, frames: set[int], clock: Clock, pictures: Mapping[str, Sequence[str]]
-) -> Described:
-    if part.path.suffix.lower() == ".txt" and part.path.stem.lower() in SAYS:
+) -> PartContents:
+    if part.path.suffix.lower() == ".txt" and part.path.stem.lower() in SUCCESS_NAMES:
         word = require_regular(part.path).read_text(encoding="utf-8-sig", errors="replace").strip()
-        return Described(part, Taken(part.name, 0, None, "", False), {}, values={part.name: word})
+        timing = PartTiming(part.name, 0, None, "", False)
+        return PartContents(part, timing, {}, values={part.name: word})
     table = read_table(part.path)
     refuse_several(part.path, table.columns)
     names = [*table.columns]
@@ -194,10 +195,10 @@ def _table(
     )
     if why:
         notes.append(why)
-    taken = replace(_taken(part, rows, seconds, says, clock), why=why)
-    return Described(
+    timing = replace(_timing(part, rows, seconds, says, clock), why=why)
+    return PartContents(
         part,
-        taken,
+        timing,
         {_full(part, name): column for name, column in columns.items()},
         _full(part, time) if time else "",
         {**table.values, **once},
@@ -220,16 +221,16 @@ def _check_order(part: Part, table: Table, camera: str, files: Sequence[str]) ->
         stems = [file.rpartition(".")[0] for file in files]
         known = files if {*named} == {*files} else stems if {*named} == {*stems} else None
         if known is not None and named != list(known):
-            row = next(row for row, one in enumerate(named) if one != known[row])
+            row = next(row for row, name in enumerate(named) if name != known[row])
             raise VipOfflineError(
                 f"{part.path}: row {row} names {named[row]} in its column {name}, and picture "
                 f"{row} of camera {camera} is {files[row]}. Sort the rows in the order of the "
                 "pictures."
             )
-    digits = [DIGITS.findall(file.rpartition(".")[0]) for file in files]
+    digits = [NUMBERS_IN_NAME.findall(file.rpartition(".")[0]) for file in files]
     numbers = np.array([int(groups[-1]) for groups in digits if groups], np.float64)
     for name, values in table.columns.items():
-        if FRAME.fullmatch(name.split(".")[-1].lower()) and len(values) == len(numbers) > 1:
+        if FRAME_COLUMN.fullmatch(name.split(".")[-1].lower()) and len(values) == len(numbers) > 1:
             off = np.flatnonzero(np.diff(values.astype(np.float64)) != np.diff(numbers))
             if len(off):
                 row = int(off[0]) + 1
@@ -241,7 +242,7 @@ def _check_order(part: Part, table: Table, camera: str, files: Sequence[str]) ->
 
 
 def _rows(columns: Mapping[str, NDArray[Any]], frames: set[int]) -> int:
-    """How many rows a table has: of npz and JSON, columns may differ."""
+    """Number of rows of a table; columns of npz and JSON files may differ in length."""
     lengths = Counter(len(values) for values in columns.values())
     if not lengths:
         return 0
@@ -265,14 +266,14 @@ def _times(
     why = ""
     for name in names:
         try:
-            found = seconds_of(name, columns[name], units.get(name, ""))
+            times = seconds_of(name, columns[name], units.get(name, ""))
         except VipOfflineError as error:  # it goes back, say
             if clock.time:
                 raise VipOfflineError(f"{part.path}: {error}") from error
             why = f"its times are not used: {error}"
             continue
-        if found is not None:
-            return found[0], name, f"column {_full(part, name)}, {found[1]}", ""
+        if times is not None:
+            return times[0], name, f"column {_full(part, name)}, {times[1]}", ""
         if clock.time:
             raise VipOfflineError(
                 f"{part.path}: column {name} counts rows, so it tells no times. Name another with "
@@ -291,9 +292,9 @@ def _stored(name: str, values: NDArray[Any], part: Part) -> NDArray[Any]:
                 "does not. Write 0 and 1, or rename the column."
             )
         return answers
-    if part.path.suffix.lower() not in TEXTS or values.dtype.kind not in "iu":
+    if part.path.suffix.lower() not in UNTYPED or values.dtype.kind not in "iu":
         return values
-    exact = np.abs(values.astype(np.float64)).max(initial=0) < EXACT
+    exact = np.abs(values.astype(np.float64)).max(initial=0) < EXACT_FLOAT
     return values.astype(np.float64) if exact else values
 
 

@@ -1,4 +1,4 @@
-"""Which row of a table, and which frame of another camera, belongs to a camera's frame."""
+"""Aligns the rows of an episode's tables and cameras in time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,28 +11,28 @@ from vip_offline.errors import VipOfflineError
 
 
 @dataclass(frozen=True)
-class Taken:
-    """Rows of one part of an episode, and when they were taken."""
+class PartTiming:
+    """Number of rows of one part of an episode, and their times."""
 
     name: str
     rows: int
     seconds: NDArray[np.float64] | None  # (rows,) ascending; None: nothing says
-    clock: str  # what says, for people
+    clock: str  # where the times come from, for messages
     camera: bool
     why: str = ""  # why a column of times is not used
 
 
 @dataclass(frozen=True)
-class Timing:
-    """How an episode's parts go together."""
+class Alignment:
+    """Common rows of an episode's parts, and times to resample the others at."""
 
     keep: slice  # of the rows of the part that the others are brought to
     seconds: NDArray[np.float64] | None  # (T,) of those
-    wanted: dict[str, NDArray[np.float64]]  # part -> (T,) times by its clock; others: row by row
+    targets: dict[str, NDArray[np.float64]]  # part -> (T,) times by its clock; others: row by row
     notes: tuple[str, ...]
 
 
-def align(parts: Sequence[Taken], where: str) -> Timing:
+def align(parts: Sequence[PartTiming], where: str) -> Alignment:
     """Row by row where parts have as many and no times contradict; otherwise by their times.
 
     All are brought to the slowest camera, or without one to the slowest table. Times of two clocks
@@ -43,7 +43,7 @@ def align(parts: Sequence[Taken], where: str) -> Timing:
     """
     main = min([part for part in parts if part.camera] or parts, key=lambda part: part.rows)
     keep, notes = np.ones(main.rows, bool), []
-    wanted: dict[str, NDArray[np.float64]] = {}
+    targets: dict[str, NDArray[np.float64]] = {}
     for part in parts:
         if part is main:
             continue
@@ -61,7 +61,7 @@ def align(parts: Sequence[Taken], where: str) -> Timing:
         near = part.rows == main.rows and np.abs(times - part.seconds).max() <= step / 2
         if near:
             continue
-        wanted[part.name] = times
+        targets[part.name] = times
         inside = (times >= part.seconds[0] - step / 2) & (times <= part.seconds[-1] + step / 2)
         clock = "by their clock" if shared else "both from their first row on"
         notes.append(
@@ -75,23 +75,23 @@ def align(parts: Sequence[Taken], where: str) -> Timing:
             )
         keep &= inside
     rows = np.flatnonzero(keep)
-    if wanted and len(rows) < min(2, main.rows):
+    if targets and len(rows) < min(2, main.rows):
         raise VipOfflineError(
             f"{where}: its parts have fewer than two rows in common by their times "
             f"({', '.join(_span(part) for part in parts)}). See that they are of one recording."
         )
     span = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
-    return Timing(
+    return Alignment(
         span,
         None if main.seconds is None else main.seconds[span],
-        {name: times[span] for name, times in wanted.items()},
+        {name: times[span] for name, times in targets.items()},
         tuple(notes),
     )
 
 
-def _lengths(main: Taken, part: Taken, where: str) -> str:
-    silent = [each.name for each in (main, part) if each.seconds is None]
-    why = "".join(f" {each.why}" for each in (main, part) if each.why)
+def _lengths(main: PartTiming, part: PartTiming, where: str) -> str:
+    silent = [series.name for series in (main, part) if series.seconds is None]
+    why = "".join(f" {series.why}" for series in (main, part) if series.why)
     rates = " ".join(f"--rate {name or 'table'}=HZ" for name in silent)
     return (
         f"{where}: its parts differ in length ({_rows(main)}, {_rows(part)}), and nothing says "
@@ -102,7 +102,7 @@ def _lengths(main: Taken, part: Taken, where: str) -> str:
     )
 
 
-def _contradict(main: Taken, part: Taken, spans: tuple[float, float], where: str) -> str:
+def _contradict(main: PartTiming, part: PartTiming, spans: tuple[float, float], where: str) -> str:
     return (
         f"{where}: {_rows(main)} cover {spans[0]:.3f} s ({main.clock}), {_rows(part)} "
         f"{spans[1]:.3f} s ({part.clock}): their times contradict, so row k was not taken with "
@@ -112,11 +112,11 @@ def _contradict(main: Taken, part: Taken, spans: tuple[float, float], where: str
     )
 
 
-def _rows(part: Taken) -> str:
+def _rows(part: PartTiming) -> str:
     return f"{part.name or 'the table'} {part.rows} {'frames' if part.camera else 'rows'}"
 
 
-def _span(part: Taken) -> str:
+def _span(part: PartTiming) -> str:
     if part.seconds is None:
         return part.name
     return f"{part.name} {part.seconds[0]:.3f} to {part.seconds[-1]:.3f} s"

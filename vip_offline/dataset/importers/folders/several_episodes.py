@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from vip_offline.dataset.importers.folders.column_roles import action_of, last
 from vip_offline.errors import VipOfflineError
 
-NUMBER = re.compile(r"episode|(episode|trajectory|traj|demo)[ _-]?(index|idx|id|nr|no|number)")
+EPISODE_COLUMN = re.compile(
+    r"episode|(episode|trajectory|traj|demo)[ _-]?(index|idx|id|nr|no|number)"
+)
 ENDS = ("episode_ends", "episode_starts", "episode_lengths", "traj_ends")
 DONE = re.compile(r"terminals?|dones?|terminated|truncated|timeouts?|is_last|is_terminal")
 
@@ -29,7 +31,7 @@ def refuse_several(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
     actions = action_of([*columns])
     for name, values in columns.items():
         why = ""
-        if NUMBER.fullmatch(last(name)) and values.ndim == 1:
+        if EPISODE_COLUMN.fullmatch(last(name)) and values.ndim == 1:
             count = len(np.unique(values))
             why = f"{name} has {count} values" if count > 1 else ""
         elif last(name) in ENDS and len(values) > 1:

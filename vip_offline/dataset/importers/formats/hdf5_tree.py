@@ -1,4 +1,4 @@
-"""The datasets below a group of an HDF5 file, and which of them can be columns.
+"""Safe traversal of the datasets in an HDF5 file, and which of them make columns.
 
 A file of HDF5 can name others of this machine, of any kind, whose content then comes as its own:
 external links, external storage, virtual datasets. All are refused, so `member` is how a name is
@@ -35,7 +35,7 @@ def open_hdf5(path: Path) -> h5py.File:
 
 
 def member(group: Any, name: str, hops: int = HOPS) -> Any:
-    """What lies at a name below a group, in the same file.
+    """The object at a path below a group, in the same file.
 
     Args:
         group: an h5py.Group.
@@ -65,7 +65,7 @@ def member(group: Any, name: str, hops: int = HOPS) -> Any:
 
 
 def has(group: Any, name: str) -> bool:
-    """Whether a name stands below a group, whatever it leads to."""
+    """Whether a path exists below a group, even as a broken link."""
     holder, _, last = name.rpartition("/")
     try:
         inside = member(group, holder)
@@ -123,7 +123,7 @@ def datasets_below(
 
 
 def missing_filter(dataset: Any) -> str:
-    """The compression filter that this machine lacks; "" if it can be read."""
+    """Name of a compression filter that is not installed; "" if the dataset can be read."""
     creation = dataset.id.get_create_plist()
     for place in range(creation.get_nfilters()):
         code, _, _, label = creation.get_filter(place)

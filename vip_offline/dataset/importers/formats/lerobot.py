@@ -4,9 +4,7 @@ Layouts: https://github.com/huggingface/lerobot, src/lerobot/datasets. In v3.0 m
 a parquet file and an mp4; in v2.1 each has its own.
 """
 
-import re
-import string
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,14 +14,20 @@ from numpy.typing import NDArray
 from vip_offline.dataset.importers.base.source import (
     Catalogue,
     Column,
-    KeyMap,
-    Rows,
+    ColumnMap,
+    EpisodeColumns,
     VideoSpan,
     guessed,
     refuse_defects,
 )
-from vip_offline.dataset.importers.base.success import NAMES, truth
+from vip_offline.dataset.importers.base.success import SUCCESS_COLUMNS, truth
+from vip_offline.dataset.importers.formats.lerobot_columns import (
+    channels_last,
+    is_number,
+    numbers_of,
+)
 from vip_offline.dataset.importers.formats.lerobot_meta import (
+    check_template,
     files_of_episodes,
     load_table,
     parquet_names,
@@ -36,10 +40,16 @@ from vip_offline.dataset.importers.formats.lerobot_meta import (
 from vip_offline.dataset.media.pictures import not_a_view, pictures_shape, read_picture
 from vip_offline.errors import VipOfflineError
 
-BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
-PICTURES = "observation.images."
-WIDTH = re.compile(r"(0?\d{1,2}d?)?")  # in a template: of 000001, 06d
-OWN = ("meta", "data", "videos", "images", "README.md", "LICENSE")  # of a data set's folder
+INDEX_COLUMNS = ("timestamp", "frame_index", "episode_index", "index", "task_index")
+PICTURE_PREFIX = "observation.images."
+FORMAT_FILES = (
+    "meta",
+    "data",
+    "videos",
+    "images",
+    "README.md",
+    "LICENSE",
+)  # of a data set's folder
 
 
 class LeRobot:
@@ -60,12 +70,16 @@ class LeRobot:
     def _v3(self) -> bool:
         return bool(self._info["codebase_version"] == "v3.0")
 
-    def _inside(self, relative: str, what: str) -> Path:
-        """A path that the data set names, which must not lead out of it."""
+    def _inside(self, relative: str, source: str) -> Path:
+        """A path from the metadata, inside the data set's folder.
+
+        Raises:
+            VipOfflineError: if it leads out of the folder.
+        """
         pure = PurePosixPath(relative)
         if pure.is_absolute() or ".." in pure.parts:
             raise VipOfflineError(
-                f"{self.path}: {what} is {relative!r}, which leads out of the data set."
+                f"{self.path}: {source} is {relative!r}, which leads out of the data set."
             )
         return self.path / pure
 
@@ -74,7 +88,7 @@ class LeRobot:
         columns, left_out = self._columns()
         notes = self._notes()
         cameras = {
-            name.removeprefix(PICTURES).removeprefix("observation."): name
+            name.removeprefix(PICTURE_PREFIX).removeprefix("observation."): name
             for name, column in columns.items()
             if column.kind != "numbers"
         }
@@ -98,11 +112,13 @@ class LeRobot:
             columns=columns,
             lengths=np.array([int(episode["length"]) for episode in self._episodes], np.int64),
             names=[str(index) for index in range(len(self._episodes))],
-            keys=KeyMap(
+            keys=ColumnMap(
                 cameras={name.replace("/", "."): column for name, column in cameras.items()},
                 proprio=guessed([*columns], ["observation.state"]),
                 action=guessed([*columns], ["action"]),
-                success="".join(guessed([*columns], [f"next.{NAMES[1]}", *NAMES])),
+                success="".join(
+                    guessed([*columns], [f"next.{SUCCESS_COLUMNS[1]}", *SUCCESS_COLUMNS])
+                ),
                 reward="".join(guessed([*columns], ["next.reward"])),
             ),
             control_rate=float(self._info["fps"]),
@@ -126,18 +142,18 @@ class LeRobot:
         )
 
     def _columns(self) -> tuple[dict[str, Column], dict[str, str]]:
-        """What there is per row, and what is left out and why."""
+        """Columns by name, and the reasons for those left out."""
         columns: dict[str, Column] = {}
         left_out = {
             entry.name: "is no part of a LeRobotDataset"
             for entry in sorted(self.path.iterdir())
-            if entry.name not in OWN and not entry.name.startswith(".")
+            if entry.name not in FORMAT_FILES and not entry.name.startswith(".")
         }
         defects: dict[str, str] = {}
         file, stored = self._first_file()
         for name, feature in self._features.items():
             dtype, shape = str(feature["dtype"]), tuple(feature.get("shape", ()))
-            if name in BOOKKEEPING:
+            if name in INDEX_COLUMNS:
                 continue
             if dtype != "video" and file is not None and name not in stored:
                 why = f"{file}: lacks the column {name!r}, which info.json lists. Restore the file."
@@ -150,25 +166,25 @@ class LeRobot:
                 if why:
                     left_out[name] = why
                 else:
-                    frame = pictures_shape(shape, np.uint8) or _last_is_channel(shape)
+                    frame = pictures_shape(shape, np.uint8) or channels_last(shape)
                     kind = "pictures" if dtype == "image" else "video"
                     columns[name] = Column(kind, frame, "uint8")  # type: ignore[arg-type]
             elif dtype in ("string", "language"):
                 left_out[name] = "is text"
-            elif not _is_number(dtype):
+            elif not is_number(dtype):
                 left_out[name] = f"is {dtype}, not numbers"
             elif 0 in shape:
                 left_out[name] = f"has shape {list(shape)}: no number per row"
             else:
                 columns[name] = Column("numbers", shape, dtype)
         for name in stored:
-            if name not in self._features and name not in BOOKKEEPING:
+            if name not in self._features and name not in INDEX_COLUMNS:
                 left_out[name] = "is in the data files, but info.json does not describe it"
         refuse_defects(columns, defects, ["action"])
         return columns, left_out | defects
 
     def _notes(self) -> list[str]:
-        """What contradicts itself, and how it is read."""
+        """Notes on contradictions in the metadata, and how they are resolved."""
         notes = []
         if self._v3:
             moved = [
@@ -196,12 +212,12 @@ class LeRobot:
         return None, []
 
     def _splits(self) -> dict[str, range]:
-        found = {}
+        splits = {}
         for name, span in (self._info.get("splits") or {}).items():
             start, _, stop = str(span).partition(":")
             if start.isdigit() and stop.isdigit() and name.isidentifier():
-                found[name] = range(int(start), int(stop))
-        return found
+                splits[name] = range(int(start), int(stop))
+        return splits
 
     def _data_file(self, episode: int) -> Path:
         """The file that holds the rows of an episode.
@@ -249,10 +265,10 @@ class LeRobot:
         return place
 
     def _named(self, key: str, places: Mapping[str, Any]) -> Path:
-        """The file that a template of info.json names."""
+        """The file that a path template of info.json gives."""
         template = self._info.get(key)
         try:
-            _check_template(str(template), places)
+            check_template(str(template), places)
             name = str(template).format(**places)
         except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise VipOfflineError(
@@ -267,7 +283,7 @@ class LeRobot:
             "episode_index": episode,
         }
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         """See `Source.read`."""
         file = self._data_file(episode)
         stored = [name for name in columns if self._features[name]["dtype"] != "video"]
@@ -292,9 +308,9 @@ class LeRobot:
             elif feature["dtype"] == "image":
                 values[name] = self._pictures(table[name], f"{where}, {name}")
             else:
-                values[name] = _numbers(table[name], tuple(feature.get("shape", ())), where, name)
+                values[name] = numbers_of(table[name], tuple(feature.get("shape", ())), where, name)
         splits = tuple(name for name, span in self._splits().items() if episode in span)
-        return Rows(
+        return EpisodeColumns(
             values,
             success=self._success(episode),
             task=task or self._task_of(table),
@@ -302,7 +318,7 @@ class LeRobot:
         )
 
     def _task_of(self, table: Any) -> str:
-        """The words of the tasks that an episode's rows are of, in their order."""
+        """Task instructions of an episode's rows, joined with semicolons."""
         if "task_index" not in table.column_names:
             return ""
         if self._tasks is None:
@@ -313,17 +329,17 @@ class LeRobot:
         return "; ".join(self._tasks.get(number, f"task_index {number}") for number in numbers)
 
     def _success(self, episode: int) -> bool | None:
-        """What the list of episodes says of one as a whole."""
+        """Episode-level success label in the list of episodes; None if there is none."""
         about = self._episodes[episode]
-        names = [name for name in NAMES if about.get(name) is not None]
+        names = [name for name in SUCCESS_COLUMNS if about.get(name) is not None]
         if not names:
             return None
         return truth(about[names[0]], f"{self.path}, episode {episode}: {names[0]}")
 
     def _rows_of(self, file: Path, episode: int, columns: Sequence[str]) -> Any:
         if self._table is None or self._table[0] != file:
-            wanted = ["episode_index", "frame_index", "timestamp", *columns]
-            table = load_table(file, wanted)
+            names = ["episode_index", "frame_index", "timestamp", *columns]
+            table = load_table(file, names)
             self._table = file, table
             self._of = np.asarray(table["episode_index"])
             self._in_order = bool((np.diff(self._of) >= 0).all())
@@ -336,7 +352,7 @@ class LeRobot:
     def _check_stamps(
         self, stamps: NDArray[np.float64], frames: NDArray[Any], where: str, file: Path
     ) -> None:
-        """Refuse rows whose time stamps or numbers are not those of a steady recording."""
+        """Refuse rows with gaps in frame_index, or time stamps that contradict the frame rate."""
         if (frames != np.arange(len(frames))).any():
             row = int(np.argmax(frames != np.arange(len(frames))))
             raise VipOfflineError(
@@ -384,7 +400,7 @@ class LeRobot:
         return VideoSpan(file, begin + stamps, 0.5 / fps)
 
     def _pictures(self, column: Any, where: str) -> NDArray[np.uint8]:
-        """Decode (T, H, W, 3) of pictures that stand in the table, or beside it."""
+        """Decode pictures embedded in the table, or files it names, to (T, H, W, 3) uint8."""
         frames = []
         for row, cell in enumerate(column.to_pylist()):
             if isinstance(cell, dict):  # as Hugging Face's datasets store an Image
@@ -405,51 +421,3 @@ class LeRobot:
     def close(self) -> None:
         """See `Source.close`."""
         self._table = None
-
-
-def _check_template(template: str, names: Collection[str]) -> None:
-    """Refuse a template that asks for more than numbers of a few digits, or for other things.
-
-    Raises:
-        KeyError: if it names what is none of `names`.
-        ValueError: if it is none, or fills a value to another width.
-    """
-    for _, name, form, conversion in string.Formatter().parse(template):
-        if name is None:
-            continue
-        if name not in names:
-            raise KeyError(name)
-        if conversion or not WIDTH.fullmatch(form or ""):
-            raise ValueError(f"{name}:{form} is no width of a few digits")
-
-
-def _is_number(dtype: str) -> bool:
-    try:
-        return np.dtype(dtype).kind in "biuf"
-    except TypeError:
-        return False
-
-
-def _last_is_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """(3, H, W), as some data sets say, -> (H, W, 3)."""
-    return (*shape[1:], shape[0]) if len(shape) == 3 and shape[0] == 3 else shape
-
-
-def _numbers(column: Any, shape: tuple[int, ...], where: str, name: str) -> NDArray[Any]:
-    """(T, ...) of a column of numbers or of nested lists of one length."""
-    import pyarrow
-
-    array = column.combine_chunks()
-    length = len(array)
-    while pyarrow.types.is_list(array.type) or pyarrow.types.is_fixed_size_list(array.type):
-        array = array.flatten()
-    if array.null_count:
-        raise VipOfflineError(f"{where}: column {name!r} has {array.null_count} empty cells.")
-    values = array.to_numpy(zero_copy_only=False)
-    size = int(np.prod(shape, dtype=int))
-    if len(values) != length * size:
-        raise VipOfflineError(
-            f"{where}: column {name!r} holds {len(values)} numbers in {length} rows; info.json "
-            f"says {shape} each."
-        )
-    return np.asarray(values).reshape(length, *shape) if shape else np.asarray(values)

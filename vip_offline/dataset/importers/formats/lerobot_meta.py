@@ -1,10 +1,12 @@
-"""The descriptions in a LeRobotDataset: meta/info.json, the list of episodes, the tasks.
+"""Metadata of a LeRobotDataset: meta/info.json, the list of episodes, the tasks.
 
 Layouts: https://github.com/huggingface/lerobot, src/lerobot/datasets.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+import string
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,12 @@ from vip_offline.utils.size_limits import read_description, require_episodes, re
 
 # v2.0 differs from v2.1 in its statistics alone, which are not read
 VERSIONS = ("v3.0", "v2.1", "v2.0")
-CELL = 8  # bytes of a number
+CELL_BYTES = 8  # bytes of a number
+NUMBER_FORMAT = re.compile(r"(0?\d{1,2}d?)?")  # in a template: of 000001, 06d
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """What meta/info.json says, its features checked.
+    """Content of meta/info.json with validated features.
 
     Raises:
         VipOfflineError: if it is missing, damaged, or of a version that is not read here.
@@ -86,23 +89,23 @@ def read_episodes(path: Path, info: Mapping[str, Any]) -> list[dict[str, Any]]:
     total: int = info["total_episodes"]
     if indices != list(range(total)):
         missing = sorted(set(range(total)) - set(indices))
-        what = f"episode {missing[0]} is missing" if missing else "an episode stands there twice"
+        problem = f"episode {missing[0]} is missing" if missing else "an episode stands there twice"
         raise VipOfflineError(
             f"{path / 'meta'}: info.json says {total} episodes, the list of episodes has "
-            f"{len(episodes)} ({what}). Restore the missing files of the data set."
+            f"{len(episodes)} ({problem}). Restore the missing files of the data set."
         )
     return episodes
 
 
 def whole(value: Any) -> int | None:
-    """A whole number, also where pandas made a float of it; None of anything else."""
+    """The integer value, also of a float such as 3.0 (pandas); None for anything else."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def words_of(tasks: Any) -> str:
-    """What is to be done in an episode: a sentence, or several with semicolons."""
+    """Task instruction: one sentence, or several joined with semicolons."""
     if isinstance(tasks, str):
         return tasks
     return "; ".join(str(task) for task in tasks) if isinstance(tasks, list | tuple) else ""
@@ -162,7 +165,7 @@ def load_table(file: Path, columns: Sequence[str]) -> Any:
             )
     try:
         rows = pyarrow.parquet.read_metadata(file).num_rows
-        require_stored(str(file), rows * len(columns) * CELL, [file.stat().st_size])
+        require_stored(str(file), rows * len(columns) * CELL_BYTES, [file.stat().st_size])
         return pyarrow.parquet.read_table(file, columns=list(columns), partitioning=None)
     except (OSError, pyarrow.ArrowException) as error:
         raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
@@ -201,7 +204,7 @@ def _episodes_of_v2(path: Path) -> Iterator[dict[str, Any]]:
     yield from _json_lines(path / "meta" / "episodes.jsonl", ("episode_index", "length"), "episode")
 
 
-def _json_lines(file: Path, numbers: Sequence[str], what: str) -> Iterator[dict[str, Any]]:
+def _json_lines(file: Path, numbers: Sequence[str], kind: str) -> Iterator[dict[str, Any]]:
     """The objects of a file of JSON lines, that have these keys."""
     try:
         lines = read_description(file).splitlines()
@@ -214,6 +217,22 @@ def _json_lines(file: Path, numbers: Sequence[str], what: str) -> Iterator[dict[
                 int(row[numbers[0]]), row[numbers[1]]
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise VipOfflineError(
-                    f"{file}, line {number}: {line[:60]!r} is no {what} ({error!r}). Restore it."
+                    f"{file}, line {number}: {line[:60]!r} is no {kind} ({error!r}). Restore it."
                 ) from error
             yield row
+
+
+def check_template(template: str, names: Collection[str]) -> None:
+    """Refuse a path template with unknown fields or with formats other than padded integers.
+
+    Raises:
+        KeyError: if it names what is none of `names`.
+        ValueError: if it is none, or fills a value to another width.
+    """
+    for _, name, form, conversion in string.Formatter().parse(template):
+        if name is None:
+            continue
+        if name not in names:
+            raise KeyError(name)
+        if conversion or not NUMBER_FORMAT.fullmatch(form or ""):
+            raise ValueError(f"{name}:{form} is no width of a few digits")

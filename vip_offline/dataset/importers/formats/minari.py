@@ -9,16 +9,22 @@ from numpy.typing import NDArray
 
 from vip_offline.dataset.importers.base.array_columns import column_of
 from vip_offline.dataset.importers.base.guarded import readable_errors
-from vip_offline.dataset.importers.base.source import Catalogue, Column, KeyMap, Rows, guessed
-from vip_offline.dataset.importers.base.success import NAMES, truth
+from vip_offline.dataset.importers.base.source import (
+    Catalogue,
+    Column,
+    ColumnMap,
+    EpisodeColumns,
+    guessed,
+)
+from vip_offline.dataset.importers.base.success import SUCCESS_COLUMNS, truth
 from vip_offline.dataset.importers.formats.minari_meta import require_own, require_plain
 from vip_offline.dataset.media.pictures import pictures_shape, rgb
 from vip_offline.errors import VipOfflineError
 
 OBSERVATION = "observations"
-SUCCESS = tuple(f"infos.{name}" for name in NAMES)
+INFO_SUCCESS = tuple(f"infos.{name}" for name in SUCCESS_COLUMNS)
 REPAIR = "Restore the data set, or leave such episodes out with --skip-broken."
-PROPRIO = (
+PROPRIO_NAMES = (
     OBSERVATION,
     f"{OBSERVATION}.observation",
     f"{OBSERVATION}.state",
@@ -63,7 +69,7 @@ class Minari:
         self._about = [self._about_of(*item) for item in enumerate(self._metadata())]
 
     def _metadata(self) -> list[Any]:
-        """What is said of each episode; None of those of which it cannot be read."""
+        """Metadata of each episode; None where they cannot be read."""
         numbers = [int(number) for number in self._set.episode_indices]
         try:
             return list(self._set.storage.get_episode_metadata(numbers))
@@ -111,7 +117,7 @@ class Minari:
             column = column_of(name, values.shape, values.dtype, rows)
             if not isinstance(column, str):
                 columns[name] = column
-            elif name not in SUCCESS or values.size != 1:  # of the episode as a whole
+            elif name not in INFO_SUCCESS or values.size != 1:  # of the episode as a whole
                 left_out[name] = column
         action = guessed([*columns], ["actions"])
         parts = [name for name in columns if name.startswith("actions.")]
@@ -146,17 +152,17 @@ class Minari:
                 str(about.get("name") or number)
                 for about, number in zip(self._about, self._set.episode_indices, strict=True)
             ],
-            keys=KeyMap(
+            keys=ColumnMap(
                 cameras={camera: name for name, camera in pictures.items()},
-                proprio=guessed(numbers, PROPRIO),
+                proprio=guessed(numbers, PROPRIO_NAMES),
                 action=action,
-                success="".join(guessed(numbers, SUCCESS)),
+                success="".join(guessed(numbers, INFO_SUCCESS)),
                 # where rewards were filled with others, the environment's stand beside them
                 reward="".join(guessed(numbers, ["infos.true_reward", "rewards"])),
             ),
             task=spec.id if spec is not None else "",
             splits=tuple(
-                sorted({str(each) for about in self._about for each in about.get("splits", ())})
+                sorted({str(split) for about in self._about for split in about.get("splits", ())})
             ),
             notes=tuple(notes),
             left_out=left_out,
@@ -179,7 +185,7 @@ class Minari:
         with readable_errors(f"{self.path}, episode {index}", REPAIR):
             return _padded(self._episode(index))
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         """See `Source.read`."""
         flat = self._flat(episode)
         for name in columns:
@@ -189,17 +195,21 @@ class Minari:
                 )
         where = f"{self.path}, episode {episode}"
         about = self._about[episode]
-        said = {name: flat[name] for name in SUCCESS if name in flat and flat[name].size == 1}
-        said |= {name: about[name] for name in NAMES if name in about}
+        answers = {
+            name: flat[name] for name in INFO_SUCCESS if name in flat and flat[name].size == 1
+        }
+        answers |= {name: about[name] for name in SUCCESS_COLUMNS if name in about}
         values = {name: flat[name] for name in columns}
-        return Rows(
+        return EpisodeColumns(
             {
                 name: rgb(array, f"{where}: {name}")
                 if pictures_shape(array.shape[1:], array.dtype) is not None
                 else array
                 for name, array in values.items()
             },
-            success=next((truth(value, f"{where}: {name}") for name, value in said.items()), None),
+            success=next(
+                (truth(value, f"{where}: {name}") for name, value in answers.items()), None
+            ),
             task=str(about.get("task", "")),
             splits=tuple(str(split) for split in about.get("splits", ())),
         )

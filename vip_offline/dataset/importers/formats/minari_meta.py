@@ -1,4 +1,4 @@
-"""What a Minari data set says of itself, looked at before Minari acts on it.
+"""Validates the metadata of a Minari data set before the Minari library loads it.
 
 Where its spaces are not stated, Minari builds the environment that it names, by any function of
 any module. And it opens HDF5 by h5py's brackets, which follow links into other files.
@@ -16,7 +16,7 @@ HDF5 = "main_data.hdf5"
 
 
 def require_plain(folder: Path) -> None:
-    """Refuse a data set whose opening would run code, or whose sizes cannot be.
+    """Refuse a data set whose loading would run code, or whose sizes are impossible.
 
     Args:
         folder: with metadata.json.

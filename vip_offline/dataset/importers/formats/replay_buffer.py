@@ -19,26 +19,26 @@ from vip_offline.dataset.importers.base.guarded import readable_errors
 from vip_offline.dataset.importers.base.source import (
     Catalogue,
     Column,
-    KeyMap,
-    Rows,
+    ColumnMap,
+    EpisodeColumns,
     guessed,
     refuse_defects,
 )
-from vip_offline.dataset.importers.base.success import NAMES, truth
+from vip_offline.dataset.importers.base.success import SUCCESS_COLUMNS, truth
 from vip_offline.dataset.media.pictures import pictures_shape, rgb, sixteen_bit_note
 from vip_offline.dataset.storage.zarr_arrays import array_at, array_keys, base_of
-from vip_offline.dataset.zarr_frames import opened
+from vip_offline.dataset.zarr_frames import open_zarr
 from vip_offline.errors import VipOfflineError
 
-BLOCK = 8 * 2**20  # bytes of an array that are read at once
-PROPRIO = ("proprio", "state", "robot_state", "agent_pos", "robot_eef_pose", "qpos")
+READ_BYTES = 8 * 2**20  # bytes of an array that are read at once
+PROPRIO_NAMES = ("proprio", "state", "robot_state", "agent_pos", "robot_eef_pose", "qpos")
 UMI = ("robot0_eef_pos", "robot0_eef_rot_axis_angle", "robot0_gripper_width")
-ACTION = ("action", "actions")
+ACTION_NAMES = ("action", "actions")
 REPAIR = "Restore it, or leave such episodes out with --skip-broken."
-OWN = ("data", "meta", "zarr.json")  # of a buffer's folder, beside hidden files
+FORMAT_FILES = ("data", "meta", "zarr.json")  # of a buffer's folder, beside hidden files
 
 
-class Replay:
+class ReplayBuffer:
     """A zarr group whose arrays are concatenated over episodes."""
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +50,7 @@ class Replay:
                 f"{path}: is one array, no replay buffer. Give the folder that holds data and meta."
             )
         with readable_errors(str(path), "Its description is damaged. Restore it."):
-            self._root = opened(path)
+            self._root = open_zarr(path)
             data, meta = (array_keys(path, self._root, group) for group in ("data", "meta"))
         names = [name for name in ("meta/episode_ends", "meta/episode_lengths") if name in meta]
         if not data or not names:
@@ -82,7 +82,7 @@ class Replay:
         columns, left_out, notes = self._columns()
         left_out |= self._read_meta() | self._strangers()
         pictures = [name for name, column in columns.items() if column.kind == "pictures"]
-        action = guessed([*columns], ACTION)
+        action = guessed([*columns], ACTION_NAMES)
         if not action:
             notes.append("there is no action: enough to relabel and analyse, not to train")
         attributes = dict(self._root.attrs)
@@ -91,12 +91,12 @@ class Replay:
             columns=columns,
             lengths=lengths,
             names=[str(index) for index in range(len(lengths))],
-            keys=KeyMap(
+            keys=ColumnMap(
                 cameras={name.removeprefix("frames_").replace("/", "."): name for name in pictures},
-                proprio=guessed([*columns], PROPRIO)
+                proprio=guessed([*columns], PROPRIO_NAMES)
                 or tuple(name for name in UMI if name in columns),
                 action=action,
-                success="".join(guessed([*columns], NAMES)),
+                success="".join(guessed([*columns], SUCCESS_COLUMNS)),
                 reward="".join(guessed([*columns], ["true_reward", "reward"])),
             ),
             control_rate=_number(attributes.get("control_rate")),
@@ -110,7 +110,7 @@ class Replay:
         )
 
     def _columns(self) -> tuple[dict[str, Column], dict[str, str], list[str]]:
-        """What there is per row, what is left out and why, and notes."""
+        """Columns by name, the reasons for those left out, and notes."""
         columns: dict[str, Column] = {}
         left_out: dict[str, str] = {}
         defects: dict[str, str] = {}  # of arrays that may be pictures or actions
@@ -126,7 +126,7 @@ class Replay:
             column = column_of(name, array.shape, array.dtype, self._stored, "the episodes have")
             if isinstance(column, str):
                 drawn = array.dtype.kind in "uif" and pictures_shape(array.shape[1:], array.dtype)
-                if "not per row" in column and (drawn or name in ACTION):
+                if "not per row" in column and (drawn or name in ACTION_NAMES):
                     defects[key] = f"{self.path}: {key} {column}. Restore it."
                 else:
                     left_out[key] = column
@@ -138,7 +138,7 @@ class Replay:
             columns[name] = column
             if column.kind == "pictures" and array.dtype == np.uint16:
                 notes.append(sixteen_bit_note(name))
-        refuse_defects(columns, defects, [f"data/{name}" for name in ACTION])
+        refuse_defects(columns, defects, [f"data/{name}" for name in ACTION_NAMES])
         if self._by_length:
             notes.append("where episodes end is taken from meta/episode_lengths")
         return columns, left_out | defects, notes
@@ -154,7 +154,7 @@ class Replay:
         return stored, [f"{stored - rows} rows follow the last episode's end and are not read"]
 
     def _scale(self, name: str, array: zarr.Array[Any]) -> str:
-        """Why pictures cannot be shown, by the first two rows; "" if they can."""
+        """Why an image array has no usable value range, by its first two rows; "" if it has."""
         where = f"{self.path}: data/{name}"
         if array.dtype == np.uint8:
             return ""
@@ -173,22 +173,22 @@ class Replay:
         """Episodes without rows, or whose rows are not there."""
         broken = {}
         for index in np.flatnonzero((lengths < 1) | (self._ends > self._stored)):
-            what = (
+            message = (
                 f"{self.path}, episode {index}: meta/episode_ends[{index}] is {self._ends[index]}"
             )
             broken[int(index)] = (
-                f"{what}, where the one before it ends: it has no rows. "
+                f"{message}, where the one before it ends: it has no rows. "
                 if lengths[index] < 1
-                else f"{what}, but data has {self._stored} rows. "
+                else f"{message}, but data has {self._stored} rows. "
             ) + "Restore it, or leave such episodes out with --skip-broken."
         return broken
 
     def _read_meta(self) -> dict[str, str]:
-        """Read success and splits; what else lies there, and why it is left out."""
+        """Read success and splits from meta/; other arrays are left out with a reason."""
         left_out = {}
         for key in self._meta:
             name = key.removeprefix("meta/")
-            if name not in NAMES and not name.startswith("split_"):
+            if name not in SUCCESS_COLUMNS and not name.startswith("split_"):
                 left_out[key] = "is not per row"
                 continue
             with readable_errors(f"{self.path}: {key}", "Restore it."):
@@ -196,18 +196,18 @@ class Replay:
             if values.shape != self._ends.shape:
                 left_out[key] = f"has shape {values.shape}; there are {len(self._ends)} episodes"
             else:
-                self._about["success" if name in NAMES else name] = values
+                self._about["success" if name in SUCCESS_COLUMNS else name] = values
         return left_out
 
     def _strangers(self) -> dict[str, str]:
-        """What lies in the buffer's folder beside its two groups."""
+        """Files in the buffer's folder other than data/ and meta/."""
         return {
             item.name: "is no part of a replay buffer"
             for item in base_of(self.path, self._root).iterdir()
-            if item.name not in OWN and not item.name.startswith(".")
+            if item.name not in FORMAT_FILES and not item.name.startswith(".")
         }
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         """See `Source.read`."""
         stop = int(self._ends[episode])
         start = int(self._ends[episode - 1]) if episode else 0
@@ -222,7 +222,7 @@ class Replay:
         about = {n: truth(v[episode], f"{where}: meta/{n}") for n, v in self._about.items()}
         success = about.pop("success", None)
         splits = tuple(sorted(n.removeprefix("split_") for n, belongs in about.items() if belongs))
-        return Rows(values, success=success, splits=splits)
+        return EpisodeColumns(values, success=success, splits=splits)
 
     def _array(self, name: str) -> zarr.Array[Any]:
         if name not in self._arrays:
@@ -236,7 +236,10 @@ class Replay:
             array = self._array(name)
             size = max(1, int(np.prod(array.shape[1:], dtype=int)) * array.dtype.itemsize)
             try:
-                begin, block = start, np.asarray(array[start : max(stop, start + BLOCK // size)])
+                begin, block = (
+                    start,
+                    np.asarray(array[start : max(stop, start + READ_BYTES // size)]),
+                )
             except Exception:  # damage further on is not this episode's
                 return np.asarray(array[start:stop])
             self._blocks[name] = begin, block

@@ -19,12 +19,12 @@ from vip_offline.dataset.importers.base.source import (
     SOLVED,
     Catalogue,
     Column,
-    KeyMap,
-    Rows,
+    ColumnMap,
+    EpisodeColumns,
     guessed,
     refuse_defects,
 )
-from vip_offline.dataset.importers.base.success import NAMES, truth
+from vip_offline.dataset.importers.base.success import SUCCESS_COLUMNS, truth
 from vip_offline.dataset.importers.formats.hdf5_tree import (
     column_of_dataset,
     datasets_below,
@@ -37,14 +37,14 @@ from vip_offline.dataset.media.pictures import pictures_shape, rgb, sixteen_bit_
 from vip_offline.errors import VipOfflineError
 
 # the low-dimensional observation of one arm: in robomimic's own configs, Isaac Lab's, LIBERO's
-ARMS = (
+ARM_NAMES = (
     ("obs/robot0_eef_pos", "obs/robot0_eef_quat", "obs/robot0_gripper_qpos"),
     ("obs/eef_pos", "obs/eef_quat", "obs/gripper_pos"),
     ("obs/ee_pos", "obs/ee_ori", "obs/gripper_states"),
     ("obs/proprio",),
 )
 DEMO = re.compile(r"(.*?)(\d+)")
-LOOKED_AT = 100  # demonstrations whose datasets are listed: opening one takes a millisecond
+MOST_LISTED = 100  # demonstrations whose datasets are listed: opening one takes a millisecond
 REPAIR = "Restore the file, or leave such episodes out with --skip-broken."
 
 
@@ -111,14 +111,14 @@ class Robomimic:
             columns=columns,
             lengths=lengths,
             names=[self._name(index) for index in range(len(self._demos))],
-            keys=KeyMap(
+            keys=ColumnMap(
                 cameras={
                     name.removeprefix("obs/").removesuffix("_image").replace("/", "."): name
                     for name in pictures
                 },
                 proprio=_arm(columns),
                 action=("actions",),
-                success="".join(guessed([*columns], NAMES)),
+                success="".join(guessed([*columns], SUCCESS_COLUMNS)),
                 # where rewards were filled with others, the simulator's stand beside them
                 reward="".join(guessed([*columns], ["true_reward", "rewards"])),
             ),
@@ -134,8 +134,8 @@ class Robomimic:
     def _columns(
         self, whole: Sequence[int], lengths: NDArray[np.int64]
     ) -> tuple[dict[str, Column], dict[str, str], list[str]]:
-        """What most demonstrations have per row, what is left out and why, and notes."""
-        places = np.unique(np.linspace(0, len(whole) - 1, LOOKED_AT).astype(int))
+        """Columns that most demonstrations have, the reasons for those left out, and notes."""
+        places = np.unique(np.linspace(0, len(whole) - 1, MOST_LISTED).astype(int))
         looked_at = [whole[place] for place in places]
         verdicts: dict[str, list[Column | str]] = {}
         examples: dict[str, Any] = {}
@@ -144,7 +144,7 @@ class Robomimic:
         for index in looked_at:
             for name, item in datasets_below(self._demo(index)):
                 verdict = item
-                if name in NAMES and _is_single(item):
+                if name in SUCCESS_COLUMNS and _is_single(item):
                     singles.add(name)
                     continue
                 if isinstance(item, h5py.Dataset):
@@ -264,7 +264,7 @@ class Robomimic:
             if isinstance(mask, h5py.Dataset) and mask.ndim == 1
         }
 
-    def read(self, episode: int, columns: Sequence[str]) -> Rows:
+    def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
         """See `Source.read`."""
         demo, where = self._demo(episode), self._where(episode)
         values: dict[str, NDArray[Any]] = {}
@@ -278,7 +278,7 @@ class Robomimic:
                 values[name] = array
         masks = self._masks()
         with readable_errors(where, REPAIR):
-            return Rows(
+            return EpisodeColumns(
                 values,
                 success=self._success(episode),
                 task=self._task(demo),
@@ -288,16 +288,16 @@ class Robomimic:
             )
 
     def _task(self, demo: Any) -> str:
-        """What is to be done, in words: robocasa says it per episode, LIBERO per file."""
+        """Task instruction: per episode (robocasa) or per file (LIBERO)."""
         words = _lang(str(demo.attrs.get("ep_meta", "{}")), "lang")
         return words or _lang(
             str(self._data.attrs.get("problem_info", "{}")), "language_instruction"
         )
 
     def _success(self, episode: int) -> bool | None:
-        """Whether a demonstration solved its task, if the file says so of it as a whole."""
+        """Episode-level success label of a demonstration; None if there is none."""
         demo = self._demo(episode)
-        for name in NAMES:
+        for name in SUCCESS_COLUMNS:
             where = f"{self._where(episode)}: {name}"
             if name in demo.attrs:
                 return truth(demo.attrs[name], where)
@@ -341,7 +341,7 @@ def _is_single(item: Any) -> bool:
 
 def _arm(columns: Mapping[str, Column]) -> tuple[str, ...]:
     """The first of the known sets of names of which any is there."""
-    for names in ARMS:
+    for names in ARM_NAMES:
         present = tuple(name for name in names if name in columns)
         if present:
             return present

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from conftest import PROGRAM
-
 from vip_offline.ending import message_of
+
 from vip_offline.errors import VipOfflineError, naming
 
 SCRIPT = "from vip_offline import ending\ndef program():\n    {}\nending.run(program)\n"

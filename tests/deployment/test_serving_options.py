@@ -7,13 +7,13 @@ import pytest
 from vip_offline import cli
 from vip_offline.deployment.serving_options import (
     KEY_VARIABLE,
-    ServeOptions,
     check_options,
     is_loopback,
     parse_hold,
     read_api_key,
 )
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import ServeOptions
 
 KEY = "a-key-of-some-length"
 

@@ -12,7 +12,7 @@ from store_files import overwrite_attribute
 from vip_offline.dataset.media.video import FrameReader, timeline
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.analyze import analyze_stage, check_analyze
-from vip_offline.recipe import AnalyzeOptions
+from vip_offline.options import AnalyzeOptions
 
 
 def analyze(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:

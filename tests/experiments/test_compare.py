@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from vip_offline.analysis.closed_loop.conditions import processor
+from vip_offline.config import load_recipe
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.compare import (
     ARMS,
@@ -18,7 +19,7 @@ from vip_offline.experiments.compare import (
     timed,
     weight_on,
 )
-from vip_offline.recipe import CompareOptions, Recipe, TrainOptions, load_recipe
+from vip_offline.options import CompareOptions, Recipe, TrainOptions
 from vip_offline.simulation.rollout import evaluated
 
 pytestmark = pytest.mark.sim

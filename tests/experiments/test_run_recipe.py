@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import PROGRAM
 
+from vip_offline.config import load_recipe
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.run_recipe import run_recipe
-from vip_offline.recipe import load_recipe
 from vip_offline.utils.console import bar
 
 pytestmark = pytest.mark.sim

@@ -12,12 +12,12 @@ from made_up_pretraining import losses, small
 
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import Computing, PretrainOptions
 from vip_offline.pretraining import run
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.run import Pretrained, pretrain_stage, summary
 from vip_offline.pretraining.trainer import Trained, pretrain
 from vip_offline.pretraining.validation import Validation
-from vip_offline.recipe import Computing, PretrainOptions
 from vip_offline.utils.console import Advance
 from vip_offline.utils.files import only_writer
 

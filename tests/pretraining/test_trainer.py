@@ -18,6 +18,7 @@ from vip_offline.encoders.checkpoints import read_checkpoint
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import Computing, PretrainOptions
 from vip_offline.pretraining import checkpoint, trainer
 from vip_offline.pretraining import losses as objectives
 from vip_offline.pretraining.initialization import begin
@@ -30,7 +31,6 @@ from vip_offline.pretraining.trainer import (
     loss_of,
     pretrain,
 )
-from vip_offline.recipe import Computing, PretrainOptions
 
 TESTS = Path(__file__).parents[1]
 CLIPS = MadeUpClips()

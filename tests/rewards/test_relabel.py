@@ -21,7 +21,7 @@ from vip_offline.dataset.store_writer import writing
 from vip_offline.encoders.registry import ENCODERS
 from vip_offline.encoders.text import embed_text
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RelabelOptions
+from vip_offline.options import RelabelOptions
 from vip_offline.rewards.functions import cosine_distance
 from vip_offline.rewards.relabel import check_relabel, needs_encoder, relabel
 

@@ -15,7 +15,7 @@ from store_files import contents
 
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RecordOptions
+from vip_offline.options import RecordOptions
 from vip_offline.simulation.experts import FAILURES
 from vip_offline.simulation.metaworld import Simulator
 from vip_offline.simulation.record import plan, record
@@ -36,7 +36,7 @@ def test_frames_can_be_embedded_in_the_process_that_recorded_them(tmp_path: Path
     """Drawing in it as well would end it with a segmentation fault, where Mesa draws."""
     code = (
         "import pathlib, sys\n"
-        "from vip_offline.recipe import RecordOptions\n"
+        "from vip_offline.options import RecordOptions\n"
         "from vip_offline.simulation.record import record\n"
         "if __name__ == '__main__':\n"
         "    options = RecordOptions(episodes=1, failures=0, image_size=32)\n"

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vip_offline.analysis.closed_loop.statistics import success_interval
+from vip_offline.config import options_from
 from vip_offline.dataset.store import Store, now, open_store, settings_of
 from vip_offline.deployment.card import policy_card
 from vip_offline.deployment.goal_image import goal_picture
 from vip_offline.encoders.encoder import load_network, rebuild_encoder
 from vip_offline.encoders.onnx_graphs import graph_of
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.options import TrainOptions
 from vip_offline.policies.brightness import brightness_grid
 from vip_offline.policies.checksums import (
     SUMS,
@@ -52,7 +54,6 @@ from vip_offline.policies.runtime import (
     seen_by,
 )
 from vip_offline.policies.verify import verify, versions
-from vip_offline.recipe import TrainOptions, options_from
 from vip_offline.training.data.dataset import TrainingSet, differences, training_set
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
 
@@ -375,3 +376,21 @@ def note_success(folder: Path) -> None:
 def is_shipped(folder: Path) -> bool:
     """Whether a folder was made ready for another computer, not only trained."""
     return SAMPLES in read_sums(folder)
+
+
+def ship_if_possible(folder: Path, weights: str, say: Callable[[str], None]) -> None:
+    """`ship` a policy that was just trained, or say what is missing; it is a policy in any case.
+
+    Args:
+        folder: of the policy.
+        weights: checkpoint file of its encoder; empty: it ships with its weights.
+        say: called with lines for the user.
+    """
+    if is_shipped(folder):
+        return
+    try:
+        notes = ship(folder, weights=Path(weights) if weights else None, on_prepare=say)
+    except VipOfflineError as error:
+        notes = [f"not ready for another computer yet: {error} Then: vip-offline ship {folder}"]
+    for note in notes:
+        say(f"note: {note}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vip_offline.analysis.closed_loop.comparison import summarise
+from vip_offline.config import dump
 from vip_offline.dataset.store import open_store
 from vip_offline.encoders.registry import check_encoder
 from vip_offline.errors import VipOfflineError, naming
@@ -23,7 +24,8 @@ from vip_offline.experiments.compare import (
 )
 from vip_offline.experiments.preflight import check_cameras, check_simulated, check_weights
 from vip_offline.experiments.stages import cameras_stage, record_stage, relabel_stage
-from vip_offline.recipe import Recipe, dump
+from vip_offline.options import Recipe, RolloutOptions
+from vip_offline.options.fields import OptionError
 from vip_offline.report.html.comparison_page import write_page
 from vip_offline.rewards.relabel import check_relabel
 from vip_offline.simulation.hidden_targets import hidden_note, is_hidden
@@ -55,15 +57,21 @@ def check_recipe(recipe: Recipe) -> None:
     check_rollout(recipe.rollout)
     check_compare(recipe.compare)
     for arm in recipe.compare.arms:  # one may bring a tau of its own
-        check_options(replace(recipe.train, **arm_spec(arm).changes))
+        try:
+            check_options(replace(recipe.train, **arm_spec(arm).changes))
+        except VipOfflineError as error:
+            raise VipOfflineError(f"arm {arm}: {error}") from None
     # a placement may be recorded up to ATTEMPTS times, with seeds STRIDE apart
     first = recipe.record.first_placement
     last = first + recipe.record.episodes + ATTEMPTS * STRIDE
     start = recipe.rollout.first_placement
     if start < last and first < start + recipe.rollout.placements:
-        raise VipOfflineError(
-            f"rollout.first_placement {start}: recording takes placements from {first} to {last}, "
-            "and what was trained on is not evaluated on. Choose one beyond."
+        raise OptionError(
+            RolloutOptions,
+            "first_placement",
+            start,
+            f"recording takes placements from {first} to {last}, and what was trained on is not "
+            "evaluated on. Choose one beyond.",
         )
 
 

@@ -24,7 +24,7 @@ from vip_offline.dataset.store import Label, open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.dataset.validation.run import BLOCK, Checked, Group, check
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 VIDEO = "videos/observation.images.front/chunk-000/file-000.mp4"
 TABLE = "data/chunk-000/file-000.parquet"

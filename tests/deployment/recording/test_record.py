@@ -209,7 +209,7 @@ from pathlib import Path
 from vip_offline.errors import VipOfflineError
 from vip_offline.deployment.recording import record_server
 from vip_offline.deployment.server import server
-from vip_offline.deployment.serving_options import ServeOptions
+from vip_offline.options import ServeOptions
 from vip_offline.deployment.recording.record import record_from_client
 from vip_offline.deployment.recording.episode_stream import Told
 

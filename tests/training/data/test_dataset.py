@@ -16,7 +16,7 @@ from store_files import overwrite, overwrite_attribute
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import NormaliseActions, RelabelOptions, TrainOptions
+from vip_offline.options import NormaliseActions, RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.algorithms.replay_buffer import vector_buffer
 from vip_offline.training.data.action_scale import to_reach

@@ -5,7 +5,7 @@ import pytest
 
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RelabelOptions, TrainOptions
+from vip_offline.options import RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.data.dataset import training_set
 

@@ -45,7 +45,7 @@ from vip_offline.dataset.validation.checks import (
 from vip_offline.dataset.validation.idle import Idle, check_idle, idle_of
 from vip_offline.dataset.validation.outliers import find_outliers
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 ROWS = 16384  # of columns that are in memory at once
 BLOCK = 32  # frames that are in memory at once

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from vip_offline.dataset.store_writer import writing
 from vip_offline.deployment.recording.episode_stream import MAX_STEPS, Told
-from vip_offline.deployment.serving_options import ServeOptions, check_options, is_loopback
+from vip_offline.deployment.serving_options import check_options, is_loopback
 from vip_offline.errors import VipOfflineError
-
-IDLE = 3600.0  # s: between two episodes a person puts things back where they were
+from vip_offline.options import ServeOptions
 
 
 def record_from_client(

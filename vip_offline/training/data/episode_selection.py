@@ -7,7 +7,7 @@ import numpy as np
 
 from vip_offline.dataset.store import Store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import TrainOptions
+from vip_offline.options import TrainOptions
 from vip_offline.training.weighting.episode_outcomes import best_share, controlled, outcome
 
 

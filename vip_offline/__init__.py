@@ -7,7 +7,7 @@
     policy = load_policy(folder)
     action = policy.act({"frame/corner": frame, "proprio": proprio})
 
-These names are loaded when they are first used, since torch takes seconds. Each folder of the
+These names are loaded when they are first used, since imports take time. Each folder of the
 package imports only from those below it; the order is in CONTRIBUTING.md.
 """
 
@@ -15,12 +15,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vip_offline.api import LoadedPolicy, load_policy, open_store, relabel, train
+    from vip_offline.api import load_policy, open_store, relabel, train
     from vip_offline.options import RelabelOptions, TrainOptions
 
 __version__ = "0.1.0"
 __all__ = [
-    "LoadedPolicy",
     "RelabelOptions",
     "TrainOptions",
     "load_policy",

@@ -7,23 +7,21 @@
     policy = load_policy(folder)
     action = policy.act({"frame/corner": frame, "proprio": proprio})
 
-They do what the commands of these names do, and write to the same places.
+They do what the commands of these names do, and write to the same places. Each imports what it
+needs when it is called: torch takes seconds.
 """
 
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vip_offline.dataset import store as stores
-from vip_offline.deployment.export import ship_if_possible
-from vip_offline.experiments.stages import relabel_stage
-from vip_offline.experiments.train import train_stage
 from vip_offline.options import CompareOptions, Recipe, RelabelOptions, TrainOptions
-from vip_offline.policies.runtime import LoadedPolicy, load_policy
-from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
-from vip_offline.utils.console import Advance
 
-__all__ = ["LoadedPolicy", "load_policy", "open_store", "relabel", "train"]
+if TYPE_CHECKING:
+    from vip_offline.dataset.store import Label, Store
+    from vip_offline.policies.runtime import LoadedPolicy
+    from vip_offline.utils.console import Advance
 
 
 def _silent(line: str) -> None:
@@ -31,14 +29,14 @@ def _silent(line: str) -> None:
 
 
 @contextlib.contextmanager
-def _no_bar(description: str, total: int, unit: str) -> Iterator[Advance]:
+def _no_bar(description: str, total: int, unit: str) -> "Iterator[Advance]":
     def advance(amount: int = 0, total: int | None = None) -> None:
         """Show nothing."""
 
     yield advance
 
 
-def open_store(path: Path | str) -> stores.Store:
+def open_store(path: Path | str) -> "Store":
     """Open a store of demonstrations for reading.
 
     Args:
@@ -51,7 +49,9 @@ def open_store(path: Path | str) -> stores.Store:
     Raises:
         VipOfflineError: if there is none, it is not one, or a newer version wrote it.
     """
-    return stores.open_store(Path(path))
+    from vip_offline.dataset import store
+
+    return store.open_store(Path(path))
 
 
 def relabel(
@@ -60,7 +60,7 @@ def relabel(
     *,
     overwrite: bool = False,
     say: Callable[[str], None] = _silent,
-) -> stores.Label:
+) -> "Label":
     """Write the reward of every transition: how much closer it came to the goal (Eq. 1).
 
     Args:
@@ -76,6 +76,8 @@ def relabel(
         VipOfflineError: if the store, the encoder or a goal cannot be had, or a labelling of this
             name is another one.
     """
+    from vip_offline.experiments.stages import relabel_stage
+
     recipe = Recipe(store=str(store), relabel=options)
     say(relabel_stage(recipe, _no_bar, say, overwrite=overwrite))
     return open_store(store).label(options.name or options.encoder)
@@ -112,10 +114,35 @@ def train(
         VipOfflineError: if an option, the store or the labelling cannot be used, or training
             diverges.
     """
+    from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
+
     quiet_d3rlpy()
+    from vip_offline.deployment.export import ship_if_possible
+    from vip_offline.experiments.train import train_stage
+
     training = CompareOptions(seeds=seeds, processes=processes)
     path, folder = Path(store), None if out is None else Path(out)
-    folders = train_stage(path, options, training, _no_bar, say, out=folder, weights=str(weights))
+    folders = train_stage(path, options, training, _no_bar, say, folder, str(weights))
     for policy in folders:
         ship_if_possible(policy, str(weights), say)
     return folders
+
+
+def load_policy(folder: Path | str, *, weights: Path | str = "") -> "LoadedPolicy":
+    """Load a policy folder, for a robot or a simulator; needs neither its store nor d3rlpy.
+
+    Args:
+        folder: as training wrote it.
+        weights: checkpoint file of the encoder, for a folder that does not hold it.
+
+    Returns:
+        The policy: ``act({"frame/<camera>": ..., "proprio": ...})`` gives the action. Frames are
+        uint8 RGB of shape (H, W, 3), proprio is float32 of shape (P,), the action float32 of
+        shape (A,), in the units of the store.
+
+    Raises:
+        VipOfflineError: if a file is missing, was changed, or is of another encoder.
+    """
+    from vip_offline.policies import runtime
+
+    return runtime.load_policy(folder, weights=Path(weights) if weights else None)

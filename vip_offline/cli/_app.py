@@ -1,25 +1,20 @@
-"""The program, and what its commands share: arguments, progress bars, lines of output."""
+"""The program, and the arguments and headings that its commands share."""
 
-import contextlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from vip_offline import __version__
 from vip_offline.cli.help_page import PanelledGroup
 from vip_offline.cli.program_end import TRACEBACK
-from vip_offline.errors import VipOfflineError
-from vip_offline.utils.console import Bar, Console, bar
-from vip_offline.utils.parallel import is_first
-
-if TYPE_CHECKING:
-    from vip_offline.deployment.server.log_lines import Lines
+from vip_offline.utils.console import Console
+from vip_offline.utils.path_arguments import all_named, named, storable
 
 DATA, REWARD, POLICY = "Data", "Reward", "Policy"  # headings of the help page
-DESCRIPTION = "file (--describe)"  # for messages
 
 app = typer.Typer(
     name="vip-offline",
@@ -30,37 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def named(path: Path | None) -> Path | None:
-    """``.`` and ``..`` by the names that they stand for, which messages and new files need."""
-    return path.resolve() if path is not None and path.name in ("", "..") else path
-
-
-def storable(path: Path | None) -> Path | None:
-    """Refuse what would be written into JSON and cannot be.
-
-    Raises:
-        VipOfflineError: if the path is not UTF-8.
-    """
-    try:
-        str(path and path.absolute()).encode()
-    except UnicodeEncodeError:
-        raise VipOfflineError(
-            f"{path}: its name, or that of a folder above it, is not UTF-8, so what is made of it "
-            "could not say where it lies. Rename it."
-        ) from None
-    return named(path)
-
-
-def all_named(paths: list[Path] | None) -> list[Path] | None:
-    """`named` of each."""
-    return paths and [path for path in map(named, paths) if path]
-
-
-def all_storable(paths: list[Path] | None) -> list[Path] | None:
-    """`storable` of each."""
-    return paths and [path for path in map(storable, paths) if path]
 
 
 StoreArgument = Annotated[
@@ -79,6 +43,15 @@ PolicyArgument = Annotated[
     Path, typer.Argument(callback=named, metavar="POLICY", help="A policy folder.")
 ]
 Weights = Annotated[str, typer.Option(help="Checkpoint file of the labelling's encoder.")]
+Describe = Annotated[
+    Path | None,
+    typer.Option(
+        callback=named,
+        help="TOML file that describes the robot: proprio, action, action_kind, gripper, "
+        "control_rate, key_map.",
+        dir_okay=False,
+    ),
+]
 ApiKeyFile = Annotated[
     Path | None,
     typer.Option(
@@ -87,6 +60,11 @@ ApiKeyFile = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def out_option(default: str) -> Any:
+    """The option ``--out``, with its default in words."""
+    return typer.Option("--out", callback=storable, help=f"Output folder. Default: {default}.")
 
 
 def _show_version(wanted: bool) -> None:
@@ -123,11 +101,6 @@ def given(context: typer.Context) -> set[str]:
     }
 
 
-def progress(console: Console) -> Bar:
-    """Progress bars on this console."""
-    return lambda description, total, unit: bar(console, description, total, unit)
-
-
 def store_path(path: Path | None) -> Path:
     """The store that is meant: the one given, that of a replay buffer, or the only one here."""
     from vip_offline.dataset.importers.link import store_of
@@ -136,23 +109,14 @@ def store_path(path: Path | None) -> Path:
     return store_of(path) if path is not None else default_store()
 
 
-def server_lines(console: Console) -> "Lines":
-    """Lines of a server, which waits for nobody who reads them."""
-    from vip_offline.deployment.server.log_lines import Lines
-
-    def write(text: str) -> None:
-        # whoever read our output may be gone; the robot is not
-        with contextlib.suppress(OSError):
-            console.print(text, end="", highlight=False, soft_wrap=True)
-
-    return Lines(write)
-
-
-@contextlib.contextmanager
-def first_process_prints(console: Console) -> Iterator[Console]:
-    """Of several processes that torchrun started, let the first alone print."""
-    if is_first():
-        yield console
+def show(
+    description: dict[str, Any],
+    print_it: Callable[[dict[str, Any], Console], None],
+    console: Console,
+    as_json: bool,
+) -> None:
+    """Print a description for people, or as JSON."""
+    if as_json:
+        typer.echo(json.dumps(description, indent=2))
     else:
-        with Path(os.devnull).open("w") as nothing:
-            yield Console(file=nothing)
+        print_it(description, console)

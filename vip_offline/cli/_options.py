@@ -55,8 +55,7 @@ class Part:
 def with_options(command: Command) -> Command:
     """Replace each parameter that is an options dataclass by one option per field.
 
-    The command is called with the dataclasses. A value out of its range is an `OptionError` that
-    names the flag.
+    A value out of its range is an error that names the flag.
     """
     parameters: list[inspect.Parameter] = []
     groups: dict[str, tuple[type, Mapping[str, Any], dict[str, Field]]] = {}
@@ -90,7 +89,7 @@ def with_options(command: Command) -> Command:
 def _parameter(name: str, field: Field) -> inspect.Parameter:
     """What typer makes an option of; types that it does not know are text to it."""
     annotation, default, flags, metavar = field.annotation, field.default, field.flags, None
-    if annotation is bool:
+    if annotation is bool and not field.option.flags:
         flags = (f"{flags[0]}/--no-{flags[0].removeprefix('--')}",)
     elif is_text(field):
         annotation, default, metavar = str, to_text(default), metavar_of(field)

@@ -5,51 +5,34 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from vip_offline.cli._app import (
-    REWARD,
-    AsJson,
-    StoreArgument,
-    all_named,
-    all_storable,
-    app,
-    first_process_prints,
-    progress,
-    storable,
-    store_path,
-)
+from vip_offline.cli import _app as shared
 from vip_offline.cli._options import Part, with_options
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import (
     AnalyzeOptions,
+    DeleteOptions,
     PretrainOptions,
     Recipe,
     RelabelOptions,
     TrainOptions,
 )
-from vip_offline.utils.console import Console
+from vip_offline.utils.console import Console, first_process_prints
+from vip_offline.utils.path_arguments import all_named, all_storable
 
 
-@app.command(rich_help_panel=REWARD)
+@shared.app.command(rich_help_panel=shared.REWARD)
 def encoders() -> None:
     """List the frozen encoders: dimension, licence, and whether their weights are here."""
-    from vip_offline.encoders.registry import ENCODERS, here
+    from vip_offline.report.terminal.encoders import encoders_table
 
-    table = Table(box=None, width=80)
-    for heading in ("encoder", "dim", "weights", "licence", "here"):
-        table.add_column(heading, justify="right" if heading == "dim" else "left", overflow="fold")
-    for name, entry in ENCODERS.items():
-        elsewhere = "download" if entry.origin and entry.origin.url else "--weights"
-        is_here = "yes" if here(name) else elsewhere
-        table.add_row(name, str(entry.dim), entry.weights, entry.licence, is_here)
-    Console().print(table)
+    Console().print(encoders_table())
 
 
-@app.command(rich_help_panel=REWARD)
+@shared.app.command(rich_help_panel=shared.REWARD)
 @with_options
 def relabel(
-    store: StoreArgument = None,
+    store: shared.StoreArgument = None,
     *,
     options: RelabelOptions,
     overwrite: Annotated[bool, typer.Option(help="Replace a labelling of this name.")] = False,
@@ -62,78 +45,59 @@ def relabel(
 
     console = Console()
     if store is not None:
-        link_stage(store, progress(console), console.print)
-    recipe = Recipe(store=str(store_path(store)), relabel=options)
-    done = relabel_stage(recipe, progress(console), console.print, overwrite=overwrite)
-    console.print(done)
+        link_stage(store, console.bar, console.print)
+    recipe = Recipe(store=str(shared.store_path(store)), relabel=options)
+    console.print(relabel_stage(recipe, console.bar, console.print, overwrite=overwrite))
 
 
-@app.command(rich_help_panel=REWARD)
+@shared.app.command(rich_help_panel=shared.REWARD)
+@with_options
 def delete(
-    store: StoreArgument = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(help="Labelling to delete; may be repeated.", show_default=False),
-    ] = None,
-    embedding: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Embedding to delete: ENCODER/CAMERA, or ENCODER for all cameras; may be "
-            "repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    store: shared.StoreArgument = None,
+    *,
+    options: DeleteOptions,
 ) -> None:
     """Delete labellings and embeddings from a store; the demonstrations stay."""
     from vip_offline.experiments.delete import delete_stage
 
-    for line in delete_stage(store_path(store), label or (), embedding or ()):
+    for line in delete_stage(shared.store_path(store), options.labels, options.embeddings):
         typer.echo(line)
 
 
-@app.command(rich_help_panel=REWARD)
+@shared.app.command(rich_help_panel=shared.REWARD)
 @with_options
 def analyze(
-    store: StoreArgument = None,
+    store: shared.StoreArgument = None,
     *,
     options: AnalyzeOptions,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            callback=storable,
-            help="Output folder. Default: runs/<name of the store>/analysis.",
-        ),
-    ] = None,
+    out: Annotated[Path | None, shared.out_option("runs/<name of the store>/analysis")] = None,
     figures: Annotated[
         bool, typer.Option("--figures", help="Write each figure as PNG and SVG, too.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: shared.AsJson = False,
 ) -> None:
     """Say whether a labelling's reward means progress on these demonstrations, before training.
 
     Writes a page (report.html) and every number (analysis.json).
     """
+    from vip_offline.analysis.results import summarise
     from vip_offline.experiments.analyze import analyze_stage
     from vip_offline.experiments.stages import check_stage
-
-    path = store_path(store)
-    folder = out or Path("runs") / path.stem.removesuffix(".vip") / "analysis"
-    console = Console(stderr=as_json)
-    check_stage(path, progress(console), console.print)
-    analysis, lines = analyze_stage(path, options, folder, progress(console), figures=figures)
-    if as_json:
-        from vip_offline.analysis.results import summarise
-
-        typer.echo(json.dumps(summarise(analysis), indent=2, ensure_ascii=False))
-        return
     from vip_offline.report.terminal.analysis import print_analysis
 
+    path, console = shared.store_path(store), Console(stderr=as_json)
+    folder = out or Path("runs") / path.stem.removesuffix(".vip") / "analysis"
+    check_stage(path, console.bar, console.print)
+    analysis, lines = analyze_stage(path, options, folder, console.bar, figures=figures)
+    if as_json:
+        typer.echo(json.dumps(summarise(analysis), indent=2, ensure_ascii=False))
+        return
     print_analysis(analysis, console)
     for line in lines:
-        console.print(line, soft_wrap=True, highlight=False)
+        console.say(line)
 
 
-@app.command(rich_help_panel=REWARD)
+@shared.app.command(rich_help_panel=shared.REWARD)
 @with_options
 def pretrain(
     videos: Annotated[
@@ -145,14 +109,9 @@ def pretrain(
         ),
     ],
     *,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            callback=storable, help="Output folder. Default: runs/<backbone>-<objective>."
-        ),
-    ] = None,
+    out: Annotated[Path | None, shared.out_option("runs/<backbone>-<objective>")] = None,
     options: PretrainOptions,
-    as_json: AsJson = False,
+    as_json: shared.AsJson = False,
 ) -> None:
     """Train an encoder of your own on videos, by VIP, TCN or LSTD (paper, section 4).
 
@@ -167,16 +126,15 @@ def pretrain(
     folder = out or Path("runs") / f"{options.backbone}-{options.objective}"
     console = Console(stderr=as_json)
     with first_process_prints(console) as shown:
-        result = pretrain_stage(videos, options, folder, progress(shown), shown.print)
-        description = summary(result, options)
+        result = pretrain_stage(videos, options, folder, shown.bar, shown.print)
         if as_json and shown is console:
-            typer.echo(json.dumps(description, indent=2))
+            typer.echo(json.dumps(summary(result, options), indent=2))
         elif not as_json:
-            print_validation(description, shown)
-            shown.print(f"-> {result.trained.model}", soft_wrap=True, highlight=False)
+            print_validation(summary(result, options), shown)
+            shown.say(f"-> {result.trained.model}")
 
 
-@app.command(rich_help_panel=REWARD)
+@shared.app.command(rich_help_panel=shared.REWARD)
 @with_options
 def export(
     paths: Annotated[
@@ -203,6 +161,6 @@ def export(
     *stores, out = paths
     if len(stores) > 1:
         raise VipOfflineError(f"{len(paths)} paths given; expected [STORE] OUT.")
-    console, store = Console(), store_path(stores[0] if stores else None)
-    check_stage(store, progress(console), console.print)
-    console.print(export_stage(store, out, to, options.label, progress(console), console.print))
+    console, store = Console(), shared.store_path(stores[0] if stores else None)
+    check_stage(store, console.bar, console.print)
+    console.print(export_stage(store, out, to, options.label, console.bar, console.print))

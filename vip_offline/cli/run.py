@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from vip_offline.cli._app import app, first_process_prints, progress
-from vip_offline.cli.policy import print_comparison
+from vip_offline.cli._app import app
 from vip_offline.options import PretrainRecipe, Recipe
-from vip_offline.utils.console import Console
+from vip_offline.utils.console import Console, first_process_prints
 from vip_offline.utils.parallel import is_first
 
 
@@ -27,25 +26,20 @@ def run(
     from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 
     quiet_d3rlpy()
-    from vip_offline.experiments.run_recipe import run_recipe
+    from vip_offline.experiments.run_recipe import files_of, run_recipe
+    from vip_offline.report.terminal.comparison import print_outcome
 
     loaded, console = load_recipe(recipe), Console()
     with naming_keys(recipe, Recipe):
-        summary = run_recipe(loaded, progress(console), console.print)
-    print_comparison(summary, loaded, console)
+        summary = run_recipe(loaded, console.bar, console.print)
+    print_outcome(summary, files_of(loaded), console)
 
 
 def _run_pretrain(recipe: PretrainRecipe) -> None:
     from vip_offline.experiments.run_pretrain_recipe import NUMBERS, run_pretrain_recipe
-    from vip_offline.report.terminal.encoders import print_trial, print_validation
+    from vip_offline.report.terminal.encoders import print_runs
 
     with first_process_prints(Console()) as console:
-        numbers = run_pretrain_recipe(recipe, progress(console), console.print)
-        if not is_first():
-            return
-        for name, trained in numbers["trained"].items():
-            console.print(f"\n{name}", style="bold")
-            print_validation(trained, console)
-        console.print()
-        print_trial(numbers, console)
-        console.print(f"-> {Path(recipe.out) / NUMBERS}", soft_wrap=True, highlight=False)
+        numbers = run_pretrain_recipe(recipe, console.bar, console.print)
+        if is_first():
+            print_runs(numbers, Path(recipe.out) / NUMBERS, console)

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vip_offline.analysis.closed_loop.statistics import success_interval
-from vip_offline.config import options_from
+from vip_offline.config import options_from, read_toml
 from vip_offline.dataset.store import Store, now, open_store, settings_of
 from vip_offline.deployment.card import policy_card
 from vip_offline.deployment.goal_image import goal_picture
@@ -38,6 +38,7 @@ from vip_offline.policies.policy import (
     READ,
     TENSORS,
     Policy,
+    find_policies,
     manifest_text,
     read_manifest,
     read_reads,
@@ -55,6 +56,7 @@ from vip_offline.policies.runtime import (
 )
 from vip_offline.policies.verify import verify, versions
 from vip_offline.training.data.dataset import TrainingSet, differences, training_set
+from vip_offline.utils.console import Bar
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
 
 CARD, PICTURE = "README.md", "goal.png"
@@ -376,6 +378,48 @@ def note_success(folder: Path) -> None:
 def is_shipped(folder: Path) -> bool:
     """Whether a folder was made ready for another computer, not only trained."""
     return SAMPLES in read_sums(folder)
+
+
+def ship_all(
+    policies: Sequence[Path] | None,
+    store: Path | None,
+    weights: str,
+    describe: Path | None,
+    takes: Literal["frames", "embedding"],
+    bar: Bar,
+    say: Callable[[str], None],
+) -> None:
+    """`ship` several policies.
+
+    Args:
+        policies: folders; None: the only ones under ``runs/``.
+        store: what they were trained on, if it was moved.
+        weights: checkpoint file of their encoder; empty: it ships with its weights.
+        describe: TOML file that describes the robot; None: nothing does.
+        takes: what ``policy.onnx`` takes.
+        bar: of progress.
+        say: called with lines for the user.
+
+    Raises:
+        VipOfflineError: if there are none, or the description cannot be read; see `ship`.
+    """
+    folders = find_policies(policies or [Path("runs")], named=bool(policies))
+    described = read_toml(describe, "file (--describe)") if describe is not None else None
+    checkpoint = Path(weights) if weights else None
+    with bar("ship", len(folders), "policy") as advance:
+        for folder in folders:
+            notes = ship(
+                folder,
+                store=store,
+                weights=checkpoint,
+                described=described,
+                takes=takes,
+                on_prepare=say,
+            )
+            advance(1)
+            say(f"ready -> {folder}")
+            for note in notes:
+                say(f"note: {note}")
 
 
 def ship_if_possible(folder: Path, weights: str, say: Callable[[str], None]) -> None:

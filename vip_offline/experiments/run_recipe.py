@@ -9,6 +9,7 @@ from typing import Any
 from vip_offline.analysis.closed_loop.comparison import summarise
 from vip_offline.config import dump
 from vip_offline.dataset.store import open_store
+from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.encoders.registry import check_encoder
 from vip_offline.errors import VipOfflineError, naming
 from vip_offline.experiments.compare import (
@@ -18,13 +19,20 @@ from vip_offline.experiments.compare import (
     damaged_notes,
     gather,
     jobs,
+    labelled_before,
     roll_out_arms,
     timed,
     train_arms,
 )
 from vip_offline.experiments.preflight import check_cameras, check_simulated, check_weights
 from vip_offline.experiments.stages import cameras_stage, record_stage, relabel_stage
-from vip_offline.options import Recipe, RolloutOptions
+from vip_offline.options import (
+    CompareOptions,
+    Recipe,
+    RelabelOptions,
+    RolloutOptions,
+    TrainOptions,
+)
 from vip_offline.options.fields import OptionError
 from vip_offline.report.html.comparison_page import write_page
 from vip_offline.rewards.relabel import check_relabel
@@ -75,6 +83,44 @@ def check_recipe(recipe: Recipe) -> None:
         )
 
 
+def compare_recipe(
+    path: Path,
+    out: Path,
+    compare: CompareOptions,
+    train: TrainOptions,
+    rollout: RolloutOptions,
+    weights: str,
+) -> Recipe:
+    """The recipe that compares arms on a labelled store.
+
+    Args:
+        path: of the store.
+        out: folder of the comparison; if one is there, it says which labelling is meant.
+        compare: arms and seeds.
+        train: of every arm; arms change it.
+        rollout: placements.
+        weights: checkpoint file of the labelling's encoder; empty: it ships with its weights.
+
+    Raises:
+        VipOfflineError: if there is no such store or labelling, or an option is wrong.
+    """
+    labelling = open_store(path).label(train.label or labelled_before(out))
+    fit = fit_of(labelling.provenance)
+    # every arm sees the same of a frame
+    train_fit = fit if train.fit == TrainOptions.fit else train.fit
+    recipe = Recipe(
+        name=path.stem,
+        store=str(path),
+        out=str(out),
+        relabel=RelabelOptions(labelling.provenance["encoder"], weights, fit=fit),
+        train=replace(train, label=labelling.name, fit=train_fit),
+        rollout=replace(rollout, videos=min(rollout.videos, rollout.placements)),
+        compare=compare,
+    )
+    check_recipe(recipe)
+    return recipe
+
+
 def compare_stages(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
     """Train, roll out and compare the arms.
 
@@ -120,6 +166,11 @@ def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) ->
         write_json({**summary, "made_from": {"rollouts": read}}, out / NUMBERS)
         write_page(comparison, summary, out / REPORT)
     return json.loads((out / NUMBERS).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def files_of(recipe: Recipe) -> tuple[Path, Path]:
+    """The page and the numbers of a comparison."""
+    return Path(recipe.out) / REPORT, Path(recipe.out) / NUMBERS
 
 
 def run_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:

@@ -22,9 +22,9 @@ def train_stage(
     training: CompareOptions,
     bar: Bar,
     say: Callable[[str], None],
-    *,
     out: Path | None = None,
     weights: str = "",
+    *,
     suit_data: bool = False,
 ) -> list[Path]:
     """Train one policy per seed; those that are there already are not trained again.

@@ -3,7 +3,7 @@
 One small frozen dataclass per stage. The names of fields are stored in manifests and recipes.
 """
 
-from vip_offline.options.data import ImportOptions, RecordOptions
+from vip_offline.options.data import ImportOptions, InspectOptions, RecordOptions
 from vip_offline.options.policy import (
     CompareOptions,
     Control,
@@ -28,6 +28,7 @@ from vip_offline.options.reward import (
     AnalyzeOptions,
     BackendName,
     Computing,
+    DeleteOptions,
     Device,
     Fit,
     Precision,
@@ -43,6 +44,7 @@ __all__ = [
     "CompareOptions",
     "Computing",
     "Control",
+    "DeleteOptions",
     "Device",
     "Fit",
     "GivenHold",
@@ -50,6 +52,7 @@ __all__ = [
     "Head",
     "Hold",
     "ImportOptions",
+    "InspectOptions",
     "Mixed",
     "Negatives",
     "Norm",

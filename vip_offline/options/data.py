@@ -55,7 +55,8 @@ class RecordOptions:
         bool,
         Option(
             "Draw targets that no frame shows at random for each episode, as Meta-World does. "
-            "Otherwise they are fixed, so that a policy can know them."
+            "Otherwise they are fixed, so that a policy can know them.",
+            flags=("--hidden-goal",),
         ),
     ] = False
 
@@ -90,13 +91,41 @@ class ImportOptions:
     ] = None
     max_episodes: Annotated[int, Option("Import at most this many episodes; 0: all.", ge=0)] = 0
     copy_frames: Annotated[
-        bool, Option("Copy the frames of videos into the store, instead of a pointer to them.")
+        bool,
+        Option(
+            "Copy the frames of videos into the store, instead of a pointer to them.",
+            flags=("--copy-frames",),
+        ),
     ] = False
     link_frames: Annotated[
         bool,
-        Option("Leave the frames of a zarr replay buffer where they are, and point to them."),
+        Option(
+            "Leave the frames of a zarr replay buffer where they are, and point to them.",
+            flags=("--link-frames",),
+        ),
     ] = False
-    decode: Annotated[bool, Option("Decode all videos once, to find damaged frames now.")] = False
+    decode: Annotated[
+        bool, Option("Decode all videos once, to find damaged frames now.", flags=("--decode",))
+    ] = False
     skip_broken: Annotated[
-        bool, Option("Leave out episodes that cannot be read, and list them.")
+        bool,
+        Option("Leave out episodes that cannot be read, and list them.", flags=("--skip-broken",)),
+    ] = False
+
+
+@dataclass(frozen=True)
+class InspectOptions:
+    """What `inspect` looks for beside what there is."""
+
+    check: Annotated[
+        bool,
+        Option("Read everything; exit code 1 if something is wrong.", flags=("--check",)),
+    ] = False
+    verify: Annotated[
+        bool,
+        Option("Hash all frames and embeddings; exit code 1 if one changed.", flags=("--verify",)),
+    ] = False
+    seal: Annotated[
+        bool,
+        Option("Accept a store as it is: edited by hand, or without checksums.", flags=("--seal",)),
     ] = False

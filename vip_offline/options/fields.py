@@ -21,7 +21,7 @@ class Option:
         help: full sentences that stand alone.
         source: equation, table or section of the paper.
         ge, gt, le, lt: limits of a number, or of each number of a tuple.
-        flags: on the command line; empty: made from the field's name.
+        flags: on the command line; empty: made from the field's name, with ``--no-`` for a bool.
         separator: between the items of a tuple that is given as one text; empty: the flag is
             repeated.
         default_text: what the default stands for, where its value does not say it.

@@ -108,7 +108,7 @@ class PretrainOptions:
     pack: Annotated[
         Pack,
         Option(
-            "Decode all frames once into a file of the training size. auto: if it fits into "
+            "Decode all frames once into a file of the training size. auto: if it takes no more than "
             "--pack-gib."
         ),
     ] = "auto"

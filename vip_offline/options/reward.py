@@ -118,6 +118,22 @@ class RelabelOptions:
 
 
 @dataclass(frozen=True)
+class DeleteOptions:
+    """What is deleted from a store."""
+
+    labels: Annotated[
+        tuple[str, ...], Option("Labelling to delete; may be repeated.", flags=("--label",))
+    ] = ()
+    embeddings: Annotated[
+        tuple[str, ...],
+        Option(
+            "Embedding to delete: ENCODER/CAMERA, or ENCODER for all cameras; may be repeated.",
+            flags=("--embedding",),
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True)
 class AnalyzeOptions:
     """What `analyze` looks at."""
 

@@ -120,7 +120,7 @@ def test_a_missing_rollout_is_named(recipe: Recipe) -> None:
         (CompareOptions(arms=("bc", "rwr-retrun")), "Did you mean 'rwr-return'"),
         (CompareOptions(arms=("rwr-step",)), "'bc' must"),
         (CompareOptions(arms=("bc", "bc")), "each may stand there once"),
-        (CompareOptions(seeds=0), "seeds 0"),
+        (CompareOptions(seeds=0), "--seeds 0: must be at least 1"),
     ],
 )
 def test_comparisons_that_cannot_be_made(options: CompareOptions, part: str) -> None:

@@ -225,7 +225,7 @@ def test_too_few_videos_are_refused(tmp_path: Path, films: Path) -> None:
 
 
 def test_settings_are_refused_before_videos_are_looked_at(tmp_path: Path) -> None:
-    with pytest.raises(VipOfflineError, match="--gamma 2"):
+    with pytest.raises(VipOfflineError, match="--gamma 2: must be above 0 and below 1"):
         stage([tmp_path / "none"], tmp_path / "out", gamma=2)
     assert not (tmp_path / "out").exists()
 

@@ -225,8 +225,8 @@ def test_words_are_a_goal(store_path: Path, tmp_path: Path) -> None:
     ("options", "part"),
     [
         ({"n_steps": 0}, "--n-steps 0"),
-        ({"gamma": 0.0}, "--gamma 0.0"),
-        ({"reach": 1.0}, "--reach 1.0"),
+        ({"gamma": 0.0}, "--gamma 0: must be above 0 and at most 1"),
+        ({"reach": 1.0}, "--reach 1: must be at least 0 and below 1"),
         ({"batch_size": -1}, "--batch-size -1"),
         ({"goal": ()}, "No goal"),
         ({"goal": ("0:0",), "stages": ("0:1",)}, "one or the other"),

@@ -104,7 +104,7 @@ def test_other_settings_do_not_mix(recorded: Path) -> None:
     ("changes", "part"),
     [
         ({"episodes": 0}, "--episodes 0"),
-        ({"failures": 7}, "--failures 7: must lie between 0 and 6"),
+        ({"failures": 7}, "--failures 7: must be at most 6"),
         ({"image_size": 4}, "--image-size 4"),
         ({"max_steps": 501}, "--max-steps 501"),
         ({"task": "drawer"}, "Unknown task 'drawer'"),

@@ -18,7 +18,7 @@ from vip_offline.utils.path_arguments import named
 # a server that records gives no actions; between two episodes a person puts things back
 RECORDING = Part(without=("timeout", "hold", "stop_above"), defaults={"port": 8001, "idle": 3600.0})
 # options of `record` that mean something with a client, or with the simulator, alone
-FROM_CLIENT = {"control_rate", "describe", "api_key_file", *RECORDING.fields(ServeOptions)}
+FROM_CLIENT = ("control_rate", "describe", "api_key_file", *RECORDING.fields(ServeOptions))
 FROM_SIMULATOR = Part(without=("task", "max_steps")).fields(RecordOptions)
 
 NewStore = typer.Argument(callback=named, metavar="[STORE]", help="Default: datasets/<name>.zarr.")

@@ -108,8 +108,8 @@ class PretrainOptions:
     pack: Annotated[
         Pack,
         Option(
-            "Decode all frames once into a file of the training size. auto: if it takes no more than "
-            "--pack-gib."
+            "Decode all frames once into a file of the training size. auto: if it is no larger "
+            "than --pack-gib."
         ),
     ] = "auto"
     pack_folder: Annotated[

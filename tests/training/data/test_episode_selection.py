@@ -40,5 +40,5 @@ def test_ends_that_cannot_be_compared_are_refused(store_path: Path, options: Tra
 
 @pytest.mark.parametrize("share", [0.0, 1.5, float("nan")])
 def test_a_share_that_is_none(store_path: Path, share: float) -> None:
-    with pytest.raises(VipOfflineError, match=r"keep_best .* must be above 0, up to 1"):
+    with pytest.raises(VipOfflineError, match=r"--keep-best .* must be above 0 and at most 1"):
         training_set(store_path, TrainOptions(keep_best=share))

@@ -140,7 +140,8 @@ def naming_keys(path: Path, recipe: type) -> Iterator[None]:
         kinds = typing.get_type_hints(recipe)
         tables = {kind: name for name, kind in kinds.items() if dataclasses.is_dataclass(kind)}
         table = f"{tables[error.kind]}." if error.kind in tables else ""
-        raise error.renamed(f"{path}: {table}{error.name} =") from None
+        key = f"{path}: {table}{error.name} = {_literal(error.value)}"
+        raise VipOfflineError(f"{key}: {error.reason}") from None
 
 
 def _check_tables(path: Path, recipe: Recipe | PretrainRecipe) -> None:

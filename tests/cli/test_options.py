@@ -31,7 +31,9 @@ LEFT_OUT = {
     ("compare", TrainOptions): {"algo", "weight_by", "n_steps", "control"},
     ("record", ServeOptions): {"timeout", "hold", "stop_above"},
 }
-RENAMED = {("compare", "--processes", RolloutOptions): "--rollout-processes"}
+RENAMED: dict[tuple[str, str, type], str] = {
+    ("compare", "--processes", RolloutOptions): "--rollout-processes"
+}
 
 
 @pytest.mark.parametrize(

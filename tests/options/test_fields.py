@@ -76,12 +76,9 @@ def test_a_range_in_words() -> None:
     ("text", "message"),
     [
         ("[train]\ntau = -1\n", "train.tau = -1: must be at least 0."),
-        ("[train]\nhidden = [8, 0]\n", "train.hidden = 8,0: must be at least 1."),
+        ("[train]\nhidden = [8, 0]\n", "train.hidden = [8, 0]: must be at least 1."),
         ("[compare]\nprocesses = 0\n", "compare.processes = 0: must be at least 1."),
-        (
-            "[rollout]\nprocesses = 0\n",
-            "rollout.processes = 0: must be at least 1 and at most 256.",
-        ),
+        ("[rollout]\nhorizon = 0\n", "rollout.horizon = 0: must be at least 1 and at most 500."),
     ],
 )
 def test_in_a_recipe_it_names_file_and_key(tmp_path: Path, text: str, message: str) -> None:

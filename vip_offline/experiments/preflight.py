@@ -71,7 +71,7 @@ def check_simulated(path: Path, train: TrainOptions, rollout: RolloutOptions) ->
     if seen:
         raise VipOfflineError(
             f"{path}: holds placements {seen[:SOME]}, which are to be evaluated. Choose another "
-            "rollout.first_placement in a recipe, or fewer --placements."
+            "--first-placement (in a recipe rollout.first_placement), or fewer --placements."
         )
 
 

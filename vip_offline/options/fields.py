@@ -25,7 +25,7 @@ class Option:
         separator: between the items of a tuple that is given as one text; empty: the flag is
             repeated.
         default_text: what the default stands for, where its value does not say it.
-        recipe_only: not on the command line.
+        recipe_only: not on the command line; the reason is in a comment.
     """
 
     help: str
@@ -55,7 +55,9 @@ class Field:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Spelling on the command line, the main one first."""
+        """Spelling on the command line, the main one first; without one, the name."""
+        if self.option.recipe_only:
+            return (self.name,)
         return self.option.flags or (f"--{self.name.replace('_', '-')}",)
 
     def error(self, value: object, reason: str) -> "OptionError":
@@ -78,9 +80,9 @@ class OptionError(VipOfflineError):
         (field,) = (field for field in fields_of(kind) if field.name == name)
         super().__init__(f"{field.flags[0]} {_text(value)}: {reason}")
 
-    def renamed(self, name: str) -> VipOfflineError:
-        """The same error under the name that the user wrote, such as a key of a recipe."""
-        return VipOfflineError(f"{name} {_text(self.value)}: {self.reason}")
+    def renamed(self, flag: str) -> VipOfflineError:
+        """The same error under another flag."""
+        return VipOfflineError(f"{flag} {_text(self.value)}: {self.reason}")
 
 
 def fields_of(kind: type) -> Iterator[Field]:
@@ -133,6 +135,11 @@ def range_text(option: Option) -> str:
     limits = ((getattr(option, name), words) for name, _, words in _LIMITS)
     parts = [f"{words} {limit:.16g}" for limit, words in limits if limit is not None]
     return " and ".join(parts) or "a finite number"
+
+
+def no_range(option: Option) -> bool:
+    """Whether every number is allowed."""
+    return all(getattr(option, name) is None for name, _, _ in _LIMITS)
 
 
 def _text(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import typing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Annotated
 
 from vip_offline.errors import VipOfflineError, did_you_mean
@@ -11,7 +12,9 @@ from vip_offline.options.policy import CompareOptions, RolloutOptions, TrainOpti
 from vip_offline.options.pretrain import Objective, PretrainOptions
 from vip_offline.options.reward import RelabelOptions
 
-_Name = Annotated[str, Option("Name of the recipe.", default_text="that of the file")]
+# only a recipe chains stages and makes several stores or encoders: these have no flags
+_RecipeOption = partial(Option, recipe_only=True)
+_Name = Annotated[str, _RecipeOption("Name of the recipe.", default_text="that of the file")]
 
 
 @dataclass(frozen=True)
@@ -19,9 +22,9 @@ class Recipe:
     """A chain of stages: record, relabel, train and roll out each arm, compare."""
 
     name: _Name = "recipe"
-    store: Annotated[str, Option("Store.", default_text="datasets/NAME.zarr")] = ""
+    store: Annotated[str, _RecipeOption("Store.", default_text="datasets/NAME.zarr")] = ""
     out: Annotated[
-        str, Option("Folder of policies, rollouts and report.", default_text="runs/NAME")
+        str, _RecipeOption("Folder of policies, rollouts and report.", default_text="runs/NAME")
     ] = ""
     record: RecordOptions = field(default_factory=RecordOptions)
     relabel: RelabelOptions = field(default_factory=RelabelOptions)
@@ -34,13 +37,15 @@ class Recipe:
 class TrialOptions:
     """Recordings of other tasks, on which encoders are compared."""
 
-    tasks: Annotated[tuple[str, ...], Option("Meta-World tasks to compare encoders on.")] = ()
-    episodes: Annotated[int, Option("Number of episodes per task.", ge=1, le=1000)] = 20
-    failures: Annotated[int, Option("Number of failed episodes among them.", ge=0)] = 10
+    tasks: Annotated[
+        tuple[str, ...], _RecipeOption("Meta-World tasks to compare encoders on.")
+    ] = ()
+    episodes: Annotated[int, _RecipeOption("Number of episodes per task.", ge=1, le=1000)] = 20
+    failures: Annotated[int, _RecipeOption("Number of failed episodes among them.", ge=0)] = 10
     first_placement: Annotated[
-        int, Option("Seed of the first episode's placement.", ge=0, le=2**31 - 20_000)
+        int, _RecipeOption("Seed of the first episode's placement.", ge=0, le=2**31 - 20_000)
     ] = 20_000
-    encoders: Annotated[tuple[str, ...], Option("Encoders to compare with.")] = (
+    encoders: Annotated[tuple[str, ...], _RecipeOption("Encoders to compare with.")] = (
         "lite0",
         "random-resnet18",
         "pixels",
@@ -53,32 +58,34 @@ class PretrainRecipe:
 
     pretrain: PretrainOptions
     name: _Name = "recipe"
-    out: Annotated[str, Option("Folder of the runs.", default_text="runs/NAME")] = ""
+    out: Annotated[str, _RecipeOption("Folder of the runs.", default_text="runs/NAME")] = ""
     videos: Annotated[
-        tuple[str, ...], Option("Folders, stores and manifests of videos to train on.")
+        tuple[str, ...], _RecipeOption("Folders, stores and manifests of videos to train on.")
     ] = ()
     tasks: Annotated[
-        tuple[str, ...], Option("Meta-World tasks to record and train on, beside `videos`.")
+        tuple[str, ...], _RecipeOption("Meta-World tasks to record and train on, beside `videos`.")
     ] = ()
     record: RecordOptions = field(default_factory=RecordOptions)
-    folder: Annotated[str, Option("Folder of those recordings.", default_text="datasets/NAME")] = ""
+    folder: Annotated[
+        str, _RecipeOption("Folder of those recordings.", default_text="datasets/NAME")
+    ] = ""
     objectives: Annotated[
         tuple[str, ...],
-        Option("Objectives to train, one run each.", default_text="the one of [pretrain]"),
+        _RecipeOption("Objectives to train, one run each.", default_text="the one of [pretrain]"),
     ] = ()
     equal_frames: Annotated[
         bool,
-        Option(
+        _RecipeOption(
             "Give tcn four steps where the others have three: it draws three frames per "
             "sub-trajectory, they draw four."
         ),
     ] = False
     seeds: Annotated[
-        int, Option("Number of runs per objective, with seeds from pretrain.seed on.", ge=1)
+        int, _RecipeOption("Number of runs per objective, with seeds from pretrain.seed on.", ge=1)
     ] = 1
     paths_at: Annotated[
         tuple[int, ...],
-        Option(
+        _RecipeOption(
             "Steps at which the embedding path of a held-out video is drawn, for backbones with "
             "two outputs.",
             "Fig. 2",

@@ -4,7 +4,7 @@ import re
 import typing
 from typing import Any, Literal
 
-from vip_offline.options.fields import Field
+from vip_offline.options.fields import Field, fields_of, no_range, range_text
 
 Size = tuple[int, int]  # height, width
 Numbers = tuple[float, ...]
@@ -79,3 +79,18 @@ def _size(field: Field, text: str) -> Size:
     if sizes is None:
         raise field.error(text, "expected HEIGHTxWIDTH, e.g. 224x224.")
     return int(sizes[1]), int(sizes[2])
+
+
+def markdown_table(kind: type) -> str:
+    """A table of a dataclass' options: name in Python and recipes, flag, default, meaning."""
+    rows = ["| name | flag | default | meaning |", "|---|---|---|---|"]
+    for field in fields_of(kind):
+        option = field.option
+        flags = " ".join("" if option.recipe_only else f"`{flag}`" for flag in field.flags)
+        value = to_text(field.default)
+        default = f"`{value}` ({option.default_text})" if option.default_text else f"`{value}`"
+        default = default if value else option.default_text
+        limits = "" if no_range(option) else f" Range: {range_text(option)}."
+        cells = (f"`{field.name}`", flags, default, f"{option}{limits}".replace("|", "\\|"))
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)

@@ -29,7 +29,7 @@ def policy(labelled: Path, tmp_path: Path) -> Path:
 
 
 def refused(*arguments: str, **environment: str) -> str:
-    return refusal("serve", *arguments, **environment)
+    return refusal("serve", *arguments, cwd=None, **environment)
 
 
 def test_a_trained_policy_is_served(policy: Path, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_held_out_episodes_are_successes_and_the_same_for_all(labelled: Path) ->
     start, stop = open_store(labelled).spans()[episode]
     actions = open_store(labelled).data("action")[start : stop - 1]
     np.testing.assert_array_equal(data.held_out[0].action, to_reach(actions, data.action_range))
-    with pytest.raises(VipOfflineError, match=r"hold_out 2: the store has 2 successful episodes"):
+    with pytest.raises(VipOfflineError, match=r"--hold-out 2: the store has 2 successful episodes"):
         training_set(labelled, replace(SMALL, hold_out=2))
 
 

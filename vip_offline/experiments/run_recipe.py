@@ -59,16 +59,7 @@ def check_recipe(recipe: Recipe) -> None:
         VipOfflineError: see the checks of the stages.
     """
     plan(recipe.record)
-    check_relabel(recipe.relabel)
-    check_encoder(recipe.relabel.encoder, recipe.relabel.weights)
-    check_options(recipe.train)
-    check_rollout(recipe.rollout)
-    check_compare(recipe.compare)
-    for arm in recipe.compare.arms:  # one may bring a tau of its own
-        try:
-            check_options(replace(recipe.train, **arm_spec(arm).changes))
-        except VipOfflineError as error:
-            raise VipOfflineError(f"arm {arm}: {error}") from None
+    check_comparison(recipe)
     # a placement may be recorded up to ATTEMPTS times, with seeds STRIDE apart
     first = recipe.record.first_placement
     last = first + recipe.record.episodes + ATTEMPTS * STRIDE
@@ -81,6 +72,24 @@ def check_recipe(recipe: Recipe) -> None:
             f"recording takes placements from {first} to {last}, and what was trained on is not "
             "evaluated on. Choose one beyond.",
         )
+
+
+def check_comparison(recipe: Recipe) -> None:
+    """Refuse arms that cannot be trained or rolled out, whoever recorded the store.
+
+    Raises:
+        VipOfflineError: see the checks of the stages.
+    """
+    check_relabel(recipe.relabel)
+    check_encoder(recipe.relabel.encoder, recipe.relabel.weights)
+    check_options(recipe.train)
+    check_rollout(recipe.rollout)
+    check_compare(recipe.compare)
+    for arm in recipe.compare.arms:  # one may bring a tau of its own
+        try:
+            check_options(replace(recipe.train, **arm_spec(arm).changes))
+        except VipOfflineError as error:
+            raise VipOfflineError(f"arm {arm}: {error}") from None
 
 
 def compare_recipe(
@@ -117,7 +126,7 @@ def compare_recipe(
         rollout=replace(rollout, videos=min(rollout.videos, rollout.placements)),
         compare=compare,
     )
-    check_recipe(recipe)
+    check_comparison(recipe)
     return recipe
 
 

@@ -75,8 +75,9 @@ def train_stage(
 def default_folder(path: Path, options: TrainOptions) -> Path:
     """Folder above the policies of a store, such as ``runs/push/rwr-outcome-tau-auto``."""
     by = f"{options.n_steps}-step" if options.weighs_by == "n-step" else options.weighs_by
-    tau = options.tau if options.tau == "auto" else f"{options.tau:g}"
+    tau = str(options.tau).removesuffix(".0")
     settings = f"{options.algo}-{by}-tau-{tau}" if options.algo == "rwr" else options.algo
     settings += f"-best-{options.keep_best:g}" if options.keep_best < 1 else ""
+    settings += f"-{options.control}" if options.control != "none" else ""
     settings += f"-sees-{'+'.join(options.cameras)}" if options.cameras else ""
     return Path("runs") / path.stem / settings

@@ -39,7 +39,7 @@ from rich.table import Table
 
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.importers.run import import_source
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 from vip_offline.utils.console import Console
 
 VIDEO = (480, 640)  # px, as most LeRobotDatasets have it

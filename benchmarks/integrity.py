@@ -37,7 +37,7 @@ from vip_offline.dataset.frame_hashes import hash_all, hashed_keys, rows_to_hash
 from vip_offline.dataset.read_hashes import reads
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_writer import writing
-from vip_offline.recipe import RelabelOptions, TrainOptions
+from vip_offline.options import RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.data.dataset import differences, identity, sources
 from vip_offline.utils.console import Console

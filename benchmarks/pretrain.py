@@ -51,6 +51,7 @@ from torchvision.transforms.v2 import functional as pixels
 
 from vip_offline.encoders.encoder import Encoder, load_encoder
 from vip_offline.encoders.registry import entry_of
+from vip_offline.options import PretrainOptions
 from vip_offline.pretraining.checkpoint import MODEL
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.clips.open_clips import open_clips
@@ -58,7 +59,6 @@ from vip_offline.pretraining.clips.pack import packed
 from vip_offline.pretraining.dataloader import batches, packing_side
 from vip_offline.pretraining.sampling import crop_box
 from vip_offline.pretraining.trainer import Report, loss_of, pretrain
-from vip_offline.recipe import PretrainOptions
 from vip_offline.utils.console import Console
 from vip_offline.utils.parallel import context, end_with_parent, threaded_map
 

@@ -19,7 +19,7 @@ import numpy as np
 from rich.table import Table
 
 from vip_offline.dataset.store_writer import writing
-from vip_offline.recipe import RecordOptions
+from vip_offline.options import RecordOptions
 from vip_offline.simulation.experts import expert
 from vip_offline.simulation.metaworld import Simulator, scripted_expert
 from vip_offline.simulation.record import attempt, close_simulator, plan

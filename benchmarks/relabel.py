@@ -44,7 +44,7 @@ from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.encoders.backends import OnnxRuntime
 from vip_offline.encoders.encoder import Encoder, load_encoder
-from vip_offline.recipe import Computing, RecordOptions, RelabelOptions
+from vip_offline.options import Computing, RecordOptions, RelabelOptions
 from vip_offline.rewards.relabel import label_episodes, relabel
 from vip_offline.simulation.record import attempt, close_simulator, plan
 from vip_offline.utils.console import Console

@@ -48,8 +48,8 @@ from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store_writer import writing
 from vip_offline.deployment.server.client import Client
 from vip_offline.encoders.registry import entry_of
+from vip_offline.options import RelabelOptions, TrainOptions
 from vip_offline.policies.runtime import load_policy
-from vip_offline.recipe import RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 from vip_offline.utils.console import Console

@@ -35,7 +35,7 @@ from d3rlpy.logging import NoopAdapterFactory
 from d3rlpy.models.encoders import VectorEncoderFactory
 from rich.table import Table
 
-from vip_offline.recipe import TrainOptions
+from vip_offline.options import TrainOptions
 from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 from vip_offline.training.algorithms.models import create
 from vip_offline.training.algorithms.replay_buffer import vector_buffer

@@ -72,7 +72,7 @@ def store_path(make_store: Callable[..., Path]) -> Path:
 
 @pytest.fixture
 def labelled(store_path: Path) -> Path:
-    from vip_offline.recipe import RelabelOptions
+    from vip_offline.options import RelabelOptions
     from vip_offline.rewards.relabel import relabel
 
     relabel(store_path, RelabelOptions(encoder="pixels"))

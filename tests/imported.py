@@ -5,7 +5,7 @@ from pathlib import Path
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import Store, open_store
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 
 def imported(source: Path, store: Path, **options: object) -> Store:

@@ -16,7 +16,7 @@ from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.labels import Label
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_writer import writing
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 FRAME = (4, 6, 3)
 DTYPES = ("float32", "float64", "int64", "uint8", "bool")

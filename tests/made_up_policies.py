@@ -8,7 +8,7 @@ import numpy as np
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store_writer import writing
 from vip_offline.deployment.export import ship
-from vip_offline.recipe import Fit, RelabelOptions, TrainOptions
+from vip_offline.options import Fit, RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.run import train
 

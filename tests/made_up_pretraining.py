@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vip_offline.encoders.checkpoints import read_checkpoint, unwrap
 from vip_offline.encoders.registry import VIP
-from vip_offline.recipe import PretrainOptions
+from vip_offline.options import PretrainOptions
 
 SIDE = 64  # px, what vip-mini sees
 LENGTH = 9

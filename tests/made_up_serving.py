@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.deployment.server.session import Service, prepare
-from vip_offline.deployment.serving_options import ServeOptions
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import ServeOptions
 from vip_offline.policies.interface import Interface
 
 INTERFACE = Interface(

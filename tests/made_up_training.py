@@ -10,8 +10,8 @@ from d3rlpy.logging import NoopAdapterFactory
 from numpy.typing import NDArray
 
 from vip_offline.dataset.validation.outliers import find_outliers
+from vip_offline.options import TrainOptions
 from vip_offline.policies.policy import Policy, write_policy
-from vip_offline.recipe import TrainOptions
 from vip_offline.training.algorithms.models import Algo, policy_tensors, strides
 from vip_offline.training.data.action_scale import action_range
 from vip_offline.training.data.dataset import TrainingSet

@@ -30,17 +30,17 @@ from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.deployment.export import note_success, ship
 from vip_offline.encoders.encoder import load_encoder
-from vip_offline.policies.policy import Policy
-from vip_offline.policies.runtime import load_policy
-from vip_offline.pretraining.run import pretrain_stage
-from vip_offline.pretraining.trainer import LOSSES
-from vip_offline.recipe import (
+from vip_offline.options import (
     Computing,
     PretrainOptions,
     RelabelOptions,
     RolloutOptions,
     TrainOptions,
 )
+from vip_offline.policies.policy import Policy
+from vip_offline.policies.runtime import load_policy
+from vip_offline.pretraining.run import pretrain_stage
+from vip_offline.pretraining.trainer import LOSSES
 from vip_offline.rewards.relabel import relabel
 from vip_offline.simulation.rollout import rollout
 from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy

@@ -9,7 +9,7 @@ import pytest
 from conftest import PROGRAM
 from markdown_it import MarkdownIt
 
-from vip_offline.recipe import CompareOptions
+from vip_offline.options import CompareOptions
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -19,46 +19,36 @@ FLAGS = {
 }
 ANYWHERE = {"--help", "--version", "--traceback"}
 PHRASES = {"store", "pretraining"}  # "a vip-offline store", and a format's name
-FOREIGN = {"--no-install-recommends"}  # of other programs
-STYLES = {"report/page_style.py", "report/analysis/skeleton.py"}  # CSS has names like flags
+FOREIGN = {"--no-install-recommends", "--no"}  # of another program; the start of a flag
+STYLES = {"report/html/style.py", "report/html/analysis_outline.py"}  # CSS has names like flags
 # whose messages each module's are, where a sentence names no command itself; what is not listed
 # may name a flag of any command
 SHOWN_BY = {
-    "data/clips/": ("pretrain",),
-    "data/converting.py": ("import",),
-    "data/importing.py": ("import",),
-    "data/mapping.py": ("import",),
-    "data/sources/": ("import",),
-    "encode/backends.py": ("relabel",),
-    "encode/batches.py": ("relabel",),
-    "encode/beginning.py": ("pretrain",),
-    "encode/download.py": ("relabel", "train", "rollout", "compare", "ship"),
-    "encode/graphs.py": ("relabel", "train", "rollout", "ship"),
-    "encode/pretrain.py": ("pretrain",),
-    "encode/sampling.py": ("pretrain",),
-    "encode/snapshots.py": ("pretrain",),
-    "label/policy_cameras.py": ("train", "compare"),
-    "label/": ("relabel",),
-    "learn/loaded.py": ("rollout", "verify", "serve"),
-    "learn/weights.py": ("train",),
-    "processes.py": ("record", "train", "rollout", "compare", "run"),
-    "run/analyzing.py": ("analyze",),
-    "run/exporting.py": ("export",),
-    "run/fleet.py": ("rollout", "compare", "run"),
-    "run/pretraining.py": ("pretrain",),
-    "run/record.py": ("record",),
-    "run/rollout.py": ("rollout",),
-    "run/shipping.py": ("ship",),
-    "run/targets.py": ("record",),
-    "serve/guard.py": ("serve",),
-    "serve/holding.py": ("serve",),
-    "serve/keys.py": ("serve",),
-    "serve/receiving.py": ("record",),
-    "serve/recorder.py": ("record",),
-    "serve/recording.py": ("record",),
-    "serve/server.py": ("serve", "record"),
-    "serve/serving.py": ("serve",),
-    "serve/session.py": ("serve",),
+    "dataset/importers/link.py": (),
+    "dataset/importers/": ("import",),
+    "deployment/export.py": ("ship",),
+    "deployment/guard/": ("serve",),
+    "deployment/recording/": ("record",),
+    "deployment/server/server.py": ("serve", "record"),
+    "deployment/server/": ("serve",),
+    "encoders/backends.py": ("relabel",),
+    "encoders/onnx_graphs.py": ("relabel", "train", "rollout", "ship"),
+    "encoders/weight_files.py": ("relabel", "train", "rollout", "compare", "ship"),
+    "experiments/analyze.py": ("analyze",),
+    "experiments/export_data.py": ("export",),
+    "experiments/train.py": ("train",),
+    "options/pretrain.py": ("pretrain",),
+    "options/serve.py": ("serve",),
+    "policies/runtime.py": ("rollout", "verify", "serve"),
+    "pretraining/": ("pretrain",),
+    "rewards/policy_cameras.py": ("train", "compare"),
+    "rewards/": ("relabel",),
+    "simulation/hidden_targets.py": ("record",),
+    "simulation/record.py": ("record",),
+    "simulation/rollout.py": ("rollout",),
+    "simulation/vector_env.py": ("rollout", "compare", "run"),
+    "training/weighting/weights.py": ("train",),
+    "utils/parallel.py": ("record", "train", "rollout", "compare", "run"),
 }
 
 

@@ -35,12 +35,12 @@ from vip_offline.dataset.validation.run import check
 from vip_offline.deployment.export import note_success
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import Computing, RelabelOptions, RolloutOptions
 from vip_offline.policies.policy import Policy
 from vip_offline.policies.runtime import load_policy
 from vip_offline.policies.verify import verify
 from vip_offline.pretraining.run import pretrain_stage
 from vip_offline.pretraining.trainer import LOSSES
-from vip_offline.recipe import Computing, RelabelOptions, RolloutOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.simulation.rollout import evaluated
 from vip_offline.training.job import is_trained

@@ -4,16 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from vip_offline.config import dump, load_pretrain_recipe, load_recipe
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import (
-    PretrainOptions,
-    PretrainRecipe,
-    Recipe,
-    TrainOptions,
-    dump,
-    load_pretrain_recipe,
-    load_recipe,
-)
+from vip_offline.options import PretrainOptions, PretrainRecipe, Recipe, TrainOptions
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
 

@@ -24,7 +24,7 @@ from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.deployment.export import ship
-from vip_offline.recipe import RelabelOptions, TrainOptions
+from vip_offline.options import RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.run import train
 

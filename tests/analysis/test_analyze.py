@@ -15,7 +15,7 @@ from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import AnalyzeOptions, RelabelOptions
+from vip_offline.options import AnalyzeOptions, RelabelOptions
 from vip_offline.rewards.relabel import relabel
 
 

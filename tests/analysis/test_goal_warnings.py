@@ -7,7 +7,7 @@ from made_up_grey import make
 
 from vip_offline.analysis.analyze import analyse
 from vip_offline.analysis.results import summarise
-from vip_offline.recipe import AnalyzeOptions, RelabelOptions
+from vip_offline.options import AnalyzeOptions, RelabelOptions
 from vip_offline.report.html.analysis_page import write_page
 from vip_offline.report.terminal.analysis import print_analysis
 from vip_offline.rewards.relabel import relabel

@@ -12,7 +12,7 @@ from vip_offline.dataset.delete import delete
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RelabelOptions
+from vip_offline.options import RelabelOptions
 from vip_offline.rewards.relabel import relabel
 
 PIXELS = RelabelOptions(encoder="pixels")

@@ -5,7 +5,7 @@ from made_up_cameras import two_cameras
 
 from vip_offline.dataset.dependents import delete_command, labels_made_from
 from vip_offline.dataset.store import open_store
-from vip_offline.recipe import RelabelOptions
+from vip_offline.options import RelabelOptions
 from vip_offline.rewards.relabel import relabel
 
 PIXELS = RelabelOptions(encoder="pixels")

@@ -19,7 +19,7 @@ from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions, RelabelOptions
+from vip_offline.options import ImportOptions, RelabelOptions
 from vip_offline.rewards.relabel import relabel
 
 FRAMES, EMBEDDING = "data/frames_front", "embeddings/pixels/front"

@@ -28,7 +28,7 @@ from vip_offline.dataset.importers.run import ImportResult, import_source, plan_
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.validation.run import check
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 
 def imported(path: Path, *key_map: str, **how: Any) -> tuple[Store, ImportResult]:

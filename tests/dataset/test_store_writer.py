@@ -18,7 +18,7 @@ from vip_offline.dataset.storage.durable_store import DurableStore
 from vip_offline.dataset.store import is_store, open_store
 from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RelabelOptions
+from vip_offline.options import RelabelOptions
 from vip_offline.rewards.relabel import relabel
 
 PLAN = {"task": "drawer-close", "proprio": ["x", "y", "z", "g"]}

@@ -16,7 +16,7 @@ from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.dataset.validation.run import check
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 UPRIGHT = np.rot90(ramp(8), 1, (1, 2))
 

@@ -8,16 +8,17 @@ import zarr
 from made_up_policies import copied, noisy_episode, trained_policy
 from PIL import Image
 
+from vip_offline.config import options_from
 from vip_offline.dataset.delete import delete
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.deployment.export import note_success, ship
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import RelabelOptions, RolloutOptions, TrainOptions
 from vip_offline.policies.brightness import brightness_grid
 from vip_offline.policies.checksums import changed, read_sums
 from vip_offline.policies.policy import read_manifest, write_manifest
 from vip_offline.policies.runtime import load_policy
-from vip_offline.recipe import RelabelOptions, RolloutOptions, TrainOptions, options_from
 from vip_offline.rewards.relabel import relabel
 from vip_offline.simulation.rollout import RESULT
 from vip_offline.training.data.dataset import training_set

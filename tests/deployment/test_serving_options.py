@@ -1,19 +1,15 @@
-import inspect
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from vip_offline import cli
 from vip_offline.deployment.serving_options import (
     KEY_VARIABLE,
-    ServeOptions,
     check_options,
     is_loopback,
-    parse_hold,
     read_api_key,
 )
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import ServeOptions
 
 KEY = "a-key-of-some-length"
 
@@ -91,25 +87,3 @@ def test_keys_that_are_none(text: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_key_is_not_shown() -> None:
     assert KEY not in repr(ServeOptions(api_key=KEY))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("auto", "auto"), ("zero", "zero"), ("last", "last"), ("0,-1.5", (0.0, -1.5)), ("3", (3.0,))],
-)
-def test_hold(text: str, expected: object) -> None:
-    assert parse_hold(text) == expected
-
-
-def test_a_hold_that_is_none() -> None:
-    with pytest.raises(VipOfflineError, match="--hold stop: expected auto, zero, last"):
-        parse_hold("stop")
-
-
-def test_the_command_line_has_the_same_defaults() -> None:
-    told = {name: each.default for name, each in inspect.signature(cli.serve).parameters.items()}
-    for field in fields(ServeOptions):
-        if field.name in told:
-            assert told[field.name] == field.default, field.name
-    left_out = {field.name for field in fields(ServeOptions)} - set(told)
-    assert left_out == {"opening", "drain", "lost", "api_key"}

@@ -11,7 +11,7 @@ from vip_offline.encoders.encoder import load_encoder
 from vip_offline.encoders.onnx_graphs import AGREEMENT, export, relative_difference
 from vip_offline.encoders.registry import ENCODERS
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import Computing
+from vip_offline.options import Computing
 
 NETWORKS = ["lite0", "vip", "dinov2-s", "clip-rn50"]  # one of each kind
 

@@ -11,7 +11,7 @@ from vip_offline.encoders.backends import Torch
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.encoders.registry import ENCODERS
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import Computing
+from vip_offline.options import Computing
 
 EAGER = Computing(backend="torch")
 HERE = [name for name, entry in ENCODERS.items() if entry.origin is None]

@@ -13,7 +13,7 @@ from torchvision import transforms
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import ENCODERS
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import Fit
+from vip_offline.options import Fit
 
 PLAIN = Preprocessing(64, 48, (0.0,) * 3, (1.0,) * 3)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from vip_offline.analysis.closed_loop.conditions import processor
+from vip_offline.config import load_recipe
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.compare import (
     ARMS,
@@ -18,7 +19,7 @@ from vip_offline.experiments.compare import (
     timed,
     weight_on,
 )
-from vip_offline.recipe import CompareOptions, Recipe, TrainOptions, load_recipe
+from vip_offline.options import CompareOptions, Recipe, TrainOptions
 from vip_offline.simulation.rollout import evaluated
 
 pytestmark = pytest.mark.sim
@@ -119,7 +120,7 @@ def test_a_missing_rollout_is_named(recipe: Recipe) -> None:
         (CompareOptions(arms=("bc", "rwr-retrun")), "Did you mean 'rwr-return'"),
         (CompareOptions(arms=("rwr-step",)), "'bc' must"),
         (CompareOptions(arms=("bc", "bc")), "each may stand there once"),
-        (CompareOptions(seeds=0), "seeds 0"),
+        (CompareOptions(seeds=0), "--seeds 0: must be at least 1"),
     ],
 )
 def test_comparisons_that_cannot_be_made(options: CompareOptions, part: str) -> None:

@@ -17,7 +17,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from vip_offline.recipe import PretrainRecipe, load_pretrain_recipe
+from vip_offline.config import load_pretrain_recipe
+from vip_offline.options import PretrainRecipe
 from vip_offline.simulation.metaworld import Simulator, tasks
 
 RECIPES = [Path("recipes/vip-mini.toml"), Path("recipes/vip-mini-objectives.toml")]

@@ -13,7 +13,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.compare import check_arms, labelled_before
 from vip_offline.experiments.preflight import check_simulated, check_weights
 from vip_offline.experiments.run_recipe import run_recipe
-from vip_offline.recipe import (
+from vip_offline.options import (
     CompareOptions,
     Recipe,
     RecordOptions,

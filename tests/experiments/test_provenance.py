@@ -12,9 +12,9 @@ from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.export_data import export, record_of
 from vip_offline.experiments.provenance import TRUE, UNKNOWN, made_of_folder, made_of_store
+from vip_offline.options import RelabelOptions, TrainOptions
 from vip_offline.policies.checksums import SUMS
 from vip_offline.policies.policy import MANIFEST, READ, TENSORS
-from vip_offline.recipe import RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.simulation.rollout import RESULT
 from vip_offline.training.run import train

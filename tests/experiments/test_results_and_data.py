@@ -28,9 +28,9 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.analyze import analyze_stage
 from vip_offline.experiments.export_data import export
 from vip_offline.experiments.provenance import TRUE, made_of_folder, made_of_store
+from vip_offline.options import AnalyzeOptions, RelabelOptions, TrainOptions
 from vip_offline.policies.policy import ROLLOUTS
 from vip_offline.policies.runtime import load_policy
-from vip_offline.recipe import AnalyzeOptions, RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.job import TrainJob
 from vip_offline.training.run import train_all

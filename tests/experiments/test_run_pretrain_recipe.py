@@ -14,7 +14,7 @@ from vip_offline.experiments.run_pretrain_recipe import (
     checkpoint_at,
     run_pretrain_recipe,
 )
-from vip_offline.recipe import (
+from vip_offline.options import (
     Computing,
     PretrainOptions,
     PretrainRecipe,

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,11 +10,9 @@ from pathlib import Path
 
 import pytest
 from conftest import PROGRAM
+from in_process import refusal
 
-from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.run_recipe import run_recipe
-from vip_offline.recipe import load_recipe
-from vip_offline.utils.console import bar
+from vip_offline.config import load_recipe
 
 pytestmark = pytest.mark.sim
 RUN = [*PROGRAM, "run", "recipes/smoke.toml"]
@@ -103,28 +102,23 @@ def test_other_placements_are_rolled_out_and_filmed_again(smoke: Path, tmp_path:
 
 
 def test_the_last_stages_mistakes_are_found_before_the_first_runs(tmp_path: Path) -> None:
-    from rich.console import Console
-
     path = tmp_path / "mine.toml"
     for text, part in (
         ('[compare]\narms = ["bcc"]\n', "Unknown arm"),
-        ('[compare]\narms = ["bc", "rwr-step@nan"]\n', "tau nan"),
-        ('[compare]\narms = ["bc", "awr@beta=0"]\n', "beta 0.0"),
-        ("[rollout]\nhorizon = 0\n", "--horizon 0"),
+        ('[compare]\narms = ["bc", "rwr-step@nan"]\n', "arm rwr-step@nan: --tau nan"),
+        ('[compare]\narms = ["bc", "awr@beta=0"]\n', "arm awr@beta=0: --beta 0"),
+        ("[rollout]\nhorizon = 0\n", r"mine\.toml: rollout\.horizon = 0: must be at least 1"),
         ('[train]\nalgo = "sac"\n', "Unknown algorithm"),
-        ('[train]\ntau = "auto"\ntarget_ess = 1.5\n', "target_ess 1.5"),
-        ("[train]\nseed = -1\n", "seed -1"),
+        ('[train]\ntau = "auto"\ntarget_ess = 1.5\n', "train.target_ess = 1.5"),
+        ("[train]\nseed = -1\n", "train.seed = -1"),
         ('[relabel]\nencoder = "lite1"\n', "Did you mean 'lite0'"),
         ('[relabel]\nencoder = "r3m-50"\n', "needs --weights"),
-        ("[relabel]\nbatch_size = -1\n", "--batch-size -1"),
-        ("[relabel]\nn_steps = 0\n", "--n-steps 0"),
-        ("[record]\nimage_size = 65\n", "must be even"),
+        ("[relabel]\nbatch_size = -1\n", "relabel.batch_size = -1"),
+        ("[relabel]\nn_steps = 0\n", "relabel.n_steps = 0"),
+        ("[record]\nimage_size = 65\n", r"mine\.toml: record\.image_size = 65: must be even"),
         ('[record]\ncamera = "../x"\n', "is no name"),
-        ("[record]\nfirst_placement = 100000\n", "not evaluated on"),
+        ("[record]\nfirst_placement = 100000\n", r"rollout\.first_placement = 100000: recording"),
     ):
         path.write_text(f'store = "{tmp_path}/x.zarr"\nout = "{tmp_path}/out"\n{text}')
-        with pytest.raises(VipOfflineError, match=part):
-            run_recipe(
-                load_recipe(path), lambda d, t, u: bar(Console(), d, t, u), lambda line: None
-            )
+        assert re.search(part, refusal("run", path))
     assert [each.name for each in tmp_path.iterdir()] == ["mine.toml"]

@@ -9,7 +9,7 @@ from made_up_cameras import two_cameras
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.stages import cameras_stage, record_stage, relabel_stage
-from vip_offline.recipe import Recipe, RecordOptions, RelabelOptions, TrainOptions
+from vip_offline.options import Recipe, RecordOptions, RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.utils.console import Console, bar
 

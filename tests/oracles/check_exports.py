@@ -93,7 +93,7 @@ def export(folder: Path) -> None:
     from vip_offline.dataset.importers.run import import_source
     from vip_offline.dataset.store import open_store
     from vip_offline.experiments.export_data import export as give_back
-    from vip_offline.recipe import ImportOptions, RelabelOptions
+    from vip_offline.options import ImportOptions, RelabelOptions
     from vip_offline.rewards.relabel import relabel
 
     for mode in MODES:

@@ -12,10 +12,10 @@ from onnx import TensorProto, helper
 
 from vip_offline.encoders.registry import ENCODERS
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import Fit
 from vip_offline.policies.interface import Interface
 from vip_offline.policies.onnx_export import _Nodes, _preprocessed, write_graph
 from vip_offline.policies.policy import Policy
-from vip_offline.recipe import Fit
 
 
 @pytest.mark.parametrize("name", ["vip", "lite0", "vip-mini", "mae-vit-b", "clip-rn50"])

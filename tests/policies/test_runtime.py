@@ -14,6 +14,7 @@ from vip_offline.dataset.store import open_store
 from vip_offline.deployment.export import ship
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import Fit, RelabelOptions, TrainOptions
 from vip_offline.policies.checksums import read_sums, write_sums
 from vip_offline.policies.policy import (
     Policy,
@@ -24,7 +25,6 @@ from vip_offline.policies.policy import (
 )
 from vip_offline.policies.runtime import load_policy
 from vip_offline.policies.verify import verify
-from vip_offline.recipe import Fit, RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.run import train
 

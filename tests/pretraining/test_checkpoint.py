@@ -10,9 +10,9 @@ from made_up_pretraining import small
 
 from vip_offline.encoders.registry import VIP
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import PretrainOptions
 from vip_offline.pretraining import checkpoint
 from vip_offline.pretraining.checkpoint import FREE, latest, numbered, published, save, write_whole
-from vip_offline.recipe import PretrainOptions
 
 SETTINGS = dataclasses.asdict(small())
 CONTENT = {"settings": SETTINGS, "fingerprint": "abc", "value": torch.arange(3)}

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from vip_offline.encoders.registry import entry_of, weights_file
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import PretrainOptions
 from vip_offline.pretraining import checkpoint
 from vip_offline.pretraining.initialization import begin
-from vip_offline.recipe import PretrainOptions
 
 
 def begun(options: PretrainOptions, seed: int = 0) -> tuple[nn.Module, nn.Module | None]:

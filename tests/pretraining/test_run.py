@@ -12,12 +12,12 @@ from made_up_pretraining import losses, small
 
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import Computing, PretrainOptions
 from vip_offline.pretraining import run
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.run import Pretrained, pretrain_stage, summary
 from vip_offline.pretraining.trainer import Trained, pretrain
 from vip_offline.pretraining.validation import Validation
-from vip_offline.recipe import Computing, PretrainOptions
 from vip_offline.utils.console import Advance
 from vip_offline.utils.files import only_writer
 
@@ -225,7 +225,7 @@ def test_too_few_videos_are_refused(tmp_path: Path, films: Path) -> None:
 
 
 def test_settings_are_refused_before_videos_are_looked_at(tmp_path: Path) -> None:
-    with pytest.raises(VipOfflineError, match="--gamma 2"):
+    with pytest.raises(VipOfflineError, match="--gamma 2: must be above 0 and below 1"):
         stage([tmp_path / "none"], tmp_path / "out", gamma=2)
     assert not (tmp_path / "out").exists()
 

@@ -10,6 +10,7 @@ from scipy.stats import chisquare, ks_2samp
 from torchvision.transforms import RandomResizedCrop
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import Objective, Sampling
 from vip_offline.pretraining.sampling import (
     AREA,
     RATIO,
@@ -24,7 +25,6 @@ from vip_offline.pretraining.sampling import (
     triple_rows,
     value_rows,
 )
-from vip_offline.recipe import Objective, Sampling
 
 Shares = dict[tuple[int, ...], float]
 LENGTHS = np.array([2, 3, 10, 50, 150, 7, 12, 90, 33, 21])

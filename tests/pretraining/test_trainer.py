@@ -18,6 +18,7 @@ from vip_offline.encoders.checkpoints import read_checkpoint
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import Computing, PretrainOptions
 from vip_offline.pretraining import checkpoint, trainer
 from vip_offline.pretraining import losses as objectives
 from vip_offline.pretraining.initialization import begin
@@ -30,7 +31,6 @@ from vip_offline.pretraining.trainer import (
     loss_of,
     pretrain,
 )
-from vip_offline.recipe import Computing, PretrainOptions
 
 TESTS = Path(__file__).parents[1]
 CLIPS = MadeUpClips()
@@ -593,15 +593,15 @@ def test_the_objective_is_that_of_the_options(objective: str) -> None:
             for name in ("batch_size", "save_every", "validate_every", "keep", "readers", "steps")
         ),
         *(
-            ({name: -1}, f"--{name.replace('_', '-')} -1: must be 0 or above")
+            ({name: -1}, f"--{name.replace('_', '-')} -1: must be at least 0")
             for name in ("negatives", "l1", "l2", "anchor", "pack_gib", "seed")
         ),
-        ({"l1": float("nan")}, "--l1 nan: must be 0 or above"),
-        ({"learning_rate": 0.0}, "--learning-rate 0.0: must be above 0"),
+        ({"l1": float("nan")}, "--l1 nan: must be at least 0"),
+        ({"learning_rate": 0.0}, "--learning-rate 0: must be above 0"),
         ({"learning_rate": float("nan")}, "--learning-rate nan"),
-        ({"gamma": 1.0}, "--gamma 1.0: must lie between 0 and 1"),
-        ({"gamma": 0.0}, "--gamma 0.0"),
-        ({"hold_out": 1.0}, "--hold-out 1.0: must lie from 0 to below 1"),
+        ({"gamma": 1.0}, "--gamma 1: must be above 0 and below 1"),
+        ({"gamma": 0.0}, "--gamma 0: must"),
+        ({"hold_out": 1.0}, "--hold-out 1: must be at least 0 and below 1"),
         ({"max_skipped": -0.1}, "--max-skipped -0.1"),
         ({"batch_size": 1}, "--batch-size 1: negatives are others .* --negatives 0"),
         ({"anchor": 1.0}, "--anchor 1.0: pulls towards .* --init"),

@@ -18,7 +18,7 @@ from vip_offline.encoders.embed_store import embed_store
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.encoders.registry import ENCODERS, RESNET
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import Computing, RelabelOptions
+from vip_offline.options import Computing, RelabelOptions
 from vip_offline.rewards.relabel import Relabelled, relabel
 
 PIXELS = RelabelOptions(encoder="pixels")

@@ -7,7 +7,7 @@ from conftest import SIZE
 from made_up_grey import make
 from PIL import Image
 
-from vip_offline.recipe import RelabelOptions
+from vip_offline.options import RelabelOptions
 from vip_offline.rewards.goal_check import Approach, misses
 from vip_offline.rewards.relabel import relabel
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from vip_offline.dataset.store import open_store
-from vip_offline.recipe import RelabelOptions
+from vip_offline.options import RelabelOptions
 from vip_offline.report.html.comparison_page import goal_figures
 from vip_offline.rewards.goal_views import SHOWN, GoalView, goal_views, goals_of
 from vip_offline.rewards.relabel import relabel

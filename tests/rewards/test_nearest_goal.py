@@ -8,7 +8,7 @@ from made_up_grey import GREY, make
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RelabelOptions
+from vip_offline.options import RelabelOptions
 from vip_offline.rewards.functions import cosine_distance, goal_distance
 from vip_offline.rewards.nearest_goal import GoalSet, nearest_distance
 from vip_offline.rewards.relabel import needs_encoder, relabel

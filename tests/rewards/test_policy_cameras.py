@@ -10,7 +10,7 @@ from torch import nn
 from vip_offline.dataset.store import open_store
 from vip_offline.encoders.architectures import Build
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RelabelOptions
+from vip_offline.options import RelabelOptions
 from vip_offline.rewards.policy_cameras import embed_cameras, missing_cameras
 from vip_offline.rewards.relabel import relabel
 

@@ -21,7 +21,7 @@ from vip_offline.dataset.store_writer import writing
 from vip_offline.encoders.registry import ENCODERS
 from vip_offline.encoders.text import embed_text
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RelabelOptions
+from vip_offline.options import RelabelOptions
 from vip_offline.rewards.functions import cosine_distance
 from vip_offline.rewards.relabel import check_relabel, needs_encoder, relabel
 
@@ -225,8 +225,8 @@ def test_words_are_a_goal(store_path: Path, tmp_path: Path) -> None:
     ("options", "part"),
     [
         ({"n_steps": 0}, "--n-steps 0"),
-        ({"gamma": 0.0}, "--gamma 0.0"),
-        ({"reach": 1.0}, "--reach 1.0"),
+        ({"gamma": 0.0}, "--gamma 0: must be above 0 and at most 1"),
+        ({"reach": 1.0}, "--reach 1: must be at least 0 and below 1"),
         ({"batch_size": -1}, "--batch-size -1"),
         ({"goal": ()}, "No goal"),
         ({"goal": ("0:0",), "stages": ("0:1",)}, "one or the other"),

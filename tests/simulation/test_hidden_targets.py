@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RecordOptions
+from vip_offline.options import RecordOptions
 from vip_offline.simulation.hidden_targets import (
     DRAWN,
     MARKED,

@@ -15,7 +15,7 @@ from store_files import contents
 
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RecordOptions
+from vip_offline.options import RecordOptions
 from vip_offline.simulation.experts import FAILURES
 from vip_offline.simulation.metaworld import Simulator
 from vip_offline.simulation.record import plan, record
@@ -36,7 +36,7 @@ def test_frames_can_be_embedded_in_the_process_that_recorded_them(tmp_path: Path
     """Drawing in it as well would end it with a segmentation fault, where Mesa draws."""
     code = (
         "import pathlib, sys\n"
-        "from vip_offline.recipe import RecordOptions\n"
+        "from vip_offline.options import RecordOptions\n"
         "from vip_offline.simulation.record import record\n"
         "if __name__ == '__main__':\n"
         "    options = RecordOptions(episodes=1, failures=0, image_size=32)\n"
@@ -104,7 +104,7 @@ def test_other_settings_do_not_mix(recorded: Path) -> None:
     ("changes", "part"),
     [
         ({"episodes": 0}, "--episodes 0"),
-        ({"failures": 7}, "--failures 7: must lie between 0 and 6"),
+        ({"failures": 7}, "--failures 7: must be at most 6"),
         ({"image_size": 4}, "--image-size 4"),
         ({"max_steps": 501}, "--max-steps 501"),
         ({"task": "drawer"}, "Unknown task 'drawer'"),

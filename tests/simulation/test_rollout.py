@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from vip_offline.analysis.closed_loop.conditions import processor
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import RolloutOptions
 from vip_offline.policies.checksums import read_sums, write_sums
 from vip_offline.policies.runtime import load_policy
-from vip_offline.recipe import RolloutOptions
 from vip_offline.simulation.metaworld import Observation
 from vip_offline.simulation.rollout import RESULT, rollout
 

@@ -244,7 +244,7 @@ def _basis(folder: Path) -> None:
 
 def _bare_policy(folder: Path) -> None:
     """A policy that was not made ready for another computer."""
-    from vip_offline.recipe import TrainOptions
+    from vip_offline.options import TrainOptions
     from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
     from vip_offline.training.run import train
 
@@ -255,7 +255,7 @@ def _bare_policy(folder: Path) -> None:
 
 def _stopped_training(folder: Path) -> None:
     """The unfinished folder of a training that was stopped after its first thousand steps."""
-    from vip_offline.recipe import TrainOptions
+    from vip_offline.options import TrainOptions
     from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
     from vip_offline.training.run import train
 

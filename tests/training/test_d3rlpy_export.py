@@ -12,7 +12,7 @@ from store_files import overwrite, overwrite_attribute
 from vip_offline.dataset.exporters.labelled_episodes import open_labelled
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import TrainOptions
+from vip_offline.options import TrainOptions
 from vip_offline.training.algorithms.replay_buffer import VectorReplayBuffer
 from vip_offline.training.d3rlpy_export import write_d3rlpy
 from vip_offline.training.data.dataset import training_set

@@ -10,8 +10,8 @@ import torch
 from conftest import PROGRAM
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import TrainOptions
 from vip_offline.policies.policy import Policy, find_policies
-from vip_offline.recipe import TrainOptions
 from vip_offline.training.job import TrainJob
 from vip_offline.training.run import seeded, train, train_all
 from vip_offline.utils.files import only_writer

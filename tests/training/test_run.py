@@ -11,8 +11,8 @@ from store_files import overwrite
 
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import RelabelOptions, TrainOptions
 from vip_offline.policies.policy import Policy, read_manifest
-from vip_offline.recipe import RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.algorithms.models import load
 from vip_offline.training.algorithms.rwr import RWR

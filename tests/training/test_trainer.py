@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import TrainOptions
+from vip_offline.options import TrainOptions
 from vip_offline.training.data.dataset import identity, training_set
 from vip_offline.training.run import train
 from vip_offline.training.trainer import (

@@ -31,7 +31,7 @@ from vip_offline.dataset.labels import Label
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import AnalyzeOptions
+from vip_offline.options import AnalyzeOptions
 from vip_offline.rewards.functions import DISTANCES, goal_distance, potential_difference
 from vip_offline.rewards.goal_views import goals_of
 from vip_offline.rewards.nearest_goal import GoalSet, nearest_distance

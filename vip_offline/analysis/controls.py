@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vip_offline.analysis.metrics import Floats
-from vip_offline.recipe import Fit
+from vip_offline.options import Fit
 
 SIDE = 64  # px that the random network sees
 PIXELS = 32  # px of what counts as raw pixels

@@ -16,7 +16,7 @@ from vip_offline.analysis.controls import (
 )
 from vip_offline.dataset.store import Store
 from vip_offline.dataset.validation.checks import LOSSY, mark_frames
-from vip_offline.recipe import Fit
+from vip_offline.options import Fit
 from vip_offline.utils.parallel import threaded_map
 
 THUMBNAILS = 8  # per episode

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vip_offline.analysis.closed_loop.statistics import success_interval
+from vip_offline.config import options_from, read_toml
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_format import now, settings_of
 from vip_offline.deployment.card import policy_card
@@ -20,6 +21,7 @@ from vip_offline.deployment.goal_image import goal_picture
 from vip_offline.encoders.encoder import load_network, rebuild_encoder
 from vip_offline.encoders.onnx_graphs import graph_of
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.options import TrainOptions
 from vip_offline.policies.brightness import brightness_grid
 from vip_offline.policies.checksums import (
     SUMS,
@@ -37,6 +39,7 @@ from vip_offline.policies.policy import (
     READ,
     TENSORS,
     Policy,
+    find_policies,
     manifest_text,
     read_manifest,
     read_reads,
@@ -53,8 +56,8 @@ from vip_offline.policies.runtime import (
     seen_by,
 )
 from vip_offline.policies.verify import verify, versions
-from vip_offline.recipe import TrainOptions, options_from
 from vip_offline.training.data.dataset import TrainingSet, differences, training_set
+from vip_offline.utils.console import Bar
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
 
 CARD, PICTURE = "README.md", "goal.png"
@@ -376,3 +379,63 @@ def note_success(folder: Path) -> None:
 def is_shipped(folder: Path) -> bool:
     """Whether a folder was made ready for another computer, not only trained."""
     return SAMPLES in read_sums(folder)
+
+
+def ship_all(
+    policies: Sequence[Path] | None,
+    store: Path | None,
+    weights: str,
+    describe: Path | None,
+    takes: Literal["frames", "embedding"],
+    bar: Bar,
+    say: Callable[[str], None],
+) -> None:
+    """`ship` several policies.
+
+    Args:
+        policies: folders; None: the only ones under ``runs/``.
+        store: what they were trained on, if it was moved.
+        weights: checkpoint file of their encoder; empty: it ships with its weights.
+        describe: TOML file that describes the robot; None: nothing does.
+        takes: what ``policy.onnx`` takes.
+        bar: of progress.
+        say: called with lines for the user.
+
+    Raises:
+        VipOfflineError: if there are none, or the description cannot be read; see `ship`.
+    """
+    folders = find_policies(policies or [Path("runs")], named=bool(policies))
+    described = read_toml(describe, "file (--describe)") if describe is not None else None
+    checkpoint = Path(weights) if weights else None
+    with bar("ship", len(folders), "policy") as advance:
+        for folder in folders:
+            notes = ship(
+                folder,
+                store=store,
+                weights=checkpoint,
+                described=described,
+                takes=takes,
+                on_prepare=say,
+            )
+            advance(1)
+            say(f"ready -> {folder}")
+            for note in notes:
+                say(f"note: {note}")
+
+
+def ship_if_possible(folder: Path, weights: str, say: Callable[[str], None]) -> None:
+    """`ship` a policy that was just trained, or say what is missing; it is a policy in any case.
+
+    Args:
+        folder: of the policy.
+        weights: checkpoint file of its encoder; empty: it ships with its weights.
+        say: called with lines for the user.
+    """
+    if is_shipped(folder):
+        return
+    try:
+        notes = ship(folder, weights=Path(weights) if weights else None, on_prepare=say)
+    except VipOfflineError as error:
+        notes = [f"not ready for another computer yet: {error} Then: vip-offline ship {folder}"]
+    for note in notes:
+        say(f"note: {note}")

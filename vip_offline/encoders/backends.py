@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import Computing
+from vip_offline.options import Computing
 
 MOST_WORKERS = 8  # each holds the activations of a batch
 

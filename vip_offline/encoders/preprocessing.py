@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import Fit
+from vip_offline.options import Fit
 
 if TYPE_CHECKING:
     from torch import Tensor

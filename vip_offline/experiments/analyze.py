@@ -12,7 +12,8 @@ from vip_offline.dataset.labels import LABEL_ARRAYS
 from vip_offline.dataset.read_hashes import LENGTHS, made_from
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import AnalyzeOptions
+from vip_offline.options import AnalyzeOptions
+from vip_offline.options.fields import check_ranges
 from vip_offline.report.figures.films import write_film
 from vip_offline.report.figures.save import save_figures
 from vip_offline.report.html.analysis_page import write_page
@@ -29,12 +30,7 @@ def check_analyze(options: AnalyzeOptions) -> None:
     Raises:
         VipOfflineError: naming the option, its value and the range.
     """
-    if options.n_steps < 1:
-        raise VipOfflineError(f"--n-steps {options.n_steps}: must be at least 1.")
-    if not 0 < options.target_ess < 1:
-        raise VipOfflineError(f"--target-ess {options.target_ess}: must lie between 0 and 1.")
-    if options.films < 0:
-        raise VipOfflineError(f"--films {options.films}: must be 0 or above.")
+    check_ranges(options)
     twice = [each for each in options.labels if options.labels.count(each) > 1]
     if twice:
         raise VipOfflineError(f"--label {twice[0]}: is given twice.")

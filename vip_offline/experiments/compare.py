@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from vip_offline import __version__
 from vip_offline.analysis.closed_loop.comparison import Arm, Comparison, Demonstration
 from vip_offline.analysis.closed_loop.conditions import together
+from vip_offline.config import dump
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.options import CompareOptions, Recipe, RolloutOptions
+from vip_offline.options.fields import check_ranges
 from vip_offline.policies.policy import MANIFEST, read_manifest
-from vip_offline.recipe import CompareOptions, Recipe, RolloutOptions, dump
 from vip_offline.rewards.goal_views import goal_views
 from vip_offline.simulation.rollout import (
     RESULT,
@@ -175,9 +177,7 @@ def check_compare(options: CompareOptions) -> None:
             f"arms {list(options.arms)}: each may stand there once, and {BASELINE!r} must, since "
             "the others are measured against it."
         )
-    for name in ("seeds", "processes"):
-        if getattr(options, name) < 1:
-            raise VipOfflineError(f"{name} {getattr(options, name)}: must be at least 1.")
+    check_ranges(options)
 
 
 def jobs(recipe: Recipe) -> dict[str, list[TrainJob]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.encoders.registry import check_encoder, known_provenance
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import Recipe, RolloutOptions, TrainOptions
+from vip_offline.options import Recipe, RolloutOptions, TrainOptions
 from vip_offline.simulation.metaworld import check_task, tasks
 from vip_offline.training.data.inputs import policy_cameras
 
@@ -71,7 +71,7 @@ def check_simulated(path: Path, train: TrainOptions, rollout: RolloutOptions) ->
     if seen:
         raise VipOfflineError(
             f"{path}: holds placements {seen[:SOME]}, which are to be evaluated. Choose another "
-            "rollout.first_placement in a recipe, or fewer --placements."
+            "--first-placement (in a recipe rollout.first_placement), or fewer --placements."
         )
 
 

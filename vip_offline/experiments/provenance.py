@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from vip_offline.config import options_from
 from vip_offline.dataset.read_hashes import Reads, StaleError, changed_arrays, episodes_in_words
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_format import settings_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.export_data import record_of
+from vip_offline.options import TrainOptions
 from vip_offline.policies.policy import MANIFEST, find_policies, read_manifest, read_reads
-from vip_offline.recipe import TrainOptions, options_from
 from vip_offline.simulation.rollout import RESULT, is_of, read_rollouts
 from vip_offline.training.data.dataset import differences
 from vip_offline.utils.files import read_json, sha256_of

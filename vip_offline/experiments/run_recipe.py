@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from vip_offline.analysis.closed_loop.comparison import summarise
+from vip_offline.config import dump
 from vip_offline.dataset.store import open_store
+from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.encoders.registry import check_encoder
 from vip_offline.errors import VipOfflineError, naming
 from vip_offline.experiments.compare import (
@@ -17,13 +19,21 @@ from vip_offline.experiments.compare import (
     damaged_notes,
     gather,
     jobs,
+    labelled_before,
     roll_out_arms,
     timed,
     train_arms,
 )
 from vip_offline.experiments.preflight import check_cameras, check_simulated, check_weights
 from vip_offline.experiments.stages import cameras_stage, record_stage, relabel_stage
-from vip_offline.recipe import Recipe, dump
+from vip_offline.options import (
+    CompareOptions,
+    Recipe,
+    RelabelOptions,
+    RolloutOptions,
+    TrainOptions,
+)
+from vip_offline.options.fields import OptionError
 from vip_offline.report.html.comparison_page import write_page
 from vip_offline.rewards.relabel import check_relabel
 from vip_offline.simulation.hidden_targets import hidden_note, is_hidden
@@ -49,22 +59,75 @@ def check_recipe(recipe: Recipe) -> None:
         VipOfflineError: see the checks of the stages.
     """
     plan(recipe.record)
+    check_comparison(recipe)
+    # a placement may be recorded up to ATTEMPTS times, with seeds STRIDE apart
+    first = recipe.record.first_placement
+    last = first + recipe.record.episodes + ATTEMPTS * STRIDE
+    start = recipe.rollout.first_placement
+    if start < last and first < start + recipe.rollout.placements:
+        raise OptionError(
+            RolloutOptions,
+            "first_placement",
+            start,
+            f"recording takes placements from {first} to {last}, and what was trained on is not "
+            "evaluated on. Choose one beyond.",
+        )
+
+
+def check_comparison(recipe: Recipe) -> None:
+    """Refuse arms that cannot be trained or rolled out, whoever recorded the store.
+
+    Raises:
+        VipOfflineError: see the checks of the stages.
+    """
     check_relabel(recipe.relabel)
     check_encoder(recipe.relabel.encoder, recipe.relabel.weights)
     check_options(recipe.train)
     check_rollout(recipe.rollout)
     check_compare(recipe.compare)
     for arm in recipe.compare.arms:  # one may bring a tau of its own
-        check_options(replace(recipe.train, **arm_spec(arm).changes))
-    # a placement may be recorded up to ATTEMPTS times, with seeds STRIDE apart
-    first = recipe.record.first_placement
-    last = first + recipe.record.episodes + ATTEMPTS * STRIDE
-    start = recipe.rollout.first_placement
-    if start < last and first < start + recipe.rollout.placements:
-        raise VipOfflineError(
-            f"rollout.first_placement {start}: recording takes placements from {first} to {last}, "
-            "and what was trained on is not evaluated on. Choose one beyond."
-        )
+        try:
+            check_options(replace(recipe.train, **arm_spec(arm).changes))
+        except VipOfflineError as error:
+            raise VipOfflineError(f"arm {arm}: {error}") from None
+
+
+def compare_recipe(
+    path: Path,
+    out: Path,
+    compare: CompareOptions,
+    train: TrainOptions,
+    rollout: RolloutOptions,
+    weights: str,
+) -> Recipe:
+    """The recipe that compares arms on a labelled store.
+
+    Args:
+        path: of the store.
+        out: folder of the comparison; if one is there, it says which labelling is meant.
+        compare: arms and seeds.
+        train: of every arm; arms change it.
+        rollout: placements.
+        weights: checkpoint file of the labelling's encoder; empty: it ships with its weights.
+
+    Raises:
+        VipOfflineError: if there is no such store or labelling, or an option is wrong.
+    """
+    labelling = open_store(path).label(train.label or labelled_before(out))
+    fit = fit_of(labelling.provenance)
+    # every arm sees the same of a frame
+    train_fit = fit if train.fit == TrainOptions.fit else train.fit
+    recipe = Recipe(
+        name=path.stem,
+        store=str(path),
+        out=str(out),
+        relabel=RelabelOptions(labelling.provenance["encoder"], weights, fit=fit),
+        train=replace(train, label=labelling.name, fit=train_fit),
+        rollout=replace(rollout, videos=min(rollout.videos, rollout.placements)),
+        compare=compare,
+    )
+    check_comparison(recipe)
+    return recipe
 
 
 def compare_stages(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
@@ -112,6 +175,11 @@ def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) ->
         write_json({**summary, "made_from": {"rollouts": read}}, out / NUMBERS)
         write_page(comparison, summary, out / REPORT)
     return json.loads((out / NUMBERS).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def files_of(recipe: Recipe) -> tuple[Path, Path]:
+    """The page and the numbers of a comparison."""
+    return Path(recipe.out) / REPORT, Path(recipe.out) / NUMBERS
 
 
 def run_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:

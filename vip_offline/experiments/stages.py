@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vip_offline.recipe import Recipe
+from vip_offline.options import Recipe
 from vip_offline.utils.console import Bar
 
 if TYPE_CHECKING:
     from vip_offline.dataset.importers.base.source import Source
-    from vip_offline.recipe import ImportOptions, TrainOptions
+    from vip_offline.options import ImportOptions, TrainOptions
 
 
 def record_stage(recipe: Recipe, bar: Bar) -> str:

@@ -19,7 +19,7 @@ from vip_offline.analysis.metrics import (
 from vip_offline.dataset.store import open_store
 from vip_offline.encoders.encoder import Encoder, load_encoder
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import Computing
+from vip_offline.options import Computing
 
 Vectors = Sequence[NDArray[np.float32]]
 

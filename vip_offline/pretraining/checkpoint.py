@@ -17,7 +17,7 @@ import torch
 from vip_offline.encoders.checkpoints import State, read_checkpoint, unwrap
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import PretrainOptions
+from vip_offline.options import PretrainOptions
 from vip_offline.utils.files import whole_file
 
 FORMAT = "vip-offline pretraining"

@@ -15,9 +15,9 @@ from torchvision.transforms.v2 import functional as pixels
 
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import PretrainOptions
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.sampling import Draw, crop_box, draw
-from vip_offline.recipe import PretrainOptions
 from vip_offline.utils.parallel import threaded_map
 
 

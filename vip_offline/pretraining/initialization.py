@@ -10,7 +10,7 @@ from torch import nn
 from vip_offline.encoders.checkpoints import State, load_strictly, misfits, read_checkpoint, unwrap
 from vip_offline.encoders.registry import ENCODERS, entry_of, weights_file
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.recipe import PretrainOptions
+from vip_offline.options import PretrainOptions
 
 HEAD = "fc."  # the last layer, that turns features into the embedding
 

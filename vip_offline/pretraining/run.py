@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.config import dump
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError, naming
+from vip_offline.options import PretrainOptions
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.clips.open_clips import open_clips
 from vip_offline.pretraining.clips.pack import packed, packed_bytes
@@ -27,7 +29,6 @@ from vip_offline.pretraining.trainer import (
     pretrain,
 )
 from vip_offline.pretraining.validation import CLIPS, Progress, Validation, held_out
-from vip_offline.recipe import PretrainOptions, dump
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import only_writer, replace_file, require_writable, write_json
 from vip_offline.utils.parallel import forget_ranks, is_first

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import Objective, Sampling
+from vip_offline.options import Objective, Sampling
 
 Integers = NDArray[np.int64]
 

@@ -27,11 +27,12 @@ from vip_offline import __version__
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import PretrainOptions
+from vip_offline.options.fields import check_ranges
 from vip_offline.pretraining import checkpoint, losses
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.dataloader import Batch, batches, share_of
 from vip_offline.pretraining.initialization import begin, initial_state
-from vip_offline.recipe import PretrainOptions
 from vip_offline.utils.files import replace_file
 from vip_offline.utils.parallel import world_size
 
@@ -170,32 +171,7 @@ def check_pretrain(options: PretrainOptions) -> None:
             f"--backbone {options.backbone}: cannot be trained here. Take {', '.join(backbones())};"
             " with -dN behind it, it has N outputs."
         )
-    for name in (
-        "batch_size",
-        "save_every",
-        "validate_every",
-        "keep",
-        "readers",
-        "steps",
-        "stride",
-    ):
-        value = getattr(options, name)
-        if value < 1:
-            raise VipOfflineError(f"--{name.replace('_', '-')} {value}: must be at least 1.")
-    for name in ("negatives", "l1", "l2", "anchor", "pack_gib", "seed"):
-        value = getattr(options, name)
-        if not value >= 0:
-            raise VipOfflineError(f"--{name.replace('_', '-')} {value}: must be 0 or above.")
-    if not options.learning_rate > 0:
-        raise VipOfflineError(f"--learning-rate {options.learning_rate}: must be above 0.")
-    if not 0 < options.gamma < 1:
-        raise VipOfflineError(f"--gamma {options.gamma}: must lie between 0 and 1.")
-    for name in ("hold_out", "max_skipped"):
-        value = getattr(options, name)
-        if not 0 <= value < 1:
-            raise VipOfflineError(
-                f"--{name.replace('_', '-')} {value}: must lie from 0 to below 1."
-            )
+    check_ranges(options)
     if options.batch_size < 2 and options.negatives and options.objective != "lstd":
         raise VipOfflineError(
             f"--batch-size {options.batch_size}: negatives are others of the batch; take at least "

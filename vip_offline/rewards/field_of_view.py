@@ -8,7 +8,7 @@ from vip_offline.dataset.store import Store
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import Fit
+from vip_offline.options import Fit
 
 Size = tuple[int, int]  # height, width in px
 

@@ -19,7 +19,8 @@ from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import check_encoder, known_provenance, provenance_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RelabelOptions
+from vip_offline.options import RelabelOptions
+from vip_offline.options.fields import check_ranges
 from vip_offline.rewards.field_of_view import field_of_view
 from vip_offline.rewards.functions import DISTANCES, episode_reward, sparse_success
 from vip_offline.rewards.goal_check import goal_notes
@@ -95,14 +96,7 @@ def check_relabel(options: RelabelOptions) -> None:
     Raises:
         VipOfflineError: naming the option, its value and the range.
     """
-    if options.batch_size < 0:
-        raise VipOfflineError(f"--batch-size {options.batch_size}: must be at least 1.")
-    if options.n_steps < 1:
-        raise VipOfflineError(f"--n-steps {options.n_steps}: must be at least 1.")
-    if not 0 < options.gamma <= 1:
-        raise VipOfflineError(f"--gamma {options.gamma}: must lie above 0, up to 1.")
-    if not 0 <= options.reach < 1:
-        raise VipOfflineError(f"--reach {options.reach}: must lie from 0 up, below 1.")
+    check_ranges(options)
     if not options.goal and not options.stages:
         raise VipOfflineError("No goal: name one with --goal, or several with --stage.")
     if options.stages and options.goal != RelabelOptions.goal:

@@ -13,7 +13,8 @@ from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_format import check_name
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RecordOptions
+from vip_offline.options import RecordOptions
+from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.simulation.experts import BEHAVIOURS, FAILURES, Behaviour
 from vip_offline.simulation.hidden_targets import Target, check_target, target_of
 from vip_offline.simulation.metaworld import (
@@ -46,21 +47,16 @@ def plan(options: RecordOptions) -> list[tuple[str, int]]:
     Raises:
         VipOfflineError: on numbers that make no data set.
     """
-    checks = {
-        "episodes": (options.episodes, 1, STRIDE),
-        "failures": (options.failures, 0, options.episodes),
-        "image_size": (options.image_size, 16, 2048),
-        "max_steps": (options.max_steps, 2, STEP_LIMIT),
-        "tail": (options.tail, 1, STEP_LIMIT),
-        "first_placement": (options.first_placement, 0, 2**31 - ATTEMPTS * STRIDE),
-    }
-    for name, (value, low, high) in checks.items():
-        if not low <= value <= high:
-            raise VipOfflineError(
-                f"--{name.replace('_', '-')} {value}: must lie between {low} and {high}."
+    check_ranges(options)
+    for name, most in (("failures", options.episodes), ("max_steps", STEP_LIMIT)):
+        if getattr(options, name) > most:
+            raise OptionError(
+                RecordOptions, name, getattr(options, name), f"must be at most {most}."
             )
     if options.image_size % 2:
-        raise VipOfflineError(f"--image-size {options.image_size}: must be even, for the videos.")
+        raise OptionError(
+            RecordOptions, "image_size", options.image_size, "must be even, for the videos."
+        )
     check_name("camera", options.camera)
     check_task(options.task)
     check_target(options.task, options.hidden_goal)

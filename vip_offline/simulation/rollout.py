@@ -16,14 +16,15 @@ from vip_offline.analysis.closed_loop.reattempts import reattempts
 from vip_offline.dataset.media.video import write_video
 from vip_offline.encoders.encoder import Encoder, load_encoder
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import RolloutOptions
+from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.policies.checksums import read_sums
 from vip_offline.policies.gripper import GripperState
 from vip_offline.policies.interface import PROPRIO
 from vip_offline.policies.policy import ROLLOUTS, TENSORS, read_manifest
 from vip_offline.policies.runtime import ENCODER, LoadedPolicy, load_policy
-from vip_offline.recipe import RolloutOptions
 from vip_offline.simulation.hidden_targets import hidden_note, is_hidden
-from vip_offline.simulation.metaworld import STEP_LIMIT, check_task
+from vip_offline.simulation.metaworld import check_task
 from vip_offline.simulation.vector_env import Batch, Command, Fleet
 from vip_offline.utils.files import only_writer, read_json, require_writable, sha256_of, write_json
 
@@ -74,19 +75,14 @@ def check_rollout(options: RolloutOptions) -> None:
     Raises:
         VipOfflineError: naming the option, its value and the range.
     """
-    ranges = {
-        "placements": (options.placements, 1, 1_000_000),
-        "horizon": (options.horizon, 1, STEP_LIMIT),
-        "videos": (options.videos, 0, options.placements),
-        "processes": (options.processes, 1, 256),
-        "environments": (options.environments, 1, 1024),
-        "first_placement": (options.first_placement, 0, 2**31 - 1_000_000),
-    }
-    for name, (value, low, high) in ranges.items():
-        if not low <= value <= high:
-            raise VipOfflineError(
-                f"--{name.replace('_', '-')} {value}: must lie between {low} and {high}."
-            )
+    check_ranges(options)
+    if options.videos > options.placements:
+        raise OptionError(
+            RolloutOptions,
+            "videos",
+            options.videos,
+            f"must be at most {options.placements}, the number of placements.",
+        )
 
 
 def _seeds(options: RolloutOptions) -> list[int]:

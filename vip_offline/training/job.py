@@ -15,6 +15,7 @@ import torch
 from vip_offline import __version__
 from vip_offline.dataset.store_format import now, settings_of
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import TrainOptions
 from vip_offline.policies.checksums import write_sums
 from vip_offline.policies.policy import (
     MANIFEST,
@@ -27,7 +28,6 @@ from vip_offline.policies.policy import (
     write_policy,
     write_tensors,
 )
-from vip_offline.recipe import TrainOptions
 from vip_offline.training.algorithms.models import policy_tensors, strides
 from vip_offline.training.data.dataset import TrainingSet, differences, identity
 from vip_offline.training.trainer import (

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import TrainOptions
 from vip_offline.policies.policy import MANIFEST, ROLLOUTS
-from vip_offline.recipe import TrainOptions
 from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 from vip_offline.training.data.dataset import TrainingSet, training_set
 from vip_offline.training.job import TrainJob, Underway, why_again

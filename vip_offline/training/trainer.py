@@ -19,7 +19,7 @@ from d3rlpy.logging import NoopAdapterFactory
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import TrainOptions
+from vip_offline.options import TrainOptions
 from vip_offline.training.algorithms.models import (
     Algo,
     create,

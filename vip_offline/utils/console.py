@@ -1,8 +1,10 @@
 """Console output: a console without markup, progress bars with rate and time left."""
 
 import contextlib
+import os
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import rich.console
@@ -17,6 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from vip_offline.utils.parallel import is_first
+
 CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)
 }
@@ -27,6 +31,16 @@ def printable(text: str) -> str:
     return re.sub(
         "[\ud800-\udfff]", lambda m: f"\\x{ord(m[0]) & 0xFF:02x}", text.translate(CONTROLS)
     )
+
+
+class Advance(Protocol):
+    """Tell a progress bar that so many units are done, or that the total is another."""
+
+    def __call__(self, amount: int = 0, total: int | None = None) -> None:
+        """Move the bar."""
+
+
+Bar = Callable[[str, int, str], contextlib.AbstractContextManager[Advance]]
 
 
 class Console(rich.console.Console):
@@ -43,15 +57,15 @@ class Console(rich.console.Console):
         """A string as it is shown; names may hold what would steer a terminal."""
         return super().render_str(printable(text), **options)
 
+    def say(self, text: str) -> None:
+        """Print a line as it is: in one piece, however long its paths are."""
+        self.print(text, highlight=False, soft_wrap=True)
 
-class Advance(Protocol):
-    """Advance a progress bar by some units, or change its total."""
-
-    def __call__(self, amount: int = 0, total: int | None = None) -> None:
-        """Move the bar."""
-
-
-Bar = Callable[[str, int, str], contextlib.AbstractContextManager[Advance]]
+    def bar(
+        self, description: str, total: int, unit: str
+    ) -> contextlib.AbstractContextManager[Advance]:
+        """A progress bar on this console, see `bar`."""
+        return bar(self, description, total, unit)
 
 
 class _Rate(ProgressColumn):
@@ -102,3 +116,13 @@ def bar(
             progress.update(task, advance=amount, total=total or None)
 
         yield advance
+
+
+@contextlib.contextmanager
+def first_process_prints(console: Console) -> Iterator[Console]:
+    """Of several processes that torchrun started, let the first alone print."""
+    if is_first():
+        yield console
+    else:
+        with Path(os.devnull).open("w") as nothing:
+            yield Console(file=nothing)

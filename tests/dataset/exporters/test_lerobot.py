@@ -18,7 +18,7 @@ from vip_offline.dataset.exporters.lerobot import statistics, write_lerobot
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 STATS = ("min", "max", "mean", "std", "count", "q01", "q50")
 LENGTHS = (5, 7, 4)

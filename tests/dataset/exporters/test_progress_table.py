@@ -19,7 +19,7 @@ from vip_offline.dataset.exporters.progress_table import progress_of, write_prog
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 
 def silent(count: int) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import open_store
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 FRAMES = (20 + 18 * np.arange(12, dtype=np.uint8))[:, None, None].repeat(24, 1).repeat(32, 2)
 FRAMES[:, :8, :8] = 250  # at the top left

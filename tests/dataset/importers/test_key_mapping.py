@@ -8,7 +8,7 @@ from origins import LENGTHS, SIZE, demos, folders, force, lerobot, replay
 from vip_offline.dataset.importers.key_mapping import map_columns, stored_as
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 FRONT = "front"
 

@@ -27,7 +27,7 @@ def test_the_buffer_stays_as_it_is_and_its_frames_where_they_are(tmp_path: Path)
 
 
 def test_it_is_labelled_and_trained_on(tmp_path: Path) -> None:
-    from vip_offline.recipe import RelabelOptions, TrainOptions
+    from vip_offline.options import RelabelOptions, TrainOptions
     from vip_offline.rewards.relabel import relabel
     from vip_offline.training.data.dataset import training_set
 

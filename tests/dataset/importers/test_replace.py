@@ -8,7 +8,7 @@ from vip_offline.dataset.importers.replace import import_anew
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions, RelabelOptions
+from vip_offline.options import ImportOptions, RelabelOptions
 
 
 def origin(tmp_path: Path) -> Path:

@@ -153,7 +153,7 @@ def test_into_itself_or_less_than_nothing(tmp_path: Path) -> None:
 def test_without_pictures_nothing_is_embedded(tmp_path: Path) -> None:
     import h5py
 
-    from vip_offline.recipe import RelabelOptions
+    from vip_offline.options import RelabelOptions
     from vip_offline.rewards.relabel import relabel
 
     robomimic(tmp_path / "set.hdf5")

@@ -26,7 +26,7 @@ from vip_offline.dataset.store_writer import writing
 from vip_offline.dataset.validation.report import BLOCK_FRAMES, DataReport, FindingGroup
 from vip_offline.dataset.validation.run import check
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 VIDEO = "videos/observation.images.front/chunk-000/file-000.mp4"
 TABLE = "data/chunk-000/file-000.parquet"

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from made_up_serving import INTERFACE, observation
 
 from vip_offline.deployment.guard.guard import Guard, Rules, Trouble
-from vip_offline.deployment.serving_options import Hold
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import Hold
 
 X, Y = INTERFACE.action
 KEYS = INTERFACE.observation_keys

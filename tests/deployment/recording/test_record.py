@@ -15,6 +15,7 @@ import hostile_clients
 import numpy as np
 import pytest
 from conftest import PROGRAM
+from in_process import refusal
 from made_up_recordings import END, SUCCESS, episode, recording, row
 
 from vip_offline.dataset.store import open_store
@@ -171,16 +172,18 @@ def test_an_api_key(tmp_path: Path) -> None:
         ("--from-client --task push --control-rate 5 --image-size 64", "--image-size: belongs"),
         ("--control-rate 5", "--control-rate: needs --from-client"),
         ("--port 8001", "--port: needs --from-client"),
+        ("--drain-timeout 3", "--drain-timeout: needs --from-client"),
         ("--from-client --task push --control-rate 5 --host 0.0.0.0", "could write into the store"),
-        ("--from-client --task push --control-rate 5 --max-steps 1", "--max-steps 1: an episode"),
+        (
+            "--from-client --task push --control-rate 5 --max-steps 1",
+            "--max-steps 1: must be at least 2",
+        ),
         ("--from-client --task push --control-rate 5 --port 70000", "--port 70000"),
         ("--from-client --task push --describe nothing.toml", "nothing.toml"),
     ],
 )
 def test_what_is_refused_at_once(tmp_path: Path, options: str, says: str) -> None:
-    message = run("record", str(tmp_path / "a.zarr"), *options.split(), code=2)
-    assert message.startswith("error: ")
-    assert says in message
+    assert says in refusal("record", tmp_path / "a.zarr", *options.split())
     assert not (tmp_path / "a.zarr").exists()
 
 
@@ -209,7 +212,7 @@ from pathlib import Path
 from vip_offline.errors import VipOfflineError
 from vip_offline.deployment.recording import record_server
 from vip_offline.deployment.server import server
-from vip_offline.deployment.serving_options import ServeOptions
+from vip_offline.options import ServeOptions
 from vip_offline.deployment.recording.record import record_from_client
 from vip_offline.deployment.recording.episode_stream import Told
 

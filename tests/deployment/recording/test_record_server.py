@@ -16,8 +16,8 @@ from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.deployment.recording.episode_stream import DISCARD, Told
 from vip_offline.deployment.recording.record_server import Recorder, Recording
 from vip_offline.deployment.server.codec import Limits, decode, encode
-from vip_offline.deployment.serving_options import ServeOptions
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import ServeOptions
 
 LIMITS = Limits(1 << 20)
 TOLD = Told("push", 10.0)

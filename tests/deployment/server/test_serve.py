@@ -1,7 +1,6 @@
 """The command as a user types it, with a policy that was really trained."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROGRAM, SIZE
+from in_process import refusal
 from made_up_serving import started
 
 from vip_offline.deployment.server.client import Client
@@ -29,18 +29,7 @@ def policy(labelled: Path, tmp_path: Path) -> Path:
 
 
 def refused(*arguments: str, **environment: str) -> str:
-    result = subprocess.run(
-        [*PROGRAM, "serve", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-        env=os.environ | environment,
-    )
-    assert result.returncode == 2, result.stdout + result.stderr
-    assert result.stderr.startswith("error: ")
-    assert "Traceback" not in result.stderr
-    return result.stderr
+    return refusal("serve", *arguments, cwd=None, **environment)
 
 
 def test_a_trained_policy_is_served(policy: Path, tmp_path: Path) -> None:
@@ -85,7 +74,7 @@ def test_a_trained_policy_is_served(policy: Path, tmp_path: Path) -> None:
     [
         ("--host 0.0.0.0", "--host 0.0.0.0: other computers could command the robot"),
         ("--hold sometimes", "--hold sometimes: expected auto, zero, last"),
-        ("--timeout 0", "--timeout 0: expected seconds above 0"),
+        ("--timeout 0", "--timeout 0: must be above 0"),
         ("--port 70000", "--port 70000"),
         ("--api-key-file /nowhere/key", "/nowhere/key: No such file"),
         ("", "nothing-here"),

@@ -9,8 +9,8 @@ from made_up_serving import COLOUR, INTERFACE, Obedient, Said, observation, serv
 
 from vip_offline.deployment.server.codec import Limits, decode, encode
 from vip_offline.deployment.server.session import Service, Session, prepare
-from vip_offline.deployment.serving_options import ServeOptions
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import ServeOptions
 from vip_offline.policies.gripper import Gripper
 
 

@@ -6,7 +6,7 @@ from origins import lerobot, robomimic
 
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.importers.run import plan_import
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 from vip_offline.report.terminal.import_preview import describe_import, print_import
 from vip_offline.utils.console import Console
 

@@ -15,7 +15,7 @@ from made_up_training import (
     policy_folder,
 )
 
-from vip_offline.recipe import Head, TrainOptions
+from vip_offline.options import Head, TrainOptions
 from vip_offline.training.algorithms.models import (
     Algo,
     create,

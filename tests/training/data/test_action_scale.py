@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vip_offline.dataset.validation.outliers import find_outliers
-from vip_offline.recipe import NormaliseActions
+from vip_offline.options import NormaliseActions
 from vip_offline.training.data.action_scale import (
     action_range,
     clipped,

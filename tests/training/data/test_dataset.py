@@ -16,7 +16,7 @@ from store_files import overwrite, overwrite_attribute
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import NormaliseActions, RelabelOptions, TrainOptions
+from vip_offline.options import NormaliseActions, RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.algorithms.replay_buffer import vector_buffer
 from vip_offline.training.data.action_scale import to_reach
@@ -115,7 +115,7 @@ def test_held_out_episodes_are_successes_and_the_same_for_all(labelled: Path) ->
     start, stop = open_store(labelled).spans()[episode]
     actions = open_store(labelled).data("action")[start : stop - 1]
     np.testing.assert_array_equal(data.held_out[0].action, to_reach(actions, data.action_range))
-    with pytest.raises(VipOfflineError, match=r"hold_out 2: the store has 2 successful episodes"):
+    with pytest.raises(VipOfflineError, match=r"--hold-out 2: the store has 2 successful episodes"):
         training_set(labelled, replace(SMALL, hold_out=2))
 
 
@@ -123,17 +123,19 @@ def test_held_out_episodes_are_successes_and_the_same_for_all(labelled: Path) ->
     ("options", "part"),
     [
         ({"algo": "rwrr"}, "Did you mean 'rwr'"),
-        ({"steps": 0}, "steps 0"),
-        ({"tau": -1.0}, r"tau -1\.0"),
-        ({"tau": float("nan")}, "tau nan"),
-        ({"target_ess": 1.5}, r"target_ess 1\.5"),
-        ({"seed": -1}, "seed -1"),
-        ({"hidden": ()}, "hidden"),
-        ({"learning_rate": 0.0}, "learning_rate"),
-        ({"n_steps": 0}, "n_steps 0"),
-        ({"weight_cap": -1.0}, r"weight_cap -1\.0"),
-        ({"discount": 1.5}, r"discount 1\.5"),
-        ({"beta": 0.0}, r"beta 0\.0"),
+        ({"steps": 0}, "--steps 0: must be at least 1"),
+        ({"tau": -1.0}, "--tau -1: must be at least 0"),
+        ({"tau": float("nan")}, "--tau nan"),
+        ({"target_ess": 1.5}, r"--target-ess 1\.5"),
+        ({"seed": -1}, "--seed -1"),
+        ({"hidden": ()}, "--hidden"),
+        ({"hidden": (8, 0)}, "--hidden 8,0: must be at least 1"),
+        ({"learning_rate": 0.0}, "--learning-rate 0: must be above 0"),
+        ({"n_steps": 0}, "--n-steps 0"),
+        ({"weight_cap": float("inf")}, "--weight-cap inf"),
+        ({"weight_cap": -1.0}, "--weight-cap -1: must be at least 0"),
+        ({"discount": 1.5}, r"--discount 1\.5"),
+        ({"beta": 0.0}, "--beta 0: must be above 0"),
         ({"label": "pixel"}, "Did you mean 'pixels'"),
     ],
 )

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import zarr
 
-from vip_offline.recipe import RelabelOptions, TrainOptions
+from vip_offline.options import RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.data.default_weighting import suited
 

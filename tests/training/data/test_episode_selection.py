@@ -5,7 +5,7 @@ import pytest
 
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import RelabelOptions, TrainOptions
+from vip_offline.options import RelabelOptions, TrainOptions
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.data.dataset import training_set
 
@@ -40,5 +40,5 @@ def test_ends_that_cannot_be_compared_are_refused(store_path: Path, options: Tra
 
 @pytest.mark.parametrize("share", [0.0, 1.5, float("nan")])
 def test_a_share_that_is_none(store_path: Path, share: float) -> None:
-    with pytest.raises(VipOfflineError, match=r"keep_best .* must be above 0, up to 1"):
+    with pytest.raises(VipOfflineError, match=r"--keep-best .* must be above 0 and at most 1"):
         training_set(store_path, TrainOptions(keep_best=share))

@@ -7,9 +7,9 @@ from made_up_cameras import two_cameras
 
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import RelabelOptions, TrainOptions
 from vip_offline.policies.policy import read_manifest
 from vip_offline.policies.runtime import load_policy
-from vip_offline.recipe import RelabelOptions, TrainOptions
 from vip_offline.rewards.policy_cameras import embed_cameras
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.data.dataset import training_set

@@ -7,7 +7,7 @@ import torch
 from made_up_training import TRANSITIONS, fitted, made_up, moments, parameters
 from numpy.typing import NDArray
 
-from vip_offline.recipe import Head, TrainOptions
+from vip_offline.options import Head, TrainOptions
 from vip_offline.training.algorithms.models import create, settings_of, state_of, write_back
 from vip_offline.training.networks.descent import Columns, Settings, State, advance, shapes, split
 

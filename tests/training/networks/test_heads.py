@@ -4,7 +4,7 @@ import torch
 from d3rlpy.models.encoders import VectorEncoderFactory
 from d3rlpy.models.torch import ActionOutput, Policy
 
-from vip_offline.recipe import Head
+from vip_offline.options import Head
 from vip_offline.training.networks.heads import (
     MAX_LOG_STD,
     MIN_LOG_STD,

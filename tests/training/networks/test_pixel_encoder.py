@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import Head, TrainOptions
 from vip_offline.policies.policy import MANIFEST, TENSORS, Policy
-from vip_offline.recipe import Head, TrainOptions
 from vip_offline.training.algorithms.models import create, strides
 from vip_offline.training.algorithms.rwr import RWR, RWRConfig
 from vip_offline.training.data.dataset import TrainingSet

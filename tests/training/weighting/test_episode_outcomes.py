@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import TrainOptions
+from vip_offline.options import TrainOptions
 from vip_offline.rewards.functions import potential_difference
 from vip_offline.training.weighting.episode_outcomes import best_share, controlled, outcome
 from vip_offline.training.weighting.scores import weigh

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from vip_offline.recipe import RelabelOptions, Reward, TrainOptions, WeightBy
+from vip_offline.options import RelabelOptions, Reward, TrainOptions, WeightBy
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.data.dataset import training_set
 from vip_offline.training.weighting.notes import reward_notes, weighting_notes

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import TrainOptions
+from vip_offline.options import TrainOptions
 from vip_offline.training.weighting.scores import LARGEST_AWR_WEIGHT, Weighed, weigh
 from vip_offline.training.weighting.weights import (
     WeightSummary,

@@ -27,7 +27,7 @@ from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.tables.resampling import CLOSE, step_of
 from vip_offline.dataset.tables.timestamps import seconds_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 OPEN_VIDEOS = 8  # videos at a time: of cameras that advance side by side
 

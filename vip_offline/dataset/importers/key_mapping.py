@@ -21,7 +21,7 @@ from vip_offline.dataset.tables.file_listing import natural
 from vip_offline.dataset.tables.resampling import Series
 from vip_offline.dataset.tables.timestamps import is_time
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 ROLES = ("proprio", "action", "success", "reward", "time")
 # what a robot is told rather than what it is in: between two commands lies no third

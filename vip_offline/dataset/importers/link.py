@@ -7,7 +7,7 @@ from vip_offline.dataset.importers.registry import format_of, open_source
 from vip_offline.dataset.importers.run import import_source, origin_files
 from vip_offline.dataset.store import is_store, open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 LINK_SUFFIX = ".vip.zarr"
 

@@ -7,7 +7,7 @@ from vip_offline.dataset.importers.base.source import Source
 from vip_offline.dataset.importers.run import ImportResult, import_source
 from vip_offline.dataset.store import is_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
 
 

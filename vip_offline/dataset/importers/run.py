@@ -32,7 +32,7 @@ from vip_offline.dataset.store import Store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.dataset.tables.resampling import CLOSE
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 OF_PLACE = ("source", "videos", "videos_from_store")  # of an origin, which may be moved
 BATCH_BYTES = 8 * 2**20  # of episodes that are written together

@@ -37,7 +37,7 @@ from vip_offline.dataset.validation.report import (
     ReportBuilder,
 )
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 TIMELINES = 8  # videos whose time stamps are: cameras that advance side by side
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.deployment.guard.client_clock import ClientClock
-from vip_offline.deployment.serving_options import Hold
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import Hold
 from vip_offline.policies.interface import Interface
 
 TIME, SEQUENCE = "observation/time", "observation/sequence"  # seconds; counts up; both optional

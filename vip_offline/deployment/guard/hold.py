@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.deployment.serving_options import GivenHold, Hold
+from vip_offline.options import GivenHold, Hold
 from vip_offline.policies.interface import ACTIONS, SIMULATED_KINDS, Interface
 
 STILL_AT_ZERO = ("velocity", "delta")

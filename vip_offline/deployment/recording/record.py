@@ -1,15 +1,48 @@
 """From options to a recorder, and what is said of it at the end."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from vip_offline.config import read_toml
 from vip_offline.dataset.store_writer import writing
 from vip_offline.deployment.recording.episode_stream import MAX_STEPS, Told
-from vip_offline.deployment.serving_options import ServeOptions, check_options, is_loopback
+from vip_offline.deployment.serving_options import check_options, is_loopback
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import ServeOptions
 
-IDLE = 3600.0  # s: between two episodes a person puts things back where they were
+DESCRIPTION = "file (--describe)"  # for messages
+
+
+def record_task(
+    path: Path | None,
+    task: str,
+    control_rate: float | None,
+    describe: Path | None,
+    options: ServeOptions,
+    say: Callable[[str], None],
+    max_steps: int | None,
+) -> str:
+    """Record a task that is named in a few words; see `record_from_client`.
+
+    Args:
+        path: the store; None: under ``datasets/``, named after the task.
+        task: in words.
+        control_rate: actions per second; None: the description says it.
+        describe: TOML file that describes the robot; None: nothing does.
+        options: who may reach it, where.
+        say: called with lines for the user.
+        max_steps: rows of an episode; None: `MAX_STEPS`.
+
+    Raises:
+        VipOfflineError: if the description cannot be read; see `record_from_client`.
+    """
+    description = read_toml(describe, DESCRIPTION) if describe is not None else {}
+    told = Told.of(task, control_rate, description)
+    name = re.sub(r"[^a-zA-Z0-9]+", "-", task).strip("-")
+    path = path or Path("datasets") / f"{name}.zarr"
+    return record_from_client(path, told, options, say, max_steps or MAX_STEPS)
 
 
 def record_from_client(

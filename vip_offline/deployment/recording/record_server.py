@@ -22,8 +22,9 @@ from vip_offline.deployment.recording.episode_stream import (
 )
 from vip_offline.deployment.server.codec import Limits, decode, encode
 from vip_offline.deployment.server.session import PROTOCOL
-from vip_offline.deployment.serving_options import MEGABYTE, ServeOptions
+from vip_offline.deployment.serving_options import MEGABYTE
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import ServeOptions
 from vip_offline.policies.interface import FRAME
 
 # of a message: how large the pictures are is known only with the first

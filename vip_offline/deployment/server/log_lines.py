@@ -4,6 +4,7 @@ Whoever says a line leaves it in a bounded queue; a thread writes. Where more co
 or than anybody would read, they are left out, and how many is said.
 """
 
+import contextlib
 import select
 import sys
 import threading
@@ -12,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
+
+from vip_offline.utils.console import Console
 
 WAITING = 1000  # lines at most
 BURST, PER_SECOND = 60, 1.0  # of lines for people: so many at once, and then so many a second
@@ -62,6 +65,17 @@ class Lines:
         self._changed = threading.Condition()
         self._ends: float | None = None  # when what is left is given up
         self._thread = threading.Thread(target=self._run, name="lines", daemon=True)
+
+    @classmethod
+    def on(cls, console: Console) -> Self:
+        """Lines on a terminal."""
+
+        def write(text: str) -> None:
+            # whoever read our output may be gone; the robot is not
+            with contextlib.suppress(OSError):
+                console.print(text, end="", highlight=False, soft_wrap=True)
+
+        return cls(write)
 
     def __call__(self, line: str) -> None:
         """Say a line, or leave it out; at once."""

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from vip_offline.deployment.guard.key_map import key_map
 from vip_offline.deployment.server.log_lines import Lines
-from vip_offline.deployment.serving_options import ServeOptions, check_options
+from vip_offline.deployment.serving_options import check_options
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import ServeOptions
 from vip_offline.policies.runtime import load_policy
 
 

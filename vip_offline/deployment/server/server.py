@@ -29,8 +29,9 @@ from vip_offline.deployment.server.codec import Limits, encode
 from vip_offline.deployment.server.connections import Accepting, LogLines
 from vip_offline.deployment.server.log_lines import Tally
 from vip_offline.deployment.server.session import Service
-from vip_offline.deployment.serving_options import ServeOptions, check_options
+from vip_offline.deployment.serving_options import check_options
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import ServeOptions
 
 HEALTH = "/healthz"
 SHOWN = 500  # characters of an error

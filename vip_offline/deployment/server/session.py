@@ -18,8 +18,9 @@ from vip_offline.deployment.guard.guard import Guard, Rules, Trouble, Verdict
 from vip_offline.deployment.guard.hold import choose_hold
 from vip_offline.deployment.guard.key_map import KeyMap, translate
 from vip_offline.deployment.server.codec import Limits, decode, encode
-from vip_offline.deployment.serving_options import MEGABYTE, ServeOptions
+from vip_offline.deployment.serving_options import MEGABYTE
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import ServeOptions
 from vip_offline.policies.gripper import GripperState
 from vip_offline.policies.interface import FRAME, PROPRIO, Interface
 

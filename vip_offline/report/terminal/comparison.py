@@ -1,6 +1,7 @@
 """The comparison in a terminal, 80 columns wide and readable without colour."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -44,6 +45,16 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
             "-" if steps is None else f"{steps:.0f}",
         )
     return table
+
+
+def print_outcome(summary: Mapping[str, Any], files: Iterable[Path], console: Console) -> None:
+    """Print a comparison, the minutes that it took, and where its files lie."""
+    console.print()
+    print_comparison(summary, console)
+    minutes = ", ".join(f"{stage} {spent:.1f}" for stage, spent in summary["minutes"].items())
+    console.print(f"\nminutes: {minutes}", highlight=False)
+    for path in files:
+        console.say(f"-> {path}")
 
 
 def print_comparison(summary: Mapping[str, Any], console: Console) -> None:

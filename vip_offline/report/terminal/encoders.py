@@ -1,6 +1,7 @@
 """Encoders that were trained, in a terminal: 80 columns, beside what each must beat."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,22 @@ from rich.table import Table
 from rich.text import Text
 
 from vip_offline.analysis.closed_loop.statistics import CONFIDENCE, quantile
+from vip_offline.encoders.registry import ENCODERS, here
 from vip_offline.utils.console import Console
 
 WIDTH = 80  # columns
+
+
+def encoders_table() -> Table:
+    """One row per encoder: dimension, weights, licence, and whether they are on this computer."""
+    table = Table(box=None, width=80)
+    for heading in ("encoder", "dim", "weights", "licence", "here"):
+        table.add_column(heading, justify="right" if heading == "dim" else "left", overflow="fold")
+    for name, entry in ENCODERS.items():
+        elsewhere = "download" if entry.origin and entry.origin.url else "--weights"
+        is_here = "yes" if here(name) else elsewhere
+        table.add_row(name, str(entry.dim), entry.weights, entry.licence, is_here)
+    return table
 
 
 def print_validation(summary: Mapping[str, Any], console: Console) -> None:
@@ -37,6 +51,16 @@ def print_validation(summary: Mapping[str, Any], console: Console) -> None:
             Text(name), *(_number(row[key]) for key in ("bumps", "order", "order_others"))
         )
     console.print(table)
+
+
+def print_runs(numbers: Mapping[str, Any], file: Path, console: Console) -> None:
+    """Print each trained encoder, how it does on other tasks, and where the numbers lie."""
+    for name, trained in numbers["trained"].items():
+        console.print(f"\n{name}", style="bold")
+        print_validation(trained, console)
+    console.print()
+    print_trial(numbers, console)
+    console.say(f"-> {file}")
 
 
 def print_trial(numbers: Mapping[str, Any], console: Console) -> None:

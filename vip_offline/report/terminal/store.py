@@ -1,10 +1,12 @@
 """What a store holds, for a person and as JSON."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich.table import Table
 
 from vip_offline.dataset.store import Store
+from vip_offline.report.terminal.made_from import provenance_table
 from vip_offline.utils.console import Console
 
 Description = dict[str, Any]
@@ -74,3 +76,25 @@ def print_description(description: Description, console: Console) -> None:
                 text = str(value)
                 short = text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
                 console.print(f"  {key}: {short}", highlight=False, soft_wrap=True)
+
+
+def print_inspection(
+    description: Description, changed: Iterable[str], console: Console, *, verified: bool
+) -> None:
+    """Print a store or a folder, what was made of it, and what has changed.
+
+    Args:
+        description: of a store, see `describe`, or of a folder: its ``path``; with ``made``.
+        changed: since it was written, in words.
+        console: to print on.
+        verified: whether everything was hashed.
+    """
+    is_store = "rows" in description
+    if is_store:
+        print_description(description, console)
+    if description["made"] or not is_store:
+        console.print(provenance_table(description["made"]))
+    for line in changed:
+        console.print(line, soft_wrap=True)
+    if verified and is_store and not changed:
+        console.print(f"verified: {description['rows']} rows are what they were")

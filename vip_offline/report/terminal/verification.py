@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from vip_offline.policies.verify import Backed
+from vip_offline.policies.verify import Backed, Verified
+from vip_offline.utils.console import Console
 
 
 def verification_table(backends: Sequence[Backed], control_rate: float | None) -> Table:
@@ -28,3 +29,13 @@ def verification_table(backends: Sequence[Backed], control_rate: float | None) -
         ]
         table.add_row(*cells)
     return table
+
+
+def print_verification(result: Verified, console: Console) -> None:
+    """Print how many files are whole, what each backend does, and notes."""
+    console.print(f"{result.files} files are as they were written", highlight=False)
+    if result.backends:
+        rate = result.manifest["interface"]["control_rate"]
+        console.print(verification_table(result.backends, rate))
+    for note in result.notes:
+        console.say(f"note: {note}")

@@ -23,7 +23,7 @@ from d3rlpy.types import Shape, TorchObservation
 from torch import Tensor
 from torch.optim import Optimizer
 
-from vip_offline.recipe import Head
+from vip_offline.options import Head
 from vip_offline.training.networks.heads import create_policy, sample, weighted_loss
 
 

@@ -14,8 +14,8 @@ from d3rlpy.preprocessing import MinMaxActionScaler, StandardObservationScaler
 from numpy.typing import NDArray
 from torch import nn
 
+from vip_offline.options import TrainOptions
 from vip_offline.policies.policy import GOAL, GOAL_SET, HIGH, LOW
-from vip_offline.recipe import TrainOptions
 from vip_offline.training.algorithms.awr import AWRConfig
 from vip_offline.training.algorithms.rwr import RWR, FusedAdamFactory, RWRConfig
 from vip_offline.training.data.dataset import TrainingSet

@@ -24,7 +24,7 @@ from d3rlpy.types import Shape, TorchObservation
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from vip_offline.recipe import Head
+from vip_offline.options import Head
 from vip_offline.training.networks.descent import exponential_weight
 from vip_offline.training.networks.heads import create_policy, sample, weighted_loss
 

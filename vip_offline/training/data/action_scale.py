@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.validation.outliers import Outliers
-from vip_offline.recipe import NormaliseActions
+from vip_offline.options import NormaliseActions
 
 MARGIN = 0.05  # of the width, on either side: tanh comes near its ends but never gets there
 DEVIATIONS = 3.0  # on either side of the mean that "std" reaches at least

@@ -18,6 +18,8 @@ from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_format import OF_DATA, settings_of
 from vip_offline.dataset.validation.outliers import Outliers, find_outliers
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.options import TrainOptions
+from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.policies.gripper import Gripper, find_grippers, gripper_note
 from vip_offline.policies.interface import (
     ACTIONS,
@@ -27,7 +29,6 @@ from vip_offline.policies.interface import (
     check_action_kind,
 )
 from vip_offline.policies.policy import goal_columns
-from vip_offline.recipe import TrainOptions
 from vip_offline.training.data.action_kind import guess_action_kind
 from vip_offline.training.data.action_scale import (
     action_range,
@@ -106,32 +107,20 @@ def check_options(options: TrainOptions) -> None:
         raise VipOfflineError(
             f"Unknown algorithm {options.algo!r}.{did_you_mean(options.algo, ALGOS)}"
         )
-    for name in ("steps", "batch_size", "learning_rate", "n_steps", "beta", "inverse_temperature"):
-        if not 0 < getattr(options, name) < np.inf:
-            raise VipOfflineError(f"{name} {getattr(options, name)}: must be above 0.")
-    for name in ("target_ess", "expectile"):
-        if not 0 < getattr(options, name) < 1:
-            raise VipOfflineError(f"{name} {getattr(options, name)}: must lie between 0 and 1.")
-    if not 0 < options.keep_best <= 1:
-        raise VipOfflineError(f"keep_best {options.keep_best:g}: must be above 0, up to 1.")
+    check_ranges(options)
     by_length = options.weighs_by == "outcome" or options.keep_best < 1
     if options.control == "clock" and options.weighs_by == "outcome" and options.algo == "rwr":
-        raise VipOfflineError("control 'clock': weighs steps; by outcome use 'length'.")
+        raise OptionError(TrainOptions, "control", "clock", "weighs steps; by outcome use length.")
     if options.control == "length" and not by_length:
-        raise VipOfflineError("control 'length': weighs episodes; use it with weight_by 'outcome'.")
+        raise OptionError(
+            TrainOptions, "control", "length", "weighs episodes; use it with weight_by outcome."
+        )
     if options.keep_best < 1 and options.algo == "scratch-bc":
-        raise VipOfflineError("keep_best: needs a labelling, which scratch-bc has not. Use bc.")
-    for name in ("weight_cap", "hold_out"):
-        if not 0 <= getattr(options, name) < np.inf:
-            raise VipOfflineError(f"{name} {getattr(options, name)}: must be 0 or above.")
-    if not 0 <= options.discount <= 1:
-        raise VipOfflineError(f"discount {options.discount}: must lie in [0, 1].")
-    if not 0 <= options.seed < 2**32:
-        raise VipOfflineError(f"seed {options.seed}: must be a whole number from 0 up.")
-    if options.tau != "auto" and not (np.isfinite(options.tau) and options.tau >= 0):
-        raise VipOfflineError(f"tau {options.tau}: must be a number from 0 up, or auto.")
-    if not options.hidden or min(options.hidden) < 1:
-        raise VipOfflineError(f"hidden {list(options.hidden)}: needs one positive size per layer.")
+        raise OptionError(
+            TrainOptions, "keep_best", options.keep_best, "scratch-bc has no labelling. Use bc."
+        )
+    if not options.hidden:
+        raise OptionError(TrainOptions, "hidden", (), "needs the size of at least one layer.")
 
 
 def training_set(path: Path, options: TrainOptions) -> TrainingSet:

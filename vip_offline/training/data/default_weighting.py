@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vip_offline.dataset.store import open_store
-from vip_offline.recipe import TrainOptions
+from vip_offline.options import TrainOptions
 
 
 def suited(path: Path, options: TrainOptions) -> tuple[TrainOptions, str]:

@@ -7,7 +7,8 @@ import numpy as np
 
 from vip_offline.dataset.store import Store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import TrainOptions
+from vip_offline.options import TrainOptions
+from vip_offline.options.fields import OptionError
 from vip_offline.training.weighting.episode_outcomes import best_share, controlled, outcome
 
 
@@ -51,9 +52,12 @@ def choose_episodes(
     success = store.meta("success")
     successes = [index for index in range(len(store)) if success[index]]
     if options.hold_out >= max(1, len(successes)) and options.hold_out > 0:
-        raise VipOfflineError(
-            f"hold_out {options.hold_out}: the store has {len(successes)} successful episodes, and "
-            "at least one must be left to learn from."
+        raise OptionError(
+            TrainOptions,
+            "hold_out",
+            options.hold_out,
+            f"the store has {len(successes)} successful episodes, and at least one must be left to "
+            "learn from.",
         )
     drawn = np.random.default_rng(0).permutation(successes)[: options.hold_out]
     kept_back = sorted(int(each) for each in drawn)

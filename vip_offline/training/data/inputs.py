@@ -12,7 +12,7 @@ from vip_offline.dataset.labels import Label
 from vip_offline.dataset.store import Store
 from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import TrainOptions
+from vip_offline.options import TrainOptions
 
 PIXELS = "pixels-64"  # what scratch-bc sees
 

@@ -6,7 +6,7 @@ from d3rlpy.models.torch import ActionOutput, Policy, build_gaussian_distributio
 from d3rlpy.types import Shape
 from torch import Tensor
 
-from vip_offline.recipe import Head
+from vip_offline.options import Head
 
 MIN_LOG_STD, MAX_LOG_STD = -5.0, 2.0  # as in d3rlpy's IQL
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vip_offline.recipe import Control
+from vip_offline.options import Control
 
 
 def outcome(distance: ArrayLike) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vip_offline.recipe import TrainOptions
+from vip_offline.options import TrainOptions
 
 LOOKS_AHEAD = ("return", "advantage", "n-step")  # values of weight_by that sum rewards
 

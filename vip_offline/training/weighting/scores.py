@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import TrainOptions
+from vip_offline.options import TrainOptions
 from vip_offline.training.weighting.episode_outcomes import controlled
 from vip_offline.training.weighting.weights import (
     FEWEST_EPISODES,

@@ -13,7 +13,7 @@ from vip_offline.dataset.importers.base.source import VideoSpan, guessed
 from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.importers.run import chosen, import_source
 from vip_offline.dataset.store import open_store
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 FORMATS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "LeRobotDataset v3.0": ("set", lerobot),

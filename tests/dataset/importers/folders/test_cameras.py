@@ -10,7 +10,7 @@ from vip_offline.dataset.importers.folders.layout import Part, layout
 from vip_offline.dataset.importers.run import ImportResult, import_source
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 
 def imported(tmp_path: Path) -> tuple[Store, ImportResult]:

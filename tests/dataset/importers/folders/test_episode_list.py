@@ -8,7 +8,7 @@ from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 LIST = ["video,success,seconds,task", "clips/ep_0.mp4,1,1.2,push", "ep_1.mp4,0,1.3,pull"]
 

@@ -12,13 +12,13 @@ from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.media.video import write_video
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 FIRST, SECOND = "pick é 0", "pick é 1"
 
 
 def test_bare_videos_are_enough_to_relabel(tmp_path: Path) -> None:
-    from vip_offline.recipe import RelabelOptions, TrainOptions
+    from vip_offline.options import RelabelOptions, TrainOptions
     from vip_offline.rewards.relabel import relabel
     from vip_offline.training.data.dataset import training_set
 

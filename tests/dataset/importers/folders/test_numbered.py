@@ -8,7 +8,7 @@ from vip_offline.dataset.importers.folders.layout import layout
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 
 def write(root: Path, *names: str) -> Path:

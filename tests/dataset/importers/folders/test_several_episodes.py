@@ -9,7 +9,7 @@ from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.folders.several_episodes import refuse_several
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 TERMINALS = np.zeros(24, bool)
 TERMINALS[[11, 23]] = True

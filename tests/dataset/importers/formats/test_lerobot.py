@@ -15,7 +15,7 @@ from vip_offline.dataset.importers.formats.lerobot import LeRobot
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 CAMERA = "observation.images.front"
 DATA = "data/chunk-000/file-000.parquet"

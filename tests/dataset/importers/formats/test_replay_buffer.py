@@ -16,7 +16,7 @@ from vip_offline.dataset.importers.formats.replay_buffer import ReplayBuffer
 from vip_offline.dataset.importers.run import import_source
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.recipe import ImportOptions
+from vip_offline.options import ImportOptions
 
 
 def zipped(path: Path) -> Path:

@@ -65,7 +65,7 @@ def run(program: Callable[[], None]) -> NoReturn:
     _open_standard_streams()
     terminated = _interrupt_on_sigterm()
     _keep_interrupts(terminated)
-    code = _code_of(program)
+    code = exit_code_of(program)
     if terminated and code:
         code = TERMINATED
     if code in (INTERRUPTED, TERMINATED) and is_first():
@@ -73,7 +73,8 @@ def run(program: Callable[[], None]) -> NoReturn:
     sys.exit(code)
 
 
-def _code_of(program: Callable[[], None]) -> int | str | None:
+def exit_code_of(program: Callable[[], None]) -> int | str | None:
+    """Run a program to its end, print what went wrong, and return the exit code."""
     try:
         try:
             program()

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from conftest import PROGRAM
 
-from vip_offline.ending import message_of
+from vip_offline.cli.program_end import message_of
 from vip_offline.errors import VipOfflineError, naming
 
-SCRIPT = "from vip_offline import ending\ndef program():\n    {}\nending.run(program)\n"
+SCRIPT = (
+    "from vip_offline.cli import program_end\ndef program():\n    {}\nprogram_end.run(program)\n"
+)
 
 
 def end(

@@ -1,0 +1,52 @@
+"""Write docs/options.md, the table of all options: ``python docs/options.py``."""
+
+from pathlib import Path
+
+from vip_offline.options import (
+    AnalyzeOptions,
+    CompareOptions,
+    ImportOptions,
+    PretrainOptions,
+    PretrainRecipe,
+    Recipe,
+    RecordOptions,
+    RelabelOptions,
+    RolloutOptions,
+    ServeOptions,
+    TrainOptions,
+    TrialOptions,
+)
+from vip_offline.options.text import markdown_table
+
+PAGE = Path(__file__).with_suffix(".md")
+INTRODUCTION = """\
+# Options
+
+Every option with its name in Python and in recipes, its flag, its default and its source in the
+paper. A recipe is a TOML file with a table per stage that holds what differs from the defaults; see
+`recipes/`. This page is made by `python docs/options.py`.
+"""
+SECTIONS = {
+    "`record`, `[record]`": RecordOptions,
+    "`import`": ImportOptions,
+    "`relabel`, `[relabel]`": RelabelOptions,
+    "`analyze`": AnalyzeOptions,
+    "`pretrain`, `[pretrain]`": PretrainOptions,
+    "`train` and `compare`, `[train]`": TrainOptions,
+    "`rollout` and `compare`, `[rollout]`": RolloutOptions,
+    "`compare`, `[compare]`": CompareOptions,
+    "`serve` and `record --from-client`": ServeOptions,
+    "Recipes": Recipe,
+    "Recipes with `[pretrain]`": PretrainRecipe,
+    "`[trial]`": TrialOptions,
+}
+
+
+def page() -> str:
+    """The page as Markdown."""
+    tables = (f"\n## {title}\n\n{markdown_table(kind)}\n" for title, kind in SECTIONS.items())
+    return INTRODUCTION + "".join(tables)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,108 @@
+"""Typer options from options dataclasses: one per field, and the dataclass back.
+
+@app.command()
+@with_options
+def relabel(store: StoreArgument = None, *, options: RelabelOptions) -> None: ...
+"""
+
+import dataclasses
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from vip_offline.options.fields import Field, OptionError, check_ranges, fields_of
+from vip_offline.options.text import from_text, is_text, metavar_of, to_text
+
+Command = Callable[..., None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Which fields of an options dataclass a command has: ``Annotated[RolloutOptions, Part(...)]``.
+
+    Attributes:
+        only: names of fields; empty: all.
+        without: names of fields that are left out.
+        flags: field -> flag, where another dataclass of the command has its usual one.
+        defaults: field -> default, where the command has its own.
+    """
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def fields(self, kind: type) -> dict[str, Field]:
+        """Flags' names in Python, such as ``rollout_processes`` -> field."""
+        chosen: dict[str, Field] = {}
+        for field in fields_of(kind):
+            name = field.name
+            option = field.option
+            if option.recipe_only or name in self.without or (self.only and name not in self.only):
+                continue
+            if name in self.flags:
+                option = dataclasses.replace(option, flags=(self.flags[name],))
+            default = self.defaults.get(name, field.default)
+            field = dataclasses.replace(field, option=option, default=default)
+            chosen[field.flags[0].removeprefix("--").replace("-", "_")] = field
+        return chosen
+
+
+def with_options(command: Command) -> Command:
+    """Replace each parameter that is an options dataclass by one option per field.
+
+    A value out of its range is an error that names the flag.
+    """
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, tuple[type, Mapping[str, Any], dict[str, Field]]] = {}
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        kind, *metadata = typing.get_args(parameter.annotation) or (parameter.annotation,)
+        if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        (part,) = metadata or (Part(),)
+        fields = part.fields(kind)
+        groups[parameter.name] = kind, part.defaults, fields
+        parameters += [_parameter(name, field) for name, field in fields.items()]
+
+    @functools.wraps(command)
+    def flat(**values: Any) -> None:
+        for group, (kind, defaults, fields) in groups.items():
+            typed = {f.name: _value(f, values.pop(name)) for name, f in fields.items()}
+            values[group] = options = kind(**{**defaults, **typed})
+            try:
+                check_ranges(options)
+            except OptionError as error:
+                flags = {field.name: field.flags[0] for field in fields.values()}
+                raise error.renamed(flags[error.name]) from None
+        command(**values)
+
+    flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return flat
+
+
+def _parameter(name: str, field: Field) -> inspect.Parameter:
+    """What typer makes an option of; types that it does not know are text to it."""
+    annotation, default, flags, metavar = field.annotation, field.default, field.flags, None
+    if annotation is bool and not field.option.flags:
+        flags = (f"{flags[0]}/--no-{flags[0].removeprefix('--')}",)
+    elif is_text(field):
+        annotation, default, metavar = str, to_text(default), metavar_of(field)
+    elif typing.get_origin(annotation) is tuple:
+        annotation, default = list[str], list(default)
+    shown = field.option.default_text or not (default in ("", None, []) or default is False)
+    info = typer.Option(*flags, help=str(field.option), metavar=metavar, show_default=shown)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=Annotated[annotation, info])
+
+
+def _value(field: Field, value: Any) -> Any:
+    """The value of a field from what typer gives."""
+    if is_text(field):
+        return from_text(field, value)
+    return tuple(value) if isinstance(value, list) else value

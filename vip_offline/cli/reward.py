@@ -1,0 +1,166 @@
+"""Commands that train encoders, and label, judge and export rewards."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vip_offline.cli import _app as shared
+from vip_offline.cli._options import Part, with_options
+from vip_offline.errors import VipOfflineError
+from vip_offline.options import (
+    AnalyzeOptions,
+    DeleteOptions,
+    PretrainOptions,
+    Recipe,
+    RelabelOptions,
+    TrainOptions,
+)
+from vip_offline.utils.console import Console, first_process_prints
+from vip_offline.utils.path_arguments import all_named, all_storable
+
+
+@shared.app.command(rich_help_panel=shared.REWARD)
+def encoders() -> None:
+    """List the frozen encoders: dimension, licence, and whether their weights are here."""
+    from vip_offline.report.terminal.encoders import encoders_table
+
+    Console().print(encoders_table())
+
+
+@shared.app.command(rich_help_panel=shared.REWARD)
+@with_options
+def relabel(
+    store: shared.StoreArgument = None,
+    *,
+    options: RelabelOptions,
+    overwrite: Annotated[bool, typer.Option(help="Replace a labelling of this name.")] = False,
+) -> None:
+    """Write the reward of every transition: how much closer it came to the goal (Eq. 1).
+
+    The embeddings stay in the store: another goal or reward takes no time.
+    """
+    from vip_offline.experiments.stages import link_stage, relabel_stage
+
+    console = Console()
+    if store is not None:
+        link_stage(store, console.bar, console.print)
+    recipe = Recipe(store=str(shared.store_path(store)), relabel=options)
+    console.print(relabel_stage(recipe, console.bar, console.print, overwrite=overwrite))
+
+
+@shared.app.command(rich_help_panel=shared.REWARD)
+@with_options
+def delete(
+    store: shared.StoreArgument = None,
+    *,
+    options: DeleteOptions,
+) -> None:
+    """Delete labellings and embeddings from a store; the demonstrations stay."""
+    from vip_offline.experiments.delete import delete_stage
+
+    for line in delete_stage(shared.store_path(store), options.labels, options.embeddings):
+        typer.echo(line)
+
+
+@shared.app.command(rich_help_panel=shared.REWARD)
+@with_options
+def analyze(
+    store: shared.StoreArgument = None,
+    *,
+    options: AnalyzeOptions,
+    out: Annotated[Path | None, shared.out_option("runs/<name of the store>/analysis")] = None,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Write each figure as PNG and SVG, too.")
+    ] = False,
+    as_json: shared.AsJson = False,
+) -> None:
+    """Say whether a labelling's reward means progress on these demonstrations, before training.
+
+    Writes a page (report.html) and every number (analysis.json).
+    """
+    from vip_offline.analysis.results import summarise
+    from vip_offline.experiments.analyze import analyze_stage
+    from vip_offline.experiments.stages import check_stage
+    from vip_offline.report.terminal.analysis import print_analysis
+
+    path, console = shared.store_path(store), Console(stderr=as_json)
+    folder = out or Path("runs") / path.stem.removesuffix(".vip") / "analysis"
+    check_stage(path, console.bar, console.print)
+    analysis, lines = analyze_stage(path, options, folder, console.bar, figures=figures)
+    if as_json:
+        typer.echo(json.dumps(summarise(analysis), indent=2, ensure_ascii=False))
+        return
+    print_analysis(analysis, console)
+    for line in lines:
+        console.say(line)
+
+
+@shared.app.command(rich_help_panel=shared.REWARD)
+@with_options
+def pretrain(
+    videos: Annotated[
+        list[Path],
+        typer.Argument(
+            callback=all_storable,
+            help="Folders of videos or of frames, stores, or a manifest.csv (path,len).",
+            show_default=False,
+        ),
+    ],
+    *,
+    out: Annotated[Path | None, shared.out_option("runs/<backbone>-<objective>")] = None,
+    options: PretrainOptions,
+    as_json: shared.AsJson = False,
+) -> None:
+    """Train an encoder of your own on videos, by VIP, TCN or LSTD (paper, section 4).
+
+    The result loads by `relabel --encoder BACKBONE --weights OUT/model.pt`.
+
+    Started again, it goes on. On several GPUs or nodes it is started by
+    `torchrun --nproc_per_node N -m vip_offline pretrain ...`
+    """
+    from vip_offline.pretraining.run import pretrain_stage, summary
+    from vip_offline.report.terminal.encoders import print_validation
+
+    folder = out or Path("runs") / f"{options.backbone}-{options.objective}"
+    console = Console(stderr=as_json)
+    with first_process_prints(console) as shown:
+        result = pretrain_stage(videos, options, folder, shown.bar, shown.print)
+        if as_json and shown is console:
+            typer.echo(json.dumps(summary(result, options), indent=2))
+        elif not as_json:
+            print_validation(summary(result, options), shown)
+            shown.say(f"-> {result.trained.model}")
+
+
+@shared.app.command(rich_help_panel=shared.REWARD)
+@with_options
+def export(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            callback=all_named,
+            metavar="[STORE] OUT",
+            help="A labelled store, by default the only one under datasets/; the file or folder "
+            "to write.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(help="Format: lerobot-progress, lerobot, robomimic, minari, zarr or d3rlpy."),
+    ],
+    *,
+    options: Annotated[TrainOptions, Part(only=("label",))],
+) -> None:
+    """Give the rewards back, in the format that your data came in or another one."""
+    from vip_offline.experiments.export_data import export_stage
+    from vip_offline.experiments.stages import check_stage
+
+    *stores, out = paths
+    if len(stores) > 1:
+        raise VipOfflineError(f"{len(paths)} paths given; expected [STORE] OUT.")
+    console, store = Console(), shared.store_path(stores[0] if stores else None)
+    check_stage(store, console.bar, console.print)
+    console.print(export_stage(store, out, to, options.label, console.bar, console.print))

@@ -1,0 +1,194 @@
+"""Recipes: TOML files that hold what differs from the defaults of `vip_offline.options`.
+
+Unknown tables and keys are refused with the nearest known name.
+"""
+
+import contextlib
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.options import PretrainRecipe, Recipe
+from vip_offline.options.fields import OptionError, check_ranges
+from vip_offline.utils.size_limits import HANDWRITTEN, read_description
+
+Options = TypeVar("Options")
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether a TOML value may stand in a field of this annotation."""
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return value in typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, each) for each in typing.get_args(annotation))
+    if origin is tuple:
+        item = typing.get_args(annotation)[0]
+        return isinstance(value, list | tuple) and all(_fits(each, item) for each in value)
+    if annotation is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, annotation)
+
+
+def _spelled(annotation: Any) -> str:
+    """Name an annotation the way a user would: ``step or return``, ``a number or auto``."""
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return " or ".join(repr(each) for each in typing.get_args(annotation))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_spelled(each) for each in typing.get_args(annotation))
+    if origin is tuple:
+        return f"a list of {_spelled(typing.get_args(annotation)[0])}"
+    return {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}.get(
+        annotation, str(annotation)
+    )
+
+
+def options_from(kind: type[Options], values: Mapping[str, Any], source: str) -> Options:
+    """Build one dataclass from a mapping, naming what is wrong.
+
+    Args:
+        kind: an options dataclass.
+        values: field -> value; nested mappings for nested dataclasses.
+        source: where the values stand, for the message (``recipes/x.toml [train]``).
+
+    Raises:
+        VipOfflineError: on an unknown key or a value of another type.
+    """
+    hints = typing.get_type_hints(kind)
+    fields: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise VipOfflineError(f"{source}: unknown key {key!r}.{did_you_mean(key, hints)}")
+        if dataclasses.is_dataclass(hints[key]):
+            if not isinstance(value, Mapping):
+                raise VipOfflineError(f"{source}: {key} is a table; write [{key}] on its own line.")
+            fields[key] = options_from(typing.cast("type", hints[key]), value, f"{source} [{key}]")
+        elif not _fits(value, hints[key]):
+            raise VipOfflineError(f"{source}: {key} = {value!r} is not {_spelled(hints[key])}.")
+        elif isinstance(value, list):
+            fields[key] = tuple(value)
+        else:
+            fields[key] = value
+    return kind(**fields)
+
+
+def load_pretrain_recipe(path: Path) -> PretrainRecipe | None:
+    """Read a recipe that trains encoders; None if the file has no [pretrain] table.
+
+    Raises:
+        VipOfflineError: see `load_recipe`.
+    """
+    values = read_toml(path)
+    if "pretrain" not in values:
+        return None
+    recipe = options_from(PretrainRecipe, {"name": path.stem, **values}, str(path))
+    _check_tables(path, recipe)
+    if not recipe.videos and not recipe.tasks:
+        raise VipOfflineError(f"{path}: names neither videos nor tasks to train on.")
+    return dataclasses.replace(
+        recipe,
+        out=recipe.out or f"runs/{recipe.name}",
+        folder=recipe.folder or f"datasets/{recipe.name}",
+    )
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe; its name is the file's, unless it says another.
+
+    Raises:
+        VipOfflineError: if the file is missing, is not TOML, or holds an unknown key or a value out
+            of its range.
+    """
+    recipe = options_from(Recipe, {"name": path.stem, **read_toml(path)}, str(path))
+    _check_tables(path, recipe)
+    return dataclasses.replace(
+        recipe,
+        store=recipe.store or f"datasets/{recipe.name}.zarr",
+        out=recipe.out or f"runs/{recipe.name}",
+        # the labelling that the recipe makes, whatever others the store holds
+        train=dataclasses.replace(
+            recipe.train,
+            label=recipe.train.label or recipe.relabel.name or recipe.relabel.encoder,
+            # every arm sees the same of a frame
+            fit=recipe.relabel.fit if recipe.train.fit == "crop" else recipe.train.fit,
+        ),
+    )
+
+
+@contextlib.contextmanager
+def naming_keys(path: Path, recipe: type) -> Iterator[None]:
+    """Within the block, an error about an option names the file and the key, not the flag.
+
+    Args:
+        path: of the recipe file.
+        recipe: its dataclass, whose fields are the names of tables.
+
+    Raises:
+        VipOfflineError: such as ``x.toml: train.tau = -1: must be at least 0.``
+    """
+    try:
+        yield
+    except OptionError as error:
+        kinds = typing.get_type_hints(recipe)
+        tables = {kind: name for name, kind in kinds.items() if dataclasses.is_dataclass(kind)}
+        table = f"{tables[error.kind]}." if error.kind in tables else ""
+        key = f"{path}: {table}{error.name} = {_literal(error.value)}"
+        raise VipOfflineError(f"{key}: {error.reason}") from None
+
+
+def _check_tables(path: Path, recipe: Recipe | PretrainRecipe) -> None:
+    tables = (getattr(recipe, field.name) for field in dataclasses.fields(recipe))
+    with naming_keys(path, type(recipe)):
+        for options in (recipe, *filter(dataclasses.is_dataclass, tables)):
+            check_ranges(options)
+
+
+def read_toml(path: Path, what: str = "recipe") -> dict[str, Any]:
+    """A TOML file's content.
+
+    Args:
+        path: of the file.
+        what: it is, for the message.
+
+    Raises:
+        VipOfflineError: if it is missing, or is not TOML of at most `HANDWRITTEN` bytes.
+    """
+    try:
+        return tomllib.loads(read_description(path, HANDWRITTEN))
+    except FileNotFoundError:
+        near = sorted(str(each) for each in path.parent.glob("*.toml"))
+        hint = f" There are: {', '.join(near)}." if near else ""
+        raise VipOfflineError(f"{path}: no such {what}.{hint}") from None
+    except (ValueError, RecursionError, OSError) as error:  # of huge numbers and deep tables, too
+        raise VipOfflineError(f"{path}: cannot be read as TOML: {error}.") from None
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(_literal(each) for each in value)}]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def dump(options: Any) -> str:
+    """Write an options dataclass as TOML text that `load_recipe` reads back."""
+    plain, tables = [], []
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if dataclasses.is_dataclass(value):
+            tables.append(f"\n[{field.name}]\n{dump(value)}")
+        else:
+            plain.append(f"{field.name} = {_literal(value)}\n")
+    return "".join(plain + tables)

@@ -1,0 +1,120 @@
+"""Chains of stages, as a recipe file describes them."""
+
+import typing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Annotated
+
+from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.options.data import RecordOptions
+from vip_offline.options.fields import Option
+from vip_offline.options.policy import CompareOptions, RolloutOptions, TrainOptions
+from vip_offline.options.pretrain import Objective, PretrainOptions
+from vip_offline.options.reward import RelabelOptions
+
+# only a recipe chains stages and makes several stores or encoders: these have no flags
+_RecipeOption = partial(Option, recipe_only=True)
+_Name = Annotated[str, _RecipeOption("Name of the recipe.", default_text="that of the file")]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A chain of stages: record, relabel, train and roll out each arm, compare."""
+
+    name: _Name = "recipe"
+    store: Annotated[str, _RecipeOption("Store.", default_text="datasets/NAME.zarr")] = ""
+    out: Annotated[
+        str, _RecipeOption("Folder of policies, rollouts and report.", default_text="runs/NAME")
+    ] = ""
+    record: RecordOptions = field(default_factory=RecordOptions)
+    relabel: RelabelOptions = field(default_factory=RelabelOptions)
+    train: TrainOptions = field(default_factory=TrainOptions)
+    rollout: RolloutOptions = field(default_factory=RolloutOptions)
+    compare: CompareOptions = field(default_factory=CompareOptions)
+
+
+@dataclass(frozen=True)
+class TrialOptions:
+    """Recordings of other tasks, on which encoders are compared."""
+
+    tasks: Annotated[
+        tuple[str, ...], _RecipeOption("Meta-World tasks to compare encoders on.")
+    ] = ()
+    episodes: Annotated[int, _RecipeOption("Number of episodes per task.", ge=1, le=1000)] = 20
+    failures: Annotated[int, _RecipeOption("Number of failed episodes among them.", ge=0)] = 10
+    first_placement: Annotated[
+        int, _RecipeOption("Seed of the first episode's placement.", ge=0, le=2**31 - 20_000)
+    ] = 20_000
+    encoders: Annotated[tuple[str, ...], _RecipeOption("Encoders to compare with.")] = (
+        "lite0",
+        "random-resnet18",
+        "pixels",
+    )
+
+
+@dataclass(frozen=True)
+class PretrainRecipe:
+    """Encoders from videos: record what is missing, train each, compare them on other tasks."""
+
+    pretrain: PretrainOptions
+    name: _Name = "recipe"
+    out: Annotated[str, _RecipeOption("Folder of the runs.", default_text="runs/NAME")] = ""
+    videos: Annotated[
+        tuple[str, ...], _RecipeOption("Folders, stores and manifests of videos to train on.")
+    ] = ()
+    tasks: Annotated[
+        tuple[str, ...], _RecipeOption("Meta-World tasks to record and train on, beside `videos`.")
+    ] = ()
+    record: RecordOptions = field(default_factory=RecordOptions)
+    folder: Annotated[
+        str, _RecipeOption("Folder of those recordings.", default_text="datasets/NAME")
+    ] = ""
+    objectives: Annotated[
+        tuple[str, ...],
+        _RecipeOption("Objectives to train, one run each.", default_text="the one of [pretrain]"),
+    ] = ()
+    equal_frames: Annotated[
+        bool,
+        _RecipeOption(
+            "Give tcn four steps where the others have three: it draws three frames per "
+            "sub-trajectory, they draw four."
+        ),
+    ] = False
+    seeds: Annotated[
+        int, _RecipeOption("Number of runs per objective, with seeds from pretrain.seed on.", ge=1)
+    ] = 1
+    paths_at: Annotated[
+        tuple[int, ...],
+        _RecipeOption(
+            "Steps at which the embedding path of a held-out video is drawn, for backbones with "
+            "two outputs.",
+            "Fig. 2",
+            ge=1,
+        ),
+    ] = ()
+    trial: TrialOptions = field(default_factory=TrialOptions)
+
+    def runs(self) -> dict[str, PretrainOptions]:
+        """What is trained, by the name of its folder; a single one lies in `out` itself."""
+        options = self.pretrain
+        names = self.objectives or (options.objective,)
+        if len(names) == self.seeds == 1:
+            return {"": replace(options, objective=_objective(names[0]))}
+        steps = {"tcn": options.steps * 4 // 3} if self.equal_frames else {}
+        return {
+            f"{name}-{seed}": replace(
+                options,
+                objective=_objective(name),
+                seed=seed,
+                steps=steps.get(name, options.steps),
+            )
+            for name in names
+            for seed in range(options.seed, options.seed + self.seeds)
+        }
+
+
+def _objective(name: str) -> Objective:
+    known = typing.get_args(Objective)
+    if name not in known:
+        raise VipOfflineError(f"objectives: unknown {name!r}.{did_you_mean(name, known)}")
+    return typing.cast("Objective", name)

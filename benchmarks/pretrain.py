@@ -266,7 +266,7 @@ def reading_alone(clips: Clips, loads: int) -> float:
     height, width = clips.read(0, np.zeros(1, np.int64)).shape[1:3]
     planned = []
     for batch in batches(clips, OPTIONS, SEEN, range(1, WARM + loads + AHEAD + 1)):
-        boxes = [crop_box(chances, height, width) for chances in batch.draw.chances]
+        boxes = [crop_box(crop_random, height, width) for crop_random in batch.draw.crop_random]
         planned.append(list(zip(batch.draw.clips.tolist(), batch.draw.rows, boxes, strict=True)))
 
     def read(members: list[tuple[int, NDArray[np.int64], tuple[int, int, int, int]]]) -> None:

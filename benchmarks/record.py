@@ -45,7 +45,7 @@ def stock(task: str, size: int) -> tuple[int, float]:
     """Frames and seconds of the same simulation with gymnasium's renderer, no store."""
     from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 
-    simulator = Simulator(task, size, painter=lambda data: np.zeros((1, 1, 3), np.uint8))  # type: ignore[arg-type]
+    simulator = Simulator(task, size, renderer=lambda data: np.zeros((1, 1, 3), np.uint8))  # type: ignore[arg-type]
     simulator.reset(0)
     environment = simulator._env
     renderer = MujocoRenderer(environment.model, environment.data, None, size, size)
@@ -64,11 +64,11 @@ def drawing(options: RecordOptions, frames: int = 100) -> float:
     """Seconds per frame of drawing alone."""
     with Simulator(options.task, options.image_size) as simulator:
         simulator.reset(0)
-        painter = simulator.painter
-        assert painter is not None
+        renderer = simulator.renderer
+        assert renderer is not None
         started = time.perf_counter()
         for _ in range(frames):
-            painter(simulator._env.data)
+            renderer(simulator._env.data)
         return (time.perf_counter() - started) / frames
 
 

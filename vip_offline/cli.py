@@ -257,7 +257,7 @@ def record(
             why = "belongs to the simulator" if from_client else "needs --from-client"
             raise VipOfflineError(f"--{name.replace('_', '-')}: {why}. Leave one of them out.")
     if from_client:
-        from vip_offline.deployment.recording.episode_stream import MAX_STEPS, Told
+        from vip_offline.deployment.recording.episode_stream import MAX_STEPS, RecordingInfo
         from vip_offline.deployment.recording.record import IDLE, record_from_client
         from vip_offline.deployment.serving_options import ServeOptions, read_api_key
         from vip_offline.recipe import read_toml
@@ -265,12 +265,12 @@ def record(
         if "task" not in said:
             raise VipOfflineError("--task: say in a few words what the robot is to do.")
         described = read_toml(describe, DESCRIPTION) if describe is not None else {}
-        told = Told.of(task, control_rate, described)
+        info = RecordingInfo.of(task, control_rate, described)
         serving = ServeOptions(host=host, port=port, idle=IDLE, api_key=read_api_key(api_key_file))
         path = store or Path("datasets") / f"{re.sub(r'[^a-zA-Z0-9]+', '-', task).strip('-')}.zarr"
         steps = max_steps if "max_steps" in said else MAX_STEPS
         with _spoken(Console()) as say:
-            say.last(record_from_client(path, told, serving, say, steps))
+            say.last(record_from_client(path, info, serving, say, steps))
         return
     from vip_offline.experiments.stages import record_stage
 

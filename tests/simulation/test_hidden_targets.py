@@ -26,7 +26,7 @@ CLOSE = 1e-4  # m
 
 
 def blank(data: Any) -> NDArray[np.uint8]:
-    """A painter that draws nothing: the test is of positions."""
+    """A renderer that draws nothing: the test is of positions."""
     del data
     return np.zeros((1, 1, 3), np.uint8)
 
@@ -41,7 +41,7 @@ def placed(task: str, *, hidden_goal: bool) -> tuple[NDArray[np.float64], NDArra
             places.append(simulator._env.data.geom_xpos.copy())
         model = simulator._env.model
         drawn = (model.geom_rgba[:, 3] > 0) & (model.geom_group < 3)
-        simulator.painter = None
+        simulator.renderer = None
     return np.array(targets), np.array(places)[:, drawn]
 
 
@@ -109,7 +109,7 @@ def test_a_placement_that_never_fits_ends_in_a_message() -> None:
         space.low[:3] = space.high[:3] = (space.low[3:] + space.high[3:]) / 2
         with pytest.raises(VipOfflineError, match="no placement fits"):
             simulator.reset(0)
-        simulator.painter = None
+        simulator.renderer = None
 
 
 @pytest.mark.sim

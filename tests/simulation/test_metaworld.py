@@ -45,8 +45,8 @@ def test_the_goal_marker_is_not_in_the_picture() -> None:
         model = simulator._env.model
         model.site_rgba[:] = [1, 0, 0, 1]
         model.site_size[:] = 0.2
-        assert simulator.painter is not None
-        np.testing.assert_array_equal(simulator.painter(simulator._env.data), before)
+        assert simulator.renderer is not None
+        np.testing.assert_array_equal(simulator.renderer(simulator._env.data), before)
 
 
 def test_actions_are_clipped_to_what_policies_reach() -> None:

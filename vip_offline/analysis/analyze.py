@@ -112,18 +112,16 @@ def analyse(
         )
     elif not shared.success.any():
         left_out.append("No episode is marked as a success: see the line above.")
-    rows = [_labelling(store, each, shared, left_out) for each in labels]
+    rows = [_labelling(store, label, shared, left_out) for label in labels]
     if watched is not None:
-        rows = [
-            _with_pictures(store, each, label) for each, label in zip(rows, labels, strict=True)
-        ]
+        rows = [_with_pictures(store, row, label) for row, label in zip(rows, labels, strict=True)]
     goals = _goals_of(store, labels[0])
-    if len({each.provenance.get("goal") for each in labels}) > 1:
+    if len({label.provenance.get("goal") for label in labels}) > 1:
         left_out.append(
             f"The labellings have different goals; controls are shown by that of {labels[0].name} "
             f"({goals.said}) alone."
         )
-    fits = list(dict.fromkeys(fit_of(each.provenance) for each in labels))
+    fits = list(dict.fromkeys(fit_of(label.provenance) for label in labels))
     if len(fits) > 1:
         left_out.append(
             f"The labellings see frames by different fits ({', '.join(fits)}); controls see them "
@@ -142,7 +140,7 @@ def analyse(
         verdict=verdict,
         reasons=tuple(reasons),
         against_best=against_best(rows, shared.success),
-        goals=goals_of(store, {each.name: each.provenance for each in labels}),
+        goals=goals_of(store, {label.name: label.provenance for label in labels}),
         warnings=tuple(goal_warnings(rows, int(shared.success.sum()))),
     )
 
@@ -172,7 +170,7 @@ def _shared(
             true = tuple(column[start : stop - 1] for start, stop in spans)
     identical = None
     if watched is not None:
-        identical = [_identical(each) for each in watched]
+        identical = [_identical(features) for features in watched]
     return _Demonstrations(
         spans=spans,
         success=store.meta("success").astype(bool),
@@ -197,7 +195,7 @@ def _movement(store: Store, watched: list[Watched] | None) -> Floats | None:
         return np.array([_reach(rows[start:stop]) for start, stop in store.spans()])
     if watched is None:
         return None
-    return np.array([_reach(each.pixels) for each in watched])
+    return np.array([_reach(features.pixels) for features in watched])
 
 
 def _reach(rows: NDArray[Any]) -> float:
@@ -209,27 +207,27 @@ def _reach(rows: NDArray[Any]) -> float:
 
 def _goals_of(store: Store, label: Label) -> _Goals:
     """Whose frames make a labelling's goal; where none does, those that would by default."""
-    rows = tuple(int(each) for each in label.provenance.get("goal_rows", ()))
-    said = str(label.provenance.get("goal", ""))
+    rows = tuple(int(row) for row in label.provenance.get("goal_rows", ()))
+    description = str(label.provenance.get("goal", ""))
     stages = label.provenance.get("stages", [])
-    other = any(each.get("pictures") or each.get("prompts") for each in stages)
-    if rows and len(stages) == 1 and not other:
-        return _Goals(rows, said, nearest=bool(label.provenance.get("nearest")))
+    has_pictures = any(stage.get("pictures") or stage.get("prompts") for stage in stages)
+    if rows and len(stages) == 1 and not has_pictures:
+        return _Goals(rows, description, nearest=bool(label.provenance.get("nearest")))
     spans, success = store.spans(), store.meta("success")
     lasts = [stop - 1 for (_, stop), good in zip(spans, success, strict=True) if good]
     lasts = lasts or [stop - 1 for _, stop in spans]
     if not stages:  # each episode's own last frame, which it cannot but reach
         return _Goals(tuple(lasts), "the last frames of other episodes")
-    return _Goals(tuple(lasts), said, from_others=False)
+    return _Goals(tuple(lasts), description, from_others=False)
 
 
 def _labelling(store: Store, label: Label, shared: _Demonstrations, left_out: list[str]) -> Row:
     provenance = label.provenance
     encoder, camera = str(provenance["encoder"]), str(provenance["camera"])
     goals = _goals_of(store, label)
-    rewards = tuple(each[:-1].astype(np.float64) for each in shared.split(label.reward))
+    rewards = tuple(reward[:-1].astype(np.float64) for reward in shared.split(label.reward))
     made_of = f"{encoder}, camera {camera}, goal: {goals.said}"
-    stored = tuple(each.astype(np.float64) for each in shared.split(label.distance))
+    stored = tuple(distance.astype(np.float64) for distance in shared.split(label.distance))
     if not goals.from_others:
         left_out.append(
             f"{label.name}: its goal ({goals.said}) is of no episode of the store, or of several "
@@ -245,7 +243,7 @@ def _labelling(store: Store, label: Label, shared: _Demonstrations, left_out: li
         return _row(label.name, made_of, stored, (), rewards, shared)
     measure = DISTANCES[str(provenance.get("similarity", "l2"))]
     row = _of_embedding(label.name, made_of, embedding, goals, rewards, shared, measure)
-    alone = [index for index, each in enumerate(row.distances) if np.isnan(each).all()]
+    alone = [index for index, distance in enumerate(row.distances) if np.isnan(distance).all()]
     if alone and goals.from_others:
         left_out.append(
             f"{label.name}: the goal is of episode {alone[0]} alone, so that one is not scored by "
@@ -260,8 +258,8 @@ def _labelling(store: Store, label: Label, shared: _Demonstrations, left_out: li
 def _controls(watched: list[Watched] | None, shared: _Demonstrations, goals: _Goals) -> list[Row]:
     rows: list[Row] = []
     if watched is not None:
-        pixels = np.concatenate([each.pixels for each in watched])
-        random = np.concatenate([each.random for each in watched])
+        pixels = np.concatenate([features.pixels for features in watched])
+        random = np.concatenate([features.random for features in watched])
         frame, untrained = "the frame itself at 32 px, in [0, 1]", "four convolutions, untrained"
         rows = [
             _of_embedding("raw pixels", frame, pixels, goals, None, shared, _of_grey_levels),
@@ -269,7 +267,7 @@ def _controls(watched: list[Watched] | None, shared: _Demonstrations, goals: _Go
         ]
     distances = clock_distance(shared.lengths)
     clock = _row("time", "the clock alone", distances, (), _eq1(distances), shared)
-    return [replace(each, control=True) for each in (*rows, clock)]
+    return [replace(row, control=True) for row in (*rows, clock)]
 
 
 def _of_grey_levels(embedding: ArrayLike, goal: ArrayLike) -> Floats:
@@ -278,7 +276,7 @@ def _of_grey_levels(embedding: ArrayLike, goal: ArrayLike) -> Floats:
 
 
 def _eq1(distances: Sequence[Floats]) -> tuple[Floats, ...]:
-    return tuple(potential_difference(each)[:-1] for each in distances)
+    return tuple(potential_difference(distance)[:-1] for distance in distances)
 
 
 def _of_embedding(
@@ -292,7 +290,7 @@ def _of_embedding(
 ) -> Row:
     pictures = embedding[list(goals.rows)]
     ends = np.array([stop for _, stop in shared.spans])
-    whose = [int(each) for each in np.searchsorted(ends, goals.rows, side="right")]
+    whose = [int(index) for index in np.searchsorted(ends, goals.rows, side="right")]
     parts = shared.split(embedding)
     if goals.nearest:
         among = GoalSet(pictures, np.asarray(whose))
@@ -306,9 +304,9 @@ def _of_embedding(
                 parts, leave_one_out_goals(pictures, whose, len(ends)), strict=True
             )
         )
-    own = tuple(measure(part, part[-1]) for part in parts)
+    own_goal_distances = tuple(measure(part, part[-1]) for part in parts)
     rewards = _eq1(distances) if rewards is None else rewards
-    row = _row(name, made_of, distances, own, rewards, shared)
+    row = _row(name, made_of, distances, own_goal_distances, rewards, shared)
     stride = -(-len(embedding) // PLANE_ROWS)
     plane = in_plane(embedding[::stride])
     return replace(
@@ -325,21 +323,21 @@ def _row(
     name: str,
     made_of: str,
     distances: tuple[Floats, ...],
-    own: tuple[Floats, ...],
+    own_goal_distances: tuple[Floats, ...],
     rewards: tuple[Floats, ...],
     shared: _Demonstrations,
 ) -> Row:
-    closer = np.array([each[0] - each[-1] for each in distances])
+    closer = np.array([distance[0] - distance[-1] for distance in distances])
     success, moved = shared.success, shared.movement
     compared = None
     if moved is not None and success.any():
         compared = separation(np.where(success | (moved >= moved[success].min()), closer, np.nan),
                               success)  # fmt: skip
-    known = [each for each in distances if np.isfinite(each).all()]
+    known = [distance for distance in distances if np.isfinite(distance).all()]
     identical = shared.identical
     if identical is not None:
-        identical = [same for each, same in zip(distances, identical, strict=True)
-                     if np.isfinite(each).all()]  # fmt: skip
+        identical = [same for distance, same in zip(distances, identical, strict=True)
+                     if np.isfinite(distance).all()]  # fmt: skip
     fit = float("nan")
     if shared.true_rewards is not None:
         fit = dense_fit(np.concatenate(rewards), np.concatenate(shared.true_rewards))
@@ -350,10 +348,10 @@ def _row(
         made_of=made_of,
         goal_from_others=False,
         distances=distances,
-        own=own,
+        own=own_goal_distances,
         rewards=rewards,
-        bumps=np.array([bump_fraction(each) for each in own or distances]),
-        order=np.array([order_correlation(each) for each in distances]),
+        bumps=np.array([bump_fraction(distance) for distance in own_goal_distances or distances]),
+        order=np.array([order_correlation(distance) for distance in distances]),
         came_closer=separation(closer, success),
         came_closer_moved=compared,
         agreement=float("nan"),
@@ -368,17 +366,17 @@ def _row(
 
 def _weightings(rewards: tuple[Floats, ...], shared: _Demonstrations) -> tuple[Weighting, ...]:
     options, transitions = shared.options, np.array(shared.lengths) - 1
-    if not all(np.isfinite(each).all() for each in rewards):
+    if not all(np.isfinite(reward).all() for reward in rewards):
         # one's own goal picture is the only one: that episode's rewards are not known
         return ()
     if not transitions.sum():
         return ()
     mine = np.repeat(shared.success, transitions)
-    told = bool(shared.success.any() and not shared.success.all())
-    found = []
+    has_both_outcomes = bool(shared.success.any() and not shared.success.all())
+    weightings = []
     for weight_by, ahead in (("step", 1), ("n-step", options.n_steps), ("return", 0)):
         score = np.concatenate(
-            [n_step_return(each, ahead) if ahead else return_to_go(each) for each in rewards]
+            [n_step_return(reward, ahead) if ahead else return_to_go(reward) for reward in rewards]
         )
         # the least and the greatest tau that matter depend on the encoder's scale
         taus = TAUS / (float(score.std()) or 1.0)
@@ -388,41 +386,43 @@ def _weightings(rewards: tuple[Floats, ...], shared: _Demonstrations) -> tuple[W
         except VipOfflineError:
             tau = float("nan")
         weights = regression_weights(score, tau) if np.isfinite(tau) else np.ones(len(score))
-        found.append(
+        weightings.append(
             Weighting(
                 weight_by=weight_by,
                 taus=taus,
                 effective_sample_size=np.array(sizes),
                 target_ess=options.target_ess,
                 tau=tau,
-                on_successes=float(weights[mine].sum() / weights.sum()) if told else float("nan"),
-                of_successes=float(mine.mean()) if told else float("nan"),
+                on_successes=float(weights[mine].sum() / weights.sum())
+                if has_both_outcomes
+                else float("nan"),
+                of_successes=float(mine.mean()) if has_both_outcomes else float("nan"),
                 heaviest=_heaviest(weights, transitions, ahead) if np.isfinite(tau) else (),
             )
         )
-    return tuple(found)
+    return tuple(weightings)
 
 
 def _heaviest(weights: Floats, transitions: NDArray[np.int64], ahead: int) -> tuple[Heavy, ...]:
     """The transitions of most weight, none of which overlaps another."""
     stops = np.cumsum(transitions)
-    found: list[Heavy] = []
+    heaviest: list[Heavy] = []
     for place in np.argsort(-weights, kind="stable"):
         episode = int(np.searchsorted(stops, place, side="right"))
         step = int(place - (stops[episode] - transitions[episode]))
         to_end = int(transitions[episode]) - step
         span = min(ahead, to_end) if ahead else to_end
         clear = all(
-            each.episode != episode
-            or step >= each.step + max(each.ahead, 1)
-            or step + max(span, 1) <= each.step
-            for each in found
+            heavy.episode != episode
+            or step >= heavy.step + max(heavy.ahead, 1)
+            or step + max(span, 1) <= heavy.step
+            for heavy in heaviest
         )
         if clear:
-            found.append(Heavy(episode, step, span, float(weights[place]), None))
-        if len(found) == HEAVIEST:
+            heaviest.append(Heavy(episode, step, span, float(weights[place]), None))
+        if len(heaviest) == HEAVIEST:
             break
-    return tuple(found)
+    return tuple(heaviest)
 
 
 # --- pictures ------------------------------------------------------------------------------
@@ -443,8 +443,8 @@ def _with_pictures(store: Store, row: Row, label: Label) -> Row:
     return replace(
         row,
         weightings=tuple(
-            replace(each, heaviest=tuple(pictured(heavy) for heavy in each.heaviest))
-            for each in row.weightings
+            replace(weighting, heaviest=tuple(pictured(heavy) for heavy in weighting.heaviest))
+            for weighting in row.weightings
         ),
     )
 
@@ -453,11 +453,11 @@ def _views(
     store: Store, watched: list[Watched] | None, shared: _Demonstrations, first: Row
 ) -> tuple[EpisodeView, ...]:
     proprio = store.data("proprio")
-    seen = []
+    views = []
     for index, (start, stop) in enumerate(shared.spans):
         curve = first.distances[index]
         looked = None if watched is None else watched[index]
-        seen.append(
+        views.append(
             Seen(
                 curve=curve if np.isfinite(curve).all() else None,
                 success=bool(shared.success[index]),
@@ -479,6 +479,6 @@ def _views(
             flags=flags,
         )
         for index, ((start, stop), flags) in enumerate(
-            zip(shared.spans, flags_of(seen), strict=True)
+            zip(shared.spans, flags_of(views), strict=True)
         )
     )

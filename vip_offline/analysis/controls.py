@@ -37,7 +37,9 @@ def shrink(frames: NDArray[np.uint8], side: int = SIDE, fit: Fit = "squash") -> 
         frames = frames[:, top : top + short, left : left + short]
     high, wide = side, side
     if fit == "pad":
-        high, wide = (max(1, round(side * each / max(height, width))) for each in (height, width))
+        high, wide = (
+            max(1, round(side * length / max(height, width))) for length in (height, width)
+        )
     top, left = (side - high) // 2, (side - wide) // 2
     small = np.zeros((len(frames), side, side, 3), np.uint8)
     for row, frame in enumerate(frames):

@@ -71,20 +71,20 @@ def cases_of(summary: Mapping[str, Any]) -> list[Case]:
 
     Every arm that weighs by the reward is one; controls and cloning of successes are none.
     """
-    arms = {each["name"]: each for each in summary["arms"]}
+    arms = {arm["name"]: arm for arm in summary["arms"]}
     share = arms[summary["baseline"]]["weight_on_successes"]
-    found = []
-    for each in summary["differences"]:
-        name = each["a"]
+    cases = []
+    for difference in summary["differences"]:
+        name = difference["a"]
         control = any(mark in name for mark in ("-permuted", "-clock", "-length"))
-        if each["b"] != summary["baseline"] or not name.startswith("rwr-") or control:
+        if difference["b"] != summary["baseline"] or not name.startswith("rwr-") or control:
             continue
         gain = gain_of(arms[name]["weight_on_successes"], share)
-        found.append(
-            Case(summary["task"], summary["encoder"], name, gain, each["mean"], each["low"],
-                 each["high"])
+        cases.append(
+            Case(summary["task"], summary["encoder"], name, gain,
+                 difference["mean"], difference["low"], difference["high"])
         )  # fmt: skip
-    return found
+    return cases
 
 
 def best_threshold(gain: Sequence[float], helped: Sequence[bool]) -> float:
@@ -107,15 +107,17 @@ def leave_one_task_out(cases: Sequence[Case], *, surely: bool = False) -> Score:
         cases: of at least two tasks.
         surely: a case counts as help only where its interval excludes 0.
     """
-    tasks = sorted({each.task for each in cases})
+    tasks = sorted({case.task for case in cases})
 
-    def truth(each: Case) -> bool:
-        return each.surely if surely else each.helped
+    def truth(case: Case) -> bool:
+        return case.surely if surely else case.helped
 
     right = 0
     for task in tasks:
-        others = [each for each in cases if each.task != task]
-        cut = best_threshold([each.gain for each in others], [truth(each) for each in others])
-        right += sum((each.gain >= cut) == truth(each) for each in cases if each.task == task)
-    helped = sum(truth(each) for each in cases)
+        other_tasks = [case for case in cases if case.task != task]
+        cut = best_threshold(
+            [case.gain for case in other_tasks], [truth(case) for case in other_tasks]
+        )
+        right += sum((case.gain >= cut) == truth(case) for case in cases if case.task == task)
+    helped = sum(truth(case) for case in cases)
     return Score(len(cases), len(tasks), right, max(helped, len(cases) - helped))

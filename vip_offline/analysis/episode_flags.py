@@ -68,7 +68,7 @@ def flags_of(episodes: Sequence[Seen]) -> tuple[tuple[Flag, ...], ...]:
     """What is suspicious about each of E episodes, compared with one another where need be."""
     about_ends = _ends(episodes)
     about_cuts = _cuts(episodes)
-    about_colours = _colours([each.small for each in episodes])
+    about_colours = _colours([episode.small for episode in episodes])
     return tuple(
         (
             *_too_short(len(episode.proprio)),
@@ -88,8 +88,8 @@ def flags_of(episodes: Sequence[Seen]) -> tuple[tuple[Flag, ...], ...]:
 def _too_short(frames: int) -> list[Flag]:
     if frames > 2:
         return []
-    said = {0: "no frame", 1: "one frame, so no transition", 2: "two frames, so one transition"}
-    return [Flag("too-short", said[frames])]
+    texts = {0: "no frame", 1: "one frame, so no transition", 2: "two frames, so one transition"}
+    return [Flag("too-short", texts[frames])]
 
 
 # --- the distance to the goal --------------------------------------------------------------
@@ -146,11 +146,11 @@ def _ends(episodes: Sequence[Seen]) -> list[list[Flag]]:
     good = [index for index in end if episodes[index].success]
     if len(good) < ENOUGH:
         return flags
-    starts, ends = (np.array([each[index] for index in good]) for each in (start, end))
+    starts, ends = (np.array([position[index] for index in good]) for position in (start, end))
     for place, index in enumerate(good):
-        others = np.delete(ends, place)
-        usual = float(np.median(others))
-        spread = NORMAL * float(np.median(np.abs(others - usual)))
+        other_ends = np.delete(ends, place)
+        usual = float(np.median(other_ends))
+        spread = NORMAL * float(np.median(np.abs(other_ends - usual)))
         way = float(np.median(np.delete(starts, place))) - usual
         limit = usual + max(DEVIATIONS * spread, AT_LEAST * abs(way))
         if end[index] > limit:
@@ -158,7 +158,8 @@ def _ends(episodes: Sequence[Seen]) -> list[list[Flag]]:
                 Flag(
                     "goal-not-reached",
                     f"marked a success, but ends {end[index]:.3g} from the goal, where the other "
-                    f"{len(others)} successes end {usual:.3g} (median; beyond {limit:.3g} is far)",
+                    f"{len(other_ends)} successes end {usual:.3g} (median; beyond "
+                    f"{limit:.3g} is far)",
                 )
             )
     near, usual = float(np.quantile(ends, AS_NEAR)), float(np.median(ends))
@@ -236,13 +237,13 @@ def _travels(proprio: NDArray[Any], start: int, stop: int) -> bool:
     stays about one value.
     """
     finite = np.isfinite(proprio).all(axis=1)
-    whole = proprio[finite].astype(np.float64)
+    finite_rows = proprio[finite].astype(np.float64)
     rows = proprio[start:stop][finite[start:stop]].astype(np.float64)
     if not moved(rows):
         return False
     means = np.stack([part.mean(axis=0) for part in np.array_split(rows, 4) if len(part)])
     way = np.ptp(means, axis=0)
-    return moved(means) and bool(((way > 0) & (way >= TRAVEL * np.ptp(whole, axis=0))).any())
+    return moved(means) and bool(((way > 0) & (way >= TRAVEL * np.ptp(finite_rows, axis=0))).any())
 
 
 # --- steps from picture to picture ---------------------------------------------------------
@@ -258,12 +259,14 @@ def _cuts(episodes: Sequence[Seen]) -> list[list[Flag]]:
     times, one frame of another episode 203 times, the last being the next one's first 213 times,
     and frames in random order 214 times. A lamp that is switched on is a jump as well.
     """
-    steps = [None if each.small is None else _steps(each.small, each) for each in episodes]
-    greatest = [float(found[1].max()) for found in steps if found and len(found[1])]
+    steps = [
+        None if episode.small is None else _steps(episode.small, episode) for episode in episodes
+    ]
+    greatest = [float(step[1].max()) for step in steps if step and len(step[1])]
     usual = float(np.median(greatest)) if len(greatest) >= ENOUGH else None
     return [
-        [] if each.small is None or found is None else _cut(each.small, *found, usual)
-        for each, found in zip(episodes, steps, strict=True)
+        [] if episode.small is None or step is None else _cut(episode.small, *step, usual)
+        for episode, step in zip(episodes, steps, strict=True)
     ]
 
 
@@ -321,8 +324,8 @@ def _around(size: Floats) -> Floats:
     """The second greatest of the steps about each: one odd frame makes two jumps side by side."""
     room = np.full(AROUND, -1.0)
     windows = sliding_window_view(np.concatenate([room, size, room]), 2 * AROUND + 1)
-    others = np.delete(windows, AROUND, axis=1)
-    second: Floats = np.partition(others, -2, axis=1)[:, -2]
+    without_center = np.delete(windows, AROUND, axis=1)
+    second: Floats = np.partition(without_center, -2, axis=1)[:, -2]
     return second
 
 
@@ -332,8 +335,8 @@ def _apart(small: NDArray[np.uint8]) -> float:
     # several distances, lest all be periods of what the robot does
     pairs = [(np.arange(0, rows - lag, max(1, rows // 32)), lag)
              for lag in (rows // 2, rows // 3, rows // 5) if lag]  # fmt: skip
-    found = [_difference(small[begin], small[begin + lag]) for begin, lag in pairs]
-    return float(np.median(np.concatenate(found))) if found else 0.0
+    differences = [_difference(small[begin], small[begin + lag]) for begin, lag in pairs]
+    return float(np.median(np.concatenate(differences))) if differences else 0.0
 
 
 # --- colours -------------------------------------------------------------------------------
@@ -352,17 +355,19 @@ def _colours(videos: Sequence[NDArray[np.uint8] | None]) -> list[list[Flag]]:
     while the encoder sees wrong colours throughout.
     """
     flags: list[list[Flag]] = [[] for _ in videos]
-    seen = {index: small for index, small in enumerate(videos) if small is not None and len(small)}
-    if len(seen) < ENOUGH:
+    pictured = {
+        index: small for index, small in enumerate(videos) if small is not None and len(small)
+    }
+    if len(pictured) < ENOUGH:
         return flags
-    warmth = np.stack([_warmth(small) for small in seen.values()])
+    warmth = np.stack([_warmth(small) for small in pictured.values()])
     usual = np.median(warmth, axis=0)  # of the majority
     strength = float(np.sqrt((usual**2).mean()))
     as_is = np.sqrt(((warmth - usual) ** 2).mean(axis=1))
     swapped = np.sqrt(((warmth + usual) ** 2).mean(axis=1))
     if strength < COLOURFUL or float(np.median(as_is)) > FITS * strength:
         return flags
-    for place, index in enumerate(seen):
+    for place, index in enumerate(pictured):
         if swapped[place] < FITS * strength:
             flags[index].append(
                 Flag(

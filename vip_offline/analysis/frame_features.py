@@ -64,20 +64,22 @@ def watch(store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop") -> 
             parts.append((raw_pixels(small), random_features(small, weights), again, dark))
             pictures += [thumbnail(frames[row + start - begin]) for row in shown
                          if begin <= row + start < begin + len(frames)]  # fmt: skip
-        pixels, random, repeats, black = (np.concatenate(each) for each in zip(*parts, strict=True))
+        pixels, random, repeats, black = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
         return Watched(pixels, random, repeats, black, np.stack(pictures))
 
-    found = []
-    for each in threaded_map(episode, store.spans(), len(os.sched_getaffinity(0))):
-        found.append(each)
-        on_frames(len(each.repeats))
-    return found
+    features = []
+    for episode_features in threaded_map(episode, store.spans(), len(os.sched_getaffinity(0))):
+        features.append(episode_features)
+        on_frames(len(episode_features.repeats))
+    return features
 
 
 def thumbnail_rows(length: int) -> list[int]:
     """Rows of an episode that are shown."""
     rows = np.linspace(0, length - 1, min(THUMBNAILS, length)).round()
-    return [int(each) for each in rows]
+    return [int(row) for row in rows]
 
 
 def thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -78,8 +78,8 @@ def _resampled(good: Floats, bad: Floats) -> Floats:
             generator.multinomial(n, np.full(n, 1 / n), BLOCK)
             for n in (good.shape[1], bad.shape[1])
         ]
-        one, other = (_aucs(good[row], bad[row], *times) for row in (0, 1))
-        differences.append(one - other)
+        auc_a, auc_b = (_aucs(good[row], bad[row], *times) for row in (0, 1))
+        differences.append(auc_a - auc_b)
     return np.concatenate(differences)
 
 

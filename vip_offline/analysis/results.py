@@ -119,17 +119,17 @@ class Analysis:
     @property
     def labellings(self) -> tuple[Row, ...]:
         """Rows that are no controls."""
-        return tuple(each for each in self.rows if not each.control)
+        return tuple(row for row in self.rows if not row.control)
 
     @property
     def controls(self) -> tuple[Row, ...]:
         """Raw pixels, a random network, time."""
-        return tuple(each for each in self.rows if each.control)
+        return tuple(row for row in self.rows if row.control)
 
     @property
     def success(self) -> NDArray[np.bool_]:
         """(E,)."""
-        return np.array([each.success for each in self.episodes], bool)
+        return np.array([episode.success for episode in self.episodes], bool)
 
     @property
     def judged(self) -> NDArray[np.bool_]:
@@ -144,21 +144,21 @@ def summarise(analysis: Analysis) -> dict[str, Any]:
         "task": analysis.task,
         "verdict": analysis.verdict,
         "reasons": list(analysis.reasons),
-        "against_best": [_difference(each) for each in analysis.against_best],
+        "against_best": [_difference(difference) for difference in analysis.against_best],
         "warnings": list(analysis.warnings),
         "left_out": list(analysis.left_out),
         "episodes": [
             {
-                "index": each.index,
-                "name": each.name,
-                "kind": each.kind,
-                "success": each.success,
-                "frames": each.frames,
-                "flags": [asdict(flag) for flag in each.flags],
+                "index": episode.index,
+                "name": episode.name,
+                "kind": episode.kind,
+                "success": episode.success,
+                "frames": episode.frames,
+                "flags": [asdict(flag) for flag in episode.flags],
             }
-            for each in analysis.episodes
+            for episode in analysis.episodes
         ],
-        "rows": [_row(each, analysis.judged) for each in analysis.rows],
+        "rows": [_row(row, analysis.judged) for row in analysis.rows],
     }
 
 
@@ -180,23 +180,23 @@ def _row(row: Row, judged: NDArray[np.bool_]) -> dict[str, Any]:
         "dense_fit": _number(row.dense_fit),
         "weightings": [
             {
-                "weight_by": each.weight_by,
-                "target_ess": each.target_ess,
-                "tau": _number(each.tau),
-                "on_successes": _number(each.on_successes),
-                "of_successes": _number(each.of_successes),
-                "taus": _plain(each.taus),
-                "effective_sample_size": _plain(each.effective_sample_size),
+                "weight_by": weighting.weight_by,
+                "target_ess": weighting.target_ess,
+                "tau": _number(weighting.tau),
+                "on_successes": _number(weighting.on_successes),
+                "of_successes": _number(weighting.of_successes),
+                "taus": _plain(weighting.taus),
+                "effective_sample_size": _plain(weighting.effective_sample_size),
                 "heaviest": [
                     {"episode": t.episode, "step": t.step, "ahead": t.ahead, "weight": t.weight}
-                    for t in each.heaviest
+                    for t in weighting.heaviest
                 ],
             }
-            for each in row.weightings
+            for weighting in row.weightings
         ],
-        "explained": None if row.explained is None else [_number(each) for each in row.explained],
-        "distances": [_plain(each) for each in row.distances],
-        "rewards": [_plain(each) for each in row.rewards],
+        "explained": None if row.explained is None else [_number(share) for share in row.explained],
+        "distances": [_plain(distance) for distance in row.distances],
+        "rewards": [_plain(reward) for reward in row.rewards],
     }
 
 
@@ -208,17 +208,17 @@ def _spread(values: Floats) -> dict[str, Any]:
             "episodes": len(known)}  # fmt: skip
 
 
-def _separation(found: Separation | None) -> dict[str, Any] | None:
-    return None if found is None else asdict(found)
+def _separation(separation: Separation | None) -> dict[str, Any] | None:
+    return None if separation is None else asdict(separation)
 
 
-def _difference(found: AucDifference) -> dict[str, Any]:
-    plain = asdict(found)
+def _difference(difference: AucDifference) -> dict[str, Any]:
+    plain = asdict(difference)
     return {key: _number(v) if isinstance(v, float) else v for key, v in plain.items()}
 
 
 def _plain(values: Floats) -> list[float | None]:
-    return [_number(each) for each in values.tolist()]
+    return [_number(value) for value in values.tolist()]
 
 
 def _number(value: float) -> float | None:

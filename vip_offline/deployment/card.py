@@ -38,8 +38,8 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         "| key | shape | dtype | what |",
         "|---|---|---|---|",
     ]
-    for key, each in interface["frames"].items():
-        shape = " x ".join(str(size) for size in each["shape"])
+    for key, camera in interface["frames"].items():
+        shape = " x ".join(str(size) for size in camera["shape"])
         lines.append(f"| `{key}` | {shape} | uint8 | RGB picture, height x width x colour |")
     names = ", ".join(interface["proprio"])
     lines += [
@@ -66,10 +66,10 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         f"Control rate: {f'{rate:g} Hz' if rate else 'not known'}. "
         f"Gripper: {interface['gripper'] or 'not described'}. {_kind_said(interface)}",
         *(
-            f"Action {one['dimension']} is {one['low']:.4g} or {one['high']:.4g}: `act` and "
-            f"`serve` go to the first below {one['low_below']:.4g}, to the second above "
-            f"{one['high_above']:.4g}; `policy.onnx` gives the raw output."
-            for one in grippers
+            f"Action {gripper['dimension']} is {gripper['low']:.4g} or {gripper['high']:.4g}: "
+            f"`act` and `serve` go to the first below {gripper['low_below']:.4g}, to the second "
+            f"above {gripper['high_above']:.4g}; `policy.onnx` gives the raw output."
+            for gripper in grippers
         ),
         "",
         "## Made from",
@@ -86,7 +86,7 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         f"| algorithm | {options['algo']}, tau {manifest['tau']:.4g}, {options['steps']} steps |",
         f"| seed | {options['seed']} |",
         "| versions | "
-        + ", ".join(f"{name} {each}" for name, each in manifest["versions"].items())
+        + ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
         + " |",
         "",
     ]
@@ -94,10 +94,12 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
 
 
 def _cameras_said(manifest: Mapping[str, Any]) -> str:
-    seen = ", ".join(key.removeprefix("frame/") for key in manifest["interface"]["frames"])
+    cameras = ", ".join(key.removeprefix("frame/") for key in manifest["interface"]["frames"])
     label = manifest.get("label") or {}
-    labelled = ", ".join(str(label["camera"]).split(",")) if "camera" in label else seen
-    return seen if seen == labelled else f"the policy sees {seen}; the reward saw {labelled}"
+    labelled = ", ".join(str(label["camera"]).split(",")) if "camera" in label else cameras
+    return (
+        cameras if cameras == labelled else f"the policy sees {cameras}; the reward saw {labelled}"
+    )
 
 
 def _kind_said(interface: Mapping[str, Any]) -> str:

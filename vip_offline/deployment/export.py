@@ -69,7 +69,7 @@ def ship(
     weights: Path | None = None,
     described: Mapping[str, Any] | None = None,
     takes: Literal["frames", "embedding"] = "frames",
-    on_prepare: Callable[[str], None] = lambda what: None,
+    on_prepare: Callable[[str], None] = lambda sentence: None,
 ) -> list[str]:
     """Add what another computer needs to a trained policy's folder.
 
@@ -138,8 +138,8 @@ def _ship(
     label = settings_of(manifest["label"])
     read = read_reads(folder)
     trained = {**manifest, "options": settings, "store": str(path), "label": label, "read": read}
-    found = differences(trained, path, options)
-    differing = (*found.settings, *found.data)
+    differing_inputs = differences(trained, path, options)
+    differing = (*differing_inputs.settings, *differing_inputs.data)
     if differing:  # a labelling that was made again may be one that nothing can be trained on
         raise VipOfflineError(
             f"{folder}: was trained on something else than {path} now holds "
@@ -236,15 +236,15 @@ def opset_of(path: Path) -> int:
     import onnx
 
     model = onnx.load(path, load_external_data=False)
-    return next(int(each.version) for each in model.opset_import if each.domain == "")
+    return next(int(imported.version) for imported in model.opset_import if imported.domain == "")
 
 
 def _check(folder: Path) -> None:
     """Refuse to hand over what does not do here what it just did."""
-    found = verify(folder)
-    if found.problems:
+    verified = verify(folder)
+    if verified.problems:
         raise VipOfflineError(
-            f"{folder}: {'; '.join(found.problems)}. Ship it --without-encoder, and report this."
+            f"{folder}: {'; '.join(verified.problems)}. Ship it --without-encoder, and report this."
         )
 
 
@@ -259,7 +259,7 @@ def _described(interface: Interface, described: Mapping[str, Any]) -> Interface:
     if "action_kind" in described:
         plain["action_kind_guessed"] = False
     for key in ("proprio", "action"):
-        if not isinstance(plain[key], list) or not all(type(each) is str for each in plain[key]):
+        if not isinstance(plain[key], list) or not all(type(item) is str for item in plain[key]):
             raise VipOfflineError(
                 f"--describe: {key} is {plain[key]!r}; expected a list of names, one for each of "
                 f"{', '.join(getattr(interface, key))}."
@@ -315,14 +315,14 @@ def _goal(store: Store, manifest: Mapping[str, Any], folder: Path) -> dict[str, 
 
 def _embeddings(data: TrainingSet, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """(N, D) of the training set, and the episode of each."""
-    rows = np.concatenate([each[:, :width] for each in data.observations])
-    lengths = [len(each) for each in data.observations]
+    rows = np.concatenate([observations[:, :width] for observations in data.observations])
+    lengths = [len(observations) for observations in data.observations]
     return rows, np.repeat(np.arange(len(lengths)), lengths)
 
 
 def _samples(store: Store, data: TrainingSet, interface: Interface) -> dict[str, NDArray[Any]]:
     """Observations spread evenly over the training set."""
-    spans = [store.spans()[each] for each in data.manifest["episodes"]]
+    spans = [store.spans()[episode] for episode in data.manifest["episodes"]]
     every = np.concatenate([np.arange(*span) for span in spans])
     rows = every[np.linspace(0, len(every) - 1, COUNT).round().astype(int)].tolist()
     observation: dict[str, NDArray[Any]] = {}

@@ -114,7 +114,7 @@ def parse_hold(text: str) -> GivenHold:
     if text == "last":
         return "last"
     try:
-        return tuple(float(each) for each in text.split(","))
+        return tuple(float(number) for number in text.split(","))
     except ValueError:
         raise VipOfflineError(
             f"--hold {text}: expected auto, zero, last or an action as numbers with commas."

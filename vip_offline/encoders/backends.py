@@ -36,7 +36,7 @@ def choose_backend(computing: Computing) -> Literal["torch", "onnx"]:
         VipOfflineError: if it cannot run here. Nothing else is used in its place.
     """
     backend, device, precision = computing.backend, computing.device, computing.precision
-    installed = all(importlib.util.find_spec(each) for each in ("onnxruntime", "onnxscript"))
+    installed = all(importlib.util.find_spec(package) for package in ("onnxruntime", "onnxscript"))
     if device == "cuda" and not torch.cuda.is_available():
         raise VipOfflineError("--device cuda: torch finds no CUDA device here. Use --device cpu.")
     if backend == "onnx" and not installed:

@@ -85,10 +85,10 @@ def _is_torchscript(path: Path) -> bool:
         if len(set(names)) < len(names):
             raise zipfile.BadZipFile("a name is in it twice")
         # stored as they are, files cannot take more memory than they take on the disk
-        whole = sum(each.file_size for each in archive.infolist() if each.compress_type == 0)
-        packed = sum(each.file_size for each in archive.infolist() if each.compress_type)
-        if whole > path.stat().st_size or packed > MOST_PACKED:
-            raise zipfile.BadZipFile(f"it states {whole + packed} bytes of content")
+        stored = sum(member.file_size for member in archive.infolist() if member.compress_type == 0)
+        packed = sum(member.file_size for member in archive.infolist() if member.compress_type)
+        if stored > path.stat().st_size or packed > MOST_PACKED:
+            raise zipfile.BadZipFile(f"it states {stored + packed} bytes of content")
         wrong = archive.testzip()
         if wrong is not None:
             raise zipfile.BadZipFile(f"{wrong} has another checksum than when it was written")
@@ -130,12 +130,12 @@ def unwrap(content: Mapping[str, object], layout: Layout) -> State | None:
         for name, value in tensors.items()
         if name.startswith(layout.prefix)
     }
-    kept = {
+    prefixed = {
         name: value
         for name, value in named.items()
         if not any(part in name for part in layout.dropped)
     }
-    return kept or None
+    return prefixed or None
 
 
 def misfits(network: nn.Module, state: State) -> list[str]:

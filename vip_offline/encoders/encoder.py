@@ -90,9 +90,9 @@ class Encoder:
         """The same network, which it shares, with another way of frames to it."""
         if preprocessing == self.preprocessing:
             return self
-        other = copy.copy(self)
-        other.preprocessing = preprocessing
-        return other
+        encoder = copy.copy(self)
+        encoder.preprocessing = preprocessing
+        return encoder
 
 
 def load_encoder(
@@ -100,7 +100,7 @@ def load_encoder(
     weights: Path | None = None,
     progress: Progress = lambda done, total: None,
     computing: Computing | None = None,
-    on_prepare: Callable[[str], None] = lambda what: None,
+    on_prepare: Callable[[str], None] = lambda sentence: None,
     fit: Fit = "crop",
     way_out: str = "Take Computing(backend='torch').",
 ) -> Encoder:
@@ -125,24 +125,24 @@ def load_encoder(
     computing = computing or Computing()
     chosen = choose_backend(computing)
     entry = entry_of(name)
-    seen = entry.preprocessing.fitted(fit)
+    fitted = entry.preprocessing.fitted(fit)
     network, sha256 = load_network(name, weights, progress)
     # a picture that is only flattened has nothing to be computed
     if chosen == "onnx" and any(True for _ in network.parameters()):
         size = entry.preprocessing.crop
         graph = graph_of(name, network, size, sha256, on_prepare, way_out)
-        return Encoder(name, entry, OnnxRuntime(graph), sha256).seeing(seen)
+        return Encoder(name, entry, OnnxRuntime(graph), sha256).seeing(fitted)
     backend = Torch(network, computing.device, computing.precision)
     if computing.precision != "fp32":
         exact = Torch(network, computing.device)
-        found = disagreement(backend, exact, entry.preprocessing.crop)
-        if not found <= AGREEMENT:
+        difference = disagreement(backend, exact, entry.preprocessing.crop)
+        if not difference <= AGREEMENT:
             raise VipOfflineError(
                 f"--precision {computing.precision}: encoder {name} gives other embeddings than "
-                f"in fp32: relative difference {found:.1g}, allowed {AGREEMENT:g}. Use --precision "
-                "fp32."
+                f"in fp32: relative difference {difference:.1g}, allowed {AGREEMENT:g}. Use "
+                "--precision fp32."
             )
-    return Encoder(name, entry, backend, sha256).seeing(seen)
+    return Encoder(name, entry, backend, sha256).seeing(fitted)
 
 
 def load_network(
@@ -197,10 +197,10 @@ def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> State:
         else [f"it has not the layout that encoder {name} is published in"]
     )
     if state is None or wrong:
-        others = [each for each in recognise(content) if each != name]
+        matches = [match for match in recognise(content) if match != name]
         hint = ""
-        if others:
-            hint = f" This looks like {others[0]}; did you mean --encoder {others[0]}?"
+        if matches:
+            hint = f" This looks like {matches[0]}; did you mean --encoder {matches[0]}?"
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise VipOfflineError(f"{path}: does not fit encoder {name}: {wrong[0]}{more}.{hint}")
     return entry.adapt(state)
@@ -211,7 +211,7 @@ def recognise(content: Mapping[str, object]) -> list[str]:
 
     Several may share them (MAE and VC-1 ViT-B): a file does not say what it was trained on.
     """
-    found = []
+    matches = []
     for name, entry in ENCODERS.items():
         published = entry.origin is not None or entry.headed is not None
         state = unwrap(content, entry.layout) if published else None
@@ -222,10 +222,10 @@ def recognise(content: Mapping[str, object]) -> list[str]:
                 network = entry.build()
                 adapted = entry.adapt({k: v.to("meta") for k, v in state.items()})
             if not misfits(network, adapted):
-                found.append(name)
+                matches.append(name)
         except (VipOfflineError, KeyError, RuntimeError):
             continue
-    return found
+    return matches
 
 
 def _sha256_of_tensors(network: nn.Module) -> str:

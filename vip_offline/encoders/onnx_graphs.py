@@ -35,7 +35,7 @@ def graph_of(
     network: nn.Module,
     size: int,
     sha256: str,
-    on_prepare: Callable[[str], None] = lambda what: None,
+    on_prepare: Callable[[str], None] = lambda sentence: None,
     way_out: str = "",
 ) -> Path:
     """The network as an ONNX file, which is checked against the network whenever it is used.
@@ -65,18 +65,19 @@ def graph_of(
     try:
         with whole_file(path) as partial:
             export(network, size, partial)
-            found = _disagrees(partial, network, size)
-            if not found <= AGREEMENT:
+            difference = _disagrees(partial, network, size)
+            if not difference <= AGREEMENT:
                 raise VipOfflineError(
                     f"Encoder {name} gives other embeddings in ONNX Runtime than in torch: "
-                    f"relative difference {found:.1g}, allowed {AGREEMENT:g}. {way_out}".rstrip()
+                    f"relative difference {difference:.1g}, allowed {AGREEMENT:g}. "
+                    f"{way_out}".rstrip()
                 )
     except (VipOfflineError, OSError):  # a full disk is no fault of the network
         raise
     except Exception as error:  # the exporter raises whatever it meets
-        said = str(error).strip().splitlines() or [type(error).__name__]
+        reasons = str(error).strip().splitlines() or [type(error).__name__]
         raise VipOfflineError(
-            f"Encoder {name} cannot be made an ONNX graph ({said[0]}). {way_out}".rstrip()
+            f"Encoder {name} cannot be made an ONNX graph ({reasons[0]}). {way_out}".rstrip()
         ) from error
     finally:
         partial.unlink(missing_ok=True)
@@ -107,11 +108,11 @@ def export(network: nn.Module, size: int, path: Path) -> None:
             loud.setLevel(level)
 
 
-def disagreement(one: Backend, other: Backend, size: int) -> float:
+def disagreement(a: Backend, b: Backend, size: int) -> float:
     """Relative difference between backends, for one and for three pictures of noise."""
     generator = torch.Generator().manual_seed(0)
     pictures = [torch.randn(count, 3, size, size, generator=generator) for count in (1, 3)]
-    return max(relative_difference(one(each), other(each)) for each in pictures)
+    return max(relative_difference(a(batch), b(batch)) for batch in pictures)
 
 
 def _disagrees(path: Path, network: nn.Module, size: int) -> float:

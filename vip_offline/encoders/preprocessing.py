@@ -129,7 +129,9 @@ class Preprocessing:
             images = pixels.resize(images, list(size), interpolation=mode, antialias=True)
         if self.fit == "crop":
             images = cast("Tensor", pixels.center_crop(images, [self.crop, self.crop]))
-        mean, std = (torch.tensor(each).view(1, 3, 1, 1) * 255 for each in (self.mean, self.std))
+        mean, std = (
+            torch.tensor(values).view(1, 3, 1, 1) * 255 for values in (self.mean, self.std)
+        )
         # in place, and rearranged as bytes: five times as fast as the formula as it is written
         images = images.contiguous().float().sub_(mean).div_(std)
         return images if self.fit == "crop" else functional.pad(images, self.bars(*size))

@@ -21,7 +21,7 @@ def check_text(name: str) -> None:
         VipOfflineError: naming those that do.
     """
     if entry_of(name).text is None:
-        able = ", ".join(each for each, entry in ENCODERS.items() if entry.text is not None)
+        able = ", ".join(encoder for encoder, entry in ENCODERS.items() if entry.text is not None)
         raise VipOfflineError(
             f"Encoder {name} embeds pictures only; a text goal needs one of: {able}."
         )

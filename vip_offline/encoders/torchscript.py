@@ -92,8 +92,10 @@ def state_of_archive(path: Path) -> dict[str, torch.Tensor]:
         Exception: what pickle and zipfile raise, if it is damaged; see `checkpoints.DAMAGED`.
     """
     with zipfile.ZipFile(path) as archive:
-        files = {each.filename.partition("/")[2]: each for each in archive.infolist()}
-        text = sum(each.file_size for name, each in files.items() if name.endswith((".pkl", ".py")))
+        files = {member.filename.partition("/")[2]: member for member in archive.infolist()}
+        text = sum(
+            member.file_size for name, member in files.items() if name.endswith((".pkl", ".py"))
+        )
         if text > MOST_TEXT:
             raise VipOfflineError(
                 f"{path}: has {text} bytes of code and pickles; at most {MOST_TEXT} are read. "
@@ -111,8 +113,8 @@ def state_of_archive(path: Path) -> dict[str, torch.Tensor]:
                 "read. Save its state_dict() with torch.save where it is trusted."
             ) from None
         code = {
-            name.removeprefix("code/").removesuffix(".py").replace("/", "."): archive.read(each)
-            for name, each in files.items()
+            name.removeprefix("code/").removesuffix(".py").replace("/", "."): archive.read(member)
+            for name, member in files.items()
             if name.startswith("code/") and name.endswith(".py")
         }
         named = list(_state(root, _listed(code), "", 0, [MOST_NAMES]))
@@ -138,9 +140,9 @@ class _Unpickler(pickle.Unpickler):
         # made anew for each: a pickle may set attributes of what it is given
         built = {
             "collections.OrderedDict": OrderedDict,
-            "torch._utils._rebuild_tensor_v2": lambda *given: _stored(*given),
+            "torch._utils._rebuild_tensor_v2": lambda *arguments: _stored(*arguments),
             "torch.jit._pickle.restore_type_tag": lambda value, _: value,
-            **{f"torch.jit._pickle.{each}": lambda value: value for each in TYPED},
+            **{f"torch.jit._pickle.{type_name}": lambda value: value for type_name in TYPED},
         }
         if f"{module}.{name}" not in built:
             raise _Refused(f"{module}.{name}")
@@ -184,22 +186,22 @@ def _listed(code: Mapping[str, bytes]) -> dict[str, Sequence[str]]:
 
 
 def _state(
-    module: object, listed: Mapping[str, Sequence[str]], prefix: str, depth: int, left: list[int]
+    module: object, listed: Mapping[str, Sequence[str]], prefix: str, depth: int, budget: list[int]
 ) -> Iterator[tuple[str, _Stored]]:
     """Name and place of each tensor of a module's state, in the order of `state_dict`."""
     if not isinstance(module, _Object) or module.kind not in listed:
         raise pickle.UnpicklingError("its root is no module")
-    left[0] -= 1
-    if depth > DEEPEST or left[0] < 0:
+    budget[0] -= 1
+    if depth > DEEPEST or budget[0] < 0:
         raise pickle.UnpicklingError("its modules hold each other without end")
     for name in listed[module.kind]:
         value = module.attributes.get(name)
         if isinstance(value, _Stored):
-            left[0] -= 1
+            budget[0] -= 1
             yield prefix + name, value
     for name, value in module.attributes.items():
         if isinstance(value, _Object) and value.kind in listed:
-            yield from _state(value, listed, f"{prefix}{name}.", depth + 1, left)
+            yield from _state(value, listed, f"{prefix}{name}.", depth + 1, budget)
 
 
 def _tensor(stored: _Stored, data: bytes) -> torch.Tensor:
@@ -223,5 +225,5 @@ def _tensor(stored: _Stored, data: bytes) -> torch.Tensor:
         )
     if not count:
         return torch.empty(stored.size, dtype=storage.dtype)
-    whole = torch.frombuffer(bytearray(data), dtype=storage.dtype)
-    return whole.as_strided(stored.size, stored.stride, stored.offset)
+    elements = torch.frombuffer(bytearray(data), dtype=storage.dtype)
+    return elements.as_strided(stored.size, stored.stride, stored.offset)

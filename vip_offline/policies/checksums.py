@@ -93,16 +93,16 @@ def changed(folder: Path, among: tuple[str, ...] | None = None) -> list[str]:
         folder: of the policy.
         among: look at these files alone.
     """
-    said = []
+    problems = []
     for name, digest in read_sums(folder).items():
         if among is not None and name not in among:
             continue
         path = folder / name
         if not path.is_file():
-            said.append(f"{name} is missing")
+            problems.append(f"{name} is missing")
         elif sha256_of(path) != digest:
-            said.append(f"{name} was changed since it was written")
-    return said
+            problems.append(f"{name} was changed since it was written")
+    return problems
 
 
 def unlisted(folder: Path, needed: Iterable[str], read: Iterable[str]) -> list[str]:

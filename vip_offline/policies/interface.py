@@ -89,9 +89,9 @@ class Interface:
             value = np.asarray(observation[key])
             if key != PROPRIO and value.dtype != np.uint8:  # before shapes: it is the larger fault
                 raise VipOfflineError(f"observation: {key} {frame_fault(value)}")
-            whole = (len(proprio), *shape) if batched else shape
-            if value.shape != whole:
-                batch = f", or (N, {', '.join(str(each) for each in shape)}) in every key"
+            expected = (len(proprio), *shape) if batched else shape
+            if value.shape != expected:
+                batch = f", or (N, {', '.join(str(size) for size in shape)}) in every key"
                 raise VipOfflineError(
                     f"observation: {key} has shape {value.shape}; expected {shape}{batch}."
                 )
@@ -100,7 +100,7 @@ class Interface:
             frames[key] = value if batched else value[None]
         rows = (proprio if batched else proprio[None]).astype(np.float32)
         if not np.isfinite(rows).all():
-            row, column = (int(each) for each in np.argwhere(~np.isfinite(rows))[0])
+            row, column = (int(index) for index in np.argwhere(~np.isfinite(rows))[0])
             raise VipOfflineError(
                 f"observation: {PROPRIO} {self.proprio[column]!r} is {rows[row, column]}."
             )
@@ -134,12 +134,12 @@ class Interface:
         try:
             proprio, action = (_texts(plain[key]) for key in (PROPRIO, "action"))
             limits = {key: _numbers(plain[key]) for key in ("low", "high", "largest_step")}
-            frames = {str(key): _shape(each["shape"]) for key, each in plain["frames"].items()}
+            frames = {str(key): _shape(camera["shape"]) for key, camera in plain["frames"].items()}
             rate, key_map = plain["control_rate"], dict(plain["key_map"])
             gripper = str(plain["gripper"])
             # policies from before they were recognised have none
-            grippers = tuple(Gripper.read(one) for one in plain.get("grippers", ()))
-            if any(not 0 <= one.dimension < len(action) for one in grippers):
+            grippers = tuple(Gripper.read(entry) for entry in plain.get("grippers", ()))
+            if any(not 0 <= gripper.dimension < len(action) for gripper in grippers):
                 raise ValueError(f"{plain['grippers']!r}: there are {len(action)} actions")
             # younger than the rest
             guessed = bool(plain.get("action_kind_guessed", False))
@@ -206,7 +206,7 @@ def check_names(names: Sequence[str], where: str) -> None:
         VipOfflineError: with the name and its places.
     """
     for name in names:
-        places = [place for place, other in enumerate(names) if other == name]
+        places = [place for place, entry in enumerate(names) if entry == name]
         if len(places) > 1:
             raise VipOfflineError(
                 f"{where} names {name!r} {len(places)} times (places "
@@ -236,15 +236,15 @@ def frame_fault(frame: NDArray[Any]) -> str:
     Args:
         frame: of any shape.
     """
-    said = f"is {frame.dtype}; expected uint8 from 0 to 255, RGB."
-    low, high = (float(each(frame, initial=0)) for each in (np.min, np.max))
+    fault = f"is {frame.dtype}; expected uint8 from 0 to 255, RGB."
+    low, high = (float(reduce(frame, initial=0)) for reduce in (np.min, np.max))
     if frame.dtype.kind != "f" or not (np.isfinite(low) and np.isfinite(high)):
-        return said
-    said += f" Its values lie between {low:.3g} and {high:.3g}:"
+        return fault
+    fault += f" Its values lie between {low:.3g} and {high:.3g}:"
     if low < 0:
-        return f"{said} it was normalised; send the camera's own picture."
+        return f"{fault} it was normalised; send the camera's own picture."
     times = "255 * " if high <= 1 else ""
-    return f"{said} send np.round({times}frame).astype(np.uint8)."
+    return f"{fault} send np.round({times}frame).astype(np.uint8)."
 
 
 def check_action_kind(kind: Any, where: str) -> str:
@@ -265,7 +265,7 @@ def check_action_kind(kind: Any, where: str) -> str:
 
 
 def _are_texts(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(each, str) for each in values)
+    return isinstance(values, list) and all(isinstance(text, str) for text in values)
 
 
 def _texts(values: Any) -> tuple[str, ...]:
@@ -275,11 +275,11 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _numbers(values: Any) -> tuple[float, ...]:
-    return tuple(float(each) for each in values)
+    return tuple(float(value) for value in values)
 
 
 def _shape(values: Any) -> tuple[int, int, int]:
-    height, width, channels = (int(each) for each in values)
+    height, width, channels = (int(size) for size in values)
     if channels != 3 or min(height, width) < 1:
         raise ValueError(f"{values!r} is no shape of a picture")
     return height, width, channels

@@ -38,12 +38,12 @@ def seen(embedding: NDArray[np.float32], episode: NDArray[np.int64], most: int =
         most: rows that are kept, evenly spread over all.
     """
     rows = np.unique(np.linspace(0, len(embedding) - 1, min(most, len(embedding))).round())
-    kept, of = embedding[rows.astype(int)], episode[rows.astype(int)]
+    reference, of = embedding[rows.astype(int)], episode[rows.astype(int)]
     if len(np.unique(of)) < 2:
-        return Seen(kept, 0.0)
-    apart = distances(kept, kept)
+        return Seen(reference, 0.0)
+    apart = distances(reference, reference)
     apart[of[:, None] == of] = np.inf
-    return Seen(kept, float(np.quantile(apart.min(axis=1), ORDINARY)))
+    return Seen(reference, float(np.quantile(apart.min(axis=1), ORDINARY)))
 
 
 def novelty(embedding: NDArray[np.float32], known: Seen) -> NDArray[np.float64] | None:

@@ -172,12 +172,12 @@ def goal_columns(manifest: Mapping[str, Any]) -> NDArray[np.int64] | None:
     Returns:
         (D',) columns; None where the policy does not see all that the goal was embedded from.
     """
-    seen = str(manifest.get("camera", "")).split(",")
-    labelled = str(manifest["label"].get("camera", ",".join(seen))).split(",")
-    if not set(labelled) <= set(seen):
+    cameras = str(manifest.get("camera", "")).split(",")
+    labelled = str(manifest["label"].get("camera", ",".join(cameras))).split(",")
+    if not set(labelled) <= set(cameras):
         return None
-    width = manifest["embedding_size"] // len(seen)
-    return np.concatenate([np.arange(width) + seen.index(each) * width for each in labelled])
+    width = manifest["embedding_size"] // len(cameras)
+    return np.concatenate([np.arange(width) + cameras.index(camera) * width for camera in labelled])
 
 
 def _check_tensors(
@@ -196,8 +196,8 @@ def _check_tensors(
     width = manifest["embedding_size"] + manifest["proprio_size"]
     expected: dict[str, tuple[int, ...]] = {"mean": (width,), "std": (width,)}
     strides = manifest.get("strides", [])
-    whole = isinstance(strides, list) and all(type(each) is int for each in strides)
-    if not whole or min(strides, default=1) < 1:
+    all_integers = isinstance(strides, list) and all(type(stride) is int for stride in strides)
+    if not all_integers or min(strides, default=1) < 1:
         raise VipOfflineError(
             f"{path.with_name(MANIFEST)}: strides is {strides!r}; expected numbers from 1 up. "
             "Copy the folder again."
@@ -230,10 +230,10 @@ def _check_tensors(
     for goals in (GOAL, GOAL_SET):
         if goals in arrays and arrays[goals].ndim == 2 and columns is not None:
             expected[goals] = (len(arrays[goals]), len(columns))
-    found = {name: array.shape for name, array in arrays.items()}
-    if found != expected or width != manifest["action_size"]:
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if shapes != expected or width != manifest["action_size"]:
         raise VipOfflineError(
-            f"{path}: holds {found}, which is not the network that {MANIFEST} describes. Copy the "
+            f"{path}: holds {shapes}, which is not the network that {MANIFEST} describes. Copy the "
             "folder again."
         )
     for name, array in arrays.items():
@@ -257,7 +257,7 @@ def find_policies(folders: Sequence[Path], *, named: bool) -> list[Path]:
     Raises:
         VipOfflineError: if there are none, or it is not clear which are meant; it lists them.
     """
-    found: list[Path] = []
+    policies: list[Path] = []
     for folder in folders:
         manifests = [path for path in folder.rglob(MANIFEST) if not _unfinished(path, folder)]
         # the last good state of a training that diverged is looked at when it is named
@@ -268,16 +268,16 @@ def find_policies(folders: Sequence[Path], *, named: bool) -> list[Path]:
         )
         if not beneath and named:
             read_manifest(folder)  # says what is wrong with it
-        found += beneath
-    groups = sorted({path.parent for path in found})
-    if not found:
+        policies += beneath
+    groups = sorted({path.parent for path in policies})
+    if not policies:
         raise VipOfflineError(
             "No policy given, and none under runs/. `vip-offline train` makes one."
         )
     if not named and len(groups) > 1:
         listed = "".join(f"\n  {group}" for group in groups)
         raise VipOfflineError(f"No policy given, and runs/ holds several. Name one:{listed}")
-    return found
+    return policies
 
 
 def read_reads(folder: Path) -> Reads:

@@ -65,7 +65,7 @@ def read_samples(path: Path, interface: Interface) -> Samples:
 
 
 def action_error(
-    given: NDArray[np.float32], expected: NDArray[np.float32], interface: Interface
+    actual: NDArray[np.float32], expected: NDArray[np.float32], interface: Interface
 ) -> float:
     """Largest difference of (N, A) actions, in units of what that action does in training.
 
@@ -73,4 +73,4 @@ def action_error(
     the last bit of a float32 would be all of its range.
     """
     reach = np.maximum(np.subtract(interface.high, interface.low), LEAST_RANGE)
-    return float((np.abs(given.astype(np.float64) - expected) / reach).max())
+    return float((np.abs(actual.astype(np.float64) - expected) / reach).max())

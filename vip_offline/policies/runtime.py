@@ -90,18 +90,18 @@ class _Onnx:
                 path, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime raises what it likes
-            said = str(error).strip().splitlines() or [type(error).__name__]
+            reasons = str(error).strip().splitlines() or [type(error).__name__]
             raise VipOfflineError(
-                f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({said[0]}). "
+                f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({reasons[0]}). "
                 "Update it (pip install -U onnxruntime), copy the folder again, or use the "
                 "backend torch."
             ) from None
-        self.takes = {each.name for each in self._session.get_inputs()}
+        self.takes = {node.name for node in self._session.get_inputs()}
         self.name = f"ONNX Runtime {onnxruntime.__version__}, cpu, fp32"
 
     def __call__(self, checked: Checked) -> tuple[Floats, Floats]:
-        given = {**checked.frames, "proprio": checked.proprio}
-        action, embedding = self._session.run([ACTION, EMBEDDING], given)
+        inputs = {**checked.frames, "proprio": checked.proprio}
+        action, embedding = self._session.run([ACTION, EMBEDDING], inputs)
         return action, embedding
 
 
@@ -203,7 +203,7 @@ def load_policy(
     backend: BackendName = "auto",
     encoder: Encoder | None = None,
     weights: Path | None = None,
-    on_prepare: Callable[[str], None] = lambda what: None,
+    on_prepare: Callable[[str], None] = lambda sentence: None,
     sealed: bool = False,
 ) -> LoadedPolicy:
     """Load a policy folder.
@@ -221,9 +221,9 @@ def load_policy(
         VipOfflineError: if a file is missing, was changed, is not listed, or is of another encoder.
     """
     folder = Path(folder)
-    whole = read_sums(folder)
+    checksums = read_sums(folder)
     needed = (MANIFEST, TENSORS, REFERENCE, GRAPH, ENCODER)
-    if sealed and not whole:
+    if sealed and not checksums:
         read_manifest(folder)  # says so if it is no policy at all
         raise VipOfflineError(
             f"{folder}: has no {SUMS}, so nothing says whether it is as it was written. Run "
@@ -239,8 +239,8 @@ def load_policy(
     policy = Policy.load(folder)
     interface = Interface.read(policy.manifest.get("interface"), str(folder / MANIFEST))
     _check_goal(folder, policy.manifest)
-    known = _reference(folder, policy) if REFERENCE in whole else None
-    has_graph = whole and policy.manifest.get("onnx", {}).get("takes") == "frames"
+    known = _reference(folder, policy) if REFERENCE in checksums else None
+    has_graph = checksums and policy.manifest.get("onnx", {}).get("takes") == "frames"
     installed = _has_onnxruntime()
     if backend == "onnx" and not (has_graph and installed):
         raise VipOfflineError(
@@ -259,7 +259,7 @@ def load_policy(
             )
         return LoadedPolicy(folder, policy, interface, graph, known)
     if encoder is None:
-        encoder = _encoder(folder, policy, whole, weights, on_prepare)
+        encoder = _encoder(folder, policy, checksums, weights, on_prepare)
     encoder = encoder.seeing(seen_by(folder, policy.manifest))
     check_encoder_of(folder, policy.manifest, encoder)
     return LoadedPolicy(folder, policy, interface, _Torch(policy, encoder), known)
@@ -274,21 +274,21 @@ def _has_onnxruntime() -> bool:
 def _encoder(
     folder: Path,
     policy: Policy,
-    whole: Mapping[str, str],
+    checksums: Mapping[str, str],
     weights: Path | None,
     on_prepare: Callable[[str], None],
 ) -> Encoder:
-    said = policy.manifest["encoder"]
-    if ENCODER in whole:
+    described = policy.manifest["encoder"]
+    if ENCODER in checksums:
         arrays = read_tensors(folder / ENCODER)
         state = {key: torch.from_numpy(value) for key, value in arrays.items()}
         try:
-            return rebuild_encoder(said["encoder"], state, said["weights_sha256"])
+            return rebuild_encoder(described["encoder"], state, described["weights_sha256"])
         except VipOfflineError as error:
             raise VipOfflineError(f"{folder / ENCODER}: {error}") from None
     # a folder that holds its encoder is computed by torch where there is no graph
     way_out = f"Run `vip-offline ship {folder}`, so that torch computes it."
-    return load_encoder(said["encoder"], weights, on_prepare=on_prepare, way_out=way_out)
+    return load_encoder(described["encoder"], weights, on_prepare=on_prepare, way_out=way_out)
 
 
 def _check_goal(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -306,7 +306,7 @@ def _reference(folder: Path, policy: Policy) -> Seen:
     arrays = read_tensors(folder / REFERENCE)
     width = policy.manifest["embedding_size"]
     embedding, scale = arrays.get("embedding"), arrays.get("scale")
-    shapes = [None if each is None else each.shape[-1:] for each in (embedding, scale)]
+    shapes = [None if array is None else array.shape[-1:] for array in (embedding, scale)]
     if embedding is None or scale is None or shapes != [(width,), (1,)] or embedding.ndim != 2:
         raise VipOfflineError(
             f"{folder / REFERENCE}: holds no embeddings of width {width}, which the policy's are. "
@@ -330,10 +330,12 @@ def check_encoder_of(folder: Path, manifest: Mapping[str, Any], encoder: Encoder
     Raises:
         VipOfflineError: naming what differs, and the way out.
     """
-    trained, given = manifest["encoder"], encoder.provenance
+    trained, actual = manifest["encoder"], encoder.provenance
     keys = ("encoder", "weights_sha256")
     differing = [
-        f"{key} {trained[key]!r}, not {given[key]!r}" for key in keys if trained[key] != given[key]
+        f"{key} {trained[key]!r}, not {actual[key]!r}"
+        for key in keys
+        if trained[key] != actual[key]
     ]
     if differing:
         raise VipOfflineError(

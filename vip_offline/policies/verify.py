@@ -57,16 +57,16 @@ class Verified:
 
 def versions() -> dict[str, str]:
     """Of what computes a policy; packages that are not here are left out."""
-    found = {"vip-offline": __version__, "python": platform.python_version()}
+    installed = {"vip-offline": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
-def verify(folder: Path, on_backend: Callable[[str], None] = lambda what: None) -> Verified:
+def verify(folder: Path, on_backend: Callable[[str], None] = lambda sentence: None) -> Verified:
     """Recompute a policy's samples on this computer, with every backend that is here.
 
     Args:
@@ -89,30 +89,30 @@ def verify(folder: Path, on_backend: Callable[[str], None] = lambda what: None) 
     interface = Interface.read(manifest.get("interface"), str(folder / MANIFEST))
     samples = read_samples(folder / SAMPLES, interface)
     graph = manifest.get("onnx", {}).get("takes") == "frames"
-    wanted: list[BackendName] = ["onnx", "torch"] if graph else ["torch"]
+    names: list[BackendName] = ["onnx", "torch"] if graph else ["torch"]
     backends, notes = [], []
-    for each in wanted:
-        on_backend(each)
+    for name in names:
+        on_backend(name)
         try:
-            backends.append(_tried(load_policy(folder, backend=each), samples))
+            backends.append(_tried(load_policy(folder, backend=name), samples))
         except VipOfflineError as error:
-            notes.append(f"backend {each}: not tried: {error}")
-    for found in backends:
-        if not found.right:
-            where = "the encoder" if found.embedding_error > TOLERANCE else "the network behind it"
+            notes.append(f"backend {name}: not tried: {error}")
+    for result in backends:
+        if not result.right:
+            where = "the encoder" if result.embedding_error > TOLERANCE else "the network behind it"
             problems.append(
-                f"{found.backend}: the actions differ by {found.action_error:.1%} of their range "
-                f"from those where it was trained (allowed {TOLERANCE:.1%}); {where} computes "
-                f"otherwise here (embeddings differ by {found.embedding_error:.1g})"
+                f"{result.backend}: the actions differ by {result.action_error:.1%} of their "
+                f"range from those where it was trained (allowed {TOLERANCE:.1%}); {where} "
+                f"computes otherwise here (embeddings differ by {result.embedding_error:.1g})"
             )
     if not backends:
         problems.append("nothing here can run it: " + "; ".join(notes))
     rate = interface.control_rate
-    for found in backends:
-        if rate and found.milliseconds > 1000 / rate:
+    for result in backends:
+        if rate and result.milliseconds > 1000 / rate:
             notes.append(
-                f"{found.backend}: {found.milliseconds:.0f} ms for one observation is more than "
-                f"the {1000 / rate:.0f} ms of a control tick at {rate:g} Hz"
+                f"{result.backend}: {result.milliseconds:.0f} ms for one observation is more "
+                f"than the {1000 / rate:.0f} ms of a control tick at {rate:g} Hz"
             )
     if not graph:
         notes.append(
@@ -125,26 +125,26 @@ def verify(folder: Path, on_backend: Callable[[str], None] = lambda what: None) 
 
 
 def _tried(policy: LoadedPolicy, samples: Samples) -> Backed:
-    found = policy.infer(samples.observation)
-    one = {key: value[0] for key, value in samples.observation.items()}
+    inferred = policy.infer(samples.observation)
+    observation = {key: value[0] for key, value in samples.observation.items()}
     spent = []
     for _ in range(REPEATS):
         started = time.perf_counter()
-        policy.act(one)
+        policy.act(observation)
         spent.append(time.perf_counter() - started)
     return Backed(
         policy.backend,
-        action_error(found.action, samples.action, policy.interface),
-        relative_difference(found.embedding, samples.embedding),
+        action_error(inferred.action, samples.action, policy.interface),
+        relative_difference(inferred.embedding, samples.embedding),
         float(np.median(spent)) * 1000,
     )
 
 
 def _other_versions(manifest: dict[str, Any]) -> list[str]:
-    here = versions()
+    installed = versions()
     then = manifest.get("versions", {})
     return [
-        f"{name} is {here.get(name, 'not here')}, was {was}"
+        f"{name} is {installed.get(name, 'not here')}, was {was}"
         for name, was in then.items()
-        if here.get(name) != was
+        if installed.get(name) != was
     ]

@@ -59,8 +59,8 @@ def tried(embeddings: Vectors, success: NDArray[np.bool_]) -> Tried:
     ]
     covered = [1 - curve[-1] / curve[0] if curve[0] else 0.0 for curve in curves]
     return Tried(
-        order=float(np.nanmean([order_correlation(curves[int(each)]) for each in good])),
-        bumps=float(np.mean([bump_fraction(curves[int(each)]) for each in good])),
+        order=float(np.nanmean([order_correlation(curves[int(index)]) for index in good])),
+        bumps=float(np.mean([bump_fraction(curves[int(index)]) for index in good])),
         apart=separation(covered, success),
         successes=len(good),
         failures=len(success) - len(good),
@@ -94,11 +94,11 @@ def try_encoder(
     """
     # no graph is exported for a checkpoint that is looked at once
     encoder = load_encoder(name, weights, computing=Computing(backend="torch"))
-    found = {}
+    results = {}
     for path in stores:
         vectors, success = embedded(path, encoder, on_frames)
         try:
-            found[path.stem] = tried(vectors, success)
+            results[path.stem] = tried(vectors, success)
         except VipOfflineError as error:
             raise VipOfflineError(f"{path}: {error}") from None
-    return found
+    return results

@@ -58,12 +58,12 @@ def network_of(content: Mapping[str, Any], backbone: str) -> State:
 
 def numbered(out: Path) -> list[tuple[int, Path]]:
     """(step, path) of the checkpoints of a run, in order."""
-    found = []
+    checkpoints = []
     for path in (out / FOLDER).glob("step-*.pt"):
         match = NAME.fullmatch(path.name)
         if match:
-            found.append((int(match[1]), path))
-    return sorted(found)
+            checkpoints.append((int(match[1]), path))
+    return sorted(checkpoints)
 
 
 def save(out: Path, step: int, content: Mapping[str, Any], keep: int) -> Path:
@@ -88,14 +88,14 @@ def latest(out: Path, settings: Mapping[str, Any], fingerprint: str) -> Mapping[
     Raises:
         VipOfflineError: if it is damaged, or of other settings or clips.
     """
-    there = numbered(out)
-    if not there:
+    checkpoints = numbered(out)
+    if not checkpoints:
         return None
-    path = there[-1][1]
+    path = checkpoints[-1][1]
     try:
         content = read_checkpoint(path)
     except VipOfflineError:
-        before = f"goes on from step {there[-2][0]}" if there[1:] else "begins anew"
+        before = f"goes on from step {checkpoints[-2][0]}" if checkpoints[1:] else "begins anew"
         raise VipOfflineError(
             f"{path}: is cut short or damaged. Remove it, and the training {before}; the steps "
             "since then are in this file alone."
@@ -115,13 +115,13 @@ def refuse_other(
         VipOfflineError: naming the first setting that differs, and both of its values.
     """
     # an option that is younger than the checkpoint had its default
-    made = {**dataclasses.asdict(PretrainOptions()), **content["settings"]}
+    saved = {**dataclasses.asdict(PretrainOptions()), **content["settings"]}
     way_out = f"Choose another --out, or remove {path.parents[1]} to begin anew."
-    for name, wanted in settings.items():
-        if name in FREE or made.get(name) == wanted:
+    for name, value in settings.items():
+        if name in FREE or saved.get(name) == value:
             continue
         raise VipOfflineError(
-            f"{path}: was trained with --{name.replace('_', '-')} {made.get(name)}, not {wanted}. "
+            f"{path}: was trained with --{name.replace('_', '-')} {saved.get(name)}, not {value}. "
             + way_out
         )
     if content["fingerprint"] != fingerprint:

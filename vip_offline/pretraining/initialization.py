@@ -28,8 +28,8 @@ def begin(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
         return network, None
     where, state = initial_state(options)
     without_head = {name for name in network.state_dict() if name.startswith(HEAD)} - set(state)
-    own = {name: value for name, value in network.state_dict().items() if name in without_head}
-    wrong = misfits(network, state | own)
+    weights = {name: value for name, value in network.state_dict().items() if name in without_head}
+    wrong = misfits(network, state | weights)
     if wrong:
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise VipOfflineError(
@@ -41,7 +41,7 @@ def begin(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
             f"--anchor {options.anchor}: {options.init} has no {HEAD[:-1]} layer, so it gives no "
             f"embedding that --backbone {options.backbone} could be held to. Take --anchor 0."
         )
-    load_strictly(network, state | own)
+    load_strictly(network, state | weights)
     if not options.anchor:
         return network, None
     return network, copy.deepcopy(network).eval().requires_grad_(False)
@@ -49,7 +49,7 @@ def begin(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
 
 def initial_state(options: PretrainOptions) -> tuple[Path, State]:
     """Where the weights to begin with lie, and they themselves, under the backbone's names."""
-    given = Path(options.init_weights or options.init)
+    file = Path(options.init_weights or options.init)
     named = options.init in ENCODERS
     if not named and options.init_weights:
         raise VipOfflineError(
@@ -58,7 +58,7 @@ def initial_state(options: PretrainOptions) -> tuple[Path, State]:
         )
     name = options.init if named else options.backbone
     entry = entry_of(name)
-    path = weights_file(name, options.init_weights) if named else given
+    path = weights_file(name, options.init_weights) if named else file
     if path is None:
         note = entry.origin.note if entry.origin is not None else ""
         raise VipOfflineError(

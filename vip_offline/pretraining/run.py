@@ -108,30 +108,31 @@ def _stage(
     say: Callable[[str], None],
 ) -> Pretrained:
     clips = ready_clips(videos, options, out, bar, say)
-    kept = held_out(clips.groups, clips.takes, options.hold_out, options.seed)
-    if kept.all() or (~kept).sum() < 2:
+    validation_mask = held_out(clips.groups, clips.takes, options.hold_out, options.seed)
+    if validation_mask.all() or (~validation_mask).sum() < 2:
         raise VipOfflineError(
-            f"{', '.join(map(str, videos))}: of {len(kept)} videos {int(kept.sum())} are held out, "
-            "so too few are left to train on. Give more, or --hold-out 0."
+            f"{', '.join(map(str, videos))}: of {len(validation_mask)} videos "
+            f"{int(validation_mask.sum())} are held out, so too few are left to train on. Give "
+            "more, or --hold-out 0."
         )
-    train = Some(clips, np.flatnonzero(~kept))
+    train = Some(clips, np.flatnonzero(~validation_mask))
     validation = None
-    if kept.any() and is_first():
-        with bar("controls", min(int(kept.sum()), CLIPS), "clip") as advance:
-            validation = Validation(clips, np.flatnonzero(kept).tolist(), advance)
-    seen: list[Progress] = []
+    if validation_mask.any() and is_first():
+        with bar("controls", min(int(validation_mask.sum()), CLIPS), "clip") as advance:
+            validation = Validation(clips, np.flatnonzero(validation_mask).tolist(), advance)
+    measured: list[Progress] = []
 
     def validate(embed: Embed, step: int) -> Metrics:
         if validation is None:
             return {}
-        seen.append(validation(embed))
-        return seen[-1].named()
+        measured.append(validation(embed))
+        return measured[-1].named()
 
     def begin(began: int, processes: int) -> None:
         noun = "process" if processes == 1 else "processes"
         say(
             f"pretrain: {len(train.lengths)} videos, {int(train.lengths.sum())} frames; "
-            f"{int(kept.sum())} more held out; {processes} {noun} on {options.device}"
+            f"{int(validation_mask.sum())} more held out; {processes} {noun} on {options.device}"
         )
         if began >= options.steps:
             say(f"is done: {began} steps")
@@ -155,11 +156,11 @@ def _stage(
         )
     result = Pretrained(
         trained=trained,
-        progress=seen[-1] if seen else None,
+        progress=measured[-1] if measured else None,
         controls=dict(validation.controls) if validation else {},
         clips=len(train.lengths),
         frames=int(train.lengths.sum()),
-        held_out=int(kept.sum()),
+        held_out=int(validation_mask.sum()),
         skipped=clips.skipped,
     )
     if is_first():
@@ -190,16 +191,16 @@ def ready_clips(
         )
     preprocessing = entry_of(options.backbone).preprocessing
     side = packing_side(preprocessing.resize, preprocessing.crop)
-    wanted = options.pack == "always"
+    packs = options.pack == "always"
     if options.pack == "auto":
         size = packed_bytes(clips, side) / GIB
-        wanted = size <= options.pack_gib
-        if not wanted:
+        packs = size <= options.pack_gib
+        if not packs:
             say(
                 f"not packed: {size:.0f} GiB at {side} px, above --pack-gib "
                 f"{options.pack_gib:g}; frames are decoded as they are drawn"
             )
-    if wanted:
+    if packs:
         with bar("pack frames", 0, "frame") as advance:
             pack = packed(
                 clips,

@@ -28,7 +28,7 @@ class Draw:
     clips: Integers  # (B,)
     rows: Integers  # (B, F) frames of each clip, by the objective: `value_rows`, `triple_rows`
     negatives: Integers  # (M, B) for each member of the batch others of the batch
-    chances: NDArray[np.float64]  # (B, TRIES, 4) of each member's crop: see `crop_box`
+    crop_random: NDArray[np.float64]  # (B, TRIES, 4) of each member's crop: see `crop_box`
 
 
 def generator(seed: int, step: int) -> np.random.Generator:
@@ -69,7 +69,7 @@ def triple_rows(lengths: Integers, random: np.random.Generator) -> Integers:
     return np.stack([early, middle, late], axis=1)
 
 
-def thinned(
+def subsample(
     lengths: Integers, stride: int, random: np.random.Generator
 ) -> tuple[Integers, Integers, Integers]:
     """Every `stride`-th frame of each clip, from a first one of equal chance.
@@ -87,7 +87,9 @@ def thinned(
     return (lengths - 1 - first) // apart + 1, first, apart
 
 
-def other_videos(takes: Integers, count: int, random: np.random.Generator) -> Integers:
+def negatives_from_other_videos(
+    takes: Integers, count: int, random: np.random.Generator
+) -> Integers:
     """(B,) takes -> (count, B): for each member of the batch others, of another video.
 
     Each is one of the members that show another take, of equal chance: another camera of the same
@@ -121,11 +123,13 @@ def permutations(size: int, count: int, random: np.random.Generator) -> Integers
     return np.stack([random.permutation(size) for _ in range(count)])
 
 
-def crop_box(chances: NDArray[np.float64], height: int, width: int) -> tuple[int, int, int, int]:
+def crop_box(
+    crop_random: NDArray[np.float64], height: int, width: int
+) -> tuple[int, int, int, int]:
     """Top, left, height and width in px of a random crop, as torchvision's RandomResizedCrop.
 
     Args:
-        chances: (TRIES, 4) from 0 to below 1: area, ratio, place down, place across, of each try.
+        crop_random: (TRIES, 4) uniform in [0, 1): of each try area, ratio, place down and across.
         height: of the picture, px.
         width: px.
 
@@ -133,7 +137,7 @@ def crop_box(chances: NDArray[np.float64], height: int, width: int) -> tuple[int
         The first try that fits into the picture; the largest crop in the middle whose ratio is
         within `RATIO`, if none does.
     """
-    for area, ratio, down, across in chances:
+    for area, ratio, down, across in crop_random:
         share = AREA[0] + area * (AREA[1] - AREA[0])
         shape = np.exp(np.log(RATIO[0]) + ratio * (np.log(RATIO[1]) - np.log(RATIO[0])))
         high = round(float(np.sqrt(height * width * share / shape)))
@@ -168,10 +172,10 @@ def draw(
         batch_size: B, over all processes.
         negatives: M, for each member; LSTD has none. Frames and crops are the same for any M.
         sampling: of Algorithm 1 and appendix D.1, or of the released code.
-        stride: frames from one to the next that the objective looks at; see `thinned`.
+        stride: frames from one to the next that the objective looks at; see `subsample`.
 
     Raises:
-        VipOfflineError: see `other_videos`.
+        VipOfflineError: see `negatives_from_other_videos`.
     """
     random = generator(seed, step)
     released = sampling == "released"
@@ -181,16 +185,16 @@ def draw(
         clips = random.choice(len(lengths), batch_size, replace=False)
     else:  # each as often as the others, so that two or more takes always give negatives
         clips = np.resize(random.permutation(len(lengths)), batch_size)
-    there, first, apart = thinned(lengths[clips], stride, random)
+    counts, first, apart = subsample(lengths[clips], stride, random)
     if objective == "tcn":
-        rows = triple_rows(there, random)
+        rows = triple_rows(counts, random)
     else:
-        rows = value_rows(there, random, released=released)
+        rows = value_rows(counts, random, released=released)
     rows = first[:, None] + rows * apart[:, None]
-    chances = random.uniform(size=(batch_size, TRIES, 4))
+    crop_random = random.uniform(size=(batch_size, TRIES, 4))
     count = 0 if objective == "lstd" else negatives
     if released:
-        others = permutations(batch_size, count, random)
+        members = permutations(batch_size, count, random)
     else:
-        others = other_videos(takes[clips], count, random)
-    return Draw(clips.astype(np.int64), rows, others, chances)
+        members = negatives_from_other_videos(takes[clips], count, random)
+    return Draw(clips.astype(np.int64), rows, members, crop_random)

@@ -125,22 +125,22 @@ def pretrain(
     accelerator = _accelerator(options)
     mine = share_of(options.batch_size, accelerator.process_index, accelerator.num_processes)
     settings = dataclasses.asdict(options)
-    found = checkpoint.latest(out, settings, clips.fingerprint)
-    began = int(found["step"]) if found else 0
+    saved = checkpoint.latest(out, settings, clips.fingerprint)
+    began = int(saved["step"]) if saved else 0
     preprocessing = entry_of(options.backbone).preprocessing
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network, frozen = begin(options)
         network = _normalised(network, options, accelerator)
         optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
-        if found is not None:
-            network.load_state_dict(checkpoint.network_of(found, options.backbone))
-            optimizer.load_state_dict(found["optimizer"])
+        if saved is not None:
+            network.load_state_dict(checkpoint.network_of(saved, options.backbone))
+            optimizer.load_state_dict(saved["optimizer"])
         network, optimizer = accelerator.prepare(network, optimizer)
         if frozen is not None:
             frozen.to(accelerator.device)
-        if found is not None:
-            _restore(found, accelerator)
+        if saved is not None:
+            _restore(saved, accelerator)
         run = _Run(options, out, clips, accelerator, network, optimizer, frozen, preprocessing)
         if accelerator.is_main_process:
             on_begin(began, accelerator.num_processes)
@@ -222,20 +222,20 @@ def _accelerator(options: PretrainOptions) -> Accelerator:
     from accelerate.state import AcceleratorState
 
     mixed = "no" if options.precision == "fp32" else options.precision
-    wanted = world_size()
+    expected = world_size()
     absent = [name for name in RENDEZVOUS if name not in os.environ]
-    if wanted > 1 and absent:
+    if expected > 1 and absent:
         raise VipOfflineError(
-            f"WORLD_SIZE is {wanted}, but {', '.join(absent)} is not set, so this process cannot "
+            f"WORLD_SIZE is {expected}, but {', '.join(absent)} is not set, so this process cannot "
             "find the others. Start it by torchrun, or unset WORLD_SIZE."
         )
     # a process may train one encoder after another, and Accelerate would keep the device and the
     # precision of the first
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision=mixed)
-    if accelerator.num_processes != wanted:
+    if accelerator.num_processes != expected:
         raise VipOfflineError(
-            f"WORLD_SIZE is {wanted}, but Accelerate runs {accelerator.num_processes} process: "
+            f"WORLD_SIZE is {expected}, but Accelerate runs {accelerator.num_processes} process: "
             "each would train a model of its own. Start it by torchrun."
         )
     return accelerator
@@ -245,7 +245,7 @@ def _normalised(
     network: nn.Module, options: PretrainOptions, accelerator: Accelerator
 ) -> nn.Module:
     """See to it that several processes normalise as one would."""
-    norms = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in network.modules())
+    norms = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
     if accelerator.num_processes == 1 or not norms or options.norm == "frozen":
         return network
     if options.device == "cpu":
@@ -258,12 +258,12 @@ def _normalised(
     return convert(network)
 
 
-def _restore(found: Mapping[str, Any], accelerator: Accelerator) -> None:
-    torch.set_rng_state(found["generator"])
-    if found.get("scaler") and accelerator.scaler is not None:
-        accelerator.scaler.load_state_dict(found["scaler"])
-    if found.get("cuda") is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(found["cuda"])
+def _restore(saved: Mapping[str, Any], accelerator: Accelerator) -> None:
+    torch.set_rng_state(saved["generator"])
+    if saved.get("scaler") and accelerator.scaler is not None:
+        accelerator.scaler.load_state_dict(saved["scaler"])
+    if saved.get("cuda") is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(saved["cuda"])
 
 
 class _Run:
@@ -285,8 +285,8 @@ class _Run:
         self.frozen = frozen
         self.preprocessing = preprocessing
         mean, std = (
-            torch.tensor(each, device=accelerator.device).view(1, 3, 1, 1) * 255
-            for each in (preprocessing.mean, preprocessing.std)
+            torch.tensor(values, device=accelerator.device).view(1, 3, 1, 1) * 255
+            for values in (preprocessing.mean, preprocessing.std)
         )
         self.mean, self.std = mean, std
         self._losses: Any = None
@@ -315,12 +315,12 @@ class _Run:
         for batch in batches(
             self.clips, options, self.preprocessing, range(began + 1, options.steps + 1), mine
         ):
-            there = time.perf_counter()
+            fetched = time.perf_counter()
             loss = self._step(batch)
             step, last = batch.step, batch.step == options.steps
             done = time.perf_counter()
             if main:
-                self._note(step, loss, done - before, there - before)
+                self._note(step, loss, done - before, fetched - before)
             if step % options.validate_every == 0 or last:
                 metrics = self._validated(validate, step) if main else {}
             if step % options.save_every == 0 or last:
@@ -328,8 +328,8 @@ class _Run:
             if main:
                 at_validation = step % options.validate_every == 0 or last
                 shown = metrics if at_validation else {}
-                on_step(Report(step, loss, done - before, there - before, shown))
-            waited += there - before
+                on_step(Report(step, loss, done - before, fetched - before, shown))
+            waited += fetched - before
             before = time.perf_counter()
             validating += before - done
         seconds = time.perf_counter() - first - validating
@@ -360,16 +360,16 @@ class _Run:
             embedding = self.network(images)
         frames = batch.images.shape[0]
         # exponentials of distances and a mean of a batch want all digits
-        own = rearrange(embedding.float(), "(f b) d -> f b d", f=frames)
-        together = self._of_all(own)
+        local = rearrange(embedding.float(), "(f b) d -> f b d", f=frames)
+        together = self._of_all(local)
         negatives = torch.from_numpy(batch.draw.negatives).to(together.device)
         loss = loss_of(together, negatives, self.options)
         if self.frozen is not None:
             with torch.no_grad(), self.accelerator.autocast():
                 anchor = self.frozen(images)
-            held = self._of_all(rearrange(anchor.float(), "(f b) d -> f b d", f=frames))
+            anchors = self._of_all(rearrange(anchor.float(), "(f b) d -> f b d", f=frames))
             loss = loss + self.options.anchor * losses.drift(
-                rearrange(together, "f b d -> (f b) d"), rearrange(held, "f b d -> (f b) d")
+                rearrange(together, "f b d -> (f b) d"), rearrange(anchors, "f b d -> (f b) d")
             )
         value = float(loss.detach())
         if not torch.isfinite(loss):
@@ -381,25 +381,25 @@ class _Run:
         self.optimizer.step()
         return value
 
-    def _of_all(self, own: Tensor) -> Tensor:
+    def _of_all(self, local: Tensor) -> Tensor:
         """(F, b, D) of this process -> (F, B, D) of all; a gradient goes to what is its own."""
         if self.accelerator.num_processes == 1:
-            return own
-        first = rearrange(own.detach(), "f b d -> b f d").contiguous()
+            return local
+        first = rearrange(local.detach(), "f b d -> b f d").contiguous()
         gathered = self.accelerator.gather(first)
-        parts = list(rearrange(gathered, "(p b) f d -> p f b d", b=own.shape[1]))
-        parts[self.accelerator.process_index] = own
+        parts = list(rearrange(gathered, "(p b) f d -> p f b d", b=local.shape[1]))
+        parts[self.accelerator.process_index] = local
         return torch.cat(parts, dim=1)
 
     def _refuse(self, batch: Batch, value: float) -> None:
         shown = dict.fromkeys(self.clips.name(int(clip)) for clip in batch.draw.clips)
         names = list(shown)
         more = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        there = checkpoint.numbered(self.out)
-        kept = f" {there[-1][1]} is from before." if there else ""
+        checkpoints = checkpoint.numbered(self.out)
+        hint = f" {checkpoints[-1][1]} is from before." if checkpoints else ""
         raise VipOfflineError(
             f"step {batch.step}: the loss is {value}. Its batch showed {', '.join(names[:NAMED])}"
-            f"{more}.{kept} Look at these videos, or take a smaller --learning-rate than "
+            f"{more}.{hint} Look at these videos, or take a smaller --learning-rate than "
             f"{self.options.learning_rate:g}."
         )
 
@@ -475,21 +475,21 @@ class _Run:
 
     def close(self) -> None:
         """Close the files."""
-        for each in (self._losses, self._board):
-            if each is not None:
-                each.close()
+        for log in (self._losses, self._board):
+            if log is not None:
+                log.close()
 
 
 def keep_lines(path: Path, steps: int) -> None:
     """Keep the lines of a losses file up to a step: those beyond will be made again."""
     if not path.exists():
         return
-    kept = []
+    lines = []
     for line in path.read_text(encoding="utf-8").splitlines():
         with contextlib.suppress(json.JSONDecodeError):  # cut short by a kill
             if json.loads(line)["step"] <= steps:
-                kept.append(line + "\n")
-    replace_file(path, "".join(kept).encode())
+                lines.append(line + "\n")
+    replace_file(path, "".join(lines).encode())
 
 
 def _frames(options: PretrainOptions) -> int:
@@ -497,6 +497,6 @@ def _frames(options: PretrainOptions) -> int:
 
 
 def _freeze_norms(network: nn.Module) -> None:
-    for each in network.modules():
-        if isinstance(each, nn.modules.batchnorm._BatchNorm):
-            each.eval()
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()

@@ -57,11 +57,11 @@ def held_out(
     random = np.random.default_rng([seed, 0])  # steps are numbered from 1
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
-        there = np.unique(takes[members])
-        count = round(share * len(there))
+        videos = np.unique(takes[members])
+        count = round(share * len(videos))
         if share > 0:
-            count = min(max(count, 1), len(there) - 1)
-        out[members[np.isin(takes[members], random.permutation(there)[:count])]] = True
+            count = min(max(count, 1), len(videos) - 1)
+        out[members[np.isin(takes[members], random.permutation(videos)[:count])]] = True
     return out
 
 
@@ -88,7 +88,7 @@ def progress(
         groups: (C,) whose last frames make each other's goal.
         takes: (C,) of which one's own never does, by whichever camera.
     """
-    bumps, order, others = [], [], []
+    bumps, order, order_from_zero = [], [], []
     goals = np.full((len(embeddings), embeddings[0].shape[1]), np.nan)
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
@@ -96,16 +96,16 @@ def progress(
         shown, of_member = np.unique(takes[members], return_inverse=True)
         goals[members] = leave_one_out_goals(last, of_member.tolist(), len(shown))[of_member]
     for values, goal in zip(embeddings, goals, strict=True):
-        own = np.linalg.norm(values.astype(np.float64) - values[-1], axis=1)
-        bumps.append(bump_fraction(own))
-        order.append(order_correlation(own))
-        others.append(order_correlation(np.linalg.norm(values - goal, axis=1)))
-    return Progress(_mean(bumps), _mean(order), _mean(others), len(embeddings))
+        distances = np.linalg.norm(values.astype(np.float64) - values[-1], axis=1)
+        bumps.append(bump_fraction(distances))
+        order.append(order_correlation(distances))
+        order_from_zero.append(order_correlation(np.linalg.norm(values - goal, axis=1)))
+    return Progress(_mean(bumps), _mean(order), _mean(order_from_zero), len(embeddings))
 
 
 def _mean(values: Sequence[float]) -> float:
     """Of what is known; nan if nothing is."""
-    known = [each for each in values if np.isfinite(each)]
+    known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")
 
 

@@ -146,17 +146,17 @@ def follow_stages(
         (T, K) the distances, each goal's held from the row on in which it was reached, so that
         what happens in later stages is neither reward nor penalty for this one.
     """
-    held = np.array(distances, np.float64)
-    stage = np.zeros(len(held), np.int64)
+    pursued = np.array(distances, np.float64)
+    stage = np.zeros(len(pursued), np.int64)
     start = 0
-    for goal in range(held.shape[1] - 1):
-        there = np.flatnonzero(held[start:, goal] <= reach * held[start, goal])
-        if not len(there):
+    for goal in range(pursued.shape[1] - 1):
+        reached = np.flatnonzero(pursued[start:, goal] <= reach * pursued[start, goal])
+        if not len(reached):
             break
-        start += int(there[0])
-        held[start:, goal] = held[start, goal]
+        start += int(reached[0])
+        pursued[start:, goal] = pursued[start, goal]
         stage[start:] = goal + 1
-    return stage, held
+    return stage, pursued
 
 
 DISTANCES: dict[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
@@ -189,12 +189,12 @@ def episode_reward(
         (T,) reward, the last NaN; (T,) distance to the goal pursued; how many of the K goals
         were reached.
     """
-    stage, held = follow_stages(distances, reach)
-    rewards, reached = np.empty(len(held)), int(stage[-1])
+    stage, pursued = follow_stages(distances, reach)
+    rewards, reached = np.empty(len(pursued)), int(stage[-1])
     for goal in range(reached + 1):
-        here = stage == goal
-        radius = reach * held[np.argmax(here), goal]
-        column = REWARDS[reward](held[:, goal], n=n, gamma=gamma, radius=radius)
-        rewards[here] = column[here]
-    reached += bool((held[here, goal] <= radius).any())  # the last one pursued
-    return rewards, np.asarray(distances)[np.arange(len(held)), stage], reached
+        rows = stage == goal
+        radius = reach * pursued[np.argmax(rows), goal]
+        column = REWARDS[reward](pursued[:, goal], n=n, gamma=gamma, radius=radius)
+        rewards[rows] = column[rows]
+    reached += bool((pursued[rows, goal] <= radius).any())  # the last one pursued
+    return rewards, np.asarray(distances)[np.arange(len(pursued)), stage], reached

@@ -40,13 +40,13 @@ def goal_views(store: Store, camera: str, provenance: Mapping[str, Any]) -> tupl
         VipOfflineError: if the video that a frame lies in is gone or was changed.
     """
     stages = list(provenance.get("stages", ()))
-    said = str(provenance.get("goal", "the goal"))
+    goal = str(provenance.get("goal", "the goal"))
     if not stages:  # each episode's own last frame
         rows = provenance.get("goal_rows") or [stop - 1 for _, stop in store.spans()]
-        return (_view(store, camera, f"Goal: {said}", {"rows": rows}),)
-    names = said.split(", then ")
+        return (_view(store, camera, f"Goal: {goal}", {"rows": rows}),)
+    names = goal.split(", then ")
     if len(names) != len(stages):  # words of a prompt look like the words between stages
-        names = [said] * len(stages)
+        names = [goal] * len(stages)
     steps = [f", stage {place}" for place in range(1, len(stages) + 1)] if len(stages) > 1 else [""]
     return tuple(
         _view(store, camera, f"Goal{step}: {name}", stage)
@@ -68,8 +68,8 @@ def goals_of(
     """
     shared: dict[str, list[str]] = {}
     for name, provenance in provenances.items():
-        made = {key: provenance.get(key) for key in ("camera", "goal", "goal_rows", "stages")}
-        shared.setdefault(json.dumps(made, sort_keys=True), []).append(name)
+        settings = {key: provenance.get(key) for key in ("camera", "goal", "goal_rows", "stages")}
+        shared.setdefault(json.dumps(settings, sort_keys=True), []).append(name)
     return tuple(
         (
             ", ".join(names),
@@ -83,11 +83,11 @@ def _view(store: Store, camera: str, name: str, stage: Mapping[str, Any]) -> Goa
     camera = camera.split(",")[0]
     rows, files = list(stage["rows"]), dict(stage.get("pictures", {}))
     pictures, notes = list[tuple[str, NDArray[np.uint8]]](), list[str]()
-    kept = camera in store.cameras
-    if rows and not kept:
+    has_frames = camera in store.cameras
+    if rows and not has_frames:
         notes.append(f"The frames of camera {camera} are not in the store.")
     ends = [stop for _, stop in store.spans()]
-    for row in rows[:SHOWN] if kept else ():
+    for row in rows[:SHOWN] if has_frames else ():
         episode = int(np.searchsorted(ends, row, side="right"))
         frame = row - store.spans()[episode][0]
         pixels = store.frames(camera, row, row + 1)[0]

@@ -50,7 +50,9 @@ class Goals:
     @property
     def said(self) -> str:
         """For people."""
-        return ", then ".join(each.said for each in self.stages) or "each episode's own last frame"
+        return (
+            ", then ".join(stage.said for stage in self.stages) or "each episode's own last frame"
+        )
 
     @property
     def in_words(self) -> bool:
@@ -63,16 +65,17 @@ class Goals:
             {
                 "rows": list(stage.rows),
                 "pictures": {
-                    each.path: content_of(each.frame).tobytes().hex() for each in stage.pictures
+                    picture.path: content_of(picture.frame).tobytes().hex()
+                    for picture in stage.pictures
                 },
                 "prompts": list(stage.prompts),
             }
             for stage in self.stages
         ]
         rows = [row for stage in self.stages for row in stage.rows]
-        made = {"goal": self.said, "goal_rows": rows, "stages": described}
+        provenance = {"goal": self.said, "goal_rows": rows, "stages": described}
         # labels of earlier versions have no such key, and are still what they were
-        return {**made, "nearest": True} if self.nearest else made
+        return {**provenance, "nearest": True} if self.nearest else provenance
 
 
 def success_rows(store: Store) -> list[int]:
@@ -110,12 +113,12 @@ def choose_goals(store: Store, goal: tuple[str, ...], stages: tuple[str, ...]) -
             to take a goal from, or no other one for ``nearest:successes``.
     """
     if stages:
-        return Goals(tuple(_stage(store, _parts(each)) for each in stages))
+        return Goals(tuple(_stage(store, _parts(stage)) for stage in stages))
     if goal == ("last",):
         return Goals(())
     if goal == (NEAREST,):
         return _nearest_success(store)
-    return Goals((_stage(store, [part for each in goal for part in _parts(each)]),))
+    return Goals((_stage(store, [part for text in goal for part in _parts(text)]),))
 
 
 def _nearest_success(store: Store) -> Goals:
@@ -126,8 +129,8 @@ def _nearest_success(store: Store) -> Goals:
             f"only 1 of its {len(store)} episodes succeeded. Record or import a second success, or "
             "use --goal successes or --goal last."
         )
-    said = f"the nearest of the last frames of {len(rows)} successes, its own left out"
-    return Goals((Stage(said, tuple(rows)),), nearest=True)
+    description = f"the nearest of the last frames of {len(rows)} successes, its own left out"
+    return Goals((Stage(description, tuple(rows)),), nearest=True)
 
 
 def _parts(text: str) -> list[str]:
@@ -150,13 +153,15 @@ def read_pictures(goals: tuple[str, ...]) -> None:
 
 
 def _stage(store: Store, parts: list[str]) -> Stage:
-    rows, pictures, prompts, said = list[int](), list[Picture](), list[str](), list[str]()
+    rows, pictures, prompts, descriptions = list[int](), list[Picture](), list[str](), list[str]()
     for part in parts:
         chosen = FRAME.fullmatch(part)
         if part == "successes":
-            rows += (found := success_rows(store))
-            many = len(found) > 1
-            said.append(f"the last frame{'s' * many} of {len(found)} success{'es' * many}")
+            rows += (successes := success_rows(store))
+            many = len(successes) > 1
+            descriptions.append(
+                f"the last frame{'s' * many} of {len(successes)} success{'es' * many}"
+            )
         elif part == "last":
             raise VipOfflineError(
                 "--goal last: is each episode's own last frame, so it can be no part of a mean or "
@@ -169,14 +174,14 @@ def _stage(store: Store, parts: list[str]) -> Stage:
             )
         elif chosen:
             rows.append(_row(store, int(chosen[1]), int(chosen[2])))
-            said.append(f"frame {part}")
+            descriptions.append(f"frame {part}")
         elif part.startswith(TEXT):
             prompts.append(part.removeprefix(TEXT).strip())
-            said.append(f"the words {prompts[-1]!r}")
+            descriptions.append(f"the words {prompts[-1]!r}")
         else:
             pictures.append(Picture(part, _goal_picture(part)))
-            said.append(f"picture {part}")
-    among = " and ".join(said)
+            descriptions.append(f"picture {part}")
+    among = " and ".join(descriptions)
     several = len(rows) + len(pictures) + len(prompts) > 1
     return Stage(
         f"the mean of {among}" if several else among, tuple(rows), tuple(pictures), tuple(prompts)
@@ -234,20 +239,22 @@ def goal_embeddings(
         return None
     encoder, means = str(identity["encoder"]), []
     for stage in goals.stages:
-        found: list[NDArray[np.float32]] = []
+        embeddings: list[NDArray[np.float32]] = []
         if stage.rows:
-            found.extend(store.embedding_rows(encoder, camera, list(stage.rows)))
-        given: list[Picture | str] = [*stage.pictures, *stage.prompts]
-        for each in given:
-            key = _key(each, identity)
+            embeddings.extend(store.embedding_rows(encoder, camera, list(stage.rows)))
+        sources: list[Picture | str] = [*stage.pictures, *stage.prompts]
+        for source in sources:
+            key = _key(source, identity)
             values = store.goal(encoder, key)
             if values is None:
-                values = embed(each)
-                origin = {"picture": each.path} if isinstance(each, Picture) else {"prompt": each}
+                values = embed(source)
+                origin = (
+                    {"picture": source.path} if isinstance(source, Picture) else {"prompt": source}
+                )
                 keep(key, values, {**identity, **origin})
             # words say the same to every camera
-            found.append(np.tile(values, len(camera.split(","))))
-        means.append(np.asarray(found).mean(axis=0, dtype=np.float64))
+            embeddings.append(np.tile(values, len(camera.split(","))))
+        means.append(np.asarray(embeddings).mean(axis=0, dtype=np.float64))
     return np.stack(means) if means else None
 
 

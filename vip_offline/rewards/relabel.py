@@ -117,7 +117,7 @@ def check_relabel(options: RelabelOptions) -> None:
             "goals. Give one or the other."
         )
     read_pictures((*options.goal, *options.stages))
-    if any(each.startswith("text:") for each in (*options.goal, *options.stages)):
+    if any(goal.startswith("text:") for goal in (*options.goal, *options.stages)):
         from vip_offline.encoders.text import check_text
 
         check_text(options.encoder)
@@ -144,11 +144,13 @@ def needs_encoder(path: Path, options: RelabelOptions) -> bool:
         VipOfflineError: if there is no such store or camera.
     """
     store = open_store(path)
-    given = ",".join((*options.goal, *options.stages)).split(",")
-    named = [each.strip() for each in given]
-    frames = all(each in ("successes", "last", NEAREST) or FRAME.fullmatch(each) for each in named)
+    requested = ",".join((*options.goal, *options.stages)).split(",")
+    named = [goal.strip() for goal in requested]
+    frames = all(goal in ("successes", "last", NEAREST) or FRAME.fullmatch(goal) for goal in named)
     cameras = store.cameras_of(options.camera)
-    return not frames or not all(store.embedded(options.encoder, each).all() for each in cameras)
+    return not frames or not all(
+        store.embedded(options.encoder, camera).all() for camera in cameras
+    )
 
 
 def relabel(
@@ -158,7 +160,7 @@ def relabel(
     overwrite: bool = False,
     on_start: Callable[[int], None] = lambda frames: None,
     on_frames: Callable[[int], None] = lambda frames: None,
-    on_prepare: Callable[[str], None] = lambda what: None,
+    on_prepare: Callable[[str], None] = lambda sentence: None,
     loaded: "Encoder | None" = None,
 ) -> Relabelled:
     """Embed what is not embedded, and write the rewards under a name.
@@ -195,7 +197,7 @@ def relabel(
         work = _Work(options, view.preprocessing, on_prepare, loaded)
         identity = _identity(store, work, cameras)
         provenance = _provenance(identity, options, goals, camera, len(store))
-        there, why = _is_there(store, name, provenance, overwrite=overwrite)
+        exists, why = _is_there(store, name, provenance, overwrite=overwrite)
         again += [f"label {name!r} is made again: {why}"] if why else []
         backend, embedded = _embed(store, work, cameras, on_start, on_frames)
         goal = goal_embeddings(
@@ -210,24 +212,26 @@ def relabel(
         notes += goal_notes(
             store, goals, goal, goal_set, options.encoder, camera, provenance["similarity"]
         )
-        asked = bool(options.stages) or options.reward == "sparse"
+        counts_goals = bool(options.stages) or options.reward == "sparse"
         reached: list[int] = []
-        if asked or not there:
+        if counts_goals or not exists:
             reward, distance, reached = _label(store, provenance, options, goal, goal_set, camera)
-        if not there:
-            made = {"code_version": __version__, "created": now()}
-            kept = None if goal is None else goal.astype(np.float32)
+        if not exists:
+            written = {"code_version": __version__, "created": now()}
+            stored_goal = None if goal is None else goal.astype(np.float32)
             among = None if goal_set is None else goal_set.embeddings
             read = reads(store, _sources(options, goals, cameras))
-            store.write_label(Label(name, reward, distance, kept, provenance | made, among, read))
+            store.write_label(
+                Label(name, reward, distance, stored_goal, provenance | written, among, read)
+            )
         return Relabelled(
             name,
             embedded,
             backend,
             goals.said,
             tuple(provenance["goal_rows"]),
-            not there,
-            tuple(reached) if asked else None,
+            not exists,
+            tuple(reached) if counts_goals else None,
             notes,
             tuple(again),
         )
@@ -255,8 +259,8 @@ def _outdated(store: StoreWriter, encoder: str, cameras: list[str]) -> list[str]
 def _sources(options: RelabelOptions, goals: Goals, cameras: list[str]) -> list[str]:
     """What a labelling is made from, as `reads` names it."""
     sources = [LENGTHS, *(f"embeddings/{options.encoder}/{camera}" for camera in cameras)]
-    given = ",".join((*options.goal, *options.stages))
-    if goals.nearest or "successes" in given:
+    requested = ",".join((*options.goal, *options.stages))
+    if goals.nearest or "successes" in requested:
         sources.append("meta/success")
     if options.reward == "success":
         sources.append("data/succeeded")
@@ -265,7 +269,7 @@ def _sources(options: RelabelOptions, goals: Goals, cameras: list[str]) -> list[
 
 def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str, ...]:
     """Refuse a picture for several cameras; say where one shows another field of view."""
-    pictures = [each for stage in goals.stages for each in stage.pictures]
+    pictures = [picture for stage in goals.stages for picture in stage.pictures]
     if pictures and len(cameras) > 1:
         raise VipOfflineError(
             f"--goal {pictures[0].path}: shows one camera's view, but there are {len(cameras)} "
@@ -273,12 +277,12 @@ def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str
         )
     height, width, _ = store.frame_shape(cameras[0])
     notes = []
-    for each in pictures:
-        rows, columns = each.frame.shape[:2]
+    for picture in pictures:
+        rows, columns = picture.frame.shape[:2]
         if abs(columns / rows - width / height) > 0.02 * width / height:
             notes.append(
-                f"{each.path} has {columns} x {rows} px, the frames {width} x {height}: it shows "
-                "another field of view, so no frame comes as near to it as it might."
+                f"{picture.path} has {columns} x {rows} px, the frames {width} x {height}: it "
+                "shows another field of view, so no frame comes as near to it as it might."
             )
     return tuple(notes)
 
@@ -324,25 +328,25 @@ def _identity(store: Store, work: _Work, cameras: list[str]) -> Attributes:
         VipOfflineError: if another encoder's lie under this name.
     """
     options = work.options
-    kept = store.embedding_provenance(options.encoder, cameras[0])
-    complete = all(store.embedded(options.encoder, each).all() for each in cameras)
+    stored = store.embedding_provenance(options.encoder, cameras[0])
+    complete = all(store.embedded(options.encoder, camera).all() for camera in cameras)
     if options.weights or not complete:
         check_encoder(options.encoder, options.weights)
     if work.loaded is not None:
         identity: Attributes | None = work.encoder().provenance
     else:
         identity = known_provenance(options.encoder, options.weights, work.preprocessing)
-    if identity is None and complete and kept is not None:
+    if identity is None and complete and stored is not None:
         # the weights are not here, but what they gave is
-        sha256 = str(kept.get("weights_sha256"))
+        sha256 = str(stored.get("weights_sha256"))
         identity = provenance_of(options.encoder, sha256, work.preprocessing)
     if identity is None:
         identity = work.encoder().provenance
-    for each in cameras:
-        there = store.embedding_provenance(options.encoder, each)
-        if there is not None:
-            key = f"embeddings/{options.encoder}/{each}"
-            check_same_making(store.path, key, there, identity)
+    for camera in cameras:
+        existing = store.embedding_provenance(options.encoder, camera)
+        if existing is not None:
+            key = f"embeddings/{options.encoder}/{camera}"
+            check_same_making(store.path, key, existing, identity)
     return identity
 
 
@@ -355,16 +359,16 @@ def _embed(
 ) -> tuple[str, int]:
     """Embed what is missing: what computed it, and how many frames."""
     options = work.options
-    missing = {each: ~store.embedded(options.encoder, each) for each in cameras}
+    missing = {camera: ~store.embedded(options.encoder, camera) for camera in cameras}
     lengths = np.array([stop - start for start, stop in store.spans()])
-    if not any(each.any() for each in missing.values()):
+    if not any(rows.any() for rows in missing.values()):
         return "", 0
     from vip_offline.encoders.embed_store import embed_store
 
     encoder = work.encoder()
-    on_start(sum(int(lengths[each].sum()) for each in missing.values()))
+    on_start(sum(int(lengths[rows].sum()) for rows in missing.values()))
     embedded = sum(
-        embed_store(store, encoder, each, options.batch_size, on_frames) for each in cameras
+        embed_store(store, encoder, camera, options.batch_size, on_frames) for camera in cameras
     )
     return encoder.backend.name, embedded
 
@@ -383,9 +387,9 @@ def _provenance(
         used["gamma"] = options.gamma
     if options.stages or options.reward == "sparse":
         used["reach"] = options.reach
-    asked = {"goal": list(options.goal), "stages": list(options.stages)}
-    made = {**goals.provenance(), "asked": asked}
-    return {**identity, "camera": camera, **used, **made, "episodes": episodes}
+    requested = {"goal": list(options.goal), "stages": list(options.stages)}
+    described = {**goals.provenance(), "asked": requested}
+    return {**identity, "camera": camera, **used, **described, "episodes": episodes}
 
 
 def label_episodes(
@@ -427,10 +431,10 @@ def label_episodes(
         ]
         distances = np.concatenate(near)[:, None]
     elif goals is None:
-        own = [distance_to(embedding[a:b], embedding[b - 1]) for a, b in spans]
-        distances = np.concatenate(own)[:, None]
+        to_last_row = [distance_to(embedding[a:b], embedding[b - 1]) for a, b in spans]
+        distances = np.concatenate(to_last_row)[:, None]
     else:
-        distances = np.stack([distance_to(embedding, each) for each in goals], axis=1)
+        distances = np.stack([distance_to(embedding, goal) for goal in goals], axis=1)
     rewards, distance = np.empty(len(embedding), np.float32), np.empty(len(embedding), np.float32)
     reached = []
     for a, b in spans:
@@ -451,7 +455,7 @@ def _label(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
     """Label the store, a block of episodes at a time: reading overlaps with computing."""
     spans = store.spans()
-    told = options.reward == "success"
+    from_success = options.reward == "success"
 
     def block(
         part: tuple[range, NDArray[np.float32]],
@@ -461,8 +465,10 @@ def _label(
             embedding,
             [spans[index][1] - spans[index][0] for index in episodes],
             goal,
-            goal_sets=None if goal_set is None else [goal_set.others(each) for each in episodes],
-            reward="difference" if told else options.reward,
+            goal_sets=None
+            if goal_set is None
+            else [goal_set.others(episode) for episode in episodes],
+            reward="difference" if from_success else options.reward,
             similarity=provenance["similarity"],
             n=options.n_steps,
             gamma=options.gamma,
@@ -473,8 +479,8 @@ def _label(
     parts = list(threaded_map(block, blocks, len(os.sched_getaffinity(0))))
     rewards, distances, reached = zip(*parts, strict=True)
     reward = np.concatenate(rewards)
-    if told:
+    if from_success:
         away = 1.0 - store.data("succeeded")
         for start, stop in spans:
             reward[start:stop] = sparse_success(away[start:stop], 0.5, options.n_steps)
-    return reward, np.concatenate(distances), [count for each in reached for count in each]
+    return reward, np.concatenate(distances), [count for counts in reached for count in counts]

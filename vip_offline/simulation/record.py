@@ -94,8 +94,8 @@ def roll(
             # the flag may flicker later on: the first time counts
             solved, last = True, min(last, len(actions) + tail)
     return Episode(
-        frames={"": np.stack([each.frame for each in observations])},
-        proprio=np.stack([each.proprio for each in observations]),
+        frames={"": np.stack([observation.frame for observation in observations])},
+        proprio=np.stack([observation.proprio for observation in observations]),
         action=np.stack(actions).astype(np.float32),
         succeeded=np.array(succeeded),
         true_reward=np.array([*rewards[:-1], np.nan], np.float32),
@@ -150,7 +150,7 @@ def record(
     options: RecordOptions,
     *,
     processes: int = 2,
-    on_start: Callable[[int, int], None] = lambda there, planned: None,
+    on_start: Callable[[int, int], None] = lambda recorded, planned: None,
     on_episode: Callable[[Episode], None] = lambda episode: None,
 ) -> Recorded:
     """Record what is missing of a plan.
@@ -179,15 +179,15 @@ def record(
         **_target_attribute(path, options.task, target),
     }
     with writing(path, create=attributes) as store:
-        there = len(store)
-        on_start(there, len(planned))
+        recorded = len(store)
+        on_start(recorded, len(planned))
         frames = discarded = 0
-        for episode, thrown in _episodes(planned[there:], options, processes):
+        for episode, thrown in _episodes(planned[recorded:], options, processes):
             store.append(episode)
             frames += len(episode)
             discarded += thrown
             on_episode(episode)
-        return Recorded(len(planned) - there, there, frames, discarded)
+        return Recorded(len(planned) - recorded, recorded, frames, discarded)
 
 
 def _target_attribute(path: Path, task: str, target: Target) -> dict[str, Target]:

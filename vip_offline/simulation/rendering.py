@@ -60,15 +60,15 @@ def coarsened(model: Any, cell: float = CELL) -> Any:
         )
         corners = cell_of.reshape(-1)[drawn.mesh_face[block]]  # (F, 3) cells
         a, b, c = corners.T
-        whole = (a != b) & (b != c) & (a != c)
+        non_degenerate = (a != b) & (b != c) & (a != c)
         _, distinct = np.unique(np.sort(corners, axis=1), axis=0, return_index=True)
-        kept = np.intersect1d(np.flatnonzero(whole), distinct)
-        front = slice(first_face, first_face + len(kept))
+        faces = np.intersect1d(np.flatnonzero(non_degenerate), distinct)
+        front = slice(first_face, first_face + len(faces))
         for name in ("mesh_facenormal", "mesh_facetexcoord"):
             array = getattr(drawn, name)
-            array[front] = array[block][kept]
-        drawn.mesh_face[front] = representative[corners[kept]]
-        drawn.mesh_facenum[mesh] = len(kept)
+            array[front] = array[block][faces]
+        drawn.mesh_face[front] = representative[corners[faces]]
+        drawn.mesh_facenum[mesh] = len(faces)
     return drawn
 
 
@@ -107,10 +107,10 @@ def choose_backend() -> None:
 
 def _no_drawing(why: object) -> VipOfflineError:
     """What to say where no frame can be drawn."""
-    said = str(why).strip().splitlines() or [type(why).__name__]
+    reasons = str(why).strip().splitlines() or [type(why).__name__]
     backend = os.environ.get("MUJOCO_GL", "")
     return VipOfflineError(
-        f"MUJOCO_GL={backend}: MuJoCo cannot draw by it here ({said[0]}). Unset it, or on a "
+        f"MUJOCO_GL={backend}: MuJoCo cannot draw by it here ({reasons[0]}). Unset it, or on a "
         f"computer without a screen MUJOCO_GL=egl (Debian, Ubuntu: {EGL})."
     )
 
@@ -135,7 +135,7 @@ def locate(model: Any, data: Any) -> None:
     mujoco.mj_kinematics(model, data)
 
 
-class Painter:
+class Renderer:
     """Draws the states of one model, from one view, at one size; in the process that made it.
 
     Raises:

@@ -94,10 +94,10 @@ def _seeds(options: RolloutOptions) -> list[int]:
 
 
 def _check_policy(folder: Path, manifest: Mapping[str, Any], seeds: Sequence[int]) -> None:
-    seen = sorted(set(manifest["placements"]) & set(seeds))
-    if seen:
+    trained = sorted(set(manifest["placements"]) & set(seeds))
+    if trained:
         raise VipOfflineError(
-            f"{folder}: was trained on placements {seen[:5]}, which are to be evaluated. "
+            f"{folder}: was trained on placements {trained[:5]}, which are to be evaluated. "
             "Choose others (rollout --first-placement; first_placement in a recipe's [rollout])."
         )
     cameras = str(manifest["camera"]).split(",")
@@ -110,11 +110,13 @@ def _check_policy(folder: Path, manifest: Mapping[str, Any], seeds: Sequence[int
 
 def evaluated(folder: Path, options: RolloutOptions) -> Rollouts | None:
     """What was rolled out of this policy with these settings before, if anything was."""
-    found = read_rollouts(folder)
-    if found is None:
+    rollouts = read_rollouts(folder)
+    if rollouts is None:
         return None
-    as_wanted = found.placements == tuple(_seeds(options)) and found.horizon == options.horizon
-    return found if as_wanted and is_of(found, folder) else None
+    as_wanted = (
+        rollouts.placements == tuple(_seeds(options)) and rollouts.horizon == options.horizon
+    )
+    return rollouts if as_wanted and is_of(rollouts, folder) else None
 
 
 def is_of(rollouts: Rollouts, folder: Path) -> bool:
@@ -186,7 +188,7 @@ def rollout(
     results = {folder: evaluated(folder, options) for folder in folders}
     seeds = _seeds(options)
     manifests = {folder: read_manifest(folder) for folder in folders}
-    todo = [each for each in folders if results[each] is None or not _filmed(each, options)]
+    todo = [folder for folder in folders if results[folder] is None or not _filmed(folder, options)]
     for task, name in _hidden(manifests).items():
         say(hidden_note(task, name))
     if todo:
@@ -257,13 +259,13 @@ def _loaded(
     """As a robot would load them; those that do not hold their encoder share one."""
     path = Path(weights) if weights else None
     way_out = "Leave --encoder out: a policy that was made ready holds its own."
-    given = load_encoder(encoder, path, way_out=way_out) if encoder else None
+    requested = load_encoder(encoder, path, way_out=way_out) if encoder else None
     shared: dict[str, Encoder] = {}
     policies = []
     for folder in folders:
         name = manifests[folder]["encoder"]["encoder"]
-        own = given or (None if ENCODER in read_sums(folder) else shared.get(name))
-        policy = load_policy(folder, encoder=own, weights=path)
+        chosen = requested or (None if ENCODER in read_sums(folder) else shared.get(name))
+        policy = load_policy(folder, encoder=chosen, weights=path)
         if policy.encoder is not None:
             shared[name] = policy.encoder
         policies.append(policy)
@@ -365,17 +367,19 @@ def _act(
     Rows of one policy go through it in one batch; rows of one encoder through that.
     """
     embedded: dict[int, NDArray[np.float32]] = {}  # row -> (D,)
-    for encoder in {id(each.encoder): each.encoder for each in policies if each.encoder}.values():
-        rows = [row for row, each in enumerate(policies) if each.encoder is encoder]
+    for encoder in {
+        id(policy.encoder): policy.encoder for policy in policies if policy.encoder
+    }.values():
+        rows = [row for row, policy in enumerate(policies) if policy.encoder is encoder]
         embedded |= dict(zip(rows, encoder(frames[rows]), strict=True))
     actions: list[Any] = [None] * len(policies)
     distances = [float("nan")] * len(policies)
-    for policy in {id(each): each for each in policies}.values():
-        rows = [row for row, each in enumerate(policies) if each is policy]
+    for policy in {id(policy): policy for policy in policies}.values():
+        rows = [row for row, member in enumerate(policies) if member is policy]
         if policy.encoder is None:
             (key,) = policy.interface.frames
-            found = policy.infer({key: frames[rows], PROPRIO: proprio[rows]})
-            action, embedding = found.action, found.embedding
+            inferred = policy.infer({key: frames[rows], PROPRIO: proprio[rows]})
+            action, embedding = inferred.action, inferred.embedding
         else:
             embedding = np.stack([embedded[row] for row in rows])
             action = policy.decide(embedding, proprio[rows])
@@ -403,7 +407,9 @@ def _write(
         success=tuple(outcome[seed].success for seed in seeds),
         steps=tuple(outcome[seed].steps for seed in seeds),
         horizon=options.horizon,
-        reattempts=None if None in counts else tuple(each for each in counts if each is not None),
+        reattempts=None
+        if None in counts
+        else tuple(count for count in counts if count is not None),
         backend=backend,
         processor=processor(),
         policy=sha256_of(folder / TENSORS),

@@ -46,10 +46,10 @@ def _serve(
                 if isinstance(command, np.ndarray):
                     observation, _, success = simulator.step(command)
                 else:
-                    # one painter for all: same task, same meshes; only the states differ
-                    simulator.painter = simulators[0].painter
+                    # one renderer for all: same task, same meshes; only the states differ
+                    simulator.renderer = simulators[0].renderer
                     observation, success = simulator.reset(command), False
-                    simulators[0].painter = simulator.painter
+                    simulators[0].renderer = simulator.renderer
                 frames.append(observation.frame)
                 proprio.append(observation.proprio)
                 solved.append(success)
@@ -80,15 +80,15 @@ class Fleet:
         self._workers: list[tuple[BaseProcess, Connection]] = []
         spawn = context()
         for _ in range(processes):
-            here, there = spawn.Pipe()
+            parent_end, child_end = spawn.Pipe()
             process = spawn.Process(
                 target=_serve,
-                args=(there, task, image_size, environments, hidden_goal),
+                args=(child_end, task, image_size, environments, hidden_goal),
                 daemon=True,
             )
             process.start()
-            there.close()
-            self._workers.append((process, here))
+            child_end.close()
+            self._workers.append((process, parent_end))
 
     def __call__(self, commands: Mapping[int, Command]) -> Batch:
         """Reset or step each of these slots; the processes work at the same time.

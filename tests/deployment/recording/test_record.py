@@ -211,13 +211,14 @@ from vip_offline.deployment.recording import record_server
 from vip_offline.deployment.server import server
 from vip_offline.deployment.serving_options import ServeOptions
 from vip_offline.deployment.recording.record import record_from_client
-from vip_offline.deployment.recording.episode_stream import Told
+from vip_offline.deployment.recording.episode_stream import RecordingInfo
 
 print("imported", flush=True)
 sys.stdin.readline()
 try:
     say = lambda line: print(line, flush=True)
-    record_from_client(Path(sys.argv[1]), Told("push", 10.0), ServeOptions(port=0, lost=1.0), say)
+    info = RecordingInfo("push", 10.0)
+    record_from_client(Path(sys.argv[1]), info, ServeOptions(port=0, lost=1.0), say)
 except VipOfflineError as error:
     print(error, flush=True)
 """

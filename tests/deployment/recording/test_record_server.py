@@ -13,14 +13,14 @@ from made_up_recordings import SHAPE, episode, row
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import StoreWriter, writing
-from vip_offline.deployment.recording.episode_stream import DISCARD, Told
+from vip_offline.deployment.recording.episode_stream import DISCARD, RecordingInfo
 from vip_offline.deployment.recording.record_server import Recorder, Recording
 from vip_offline.deployment.server.codec import Limits, decode, encode
 from vip_offline.deployment.serving_options import ServeOptions
 from vip_offline.errors import VipOfflineError
 
 LIMITS = Limits(1 << 20)
-TOLD = Told("push", 10.0)
+TOLD = RecordingInfo("push", 10.0)
 
 
 @pytest.fixture

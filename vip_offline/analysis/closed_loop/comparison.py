@@ -89,10 +89,10 @@ class Comparison:
             raise VipOfflineError(f"More than one arm is called {twice[0]!r}. Rename one of them.")
         expected = (len(self.seeds), len(self.placements))
         for arm in self.arms:
-            for field, found in (("success", arm.success.shape), ("steps", arm.steps.shape)):
-                if found != expected:
+            for field, shape in (("success", arm.success.shape), ("steps", arm.steps.shape)):
+                if shape != expected:
                     raise VipOfflineError(
-                        f"Arm {arm.name!r}: {field} has shape {found}, but {expected[0]} seeds and "
+                        f"Arm {arm.name!r}: {field} has shape {shape}, but {expected[0]} seeds and "
                         f"{expected[1]} placements were announced. Run the missing rollouts, or "
                         "announce only what all arms ran."
                     )
@@ -111,20 +111,23 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
     """
     comparison.check()
     arms = {arm.name: arm for arm in comparison.arms}
-    asked = _questions(list(arms), comparison.baseline)
+    primary = _questions(list(arms), comparison.baseline)
     # in the order in which they are asked, the rest after them
-    others = [
+    secondary = [
         (b, a)
         for a, b in itertools.combinations(arms, 2)
-        if (a, b) not in asked and (b, a) not in asked
+        if (a, b) not in primary and (b, a) not in primary
     ]
-    found = {
-        (a, b): paired_difference(arms[a].success, arms[b].success) for a, b in [*asked, *others]
+    differences = {
+        (a, b): paired_difference(arms[a].success, arms[b].success)
+        for a, b in [*primary, *secondary]
     }
-    adjusted = holm(np.array([found[pair].p_value for pair in asked]))
-    p_holm = dict(zip(asked, adjusted.tolist(), strict=True))
+    adjusted = holm(np.array([differences[pair].p_value for pair in primary]))
+    p_holm = dict(zip(primary, adjusted.tolist(), strict=True))
     size = sample_size(comparison)
-    sentences = [verdict(*pair, found[pair], p_holm[pair], len(asked), size) for pair in asked]
+    sentences = [
+        verdict(*pair, differences[pair], p_holm[pair], len(primary), size) for pair in primary
+    ]
     summary = {
         "task": comparison.task,
         "encoder": comparison.encoder,
@@ -135,13 +138,13 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
         "baseline": comparison.baseline,
         "arms": [_arm_numbers(arm) for arm in comparison.arms],
         "differences": [
-            _difference_numbers(a, b, difference, p_holm.get((a, b), math.nan), (a, b) in asked)
-            for (a, b), difference in found.items()
+            _difference_numbers(a, b, difference, p_holm.get((a, b), math.nan), (a, b) in primary)
+            for (a, b), difference in differences.items()
         ],
-        "answer": answer(comparison.baseline, {pair: found[pair] for pair in asked}),
+        "answer": answer(comparison.baseline, {pair: differences[pair] for pair in primary}),
         "verdicts": sentences + _notes(comparison),
-        "questions": len(asked),
-        "comparisons": len(found),
+        "questions": len(primary),
+        "comparisons": len(differences),
         "minutes": dict(comparison.minutes),
         "versions": dict(comparison.versions),
         "backend": comparison.backend,
@@ -198,14 +201,14 @@ def _weight_numbers(arm: Arm) -> dict[str, Any]:
 
 
 def _difference_numbers(
-    a: str, b: str, difference: Difference, p_holm: float, asked: bool
+    a: str, b: str, difference: Difference, p_holm: float, primary: bool
 ) -> dict[str, Any]:
     return {
         "a": a,
         "b": b,
         **dataclasses.asdict(difference),
         "differs": difference.differs,
-        "asked": asked,
+        "asked": primary,
         "p_holm": p_holm,
     }
 
@@ -231,9 +234,9 @@ def _notes(comparison: Comparison) -> list[str]:
 def _plain(value: Any) -> Any:
     """Return the value with None for nan and infinities, which JSON does not know."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value

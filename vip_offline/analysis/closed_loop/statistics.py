@@ -155,7 +155,7 @@ def paired_difference(a: Outcomes, b: Outcomes) -> Difference:
     if a.shape[0] == 1:
         nan = float("nan")
         return Difference(float(a.mean() - b.mean()), nan, nan, nan, nan, _covers(a), nan, nan)
-    mean, error, df = (float(each) for each in paired_moments(a, b))
+    mean, error, df = (float(moment) for moment in paired_moments(a, b))
     width = quantile(df, (1 + CONFIDENCE) / 2) * error
     return Difference(
         mean=mean,
@@ -215,8 +215,8 @@ def holm(p_values: Floats) -> Floats:
         p_values: (n,), those that are nan are not counted.
     """
     adjusted = np.full(len(p_values), np.nan)
-    asked = np.flatnonzero(~np.isnan(p_values))
-    order = asked[np.argsort(p_values[asked], kind="stable")]
+    tested = np.flatnonzero(~np.isnan(p_values))
+    order = tested[np.argsort(p_values[tested], kind="stable")]
     factors = len(order) - np.arange(len(order))
     adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
     return adjusted

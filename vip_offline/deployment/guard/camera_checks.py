@@ -49,14 +49,14 @@ def looks_turned(
     """
     if len(grids) < FRAMES:
         return ""
-    seen, spread = grids[-FRAMES:].mean(0), np.maximum(std, LEAST_STD)
+    recent, spread = grids[-FRAMES:].mean(0), np.maximum(std, LEAST_STD)
     expected = mean - mean.mean()
 
     def off(grid: NDArray[np.float64]) -> float:
         return float(np.sqrt(np.mean(((grid - grid.mean() - expected) / spread) ** 2)))
 
-    as_is = off(seen)
-    turned = {name: off(seen[where]) for name, where in TURNS.items()}
+    as_is = off(recent)
+    turned = {name: off(recent[where]) for name, where in TURNS.items()}
     best = min(turned, key=turned.__getitem__)
     return best if as_is > FAR and as_is > BETTER * turned[best] else ""
 
@@ -75,7 +75,7 @@ class Camera:
         self._key = key
         self._colours = Colours(reference["mean"], reference["std"]) if reference else None
         self._grid = (
-            [np.array(reference[each], np.float64) for each in ("grid_mean", "grid_std")]
+            [np.array(reference[name], np.float64) for name in ("grid_mean", "grid_std")]
             if "grid_mean" in reference
             else None
         )
@@ -88,7 +88,7 @@ class Camera:
     def add(self, frame: NDArray[np.uint8], proprio: NDArray[np.floating[Any]]) -> list[str]:
         """Take one (H, W, 3) frame and the state (P,) beside it; what is to be said now."""
         warnings = [self._swapped(frame), self._turned(frame), self._hung(frame, proprio)]
-        return [f"{self._key}: {each}" for each in warnings if each]
+        return [f"{self._key}: {warning}" for warning in warnings if warning]
 
     def _swapped(self, frame: NDArray[np.uint8]) -> str:
         if self._colours is None or not self._colours.add(frame):

@@ -95,15 +95,15 @@ class ClientClock:
 
     def _fallen(self, line: _Line, stamp: float, arrived: float) -> Reading:
         """Of a time that is not after those before, or follows one that was not."""
-        late, other = line.late(stamp, arrived), self._other
-        if other is None or stamp < other.newest:
+        late, candidate = line.late(stamp, arrived), self._other
+        if candidate is None or stamp < candidate.newest:
             # the same once more is a repetition, and no clock that was set
-            self._other = _Line(stamp, arrived) if stamp < line.newest else other
-        elif stamp > other.newest:
-            other.follow(stamp, arrived, self._limit)
-            if other.agree >= AGREE:
-                self._line, self._other = other, None
-                return Reading(0.0, step=-late, held=other.count - 1)
+            self._other = _Line(stamp, arrived) if stamp < line.newest else candidate
+        elif stamp > candidate.newest:
+            candidate.follow(stamp, arrived, self._limit)
+            if candidate.agree >= AGREE:
+                self._line, self._other = candidate, None
+                return Reading(0.0, step=-late, held=candidate.count - 1)
         return Reading(late, grew=False)
 
     @property

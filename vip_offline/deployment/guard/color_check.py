@@ -30,11 +30,12 @@ def looks_swapped(
     """
     if len(means) < FRAMES:
         return False
-    seen = means[-FRAMES:].mean(0)
+    recent = means[-FRAMES:].mean(0)
     spread = np.maximum(std, LEAST_STD)
     # green stays where it is and would only dilute the comparison
     as_is, swapped = (
-        np.sqrt(np.mean(((each - mean) / spread)[[0, 2]] ** 2)) for each in (seen, seen[::-1])
+        np.sqrt(np.mean(((channels - mean) / spread)[[0, 2]] ** 2))
+        for channels in (recent, recent[::-1])
     )
     return bool(as_is > FAR and as_is > BETTER * swapped)
 

@@ -53,12 +53,12 @@ class Rules:
         fits = len(hold) == len(interface.action)
         if isinstance(hold, tuple) and not (fits and np.isfinite(hold).all()):
             raise VipOfflineError(
-                f"--hold {','.join(f'{each:g}' for each in hold)}: expected auto, zero, last or "
+                f"--hold {','.join(f'{value:g}' for value in hold)}: expected auto, zero, last or "
                 f"{len(interface.action)} finite numbers ({', '.join(interface.action)})."
             )
         low, high, step = (
-            np.array(each, np.float64)
-            for each in (interface.low, interface.high, interface.largest_step)
+            np.array(values, np.float64)
+            for values in (interface.low, interface.high, interface.largest_step)
         )
         return cls(low, high, step, interface.action, hold, timeout_s, stop_above)
 
@@ -122,7 +122,7 @@ class Guard:
             # what is finite in float64 but not in float32 would reach the policy as infinity
             if value.dtype.kind == "f" and not (np.abs(value) <= np.finfo(np.float32).max).all():
                 troubles.append(Trouble("not-finite", f"observation: {key} is not finite."))
-        return next((each for each in [self._stopped, *troubles] if each), None)
+        return next((trouble for trouble in [self._stopped, *troubles] if trouble), None)
 
     def _silence(self, arrived: float) -> Trouble | None:
         limit, before = self._rules.timeout_s, self._arrived
@@ -138,7 +138,7 @@ class Guard:
             troubles.append(self._order(observation[SEQUENCE]))
         if TIME in observation:
             troubles.append(self._lateness(observation[TIME], arrived))
-        return next((each for each in troubles if each), None)
+        return next((trouble for trouble in troubles if trouble), None)
 
     def _order(self, value: Any) -> Trouble | None:
         sequence, before = _number(value, SEQUENCE), self._sequence
@@ -152,10 +152,10 @@ class Guard:
         reading = self._clock.read(stamp, arrived)
         if reading.step:
             way = "forward" if reading.step > 0 else "back"
-            held = f" {reading.held} observations were held until then." if reading.held else ""
+            note = f" {reading.held} observations were held until then." if reading.held else ""
             self._say(
                 f"the client's clock was set {way} by {abs(reading.step):.3f} s; it is followed "
-                f"from here.{held}"
+                f"from here.{note}"
             )
         if not reading.grew and before is not None:
             return _not_after(TIME, value, stamp, before)
@@ -182,28 +182,28 @@ class Guard:
         if rules.stop_above is not None and not (
             novelty is not None and novelty <= rules.stop_above
         ):
-            said = "unknown" if novelty is None else f"{novelty:.2f}"
+            text = "unknown" if novelty is None else f"{novelty:.2f}"
             self._stopped = Trouble(
                 "novelty",
-                f"Novelty {said} is above --stop-above {rules.stop_above:g}: held until the "
+                f"Novelty {text} is above --stop-above {rules.stop_above:g}: held until the "
                 "connection is opened again.",
             )
             return self.hold(self._stopped, novelty)
         if action.shape != rules.low.shape or not np.isfinite(action).all():
-            said = "The policy's action is not finite, or of another length."
-            return self.hold(Trouble("action", said), novelty)
+            text = "The policy's action is not finite, or of another length."
+            return self.hold(Trouble("action", text), novelty)
         if waited > rules.timeout_s:
             late = f"The answer took {waited:.3f} s; the limit is {rules.timeout_s:g} s."
             return self.hold(Trouble("slow", late), novelty)
-        wanted = action.astype(np.float64)
-        ranged = np.clip(wanted, rules.low, rules.high)
+        requested = action.astype(np.float64)
+        ranged = np.clip(requested, rules.low, rules.high)
         sent = ranged
         if self._sent is not None:
             # a hold action may lie outside of the range: the way back starts at the range's border
             origin = np.clip(self._sent, rules.low, rules.high)
             sent = np.clip(ranged, origin - rules.largest_step, origin + rules.largest_step)
         limited = {
-            "range": self._named(wanted, ranged),
+            "range": self._named(requested, ranged),
             "step": self._named(ranged, sent),
         }
         for rule, names in limited.items():
@@ -235,9 +235,9 @@ class Guard:
         limited: Mapping[str, list[str]] = UNLIMITED,
     ) -> Verdict:
         # the next step is measured from what the robot was told, which is float32
-        told = action.astype(np.float32)
-        self._sent = told.astype(np.float64) if len(told) else None
-        self.counts["actions"] += len(told) > 0
+        released = action.astype(np.float32)
+        self._sent = released.astype(np.float64) if len(released) else None
+        self.counts["actions"] += len(released) > 0
         report = {
             "held": trouble is not None,
             "reason": trouble.reason if trouble else "",
@@ -246,11 +246,13 @@ class Guard:
             "novelty": novelty,
             "counts": dict(self.counts),
         }
-        return Verdict(told, report)
+        return Verdict(released, report)
 
     def _named(self, before: NDArray[np.float64], after: NDArray[np.float64]) -> list[str]:
         changed = np.abs(before - after) > ROUNDING * np.maximum(1, np.abs(before))
-        return [name for name, each in zip(self._rules.names, changed, strict=True) if each]
+        return [
+            name for name, is_changed in zip(self._rules.names, changed, strict=True) if is_changed
+        ]
 
 
 def _began_again(before: float | int, sequence: float | int) -> bool:
@@ -265,12 +267,12 @@ def _began_again(before: float | int, sequence: float | int) -> bool:
 
 
 def _not_after(key: str, value: Any, stamp: float | int, before: float | int) -> Trouble:
-    said = f"{key} is {stamp:.15g} after {before:.15g}; it must grow."
+    text = f"{key} is {stamp:.15g} after {before:.15g}; it must grow."
     dtype = np.asarray(value).dtype
     if dtype.kind == "f" and dtype.itemsize < 8:
         apart = float(np.spacing(dtype.type(abs(stamp))))
-        said += f" It is {dtype}, which cannot tell {apart:g} apart here; send float64."
-    return Trouble("stale", said)
+        text += f" It is {dtype}, which cannot tell {apart:g} apart here; send float64."
+    return Trouble("stale", text)
 
 
 def _number(value: Any, key: str) -> float | int:

@@ -38,7 +38,7 @@ KeyMap = Mapping[str, str | list[str]]
 
 
 @dataclass(frozen=True)
-class Told:
+class RecordingInfo:
     """What the person at the terminal says of all episodes, since no message does."""
 
     task: str
@@ -81,7 +81,7 @@ class Told:
             )
         names = {key: described.get(key, []) for key in (PROPRIO, ACTION)}
         for key, value in names.items():
-            if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
                 raise VipOfflineError(f"--describe: {key} is {value!r}; expected a list of names.")
             check_names(value, f"--describe: {key}")
         gripper = described.get("gripper", "")
@@ -100,20 +100,20 @@ class Told:
     def attributes(self) -> dict[str, Any]:
         """Of the store. What was not said is left out, and so may be left out the next time."""
         names = {"proprio": list(self.proprio), "action": list(self.action)}
-        said = {**names, "gripper": self.gripper, "action_kind": self.action_kind}
+        attributes = {**names, "gripper": self.gripper, "action_kind": self.action_kind}
         return {
             "source": SOURCE,
             "task": self.task,
             "control_rate": self.control_rate,
-            **{key: value for key, value in said.items() if value},
+            **{key: value for key, value in attributes.items() if value},
         }
 
 
-def _key_map(given: Any) -> KeyMap:
-    if not isinstance(given, dict):
-        raise VipOfflineError(f"--describe: key_map is {given!r}; expected a table.")
-    for ours, theirs in given.items():
-        several = isinstance(theirs, list) and all(isinstance(each, str) for each in theirs)
+def _key_map(value: Any) -> KeyMap:
+    if not isinstance(value, dict):
+        raise VipOfflineError(f"--describe: key_map is {value!r}; expected a table.")
+    for ours, theirs in value.items():
+        several = isinstance(theirs, list) and all(isinstance(key, str) for key in theirs)
         if not (isinstance(theirs, str) or (several and theirs)):
             raise VipOfflineError(
                 f"--describe: key_map of {ours!r} is {theirs!r}; expected a key, or several."
@@ -122,7 +122,7 @@ def _key_map(given: Any) -> KeyMap:
             raise VipOfflineError(
                 f"--describe: key_map names {ours!r}; expected {FRAME}<camera> or {PROPRIO}."
             )
-    return dict(given)
+    return dict(value)
 
 
 @dataclass(frozen=True)
@@ -148,18 +148,18 @@ class Layout:
         return {"frames": frames, PROPRIO: self.proprio, ACTION: self.action}
 
 
-class Take:
+class EpisodeBuilder:
     """What one client sends: one running episode after the other."""
 
-    def __init__(self, told: Told, max_steps: int, layout: Layout | None = None) -> None:
+    def __init__(self, info: RecordingInfo, max_steps: int, layout: Layout | None = None) -> None:
         """Start with none.
 
         Args:
-            told: of all episodes.
+            info: of all episodes.
             max_steps: rows of one episode, which bounds what is kept in memory.
             layout: of the episodes before; None: the first row says it.
         """
-        self._told, self._max_steps = told, max_steps
+        self._info, self._max_steps = info, max_steps
         self._known = layout  # of finished episodes
         self.layout = layout  # of the running one
         self.discarded = 0  # episodes that were begun and thrown away
@@ -238,7 +238,7 @@ class Take:
             )
         else:
             action = _vector(mine[ACTION], ACTION)
-        shapes = {key: each.shape for key, each in frames.items()}
+        shapes = {key: frame.shape for key, frame in frames.items()}
         self._check(Layout(shapes, len(proprio), len(action)))
         if TIME in message:
             self._times.append(_time(message[TIME], self._times))
@@ -249,50 +249,51 @@ class Take:
 
     def _ours(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """By our keys; what nobody asks for (a prompt) stays, and is not looked at."""
-        mapped = self._told.key_map
-        there = {key for key in message if key.startswith(FRAME)}
+        mapped = self._info.key_map
+        sent = {key for key in message if key.startswith(FRAME)}
         theirs = {
-            name for each in mapped.values() for name in ([each] if isinstance(each, str) else each)
+            name for keys in mapped.values() for name in ([keys] if isinstance(keys, str) else keys)
         }
-        wanted = self.layout.frames if self.layout else {*mapped, *(there - theirs)} - {PROPRIO}
-        if not wanted:
+        cameras = self.layout.frames if self.layout else {*mapped, *(sent - theirs)} - {PROPRIO}
+        if not cameras:
             raise VipOfflineError(
                 f"message: has no picture; expected {FRAME}<camera> (H, W, 3) uint8 RGB."
             )
-        for key in (*wanted, PROPRIO):
+        for key in (*cameras, PROPRIO):
             names = mapped.get(key, key)
             for name in [names] if isinstance(names, str) else names:
                 if name not in message and key not in message:
                     raise VipOfflineError(
                         f"message: has no {name!r}.{did_you_mean(name, list(message)[:32])}"
                     )
-        new = there - theirs - set(wanted)
+        new = sent - theirs - set(cameras)
         if new:
             raise VipOfflineError(
                 f"message: has {min(new)!r}, which the rows before had not; each row needs all."
             )
-        shapes = dict.fromkeys(sorted(wanted), (1, 1, 3))  # only the names are looked at
+        shapes = dict.fromkeys(sorted(cameras), (1, 1, 3))  # only the names are looked at
         return translate(message, mapped, Interface(shapes, (), (), (), (), ()))
 
-    def _check(self, found: Layout) -> None:
+    def _check(self, layout: Layout) -> None:
         if self.layout is None:
-            for key in found.frames:
+            for key in layout.frames:
                 check_name("camera", key.removeprefix(FRAME))
-            said = {PROPRIO: self._told.proprio, ACTION: self._told.action}
-            for key, names in said.items():
-                width = getattr(found, key)
+            names_of = {PROPRIO: self._info.proprio, ACTION: self._info.action}
+            for key, names in names_of.items():
+                width = getattr(layout, key)
                 if names and len(names) != width:
                     raise VipOfflineError(
                         f"message: {key} has {width} numbers; --describe names {len(names)} "
                         f"({', '.join(names)})."
                     )
-            self.layout = found
+            self.layout = layout
             return
         pairs: dict[str, tuple[Any, Any]] = {
-            key: (found.frames[key], self.layout.frames[key]) for key in self.layout.frames
+            key: (layout.frames[key], self.layout.frames[key]) for key in self.layout.frames
         }
         pairs |= {
-            key: ((getattr(found, key),), (getattr(self.layout, key),)) for key in (PROPRIO, ACTION)
+            key: ((getattr(layout, key),), (getattr(self.layout, key),))
+            for key in (PROPRIO, ACTION)
         }
         for key, (shape, before) in pairs.items():
             if shape != before:
@@ -327,12 +328,12 @@ class Take:
         if len(self._times) != self.rows or self.rows < 3:
             return []
         measured = 1 / float(np.median(np.diff(self._times)))
-        said = self._told.control_rate
-        if abs(measured / said - 1) <= RATE_ERROR:
+        stated_rate = self._info.control_rate
+        if abs(measured / stated_rate - 1) <= RATE_ERROR:
             return []
         return [
-            f"{TIME} says {measured:.3g} messages per second; --control-rate is {said:g}. A policy "
-            "learns from what was said."
+            f"{TIME} says {measured:.3g} messages per second; --control-rate is {stated_rate:g}. A "
+            "policy learns from what was said."
         ]
 
     def done(self) -> None:
@@ -365,8 +366,8 @@ def _vector(value: Any, key: str) -> NDArray[np.float32]:
     """(D,) float32; a float64 that float32 can hold is taken, too."""
     is_array = isinstance(value, np.ndarray)
     if not is_array or value.dtype not in (np.float32, np.float64) or value.ndim != 1:
-        found = f"{value.dtype} {value.shape}" if is_array else f"a {type(value).__name__}"
-        raise VipOfflineError(f"message: {key} is {found}; expected float32 (D,).")
+        actual = f"{value.dtype} {value.shape}" if is_array else f"a {type(value).__name__}"
+        raise VipOfflineError(f"message: {key} is {actual}; expected float32 (D,).")
     if not len(value):
         raise VipOfflineError(f"message: {key} is empty.")
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vip_offline.dataset.store_writer import writing
-from vip_offline.deployment.recording.episode_stream import MAX_STEPS, Told
+from vip_offline.deployment.recording.episode_stream import MAX_STEPS, RecordingInfo
 from vip_offline.deployment.serving_options import ServeOptions, check_options, is_loopback
 from vip_offline.errors import VipOfflineError
 
@@ -14,7 +14,7 @@ IDLE = 3600.0  # s: between two episodes a person puts things back where they we
 
 def record_from_client(
     path: Path,
-    told: Told,
+    info: RecordingInfo,
     options: ServeOptions,
     say: Callable[[str], None],
     max_steps: int = MAX_STEPS,
@@ -23,7 +23,7 @@ def record_from_client(
 
     Args:
         path: the store; made if it is not there, continued if it is.
-        told: of all episodes.
+        info: of all episodes.
         options: who may reach it, where.
         say: given a line when it is ready, per episode, and when a connection had to be closed.
         max_steps: rows of an episode.
@@ -52,8 +52,8 @@ def record_from_client(
         ) from None
     new = not path.exists() or not any(path.iterdir())
     # locked until the end: an episode that was recorded must not find the store taken
-    with writing(path, create=told.attributes()) as store:
-        recorder = Recorder(store, told, options, say, max_steps)
+    with writing(path, create=info.attributes()) as store:
+        recorder = Recorder(store, info, options, say, max_steps)
         try:
             run(recorder)
         finally:

@@ -16,9 +16,9 @@ from vip_offline.deployment.recording.episode_stream import (
     END,
     MAX_STEPS,
     SUCCESS,
+    EpisodeBuilder,
     Layout,
-    Take,
-    Told,
+    RecordingInfo,
 )
 from vip_offline.deployment.server.codec import Limits, decode, encode
 from vip_offline.deployment.server.session import PROTOCOL
@@ -45,7 +45,7 @@ class Recorder:
     """One store, and the one client that writes into it."""
 
     store: StoreWriter
-    told: Told
+    info: RecordingInfo
     options: ServeOptions
     say: Callable[[str], None]  # a line for the person at the terminal
     max_steps: int = MAX_STEPS
@@ -56,8 +56,8 @@ class Recorder:
 
     def title(self) -> str:
         """What is served, for the line that says it is ready."""
-        there = f", which holds {len(self.store)} episodes" if len(self.store) else ""
-        return f"recorder of {self.told.task!r} into {self.store.path}{there}"
+        contents = f", which holds {len(self.store)} episodes" if len(self.store) else ""
+        return f"recorder of {self.info.task!r} into {self.store.path}{contents}"
 
     def converse(self, name: str) -> "Recording":
         """Begin a connection.
@@ -81,15 +81,15 @@ class Recorder:
             "server": f"vip-offline {__version__}",
             "protocol": PROTOCOL,
             "records": self.store.path.name,
-            "task": self.told.task,
-            "control_rate": self.told.control_rate,
+            "task": self.info.task,
+            "control_rate": self.info.control_rate,
             "episodes": len(self.store),
             "takes": layout.plain() if layout else "as in the first message",
-            "proprio": list(self.told.proprio),
-            "action": list(self.told.action),
-            "gripper": self.told.gripper,
-            "action_kind": self.told.action_kind,
-            "key_map": dict(self.told.key_map),
+            "proprio": list(self.info.proprio),
+            "action": list(self.info.action),
+            "gripper": self.info.gripper,
+            "action_kind": self.info.action_kind,
+            "key_map": dict(self.info.key_map),
             "ends": [END, SUCCESS, DISCARD],
             "max_steps": self.max_steps,
             "max_message_bytes": self.limits.size,
@@ -111,7 +111,7 @@ class Recording:
     def __init__(self, recorder: Recorder, name: str, layout: Layout | None) -> None:
         self.name = name
         self._recorder = recorder
-        self._take = Take(recorder.told, recorder.max_steps, layout)
+        self._builder = EpisodeBuilder(recorder.info, recorder.max_steps, layout)
 
     def answer(self, message: bytes, arrived: float, previous_s: float | None) -> bytes:
         """Take a row; at the end of an episode, once it is on the disk.
@@ -124,19 +124,19 @@ class Recording:
         Raises:
             VipOfflineError: if the message does not fit, or cannot be written.
         """
-        take, recorder = self._take, self._recorder
-        before = take.discarded
+        builder, recorder = self._builder, self._recorder
+        before = builder.discarded
         try:
             read = decode(message, recorder.limits)
             if not isinstance(read, dict):
                 raise VipOfflineError(f"message: is a {type(read).__name__}; expected a map.")
-            episode = take.receive(read)
-            warnings = take.warnings() if episode else self._size(first=take.rows == 1)
-            recorded = take.rows
+            episode = builder.receive(read)
+            warnings = builder.warnings() if episode else self._size(first=builder.rows == 1)
+            recorded = builder.rows
             if episode is not None:
                 self._keep(episode)
         finally:
-            recorder.totals["discarded"] += take.discarded - before
+            recorder.totals["discarded"] += builder.discarded - before
         for warning in warnings:
             recorder.say(f"{self.name}: {warning}")
         return encode(
@@ -151,11 +151,11 @@ class Recording:
         )
 
     def _keep(self, episode: Episode) -> None:
-        recorder, take = self._recorder, self._take
+        recorder, builder = self._recorder, self._builder
         try:
             recorder.store.append(episode)
         except BaseException as error:
-            rows = take.drop()
+            rows = builder.drop()
             with suppress(OSError):  # on a full disk even this may fail; the next writer does it
                 recorder.store.drop_unfinished()
             if isinstance(error, OSError):
@@ -165,7 +165,7 @@ class Recording:
                     f"{len(recorder.store)} before it are safe."
                 ) from error
             raise
-        take.done()
+        builder.done()
         outcome = "success" if episode.success else "failure"
         recorder.totals["episodes"] += 1
         recorder.totals["rows"] += len(episode)
@@ -174,7 +174,7 @@ class Recording:
 
     def _size(self, first: bool) -> list[str]:
         """On an episode's first row: whether its longest would be large."""
-        layout, most = self._take.layout, self._recorder.max_steps
+        layout, most = self._builder.layout, self._recorder.max_steps
         if not first or layout is None or layout.bytes_per_row * most <= LARGE:
             return []
         size = layout.bytes_per_row * most / 1e9
@@ -185,9 +185,9 @@ class Recording:
 
     def close(self) -> None:
         """Throw away what the connection left unfinished."""
-        before = self._take.discarded
-        rows = self._take.drop()
-        self._recorder.totals["discarded"] += self._take.discarded - before
+        before = self._builder.discarded
+        rows = self._builder.drop()
+        self._recorder.totals["discarded"] += self._builder.discarded - before
         self._recorder.recording = None
         if rows:
             self._recorder.say(

@@ -105,7 +105,7 @@ def _shown(value: Any) -> str:
     """For a message of ours; whatever was sent, it stays short, and is not even written long."""
     if isinstance(value, str | bytes):
         return f"{value[:SHOWN]!r}{'...' if len(value) > SHOWN else ''}"
-    if isinstance(value, list) and not all(isinstance(each, int) for each in value):
+    if isinstance(value, list) and not all(isinstance(item, int) for item in value):
         return f"a list of {len(value)} values"
     if isinstance(value, dict):
         return f"a map of {len(value)} keys"
@@ -176,12 +176,12 @@ def _restored(read: dict[Any, Any], limits: Limits) -> Any:
 
 
 def _dtype(read: Mapping[bytes, Any]) -> np.dtype[Any]:
-    given = read[DTYPE]
-    dtype = DTYPES.get(given) if isinstance(given, str) else None
+    text = read[DTYPE]
+    dtype = DTYPES.get(text) if isinstance(text, str) else None
     if dtype is None:
         raise MessageError(
-            f"message: dtype {_shown(given)}; expected bool, int, uint or float as NumPy writes "
-            f"them: {', '.join(each for each in DTYPES if not each.startswith('>'))}."
+            f"message: dtype {_shown(text)}; expected bool, int, uint or float as NumPy writes "
+            f"them: {', '.join(name for name in DTYPES if not name.startswith('>'))}."
         )
     return dtype
 
@@ -190,22 +190,22 @@ def _array(read: Mapping[bytes, Any], limits: Limits) -> NDArray[Any]:
     dtype, shape, data = _dtype(read), read[SHAPE], read[DATA]
     if not isinstance(shape, list) or len(shape) > limits.depth:
         raise MessageError(f"message: an array's shape is {_shown(shape)}; expected a few sizes.")
-    if not all(type(each) is int and 0 <= each <= limits.elements for each in shape):
+    if not all(type(size) is int and 0 <= size <= limits.elements for size in shape):
         raise MessageError(
             f"message: the shape {_shown(shape)} of an array; expected sizes from 0 to "
             f"{limits.elements}."
         )
     # the product without zeros too: NumPy computes strides even of an array that holds nothing
-    if math.prod(each for each in shape if each) > limits.elements:
+    if math.prod(size for size in shape if size) > limits.elements:
         raise MessageError(
             f"message: an array of shape {_shown(shape)}; at most {limits.elements} elements."
         )
-    wanted = math.prod(shape) * dtype.itemsize
-    if not isinstance(data, bytes) or len(data) != wanted:
-        found = f"{len(data)} bytes" if isinstance(data, bytes) else f"a {type(data).__name__}"
+    expected = math.prod(shape) * dtype.itemsize
+    if not isinstance(data, bytes) or len(data) != expected:
+        actual = f"{len(data)} bytes" if isinstance(data, bytes) else f"a {type(data).__name__}"
         raise MessageError(
-            f"message: an array of shape {_shown(shape)} and dtype {dtype} has {wanted} bytes; "
-            f"its data is {found}."
+            f"message: an array of shape {_shown(shape)} and dtype {dtype} has {expected} bytes; "
+            f"its data is {actual}."
         )
     if dtype.kind == "b" and data.strip(b"\x00\x01"):
         raise MessageError("message: a bool array with bytes that are neither 0 nor 1.")

@@ -87,8 +87,8 @@ class Accepting:
 
     def flush(self) -> None:
         """Say what was only counted."""
-        for each in (self._crowded, self._failed, self._out):
-            each.flush()
+        for stream in (self._crowded, self._failed, self._out):
+            stream.flush()
 
 
 class LogLines(logging.Handler):

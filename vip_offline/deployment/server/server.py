@@ -94,12 +94,16 @@ def run(service: Served) -> None:
 def closing_line(service: Service) -> str:
     """What was served, in one line."""
     totals = service.totals
-    held = {
+    held_actions = {
         key: count
         for key, count in sorted(totals.items())
         if key not in ("connections", "refused", "actions", "held", "range", "step")
     }
-    why = f" ({', '.join(f'{key} {count}' for key, count in held.items())})" if held else ""
+    why = (
+        f" ({', '.join(f'{key} {count}' for key, count in held_actions.items())})"
+        if held_actions
+        else ""
+    )
     return (
         f"served {totals['actions']} actions on {totals['connections']} connections: "
         f"{totals['range']} limited in range, {totals['step']} in step, {totals['held']} held"
@@ -131,8 +135,8 @@ class _Serving:
 
     async def until_signal(self) -> None:
         loop = asyncio.get_running_loop()
-        for each in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(each, self._stopping.set)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
         # it prints whole tracebacks for every port scan
         quiet = logging.getLogger("vip_offline.serve.websockets")
         quiet.addHandler(logging.NullHandler())
@@ -171,8 +175,8 @@ class _Serving:
             await self._stopping.wait()
         finally:
             # the default handlers again: a second ctrl-C ends it at once
-            for each in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(each)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
             await self._goodbye(server)
             self._worker.shutdown(wait=True, cancel_futures=True)
 
@@ -184,7 +188,11 @@ class _Serving:
     async def _goodbye(self, server: Server) -> None:
         server.close(close_connections=False)
         await asyncio.gather(
-            *(hang_up(each, LEAVING) for each, state in self._open.items() if not state.busy)
+            *(
+                hang_up(connection, LEAVING)
+                for connection, state in self._open.items()
+                if not state.busy
+            )
         )
         if self._open:
             with suppress(TimeoutError):
@@ -199,11 +207,11 @@ class _Serving:
             return connection.respond(http.HTTPStatus.OK, "OK\n")
         key = self._service.options.api_key
         if key:
-            given = request.headers.get_all("Authorization")
+            headers = request.headers.get_all("Authorization")
             # bytes: compare_digest takes no text beyond ASCII
-            wanted = f"Api-Key {key}".encode()
-            told = given[0].encode("utf-8", "surrogateescape") if len(given) == 1 else b""
-            if not hmac.compare_digest(told, wanted):
+            expected = f"Api-Key {key}".encode()
+            actual = headers[0].encode("utf-8", "surrogateescape") if len(headers) == 1 else b""
+            if not hmac.compare_digest(actual, expected):
                 self._service.totals["refused"] += 1
                 return connection.respond(
                     http.HTTPStatus.UNAUTHORIZED,
@@ -326,7 +334,7 @@ async def hang_up(connection: ServerConnection, code: int) -> None:
 def _shown(text: str) -> str:
     """What may quote a message goes to a terminal: no escape sequences, and not much of it."""
     short = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-    return "".join(each if each.isprintable() else "?" for each in short)
+    return "".join(character if character.isprintable() else "?" for character in short)
 
 
 def _no_address(error: OSError, host: str, port: int) -> VipOfflineError:

@@ -225,7 +225,7 @@ class Session:
         service.record(
             connection=self._name,
             infer_ms=round(infer_s * 1000, 3),
-            action=[round(float(each), 6) for each in verdict.action],
+            action=[round(float(value), 6) for value in verdict.action],
             **{key: verdict.report[key] for key in ("held", "reason", "range", "step", "novelty")},
             warnings=warnings,
         )

@@ -95,7 +95,7 @@ def check_skipped(skipped: Sequence[str], total: int, most: float) -> None:
         VipOfflineError: with how many there are, and the first few.
     """
     if len(skipped) > most * total:
-        listed = "".join(f"\n  {each}" for each in skipped[:NAMED])
+        listed = "".join(f"\n  {reason}" for reason in skipped[:NAMED])
         more = f"\n  and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
         share = len(skipped) / total
         raise VipOfflineError(

@@ -81,14 +81,14 @@ def write_frames(
         except VipOfflineError as error:
             return _Segment(clip, start, stop, [], str(error))
 
-    for each in threaded_map(decoded, segments(), threads):
-        if each.clip not in written.damaged:
-            damage = each.damage or _write_segment(clips, each, file, written)
+    for segment in threaded_map(decoded, segments(), threads):
+        if segment.clip not in written.damaged:
+            damage = segment.damage or _write_segment(clips, segment, file, written)
             if damage:
-                _take_back(each.clip, file, written)
-                written.damaged[each.clip] = damage
+                _take_back(segment.clip, file, written)
+                written.damaged[segment.clip] = damage
                 check_skipped((*clips.skipped, *written.damaged.values()), total, max_skipped)
-        on_frames(each.stop - each.start)
+        on_frames(segment.stop - segment.start)
     if not written.kept:
         raise VipOfflineError(
             f"None of the {total} clips can be decoded. The first: {written.damaged[0]}"

@@ -44,9 +44,9 @@ class Listing:
 def names_of(names: Iterable[str]) -> Names:
     """Put names into their order, as a series where they are one."""
     listed = ordered(names)
-    found = NUMBERED.fullmatch(listed[0])
-    if found:
-        prefix, digits, suffix = found.groups()
+    match = NUMBERED.fullmatch(listed[0])
+    if match:
+        prefix, digits, suffix = match.groups()
         series = Names(len(listed), len(digits), prefix, int(digits), suffix)
         if all(series(row) == name for row, name in enumerate(listed)):
             return series

@@ -54,10 +54,10 @@ class Index:
     def stamps(self, video: str) -> Stamps:
         """See `stamps_of`."""
         try:
-            there = Path(video).stat()
+            status = Path(video).stat()
         except OSError:
             return stamps_of(video)  # which says what is wrong
-        state = (there.st_mtime_ns, there.st_size)
+        state = (status.st_mtime_ns, status.st_size)
         record = self._known(video, state)
         if record is None:
             stamps = stamps_of(video)
@@ -70,11 +70,11 @@ class Index:
         )
 
     def _known(self, path: str, state: State) -> Any:
-        found = self._before.get(path)
-        if found is None or found[0] != state:
+        record = self._before.get(path)
+        if record is None or record[0] != state:
             return None
-        self._keep(path, *found)
-        return json.loads(found[1])
+        self._keep(path, *record)
+        return json.loads(record[1])
 
     def _keep(self, path: str, state: State, record: str) -> None:
         if self._path is not None:
@@ -96,9 +96,9 @@ class Index:
             ) from error
 
     @staticmethod
-    def _write(path: Path, states: NDArray[np.int64], found: NDArray[np.uint8]) -> None:
+    def _write(path: Path, states: NDArray[np.int64], records: NDArray[np.uint8]) -> None:
         with whole_file(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, version=VERSION, states=states, found=found)
+            np.savez_compressed(file, version=VERSION, states=states, found=records)
 
 
 def _listing_record(listing: Listing) -> Any:
@@ -115,11 +115,11 @@ def _load(path: Path) -> dict[str, tuple[State, str]]:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if int(archive["version"]) != VERSION:
                 return {}
-            found = json.loads(archive["found"].tobytes())
+            records = json.loads(archive["found"].tobytes())
             states = archive["states"].tolist()
         return {
             name: ((mtime, size), record)
-            for (name, record), (mtime, size) in zip(found, states, strict=True)
+            for (name, record), (mtime, size) in zip(records, states, strict=True)
         }
     except DAMAGED:
         return {}

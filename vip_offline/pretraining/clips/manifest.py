@@ -56,7 +56,7 @@ def read_rows(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
-            missing = [each for each in COLUMNS if each not in (table.fieldnames or ())]
+            missing = [column for column in COLUMNS if column not in (table.fieldnames or ())]
             if missing:
                 raise VipOfflineError(
                     f"{path}: has no column {missing[0]!r} (it has: "
@@ -64,7 +64,7 @@ def read_rows(path: Path) -> list[Row]:
                     f"names at least {COLUMNS[0]!r}, a clip's folder, and {COLUMNS[1]!r}, its "
                     "number of frames."
                 )
-            return [_row(path, table.line_num, each) for each in table]
+            return [_row(path, table.line_num, row) for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise VipOfflineError(f"{path}: cannot be read ({error}). Restore it.") from error
 
@@ -111,5 +111,5 @@ def _opened(folder: str, length: int, first: int) -> Clip:
             raise VipOfflineError(
                 f"{folder}: its frame {clip.names(frame)} (of {length}) {reason}."
             ) from None
-    identity = " ".join(f"{each.st_size} {each.st_mtime_ns}" for each in states)
+    identity = " ".join(f"{state.st_size} {state.st_mtime_ns}" for state in states)
     return PictureClip(folder, clip.names, identity)

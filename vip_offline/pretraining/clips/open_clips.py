@@ -81,42 +81,46 @@ def open_clips(
     unnoticed.
     """
     known, decoders = Index(index), Decoders()
-    found: list[tuple[Path, Candidate]] = []
+    candidates: list[tuple[Path, Candidate]] = []
     for path in paths:
-        whole = Path(os.path.abspath(path))  # noqa: PTH100 - links keep their names
-        if any(whole == other for other, _ in found):
+        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links keep their names
+        if any(absolute == folder for folder, _ in candidates):
             raise VipOfflineError(f"{path}: is given twice. Name it once.")
-        before = len(found)
-        found.extend((whole, each) for each in _candidates(whole, camera, known, decoders))
-        if len(found) == before:
+        before = len(candidates)
+        candidates.extend(
+            (absolute, candidate) for candidate in _candidates(absolute, camera, known, decoders)
+        )
+        if len(candidates) == before:
             raise VipOfflineError(
                 f"{path}: holds no clip. Clips are folders of pictures, videos "
                 f"({', '.join(VIDEOS)}), stores (*{STORE}) or the lines of a {NAME}."
             )
-    if not found:
+    if not candidates:
         raise VipOfflineError("No clips given. Name a folder of clips, a store or a manifest.")
-    if camera and not any(each.of_store for _, each in found):
+    if camera and not any(candidate.of_store for _, candidate in candidates):
         raise VipOfflineError(f"--camera {camera}: only stores have cameras, and none is given.")
-    _check_twice(found)
-    on_start(len(found))
+    _check_twice(candidates)
+    on_start(len(candidates))
     clips, places, skipped = [], [], []
     digest = hashlib.blake2b(digest_size=DIGEST)
-    for place, clip in enumerate(_opened([each for _, each in found], on_clips)):
+    for place, clip in enumerate(_opened([candidate for _, candidate in candidates], on_clips)):
         if isinstance(clip, str):
             skipped.append(clip)
             continue
         clips.append(clip)
         places.append(place)
-        said = (found[place][1].key, clip.length, clip.identity)
-        digest.update(repr(said).encode())
+        description = (candidates[place][1].key, clip.length, clip.identity)
+        digest.update(repr(description).encode())
     known.save()
-    check_skipped(skipped, len(found), max_skipped)
+    check_skipped(skipped, len(candidates), max_skipped)
     if not clips:
-        listed = "".join(f"\n  {each}" for each in skipped[:1])
-        raise VipOfflineError(f"None of the {len(found)} clips can be used. The first:{listed}")
-    used = [found[place] for place in places]
+        listed = "".join(f"\n  {reason}" for reason in skipped[:1])
+        raise VipOfflineError(
+            f"None of the {len(candidates)} clips can be used. The first:{listed}"
+        )
+    used = [candidates[place] for place in places]
     groups, names = _groups(used)
-    takes = _takes([each for _, each in used])
+    takes = _takes([candidate for _, candidate in used])
     return OpenClips(clips, groups, takes, names, tuple(skipped), digest.hexdigest())
 
 
@@ -139,13 +143,14 @@ def _candidates(path: Path, camera: str, index: Index, decoders: Decoders) -> It
     )
 
 
-def _check_twice(found: Sequence[tuple[Path, Candidate]]) -> None:
+def _check_twice(candidates: Sequence[tuple[Path, Candidate]]) -> None:
     """Refuse paths that hold each other: their clips would be drawn twice as often."""
     owners: dict[str, Path] = {}
-    for path, each in found:
-        if owners.setdefault(each.where, path) != path:
+    for path, candidate in candidates:
+        if owners.setdefault(candidate.where, path) != path:
             raise VipOfflineError(
-                f"{each.where}: is in {owners[each.where]} as well as in {path}. Name it once."
+                f"{candidate.where}: is in {owners[candidate.where]} as well as in {path}. Name it "
+                "once."
             )
 
 
@@ -155,7 +160,7 @@ def _opened(
     """Each clip, or why it cannot be used."""
 
     def some(batch: Sequence[Candidate]) -> list[Clip | str]:
-        return [_opened_or_why(each) for each in batch]
+        return [_opened_or_why(candidate) for candidate in batch]
 
     batches = [candidates[at : at + BATCH] for at in range(0, len(candidates), BATCH)]
     for results in threaded_map(some, batches, THREADS):
@@ -171,11 +176,13 @@ def _opened_or_why(candidate: Candidate) -> Clip | str:
 
 
 def _groups(
-    found: Sequence[tuple[Path, Candidate]],
+    candidates: Sequence[tuple[Path, Candidate]],
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """(C,) group of each clip, and the groups' names; a name under two paths is told by them."""
     numbers: dict[tuple[Path, str], int] = {}
-    groups = [numbers.setdefault((path, each.group), len(numbers)) for path, each in found]
+    groups = [
+        numbers.setdefault((path, candidate.group), len(numbers)) for path, candidate in candidates
+    ]
     times = Counter(name for _, name in numbers)
     return np.array(groups, np.int64), tuple(
         name if times[name] == 1 else f"{name} ({path})" for path, name in numbers
@@ -185,5 +192,8 @@ def _groups(
 def _takes(candidates: Sequence[Candidate]) -> NDArray[np.int64]:
     """(C,) take of each clip."""
     numbers: dict[str, int] = {}
-    takes = [numbers.setdefault(each.take or each.where, len(numbers)) for each in candidates]
+    takes = [
+        numbers.setdefault(candidate.take or candidate.where, len(numbers))
+        for candidate in candidates
+    ]
     return np.array(takes, np.int64)

@@ -150,13 +150,13 @@ def _pack(
 
 def _remove_leftovers(folder: Path, name: str) -> None:
     """Remove what killed runs left, of this pack and of others that nobody is at."""
-    for each in folder.glob(f".*{PARTIAL}"):
-        owner = each.name[1:].split(".")[0]
+    for leftover in folder.glob(f".*{PARTIAL}"):
+        owner = leftover.name[1:].split(".")[0]
         if owner == name:
-            shutil.rmtree(each, ignore_errors=True)
+            shutil.rmtree(leftover, ignore_errors=True)
             continue
         try:
             with FileLock(folder / f".{owner}{LOCK}", timeout=0):
-                shutil.rmtree(each, ignore_errors=True)
+                shutil.rmtree(leftover, ignore_errors=True)
         except Timeout:
             continue

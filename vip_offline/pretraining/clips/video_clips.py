@@ -28,7 +28,7 @@ class Stamps:
     def __call__(self, rows: NDArray[np.int64]) -> list[int]:
         """Pts of some rows."""
         pts = self.first + rows * self.step if self.listed is None else self.listed[rows]
-        return [int(each) for each in pts]
+        return [int(value) for value in pts]
 
 
 def stamps_of(path: str) -> Stamps:
@@ -52,9 +52,13 @@ class Decoders:
     def lent(self, path: Path, pts: int) -> Iterator[Decoder]:
         """One for a file, if there is a choice the one that stands closest before `pts`."""
         with self._lock:
-            there = [each for each in self._idle if each.path == path]
-            before = [each for each in there if each.next is not None and each.next <= pts]
-            decoder = max(before or there, key=lambda each: each.next or 0, default=None)
+            same_video = [decoder for decoder in self._idle if decoder.path == path]
+            before = [
+                decoder
+                for decoder in same_video
+                if decoder.next is not None and decoder.next <= pts
+            ]
+            decoder = max(before or same_video, key=lambda decoder: decoder.next or 0, default=None)
             if decoder is not None:
                 self._idle.remove(decoder)
         if decoder is None:
@@ -91,8 +95,8 @@ class VideoClip:
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """See `Clips.read`."""
-        wanted, places = np.unique(rows, return_inverse=True)
-        pts = self.stamps(wanted)
+        unique, places = np.unique(rows, return_inverse=True)
+        pts = self.stamps(unique)
         frames: list[NDArray[np.uint8]] = []
         try:
             with self.decoders.lent(Path(self.name), pts[0]) as decoder:
@@ -102,6 +106,6 @@ class VideoClip:
                     frames.append(frame)
         except VipOfflineError as error:
             reason = str(error).removeprefix(f"{self.name}: ")
-            row = wanted[len(frames)]
+            row = unique[len(frames)]
             raise VipOfflineError(f"{self.name}, frame {row}: {reason}") from error
         return np.stack([frames[place] for place in places])

@@ -83,18 +83,18 @@ OUTCOMES = {
 
 def looks_of(rows: Sequence[Row]) -> tuple[Look, ...]:
     """One per row, by its place among the labellings or among the controls."""
-    found, seen = [], {False: 0, True: 0}
+    looks, placed = [], {False: 0, True: 0}
     for row in rows:
-        place = seen[row.control]
-        seen[row.control] += 1
+        place = placed[row.control]
+        placed[row.control] += 1
         if row.control:
             # none is drawn through: grey in grey, the dash alone tells them
-            found.append(Look(GREY, LINES[1 + place % 3], MARKERS[place % len(MARKERS)], 1.2))
+            looks.append(Look(GREY, LINES[1 + place % 3], MARKERS[place % len(MARKERS)], 1.2))
             continue
         # five colours, six dashes, six markers: thirty rows before two look the same
         dashes, marker = LINES[place % len(LINES)], MARKERS[place % len(MARKERS)]
-        found.append(Look(PALETTE[place % len(PALETTE)], dashes, marker, 1.6))
-    return tuple(found)
+        looks.append(Look(PALETTE[place % len(PALETTE)], dashes, marker, 1.6))
+    return tuple(looks)
 
 
 def short(name: str, longest: int = NAME) -> str:
@@ -132,8 +132,8 @@ def draw_curves(
     """
     success = np.asarray(success, bool)
     raw = row.distances if to == "goal" else row.own
-    curves = [normalised(each) for each in raw]
-    known = np.array([len(each) > 0 and bool(np.isfinite(each).all()) for each in curves], bool)
+    curves = [normalised(distance) for distance in raw]
+    known = np.array([len(curve) > 0 and bool(np.isfinite(curve).all()) for curve in curves], bool)
     handles: list[Any] = []
     tops = [1.0]
     for outcome, look in OUTCOMES.items():
@@ -143,14 +143,14 @@ def draw_curves(
         many = len(mine) >= BAND
         ax.add_collection(
             LineCollection(
-                [_thinned(each, points) for each in mine],
+                [_thinned(curve, points) for curve in mine],
                 colors=look.color,
                 linestyles=look.dashes,
                 linewidths=0.5 if many else 1.1,
                 alpha=max(0.18, min(0.5, 12 / len(mine))) if many else 0.9,
             )
         )
-        ends = np.array([(len(each) - 1, each[-1]) for each in mine])
+        ends = np.array([(len(curve) - 1, curve[-1]) for curve in mine])
         size, faint = (3.0, 0.5) if many else (5.0, 0.9)
         ax.plot(*ends.T, look.marker, color=look.color, ms=size, alpha=faint, mew=0.8)
         label = f"{look.name} ({len(mine)})"
@@ -159,11 +159,11 @@ def draw_curves(
         )
         if many:
             _draw_band(ax, mine, look)
-        tops += [float(each.max()) for each in mine]
+        tops += [float(curve.max()) for curve in mine]
     if any(len(group) >= BAND for group in _groups(known, success)):
         handles.append(Patch(fc=GREY, alpha=0.35, lw=0, label="median, middle half"))
     _limit_height(ax, np.array(tops))
-    ax.set_xlim(0, max([1, *(len(each) - 1 for each in curves)]))
+    ax.set_xlim(0, max([1, *(len(curve) - 1 for curve in curves)]))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("step of the episode (frames)")
     if to == "goal":
@@ -180,19 +180,19 @@ def _groups(known: NDArray[np.bool_], success: NDArray[np.bool_]) -> list[NDArra
 
 def _thinned(curve: Floats, points: int) -> Floats:
     """(T,) -> (P, 2) of step and value, both ends among them."""
-    kept = np.unique(np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int))
-    return np.column_stack([kept, curve[kept]])
+    rows = np.unique(np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int))
+    return np.column_stack([rows, curve[rows]])
 
 
 def _draw_band(ax: Axes, curves: Sequence[Floats], look: _Outcome) -> None:
     # an episode that is over stays where it ended: were it left out, the median would jump to
     # those that last longest
-    T = max(len(each) for each in curves)
-    table = np.stack([np.pad(each, (0, T - len(each)), mode="edge") for each in curves])
+    T = max(len(curve) for curve in curves)
+    table = np.stack([np.pad(curve, (0, T - len(curve)), mode="edge") for curve in curves])
     low, middle, high = np.quantile(table, (0.25, 0.5, 0.75), axis=0)
-    kept = _thinned(middle, 120)[:, 0].astype(int)
-    ax.fill_between(kept, low[kept], high[kept], color=look.color, alpha=0.22, lw=0)
-    ax.plot(kept, middle[kept], color=look.color, ls=look.dashes, lw=2.4)
+    rows = _thinned(middle, 120)[:, 0].astype(int)
+    ax.fill_between(rows, low[rows], high[rows], color=look.color, alpha=0.22, lw=0)
+    ax.plot(rows, middle[rows], color=look.color, ls=look.dashes, lw=2.4)
 
 
 def _limit_height(ax: Axes, tops: Floats) -> None:
@@ -248,13 +248,13 @@ def _named(row: Row, longest: int = NAME) -> str:
 
 def _row_legend(ax: Axes, handles: Sequence[Any]) -> None:
     inches = ax.figure.bbox.width / ax.figure.dpi
-    legend(ax, handles, columns=legend_columns([each.get_label() for each in handles], inches))
+    legend(ax, handles, columns=legend_columns([handle.get_label() for handle in handles], inches))
 
 
 def legend_columns(names: Sequence[str], inches: float) -> int:
     """How many columns of a legend fit into a figure so wide."""
     # a letter takes about 0.07 inches, a line and its blanks 0.55
-    widest = max((min(len(each), NAME) for each in names), default=1)
+    widest = max((min(len(name), NAME) for name in names), default=1)
     return max(1, min(len(names), int(inches / (0.07 * widest + 0.55))))
 
 
@@ -263,7 +263,9 @@ def legend_columns(names: Sequence[str], inches: float) -> int:
 
 def rewards_from_one(row: Row) -> Floats:
     """(N,) rewards of Eq. 1 of curves that start at 1, so that encoders of any scale compare."""
-    parts = [-np.diff(normalised(each)) for each in row.distances if np.isfinite(each).all()]
+    parts = [
+        -np.diff(normalised(distance)) for distance in row.distances if np.isfinite(distance).all()
+    ]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
@@ -355,7 +357,9 @@ def draw_dense_scatter(ax: Axes, row: Row, true_rewards: Sequence[ArrayLike]) ->
         true_rewards: per episode (T - 1,), as `Analysis.true_rewards`.
     """
     visual = np.concatenate([np.zeros(0), *row.rewards])
-    true = np.concatenate([np.zeros(0), *(np.asarray(each, np.float64) for each in true_rewards)])
+    true = np.concatenate(
+        [np.zeros(0), *(np.asarray(reward, np.float64) for reward in true_rewards)]
+    )
     both = np.isfinite(visual) & np.isfinite(true)
     visual, true = visual[both], true[both]
     many = len(visual) > MANY
@@ -407,9 +411,9 @@ def draw_plane(ax: Axes, row: Row, success: ArrayLike, *, points: int = 3000) ->
             paths = [part[_thinned(part[:, 0], each_share)[:, 0].astype(int)] for part in mine]
             style: dict[str, Any] = {"colors": GREY, "linestyles": look.dashes, "linewidths": 0.6}
             ax.add_collection(LineCollection(paths, **style))
-        kept = [_thinned(part[:, 0], each_share)[:, 0].astype(int) for part in mine]
-        dots = np.concatenate([part[k] for part, k in zip(mine, kept, strict=True)])
-        when = [100 * k / max(len(part) - 1, 1) for part, k in zip(mine, kept, strict=True)]
+        rows = [_thinned(part[:, 0], each_share)[:, 0].astype(int) for part in mine]
+        dots = np.concatenate([part[k] for part, k in zip(mine, rows, strict=True)])
+        when = [100 * k / max(len(part) - 1, 1) for part, k in zip(mine, rows, strict=True)]
         ax.scatter(
             dots[:, 0],
             dots[:, 1],
@@ -535,16 +539,16 @@ def draw_separation(ax: Axes, rows: Sequence[Row]) -> None:
     """
     ax.axvline(0.5, color=INK, lw=1, ls=":")
     for place, row in enumerate(rows):
-        for found, offset, marker, hollow in (
+        for separation, offset, marker, hollow in (
             (row.came_closer, -0.14, "D", False),
             (row.came_closer_moved, 0.16, "s", True),
         ):
-            if found is None:
+            if separation is None:
                 continue
             color = GREY if row.control else ORANGE if hollow else BLUE
-            ax.plot([found.low, found.high], [place + offset] * 2, color=color,
+            ax.plot([separation.low, separation.high], [place + offset] * 2, color=color,
                     lw=1.6 if hollow else 2.5)  # fmt: skip
-            ax.plot(found.auc, place + offset, marker, ms=5, mec=color,
+            ax.plot(separation.auc, place + offset, marker, ms=5, mec=color,
                     mfc="none" if hollow else color)  # fmt: skip
     name_rows(ax, [short(row.name, 20) for row in rows])
     ax.set_xlim(-0.02, 1.02)
@@ -579,18 +583,20 @@ def draw_effective_sample_size(ax: Axes, row: Row) -> None:
         strict=False,
     ):  # fmt: skip
         sizes = 100 * weighting.effective_sample_size
-        found = np.isfinite(weighting.tau)
-        label = f"{weighting.weight_by} (tau {weighting.tau:.3g})" if found else weighting.weight_by
+        has_tau = np.isfinite(weighting.tau)
+        label = (
+            f"{weighting.weight_by} (tau {weighting.tau:.3g})" if has_tau else weighting.weight_by
+        )
         ax.plot(weighting.taus, sizes, color=color, ls=dashes, lw=1.8)
-        if found:
+        if has_tau:
             ax.plot(weighting.tau, 100 * weighting.target_ess, marker, color=color, ms=6, mec=INK,
                     mew=0.8)  # fmt: skip
-        marker = marker if found else ""
+        marker = marker if has_tau else ""
         handles.append(Line2D([], [], color=color, ls=dashes, marker=marker, ms=6, label=label))
     handles.append(Line2D([], [], color=INK, ls="--", lw=1, label="the paper's tau, 0.1"))
     ax.set_xscale("log")
     lines = {100 * CLONING: ("almost cloning", "top")}
-    for size in {each.target_ess for each in row.weightings}:
+    for size in {weighting.target_ess for weighting in row.weightings}:
         lines[100 * size] = ("wanted", "bottom")
     for size, (text, side) in lines.items():
         ax.axhline(size, color=INK, lw=0.8, ls=":")
@@ -616,9 +622,9 @@ def draw_effective_sample_size(ax: Axes, row: Row) -> None:
 def _telling(row: Row) -> tuple[float, float]:
     """The temperatures between which something happens, the paper's among them."""
     taus = [PAPERS_TAU]
-    for each in row.weightings:
-        falls = (each.effective_sample_size < 0.99) & (each.effective_sample_size > 0.02)
-        taus += each.taus[falls].tolist()
+    for weighting in row.weightings:
+        falls = (weighting.effective_sample_size < 0.99) & (weighting.effective_sample_size > 0.02)
+        taus += weighting.taus[falls].tolist()
     return min(taus) / 2, 8 * max(taus)  # room for what is written beside the lines
 
 

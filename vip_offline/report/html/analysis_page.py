@@ -50,7 +50,7 @@ def write_page(analysis: Analysis, path: Path) -> None:
         if analysis.verdict
         else "",
         "warnings": "".join(
-            f'<p class="warning">{html.escape(each)}</p>' for each in analysis.warnings
+            f'<p class="warning">{html.escape(warning)}</p>' for warning in analysis.warnings
         ),
         "reasons": bullets(analysis.reasons) if analysis.reasons else "",
         "left_out": f"<h3>What was left out</h3>{bullets(analysis.left_out)}"
@@ -66,8 +66,8 @@ def write_page(analysis: Analysis, path: Path) -> None:
         "flags": _flags(analysis.episodes),
         "curves": _curves(analysis),
         "chosen": _which(len(shown), analysis.episodes),
-        "strips": "".join(_strip(analysis, each) for each in shown),
-        "others": _others(analysis, {each.index for each in shown}),
+        "strips": "".join(_strip(analysis, view) for view in shown),
+        "others": _others(analysis, {view.index for view in shown}),
         "weights": "".join(_folded(analysis.labellings, partial(_weights, analysis.episodes))),
         "histograms": _histograms(analysis.rows),
         "dense": _dense(analysis),
@@ -89,11 +89,11 @@ def _goals(analysis: Analysis) -> str:
 
 def _subtitle(analysis: Analysis) -> str:
     success = int(analysis.success.sum())
-    names = ", ".join(each.name for each in analysis.labellings)
+    names = ", ".join(row.name for row in analysis.labellings)
     return (
         f"{analysis.store} · {len(analysis.episodes)} episodes: {success} succeeded, "
         f"{len(analysis.episodes) - success} failed · "
-        f"{sum(each.frames for each in analysis.episodes)} frames · {names}"
+        f"{sum(episode.frames for episode in analysis.episodes)} frames · {names}"
     )
 
 
@@ -114,10 +114,10 @@ def _folded(rows: Sequence[Row], show: Callable[[Row], str]) -> list[str]:
 def _numbers(analysis: Analysis) -> str:
     """Measures down, labellings and then controls across."""
     heads = "".join(
-        f'<th class="control">{html.escape(each.name)} <small>control</small></th>'
-        if each.control
-        else f"<th>{html.escape(each.name)}</th>"
-        for each in analysis.rows
+        f'<th class="control">{html.escape(row.name)} <small>control</small></th>'
+        if row.control
+        else f"<th>{html.escape(row.name)}</th>"
+        for row in analysis.rows
     )
     lines = []
     for heading, note, cells in _measures(analysis):
@@ -139,29 +139,29 @@ def _measures(analysis: Analysis) -> list[tuple[str, str, list[Cell]]]:
     rows, judged = analysis.rows, analysis.judged
     kind = "successes" if analysis.success.any() else "episodes"
     over = f"{int(judged.sum())} {kind}"
-    closer = [each.came_closer for each in rows]
-    moved = [each.came_closer_moved for each in rows]
-    found = [
-        ("AUC", _against(closer), [_auc(each) for each in closer]),
-        ("AUC, moved as far", _against(moved), [_auc(each) for each in moved]),
-        ("order", f"mean ± deviation, {over}", [_spread(each.order[judged]) for each in rows]),
+    closer = [row.came_closer for row in rows]
+    moved = [row.came_closer_moved for row in rows]
+    measures = [
+        ("AUC", _against(closer), [_auc(separation) for separation in closer]),
+        ("AUC, moved as far", _against(moved), [_auc(separation) for separation in moved]),
+        ("order", f"mean ± deviation, {over}", [_spread(row.order[judged]) for row in rows]),
         (
             "bumps",
             f"of the T − 1 transitions of T frames; mean ± deviation, {over}",
-            [_spread(each.bumps[judged]) for each in rows],
+            [_spread(row.bumps[judged]) for row in rows],
         ),
-        ("goal agreement", "0 is one goal", [(number(each.agreement), "") for each in rows]),
+        ("goal agreement", "0 is one goal", [(number(row.agreement), "") for row in rows]),
     ]
-    for n in sorted({n for each in rows for n in each.signal}):
-        ratios = [over_noise(each, n) if n in each.signal else math.nan for each in rows]
+    for n in sorted({n for row in rows for n in row.signal}):
+        ratios = [over_noise(row, n) if n in row.signal else math.nan for row in rows]
         steps = f"{n} step" + "s" * (n > 1)
-        cells = [(number(each, 1), "") for each in ratios]
-        found.append((f"signal / noise, {steps}", "1 is as much as noise", cells))
-    found.append(("R²", "with the true reward", [(number(each.dense_fit), "") for each in rows]))
-    for weight_by in dict.fromkeys(w.weight_by for each in rows for w in each.weightings):
-        mine = [next((w for w in each.weightings if w.weight_by == weight_by), None)
-                for each in rows]  # fmt: skip
-        known = [each for each in mine if each is not None]
+        cells = [(number(ratio, 1), "") for ratio in ratios]
+        measures.append((f"signal / noise, {steps}", "1 is as much as noise", cells))
+    measures.append(("R²", "with the true reward", [(number(row.dense_fit), "") for row in rows]))
+    for weight_by in dict.fromkeys(w.weight_by for row in rows for w in row.weightings):
+        mine = [next((w for w in row.weightings if w.weight_by == weight_by), None)
+                for row in rows]  # fmt: skip
+        known = [weighting for weighting in mine if weighting is not None]
         size, share = _percent(known[0].target_ess), _whole_percent(known[0].of_successes)
         for heading, note, of, show in (
             ("sample size at tau 0.1", "100 % is cloning", _at_papers_tau, _percent),
@@ -173,22 +173,28 @@ def _measures(analysis: Analysis) -> list[tuple[str, str, list[Cell]]]:
                 _whole_percent,
             ),
         ):
-            cells = [(show(math.nan if each is None else of(each)), "") for each in mine]
-            found.append((f"{heading}, by {weight_by}", note, cells))
-    return found
+            cells = [
+                (show(math.nan if weighting is None else of(weighting)), "") for weighting in mine
+            ]
+            measures.append((f"{heading}, by {weight_by}", note, cells))
+    return measures
 
 
-def _against(found: Sequence[Separation | None]) -> str:
+def _against(separations: Sequence[Separation | None]) -> str:
     """How many successes and failures were compared; rows may differ where a goal is missing."""
-    known = {(each.successes, each.failures) for each in found if each is not None}
+    known = {
+        (separation.successes, separation.failures)
+        for separation in separations
+        if separation is not None
+    }
     counts = "; ".join(f"{good} against {bad}" for good, bad in sorted(known, reverse=True))
     return f"with 95 % interval; 0.5 is chance; {counts}"
 
 
-def _auc(found: Separation | None) -> Cell:
-    if found is None:
+def _auc(separation: Separation | None) -> Cell:
+    if separation is None:
         return number(math.nan), ""
-    return number(found.auc), f"{found.low:.2f}–{found.high:.2f}"
+    return number(separation.auc), f"{separation.low:.2f}–{separation.high:.2f}"
 
 
 def _spread(values: Floats) -> Cell:
@@ -231,7 +237,7 @@ def _bars(rows: Sequence[Row]) -> float:
 
 
 def _separation(analysis: Analysis) -> str:
-    compared = [each for each in analysis.rows if each.came_closer is not None]
+    compared = [row for row in analysis.rows if row.came_closer is not None]
     if not compared:
         return ""
     return svg(
@@ -247,7 +253,7 @@ def _per_episode(
     field: str,
     label: str,
 ) -> str:
-    rows = [each for each in analysis.rows if np.isfinite(getattr(each, field)).any()]
+    rows = [row for row in analysis.rows if np.isfinite(getattr(row, field)).any()]
     if not rows:
         return ""
     draw_it = partial(draw, rows=rows, success=analysis.success)
@@ -255,7 +261,7 @@ def _per_episode(
 
 
 def _signal(rows: Sequence[Row]) -> str:
-    known = [each for each in rows if any(over_noise(each, n) > 0 for n in each.signal)]
+    known = [row for row in rows if any(over_noise(row, n) > 0 for n in row.signal)]
     if not known:
         return ""
     label = "Change of the distance over its noise, by the number of steps"
@@ -266,17 +272,17 @@ def _curves(analysis: Analysis) -> str:
     points = max(12, CURVE_POINTS // max(len(analysis.episodes), 1))
 
     def shown(row: Row) -> str:
-        if not any(len(each) and np.isfinite(each).all() for each in row.distances):
+        if not any(len(distance) and np.isfinite(distance).all() for distance in row.distances):
             return f"<p>{html.escape(row.name)}: no distance is known.</p>"
         draw = partial(figures.draw_curves, row=row, success=analysis.success, points=points)
         drawn = svg(draw, 2.8, f"Distance to the goal over each episode, {_title(row)}")
         return f"<h3>{html.escape(row.name)}</h3>{drawn}"
 
-    found = "".join(shown(each) for each in analysis.labellings)
-    controls = "".join(shown(each) for each in analysis.controls)
+    content = "".join(shown(row) for row in analysis.labellings)
+    controls = "".join(shown(row) for row in analysis.controls)
     if controls:
-        found += f"<details><summary>The same of the controls</summary>{controls}</details>"
-    return found
+        content += f"<details><summary>The same of the controls</summary>{controls}</details>"
+    return content
 
 
 def _title(row: Row) -> str:
@@ -285,30 +291,30 @@ def _title(row: Row) -> str:
 
 def _pictured(rows: Sequence[Row]) -> list[Row]:
     """Rows that look at pictures, which time does not."""
-    return [each for each in rows if each.own and len(figures.rewards_from_one(each))]
+    return [row for row in rows if row.own and len(figures.rewards_from_one(row))]
 
 
 def _histograms(rows: Sequence[Row]) -> str:
     known = _pictured(rows)
     if not known:
         return "<p>No reward is known.</p>"
-    names = ", ".join(_title(each) for each in known)
-    first, *others = known
+    names = ", ".join(_title(row) for row in known)
+    first, *further = known
     label = f"How often rewards of each size occur, {names}"
-    found = svg(partial(figures.draw_histogram, rows=known), 3.2, label)
+    content = svg(partial(figures.draw_histogram, rows=known), 3.2, label)
     parts = []
-    for other in others:
-        draw = partial(figures.draw_count_difference, a_row=first, b_row=other)
-        label = f"Difference in count of rewards, {_title(first)} and {_title(other)}"
+    for row in further:
+        draw = partial(figures.draw_count_difference, a_row=first, b_row=row)
+        label = f"Difference in count of rewards, {_title(first)} and {_title(row)}"
         parts.append(
-            f"<h3>Count of {html.escape(first.name)} less that of {html.escape(other.name)}</h3>"
+            f"<h3>Count of {html.escape(first.name)} less that of {html.escape(row.name)}</h3>"
             f"{svg(draw, 2.5, label)}"
         )
     if parts:
-        found += parts[0]
+        content += parts[0]
     if parts[1:]:
-        found += f"<details><summary>Less that of others</summary>{''.join(parts[1:])}</details>"
-    return found
+        content += f"<details><summary>Less that of others</summary>{''.join(parts[1:])}</details>"
+    return content
 
 
 def _dense(analysis: Analysis) -> str:
@@ -322,8 +328,8 @@ def _dense(analysis: Analysis) -> str:
         draw = partial(figures.draw_dense_scatter, row=row, true_rewards=true)
         return svg(draw, 3.0, f"Reward against the true reward, {row.name}")
 
-    found = "".join(_folded(analysis.labellings, shown))
-    return f"<h3>Against the true reward</h3>{found}" if found else ""
+    content = "".join(_folded(analysis.labellings, shown))
+    return f"<h3>Against the true reward</h3>{content}" if content else ""
 
 
 def _planes(analysis: Analysis) -> str:
@@ -334,8 +340,8 @@ def _planes(analysis: Analysis) -> str:
         drawn = svg(draw, 3.8, f"Embedding in two dimensions, {_title(row)}")
         return f"<h3>{html.escape(row.name)}</h3>{drawn}"
 
-    found = "".join(_folded(analysis.rows, shown))
-    return found or "<p>The embeddings are not in the store.</p>"
+    content = "".join(_folded(analysis.rows, shown))
+    return content or "<p>The embeddings are not in the store.</p>"
 
 
 # --- episodes ------------------------------------------------------------------------------
@@ -353,20 +359,24 @@ def _outcome(success: bool) -> str:
 
 def _flags(episodes: Sequence[EpisodeView]) -> str:
     rows = []
-    for each in episodes:
-        for flag in each.flags:
+    for episode in episodes:
+        for flag in episode.flags:
             where = "" if flag.row is None else f" (frame {flag.row})"
-            rows.append((_called(each), flag.kind, flag.value + where, _outcome(each.success)))
+            rows.append(
+                (_called(episode), flag.kind, flag.value + where, _outcome(episode.success))
+            )
     if not rows:
         return f"<p>No episode of {len(episodes)} looks suspicious.</p>"
     headings = ("episode", "suspicious", "because", "outcome")
-    flagged = sum(bool(each.flags) for each in episodes)
-    found = f"<p>{flagged} of {len(episodes)} episodes. Look at them before you train on them.</p>"
-    found += table(headings, rows[:LISTED])
+    flagged = sum(bool(episode.flags) for episode in episodes)
+    content = (
+        f"<p>{flagged} of {len(episodes)} episodes. Look at them before you train on them.</p>"
+    )
+    content += table(headings, rows[:LISTED])
     if rows[LISTED:]:
         more = table(headings, rows[LISTED:])
-        found += f"<details><summary>{len(rows) - LISTED} more</summary>{more}</details>"
-    return f'<div class="flags">{found}</div>'
+        content += f"<details><summary>{len(rows) - LISTED} more</summary>{more}</details>"
+    return f'<div class="flags">{content}</div>'
 
 
 def _chosen(episodes: Sequence[EpisodeView]) -> list[EpisodeView]:
@@ -374,14 +384,14 @@ def _chosen(episodes: Sequence[EpisodeView]) -> list[EpisodeView]:
     fresh: list[EpisodeView] = []
     again: list[EpisodeView] = []
     kinds: set[str] = set()
-    for each in episodes:
-        own = {flag.kind for flag in each.flags}
-        if own:
-            (fresh if own - kinds else again).append(each)
-            kinds |= own
+    for episode in episodes:
+        flag_kinds = {flag.kind for flag in episode.flags}
+        if flag_kinds:
+            (fresh if flag_kinds - kinds else again).append(episode)
+            kinds |= flag_kinds
     flagged = [*fresh, *again]
-    good = [each for each in episodes if each.success and not each.flags]
-    bad = [each for each in episodes if not each.success and not each.flags]
+    good = [episode for episode in episodes if episode.success and not episode.flags]
+    bad = [episode for episode in episodes if not episode.success and not episode.flags]
     usual = [
         group[place]
         for place in range(max(len(good), len(bad)))
@@ -396,18 +406,18 @@ def _chosen(episodes: Sequence[EpisodeView]) -> list[EpisodeView]:
 def _which(shown: int, episodes: Sequence[EpisodeView]) -> str:
     if shown == len(episodes):
         return ""
-    first = "suspicious ones first, then " if any(each.flags for each in episodes) else ""
+    first = "suspicious ones first, then " if any(episode.flags for episode in episodes) else ""
     return f"Of {len(episodes)} episodes {shown} are here: {first}successes and failures in turn."
 
 
 def _strip(analysis: Analysis, view: EpisodeView) -> str:
     """An episode's curves, and its pictures where each belongs in time."""
-    rows = [each for each in analysis.rows if len(each.distances[view.index]) > 1
-            and np.isfinite(each.distances[view.index]).all()]  # fmt: skip
+    rows = [row for row in analysis.rows if len(row.distances[view.index]) > 1
+            and np.isfinite(row.distances[view.index]).all()]  # fmt: skip
     shots = view.thumbnails
     aligned = shots is not None and len(shots) >= ALIGNED
     # legends grow with the number of rows, curves do not
-    columns = figures.legend_columns([each.name for each in rows], STRIP_WIDTH)
+    columns = figures.legend_columns([row.name for row in rows], STRIP_WIDTH)
     above = 0.12 + 0.17 * -(-len(rows) // columns)
     height = (1.5 if aligned else 2.0) + above
 
@@ -428,15 +438,15 @@ def _strip(analysis: Analysis, view: EpisodeView) -> str:
         )
         if not aligned:
             pictures = f'<div style="width: {6 * len(shots)}rem">{pictures}</div>'
-    said = f"{_called(view)}: {_outcome(view.success)}, {view.frames} frames"
+    caption = f"{_called(view)}: {_outcome(view.success)}, {view.frames} frames"
     reasons = "; ".join(
         f"{flag.kind}: {flag.value}" + ("" if flag.row is None else f" (frame {flag.row}, dotted)")
         for flag in view.flags
     )
-    said += f". Suspicious: {reasons}" if reasons else ""
+    caption += f". Suspicious: {reasons}" if reasons else ""
     return (
         f'<figure class="strip"><div><div>{curves}{pictures}</div></div>'
-        f"<figcaption>{html.escape(said)}</figcaption></figure>"
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
 
 
@@ -459,7 +469,7 @@ def _align(ax: Axes, frames: int, shots: int, above: float) -> None:
     half = (frames - 1) / (shots - 1) / 2  # of a picture, in frames
     ax.set_xlim(-half, frames - 1 + half)
     rows = np.linspace(0, frames - 1, shots).round().astype(int)
-    ax.set_xticks(rows, [f"frame {rows[0]}", *(str(each) for each in rows[1:])])
+    ax.set_xticks(rows, [f"frame {rows[0]}", *(str(row) for row in rows[1:])])
     # inside, where half a picture's width is free of curves; the axis itself is 0
     ax.set_yticks([0.5, 1], ["0.5", "1"], ha="left")
     ax.tick_params(axis="y", length=0, pad=-3)
@@ -473,23 +483,23 @@ def _align(ax: Axes, frames: int, shots: int, above: float) -> None:
 
 
 def _others(analysis: Analysis, shown: set[int]) -> str:
-    others = [each for each in analysis.episodes if each.index not in shown]
-    if not others:
+    rest = [episode for episode in analysis.episodes if episode.index not in shown]
+    if not rest:
         return ""
     first = analysis.rows[0]
     rows = [
         (
-            _called(each),
-            _outcome(each.success),
-            str(each.frames),
-            number(float(first.order[each.index])),
-            number(float(first.bumps[each.index])),
+            _called(episode),
+            _outcome(episode.success),
+            str(episode.frames),
+            number(float(first.order[episode.index])),
+            number(float(first.bumps[episode.index])),
         )
-        for each in others
+        for episode in rest
     ]
     headings = ("episode", "outcome", "frames", f"order, {first.name}", f"bumps, {first.name}")
     return (
-        f"<details><summary>The other {len(others)} in numbers</summary>"
+        f"<details><summary>The other {len(rest)} in numbers</summary>"
         f"{table(headings, rows)}</details>"
     )
 
@@ -506,23 +516,25 @@ def _weights(episodes: Sequence[EpisodeView], row: Row) -> str:
         2.8,
         f"Effective sample size against tau, {_title(row)}",
     )
-    return f"<h3>{name}</h3>{drawn}" + "".join(_heaviest(each, episodes) for each in row.weightings)
+    return f"<h3>{name}</h3>{drawn}" + "".join(
+        _heaviest(weighting, episodes) for weighting in row.weightings
+    )
 
 
 def _heaviest(weighting: Weighting, episodes: Sequence[EpisodeView]) -> str:
     size = _percent(weighting.target_ess)
     if not math.isfinite(weighting.tau):
-        said = f"By {weighting.weight_by}: no temperature gives a sample size of {size}."
-        return f"<p>{html.escape(said)}</p>"
-    said = f"By {weighting.weight_by}: tau {weighting.tau:.3g} gives a sample size of {size}"
+        caption = f"By {weighting.weight_by}: no temperature gives a sample size of {size}."
+        return f"<p>{html.escape(caption)}</p>"
+    caption = f"By {weighting.weight_by}: tau {weighting.tau:.3g} gives a sample size of {size}"
     if math.isfinite(weighting.on_successes):
-        said += (
+        caption += (
             f"; {_whole_percent(weighting.on_successes)} of the weight is on successes, which have "
             f"{_whole_percent(weighting.of_successes)} of the transitions"
         )
-    pairs = "".join(_pair(each, episodes[each.episode]) for each in weighting.heaviest)
+    pairs = "".join(_pair(heavy, episodes[heavy.episode]) for heavy in weighting.heaviest)
     shown = f'<div class="pairs">{pairs}</div>'
-    return f"<p>{html.escape(said)}. The heaviest:</p>{shown}" if pairs else f"<p>{said}.</p>"
+    return f"<p>{html.escape(caption)}. The heaviest:</p>{shown}" if pairs else f"<p>{caption}.</p>"
 
 
 def _pair(heavy: Heavy, view: EpisodeView) -> str:

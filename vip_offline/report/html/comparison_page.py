@@ -72,7 +72,9 @@ def write_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -
         if len(arms) > 1
         else "",
         "goal": goal_figures(comparison.goals),
-        "strips": "".join(_strip(each) for each in _shown(comparison.demonstrations)),
+        "strips": "".join(
+            _strip(demonstration) for demonstration in _shown(comparison.demonstrations)
+        ),
         "distances": figures.svg(
             lambda ax: figures.draw_distances(ax, comparison.demonstrations),
             2.6,
@@ -114,8 +116,8 @@ def _method(comparison: Comparison) -> str:
 
 def _shown(demonstrations: Sequence[Demonstration]) -> list[Demonstration]:
     """Return the first few of each outcome, successes first."""
-    successes = [each for each in demonstrations if each.success]
-    failures = [each for each in demonstrations if not each.success]
+    successes = [demonstration for demonstration in demonstrations if demonstration.success]
+    failures = [demonstration for demonstration in demonstrations if not demonstration.success]
     return successes[:SHOWN] + failures[:SHOWN]
 
 
@@ -143,7 +145,7 @@ def goal_figures(views: Sequence[GoalView]) -> str:
         count = len(view.pictures)
         of = f" ({count} of {view.count} pictures)" if 0 < count < view.count else ""
         shown = "".join(picture(pixels, name) for name, pixels in view.pictures)
-        notes = "".join(f"<p>{html.escape(each)}</p>" for each in view.notes)
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in view.notes)
         parts.append(f'<p>{html.escape(view.name + of)}</p><div class="goal">{shown}</div>{notes}')
     return "".join(parts)
 
@@ -160,16 +162,16 @@ def image(pixels: npt.NDArray[np.uint8], alt: str) -> str:
 
 def _videos(videos: Sequence[tuple[str, Path]]) -> str:
     """Return the videos, as many as fit; what does not is named where it lies."""
-    left, parts = VIDEO_BYTES, []
+    budget, parts = VIDEO_BYTES, []
     for caption, path in videos:
         text = html.escape(caption)
         # a rollout's film that went astray is no reason to lose the page
         size = path.stat().st_size if path.is_file() else None
-        if size is None or size > left:
+        if size is None or size > budget:
             why = "is not there" if size is None else "is left out to keep this page small"
             parts.append(f"<p>{text}: the film {why} ({html.escape(str(path))}).</p>")
             continue
-        left -= size
+        budget -= size
         data = base64.b64encode(path.read_bytes()).decode()
         parts.append(
             "<figure><video controls loop muted playsinline preload=metadata "
@@ -180,7 +182,7 @@ def _videos(videos: Sequence[tuple[str, Path]]) -> str:
 
 def bullets(sentences: Sequence[str]) -> str:
     """A `<ul>` of sentences, which are escaped here."""
-    return "<ul>" + "".join(f"<li>{html.escape(each)}</li>" for each in sentences) + "</ul>"
+    return "<ul>" + "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences) + "</ul>"
 
 
 def _describe(arms: Sequence[Arm]) -> str:
@@ -192,9 +194,9 @@ def _describe(arms: Sequence[Arm]) -> str:
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A `<table>` that scrolls sideways where it must; all text is escaped here."""
-    head = "".join(f"<th>{html.escape(each)}</th>" for each in headings)
+    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
     body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
@@ -214,7 +216,7 @@ def _arm_table(summary: Mapping[str, Any]) -> str:
                 points(success["mean"], sign=False),
                 span(success["low"], success["high"], sign=False),
                 f"{arm['successes']}/{arm['rollouts']}",
-                " ".join(points(each, sign=False) for each in arm["per_seed"]),
+                " ".join(points(rate, sign=False) for rate in arm["per_seed"]),
                 "–" if steps is None else f"{steps:.0f}",
                 "–" if arm["tau"] is None else f"{arm['tau']:.3g}",
                 percent(arm["effective_sample_size"], digits=1),
@@ -234,17 +236,17 @@ def _pair_table(summary: Mapping[str, Any]) -> str:
     )  # fmt: skip
     rows = [
         (
-            each["a"],
-            each["b"],
-            points(each["mean"]),
-            span(each["low"], each["high"]),
-            "yes" if each["differs"] else "no",
-            _number(each["smallest_detectable"], lambda x: points(x, sign=False)),
-            _number(each["p_value"], "{:.3f}".format),
-            _number(each["p_holm"], "{:.3f}".format),
-            _number(each["degrees_of_freedom"], "{:.1f}".format),
+            difference["a"],
+            difference["b"],
+            points(difference["mean"]),
+            span(difference["low"], difference["high"]),
+            "yes" if difference["differs"] else "no",
+            _number(difference["smallest_detectable"], lambda x: points(x, sign=False)),
+            _number(difference["p_value"], "{:.3f}".format),
+            _number(difference["p_holm"], "{:.3f}".format),
+            _number(difference["degrees_of_freedom"], "{:.1f}".format),
         )
-        for each in summary["differences"]
+        for difference in summary["differences"]
     ]
     return table(headings, rows)
 

@@ -44,7 +44,7 @@ def print_trial(numbers: Mapping[str, Any], console: Console) -> None:
     trial = numbers["trial"]
     if not trial:
         return
-    tasks = sorted({task for found in trial.values() for task in found})
+    tasks = sorted({task for tasks_of_encoder in trial.values() for task in tasks_of_encoder})
     for key, title in (
         ("order", "value-order correlation (goal: mean last frame of other successes)"),
         ("auc", "success separation (area under the ROC curve)"),
@@ -53,11 +53,11 @@ def print_trial(numbers: Mapping[str, Any], console: Console) -> None:
         table.add_column("embedding", overflow="fold")
         for heading in [*tasks, "mean"]:
             table.add_column(heading, justify="right", overflow="fold")
-        for name, found in trial.items():
-            values = [_of(found[task], key) for task in tasks]
-            known = [each for each in values if each is not None]
+        for name, by_task in trial.items():
+            values = [_of(by_task[task], key) for task in tasks]
+            known = [value for value in values if value is not None]
             mean = sum(known) / len(known) if known else None
-            table.add_row(Text(name), *(_number(each) for each in [*values, mean]))
+            table.add_row(Text(name), *(_number(value) for value in [*values, mean]))
         console.print(table)
         console.print()
     for line in differences(numbers):
@@ -72,32 +72,32 @@ def differences(numbers: Mapping[str, Any]) -> list[str]:
     """
     names: dict[str, list[str]] = {}
     for name in numbers["trial"]:
-        own = name in numbers["trained"]
-        names.setdefault(name.rpartition("-")[0] or name if own else name, []).append(name)
+        is_trained = name in numbers["trained"]
+        names.setdefault(name.rpartition("-")[0] or name if is_trained else name, []).append(name)
     orders = {
-        shown: np.mean([_orders(numbers["trial"][each]) for each in members], axis=0)
+        shown: np.mean([_orders(numbers["trial"][member]) for member in members], axis=0)
         for shown, members in names.items()
     }
     trained = [shown for shown, members in names.items() if members[0] in numbers["trained"]]
     lines = []
-    for place, one in enumerate(orders):
-        for other in list(orders)[place + 1 :] if one in trained else ():
-            gap = orders[one] - orders[other]
+    for place, first in enumerate(orders):
+        for second in list(orders)[place + 1 :] if first in trained else ():
+            gap = orders[first] - orders[second]
             n = int(np.isfinite(gap).sum())
             if n < 2:
                 continue
             mean, error = np.nanmean(gap), np.nanstd(gap, ddof=1) / n**0.5
             width = quantile(n - 1, (1 + CONFIDENCE) / 2) * error
-            seeds = f", mean of {len(names[one])} seeds" if len(names[one]) > 1 else ""
+            seeds = f", mean of {len(names[first])} seeds" if len(names[first]) > 1 else ""
             lines.append(
-                f"{one} less {other}: order {mean:+.2f} (95 % interval {mean - width:+.2f} to "
+                f"{first} less {second}: order {mean:+.2f} (95 % interval {mean - width:+.2f} to "
                 f"{mean + width:+.2f}, {n} tasks{seeds})"
             )
     return lines
 
 
-def _orders(found: Mapping[str, Any]) -> NDArray[np.float64]:
-    return np.array([found[task]["order"] for task in sorted(found)], np.float64)
+def _orders(by_task: Mapping[str, Any]) -> NDArray[np.float64]:
+    return np.array([by_task[task]["order"] for task in sorted(by_task)], np.float64)
 
 
 def _of(row: Mapping[str, Any], key: str) -> float | None:

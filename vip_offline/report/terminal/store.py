@@ -53,9 +53,11 @@ def print_description(description: Description, console: Console) -> None:
         ),
         highlight=False,
     )
-    said = {key: attributes[key] for key in ("source", "task", "control_rate") if key in attributes}
-    if said:
-        console.print(", ".join(f"{key} {value}" for key, value in said.items()), highlight=False)
+    facts = {
+        key: attributes[key] for key in ("source", "task", "control_rate") if key in attributes
+    }
+    if facts:
+        console.print(", ".join(f"{key} {value}" for key, value in facts.items()), highlight=False)
     table = Table(box=None, pad_edge=False)
     for heading in ("array", "shape", "dtype"):
         table.add_column(heading, overflow="fold")

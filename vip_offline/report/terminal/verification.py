@@ -16,15 +16,15 @@ def verification_table(backends: Sequence[Backed], control_rate: float | None) -
     table.add_column("ms each", justify="right")
     table.add_column("of a tick" if control_rate else "", justify="right")
     table.add_column("")
-    for each in backends:
-        share = each.milliseconds * control_rate / 1000 if control_rate else 0.0
+    for result in backends:
+        share = result.milliseconds * control_rate / 1000 if control_rate else 0.0
         cells = [
-            each.backend,
-            f"{each.action_error:.1g}",
-            f"{each.embedding_error:.1g}",
-            f"{each.milliseconds:.1f}",
+            result.backend,
+            f"{result.action_error:.1g}",
+            f"{result.embedding_error:.1g}",
+            f"{result.milliseconds:.1f}",
             f"{share:.0%}" if control_rate else "",
-            "the same" if each.right else "OTHER ACTIONS",
+            "the same" if result.right else "OTHER ACTIONS",
         ]
         table.add_row(*cells)
     return table

@@ -414,7 +414,7 @@ def inspect(
         _check(store or default_store(), kind, as_json)
         return
     from vip_offline.report.terminal.made_from import provenance_table
-    from vip_offline.report.terminal.store import describe, print_description
+    from vip_offline.report.terminal.store import describe_store, print_description
 
     console, aside = Console(), Console(stderr=True)
     path = store if store is not None and not is_store(store) else _store(store)
@@ -431,7 +431,7 @@ def inspect(
             console.print(line, soft_wrap=True)
     changed = check_stage(path, _bar(aside), aside.print, every=verify)
     opened = open_store(path)
-    description = {**describe(opened), "made": [vars(row) for row in made_of_store(opened)]}
+    description = {**describe_store(opened), "made": [vars(row) for row in made_of_store(opened)]}
     if as_json:
         typer.echo(json.dumps(description, indent=2))
     else:
@@ -691,9 +691,9 @@ def analyze(
     check_stage(path, _bar(console), console.print)
     found, said = analyze_stage(path, options, folder, _bar(console), figures=figures)
     if as_json:
-        from vip_offline.analysis.results import summarise
+        from vip_offline.analysis.results import summarise_analysis
 
-        typer.echo(json.dumps(summarise(found), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(summarise_analysis(found), indent=2, ensure_ascii=False))
         return
     from vip_offline.report.terminal.analysis import print_analysis
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from made_up_analysis import LABELLINGS, ODD, make_analysis
 
-from vip_offline.report.html.analysis_page import write_page
+from vip_offline.report.html.analysis_page import write_analysis_page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 DRAWN = frozenset({"path", "use", "text", "image"})
@@ -72,7 +72,7 @@ def figures_of(dom: str) -> Figures:
 def test_a_browser_finds_every_figure_and_nothing_to_complain_of(odd: bool, tmp_path: Path) -> None:
     names = ODD if odd else LABELLINGS
     analysis = make_analysis(14, 20, names, odd=odd, one_frame=odd)
-    write_page(analysis, tmp_path / "report.html")
+    write_analysis_page(analysis, tmp_path / "report.html")
     dom, complaints = opened(tmp_path / "report.html", tmp_path)
     assert complaints == []
     seen = figures_of(dom)
@@ -91,7 +91,7 @@ def test_a_browser_finds_every_figure_and_nothing_to_complain_of(odd: bool, tmp_
 
 def test_the_browser_would_complain(tmp_path: Path) -> None:
     """Or the test above could not fail."""
-    write_page(make_analysis(3, 5, LABELLINGS[:1], 0), tmp_path / "report.html")
+    write_analysis_page(make_analysis(3, 5, LABELLINGS[:1], 0), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     page = page.replace("</body>", '<img src="http://127.0.0.1:9/x.png"></body>')
     (tmp_path / "bad.html").write_text(page)

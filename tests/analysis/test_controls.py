@@ -3,8 +3,8 @@ import pytest
 
 from vip_offline.analysis.controls import (
     CHANNELS,
+    NETWORK_SIDE,
     PIXELS,
-    SIDE,
     clock_distance,
     random_features,
     random_weights,
@@ -20,8 +20,8 @@ def pictures(count: int, height: int = 96, width: int = 128) -> np.ndarray:
 def test_a_shrunk_pixel_is_the_mean_of_its_area() -> None:
     frames = pictures(2, 128, 128)
     small = shrink(frames)
-    assert small.shape == (2, SIDE, SIDE, 3)
-    mean = frames.reshape(2, SIDE, 2, SIDE, 2, 3).mean((2, 4))
+    assert small.shape == (2, NETWORK_SIDE, NETWORK_SIDE, 3)
+    mean = frames.reshape(2, NETWORK_SIDE, 2, NETWORK_SIDE, 2, 3).mean((2, 4))
     assert np.abs(small - mean).max() <= 1  # Pillow rounds rows, then columns
     grey = np.full((1, 50, 70, 3), 77, np.uint8)
     assert (shrink(grey) == 77).all()
@@ -71,4 +71,4 @@ def test_the_clock_runs_alike_for_all() -> None:
 
 @pytest.mark.parametrize("size", [(16, 16), (30, 200)])
 def test_any_size_will_do(size: tuple[int, int]) -> None:
-    assert shrink(pictures(1, *size)).shape == (1, SIDE, SIDE, 3)
+    assert shrink(pictures(1, *size)).shape == (1, NETWORK_SIDE, NETWORK_SIDE, 3)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vip_offline.analysis.episode_flags import Seen, flags_of
+from vip_offline.analysis.episode_flags import EpisodeData, flags_of
 from vip_offline.analysis.results import Flag
 
 ROWS = 60
@@ -35,7 +35,7 @@ def seen(
     *,
     success: bool = True,
     proprio: NDArray[np.float32] | None = None,
-) -> Seen:
+) -> EpisodeData:
     """An episode; frames that equal the one before, or are black, are found out."""
     repeats = black = None
     if small is not None:
@@ -45,7 +45,7 @@ def seen(
         proprio = moving(
             len(small) if small is not None else len(curve) if curve is not None else 0
         )
-    return Seen(curve, success, small, repeats, black, proprio)
+    return EpisodeData(curve, success, small, repeats, black, proprio)
 
 
 def kinds(flags: tuple[Flag, ...]) -> list[str]:
@@ -65,7 +65,7 @@ def test_episodes_that_are_in_order_have_no_flag() -> None:
 
 
 def test_it_works_where_nothing_is_known() -> None:
-    bare = Seen(None, True, None, None, None, np.zeros((ROWS, 0), np.float32))
+    bare = EpisodeData(None, True, None, None, None, np.zeros((ROWS, 0), np.float32))
     assert flags_of([]) == ()
     assert flags_of([bare] * 5) == ((),) * 5
     unknown = dataclasses.replace(bare, curve=np.full(ROWS, np.nan))
@@ -140,7 +140,7 @@ def test_a_curve_that_starts_at_the_goal_says_nothing() -> None:
 ENDS = (2.0, 2.1, 2.2, 2.3, 2.4)
 
 
-def successes() -> list[Seen]:
+def successes() -> list[EpisodeData]:
     return [seen(curve=falling(10, end)) for end in ENDS]
 
 
@@ -430,7 +430,7 @@ def test_a_thousand_episodes_take_seconds() -> None:
     rng = np.random.default_rng(0)
     small = film(rows=100)
     episodes = [
-        Seen(
+        EpisodeData(
             curve=falling(10, 3, 100) + rng.normal(0, 0.1, 100),
             success=bool(index % 2),
             small=small,

@@ -6,7 +6,7 @@ import pytest
 from conftest import brightness_episode
 
 from vip_offline.analysis import frame_features
-from vip_offline.analysis.frame_features import HEIGHT, thumbnail, thumbnail_rows, watch
+from vip_offline.analysis.frame_features import THUMBNAIL_HEIGHT, thumbnail, thumbnail_rows, watch
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
@@ -46,8 +46,8 @@ def test_thumbnails_are_spread_over_the_episode() -> None:
     rows = thumbnail_rows(100)
     assert len(rows) == frame_features.THUMBNAILS
     assert (rows[0], rows[-1]) == (0, 99)
-    wide = np.zeros((HEIGHT * 2, HEIGHT * 4, 3), np.uint8)
-    assert thumbnail(wide).shape == (HEIGHT, 2 * HEIGHT, 3)
+    wide = np.zeros((THUMBNAIL_HEIGHT * 2, THUMBNAIL_HEIGHT * 4, 3), np.uint8)
+    assert thumbnail(wide).shape == (THUMBNAIL_HEIGHT, 2 * THUMBNAIL_HEIGHT, 3)
     small = np.zeros((8, 8, 3), np.uint8)
     assert thumbnail(small) is small
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from vip_offline.analysis.paired_auc import FEW, auc_difference
+from vip_offline.analysis.paired_auc import FEW_EPISODES, auc_difference
 
 RNG = np.random.default_rng(0)
 SUCCESS = np.arange(30) < 10
@@ -57,7 +57,7 @@ def test_without_a_failure_there_is_no_difference() -> None:
 
 
 def test_few_episodes_make_no_claim() -> None:
-    rows = np.r_[: FEW - 1, 10:30]
+    rows = np.r_[: FEW_EPISODES - 1, 10:30]
     found = auc_difference("a", SUCCESS[rows], "b", ~SUCCESS[rows], SUCCESS[rows])
     assert found is not None
     assert found.difference == 1

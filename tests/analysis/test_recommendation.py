@@ -9,7 +9,7 @@ from made_up_analysis import make_analysis
 
 from vip_offline.analysis.decision_rule import best_threshold, cases_of, leave_one_task_out
 from vip_offline.analysis.metrics import Separation, separation
-from vip_offline.analysis.recommendation import HELPS, SURELY, TESTED, judge
+from vip_offline.analysis.recommendation import HELPS, SURELY, TESTED, recommend
 from vip_offline.analysis.results import Analysis, Row
 
 RESULTS = Path(__file__).parents[2] / "recipes" / "results"
@@ -50,7 +50,7 @@ def rows_of(**scores: tuple[Sequence[float], Sequence[float]]) -> list[Row]:
 
 def verdict(analysis: Analysis, labelling: float, control: float) -> tuple[str, str]:
     rows = [with_shares(each, control if each.control else labelling) for each in analysis.rows]
-    said, reasons = judge(rows, analysis.success)
+    said, reasons = recommend(rows, analysis.success)
     return said, " ".join(reasons)
 
 
@@ -76,7 +76,7 @@ def test_weight_on_successes_decides() -> None:
 
 
 def test_better_than_any_control_is_said_where_every_interval_excludes_0() -> None:
-    said, _ = judge(rows_of(lite0=(GOOD, BAD)), SUCCESS)
+    said, _ = recommend(rows_of(lite0=(GOOD, BAD)), SUCCESS)
     assert "tells successes from failures better than any control" in said
     assert "as well" not in said
     assert "cannot be told" not in said
@@ -92,7 +92,7 @@ def test_better_than_any_control_is_said_where_every_interval_excludes_0() -> No
 )
 def test_a_control_that_does_as_well_is_named_with_numbers(control: str, words: str) -> None:
     nearly = (4.2, *GOOD[1:]), BAD  # one success of six below one failure of six
-    said, _ = judge(rows_of(lite0=(GOOD, BAD), **{control: nearly}), SUCCESS)
+    said, _ = recommend(rows_of(lite0=(GOOD, BAD), **{control: nearly}), SUCCESS)
     assert "likely to help" in said
     assert "a control would do the same" in said
     assert words in said
@@ -102,37 +102,37 @@ def test_a_control_that_does_as_well_is_named_with_numbers(control: str, words: 
 def test_a_large_difference_may_still_be_chance() -> None:
     half = (GOOD[0], GOOD[1], *BAD[2:]), (*GOOD[4:], *BAD[:4])
     lite0 = (*GOOD[1:], BAD[3]), (*BAD[1:], GOOD[3])
-    said, _ = judge(rows_of(lite0=lite0, pixels=half), SUCCESS)
+    said, _ = recommend(rows_of(lite0=lite0, pixels=half), SUCCESS)
     assert "it cannot be told from raw pixels" in said
 
 
 def test_a_clock_that_points_backwards_tells_all_the_same() -> None:
     backwards = tuple(-each for each in GOOD), tuple(-each for each in BAD)
-    said, _ = judge(rows_of(lite0=(GOOD, BAD), time=backwards), SUCCESS)
+    said, _ = recommend(rows_of(lite0=(GOOD, BAD), time=backwards), SUCCESS)
     assert "the length of an episode alone does as well (AUC 1.00" in said
 
 
 def test_a_control_whose_weights_fall_as_well_is_named() -> None:
     rows = [with_shares(each, 0.9) for each in rows_of(lite0=(GOOD, BAD))]
-    said, _ = judge(rows, SUCCESS)
+    said, _ = recommend(rows, SUCCESS)
     assert "raw pixels put as much of the weight on successes (90%)" in said
 
 
 def test_a_control_that_does_better_is_named() -> None:
-    said, _ = judge(rows_of(lite0=MIXED, pixels=(GOOD, BAD)), SUCCESS)
+    said, _ = recommend(rows_of(lite0=MIXED, pixels=(GOOD, BAD)), SUCCESS)
     assert "raw pixels do better (AUC 1.00" in said
 
 
 def test_few_episodes_give_no_claim() -> None:
     rows = rows_of(lite0=(GOOD[:2], BAD[:2]), pixels=(BAD[:2], GOOD[:2]),
                    random=(BAD[:2], GOOD[:2]), time=(BAD[:2], BAD[:2]))  # fmt: skip
-    said, _ = judge(rows, SUCCESS[4:8])
+    said, _ = recommend(rows, SUCCESS[4:8])
     assert "it cannot be told from raw pixels (AUC 0.00, difference 1.00, too few" in said
     assert "2 successes, 2 failures" in said
 
 
 def test_the_best_of_several_labellings_is_named() -> None:
-    said, reasons = judge(rows_of(weak=MIXED, strong=(GOOD, BAD)), SUCCESS)
+    said, reasons = recommend(rows_of(weak=MIXED, strong=(GOOD, BAD)), SUCCESS)
     assert "--label strong" in said
     assert "strong has the highest AUC, 1.00 (" in reasons[0]
     assert "then weak (AUC 0.25, difference 0.75, 95 % CI 0.4" in reasons[0]
@@ -141,7 +141,7 @@ def test_the_best_of_several_labellings_is_named() -> None:
 
 def test_labellings_that_cannot_be_told_apart_are_said_to_be() -> None:
     near = (4.2, *GOOD[1:]), BAD
-    said, reasons = judge(rows_of(weak=near, strong=(GOOD, BAD)), SUCCESS)
+    said, reasons = recommend(rows_of(weak=near, strong=(GOOD, BAD)), SUCCESS)
     assert "--label strong" in said
     assert "weak (AUC 0.97, difference 0.03, 95 % CI 0.00 to 0.17: cannot be told ap" in reasons[0]
 
@@ -149,7 +149,7 @@ def test_labellings_that_cannot_be_told_apart_are_said_to_be() -> None:
 def test_weight_does_not_outrank_how_well_successes_are_told() -> None:
     rows = rows_of(weak=MIXED, strong=(GOOD, BAD))
     rows = [with_shares(each, 0.6) if each.name == "strong" else each for each in rows]
-    said, _ = judge(rows, SUCCESS)
+    said, _ = recommend(rows, SUCCESS)
     assert said.startswith("RWR cannot be expected to differ from cloning: train --label strong")
     assert "--label weak puts 90% there, but tells successes from failures less well" in said
 
@@ -157,14 +157,14 @@ def test_weight_does_not_outrank_how_well_successes_are_told() -> None:
 @pytest.mark.parametrize(("outcomes", "word"), [("successes", "failure"), ("failures", "success")])
 def test_one_outcome_alone_gives_no_verdict(outcomes: str, word: str) -> None:
     analysis = make_analysis(outcomes=outcomes)
-    said, _ = judge(analysis.rows, analysis.success)
+    said, _ = recommend(analysis.rows, analysis.success)
     assert said.startswith(f"No verdict: no episode is marked as a {word}")
 
 
 def test_rewards_that_cannot_weight_give_no_verdict() -> None:
     analysis = make_analysis(names=("lite0",))
     rows = [replace(each, weightings=()) for each in analysis.rows]
-    said, _ = judge(rows, analysis.success)
+    said, _ = recommend(rows, analysis.success)
     assert said.startswith("No verdict")
 
 
@@ -174,7 +174,7 @@ def test_reasons_name_what_is_noteworthy() -> None:
     tiny = tuple(each * 1e-3 for each in row.rewards)
     noted = replace(row, rewards=tiny, signal={1: 0.1, 20: 0.5},
                     order=np.zeros(len(row.order)))  # fmt: skip
-    _, reasons = judge([noted, *analysis.controls], analysis.success)
+    _, reasons = recommend([noted, *analysis.controls], analysis.success)
     said = " ".join(reasons)
     for part in ("cloning in all but name", "mostly noise", "correlation of 0.00"):
         assert part in said
@@ -186,7 +186,7 @@ def test_an_auc_below_chance_points_the_wrong_way() -> None:
     def said(low: float, auc: float, high: float) -> str:
         found = Separation(auc, low, high, 10, 20)
         row = replace(analysis.rows[0], came_closer=found, came_closer_moved=found)
-        return " ".join(judge([row, *analysis.controls], analysis.success)[1])
+        return " ".join(recommend([row, *analysis.controls], analysis.success)[1])
 
     wrong = said(0.1, 0.2, 0.4)
     assert "lite0: The AUC is 0.20 (0.10 to 0.40): it points the wrong way" in wrong
@@ -204,5 +204,5 @@ def test_controls_at_the_ceiling_are_named() -> None:
     pixels = next(each for each in analysis.controls if each.name == "raw pixels")
     perfect = replace(pixels, order=np.full(len(pixels.order), 0.99))
     others = [each for each in analysis.controls if each is not pixels]
-    _, reasons = judge([analysis.rows[0], perfect, *others], analysis.success)
+    _, reasons = recommend([analysis.rows[0], perfect, *others], analysis.success)
     assert any(each.startswith("order correlation: raw pixels") for each in reasons)

@@ -12,7 +12,13 @@ from torch import Tensor
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import RESNET, entry_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.dataloader import batches, cropped, packing_side, pictures, share_of
+from vip_offline.pretraining.dataloader import (
+    cropped,
+    load_batches,
+    packing_side,
+    pictures,
+    share_of,
+)
 from vip_offline.pretraining.sampling import draw
 
 MINI = entry_of("vip-mini").preprocessing
@@ -46,7 +52,7 @@ class Broken(Ramps):
 
 def images_of(clips: Any, steps: int = 3, mine: slice = slice(None), **changes: Any) -> Tensor:
     """(steps, F, b, 3, S, S)."""
-    found = list(batches(clips, small(**changes), MINI, range(1, steps + 1), mine))
+    found = list(load_batches(clips, small(**changes), MINI, range(1, steps + 1), mine))
     assert [batch.step for batch in found] == list(range(1, steps + 1))
     return torch.stack([batch.images for batch in found])
 
@@ -80,7 +86,7 @@ def test_all_frames_of_a_sub_trajectory_have_one_crop() -> None:
 
 def test_frames_are_those_that_were_drawn() -> None:
     options = small(batch_size=5)
-    (batch,) = batches(Ramps(), options, MINI, [7])
+    (batch,) = load_batches(Ramps(), options, MINI, [7])
     wanted = draw(
         Ramps().lengths,
         Ramps().takes,
@@ -174,7 +180,7 @@ def exhaust(clips: Ramps) -> None:
 
 
 def leave_early(clips: Ramps) -> None:
-    found = batches(clips, small(), MINI, range(1, 100))
+    found = load_batches(clips, small(), MINI, range(1, 100))
     next(found)
     found.close()  # type: ignore[attr-defined]
 

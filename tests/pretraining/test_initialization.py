@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from vip_offline.encoders.registry import entry_of, weights_file
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining import checkpoint
-from vip_offline.pretraining.initialization import begin
+from vip_offline.pretraining.initialization import initial_networks
 from vip_offline.recipe import PretrainOptions
 
 
 def begun(options: PretrainOptions, seed: int = 0) -> tuple[nn.Module, nn.Module | None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return begin(options)
+        return initial_networks(options)
 
 
 def built(name: str, seed: int) -> nn.Module:

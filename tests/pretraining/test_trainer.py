@@ -14,13 +14,13 @@ from made_up_pretraining import MadeUpClips, losses, small, tensors
 from torch import Tensor
 
 from vip_offline.analysis.metrics import order_correlation
-from vip_offline.encoders.checkpoints import read_checkpoint
+from vip_offline.encoders.checkpoints import read_state_dict
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining import checkpoint, trainer
 from vip_offline.pretraining import losses as objectives
-from vip_offline.pretraining.initialization import begin
+from vip_offline.pretraining.initialization import initial_networks
 from vip_offline.pretraining.trainer import (
     Embed,
     Report,
@@ -72,7 +72,7 @@ def board_of(out: Path) -> Any:
 def as_one_that_was_not_stopped(out: Path, whole: Path) -> None:
     assert (out / "losses.jsonl").read_bytes() == (whole / "losses.jsonl").read_bytes()
     assert same(tensors(out / "model.pt"), tensors(whole / "model.pt"))
-    one, other = (read_checkpoint(each / "checkpoints" / "step-6.pt") for each in (out, whole))
+    one, other = (read_state_dict(each / "checkpoints" / "step-6.pt") for each in (out, whole))
     for number, state in one["optimizer"]["state"].items():  # type: ignore[index]
         assert same(state, other["optimizer"]["state"][number])  # type: ignore[index]
 
@@ -354,7 +354,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 
 def momenta(out: Path) -> Tensor:
     """The gradient of the first step, a tenth of it: Adam's updates do not tell its size."""
-    content: Any = read_checkpoint(out / "checkpoints" / "step-1.pt")
+    content: Any = read_state_dict(out / "checkpoints" / "step-1.pt")
     states = content["optimizer"]["state"]
     return torch.cat([states[number]["exp_avg"].flatten() for number in sorted(states)])
 
@@ -485,7 +485,7 @@ def test_it_learns_what_rises(tmp_path: Path) -> None:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = begin(small())[0].eval()
+        network = initial_networks(small())[0].eval()
     seen = entry_of("vip-mini").preprocessing
     with torch.no_grad():
         before = order(lambda frames: network(seen(frames)).numpy())
@@ -523,7 +523,7 @@ def test_an_anchor_holds_the_embedding(tmp_path: Path) -> None:
     init = initial(tmp_path)
     frames = np.concatenate([CLIPS.read(clip, np.arange(9)) for clip in range(6)])
     with torch.no_grad():
-        network = begin(small(init=init))[0].eval()
+        network = initial_networks(small(init=init))[0].eval()
         before = network(entry_of("vip-mini").preprocessing(frames)).numpy()
 
     def moved(name: str, anchor: float) -> float:

@@ -10,11 +10,11 @@ from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.clips.open_clips import open_clips
 from vip_offline.pretraining.validation import (
     CLIPS,
-    FRAMES,
-    Progress,
+    MOST_FRAMES,
+    ProgressMetrics,
     Validation,
     held_out,
-    progress,
+    progress_metrics,
     some_rows,
     watched,
 )
@@ -75,15 +75,15 @@ def test_each_take_is_as_likely_as_another() -> None:
     assert np.abs(counts[60:] - 1 / 6).max() < 0.08
 
 
-@pytest.mark.parametrize("length", [2, 3, FRAMES - 1, FRAMES])
+@pytest.mark.parametrize("length", [2, 3, MOST_FRAMES - 1, MOST_FRAMES])
 def test_all_rows_of_a_short_clip(length: int) -> None:
     np.testing.assert_array_equal(some_rows(length), np.arange(length))
 
 
-@pytest.mark.parametrize("length", [FRAMES + 1, 2 * FRAMES - 1, 5000])
+@pytest.mark.parametrize("length", [MOST_FRAMES + 1, 2 * MOST_FRAMES - 1, 5000])
 def test_some_rows_of_a_long_one(length: int) -> None:
     rows = some_rows(length)
-    assert rows.dtype == np.int64 and len(rows) == FRAMES
+    assert rows.dtype == np.int64 and len(rows) == MOST_FRAMES
     assert (rows[0], rows[-1]) == (0, length - 1)
     steps = np.diff(rows)
     assert steps.min() >= 1 and np.ptp(steps) <= 1
@@ -100,17 +100,17 @@ def test_which_clips_are_watched(tmp_path: Path) -> None:
 
 def alone_progress(
     embeddings: Sequence[NDArray[np.float32]], groups: NDArray[np.int64]
-) -> Progress:
+) -> ProgressMetrics:
     """Every clip a take of its own."""
-    return progress(embeddings, groups, np.arange(len(groups)))
+    return progress_metrics(embeddings, groups, np.arange(len(groups)))
 
 
 def test_a_straight_line_is_progress() -> None:
     there = [line(0, 1, 2, 3), line(13, 12, 11, 10)]  # each towards the other
-    assert alone_progress(there, np.zeros(2, int)) == Progress(0, 1, 1, 2)
+    assert alone_progress(there, np.zeros(2, int)) == ProgressMetrics(0, 1, 1, 2)
     # reversed, each still comes nearer to its own last frame, but leaves the other's
     back = [each[::-1] for each in there]
-    assert alone_progress(back, np.zeros(2, int)) == Progress(0, 1, -1, 2)
+    assert alone_progress(back, np.zeros(2, int)) == ProgressMetrics(0, 1, -1, 2)
 
 
 def test_progress_worked_by_hand() -> None:
@@ -162,7 +162,7 @@ def test_what_is_not_known_is_left_out_of_the_mean() -> None:
 
 
 def test_names_for_a_log() -> None:
-    assert Progress(0.25, 0.5, 0.75, 9).named() == {
+    assert ProgressMetrics(0.25, 0.5, 0.75, 9).named() == {
         "bumps": 0.25,
         "order": 0.5,
         "order_others": 0.75,
@@ -207,7 +207,7 @@ def test_an_encoder_sees_the_frames_as_they_are(tmp_path: Path) -> None:
 
 
 def test_of_a_long_clip_some_frames_are_seen(tmp_path: Path) -> None:
-    count = FRAMES + 20
+    count = MOST_FRAMES + 20
     write_clip(tmp_path / "a" / "long", pictures(count, 0, (8, 8)))
     clips = open_clips([tmp_path / "a"])
     rows: list[int] = []
@@ -223,6 +223,6 @@ def test_of_a_long_clip_some_frames_are_seen(tmp_path: Path) -> None:
 def test_another_camera_of_the_same_take_is_no_goal() -> None:
     # two takes by two cameras: the goal is of the other take, by both of its cameras
     clips = [line(0, 1, 2), line(0, 1, 2), line(8, 9, 10), line(8, 9, 10)]
-    found = progress(clips, np.zeros(4, int), np.array([3, 3, 5, 5]))
+    found = progress_metrics(clips, np.zeros(4, int), np.array([3, 3, 5, 5]))
     assert found.order_others == pytest.approx((1 + 1 - 1 - 1) / 4)
-    assert np.isnan(progress(clips[:2], np.zeros(2, int), np.array([3, 3])).order_others)
+    assert np.isnan(progress_metrics(clips[:2], np.zeros(2, int), np.array([3, 3])).order_others)

@@ -8,7 +8,7 @@ from PIL import Image
 from vip_offline.dataset.store import open_store
 from vip_offline.recipe import RelabelOptions
 from vip_offline.report.html.comparison_page import goal_figures
-from vip_offline.rewards.goal_views import SHOWN, GoalView, goal_views, goals_of
+from vip_offline.rewards.goal_views import PICTURES_SHOWN, GoalView, goal_views, goals_of
 from vip_offline.rewards.relabel import relabel
 
 PIXELS = RelabelOptions(encoder="pixels-64", camera="front")
@@ -32,12 +32,12 @@ def test_a_frame_is_shown_under_its_name(store_path: Path) -> None:
 
 
 def test_of_many_the_first_few_are_shown_with_the_count(make_store: Callable[..., Path]) -> None:
-    path = make_store(lengths=(5,) * (SHOWN + 2), successes=(True,) * (SHOWN + 2))
+    path = make_store(lengths=(5,) * (PICTURES_SHOWN + 2), successes=(True,) * (PICTURES_SHOWN + 2))
     for goal in ("successes", "nearest:successes", "last"):
         (view,) = views(path, goal=(goal,))
-        assert len(view.pictures) == SHOWN
-        assert view.count == SHOWN + 2
-        assert f"({SHOWN} of {SHOWN + 2} pictures)" in goal_figures([view])
+        assert len(view.pictures) == PICTURES_SHOWN
+        assert view.count == PICTURES_SHOWN + 2
+        assert f"({PICTURES_SHOWN} of {PICTURES_SHOWN + 2} pictures)" in goal_figures([view])
 
 
 def test_each_stage_is_shown(store_path: Path) -> None:

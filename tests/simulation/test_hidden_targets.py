@@ -12,7 +12,7 @@ from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import RecordOptions
 from vip_offline.simulation.hidden_targets import (
-    DRAWN,
+    DRAWN_TARGETS,
     MARKED,
     ONLY_MARKED,
     check_target,
@@ -53,12 +53,12 @@ def is_visible(targets: NDArray[np.float64], places: NDArray[np.float64]) -> boo
 
 
 def test_every_task_is_known() -> None:
-    assert set(tasks()) == DRAWN | MARKED | ONLY_MARKED
-    assert not (DRAWN & MARKED or DRAWN & ONLY_MARKED or MARKED & ONLY_MARKED)
+    assert set(tasks()) == DRAWN_TARGETS | MARKED | ONLY_MARKED
+    assert not (DRAWN_TARGETS & MARKED or DRAWN_TARGETS & ONLY_MARKED or MARKED & ONLY_MARKED)
 
 
 @pytest.mark.sim
-@pytest.mark.parametrize("task", sorted(DRAWN))
+@pytest.mark.parametrize("task", sorted(DRAWN_TARGETS))
 def test_a_drawn_target_is_constant_or_moves_with_what_is_drawn(task: str) -> None:
     assert is_visible(*placed(task, hidden_goal=False))
 

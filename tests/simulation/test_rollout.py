@@ -87,7 +87,7 @@ def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
 def test_success_ends_a_rollout(policies: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Here the fleet is played: what counts is what is made of its answers."""
     from vip_offline.simulation import rollout as module
-    from vip_offline.simulation.vector_env import Batch
+    from vip_offline.simulation.vector_env import StepResult
 
     class Played:
         slots = 2
@@ -100,12 +100,12 @@ def test_success_ends_a_rollout(policies: list[Path], monkeypatch: pytest.Monkey
 
         def __exit__(self, *_: object) -> None: ...
 
-        def __call__(self, commands: dict[int, object]) -> Batch:
+        def __call__(self, commands: dict[int, object]) -> StepResult:
             for slot, command in commands.items():
                 self.age[slot] = 0 if isinstance(command, int) else self.age[slot] + 1
             solved = np.array([self.age[slot] == 4 for slot in commands])
             size = len(commands)
-            return Batch(
+            return StepResult(
                 np.zeros((size, 64, 64, 3), np.uint8), np.zeros((size, 4), np.float32), solved
             )
 
@@ -120,7 +120,7 @@ def test_each_rollout_has_its_own_gripper(
 ) -> None:
     """Two slots, three placements: the network's output comes from here, and so do the pictures."""
     from vip_offline.simulation import rollout as module
-    from vip_offline.simulation.vector_env import Batch
+    from vip_offline.simulation.vector_env import StepResult
 
     raw = {100_000: (0.9, 0, 0), 100_001: (-0.9, 0, 0), 100_002: (-0.1, 0, 0.9)}
     sent: dict[int, list[float]] = {placement: [] for placement in raw}
@@ -136,7 +136,7 @@ def test_each_rollout_has_its_own_gripper(
 
         def __exit__(self, *_: object) -> None: ...
 
-        def __call__(self, commands: dict[int, Any]) -> Batch:
+        def __call__(self, commands: dict[int, Any]) -> StepResult:
             for slot, command in commands.items():
                 if isinstance(command, int):
                     self.placement[slot] = command
@@ -145,7 +145,7 @@ def test_each_rollout_has_its_own_gripper(
             told = [(self.placement[slot], len(sent[self.placement[slot]])) for slot in commands]
             proprio = np.array([(*each, 0, 0) for each in told], np.float32)
             frames = np.zeros((len(told), 64, 64, 3), np.uint8)
-            return Batch(frames, proprio, np.zeros(len(told), bool))
+            return StepResult(frames, proprio, np.zeros(len(told), bool))
 
     def act(
         owners: object, frames: object, proprio: NDArray[np.float32]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vip_offline.analysis.controls import clock_distance
-from vip_offline.analysis.episode_flags import Seen, flags_of
+from vip_offline.analysis.episode_flags import EpisodeData, flags_of
 from vip_offline.analysis.frame_features import OnFrames, Watched, thumbnail, watch
 from vip_offline.analysis.goal_warnings import goal_warnings
 from vip_offline.analysis.metrics import (
@@ -25,7 +25,7 @@ from vip_offline.analysis.metrics import (
     separation,
     signal,
 )
-from vip_offline.analysis.recommendation import against_best, judge
+from vip_offline.analysis.recommendation import against_best, recommend
 from vip_offline.analysis.results import Analysis, EpisodeView, Heavy, Row, Weighting
 from vip_offline.dataset.store import Label, Store, open_store
 from vip_offline.encoders.preprocessing import fit_of
@@ -129,7 +129,7 @@ def analyse(
         )
     rows += _controls(watched, shared, goals)
     episodes = _views(store, watched, shared, rows[0])
-    verdict, reasons = judge(rows, shared.success)
+    verdict, reasons = recommend(rows, shared.success)
     return Analysis(
         store=str(path),
         task=str(store.attributes.get("task", "")),
@@ -458,7 +458,7 @@ def _views(
         curve = first.distances[index]
         looked = None if watched is None else watched[index]
         views.append(
-            Seen(
+            EpisodeData(
                 curve=curve if np.isfinite(curve).all() else None,
                 success=bool(shared.success[index]),
                 small=None if looked is None else looked.pixels.reshape(stop - start, 32, 32, 3),

@@ -14,14 +14,16 @@ from PIL import Image
 from vip_offline.analysis.metrics import Floats
 from vip_offline.recipe import Fit
 
-SIDE = 64  # px that the random network sees
+NETWORK_SIDE = 64  # px that the random network sees
 PIXELS = 32  # px of what counts as raw pixels
 CHANNELS = (16, 32, 64, 128)  # of the random network, each layer at half the size
-SEED = 0  # of its weights
-FEW = 16  # frames at once, of which all that is computed stays in a core's cache
+CONTROL_SEED = 0  # of its weights
+FRAMES_AT_ONCE = 16  # frames at once, of which all that is computed stays in a core's cache
 
 
-def shrink(frames: NDArray[np.uint8], side: int = SIDE, fit: Fit = "squash") -> NDArray[np.uint8]:
+def shrink(
+    frames: NDArray[np.uint8], side: int = NETWORK_SIDE, fit: Fit = "squash"
+) -> NDArray[np.uint8]:
     """(N, H, W, 3) frames -> (N, side, side, 3), each pixel the mean of its area.
 
     Args:
@@ -55,7 +57,7 @@ def raw_pixels(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def random_weights() -> list[NDArray[np.float32]]:
     """Of the random network, (3 * 3 * inputs, outputs) each: He's, and always the same."""
-    generator, weights, width = np.random.default_rng(SEED), [], 3
+    generator, weights, width = np.random.default_rng(CONTROL_SEED), [], 3
     for channels in CHANNELS:
         spread = (2 / (9 * width)) ** 0.5
         weights.append(spread * generator.standard_normal((9 * width, channels), np.float32))
@@ -71,8 +73,10 @@ def random_features(
     They are written out: importing torch for them would take longer than computing them, and more
     memory than all the rest.
     """
-    blocks = range(0, len(small), FEW)
-    return np.concatenate([_convolved(small[start : start + FEW], weights) for start in blocks])
+    blocks = range(0, len(small), FRAMES_AT_ONCE)
+    return np.concatenate(
+        [_convolved(small[start : start + FRAMES_AT_ONCE], weights) for start in blocks]
+    )
 
 
 def _convolved(

@@ -34,7 +34,7 @@ STRETCH = 0.2  # of an episode, over which one picture is a long stretch
 STRETCH_FRAMES = 10  # at least
 SAME = 3  # grey levels of a thumbnail within which two pictures are one
 TRAVEL = 0.25  # of the way of an episode, that counts as movement
-LARGE = 0.5  # share of repeated frames
+MANY_REPEATS = 0.5  # share of repeated frames
 
 # steps from picture to picture, in root mean square grey levels
 SETTLED = 3  # steps at the beginning that may jump: a simulator lets go of what it placed
@@ -47,13 +47,13 @@ MOTION = 6.0  # grey levels by which such frames differ at least: still ones dif
 IN_ORDER = 30  # frames from which on that holds: of a task in 10 frames, no two are neighbours
 
 # colours
-BLOCKS = 4  # a side: coarse enough for objects to be elsewhere, fine enough for grey rooms
+GRID_BLOCKS = 4  # a side: coarse enough for objects to be elsewhere, fine enough for grey rooms
 COLOURFUL = 3.0  # grey levels between red and blue, below which a scene is grey
 FITS = 0.5  # of the strength of colours: errors up to that; the other order's is then 1.5 at least
 
 
 @dataclass(frozen=True)
-class Seen:
+class EpisodeData:
     """What is known of one episode; None where there is nothing of a kind."""
 
     curve: Floats | None  # (T,) distances to a goal made of other episodes
@@ -64,7 +64,7 @@ class Seen:
     proprio: NDArray[Any]  # (T, P), P may be 0
 
 
-def flags_of(episodes: Sequence[Seen]) -> tuple[tuple[Flag, ...], ...]:
+def flags_of(episodes: Sequence[EpisodeData]) -> tuple[tuple[Flag, ...], ...]:
     """What is suspicious about each of E episodes, compared with one another where need be."""
     about_ends = _ends(episodes)
     about_cuts = _cuts(episodes)
@@ -95,14 +95,14 @@ def _too_short(frames: int) -> list[Flag]:
 # --- the distance to the goal --------------------------------------------------------------
 
 
-def _curve(episode: Seen) -> Floats | None:
+def _curve(episode: EpisodeData) -> Floats | None:
     """Distances that can be judged; None where there are none, or where they have gaps."""
     if episode.curve is None or not len(episode.curve) or not np.isfinite(episode.curve).all():
         return None
     return np.asarray(episode.curve, np.float64)
 
 
-def _no_progress(episode: Seen) -> list[Flag]:
+def _no_progress(episode: EpisodeData) -> list[Flag]:
     """A success whose curve never comes closer than its start by `CLEARLY`.
 
     Of a failure that is no news.
@@ -126,7 +126,7 @@ def _no_progress(episode: Seen) -> list[Flag]:
     return [Flag("no-progress", f"never nearer to the goal than {share}, though a success")]
 
 
-def _ends(episodes: Sequence[Seen]) -> list[list[Flag]]:
+def _ends(episodes: Sequence[EpisodeData]) -> list[list[Flag]]:
     """Successes that end far from where the others do, and failures that end as near.
 
     By an ImageNet encoder, on the sets tried, 1 of 135 successes ends far, and 1 of 80 failures
@@ -188,7 +188,7 @@ def _black(black: NDArray[np.bool_] | None) -> list[Flag]:
     return [Flag("black-frames", f"{int(black.sum())} of {rows}, the first in row {first}", first)]
 
 
-def _still(episode: Seen) -> list[Flag]:
+def _still(episode: EpisodeData) -> list[Flag]:
     """A camera that hung while the robot moved, or frames of which many are repeated.
 
     Of episodes spoiled by one picture throughout all are found, of those with one picture from the
@@ -209,7 +209,7 @@ def _still(episode: Seen) -> list[Flag]:
     if long and _is_one(episode.small, first, last) and _travels(episode.proprio, first, stop):
         where = f"rows {first} to {last} of {rows}" if stop - first < rows else f"all {rows} frames"
         return [Flag("frozen-camera", f"{where} are one picture, while the robot moves", first)]
-    if repeated <= LARGE * rows:
+    if repeated <= MANY_REPEATS * rows:
         return []
     # at one place only where one stretch holds most of them
     place = first if stop - start > repeated / 2 else None
@@ -249,7 +249,7 @@ def _travels(proprio: NDArray[Any], start: int, stop: int) -> bool:
 # --- steps from picture to picture ---------------------------------------------------------
 
 
-def _cuts(episodes: Sequence[Seen]) -> list[list[Flag]]:
+def _cuts(episodes: Sequence[EpisodeData]) -> list[list[Flag]]:
     """Jumps in the middle of an episode: two videos in one, frames left out, frames shuffled.
 
     A jump is `SUDDEN` against the steps about it, which a fast motion is not, as that gathers speed
@@ -270,7 +270,7 @@ def _cuts(episodes: Sequence[Seen]) -> list[list[Flag]]:
     ]
 
 
-def _steps(small: NDArray[np.uint8], episode: Seen) -> tuple[NDArray[np.int64], Floats]:
+def _steps(small: NDArray[np.uint8], episode: EpisodeData) -> tuple[NDArray[np.int64], Floats]:
     """Rows that are a step from one picture to another, and how great: the first ones are not."""
     rows = np.arange(1 + SETTLED, len(small))
     if episode.repeats is not None:
@@ -383,6 +383,6 @@ def _colours(videos: Sequence[NDArray[np.uint8] | None]) -> list[list[Flag]]:
 def _warmth(small: NDArray[np.uint8]) -> Floats:
     """Red less blue of the mean picture, in BLOCKS x BLOCKS places, in grey levels."""
     mean = small.mean(axis=0)
-    side = mean.shape[0] // BLOCKS
-    blocks = mean.reshape(BLOCKS, side, BLOCKS, side, 3).mean(axis=(1, 3)).reshape(-1, 3)
+    side = mean.shape[0] // GRID_BLOCKS
+    blocks = mean.reshape(GRID_BLOCKS, side, GRID_BLOCKS, side, 3).mean(axis=(1, 3)).reshape(-1, 3)
     return np.asarray(blocks[:, 0] - blocks[:, 2], np.float64)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.analysis.controls import (
-    SIDE,
+    NETWORK_SIDE,
     random_features,
     random_weights,
     raw_pixels,
@@ -20,7 +20,7 @@ from vip_offline.recipe import Fit
 from vip_offline.utils.parallel import threaded_map
 
 THUMBNAILS = 8  # per episode
-HEIGHT = 72  # px of a thumbnail
+THUMBNAIL_HEIGHT = 72  # px of a thumbnail
 LENGTH = 256  # frames that are in memory at once, per thread
 
 OnFrames = Callable[[int], None]
@@ -59,7 +59,7 @@ def watch(store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop") -> 
         parts, pictures, before = [], [], None
         for begin in range(start, stop, LENGTH):
             frames = read(begin, min(begin + LENGTH, stop))
-            small = shrink(frames, SIDE, fit)
+            small = shrink(frames, NETWORK_SIDE, fit)
             again, dark, before = mark_frames(frames, before, tolerance)
             parts.append((raw_pixels(small), random_features(small, weights), again, dark))
             pictures += [thumbnail(frames[row + start - begin]) for row in shown
@@ -87,7 +87,7 @@ def thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     from PIL import Image
 
     height, width = frame.shape[:2]
-    if height <= HEIGHT:
+    if height <= THUMBNAIL_HEIGHT:
         return frame
-    size = (max(1, round(width * HEIGHT / height)), HEIGHT)
+    size = (max(1, round(width * THUMBNAIL_HEIGHT / height)), THUMBNAIL_HEIGHT)
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX))

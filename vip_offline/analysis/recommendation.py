@@ -23,16 +23,16 @@ UNIFORM = 0.95  # effective sample size above which training is cloning in all b
 AS_GOOD = 0.05  # gain or AUC by which two rewards may differ and still be called equally good
 CEILING = 0.95  # of an area under the curve or a correlation
 CHANCE = 0.5  # of an area under the curve
-TIME = "time"  # the control that is the clock alone
+TIME_CONTROL = "time"  # the control that is the clock alone
 SPOKEN = {  # name of a control -> in a sentence, and its verbs
     "raw pixels": ("raw pixels", "do", "put"),
     "random network": ("a random network", "does", "puts"),
-    TIME: ("the length of an episode alone", "does", "puts"),
+    TIME_CONTROL: ("the length of an episode alone", "does", "puts"),
 }
 ORDERED = 0.5  # correlation with time below which a success does not look like progress
 
 
-def judge(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[str]]:
+def recommend(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[str]]:
     """Say whether weighting by these rewards is likely to help, and why.
 
     Args:
@@ -130,7 +130,7 @@ def _closer(row: Row) -> Floats:
 
 
 def _oriented(row: Row) -> Floats:
-    return -_closer(row) if row.name == TIME and _auc(row) < CHANCE else _closer(row)
+    return -_closer(row) if row.name == TIME_CONTROL and _auc(row) < CHANCE else _closer(row)
 
 
 def _beside_controls(best: Row, controls: Sequence[Row], compared: Sequence[AucDifference]) -> str:
@@ -259,14 +259,14 @@ def _ceilings(controls: Sequence[Row]) -> list[str]:
         names = [
             n
             for n, v in values.items()
-            if v >= CEILING and (n, measure) != (TIME, "order correlation")
+            if v >= CEILING and (n, measure) != (TIME_CONTROL, "order correlation")
         ]
         if names:
             sentences.append(
                 f"{measure}: {' and '.join(names)} reach{'es' * (len(names) == 1)} {CEILING} or "
                 "more, so a high value says nothing of an encoder here."
             )
-    clock = next((row for row in controls if row.name == TIME), None)
+    clock = next((row for row in controls if row.name == TIME_CONTROL), None)
     if clock is not None and clock.came_closer is not None:
         auc = clock.came_closer.auc
         if max(auc, 1 - auc) >= CEILING:

@@ -137,7 +137,7 @@ class Analysis:
         return self.success if self.success.any() else np.ones(len(self.episodes), bool)
 
 
-def summarise(analysis: Analysis) -> dict[str, Any]:
+def summarise_analysis(analysis: Analysis) -> dict[str, Any]:
     """Every number, ready for JSON: nan becomes null, pictures are left out."""
     return {
         "store": analysis.store,

@@ -29,7 +29,7 @@ from vip_offline.policies.checksums import (
     write_sums,
 )
 from vip_offline.policies.interface import FRAME, PROPRIO, Interface
-from vip_offline.policies.novelty import seen
+from vip_offline.policies.novelty import training_embeddings
 from vip_offline.policies.onnx_export import write_graph
 from vip_offline.policies.policy import (
     MANIFEST,
@@ -51,7 +51,7 @@ from vip_offline.policies.runtime import (
     load_policy,
     seen_by,
 )
-from vip_offline.policies.verify import verify, versions
+from vip_offline.policies.verify import package_versions, verify
 from vip_offline.recipe import TrainOptions, options_from
 from vip_offline.training.data.dataset import TrainingSet, differences, training_set
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
@@ -174,7 +174,7 @@ def _ship(
     }
     manifest["goal"] = _goal(opened, manifest, folder)
     files += [name for name in (PICTURE, READ) if (folder / name).exists()]
-    reference = seen(*_embeddings(data, manifest["embedding_size"]))
+    reference = training_embeddings(*_embeddings(data, manifest["embedding_size"]))
     write_tensors(
         folder / REFERENCE,
         {"embedding": reference.embedding, "scale": np.array([reference.scale])},
@@ -198,7 +198,7 @@ def _ship(
         (folder / GRAPH).unlink(missing_ok=True)
         manifest.pop("onnx", None)
         notes.append(f"no {GRAPH}: {error}")
-    manifest["versions"] = versions()
+    manifest["versions"] = package_versions()
     manifest["shipped"] = now()
     manifest["success"] = _success(folder)
     write_manifest(folder, manifest)

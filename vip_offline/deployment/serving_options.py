@@ -70,7 +70,7 @@ def read_api_key(path: Path | None) -> str:
     return key
 
 
-def check_options(options: ServeOptions) -> None:
+def check_serve_options(options: ServeOptions) -> None:
     """Refuse what cannot be served, or would be open to everyone.
 
     Raises:

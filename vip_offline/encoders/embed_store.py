@@ -17,7 +17,7 @@ from vip_offline.dataset.store_writer import StoreWriter
 from vip_offline.encoders.encoder import Encoder
 
 SECONDS = 0.5  # after which whole episodes are written: each time costs some flushes of the disk
-Rows = tuple[int, int]  # from, up to
+RowSpan = tuple[int, int]  # from, up to
 
 
 def embed_store(
@@ -79,9 +79,9 @@ def embed_store(
     return embedded
 
 
-def _batches(spans: Sequence[Rows], size: int) -> Iterator[list[Rows]]:
+def _batches(spans: Sequence[RowSpan], size: int) -> Iterator[list[RowSpan]]:
     """Rows of `size` frames at a time, running on from span to span; the last has what is left."""
-    pieces, room = list[Rows](), size
+    pieces, room = list[RowSpan](), size
     for start, stop in spans:
         while start < stop:
             until = min(stop, start + room)

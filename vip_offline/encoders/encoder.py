@@ -13,22 +13,22 @@ from torch import nn
 
 from vip_offline.encoders.backends import Backend, OnnxRuntime, Torch, choose_backend
 from vip_offline.encoders.checkpoints import (
-    State,
+    StateDict,
     load_strictly,
     misfits,
-    read_checkpoint,
+    read_state_dict,
     unwrap,
 )
 from vip_offline.encoders.onnx_graphs import AGREEMENT, disagreement, graph_of
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import ENCODERS, Entry, check_encoder, entry_of, provenance_of
-from vip_offline.encoders.weight_files import Progress, fetch
+from vip_offline.encoders.weight_files import Progress, fetch_weights
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import Computing, Fit
 from vip_offline.utils.files import sha256_of
 from vip_offline.utils.parallel import check_not_forked, threaded_map
 
-Batch = TypeVar("Batch")
+BatchT = TypeVar("BatchT")
 LOADED = "loaded an encoder", "its threads"  # for `check_not_forked`
 
 
@@ -56,7 +56,7 @@ class Encoder:
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
 
     def stream(
-        self, batches: Iterable[Batch], read: Callable[[Batch], NDArray[np.uint8]]
+        self, batches: Iterable[BatchT], read: Callable[[BatchT], NDArray[np.uint8]]
     ) -> Iterator[NDArray[np.float32]]:
         """Embed batch after batch, in order; some are read while others are computed.
 
@@ -66,7 +66,7 @@ class Encoder:
             read: gives a batch's (N, H, W, 3) uint8 RGB frames; called from several threads.
         """
 
-        def embed(batch: Batch) -> NDArray[np.float32]:
+        def embed(batch: BatchT) -> NDArray[np.float32]:
             return self.backend(self.preprocessing(read(batch)))
 
         # a thread's own operations, preprocessing among them, must leave the other cores to the
@@ -160,14 +160,14 @@ def load_network(
     if path is None and entry.carried is not None:
         path = entry.carried()
     elif path is None and entry.origin is not None:
-        path = fetch(name, entry.origin, progress)
+        path = fetch_weights(name, entry.origin, progress)
     if path is not None:
         load_strictly(network, _state(name, entry, path, network))
     network.eval().requires_grad_(False)
     return network, _sha256_of_tensors(network) if path is None else sha256_of(path)
 
 
-def rebuild_encoder(name: str, state: State, sha256: str) -> Encoder:
+def rebuild_encoder(name: str, state: StateDict, sha256: str) -> Encoder:
     """An encoder from its network's own tensors, in torch on the CPU.
 
     Args:
@@ -188,8 +188,8 @@ def rebuild_encoder(name: str, state: State, sha256: str) -> Encoder:
     return Encoder(name, entry, Torch(network), sha256)
 
 
-def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> State:
-    content = read_checkpoint(path)
+def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> StateDict:
+    content = read_state_dict(path)
     state = unwrap(content, entry.layout)
     wrong = (
         misfits(network, entry.adapt(state))

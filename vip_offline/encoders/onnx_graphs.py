@@ -64,7 +64,7 @@ def graph_of(
     writable_cache(GRAPHS)
     try:
         with whole_file(path) as partial:
-            export(network, size, partial)
+            export_onnx(network, size, partial)
             difference = _disagrees(partial, network, size)
             if not difference <= AGREEMENT:
                 raise VipOfflineError(
@@ -84,7 +84,7 @@ def graph_of(
     return path
 
 
-def export(network: nn.Module, size: int, path: Path) -> None:
+def export_onnx(network: nn.Module, size: int, path: Path) -> None:
     """Write the network as one ONNX file, for any number of pictures."""
     example = torch.zeros(2, 3, size, size)
     loud = logging.getLogger("torch.onnx")

@@ -22,15 +22,15 @@ from vip_offline.encoders.architectures import (
     resnet,
     vit,
 )
-from vip_offline.encoders.checkpoints import Layout
+from vip_offline.encoders.checkpoints import CheckpointLayout
 from vip_offline.encoders.preprocessing import Colour, Preprocessing
-from vip_offline.encoders.weight_files import Origin, Progress, cached, fetch
+from vip_offline.encoders.weight_files import Origin, Progress, cached, fetch_weights
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.utils.files import sha256_of
 from vip_offline.utils.regular_files import require_regular
 
 if TYPE_CHECKING:
-    from vip_offline.encoders.checkpoints import State
+    from vip_offline.encoders.checkpoints import StateDict
 
 NONE_NEEDED = "none needed"
 OWN = "yours"
@@ -42,7 +42,7 @@ class TextTower:
     """The text half of an encoder that embeds pictures and prompts in one space."""
 
     model: str  # open_clip's name of the whole
-    layout: Layout  # of both halves in the checkpoint
+    layout: CheckpointLayout  # of both halves in the checkpoint
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Entry:
     licence: str  # of the weights
     weights: str  # where they come from, for the list
     origin: Origin | None = None  # of a checkpoint; none for those that carry or need no weights
-    layout: Layout = field(default_factory=Layout)
-    adapt: Callable[[State], State] = lambda state: state
+    layout: CheckpointLayout = field(default_factory=CheckpointLayout)
+    adapt: Callable[[StateDict], StateDict] = lambda state: state
     carried: Callable[[], Path] | None = None  # path of weights that a package brought along
     text: TextTower | None = None  # for goals given as a text prompt
     # of what `pretrain` can train: the network with so many outputs
@@ -137,15 +137,15 @@ def here(name: str) -> bool:
     return entry.origin is None or cached(name, entry.origin) is not None
 
 
-def download(name: str, progress: Progress) -> None:
+def download_weights(name: str, progress: Progress) -> None:
     """Bring an encoder's weights into the cache, where they are neither there nor carried.
 
     Raises:
-        VipOfflineError: see `fetch`.
+        VipOfflineError: see `fetch_weights`.
     """
     entry = entry_of(name)
     if entry.origin is not None and not here(name):
-        fetch(name, entry.origin, progress)
+        fetch_weights(name, entry.origin, progress)
 
 
 def check_encoder(name: str, weights: str = "") -> None:
@@ -197,12 +197,12 @@ _TORCH = "https://download.pytorch.org/models/"
 _META = "https://dl.fbaipublicfiles.com/"
 _OPENAI = "https://openaipublic.azureedge.net/clip/models/"
 # the text tower and what OpenAI's archive says of itself
-_IMAGE_TOWER = Layout(prefix="visual.", others=True)
-_CLIP = Layout(others=True)
-VIP = Layout(outer="vip", prefix="module.convnet.")  # the released file's, and of ours
+_IMAGE_TOWER = CheckpointLayout(prefix="visual.", others=True)
+_CLIP = CheckpointLayout(others=True)
+VIP = CheckpointLayout(outer="vip", prefix="module.convnet.")  # the released file's, and of ours
 MINI_DIM = 128
 _TRAIN = "train one: vip-offline pretrain --backbone {}"
-_MAE = Layout(outer="model", dropped=("decoder", "mask_token"))
+_MAE = CheckpointLayout(outer="model", dropped=("decoder", "mask_token"))
 
 
 Depth = Literal[18, 34, 50]
@@ -242,7 +242,7 @@ ENCODERS: dict[str, Entry] = {
         build=lite0,
         licence="Apache-2.0",
         weights="ImageNet; comes with the installation",
-        layout=Layout(),
+        layout=CheckpointLayout(),
         adapt=lambda state: {f"network.{name}": value for name, value in state.items()},
         carried=_lite0_path,
     ),
@@ -298,7 +298,7 @@ ENCODERS: dict[str, Entry] = {
             weights=f"R3M ResNet-{depth}, Ego4D",
             origin=_r3m(depth, drive),
             # the language heads stand beside the network, outside of the prefix
-            layout=Layout(outer="r3m", prefix="module.convnet.", others=True),
+            layout=CheckpointLayout(outer="r3m", prefix="module.convnet.", others=True),
         )
         for depth, dim, drive in _R3M
     },
@@ -309,7 +309,7 @@ ENCODERS: dict[str, Entry] = {
         licence="CC-BY-NC-4.0: not for commercial use",
         weights="MoCo-v2 ResNet-50, ImageNet, 800 epochs",
         origin=Origin(_META + "moco/moco_checkpoints/moco_v2_800ep/moco_v2_800ep_pretrain.pth.tar"),
-        layout=Layout(
+        layout=CheckpointLayout(
             outer="state_dict", prefix="module.encoder_q.", others=True, dropped=("fc.",)
         ),
     ),
@@ -322,7 +322,7 @@ ENCODERS: dict[str, Entry] = {
             weights=f"supervised ResNet-{depth}, ImageNet",
             # torchvision's file names state the first digits of the hash
             origin=Origin(f"{_TORCH}resnet{depth}-{digits}.pth", digits),
-            layout=Layout(dropped=("fc.",)),
+            layout=CheckpointLayout(dropped=("fc.",)),
         )
         for depth, dim, digits in _SUPERVISED
     },
@@ -358,8 +358,8 @@ ENCODERS: dict[str, Entry] = {
         licence="MIT",
         weights="LIV, CLIP ResNet-50 on EpicKitchens",
         origin=Origin("https://huggingface.co/jasonyma/LIV/resolve/main/model.pt"),
-        layout=Layout(outer="liv", prefix="module.model.visual.", others=True),
-        text=TextTower("RN50-quickgelu", Layout(outer="liv", prefix="module.model.")),
+        layout=CheckpointLayout(outer="liv", prefix="module.model.visual.", others=True),
+        text=TextTower("RN50-quickgelu", CheckpointLayout(outer="liv", prefix="module.model.")),
     ),
     "mae-vit-b": Entry(
         dim=768,
@@ -398,7 +398,7 @@ ENCODERS: dict[str, Entry] = {
             origin=Origin(
                 f"{_META}dinov2/dinov2_vit{size[0]}14/dinov2_vit{size[0]}14_pretrain.pth"
             ),
-            layout=Layout(dropped=("mask_token",)),
+            layout=CheckpointLayout(dropped=("mask_token",)),
             adapt=dinov2_at_224,
         )
         for size, dim in (("small", 384), ("base", 768))

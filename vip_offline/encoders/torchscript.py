@@ -28,7 +28,7 @@ MOST_TEXT = 64 * 2**20  # bytes of pickles and code: OpenAI's have 2 MB
 MOST_NAMES, DEEPEST = 100_000, 64  # of a state: one that is made by hand may name itself
 MOST_DIMENSIONS = 64
 SCRIPTED = "__torch__"
-DTYPES = {
+STORAGE_DTYPES = {
     f"{name}Storage": dtype
     for name, dtype in {
         "Float": torch.float32,
@@ -48,7 +48,7 @@ DTYPES = {
 # of lists whose elements have a type: what they hold is their first argument
 TYPED = ("build_intlist", "build_doublelist", "build_boollist", "build_tensorlist")
 CLASS = re.compile(r"^class (\w+)\(Module\):\n((?:  .*\n)*)", re.MULTILINE)
-NAMES = re.compile(r"^  __(?:parameters|buffers)__ = (\[.*\])$", re.MULTILINE)
+NAMES_PATTERN = re.compile(r"^  __(?:parameters|buffers)__ = (\[.*\])$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module == SCRIPTED or module.startswith(f"{SCRIPTED}."):
             return type(name, (_Object,), {"kind": f"{module}.{name}"})
-        if module == "torch" and name in DTYPES:
-            return DTYPES[name]
+        if module == "torch" and name in STORAGE_DTYPES:
+            return STORAGE_DTYPES[name]
         # made anew for each: a pickle may set attributes of what it is given
         built = {
             "collections.OrderedDict": OrderedDict,
@@ -179,7 +179,7 @@ def _listed(code: Mapping[str, bytes]) -> dict[str, Sequence[str]]:
     for module, text in code.items():
         for name, body in CLASS.findall(text.decode() + "\n"):
             names: list[str] = []
-            for line in NAMES.findall(body):
+            for line in NAMES_PATTERN.findall(body):
                 names += map(str, ast.literal_eval(line))
             listed[f"{module}.{name}"] = names
     return listed

@@ -14,7 +14,7 @@ from vip_offline.utils.cache_folder import cache_home, writable_cache
 from vip_offline.utils.download import BLOCK, Progress, download
 from vip_offline.utils.files import sha256_of
 
-__all__ = ["BLOCK", "Origin", "Progress", "cache_folder", "cached", "fetch", "sha256_of"]
+__all__ = ["BLOCK", "Origin", "Progress", "cache_folder", "cached", "fetch_weights", "sha256_of"]
 
 
 WEIGHTS = "weights"  # of the cache
@@ -44,7 +44,7 @@ def _place(name: str, origin: Origin) -> Path:
     return cache_folder() / name / PurePosixPath(urlsplit(origin.url).path).name
 
 
-def fetch(name: str, origin: Origin, progress: Progress = lambda done, total: None) -> Path:
+def fetch_weights(name: str, origin: Origin, progress: Progress = lambda done, total: None) -> Path:
     """The file, from the cache or from the publisher.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline import __version__
-from vip_offline.analysis.closed_loop.comparison import Arm, Comparison, Demonstration
+from vip_offline.analysis.closed_loop.comparison import Arm, Comparison, DemonstrationCurve
 from vip_offline.analysis.closed_loop.conditions import together
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.errors import VipOfflineError, did_you_mean
@@ -329,7 +329,7 @@ def _rollouts(folder: Path, options: RolloutOptions) -> Rollouts:
 
 def _demonstrations(
     store: Store, camera: str, distance: NDArray[np.float32]
-) -> Iterator[Demonstration]:
+) -> Iterator[DemonstrationCurve]:
     """A few of each outcome; failures one of each kind first."""
     success, kinds, spans = store.meta("success"), store.kinds(), store.spans()
     for outcome in (True, False):
@@ -340,7 +340,7 @@ def _demonstrations(
         for index in sorted(shown):
             start, stop = spans[index]
             rows = np.linspace(start, stop - 1, THUMBNAILS).round().astype(int)
-            yield Demonstration(
+            yield DemonstrationCurve(
                 episode=index,
                 kind=kinds[index],
                 success=bool(outcome),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vip_offline.analysis.closed_loop.comparison import summarise
+from vip_offline.analysis.closed_loop.comparison import summarise_comparison
 from vip_offline.dataset.store import open_store
 from vip_offline.encoders.registry import check_encoder
 from vip_offline.errors import VipOfflineError, naming
@@ -24,7 +24,7 @@ from vip_offline.experiments.compare import (
 from vip_offline.experiments.preflight import check_cameras, check_simulated, check_weights
 from vip_offline.experiments.stages import cameras_stage, record_stage, relabel_stage
 from vip_offline.recipe import Recipe, dump
-from vip_offline.report.html.comparison_page import write_page
+from vip_offline.report.html.comparison_page import write_comparison_page
 from vip_offline.rewards.relabel import check_relabel
 from vip_offline.simulation.hidden_targets import hidden_note, is_hidden
 from vip_offline.simulation.record import ATTEMPTS, STRIDE, plan
@@ -106,11 +106,11 @@ def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) ->
     say(f"rollout: {rolled} policies" if rolled else "rollout: all are there")
     with timed(recipe, "compare"):
         comparison = gather(recipe)
-        summary = summarise(comparison)
+        summary = summarise_comparison(comparison)
         folders = [job.out for arm in jobs(recipe).values() for job in arm]
         read = {str(folder.relative_to(out)): sha256_of(folder / RESULT) for folder in folders}
         write_json({**summary, "made_from": {"rollouts": read}}, out / NUMBERS)
-        write_page(comparison, summary, out / REPORT)
+        write_comparison_page(comparison, summary, out / REPORT)
     return json.loads((out / NUMBERS).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 

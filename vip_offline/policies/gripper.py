@@ -13,9 +13,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-TOLERANCE = 0.01  # of the distance of the two values, by which each may vary
+VALUE_TOLERANCE = 0.01  # of the distance of the two values, by which each may vary
 FEWEST = 3  # rows with either value; of fewer it may be a glitch
-BAND = 0.1  # of that distance, on either side of the middle: there the last value stays
+DEAD_BAND = 0.1  # of that distance, on either side of the middle: there the last value stays
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ def find_grippers(
             continue
         low, high = float(np.median(values[~upper])), float(np.median(values[upper]))
         distance = high - low
-        if max(np.ptp(values[~upper]), np.ptp(values[upper])) > TOLERANCE * distance:
+        if max(np.ptp(values[~upper]), np.ptp(values[upper])) > VALUE_TOLERANCE * distance:
             continue
-        middle, band = (low + high) / 2, BAND * distance
+        middle, band = (low + high) / 2, DEAD_BAND * distance
         grippers.append(Gripper(dimension, low, high, middle - band, middle + band))
     return tuple(grippers)
 

@@ -29,7 +29,7 @@ SIMULATED_KINDS = {"metaworld": "delta"}
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedObservation:
     """Observations that are what the policy takes."""
 
     frames: dict[str, NDArray[np.uint8]]  # key -> (N, H, W, 3) RGB
@@ -60,7 +60,7 @@ class Interface:
         """Of an observation."""
         return (*self.frames, PROPRIO)
 
-    def check(self, observation: Mapping[str, Any]) -> Checked:
+    def check(self, observation: Mapping[str, Any]) -> CheckedObservation:
         """Refuse what is no observation of this policy; keys that it does not know are ignored.
 
         Args:
@@ -106,7 +106,7 @@ class Interface:
             )
         if batched and not len(rows):
             raise VipOfflineError("observation: a batch of none.")
-        return Checked(frames, rows, batched)
+        return CheckedObservation(frames, rows, batched)
 
     def plain(self) -> dict[str, Any]:
         """As JSON keeps it."""
@@ -156,7 +156,7 @@ class Interface:
                     f"{len(action)} numbers. Copy the folder again."
                 )
         for key, names in {PROPRIO: proprio, "action": action}.items():
-            check_names(names, f"{where}: {key}")
+            check_dimension_names(names, f"{where}: {key}")
         for place, name in enumerate(action):
             low, high, step = (limits[key][place] for key in ("low", "high", "largest_step"))
             if low > high:
@@ -169,7 +169,7 @@ class Interface:
                     f"{where}: largest_step of action {name!r} is {step:g}; expected 0 or more. "
                     "Copy the folder again."
                 )
-        check_rate(rate, f"{where}: control_rate")
+        check_control_rate(rate, f"{where}: control_rate")
         unknown = [key for key in key_map if key not in (*frames, PROPRIO)]
         if unknown:
             raise VipOfflineError(
@@ -195,7 +195,7 @@ class Interface:
         )
 
 
-def check_names(names: Sequence[str], where: str) -> None:
+def check_dimension_names(names: Sequence[str], where: str) -> None:
     """Refuse names of which two are the same: nobody could tell which one a message means.
 
     Args:
@@ -214,7 +214,7 @@ def check_names(names: Sequence[str], where: str) -> None:
             )
 
 
-def check_rate(rate: Any, where: str) -> None:
+def check_control_rate(rate: Any, where: str) -> None:
     """Refuse what is no control rate.
 
     Args:

@@ -10,7 +10,7 @@ ORDINARY = 0.99  # this share of the training set counts as like the rest of it
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrainingEmbeddings:
     """Embeddings of a training set, and how far apart they are."""
 
     embedding: NDArray[np.float32]  # (M, D)
@@ -26,7 +26,9 @@ def distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.floa
     return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
 
-def seen(embedding: NDArray[np.float32], episode: NDArray[np.int64], most: int = KEPT) -> Seen:
+def training_embeddings(
+    embedding: NDArray[np.float32], episode: NDArray[np.int64], most: int = KEPT
+) -> TrainingEmbeddings:
     """What of a training set is kept.
 
     Frames of one episode resemble each other far more than those of the next trial will resemble
@@ -40,13 +42,15 @@ def seen(embedding: NDArray[np.float32], episode: NDArray[np.int64], most: int =
     rows = np.unique(np.linspace(0, len(embedding) - 1, min(most, len(embedding))).round())
     reference, of = embedding[rows.astype(int)], episode[rows.astype(int)]
     if len(np.unique(of)) < 2:
-        return Seen(reference, 0.0)
+        return TrainingEmbeddings(reference, 0.0)
     apart = distances(reference, reference)
     apart[of[:, None] == of] = np.inf
-    return Seen(reference, float(np.quantile(apart.min(axis=1), ORDINARY)))
+    return TrainingEmbeddings(reference, float(np.quantile(apart.min(axis=1), ORDINARY)))
 
 
-def novelty(embedding: NDArray[np.float32], known: Seen) -> NDArray[np.float64] | None:
+def novelty(
+    embedding: NDArray[np.float32], known: TrainingEmbeddings
+) -> NDArray[np.float64] | None:
     """(N, D) -> (N,) distance to the nearest known embedding, in units of the known ones' own.
 
     Up to 1 is what 99 % of the training set are to its other episodes. None where that is unknown,

@@ -33,7 +33,10 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.utils.files import replace_file
 from vip_offline.utils.regular_files import require_regular
 
-FORMAT, VERSION = "vip-offline-policy", 2  # 1: without hashes of what it was trained on
+POLICY_FORMAT, POLICY_VERSION = (
+    "vip-offline-policy",
+    2,
+)  # 1: without hashes of what it was trained on
 MANIFEST, TENSORS = "manifest.json", "policy.safetensors"
 READ = "read.safetensors"
 ROLLOUTS = "rollouts.json"  # of `simulation.rollout`; it goes with the policy that it is of
@@ -145,11 +148,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(manifest, dict):
         raise VipOfflineError(f"{path}: holds a {type(manifest).__name__}, not a table.")
-    if manifest.get("format") != FORMAT or manifest.get("version") not in range(1, VERSION + 1):
+    if manifest.get("format") != POLICY_FORMAT or manifest.get("version") not in range(
+        1, POLICY_VERSION + 1
+    ):
         raise VipOfflineError(
             f"{path}: says format {manifest.get('format')!r}, version {manifest.get('version')!r}; "
-            f"this program reads {FORMAT!r}, version 1 to {VERSION}. Update vip-offline "
-            "(pip install -U vip-offline), or train again."
+            f"this program reads {POLICY_FORMAT!r}, version 1 to {POLICY_VERSION}. Update "
+            "vip-offline (pip install -U vip-offline), or train again."
         )
     for key, kind in KEYS.items():
         if not isinstance(manifest.get(key), kind):
@@ -296,7 +301,7 @@ def write_policy(
 ) -> None:
     """Write the files that `Policy.load` reads into an existing folder."""
     write_tensors(folder / TENSORS, tensors)
-    write_manifest(folder, {"format": FORMAT, "version": VERSION, **manifest})
+    write_manifest(folder, {"format": POLICY_FORMAT, "version": POLICY_VERSION, **manifest})
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:

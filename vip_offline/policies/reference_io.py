@@ -18,7 +18,7 @@ COUNT = 5
 ACTION, EMBEDDING = "action", "embedding"
 # largest difference between machines, of the action's range in the training set: far above what
 # another processor's rounding makes of a float32 network, far below what a robot would notice
-TOLERANCE = 1e-3
+ACTION_TOLERANCE = 1e-3
 LEAST_RANGE = 1e-2
 
 

@@ -24,8 +24,8 @@ from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError
 from vip_offline.policies.checksums import SUMS, changed, read_sums, unlisted
 from vip_offline.policies.gripper import GripperState, settled
-from vip_offline.policies.interface import Checked, Interface
-from vip_offline.policies.novelty import Seen, novelty
+from vip_offline.policies.interface import CheckedObservation, Interface
+from vip_offline.policies.novelty import TrainingEmbeddings, novelty
 from vip_offline.policies.onnx_export import ACTION, EMBEDDING
 from vip_offline.policies.policy import (
     GOAL,
@@ -42,22 +42,22 @@ from vip_offline.rewards.nearest_goal import nearest_distance
 
 GRAPH, ENCODER, REFERENCE = "policy.onnx", "encoder.safetensors", "reference.safetensors"
 BackendName = Literal["auto", "onnx", "torch"]
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Inference:
     """What a policy makes of N observations."""
 
-    action: Floats  # (N, A), in the store's own unit
-    embedding: Floats  # (N, D)
+    action: Float32Array  # (N, A), in the store's own unit
+    embedding: Float32Array  # (N, D)
     novelty: NDArray[np.float64] | None  # (N,), above 1: unlike the training set; None: unknown
 
 
 class _Brain(Protocol):
     name: str  # for people
 
-    def __call__(self, checked: Checked) -> tuple[Floats, Floats]:
+    def __call__(self, checked: CheckedObservation) -> tuple[Float32Array, Float32Array]:
         """Actions (N, A) and embeddings (N, D)."""
 
 
@@ -68,7 +68,7 @@ class _Torch:
         self._policy, self.encoder = policy, encoder
         self.name = encoder.backend.name
 
-    def __call__(self, checked: Checked) -> tuple[Floats, Floats]:
+    def __call__(self, checked: CheckedObservation) -> tuple[Float32Array, Float32Array]:
         parts = [self.encoder(frames) for frames in checked.frames.values()]
         embedding = np.concatenate(parts, axis=1)
         return self._policy.act(embedding, checked.proprio), embedding
@@ -99,7 +99,7 @@ class _Onnx:
         self.takes = {node.name for node in self._session.get_inputs()}
         self.name = f"ONNX Runtime {onnxruntime.__version__}, cpu, fp32"
 
-    def __call__(self, checked: Checked) -> tuple[Floats, Floats]:
+    def __call__(self, checked: CheckedObservation) -> tuple[Float32Array, Float32Array]:
         inputs = {**checked.frames, "proprio": checked.proprio}
         action, embedding = self._session.run([ACTION, EMBEDDING], inputs)
         return action, embedding
@@ -109,15 +109,20 @@ class LoadedPolicy:
     """A policy that takes frames; of an episode it remembers how its grippers stand, no more."""
 
     def __init__(
-        self, folder: Path, policy: Policy, interface: Interface, brain: _Brain, known: Seen | None
+        self,
+        folder: Path,
+        policy: Policy,
+        interface: Interface,
+        brain: _Brain,
+        known: TrainingEmbeddings | None,
     ) -> None:
         self.folder = folder
         self.manifest: dict[str, Any] = dict(policy.manifest)
         self.interface = interface
-        self.goal: Floats | None = (
+        self.goal: Float32Array | None = (
             policy.tensors[GOAL].numpy() if GOAL in policy.tensors else None
         )  # (K, D)
-        self.goal_set: Floats | None = (
+        self.goal_set: Float32Array | None = (
             policy.tensors[GOAL_SET].numpy() if GOAL_SET in policy.tensors else None
         )  # (G, D)
         self._goal_columns = goal_columns(policy.manifest)
@@ -135,7 +140,7 @@ class LoadedPolicy:
         """Begin an episode: how grippers stand is forgotten."""
         self._grippers.reset()
 
-    def act(self, observation: Mapping[str, Any]) -> Floats:
+    def act(self, observation: Mapping[str, Any]) -> Float32Array:
         """One observation -> (A,), or a batch of N -> (N, A), in the store's own unit.
 
         Actions that take two values are one of them. One observation follows the one before it
@@ -163,14 +168,14 @@ class LoadedPolicy:
         known = None if self._known is None else novelty(embedding, self._known)
         return Inference(action, embedding, known)
 
-    def decide(self, embedding: Floats, proprio: Floats) -> Floats:
+    def decide(self, embedding: Float32Array, proprio: Float32Array) -> Float32Array:
         """(N, D) embeddings made before, (N, P) -> (N, A): where many share one encoder.
 
         Without a state, as `infer`.
         """
         return self.network.act(embedding, proprio)
 
-    def goal_distance(self, embedding: Floats) -> NDArray[np.float64] | None:
+    def goal_distance(self, embedding: Float32Array) -> NDArray[np.float64] | None:
         """(N, D) embeddings -> (N,) Euclidean distances to the goal, of stages the last one.
 
         Of a goal set the distance to the nearest: a rollout is no demonstration, so none of the
@@ -186,7 +191,7 @@ class LoadedPolicy:
             return nearest_distance(embedding, self.goal_set, goal_distance)
         return None if self.goal is None else goal_distance(embedding, self.goal[-1])
 
-    def _think(self, checked: Checked) -> tuple[Floats, Floats]:
+    def _think(self, checked: CheckedObservation) -> tuple[Float32Array, Float32Array]:
         action, embedding = self._brain(checked)
         if not np.isfinite(action).all():
             raise VipOfflineError(
@@ -302,7 +307,7 @@ def _check_goal(folder: Path, manifest: Mapping[str, Any]) -> None:
             )
 
 
-def _reference(folder: Path, policy: Policy) -> Seen:
+def _reference(folder: Path, policy: Policy) -> TrainingEmbeddings:
     arrays = read_tensors(folder / REFERENCE)
     width = policy.manifest["embedding_size"]
     embedding, scale = arrays.get("embedding"), arrays.get("scale")
@@ -312,7 +317,7 @@ def _reference(folder: Path, policy: Policy) -> Seen:
             f"{folder / REFERENCE}: holds no embeddings of width {width}, which the policy's are. "
             "It is of another encoder; copy the folder again."
         )
-    return Seen(embedding, float(scale[0]))
+    return TrainingEmbeddings(embedding, float(scale[0]))
 
 
 def seen_by(folder: Path, manifest: Mapping[str, Any]) -> Preprocessing:

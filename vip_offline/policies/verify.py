@@ -17,8 +17,8 @@ from vip_offline.policies.checksums import changed, read_sums
 from vip_offline.policies.interface import Interface
 from vip_offline.policies.policy import MANIFEST, read_manifest
 from vip_offline.policies.reference_io import (
+    ACTION_TOLERANCE,
     SAMPLES,
-    TOLERANCE,
     Samples,
     action_error,
     read_samples,
@@ -41,7 +41,7 @@ class Backed:
     @property
     def right(self) -> bool:
         """Whether the actions are the same, but for rounding."""
-        return self.action_error <= TOLERANCE
+        return self.action_error <= ACTION_TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Verified:
     notes: tuple[str, ...]  # what is another here and need not matter
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Of what computes a policy; packages that are not here are left out."""
     installed = {"vip-offline": __version__, "python": platform.python_version()}
     for name in PACKAGES:
@@ -99,10 +99,14 @@ def verify(folder: Path, on_backend: Callable[[str], None] = lambda sentence: No
             notes.append(f"backend {name}: not tried: {error}")
     for result in backends:
         if not result.right:
-            where = "the encoder" if result.embedding_error > TOLERANCE else "the network behind it"
+            where = (
+                "the encoder"
+                if result.embedding_error > ACTION_TOLERANCE
+                else "the network behind it"
+            )
             problems.append(
                 f"{result.backend}: the actions differ by {result.action_error:.1%} of their "
-                f"range from those where it was trained (allowed {TOLERANCE:.1%}); {where} "
+                f"range from those where it was trained (allowed {ACTION_TOLERANCE:.1%}); {where} "
                 f"computes otherwise here (embeddings differ by {result.embedding_error:.1g})"
             )
     if not backends:
@@ -141,7 +145,7 @@ def _tried(policy: LoadedPolicy, samples: Samples) -> Backed:
 
 
 def _other_versions(manifest: dict[str, Any]) -> list[str]:
-    installed = versions()
+    installed = package_versions()
     then = manifest.get("versions", {})
     return [
         f"{name} is {installed.get(name, 'not here')}, was {was}"

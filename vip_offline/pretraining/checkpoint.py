@@ -14,15 +14,15 @@ from typing import Any
 
 import torch
 
-from vip_offline.encoders.checkpoints import State, read_checkpoint, unwrap
+from vip_offline.encoders.checkpoints import StateDict, read_state_dict, unwrap
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import PretrainOptions
 from vip_offline.utils.files import whole_file
 
-FORMAT = "vip-offline pretraining"
+CHECKPOINT_FORMAT = "vip-offline pretraining"
 MODEL, FOLDER = "model.pt", "checkpoints"
-NAME = re.compile(r"step-(\d+)\.pt")
+CHECKPOINT_NAME = re.compile(r"step-(\d+)\.pt")
 # what may differ between a run and its continuation: nothing here changes a step that was made
 FREE = (
     "steps",
@@ -43,13 +43,13 @@ def write_whole(content: Mapping[str, Any], path: Path) -> None:
         torch.save(dict(content), file)
 
 
-def published(backbone: str, state: State) -> dict[str, State]:
+def published(backbone: str, state: StateDict) -> dict[str, StateDict]:
     """A network's state in the layout in which the VIP file is published, names and all."""
     layout = entry_of(backbone).layout
     return {layout.outer: {layout.prefix + name: tensor for name, tensor in state.items()}}
 
 
-def network_of(content: Mapping[str, Any], backbone: str) -> State:
+def network_of(content: Mapping[str, Any], backbone: str) -> StateDict:
     """A network's state out of a checkpoint, under the network's own names."""
     state = unwrap(content, entry_of(backbone).layout)
     assert state is not None, "refuse_other compared the backbone"
@@ -60,7 +60,7 @@ def numbered(out: Path) -> list[tuple[int, Path]]:
     """(step, path) of the checkpoints of a run, in order."""
     checkpoints = []
     for path in (out / FOLDER).glob("step-*.pt"):
-        match = NAME.fullmatch(path.name)
+        match = CHECKPOINT_NAME.fullmatch(path.name)
         if match:
             checkpoints.append((int(match[1]), path))
     return sorted(checkpoints)
@@ -71,7 +71,7 @@ def save(out: Path, step: int, content: Mapping[str, Any], keep: int) -> Path:
     folder = out / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step}.pt"
-    write_whole({"format": FORMAT, "step": step, **content}, path)
+    write_whole({"format": CHECKPOINT_FORMAT, "step": step, **content}, path)
     for _, old in numbered(out)[:-keep]:
         old.unlink()
     return path
@@ -93,14 +93,14 @@ def latest(out: Path, settings: Mapping[str, Any], fingerprint: str) -> Mapping[
         return None
     path = checkpoints[-1][1]
     try:
-        content = read_checkpoint(path)
+        content = read_state_dict(path)
     except VipOfflineError:
         before = f"goes on from step {checkpoints[-2][0]}" if checkpoints[1:] else "begins anew"
         raise VipOfflineError(
             f"{path}: is cut short or damaged. Remove it, and the training {before}; the steps "
             "since then are in this file alone."
         ) from None
-    if content.get("format") != FORMAT:
+    if content.get("format") != CHECKPOINT_FORMAT:
         raise VipOfflineError(f"{path}: is no checkpoint of `vip-offline pretrain`. Move it away.")
     refuse_other(path, content, settings, fingerprint)
     return content

@@ -81,7 +81,7 @@ def cropped(
     return images
 
 
-def batches(
+def load_batches(
     clips: Clips,
     options: PretrainOptions,
     preprocessing: Preprocessing,

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from torch import nn
 
-from vip_offline.encoders.checkpoints import State, load_strictly, misfits, read_checkpoint, unwrap
+from vip_offline.encoders.checkpoints import (
+    StateDict,
+    load_strictly,
+    misfits,
+    read_state_dict,
+    unwrap,
+)
 from vip_offline.encoders.registry import ENCODERS, entry_of, weights_file
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.recipe import PretrainOptions
@@ -15,7 +21,7 @@ from vip_offline.recipe import PretrainOptions
 HEAD = "fc."  # the last layer, that turns features into the embedding
 
 
-def begin(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
+def initial_networks(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
     """The network to train, and the frozen one that holds it if there is an anchor.
 
     Random weights are of the global generator, which the caller has seeded.
@@ -47,7 +53,7 @@ def begin(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
     return network, copy.deepcopy(network).eval().requires_grad_(False)
 
 
-def initial_state(options: PretrainOptions) -> tuple[Path, State]:
+def initial_state(options: PretrainOptions) -> tuple[Path, StateDict]:
     """Where the weights to begin with lie, and they themselves, under the backbone's names."""
     file = Path(options.init_weights or options.init)
     named = options.init in ENCODERS
@@ -68,7 +74,7 @@ def initial_state(options: PretrainOptions) -> tuple[Path, State]:
     if not path.is_file():
         known = "" if named else f" Nor is it an encoder.{did_you_mean(options.init, ENCODERS)}"
         raise VipOfflineError(f"--init {path}: is no file.{known}")
-    state = unwrap(read_checkpoint(path), entry.layout)
+    state = unwrap(read_state_dict(path), entry.layout)
     if state is None:
         raise VipOfflineError(f"{path}: has not the layout that encoder {name} is published in.")
     return path, entry.adapt(state)

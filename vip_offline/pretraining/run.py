@@ -26,14 +26,14 @@ from vip_offline.pretraining.trainer import (
     check_pretrain,
     pretrain,
 )
-from vip_offline.pretraining.validation import CLIPS, Progress, Validation, held_out
+from vip_offline.pretraining.validation import CLIPS, ProgressMetrics, Validation, held_out
 from vip_offline.recipe import PretrainOptions, dump
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import only_writer, replace_file, require_writable, write_json
 from vip_offline.utils.parallel import forget_ranks, is_first
 
 GIB = 2**30
-SHOWN = 5  # clips that were left out, by name
+SKIPPED_SHOWN = 5  # clips that were left out, by name
 REPORT = "pretrain.json"
 
 
@@ -63,8 +63,8 @@ class Pretrained:
     """What came of a training, beside what it must beat."""
 
     trained: Trained
-    progress: Progress | None  # of the encoder on the videos held out; None: none were
-    controls: dict[str, Progress]
+    progress: ProgressMetrics | None  # of the encoder on the videos held out; None: none were
+    controls: dict[str, ProgressMetrics]
     clips: int  # trained on
     frames: int
     held_out: int
@@ -120,7 +120,7 @@ def _stage(
     if validation_mask.any() and is_first():
         with bar("controls", min(int(validation_mask.sum()), CLIPS), "clip") as advance:
             validation = Validation(clips, np.flatnonzero(validation_mask).tolist(), advance)
-    measured: list[Progress] = []
+    measured: list[ProgressMetrics] = []
 
     def validate(embed: Embed, step: int) -> Metrics:
         if validation is None:
@@ -219,10 +219,10 @@ def ready_clips(
         clips = pack
     if clips.skipped:
         say(f"left out {len(clips.skipped)} videos:")
-        for line in clips.skipped[:SHOWN]:
+        for line in clips.skipped[:SKIPPED_SHOWN]:
             say(f"  {line}")
-        if len(clips.skipped) > SHOWN:
-            say(f"  and {len(clips.skipped) - SHOWN} more, see {out / REPORT}")
+        if len(clips.skipped) > SKIPPED_SHOWN:
+            say(f"  and {len(clips.skipped) - SKIPPED_SHOWN} more, see {out / REPORT}")
     return clips
 
 

@@ -29,8 +29,8 @@ from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining import checkpoint, losses
 from vip_offline.pretraining.clips.clip import Clips
-from vip_offline.pretraining.dataloader import Batch, batches, share_of
-from vip_offline.pretraining.initialization import begin, initial_state
+from vip_offline.pretraining.dataloader import Batch, load_batches, share_of
+from vip_offline.pretraining.initialization import initial_networks, initial_state
 from vip_offline.recipe import PretrainOptions
 from vip_offline.utils.files import replace_file
 from vip_offline.utils.parallel import world_size
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 LOSSES = "losses.jsonl"
-NAMED = 8  # clips of a batch that a message names
+CLIPS_NAMED = 8  # clips of a batch that a message names
 AT_ONCE = 64  # frames that validation embeds
 RENDEZVOUS = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # as torchrun sets them
 Metrics = Mapping[str, float]
@@ -130,7 +130,7 @@ def pretrain(
     preprocessing = entry_of(options.backbone).preprocessing
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        network, frozen = begin(options)
+        network, frozen = initial_networks(options)
         network = _normalised(network, options, accelerator)
         optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
         if saved is not None:
@@ -312,7 +312,7 @@ class _Run:
         first = time.perf_counter()
         waited = validating = 0.0
         before = time.perf_counter()
-        for batch in batches(
+        for batch in load_batches(
             self.clips, options, self.preprocessing, range(began + 1, options.steps + 1), mine
         ):
             fetched = time.perf_counter()
@@ -394,13 +394,13 @@ class _Run:
     def _refuse(self, batch: Batch, value: float) -> None:
         shown = dict.fromkeys(self.clips.name(int(clip)) for clip in batch.draw.clips)
         names = list(shown)
-        more = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        more = f", and {len(names) - CLIPS_NAMED} more" if len(names) > CLIPS_NAMED else ""
         checkpoints = checkpoint.numbered(self.out)
         hint = f" {checkpoints[-1][1]} is from before." if checkpoints else ""
         raise VipOfflineError(
-            f"step {batch.step}: the loss is {value}. Its batch showed {', '.join(names[:NAMED])}"
-            f"{more}.{hint} Look at these videos, or take a smaller --learning-rate than "
-            f"{self.options.learning_rate:g}."
+            f"step {batch.step}: the loss is {value}. Its batch showed "
+            f"{', '.join(names[:CLIPS_NAMED])}{more}.{hint} Look at these videos, or take a "
+            f"smaller --learning-rate than {self.options.learning_rate:g}."
         )
 
     def _validated(self, validate: Validate, step: int) -> Metrics:

@@ -23,11 +23,11 @@ from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.trainer import Embed
 
 CLIPS = 100  # of those held out, evenly spread; more take longer and say the same
-FRAMES = 200  # of each, evenly spread where it has more
+MOST_FRAMES = 200  # of each, evenly spread where it has more
 
 
 @dataclass(frozen=True)
-class Progress:
+class ProgressMetrics:
     """Means over clips of what distances to a goal say of progress."""
 
     bumps: float  # share of steps away from the clip's own last frame (Table 5)
@@ -66,8 +66,8 @@ def held_out(
 
 
 def some_rows(length: int) -> NDArray[np.int64]:
-    """All rows of a clip, or `FRAMES` of them evenly spread, the first and the last among them."""
-    return np.linspace(0, length - 1, min(length, FRAMES)).round().astype(np.int64)
+    """All rows of a clip, or `MOST_FRAMES` evenly spread ones from the first to the last."""
+    return np.linspace(0, length - 1, min(length, MOST_FRAMES)).round().astype(np.int64)
 
 
 def watched(clips: Clips, chosen: Sequence[int]) -> NDArray[np.int64]:
@@ -76,11 +76,11 @@ def watched(clips: Clips, chosen: Sequence[int]) -> NDArray[np.int64]:
     return np.asarray(chosen, np.int64)[places]
 
 
-def progress(
+def progress_metrics(
     embeddings: Sequence[NDArray[np.float32]],
     groups: NDArray[np.int64],
     takes: NDArray[np.int64],
-) -> Progress:
+) -> ProgressMetrics:
     """How embeddings of whole clips order their frames.
 
     Args:
@@ -100,7 +100,7 @@ def progress(
         bumps.append(bump_fraction(distances))
         order.append(order_correlation(distances))
         order_from_zero.append(order_correlation(np.linalg.norm(values - goal, axis=1)))
-    return Progress(_mean(bumps), _mean(order), _mean(order_from_zero), len(embeddings))
+    return ProgressMetrics(_mean(bumps), _mean(order), _mean(order_from_zero), len(embeddings))
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -134,15 +134,15 @@ class Validation:
             pixels.append(raw_pixels(small).astype(np.float32))
             random.append(random_features(small, weights))
             on_clips(1)
-        self.controls: Mapping[str, Progress] = {
-            "raw pixels": progress(pixels, self.groups, self.takes),
-            "random network": progress(random, self.groups, self.takes),
+        self.controls: Mapping[str, ProgressMetrics] = {
+            "raw pixels": progress_metrics(pixels, self.groups, self.takes),
+            "random network": progress_metrics(random, self.groups, self.takes),
         }
 
     def _frames(self, clip: int) -> NDArray[np.uint8]:
         return self._clips.read(clip, some_rows(int(self._clips.lengths[clip])))
 
-    def __call__(self, embed: Embed) -> Progress:
+    def __call__(self, embed: Embed) -> ProgressMetrics:
         """Of an encoder."""
         embeddings = [embed(self._frames(int(clip))) for clip in self.watched]
-        return progress(embeddings, self.groups, self.takes)
+        return progress_metrics(embeddings, self.groups, self.takes)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-BLOCK = 128  # rows at once: their float64 copy stays in a core's cache
+DISTANCE_BLOCK = 128  # rows at once: their float64 copy stays in a core's cache
 
 
 def mean_goal(goals: ArrayLike) -> NDArray[np.float64]:
@@ -31,10 +31,10 @@ def goal_distance(embedding: ArrayLike, goal: ArrayLike) -> NDArray[np.float64]:
     """
     embedding, goal = np.asarray(embedding), np.asarray(goal, np.float64)
     squares = np.empty(len(embedding))
-    for start in range(0, len(embedding), BLOCK):
-        offset = embedding[start : start + BLOCK].astype(np.float64)
+    for start in range(0, len(embedding), DISTANCE_BLOCK):
+        offset = embedding[start : start + DISTANCE_BLOCK].astype(np.float64)
         offset -= goal
-        np.einsum("td,td->t", offset, offset, out=squares[start : start + BLOCK])
+        np.einsum("td,td->t", offset, offset, out=squares[start : start + DISTANCE_BLOCK])
     return np.asarray(np.sqrt(squares, out=squares))
 
 
@@ -50,10 +50,10 @@ def cosine_distance(embedding: ArrayLike, goal: ArrayLike) -> NDArray[np.float64
     """
     embedding, goal = np.asarray(embedding), np.asarray(goal, np.float64)
     cosine = np.empty(len(embedding))
-    for start in range(0, len(embedding), BLOCK):
-        rows = embedding[start : start + BLOCK].astype(np.float64)
+    for start in range(0, len(embedding), DISTANCE_BLOCK):
+        rows = embedding[start : start + DISTANCE_BLOCK].astype(np.float64)
         length = np.sqrt(np.einsum("td,td->t", rows, rows))
-        cosine[start : start + BLOCK] = rows @ goal / length
+        cosine[start : start + DISTANCE_BLOCK] = rows @ goal / length
     return np.asarray(1 - cosine / np.linalg.norm(goal))
 
 

@@ -14,8 +14,8 @@ from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.store import Store
 from vip_offline.errors import VipOfflineError
 
-SHOWN = 6  # pictures of a goal that is made of more
-HEIGHT = 96  # px
+PICTURES_SHOWN = 6  # pictures of a goal that is made of more
+PICTURE_HEIGHT = 96  # px
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _view(store: Store, camera: str, name: str, stage: Mapping[str, Any]) -> Goa
     if rows and not has_frames:
         notes.append(f"The frames of camera {camera} are not in the store.")
     ends = [stop for _, stop in store.spans()]
-    for row in rows[:SHOWN] if has_frames else ():
+    for row in rows[:PICTURES_SHOWN] if has_frames else ():
         episode = int(np.searchsorted(ends, row, side="right"))
         frame = row - store.spans()[episode][0]
         pixels = store.frames(camera, row, row + 1)[0]
@@ -96,7 +96,7 @@ def _view(store: Store, camera: str, name: str, stage: Mapping[str, Any]) -> Goa
         pixels_or_why = _of_file(path, str(digest))
         if isinstance(pixels_or_why, str):
             notes.append(pixels_or_why)
-        elif len(pictures) < SHOWN:
+        elif len(pictures) < PICTURES_SHOWN:
             pictures.append((path, _small(pixels_or_why)))
     return GoalView(name, tuple(pictures), len(rows) + len(files), tuple(notes))
 
@@ -118,7 +118,7 @@ def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     from PIL import Image
 
     height, width = pixels.shape[:2]
-    if height <= HEIGHT:
+    if height <= PICTURE_HEIGHT:
         return pixels
-    size = (max(1, round(width * HEIGHT / height)), HEIGHT)
+    size = (max(1, round(width * PICTURE_HEIGHT / height)), PICTURE_HEIGHT)
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))

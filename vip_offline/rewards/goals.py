@@ -18,8 +18,8 @@ from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.rewards.nearest_goal import GoalSet
 
 NEAREST = "nearest:successes"
-FRAME = re.compile(r"(-?\d+):(-?\d+)")  # EPISODE:FRAME, from the end where negative
-TEXT = "text:"
+FRAME_PATTERN = re.compile(r"(-?\d+):(-?\d+)")  # EPISODE:FRAME, from the end where negative
+TEXT_PREFIX = "text:"
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _nearest_success(store: Store) -> Goals:
 
 def _parts(text: str) -> list[str]:
     """Split at commas, which prompts and names of files that are there may hold."""
-    if text.startswith(TEXT) or Path(text).exists():
+    if text.startswith(TEXT_PREFIX) or Path(text).exists():
         return [text]
     return [part.strip() for part in text.split(",")]
 
@@ -147,15 +147,15 @@ def read_pictures(goals: tuple[str, ...]) -> None:
         VipOfflineError: see `_goal_picture`.
     """
     for part in (part for goal in goals for part in _parts(goal)):
-        of_store = part in ("successes", "last", NEAREST) or FRAME.fullmatch(part)
-        if not of_store and not part.startswith(TEXT):
+        of_store = part in ("successes", "last", NEAREST) or FRAME_PATTERN.fullmatch(part)
+        if not of_store and not part.startswith(TEXT_PREFIX):
             _goal_picture(part)
 
 
 def _stage(store: Store, parts: list[str]) -> Stage:
     rows, pictures, prompts, descriptions = list[int](), list[Picture](), list[str](), list[str]()
     for part in parts:
-        chosen = FRAME.fullmatch(part)
+        chosen = FRAME_PATTERN.fullmatch(part)
         if part == "successes":
             rows += (successes := success_rows(store))
             many = len(successes) > 1
@@ -175,8 +175,8 @@ def _stage(store: Store, parts: list[str]) -> Stage:
         elif chosen:
             rows.append(_row(store, int(chosen[1]), int(chosen[2])))
             descriptions.append(f"frame {part}")
-        elif part.startswith(TEXT):
-            prompts.append(part.removeprefix(TEXT).strip())
+        elif part.startswith(TEXT_PREFIX):
+            prompts.append(part.removeprefix(TEXT_PREFIX).strip())
             descriptions.append(f"the words {prompts[-1]!r}")
         else:
             pictures.append(Picture(part, _goal_picture(part)))
@@ -214,7 +214,7 @@ def _goal_picture(path: str) -> NDArray[np.uint8]:
     return read_picture(Path(path))
 
 
-Embed = Callable[[Picture | str], NDArray[np.float32]]
+EmbedGoal = Callable[[Picture | str], NDArray[np.float32]]
 
 
 def goal_embeddings(
@@ -222,7 +222,7 @@ def goal_embeddings(
     goals: Goals,
     identity: Mapping[str, Any],
     camera: str,
-    embed: Embed,
+    embed: EmbedGoal,
     keep: Callable[[str, NDArray[np.float32], dict[str, Any]], None],
 ) -> NDArray[np.float64] | None:
     """(K, D) goals, one per stage; None if each episode or each frame has its own.

@@ -30,7 +30,7 @@ from vip_offline.rewards.field_of_view import field_of_view
 from vip_offline.rewards.functions import DISTANCES, episode_reward, sparse_success
 from vip_offline.rewards.goal_check import goal_notes
 from vip_offline.rewards.goals import (
-    FRAME,
+    FRAME_PATTERN,
     NEAREST,
     Goals,
     Picture,
@@ -146,7 +146,9 @@ def needs_encoder(path: Path, options: RelabelOptions) -> bool:
     store = open_store(path)
     requested = ",".join((*options.goal, *options.stages)).split(",")
     named = [goal.strip() for goal in requested]
-    frames = all(goal in ("successes", "last", NEAREST) or FRAME.fullmatch(goal) for goal in named)
+    frames = all(
+        goal in ("successes", "last", NEAREST) or FRAME_PATTERN.fullmatch(goal) for goal in named
+    )
     cameras = store.cameras_of(options.camera)
     return not frames or not all(
         store.embedded(options.encoder, camera).all() for camera in cameras

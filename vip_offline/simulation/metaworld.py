@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.simulation.hidden_targets import MARKED
-from vip_offline.simulation.rendering import Renderer, View, choose_backend, locate
+from vip_offline.simulation.rendering import Renderer, View, choose_gl_backend, locate
 
 # sees the table, the hand and the object; Meta-World's own corner cameras are upside down
 CORNER = View(azimuth=150, elevation=-30, distance=1.1, lookat=(0.0, 0.66, 0.1))
 CONTROL_RATE = 80.0  # Hz: 5 substeps of 2.5 ms
 STEP_LIMIT = 500  # Meta-World raises beyond
-PROPRIO = 4  # first columns of the state: hand x, y, z in metres, gripper opening 0 to 1
+PROPRIO_SIZE = 4  # first columns of the state: hand x, y, z in metres, gripper opening 0 to 1
 DRAWS = 1000  # of a placement, until object and target are as far apart as Meta-World wants
 
 
@@ -33,7 +33,7 @@ class Observation:
 
 def _metaworld() -> Any:
     """Import metaworld, or say how to get it."""
-    choose_backend()
+    choose_gl_backend()
     try:
         import metaworld
         import metaworld.env_dict
@@ -144,7 +144,7 @@ class Simulator:
     def _observe(self) -> Observation:
         if self.renderer is None:
             self.renderer = Renderer(self._env.model, CORNER, self._image_size)
-        proprio = np.asarray(self.state[:PROPRIO], np.float32)
+        proprio = np.asarray(self.state[:PROPRIO_SIZE], np.float32)
         return Observation(self.renderer(self._env.data), proprio)
 
     def close(self) -> None:

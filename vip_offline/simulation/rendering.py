@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.parallel import check_not_forked
 
-CELL = 0.008  # m, of the grid that mesh vertices snap to
-DRAWN = "drawn", "graphics"  # for `check_not_forked`
+CELL_SIZE = 0.008  # m, of the grid that mesh vertices snap to
+FORK_CHECK = "drawn", "graphics"  # for `check_not_forked`
 FEW_FACES = 300  # meshes at or below are drawn as they are
-LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}  # of the ways to draw without a screen
+GL_LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}  # of the ways to draw without a screen
 EGL = "sudo apt-get install --no-install-recommends libegl1 libgl1-mesa-dri"
 
 
@@ -40,7 +40,7 @@ class View:
     lookat: tuple[float, float, float]  # m
 
 
-def coarsened(model: Any, cell: float = CELL) -> Any:
+def coarsened(model: Any, cell: float = CELL_SIZE) -> Any:
     """Copy a model with its large meshes clustered on a grid of `cell` metres.
 
     All vertices of a cell share one of them; faces that collapse or coincide are dropped, and
@@ -72,7 +72,7 @@ def coarsened(model: Any, cell: float = CELL) -> Any:
     return drawn
 
 
-def choose_backend() -> None:
+def choose_gl_backend() -> None:
     """Set MUJOCO_GL before mujoco is first imported, if the user has not; check it if he has.
 
     Raises:
@@ -80,7 +80,7 @@ def choose_backend() -> None:
             is unknown or not installed, that needs a screen where there is none, or draws nothing.
     """
     if sys.platform.startswith("linux") and not os.environ.get("MUJOCO_GL"):
-        for backend, library in LIBRARIES.items():
+        for backend, library in GL_LIBRARIES.items():
             if ctypes.util.find_library(library):
                 os.environ["MUJOCO_GL"] = backend
                 break
@@ -91,7 +91,7 @@ def choose_backend() -> None:
     try:
         import mujoco
     except Exception as error:  # without a library PyOpenGL fails at whatever it looks up first
-        library = LIBRARIES.get(os.environ.get("MUJOCO_GL", "").lower().strip(), "")
+        library = GL_LIBRARIES.get(os.environ.get("MUJOCO_GL", "").lower().strip(), "")
         missing = library and not ctypes.util.find_library(library)
         raise _no_drawing(f"lib{library} is not installed" if missing else error) from None
     if not hasattr(mujoco.gl_context, "GLContext"):
@@ -143,7 +143,7 @@ class Renderer:
     """
 
     def __init__(self, model: Any, view: View, image_size: int) -> None:
-        check_not_forked(*DRAWN)
+        check_not_forked(*FORK_CHECK)
         _load_triton()
         import mujoco
 
@@ -168,7 +168,7 @@ class Renderer:
 
     def __call__(self, data: Any) -> NDArray[np.uint8]:
         """(image_size, image_size, 3) uint8 RGB of a physics state."""
-        check_not_forked(*DRAWN)
+        check_not_forked(*FORK_CHECK)
         self._renderer.update_scene(data, self._camera, self._options)
         frame: NDArray[np.uint8] = self._renderer.render()
         return frame

@@ -24,7 +24,7 @@ from vip_offline.policies.runtime import ENCODER, LoadedPolicy, load_policy
 from vip_offline.recipe import RolloutOptions
 from vip_offline.simulation.hidden_targets import hidden_note, is_hidden
 from vip_offline.simulation.metaworld import STEP_LIMIT, check_task
-from vip_offline.simulation.vector_env import Batch, Command, Fleet
+from vip_offline.simulation.vector_env import Command, Fleet, StepResult
 from vip_offline.utils.files import only_writer, read_json, require_writable, sha256_of, write_json
 
 RESULT = ROLLOUTS
@@ -337,7 +337,7 @@ def _advance(
 
 def _settle(
     slots: Sequence[int],
-    batch: Batch,
+    batch: StepResult,
     running: dict[int, _Running],
     options: RolloutOptions,
     outcome: list[dict[int, _Ended]],

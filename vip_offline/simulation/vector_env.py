@@ -18,7 +18,7 @@ Command = int | NDArray[np.float32]  # a placement to reset to, or an action to 
 
 
 @dataclass(frozen=True)
-class Batch:
+class StepResult:
     """Observations of the slots that were commanded, in their order."""
 
     frames: NDArray[np.uint8]  # (B, H, W, 3)
@@ -53,7 +53,7 @@ def _serve(
                 frames.append(observation.frame)
                 proprio.append(observation.proprio)
                 solved.append(success)
-            pipe.send(Batch(np.stack(frames), np.stack(proprio), np.array(solved)))
+            pipe.send(StepResult(np.stack(frames), np.stack(proprio), np.array(solved)))
         simulators[0].close()
     except EOFError:
         return
@@ -90,7 +90,7 @@ class Fleet:
             child_end.close()
             self._workers.append((process, parent_end))
 
-    def __call__(self, commands: Mapping[int, Command]) -> Batch:
+    def __call__(self, commands: Mapping[int, Command]) -> StepResult:
         """Reset or step each of these slots; the processes work at the same time.
 
         Args:
@@ -110,8 +110,11 @@ class Fleet:
                     pipe.send(share)
                 busy.append((process, pipe))
         parts = [_receive(process, pipe) for process, pipe in busy]
-        return Batch(
-            *(np.concatenate([getattr(p, key) for p in parts]) for key in Batch.__annotations__)
+        return StepResult(
+            *(
+                np.concatenate([getattr(p, key) for p in parts])
+                for key in StepResult.__annotations__
+            )
         )
 
     def close(self) -> None:

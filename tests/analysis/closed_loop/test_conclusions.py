@@ -3,9 +3,9 @@ import pytest
 
 from vip_offline.analysis.closed_loop.conclusions import (
     answer,
+    conclusion,
     controls_of,
     points,
-    verdict,
     visual_arm,
 )
 from vip_offline.analysis.closed_loop.statistics import Difference, paired_difference
@@ -28,37 +28,37 @@ def test_points(value: float, text: str) -> None:
 
 
 def test_a_difference_is_said_with_its_interval_and_size() -> None:
-    text = verdict("rwr", "bc", difference(0.42, 0.22), 0.03, 8, "5 seeds × 10 placements")
+    text = conclusion("rwr", "bc", difference(0.42, 0.22), 0.03, 8, "5 seeds × 10 placements")
     assert text == (
         "rwr succeeded more often than bc: +42 points (95 % interval +20 to +64; 5 seeds × 10 "
         "placements)."
     )
-    assert "less often" in verdict("rwr", "bc", WORSE, 0.03, 8, "")
+    assert "less often" in conclusion("rwr", "bc", WORSE, 0.03, 8, "")
 
 
 def test_a_difference_that_many_questions_may_bring_about_is_said_to_be_one() -> None:
-    text = verdict("rwr", "bc", BETTER, 0.16, 8, "")
+    text = conclusion("rwr", "bc", BETTER, 0.16, 8, "")
     assert "not beyond doubt, as one of 8 questions" in text
     assert "p = 0.16" in text
 
 
 def test_no_difference_is_not_called_equality() -> None:
-    text = verdict("rwr", "bc", difference(-0.03, 0.17), 1.0, 8, "")
+    text = conclusion("rwr", "bc", difference(-0.03, 0.17), 1.0, 8, "")
     assert text == (
         "rwr and bc cannot be told apart: −3 points (95 % interval −20 to +14); with this many "
         "seeds only differences of 24 points or more would be likely to show."
     )
-    assert "no difference, however large" in verdict("a", "b", difference(0.0, 0.9), 1.0, 8, "")
+    assert "no difference, however large" in conclusion("a", "b", difference(0.0, 0.9), 1.0, 8, "")
 
 
 def test_one_seed_or_one_placement_is_said() -> None:
     one_seed = paired_difference(np.ones((1, 4), dtype=bool), np.zeros((1, 4), dtype=bool))
-    assert verdict("rwr", "bc", one_seed, np.nan, 1, "1 seed × 4 placements") == (
+    assert conclusion("rwr", "bc", one_seed, np.nan, 1, "1 seed × 4 placements") == (
         "rwr against bc: +100 points (1 seed × 4 placements), which may be luck."
     )
     assert "nothing can be concluded" in answer("bc", {("rwr", "bc"): one_seed})
     one_placement = difference(0.4, covers="seeds")
-    assert "one placement" in verdict("rwr", "bc", one_placement, 0.01, 1, "")
+    assert "one placement" in conclusion("rwr", "bc", one_placement, 0.01, 1, "")
     assert "on one placement" in answer("bc", {("rwr", "bc"): one_placement})
 
 

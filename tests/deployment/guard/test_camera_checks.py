@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vip_offline.deployment.guard.camera_checks import HUNG, Camera
+from vip_offline.deployment.guard.camera_checks import HUNG, CameraMonitor
 from vip_offline.policies.brightness import brightness_grid
 
 UP, LEFT = slice(None, None, -1), slice(None, None, -1)
@@ -35,7 +35,7 @@ def reference() -> dict[str, Any]:
 
 
 def said(frames: list[NDArray[np.uint8]], moving: float = 0.005, **more: Any) -> list[list[str]]:
-    camera = Camera("frame/front", {**reference(), **more})
+    camera = CameraMonitor("frame/front", {**reference(), **more})
     return [camera.add(frame, np.array([moving * row, 1.0])) for row, frame in enumerate(frames)]
 
 
@@ -92,7 +92,7 @@ def test_a_slow_motion_adds_up() -> None:
 
 def test_an_older_policys_reference_is_of_colours_alone() -> None:
     colours = {key: reference()[key] for key in ("mean", "std")}
-    camera = Camera("frame/front", colours)
+    camera = CameraMonitor("frame/front", colours)
     frames = [scene(row)[::-1] for row in range(30)]
     assert not any(camera.add(frame, np.zeros(2)) for frame in frames)
-    assert Camera("frame/front", {}).add(frames[0], np.zeros(2)) == []
+    assert CameraMonitor("frame/front", {}).add(frames[0], np.zeros(2)) == []

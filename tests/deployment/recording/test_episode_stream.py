@@ -10,10 +10,10 @@ from vip_offline.dataset.episode import Episode
 from vip_offline.deployment import export
 from vip_offline.deployment.recording.episode_stream import (
     DESCRIBED,
-    DISCARD,
+    DISCARD_KEY,
     EpisodeBuilder,
-    Layout,
     RecordingInfo,
+    RowLayout,
 )
 from vip_offline.errors import VipOfflineError
 
@@ -82,7 +82,7 @@ def test_an_episode_after_another_looks_like_it() -> None:
 
 
 def test_what_the_store_holds_is_the_measure() -> None:
-    builder = EpisodeBuilder(TOLD, 100, Layout({"frame/front": (8, 8, 3)}, 3, 2))
+    builder = EpisodeBuilder(TOLD, 100, RowLayout({"frame/front": (8, 8, 3)}, 3, 2))
     with pytest.raises(VipOfflineError, match=r"frame/front has shape \(16, 20, 3\); those before"):
         builder.receive(row(0))
 
@@ -92,7 +92,7 @@ def test_what_the_store_holds_is_the_measure() -> None:
     [
         ({END: True}, "episode/end without episode/success. Say whether it succeeded"),
         ({SUCCESS: True}, "episode/success without episode/end"),
-        ({END: True, SUCCESS: True, DISCARD: True}, "both episode/discard and episode/end"),
+        ({END: True, SUCCESS: True, DISCARD_KEY: True}, "both episode/discard and episode/end"),
         ({END: 1, SUCCESS: True}, "episode/end is 1; expected true or false"),
         ({END: True, SUCCESS: "yes"}, "episode/success is 'yes'; expected true or false"),
         ({END: True, SUCCESS: np.array([True])}, "episode/success is array"),
@@ -151,12 +151,12 @@ def test_no_more_rows_than_memory_was_meant_for() -> None:
 
 def test_discarding_is_counted_where_there_was_something() -> None:
     builder = EpisodeBuilder(TOLD, 100)
-    builder.receive({DISCARD: True})
+    builder.receive({DISCARD_KEY: True})
     assert builder.discarded == 0
     builder.receive(row(0))
-    assert builder.receive({DISCARD: np.True_}) is None
+    assert builder.receive({DISCARD_KEY: np.True_}) is None
     assert (builder.rows, builder.discarded) == (0, 1)
-    builder.receive(row(0, **{DISCARD: False, END: False}))
+    builder.receive(row(0, **{DISCARD_KEY: False, END: False}))
     assert builder.rows == 1
 
 

@@ -13,7 +13,7 @@ from made_up_recordings import SHAPE, episode, row
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import StoreWriter, writing
-from vip_offline.deployment.recording.episode_stream import DISCARD, RecordingInfo
+from vip_offline.deployment.recording.episode_stream import DISCARD_KEY, RecordingInfo
 from vip_offline.deployment.recording.record_server import Recorder, Recording
 from vip_offline.deployment.server.codec import Limits, decode, encode
 from vip_offline.deployment.serving_options import ServeOptions
@@ -136,7 +136,7 @@ def test_a_bad_row_costs_its_episode_and_no_other(recorder: Recorder, path: Path
 def test_discarded_on_purpose(recorder: Recorder) -> None:
     recording = recorder.converse("connection 1")
     told(recording, row(0))
-    reply = told(recording, {DISCARD: True})
+    reply = told(recording, {DISCARD_KEY: True})
     assert (reply["recorded"], reply["discarded"], reply["episodes"]) == (0, 1, 0)
 
 

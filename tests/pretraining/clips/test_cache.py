@@ -8,8 +8,8 @@ from made_up_clips import pictures, rows
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips.cache import (
-    FRAMES,
-    INDEX,
+    PACK_FRAMES,
+    PACK_INDEX,
     PackedClips,
     PackIndex,
     checksum,
@@ -21,7 +21,7 @@ CLIPS = pictures(5), pictures(3, 1, (8, 8))
 
 def write_pack(folder: Path, *, checksums: bool = True) -> PackIndex:
     folder.mkdir()
-    (folder / FRAMES).write_bytes(b"".join(each.tobytes() for each in CLIPS))
+    (folder / PACK_FRAMES).write_bytes(b"".join(each.tobytes() for each in CLIPS))
     index = PackIndex(
         offsets=np.array([0, CLIPS[0].nbytes]),
         heights=np.array([16, 8]),
@@ -37,7 +37,7 @@ def write_pack(folder: Path, *, checksums: bool = True) -> PackIndex:
         skipped=("c: is broken\nthere",),
         fingerprint="f-16",
     )
-    index.save(folder / INDEX)
+    index.save(folder / PACK_INDEX)
     return index
 
 
@@ -74,25 +74,25 @@ def test_threads_get_what_one_gets(tmp_path: Path) -> None:
 def test_a_pack_that_is_not_whole_is_none(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "pack"
     write_pack(folder)
-    frames, index = (folder / FRAMES).read_bytes(), (folder / INDEX).read_bytes()
+    frames, index = (folder / PACK_FRAMES).read_bytes(), (folder / PACK_INDEX).read_bytes()
     match damage:
         case "cut":
-            (folder / FRAMES).write_bytes(frames[:-1])
+            (folder / PACK_FRAMES).write_bytes(frames[:-1])
         case "longer":
-            (folder / FRAMES).write_bytes(frames + b"0")
+            (folder / PACK_FRAMES).write_bytes(frames + b"0")
         case "index cut":
-            (folder / INDEX).write_bytes(index[:-30])
+            (folder / PACK_INDEX).write_bytes(index[:-30])
         case "no index":
-            (folder / INDEX).unlink()
+            (folder / PACK_INDEX).unlink()
         case _:
-            (folder / FRAMES).unlink()
+            (folder / PACK_FRAMES).unlink()
     assert open_pack(folder) is None
 
 
 def test_frames_that_are_cut_off_later(tmp_path: Path) -> None:
     write_pack(tmp_path / "pack")
     clips = opened(tmp_path / "pack")
-    os.truncate(tmp_path / "pack" / FRAMES, CLIPS[0].nbytes + 10)
+    os.truncate(tmp_path / "pack" / PACK_FRAMES, CLIPS[0].nbytes + 10)
     assert clips.read(0, rows(4)).shape == (1, 16, 24, 3)
     with pytest.raises(VipOfflineError, match=r"frames.bin: ends before frame 2 of b"):
         clips.read(1, rows(2))
@@ -101,9 +101,9 @@ def test_frames_that_are_cut_off_later(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", [0, CLIPS[0].nbytes - 1, CLIPS[0].nbytes, -1])
 def test_a_byte_that_was_changed(tmp_path: Path, place: int) -> None:
     write_pack(tmp_path / "pack")
-    frames = bytearray((tmp_path / "pack" / FRAMES).read_bytes())
+    frames = bytearray((tmp_path / "pack" / PACK_FRAMES).read_bytes())
     frames[place] ^= 1
-    (tmp_path / "pack" / FRAMES).write_bytes(frames)
+    (tmp_path / "pack" / PACK_FRAMES).write_bytes(frames)
     clips = opened(tmp_path / "pack")
     clip, row = {0: (0, 0), CLIPS[0].nbytes - 1: (0, 4), CLIPS[0].nbytes: (1, 0), -1: (1, 2)}[place]
     match = f"frames.bin: frame {row} of .* another checksum .* remove its folder"

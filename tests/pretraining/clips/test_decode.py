@@ -26,7 +26,7 @@ def test_frames_lie_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     monkeypatch.setattr(decode, "SEGMENT", 4)
-    monkeypatch.setattr(decode, "BLOCK", 2)
+    monkeypatch.setattr(decode, "FRAME_BLOCK", 2)
     for seed, length in enumerate((3, 4, 11)):
         write_clip(tmp_path / "a" / f"{seed}", pictures(length, seed))
     write_film(tmp_path / "a" / "film.mp4", 9)

@@ -7,7 +7,7 @@ from made_up_clips import pictures, write_clip, write_film
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips import index as module
-from vip_offline.pretraining.clips.folder_listing import Listing, list_folder
+from vip_offline.pretraining.clips.folder_listing import Listing, list_clips
 from vip_offline.pretraining.clips.index import Index
 from vip_offline.pretraining.clips.video_clips import Stamps, stamps_of
 
@@ -19,7 +19,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def listing(folder: str) -> Listing:
         found.append(folder)
-        return list_folder(folder)
+        return list_clips(folder)
 
     def stamps(video: str) -> Stamps:
         found.append(video)
@@ -43,7 +43,7 @@ def test_a_folder_is_listed_once(tmp_path: Path, looked: list[str], names: list[
     assert (
         listing_of(Index(tmp_path / "deep" / "index.npz"), folder)
         == found
-        == list_folder(str(folder))
+        == list_clips(str(folder))
     )
     assert looked == [str(folder)]
     assert [each.name for each in (tmp_path / "deep").iterdir()] == ["index.npz"]
@@ -100,7 +100,7 @@ def test_a_damaged_index_is_made_anew(
     first = Index(path)
     listing_of(first, folder)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "VERSION", 0)
+        patch.setattr(module, "INDEX_VERSION", 0)
         first.save()
     whole = path.read_bytes()
     contents = {"cut": whole[: len(whole) // 2], "empty": b"", "text": b"no archive"}
@@ -121,7 +121,7 @@ def test_whichever_byte_changed_it_is_read_or_made_anew(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for place in range(len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
-        assert listing_of(Index(path), folder) == list_folder(str(folder))
+        assert listing_of(Index(path), folder) == list_clips(str(folder))
 
 
 def test_what_is_unchanged_is_not_written_again(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from made_up_clips import (
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips import index as index_module
-from vip_offline.pretraining.clips.folder_listing import Listing, list_folder
+from vip_offline.pretraining.clips.folder_listing import Listing, list_clips
 from vip_offline.pretraining.clips.open_clips import open_clips
 
 
@@ -156,7 +156,7 @@ def test_an_index_spares_the_looking(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def listing(folder: str) -> Listing:
         looked.append(folder)
-        return list_folder(folder)
+        return list_clips(folder)
 
     monkeypatch.setattr(index_module, "list_folder", listing)
     monkeypatch.setattr(index_module, "stamps_of", lambda video: pytest.fail(video))

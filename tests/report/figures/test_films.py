@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.report.figures.analysis import PALETTE
-from vip_offline.report.figures.films import HEIGHT, WIDTH, composed, write_film
+from vip_offline.report.figures.films import FILM_HEIGHT, FILM_WIDTH, composed, write_film
 
 T = 20
 
@@ -34,7 +34,7 @@ def test_an_mp4_of_video_and_curves(tmp_path: Path) -> None:
         assert float(container.streams.video[0].average_rate or 0) == 12.5
         shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert len(shown) == T
-    assert shown[0].shape == (HEIGHT, 360 + WIDTH, 3)
+    assert shown[0].shape == (FILM_HEIGHT, 360 + FILM_WIDTH, 3)
     grey = [float(frame[50:150, 50:300].mean()) for frame in shown]
     np.testing.assert_allclose(grey, np.linspace(20, 220, T), atol=4)
     assert [each.name for each in path.parent.iterdir()] == ["film.mp4"]
@@ -75,9 +75,9 @@ def test_values_that_are_not_known_are_not_drawn() -> None:
 @pytest.mark.parametrize(("height", "width"), [(64, 91), (240, 320), (480, 33), (1, 1)])
 def test_any_size_becomes_an_even_one(height: int, width: int) -> None:
     film = composed(video(height, width, 2), {"x": np.array([1.0, 0.5])})
-    assert film.shape[1] == HEIGHT
+    assert film.shape[1] == FILM_HEIGHT
     assert film.shape[2] % 2 == 0
-    assert abs((film.shape[2] - WIDTH) / HEIGHT - width / height) < 0.01
+    assert abs((film.shape[2] - FILM_WIDTH) / FILM_HEIGHT - width / height) < 0.01
     assert film.dtype == np.uint8
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from vip_offline.analysis.results import Analysis, Flag
 from vip_offline.report.html import analysis_page as page
-from vip_offline.report.html.analysis_page import write_page
+from vip_offline.report.html.analysis_page import write_analysis_page
 
 
 class Seen(HTMLParser):
@@ -70,7 +70,7 @@ def read(path: Path) -> Seen:
 
 def written(analysis: Analysis, folder: Path) -> Seen:
     path = folder / "new" / "report.html"
-    write_page(analysis, path)
+    write_analysis_page(analysis, path)
     return read(path)
 
 
@@ -285,8 +285,8 @@ def test_suspicious_episodes_come_first_and_others_are_there_to_compare() -> Non
     assert len(chosen) == page.STRIPS
     shown = [each.index for each in chosen]
     assert shown[:3] == [0, 15, 30]  # one of each kind
-    assert shown[3 : page.FLAGGED] == [1, 2, 3, 4, 5]
-    usual = chosen[page.FLAGGED :]
+    assert shown[3 : page.STRIPS_FLAGGED] == [1, 2, 3, 4, 5]
+    usual = chosen[page.STRIPS_FLAGGED :]
     assert not any(each.flags for each in usual)
     assert [each.success for each in usual] == [True, False, True, False]
 

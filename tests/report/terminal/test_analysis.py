@@ -7,7 +7,7 @@ from made_up_analysis import make_analysis
 from vip_offline.analysis.metrics import Noise
 from vip_offline.analysis.results import Analysis
 from vip_offline.report.terminal.analysis import (
-    FLAGGED,
+    EPISODES_FLAGGED,
     mean_of,
     number,
     over_noise,
@@ -64,7 +64,7 @@ def test_names_are_no_markup() -> None:
 
 def test_many_suspicious_episodes_are_counted() -> None:
     text = printed(make_analysis(20, flagged=range(20)))
-    assert f"and {20 - FLAGGED} more suspicious episodes" in text
+    assert f"and {20 - EPISODES_FLAGGED} more suspicious episodes" in text
 
 
 def test_signal_over_noise() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vip_offline.analysis.closed_loop.conclusions import answer, controls_of, verdict, visual_arm
+from vip_offline.analysis.closed_loop.conclusions import answer, conclusion, controls_of, visual_arm
 from vip_offline.analysis.closed_loop.conditions import UNKNOWN
 from vip_offline.analysis.closed_loop.statistics import (
     Difference,
@@ -40,7 +40,7 @@ class Arm:
 
 
 @dataclasses.dataclass(frozen=True)
-class Demonstration:
+class DemonstrationCurve:
     """One demonstration as the encoder saw it."""
 
     episode: int
@@ -62,7 +62,7 @@ class Comparison:
     horizon: int  # environment steps after which a rollout has failed
     arms: tuple[Arm, ...]
     baseline: str  # name of the arm that the others are compared to
-    demonstrations: tuple[Demonstration, ...]
+    demonstrations: tuple[DemonstrationCurve, ...]
     goals: tuple[GoalView, ...]  # what the distance is to, stage by stage
     videos: tuple[tuple[str, Path], ...]  # (caption, mp4)
     recipe: str  # resolved, as TOML
@@ -103,7 +103,7 @@ class Comparison:
                 )
 
 
-def summarise(comparison: Comparison) -> dict[str, Any]:
+def summarise_comparison(comparison: Comparison) -> dict[str, Any]:
     """Return every number and sentence of the report, ready for JSON (nan becomes null).
 
     The questions asked are each arm against the baseline, and the visual arm against each of its
@@ -126,7 +126,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
     p_holm = dict(zip(primary, adjusted.tolist(), strict=True))
     size = sample_size(comparison)
     sentences = [
-        verdict(*pair, differences[pair], p_holm[pair], len(primary), size) for pair in primary
+        conclusion(*pair, differences[pair], p_holm[pair], len(primary), size) for pair in primary
     ]
     summary = {
         "task": comparison.task,

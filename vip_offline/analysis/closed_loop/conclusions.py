@@ -50,7 +50,7 @@ def percent(share: float | None, digits: int = 0) -> str:
     return "–" if share is None or math.isnan(share) else f"{100 * share:.{digits}f}"
 
 
-def verdict(
+def conclusion(
     a: str, b: str, difference: Difference, p_holm: float, questions: int, size: str
 ) -> str:
     """Return one sentence on `a` against `b`.

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from vip_offline.deployment.guard.color_check import (
     BETTER,
-    FAR,
-    FRAMES,
+    COLOR_FRAMES,
+    FAR_COLORS,
     LEAST_STD,
     Colours,
     sampled,
@@ -47,9 +47,9 @@ def looks_turned(
     Returns:
         A key of `TURNS`; "": they fit as they are, or neither way.
     """
-    if len(grids) < FRAMES:
+    if len(grids) < COLOR_FRAMES:
         return ""
-    recent, spread = grids[-FRAMES:].mean(0), np.maximum(std, LEAST_STD)
+    recent, spread = grids[-COLOR_FRAMES:].mean(0), np.maximum(std, LEAST_STD)
     expected = mean - mean.mean()
 
     def off(grid: NDArray[np.float64]) -> float:
@@ -58,10 +58,10 @@ def looks_turned(
     as_is = off(recent)
     turned = {name: off(recent[where]) for name, where in TURNS.items()}
     best = min(turned, key=turned.__getitem__)
-    return best if as_is > FAR and as_is > BETTER * turned[best] else ""
+    return best if as_is > FAR_COLORS and as_is > BETTER * turned[best] else ""
 
 
-class Camera:
+class CameraMonitor:
     """One camera on one connection."""
 
     def __init__(self, key: str, reference: Mapping[str, Any]) -> None:
@@ -79,7 +79,7 @@ class Camera:
             if "grid_mean" in reference
             else None
         )
-        self._grids: deque[NDArray[np.float64]] = deque(maxlen=FRAMES)
+        self._grids: deque[NDArray[np.float64]] = deque(maxlen=COLOR_FRAMES)
         self._before: NDArray[np.uint8] | None = None
         self._same = 0  # observations in a row with the frame before
         self._reach: NDArray[np.float64] | None = None  # (2, P) of the state meanwhile

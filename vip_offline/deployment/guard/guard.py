@@ -18,7 +18,10 @@ from vip_offline.deployment.serving_options import Hold
 from vip_offline.errors import VipOfflineError
 from vip_offline.policies.interface import Interface
 
-TIME, SEQUENCE = "observation/time", "observation/sequence"  # seconds; counts up; both optional
+TIME_KEY, SEQUENCE_KEY = (
+    "observation/time",
+    "observation/sequence",
+)  # seconds; counts up; both optional
 # of an action's size: less is rounding between float32 and the limits' float64
 ROUNDING = 1e-6
 COUNTERS = (1 << 16, 1 << 32)  # where the sequence numbers of small computers begin again
@@ -72,7 +75,7 @@ class Trouble:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GuardDecision:
     """An action to send, and what was done to it."""
 
     action: NDArray[np.float32]  # (A,); (0,): held, and there is none to hold yet
@@ -134,21 +137,21 @@ class Guard:
 
     def _staleness(self, observation: Mapping[str, Any], arrived: float) -> Trouble | None:
         troubles = []
-        if SEQUENCE in observation:
-            troubles.append(self._order(observation[SEQUENCE]))
-        if TIME in observation:
-            troubles.append(self._lateness(observation[TIME], arrived))
+        if SEQUENCE_KEY in observation:
+            troubles.append(self._order(observation[SEQUENCE_KEY]))
+        if TIME_KEY in observation:
+            troubles.append(self._lateness(observation[TIME_KEY], arrived))
         return next((trouble for trouble in troubles if trouble), None)
 
     def _order(self, value: Any) -> Trouble | None:
-        sequence, before = _number(value, SEQUENCE), self._sequence
+        sequence, before = _number(value, SEQUENCE_KEY), self._sequence
         if before is None or sequence > before or _began_again(before, sequence):
             self._sequence = sequence
             return None
-        return _not_after(SEQUENCE, value, sequence, before)
+        return _not_after(SEQUENCE_KEY, value, sequence, before)
 
     def _lateness(self, value: Any, arrived: float) -> Trouble | None:
-        stamp, before = float(_number(value, TIME)), self._clock.newest
+        stamp, before = float(_number(value, TIME_KEY)), self._clock.newest
         reading = self._clock.read(stamp, arrived)
         if reading.step:
             way = "forward" if reading.step > 0 else "back"
@@ -158,7 +161,7 @@ class Guard:
                 f"from here.{note}"
             )
         if not reading.grew and before is not None:
-            return _not_after(TIME, value, stamp, before)
+            return _not_after(TIME_KEY, value, stamp, before)
         if reading.late > self._rules.timeout_s:
             return Trouble(
                 "stale",
@@ -170,7 +173,7 @@ class Guard:
 
     def release(
         self, action: NDArray[np.floating[Any]], novelty: float | None, now: float
-    ) -> Verdict:
+    ) -> GuardDecision:
         """Send what the policy said, within limits; or hold.
 
         Args:
@@ -210,7 +213,7 @@ class Guard:
             self.counts[rule] += bool(names)
         return self._verdict(sent, None, novelty, limited)
 
-    def hold(self, trouble: Trouble, novelty: float | None = None) -> Verdict:
+    def hold(self, trouble: Trouble, novelty: float | None = None) -> GuardDecision:
         """Send the hold action; none where it is the last one, and there was none yet."""
         hold = self._rules.hold
         self.counts["held"] += 1
@@ -233,7 +236,7 @@ class Guard:
         trouble: Trouble | None,
         novelty: float | None,
         limited: Mapping[str, list[str]] = UNLIMITED,
-    ) -> Verdict:
+    ) -> GuardDecision:
         # the next step is measured from what the robot was told, which is float32
         released = action.astype(np.float32)
         self._sent = released.astype(np.float64) if len(released) else None
@@ -246,7 +249,7 @@ class Guard:
             "novelty": novelty,
             "counts": dict(self.counts),
         }
-        return Verdict(released, report)
+        return GuardDecision(released, report)
 
     def _named(self, before: NDArray[np.float64], after: NDArray[np.float64]) -> list[str]:
         changed = np.abs(before - after) > ROUNDING * np.maximum(1, np.abs(before))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.policies.interface import FRAME, PROPRIO, Interface
 
-SHOWN = 32  # keys of an observation that lacks one
+KEYS_SHOWN = 32  # keys of an observation that lacks one
 KeyMap = Mapping[str, str | list[str]]
 
 # names, shapes and dtypes as openpi's examples send them; H, W are the policy's own
@@ -30,7 +30,7 @@ PRESETS: dict[str, dict[str, str | list[str]]] = {
 }
 
 
-def key_map(text: str, interface: Interface) -> dict[str, str | list[str]]:
+def read_key_map(text: str, interface: Interface) -> dict[str, str | list[str]]:
     """A preset, JSON, or a JSON file, for one policy.
 
     Args:
@@ -109,7 +109,7 @@ def translate(
         VipOfflineError: if a key is missing, there under both names, or is not an array.
     """
     ours, used = dict[str, Any](), set[str]()
-    few = list(observation)[:SHOWN]
+    few = list(observation)[:KEYS_SHOWN]
     for key in interface.observation_keys:
         theirs = mapped.get(key, key)
         names = [theirs] if isinstance(theirs, str) else list(theirs)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import check_name
-from vip_offline.deployment.guard.guard import TIME
+from vip_offline.deployment.guard.guard import TIME_KEY
 from vip_offline.deployment.guard.key_map import translate
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.policies.interface import (
@@ -22,17 +22,17 @@ from vip_offline.policies.interface import (
     PROPRIO,
     Interface,
     check_action_kind,
-    check_names,
-    check_rate,
+    check_control_rate,
+    check_dimension_names,
     frame_fault,
 )
 
-ACTION = "action"
-END, SUCCESS, DISCARD = "episode/end", "episode/success", "episode/discard"
+ACTION_KEY = "action"
+END_KEY, SUCCESS_KEY, DISCARD_KEY = "episode/end", "episode/success", "episode/discard"
 SOURCE = "client"
 MAX_STEPS = 2000  # rows of an episode, whose frames are in memory until it ends
 # what `vip-offline ship --describe` takes, so that one file serves both
-DESCRIBED = (PROPRIO, ACTION, "action_kind", "gripper", "control_rate", "key_map")
+DESCRIBED = (PROPRIO, ACTION_KEY, "action_kind", "gripper", "control_rate", "key_map")
 RATE_ERROR = 0.2  # share by which the client's own clock may differ from the rate that was said
 KeyMap = Mapping[str, str | list[str]]
 
@@ -74,16 +74,16 @@ class RecordingInfo:
                 "--control-rate: say how many actions per second the robot gets. It is not "
                 "measured, since messages may come late, or faster than they were made."
             )
-        check_rate(rate, "--control-rate")
+        check_control_rate(rate, "--control-rate")
         if control_rate is not None and rate != control_rate:
             raise VipOfflineError(
                 f"--control-rate {control_rate:g}: --describe says {rate!r}. Leave one out."
             )
-        names = {key: described.get(key, []) for key in (PROPRIO, ACTION)}
+        names = {key: described.get(key, []) for key in (PROPRIO, ACTION_KEY)}
         for key, value in names.items():
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
                 raise VipOfflineError(f"--describe: {key} is {value!r}; expected a list of names.")
-            check_names(value, f"--describe: {key}")
+            check_dimension_names(value, f"--describe: {key}")
         gripper = described.get("gripper", "")
         if not isinstance(gripper, str):
             raise VipOfflineError(f"--describe: gripper is {gripper!r}; expected words.")
@@ -91,7 +91,7 @@ class RecordingInfo:
             task,
             float(rate),
             tuple(names[PROPRIO]),
-            tuple(names[ACTION]),
+            tuple(names[ACTION_KEY]),
             gripper,
             check_action_kind(described.get("action_kind", ""), "--describe"),
             _key_map(described.get("key_map", {})),
@@ -126,7 +126,7 @@ def _key_map(value: Any) -> KeyMap:
 
 
 @dataclass(frozen=True)
-class Layout:
+class RowLayout:
     """How every row must look."""
 
     frames: Mapping[str, tuple[int, ...]]  # key -> (H, W, 3)
@@ -145,13 +145,15 @@ class Layout:
             key: {"shape": list(shape), "dtype": "uint8", "colour": "RGB"}
             for key, shape in self.frames.items()
         }
-        return {"frames": frames, PROPRIO: self.proprio, ACTION: self.action}
+        return {"frames": frames, PROPRIO: self.proprio, ACTION_KEY: self.action}
 
 
 class EpisodeBuilder:
     """What one client sends: one running episode after the other."""
 
-    def __init__(self, info: RecordingInfo, max_steps: int, layout: Layout | None = None) -> None:
+    def __init__(
+        self, info: RecordingInfo, max_steps: int, layout: RowLayout | None = None
+    ) -> None:
         """Start with none.
 
         Args:
@@ -197,20 +199,23 @@ class EpisodeBuilder:
             VipOfflineError: if it does not fit; the running episode is thrown away then.
         """
         try:
-            end, success = _flag(message, END), _flag(message, SUCCESS)
-            if _flag(message, DISCARD):
+            end, success = _flag(message, END_KEY), _flag(message, SUCCESS_KEY)
+            if _flag(message, DISCARD_KEY):
                 if end:
-                    raise VipOfflineError(f"message: both {DISCARD} and {END}; which is it?")
+                    raise VipOfflineError(
+                        f"message: both {DISCARD_KEY} and {END_KEY}; which is it?"
+                    )
                 self.drop()
                 return None
             if end and success is None:
                 raise VipOfflineError(
-                    f"message: {END} without {SUCCESS}. Say whether it succeeded, true or false; "
-                    "it is not guessed."
+                    f"message: {END_KEY} without {SUCCESS_KEY}. Say whether it succeeded, true or "
+                    "false; it is not guessed."
                 )
             if success is not None and not end:
                 raise VipOfflineError(
-                    f"message: {SUCCESS} without {END}. It belongs into an episode's last message."
+                    f"message: {SUCCESS_KEY} without {END_KEY}. It belongs into an episode's last "
+                    "message."
                 )
             self._add(message, last=bool(end))
             return self._finished(bool(success)) if end else None
@@ -223,25 +228,26 @@ class EpisodeBuilder:
         if self.rows >= self._max_steps:
             raise VipOfflineError(
                 f"message: the episode has more than --max-steps {self._max_steps} rows. End or "
-                f"discard it earlier ({END}, {DISCARD}), or start the recorder with more."
+                f"discard it earlier ({END_KEY}, {DISCARD_KEY}), or start the recorder with more."
             )
         mine = self._ours(message)
         frames = {key: _picture(mine[key], key) for key in mine if key.startswith(FRAME)}
         proprio = _vector(mine[PROPRIO], PROPRIO)
-        none = last and ACTION not in mine and self.layout is not None
+        none = last and ACTION_KEY not in mine and self.layout is not None
         if none and self.layout is not None:
             action = np.full(self.layout.action, np.nan, np.float32)
-        elif ACTION not in mine:
+        elif ACTION_KEY not in mine:
             raise VipOfflineError(
-                f"message: has no {ACTION!r}.{did_you_mean(ACTION, message)} Every message says "
-                f"what was done in its observation; only the last, with {END}, may lack it."
+                f"message: has no {ACTION_KEY!r}.{did_you_mean(ACTION_KEY, message)} Every message "
+                f"says what was done in its observation; only the last, with {END_KEY}, may lack "
+                "it."
             )
         else:
-            action = _vector(mine[ACTION], ACTION)
+            action = _vector(mine[ACTION_KEY], ACTION_KEY)
         shapes = {key: frame.shape for key, frame in frames.items()}
-        self._check(Layout(shapes, len(proprio), len(action)))
-        if TIME in message:
-            self._times.append(_time(message[TIME], self._times))
+        self._check(RowLayout(shapes, len(proprio), len(action)))
+        if TIME_KEY in message:
+            self._times.append(_time(message[TIME_KEY], self._times))
         for key, frame in frames.items():
             self._frames.setdefault(key, []).append(frame)
         self._proprio.append(proprio)
@@ -274,11 +280,11 @@ class EpisodeBuilder:
         shapes = dict.fromkeys(sorted(cameras), (1, 1, 3))  # only the names are looked at
         return translate(message, mapped, Interface(shapes, (), (), (), (), ()))
 
-    def _check(self, layout: Layout) -> None:
+    def _check(self, layout: RowLayout) -> None:
         if self.layout is None:
             for key in layout.frames:
                 check_name("camera", key.removeprefix(FRAME))
-            names_of = {PROPRIO: self._info.proprio, ACTION: self._info.action}
+            names_of = {PROPRIO: self._info.proprio, ACTION_KEY: self._info.action}
             for key, names in names_of.items():
                 width = getattr(layout, key)
                 if names and len(names) != width:
@@ -293,7 +299,7 @@ class EpisodeBuilder:
         }
         pairs |= {
             key: ((getattr(layout, key),), (getattr(self.layout, key),))
-            for key in (PROPRIO, ACTION)
+            for key in (PROPRIO, ACTION_KEY)
         }
         for key, (shape, before) in pairs.items():
             if shape != before:
@@ -302,7 +308,7 @@ class EpisodeBuilder:
     def _finished(self, success: bool) -> Episode:
         if self.rows < 2:
             raise VipOfflineError(
-                f"message: {END} in the first row; a transition needs two rows at least."
+                f"message: {END_KEY} in the first row; a transition needs two rows at least."
             )
         length = self.rows
         succeeded = np.zeros(length, bool)
@@ -332,8 +338,8 @@ class EpisodeBuilder:
         if abs(measured / stated_rate - 1) <= RATE_ERROR:
             return []
         return [
-            f"{TIME} says {measured:.3g} messages per second; --control-rate is {stated_rate:g}. A "
-            "policy learns from what was said."
+            f"{TIME_KEY} says {measured:.3g} messages per second; --control-rate is "
+            f"{stated_rate:g}. A policy learns from what was said."
         ]
 
     def done(self) -> None:
@@ -381,8 +387,8 @@ def _vector(value: Any, key: str) -> NDArray[np.float32]:
 def _time(value: Any, before: list[float]) -> float:
     array = np.asarray(value) if isinstance(value, int | float | np.generic | np.ndarray) else None
     if array is None or array.size != 1 or array.dtype.kind not in "iuf":
-        raise VipOfflineError(f"message: {TIME} is {value!r:.80}; expected one number.")
+        raise VipOfflineError(f"message: {TIME_KEY} is {value!r:.80}; expected one number.")
     time = float(array.reshape(()))
     if not np.isfinite(time) or (before and time <= before[-1]):
-        raise VipOfflineError(f"message: {TIME} is {time:g} after {before[-1:]}; it must grow.")
+        raise VipOfflineError(f"message: {TIME_KEY} is {time:g} after {before[-1:]}; it must grow.")
     return time

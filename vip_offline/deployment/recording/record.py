@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vip_offline.dataset.store_writer import writing
 from vip_offline.deployment.recording.episode_stream import MAX_STEPS, RecordingInfo
-from vip_offline.deployment.serving_options import ServeOptions, check_options, is_loopback
+from vip_offline.deployment.serving_options import ServeOptions, check_serve_options, is_loopback
 from vip_offline.errors import VipOfflineError
 
 IDLE = 3600.0  # s: between two episodes a person puts things back where they were
@@ -39,12 +39,12 @@ def record_from_client(
             f"--host {options.host}: other computers could write into the store. Give an API key "
             "by --api-key-file FILE or $VIP_OFFLINE_API_KEY, or leave --host out."
         )
-    check_options(options)
+    check_serve_options(options)
     if max_steps < 2:
         raise VipOfflineError(f"--max-steps {max_steps}: an episode has two rows at least.")
     try:
         from vip_offline.deployment.recording.record_server import Recorder
-        from vip_offline.deployment.server.server import run
+        from vip_offline.deployment.server.server import run_server
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]
         raise VipOfflineError(
@@ -55,7 +55,7 @@ def record_from_client(
     with writing(path, create=info.attributes()) as store:
         recorder = Recorder(store, info, options, say, max_steps)
         try:
-            run(recorder)
+            run_server(recorder)
         finally:
             if recorder.recording is not None:  # it did not let go in time
                 recorder.recording.close()

@@ -12,13 +12,13 @@ from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import Store
 from vip_offline.dataset.store_writer import StoreWriter
 from vip_offline.deployment.recording.episode_stream import (
-    DISCARD,
-    END,
+    DISCARD_KEY,
+    END_KEY,
     MAX_STEPS,
-    SUCCESS,
+    SUCCESS_KEY,
     EpisodeBuilder,
-    Layout,
     RecordingInfo,
+    RowLayout,
 )
 from vip_offline.deployment.server.codec import Limits, decode, encode
 from vip_offline.deployment.server.session import PROTOCOL
@@ -28,16 +28,16 @@ from vip_offline.policies.interface import FRAME
 
 # of a message: how large the pictures are is known only with the first
 LIMITS = Limits(64 * MEGABYTE)
-LARGE = 2_000_000_000  # bytes of an episode that a person should know of beforehand
+LARGE_EPISODE = 2_000_000_000  # bytes of an episode that a person should know of beforehand
 
 
-def layout_of(store: Store) -> Layout | None:
+def row_layout(store: Store) -> RowLayout | None:
     """How the rows of a store look; None for one without episodes."""
     if not len(store):
         return None
     frames = {f"{FRAME}{camera}": store.frame_shape(camera) for camera in store.cameras}
     widths = (store.data(key, 0, 1).shape[1] for key in ("proprio", "action"))
-    return Layout(frames, *widths)
+    return RowLayout(frames, *widths)
 
 
 @dataclass
@@ -71,12 +71,12 @@ class Recorder:
                 "client at a time writes. Close that one, or start another recorder with a store "
                 "and a port of its own."
             )
-        self.recording = Recording(self, name, layout_of(self.store))
+        self.recording = Recording(self, name, row_layout(self.store))
         return self.recording
 
     def metadata(self) -> dict[str, Any]:
         """What a connection is told first: plain values, no paths of this computer."""
-        layout = layout_of(self.store)
+        layout = row_layout(self.store)
         return {
             "server": f"vip-offline {__version__}",
             "protocol": PROTOCOL,
@@ -90,7 +90,7 @@ class Recorder:
             "gripper": self.info.gripper,
             "action_kind": self.info.action_kind,
             "key_map": dict(self.info.key_map),
-            "ends": [END, SUCCESS, DISCARD],
+            "ends": [END_KEY, SUCCESS_KEY, DISCARD_KEY],
             "max_steps": self.max_steps,
             "max_message_bytes": self.limits.size,
         }
@@ -108,7 +108,7 @@ class Recorder:
 class Recording:
     """The connection that writes."""
 
-    def __init__(self, recorder: Recorder, name: str, layout: Layout | None) -> None:
+    def __init__(self, recorder: Recorder, name: str, layout: RowLayout | None) -> None:
         self.name = name
         self._recorder = recorder
         self._builder = EpisodeBuilder(recorder.info, recorder.max_steps, layout)
@@ -175,7 +175,7 @@ class Recording:
     def _size(self, first: bool) -> list[str]:
         """On an episode's first row: whether its longest would be large."""
         layout, most = self._builder.layout, self._recorder.max_steps
-        if not first or layout is None or layout.bytes_per_row * most <= LARGE:
+        if not first or layout is None or layout.bytes_per_row * most <= LARGE_EPISODE:
             return []
         size = layout.bytes_per_row * most / 1e9
         return [

@@ -20,13 +20,13 @@ from vip_offline.errors import VipOfflineError
 ARRAY, SCALAR = b"__ndarray__", b"__npgeneric__"
 DATA, DTYPE, SHAPE = b"data", b"dtype", b"shape"
 # spelled out: NumPy's own parser of dtypes knows pickled objects, records and dates
-DTYPES = {
+WIRE_DTYPES = {
     f"{order}{kind}{size}": np.dtype(f"{order}{kind}{size}")
     for kind, sizes in {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8)}.items()
     for size in sizes
     for order in ("|" if size == 1 else "<>")
 }
-SHOWN = 80  # characters of what was sent
+CHARACTERS_SHOWN = 80  # characters of what was sent
 _NAMED: dict[str, tuple[type, ...]] = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float)}
 
 
@@ -59,7 +59,7 @@ def encode(message: Any) -> bytes:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
-        if value.dtype.str not in DTYPES:
+        if value.dtype.str not in WIRE_DTYPES:
             raise TypeError(f"an array of {value.dtype}; expected bool, int, uint or float")
         if isinstance(value, np.generic):
             return {SCALAR: True, DATA: value.item(), DTYPE: value.dtype.str}
@@ -94,7 +94,7 @@ def decode(message: bytes, limits: Limits) -> Any:
     except (ValueError, msgpack.UnpackException) as error:
         # texts that are no UTF-8, and the one byte that msgpack leaves undefined
         raise MessageError(
-            f"message: is no msgpack ({str(error)[:SHOWN] or 'an undefined byte'})."
+            f"message: is no msgpack ({str(error)[:CHARACTERS_SHOWN] or 'an undefined byte'})."
         ) from None
     if reader.place != len(message):
         raise MessageError(f"message: {len(message) - reader.place} bytes after its end.")
@@ -104,13 +104,13 @@ def decode(message: bytes, limits: Limits) -> Any:
 def _shown(value: Any) -> str:
     """For a message of ours; whatever was sent, it stays short, and is not even written long."""
     if isinstance(value, str | bytes):
-        return f"{value[:SHOWN]!r}{'...' if len(value) > SHOWN else ''}"
+        return f"{value[:CHARACTERS_SHOWN]!r}{'...' if len(value) > CHARACTERS_SHOWN else ''}"
     if isinstance(value, list) and not all(isinstance(item, int) for item in value):
         return f"a list of {len(value)} values"
     if isinstance(value, dict):
         return f"a map of {len(value)} keys"
     text = str(value)  # a number, an array or none, which NumPy shortens
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return text if len(text) <= CHARACTERS_SHOWN else f"{text[:CHARACTERS_SHOWN]}..."
 
 
 class _Reader:
@@ -177,11 +177,11 @@ def _restored(read: dict[Any, Any], limits: Limits) -> Any:
 
 def _dtype(read: Mapping[bytes, Any]) -> np.dtype[Any]:
     text = read[DTYPE]
-    dtype = DTYPES.get(text) if isinstance(text, str) else None
+    dtype = WIRE_DTYPES.get(text) if isinstance(text, str) else None
     if dtype is None:
         raise MessageError(
             f"message: dtype {_shown(text)}; expected bool, int, uint or float as NumPy writes "
-            f"them: {', '.join(name for name in DTYPES if not name.startswith('>'))}."
+            f"them: {', '.join(name for name in WIRE_DTYPES if not name.startswith('>'))}."
         )
     return dtype
 

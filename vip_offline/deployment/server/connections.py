@@ -17,7 +17,7 @@ from websockets.asyncio.server import ServerConnection
 from vip_offline.deployment.server.log_lines import Tally
 
 HANDSHAKES = 32  # at once
-SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Accepting:
@@ -75,7 +75,7 @@ class Accepting:
     def failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """For the loop's ``set_exception_handler``: a line, where asyncio writes a traceback."""
         error = context.get("exception")
-        if not isinstance(error, OSError) or error.errno not in SHORT:
+        if not isinstance(error, OSError) or error.errno not in OUT_OF_FILES:
             self._failed(f"asyncio: {context.get('message')} {error!r:.200}")
         elif not self._short:
             self._short = True  # asyncio tries again once a second

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vip_offline.deployment.guard.key_map import key_map
+from vip_offline.deployment.guard.key_map import read_key_map
 from vip_offline.deployment.server.log_lines import Lines
-from vip_offline.deployment.serving_options import ServeOptions, check_options
+from vip_offline.deployment.serving_options import ServeOptions, check_serve_options
 from vip_offline.errors import VipOfflineError
 from vip_offline.policies.runtime import load_policy
 
@@ -39,9 +39,9 @@ def serve(
     Raises:
         VipOfflineError: if an option is wrong, the policy cannot be loaded, or the port is taken.
     """
-    check_options(options)  # before the seconds that loading takes
+    check_serve_options(options)  # before the seconds that loading takes
     try:
-        from vip_offline.deployment.server.server import closing_line, run
+        from vip_offline.deployment.server.server import closing_line, run_server
         from vip_offline.deployment.server.session import prepare
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]
@@ -49,11 +49,11 @@ def serve(
             f"serve: {missing} is not installed. pip install 'vip-offline[serve]'"
         ) from None
     policy = load_policy(folder, on_prepare=say, sealed=not unsealed)
-    mapped = key_map(keys, policy.interface)
+    mapped = read_key_map(keys, policy.interface)
     with contextlib.ExitStack() as stack:
         entries = stack.enter_context(log_file(log, say)) if log else None
         service = prepare(policy, mapped, options, say, entries)
-        run(service)
+        run_server(service)
     return closing_line(service)
 
 

@@ -29,11 +29,11 @@ from vip_offline.deployment.server.codec import Limits, encode
 from vip_offline.deployment.server.connections import Accepting, LogLines
 from vip_offline.deployment.server.log_lines import Tally
 from vip_offline.deployment.server.session import Service
-from vip_offline.deployment.serving_options import ServeOptions, check_options
+from vip_offline.deployment.serving_options import ServeOptions, check_serve_options
 from vip_offline.errors import VipOfflineError
 
 HEALTH = "/healthz"
-SHOWN = 500  # characters of an error
+ERROR_LENGTH = 500  # characters of an error
 FAILED, LEAVING, BUSY = 1011, 1001, 1013  # close codes of RFC 6455
 CLOSING = 2.0  # s for a peer to close, too
 
@@ -81,13 +81,13 @@ class Served(Protocol):
         """Begin a connection, or raise why not."""
 
 
-def run(service: Served) -> None:
+def run_server(service: Served) -> None:
     """Serve until SIGINT or SIGTERM; then answer what is under way, say goodbye and return.
 
     Raises:
         VipOfflineError: if the address cannot be had.
     """
-    check_options(service.options)
+    check_serve_options(service.options)
     asyncio.run(_Serving(service).until_signal())
 
 
@@ -333,7 +333,7 @@ async def hang_up(connection: ServerConnection, code: int) -> None:
 
 def _shown(text: str) -> str:
     """What may quote a message goes to a terminal: no escape sequences, and not much of it."""
-    short = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    short = text if len(text) <= ERROR_LENGTH else f"{text[:ERROR_LENGTH]}..."
     return "".join(character if character.isprintable() else "?" for character in short)
 
 

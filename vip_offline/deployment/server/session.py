@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline import __version__
-from vip_offline.deployment.guard.camera_checks import Camera
-from vip_offline.deployment.guard.guard import Guard, Rules, Trouble, Verdict
+from vip_offline.deployment.guard.camera_checks import CameraMonitor
+from vip_offline.deployment.guard.guard import Guard, GuardDecision, Rules, Trouble
 from vip_offline.deployment.guard.hold import choose_hold
 from vip_offline.deployment.guard.key_map import KeyMap, translate
 from vip_offline.deployment.server.codec import Limits, decode, encode
@@ -176,7 +176,7 @@ class Session:
         self._grippers = GripperState(service.policy.interface.grippers)
         colour = service.policy.manifest.get("colour") or {}
         self._cameras = {
-            key: Camera(key, colour.get(key.removeprefix(FRAME)) or {})
+            key: CameraMonitor(key, colour.get(key.removeprefix(FRAME)) or {})
             for key in service.policy.interface.frames
         }
         service.policy.reset()
@@ -246,7 +246,7 @@ class Session:
     def close(self) -> None:
         """Nothing outlives a connection."""
 
-    def _infer(self, observation: Mapping[str, NDArray[Any]]) -> Verdict:
+    def _infer(self, observation: Mapping[str, NDArray[Any]]) -> GuardDecision:
         try:
             inferred = self._service.policy.infer(observation)
         except VipOfflineError as error:  # the observation was checked: it is the policy's own
@@ -271,7 +271,7 @@ class Session:
             self._service.say(f"{self._name}: {warning}")
         return warnings
 
-    def _count(self, verdict: Verdict) -> None:
+    def _count(self, verdict: GuardDecision) -> None:
         totals, report = self._service.totals, verdict.report
         totals["actions"] += len(verdict.action) > 0
         for rule in ("held", "range", "step"):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError
 
 SHORTEST = 2  # frames: a clip of fewer shows no step
-NAMED = 3  # clips that a message names
+SKIPPED_NAMED = 3  # clips that a message names
 
 
 class Clips(Protocol):
@@ -53,7 +53,7 @@ class Clips(Protocol):
         """
 
 
-class Clip(Protocol):
+class FrameClip(Protocol):
     """One of them, wherever its frames are. For several threads at once."""
 
     @property
@@ -72,7 +72,7 @@ class Clip(Protocol):
         """See `Clips.read`."""
 
 
-def check_length(name: str, length: int) -> None:
+def check_clip_length(name: str, length: int) -> None:
     """Refuse a clip in which nothing happens.
 
     Raises:
@@ -95,8 +95,10 @@ def check_skipped(skipped: Sequence[str], total: int, most: float) -> None:
         VipOfflineError: with how many there are, and the first few.
     """
     if len(skipped) > most * total:
-        listed = "".join(f"\n  {reason}" for reason in skipped[:NAMED])
-        more = f"\n  and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+        listed = "".join(f"\n  {reason}" for reason in skipped[:SKIPPED_NAMED])
+        more = (
+            f"\n  and {len(skipped) - SKIPPED_NAMED} more" if len(skipped) > SKIPPED_NAMED else ""
+        )
         share = len(skipped) / total
         raise VipOfflineError(
             f"{len(skipped)} of {total} clips ({share:.1%}) cannot be used, and --max-skipped "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vip_offline.dataset.importers.link import store_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.clip import Clip, check_length
+from vip_offline.pretraining.clips.clip import FrameClip, check_clip_length
 from vip_offline.pretraining.clips.index import Index
 from vip_offline.pretraining.clips.picture_folder import PictureClip
 from vip_offline.pretraining.clips.store_clips import clips_of
@@ -24,7 +24,7 @@ class Candidate:
     where: str  # full path, and what else tells it from others there
     key: str  # the same wherever the data are moved to
     group: str
-    opened: Callable[[], Clip]  # VipOfflineError: it cannot be used
+    opened: Callable[[], FrameClip]  # VipOfflineError: it cannot be used
     take: str = ""  # the same for all that show one; empty: this alone does
     of_store: bool = False
 
@@ -52,7 +52,7 @@ def video(root: Path, parts: tuple[str, ...], index: Index, decoders: Decoders) 
     """One video under the root; with no parts, the root itself."""
     path = str(root.joinpath(*parts))
 
-    def opened() -> Clip:
+    def opened() -> FrameClip:
         return _long_enough(VideoClip(path, index.stamps(path), decoders))
 
     return Candidate(path, "/".join((root.name, *parts)), group_of(root, parts), opened)
@@ -93,10 +93,10 @@ def _walk(
             yield from _walk(root, inner, above | {itself}, camera, index, decoders)
 
 
-def _long_enough(clip: Clip) -> Clip:
-    check_length(clip.name, clip.length)
+def _long_enough(clip: FrameClip) -> FrameClip:
+    check_clip_length(clip.name, clip.length)
     return clip
 
 
-def _refuse(folder: str, reason: str) -> Clip:
+def _refuse(folder: str, reason: str) -> FrameClip:
     raise VipOfflineError(f"{folder}: cannot be listed ({reason}).")

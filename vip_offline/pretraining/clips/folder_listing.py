@@ -55,7 +55,7 @@ def names_of(names: Iterable[str]) -> Names:
     return Names(len(listed), width, listed=b"".join(e.ljust(width, b"\0") for e in encoded))
 
 
-def list_folder(folder: str) -> Listing:
+def list_clips(folder: str) -> Listing:
     """Look into a folder; hidden names are passed over.
 
     Raises:

@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.folder_listing import Listing, Names, list_folder
+from vip_offline.pretraining.clips.folder_listing import Listing, Names, list_clips
 from vip_offline.pretraining.clips.video_clips import Stamps, stamps_of
 from vip_offline.utils.files import whole_file
 
-VERSION = 3  # since then listings know more suffixes, and pictures are upright
+INDEX_VERSION = 3  # since then listings know more suffixes, and pictures are upright
 # what numpy raises for an archive that is damaged, depending on where
 DAMAGED = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
 
-State = tuple[int, int]  # mtime in ns, bytes
+FileState = tuple[int, int]  # mtime in ns, bytes
 
 
 class Index:
@@ -35,15 +35,15 @@ class Index:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         # records as JSON: as objects those of a folder take several times the memory
-        self._before: dict[str, tuple[State, str]] = {} if path is None else _load(path)
-        self._now: dict[str, tuple[State, str]] = {}
+        self._before: dict[str, tuple[FileState, str]] = {} if path is None else _load(path)
+        self._now: dict[str, tuple[FileState, str]] = {}
 
     def listing(self, folder: str, mtime: int) -> Listing:
-        """See `list_folder`; a folder's time changes with the names in it."""
+        """See `list_clips`; a folder's time changes with the names in it."""
         state = (mtime, 0)
         record = self._known(folder, state)
         if record is None:
-            listing = list_folder(folder)
+            listing = list_clips(folder)
             self._keep(folder, state, json.dumps(_listing_record(listing)))
             return listing
         folders, videos, pictures = record
@@ -69,14 +69,14 @@ class Index:
             **{**record, "listed": None if listed is None else np.array(listed, np.int64)}
         )
 
-    def _known(self, path: str, state: State) -> Any:
+    def _known(self, path: str, state: FileState) -> Any:
         record = self._before.get(path)
         if record is None or record[0] != state:
             return None
         self._keep(path, *record)
         return json.loads(record[1])
 
-    def _keep(self, path: str, state: State, record: str) -> None:
+    def _keep(self, path: str, state: FileState, record: str) -> None:
         if self._path is not None:
             self._now[path] = state, record
 
@@ -98,7 +98,7 @@ class Index:
     @staticmethod
     def _write(path: Path, states: NDArray[np.int64], records: NDArray[np.uint8]) -> None:
         with whole_file(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, version=VERSION, states=states, found=records)
+            np.savez_compressed(file, version=INDEX_VERSION, states=states, found=records)
 
 
 def _listing_record(listing: Listing) -> Any:
@@ -109,11 +109,11 @@ def _listing_record(listing: Listing) -> Any:
     return [list(listing.folders), list(listing.videos), pictures]
 
 
-def _load(path: Path) -> dict[str, tuple[State, str]]:
+def _load(path: Path) -> dict[str, tuple[FileState, str]]:
     """What an earlier run kept; nothing where it cannot be read, since it can be made again."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if int(archive["version"]) != VERSION:
+            if int(archive["version"]) != INDEX_VERSION:
                 return {}
             records = json.loads(archive["found"].tobytes())
             states = archive["states"].tolist()

@@ -8,20 +8,20 @@ from functools import partial
 from pathlib import Path
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.clip import Clip, check_length
+from vip_offline.pretraining.clips.clip import FrameClip, check_clip_length
 from vip_offline.pretraining.clips.discover import Candidate, group_of
 from vip_offline.pretraining.clips.folder_listing import Names
 from vip_offline.pretraining.clips.picture_folder import PictureClip
 
-NAME = "manifest.csv"
+MANIFEST_NAME = "manifest.csv"
 COLUMNS = ("path", "len")
 DIGITS = 6
 SUFFIX = ".jpg"
-LOOKED_AT = 100  # clips at which it is seen whether frames count from 0 or 1
+SAMPLED_ROWS = 100  # clips at which it is seen whether frames count from 0 or 1
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ManifestRow:
     """One line of the table."""
 
     path: str  # as it stands there
@@ -47,7 +47,7 @@ def in_manifest(path: Path) -> Iterator[Candidate]:
         yield Candidate(row.folder, key, group_of(root, parts), opened)
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[ManifestRow]:
     """The table's lines.
 
     Raises:
@@ -69,7 +69,7 @@ def read_rows(path: Path) -> list[Row]:
         raise VipOfflineError(f"{path}: cannot be read ({error}). Restore it.") from error
 
 
-def _row(path: Path, line: int, cells: dict[str, str | None]) -> Row:
+def _row(path: Path, line: int, cells: dict[str, str | None]) -> ManifestRow:
     folder, length = cells["path"], cells["len"]
     if not folder:
         raise VipOfflineError(f"{path}, line {line}: names no path. Complete or remove the line.")
@@ -80,13 +80,13 @@ def _row(path: Path, line: int, cells: dict[str, str | None]) -> Row:
             f"{path}, line {line}: len is {length!r}, no whole number of frames. Correct or "
             "remove the line."
         ) from None
-    return Row(folder, os.path.normpath(path.parent / folder), frames)
+    return ManifestRow(folder, os.path.normpath(path.parent / folder), frames)
 
 
-def first_number(rows: list[Row]) -> int:
+def first_number(rows: list[ManifestRow]) -> int:
     """Whether frames count from 0 or from 1: from 0 if one of the first clips has such a frame."""
     name = _names(1, 0)(0)
-    zero_is_there = any((Path(row.folder) / name).exists() for row in rows[:LOOKED_AT])
+    zero_is_there = any((Path(row.folder) / name).exists() for row in rows[:SAMPLED_ROWS])
     return 0 if zero_is_there else 1
 
 
@@ -94,13 +94,13 @@ def _names(length: int, first: int) -> Names:
     return Names(length, DIGITS, first=first, suffix=SUFFIX)
 
 
-def _opened(folder: str, length: int, first: int) -> Clip:
+def _opened(folder: str, length: int, first: int) -> FrameClip:
     """The clip, if its first and its last frame are there.
 
     Raises:
         VipOfflineError: naming the one that is not.
     """
-    check_length(folder, length)
+    check_clip_length(folder, length)
     clip = PictureClip(folder, _names(length, first), "")
     states = []
     for frame in (0, length - 1):

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from vip_offline.dataset.tables.file_listing import VIDEOS
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.clip import Clip, Clips, check_skipped
+from vip_offline.pretraining.clips.clip import Clips, FrameClip, check_skipped
 from vip_offline.pretraining.clips.discover import STORE, Candidate, in_folder, in_store, video
 from vip_offline.pretraining.clips.index import Index
-from vip_offline.pretraining.clips.manifest import NAME, in_manifest
+from vip_offline.pretraining.clips.manifest import MANIFEST_NAME, in_manifest
 from vip_offline.pretraining.clips.video_clips import Decoders
 from vip_offline.utils.parallel import threaded_map
 
@@ -28,7 +28,7 @@ class OpenClips:
 
     def __init__(
         self,
-        clips: Sequence[Clip],
+        clips: Sequence[FrameClip],
         groups: NDArray[np.int64],
         takes: NDArray[np.int64],
         group_names: tuple[str, ...],
@@ -93,7 +93,7 @@ def open_clips(
         if len(candidates) == before:
             raise VipOfflineError(
                 f"{path}: holds no clip. Clips are folders of pictures, videos "
-                f"({', '.join(VIDEOS)}), stores (*{STORE}) or the lines of a {NAME}."
+                f"({', '.join(VIDEOS)}), stores (*{STORE}) or the lines of a {MANIFEST_NAME}."
             )
     if not candidates:
         raise VipOfflineError("No clips given. Name a folder of clips, a store or a manifest.")
@@ -130,8 +130,8 @@ def _candidates(path: Path, camera: str, index: Index, decoders: Decoders) -> It
     if path.is_dir():
         if path.name.endswith(STORE) or (path / "zarr.json").exists():
             return in_store(path, camera)
-        if (path / NAME).is_file():
-            return in_manifest(path / NAME)
+        if (path / MANIFEST_NAME).is_file():
+            return in_manifest(path / MANIFEST_NAME)
         return in_folder(path, camera, index, decoders)
     if path.suffix.lower() == ".csv":
         return in_manifest(path)
@@ -156,10 +156,10 @@ def _check_twice(candidates: Sequence[tuple[Path, Candidate]]) -> None:
 
 def _opened(
     candidates: Sequence[Candidate], on_clips: Callable[[int], None]
-) -> Iterator[Clip | str]:
+) -> Iterator[FrameClip | str]:
     """Each clip, or why it cannot be used."""
 
-    def some(batch: Sequence[Candidate]) -> list[Clip | str]:
+    def some(batch: Sequence[Candidate]) -> list[FrameClip | str]:
         return [_opened_or_why(candidate) for candidate in batch]
 
     batches = [candidates[at : at + BATCH] for at in range(0, len(candidates), BATCH)]
@@ -168,7 +168,7 @@ def _opened(
         on_clips(len(results))
 
 
-def _opened_or_why(candidate: Candidate) -> Clip | str:
+def _opened_or_why(candidate: Candidate) -> FrameClip | str:
     try:
         return candidate.opened()
     except VipOfflineError as error:

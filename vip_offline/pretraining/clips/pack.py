@@ -12,7 +12,13 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.cache import FRAMES, INDEX, PackedClips, PackIndex, open_pack
+from vip_offline.pretraining.clips.cache import (
+    PACK_FRAMES,
+    PACK_INDEX,
+    PackedClips,
+    PackIndex,
+    open_pack,
+)
 from vip_offline.pretraining.clips.clip import Clips, check_skipped
 from vip_offline.pretraining.clips.decode import small, write_frames
 from vip_offline.utils.files import flush
@@ -119,7 +125,7 @@ def _pack(
 ) -> None:
     partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=PARTIAL))
     try:
-        with (partial / FRAMES).open("wb") as file:
+        with (partial / PACK_FRAMES).open("wb") as file:
             written = write_frames(clips, side, file, threads, max_skipped, on_frames)
             file.flush()
             os.fsync(file.fileno())
@@ -137,7 +143,7 @@ def _pack(
             skipped=(*clips.skipped, *written.damaged.values()),
             fingerprint=f"{clips.fingerprint}-{side}",
         )
-        index.save(partial / INDEX)
+        index.save(partial / PACK_INDEX)
         flush(partial)
         if target.exists():  # and is not whole
             shutil.rmtree(target)

@@ -46,10 +46,10 @@ from vip_offline.report.figures.comparison import (
 VERMILION = "#d55e00"
 PALETTE = (BLUE, ORANGE, GREEN, PINK, VERMILION)
 MARKERS = ("o", "s", "^", "D", "v", "P")
-NAME = 26  # characters of a name that fit beside axes or into a legend
+NAME_LENGTH = 26  # characters of a name that fit beside axes or into a legend
 POINTS = 400  # of a curve: more than there are pixels for
 MANY = 400  # marks beyond which they are drawn as pixels: as text each takes a hundred bytes
-BAND = 8  # episodes of one outcome from which on a median says more than the curves
+BAND_EPISODES = 8  # episodes of one outcome from which on a median says more than the curves
 PAPERS_TAU = 0.1  # appendix F.2
 CLONING = 0.95  # effective sample size above which weights hardly differ from none
 CUT = 2.0  # count differences beyond it are cut off: a bin of one reward may have any
@@ -97,7 +97,7 @@ def looks_of(rows: Sequence[Row]) -> tuple[Look, ...]:
     return tuple(looks)
 
 
-def short(name: str, longest: int = NAME) -> str:
+def short(name: str, longest: int = NAME_LENGTH) -> str:
     """A name on one line, its middle left out where it is long: ends tell versions apart."""
     name = " ".join(name.split())
     if len(name) <= longest:
@@ -119,8 +119,8 @@ def draw_curves(
 ) -> None:
     """Draw the distance to the goal over each episode, 1 at its start (Fig. 6, 20).
 
-    From `BAND` episodes of an outcome on, their median and middle half are drawn as well; one that
-    is over counts with its last distance. An episode without a goal of others (nan) is left out.
+    From `BAND_EPISODES` episodes of an outcome on, median and middle half are drawn as well; one
+    that is over counts with its last distance. An episode without a goal of others (nan) is left out.
 
     Args:
         ax: to draw on.
@@ -140,7 +140,7 @@ def draw_curves(
         mine = [curves[place] for place in np.flatnonzero(known & (success == outcome))]
         if not mine:
             continue
-        many = len(mine) >= BAND
+        many = len(mine) >= BAND_EPISODES
         ax.add_collection(
             LineCollection(
                 [_thinned(curve, points) for curve in mine],
@@ -160,7 +160,7 @@ def draw_curves(
         if many:
             _draw_band(ax, mine, look)
         tops += [float(curve.max()) for curve in mine]
-    if any(len(group) >= BAND for group in _groups(known, success)):
+    if any(len(group) >= BAND_EPISODES for group in _groups(known, success)):
         handles.append(Patch(fc=GREY, alpha=0.35, lw=0, label="median, middle half"))
     _limit_height(ax, np.array(tops))
     ax.set_xlim(0, max([1, *(len(curve) - 1 for curve in curves)]))
@@ -242,7 +242,7 @@ def draw_curve_of(
     finish(ax, grid="y")
 
 
-def _named(row: Row, longest: int = NAME) -> str:
+def _named(row: Row, longest: int = NAME_LENGTH) -> str:
     return literal(short(row.name, longest))
 
 
@@ -254,7 +254,7 @@ def _row_legend(ax: Axes, handles: Sequence[Any]) -> None:
 def legend_columns(names: Sequence[str], inches: float) -> int:
     """How many columns of a legend fit into a figure so wide."""
     # a letter takes about 0.07 inches, a line and its blanks 0.55
-    widest = max((min(len(name), NAME) for name in names), default=1)
+    widest = max((min(len(name), NAME_LENGTH) for name in names), default=1)
     return max(1, min(len(names), int(inches / (0.07 * widest + 0.55))))
 
 

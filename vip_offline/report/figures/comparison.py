@@ -22,13 +22,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
-from vip_offline.analysis.closed_loop.comparison import Arm, Demonstration
+from vip_offline.analysis.closed_loop.comparison import Arm, DemonstrationCurve
 
 INK = "#24292f"  # text and axes; replaced by the colour of the page's text
 BLUE, ORANGE, GREEN, PINK = "#3a8fd0", "#e08a00", "#009e73", "#cc79a7"
 GREY = "#8a8f98"
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
-DPI = 160  # of layers that are drawn as pixels because they hold thousands of points
+PAGE_DPI = 160  # of layers that are drawn as pixels because they hold thousands of points
 # metadata that would differ from run to run, or name a URL
 UNDATED = {
     "svg": ("Creator", "Date", "Format", "Type"),
@@ -37,10 +37,12 @@ UNDATED = {
 }
 PATHS = re.compile(r'<path[^>]* d="[^"]*"|<use[^>]*>')
 DIGITS = re.compile(r"(\d\.\d\d)\d+")
-WIDTH = 4.7  # inches; narrow, so that text is still legible where a phone shrinks the figure
+FIGURE_WIDTH = 4.7  # inches; narrow, so that text is still legible where a phone shrinks the figure
 
 
-def svg(draw: Callable[[Axes], None], height: float, label: str, width: float = WIDTH) -> str:
+def svg(
+    draw: Callable[[Axes], None], height: float, label: str, width: float = FIGURE_WIDTH
+) -> str:
     """Return what `draw` draws as an `<svg>` element that may be put into HTML as it is.
 
     Args:
@@ -61,9 +63,9 @@ def rendered(
     height: float,
     kind: str,
     *,
-    width: float = WIDTH,
+    width: float = FIGURE_WIDTH,
     salt: str = "",
-    dpi: float = DPI,
+    dpi: float = PAGE_DPI,
     transparent: bool = False,
 ) -> bytes:
     """Return what `draw` draws as the bytes of a file: the same figure, the same bytes.
@@ -243,7 +245,7 @@ def draw_weights(ax: Axes, arms: Sequence[Arm]) -> None:
     finish(ax, grid="both")
 
 
-def draw_distances(ax: Axes, demonstrations: Sequence[Demonstration]) -> None:
+def draw_distances(ax: Axes, demonstrations: Sequence[DemonstrationCurve]) -> None:
     """Draw the embedding's distance to the goal over each demonstration, 1 at its start."""
     looks = {True: (BLUE, "-", "o", "succeeded"), False: (ORANGE, "--", "x", "failed")}
     for demonstration in demonstrations:

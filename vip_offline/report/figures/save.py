@@ -15,10 +15,10 @@ from vip_offline.report.figures.comparison import UNDATED, rendered
 from vip_offline.report.terminal.analysis import over_noise
 from vip_offline.utils.files import replace_file
 
-DPI = 300  # what journals ask for
-HEIGHT = 3.0  # inches
+FIGURE_DPI = 300  # what journals ask for
+FIGURE_HEIGHT = 3.0  # inches
 
-Draw = Callable[[Axes], None]
+DrawFigure = Callable[[Axes], None]
 
 
 def save_figures(
@@ -52,40 +52,40 @@ def save_figures(
         names.add(name.casefold())
         for kind in formats:
             path = folder / f"{name}.{kind}"
-            replace_file(path, rendered(draw, height, kind, dpi=DPI, salt=name))
+            replace_file(path, rendered(draw, height, kind, dpi=FIGURE_DPI, salt=name))
             written.append(path)
     return written
 
 
-def _plates(analysis: Analysis) -> Iterator[tuple[str, float, Draw]]:
+def _plates(analysis: Analysis) -> Iterator[tuple[str, float, DrawFigure]]:
     """File name, height in inches, and what draws it."""
     rows, success = analysis.rows, analysis.success
     tall = 1.1 + 0.36 * len(rows)
     for row in rows:
         if any(len(distance) and np.isfinite(distance).all() for distance in row.distances):
             curves = partial(figures.draw_curves, row=row, success=success)
-            yield _file("curves", row), HEIGHT, curves
+            yield _file("curves", row), FIGURE_HEIGHT, curves
             if row.own:
-                yield _file("curves-to-own-end", row), HEIGHT, partial(curves, to="own end")
+                yield _file("curves-to-own-end", row), FIGURE_HEIGHT, partial(curves, to="own end")
         if row.plane is not None:
             draw = partial(figures.draw_plane, row=row, success=success)
             yield _file("embedding", row), 3.8, draw
         if analysis.true_rewards is not None and np.isfinite(row.dense_fit):
             yield (
                 _file("true-reward", row),
-                HEIGHT,
+                FIGURE_HEIGHT,
                 partial(figures.draw_dense_scatter, row=row, true_rewards=analysis.true_rewards),
             )
         if row.weightings:
             draw = partial(figures.draw_effective_sample_size, row=row)
-            yield _file("sample-size", row), HEIGHT, draw
+            yield _file("sample-size", row), FIGURE_HEIGHT, draw
     pictured = [row for row in rows if row.own and len(figures.rewards_from_one(row))]
     if pictured:
-        yield "rewards", HEIGHT, partial(figures.draw_histogram, rows=pictured)
+        yield "rewards", FIGURE_HEIGHT, partial(figures.draw_histogram, rows=pictured)
         first, *further = pictured
         for row in further:
             draw = partial(figures.draw_count_difference, a_row=first, b_row=row)
-            yield f"{_file('rewards', first)}-less-{_plain(row.name)}", HEIGHT, draw
+            yield f"{_file('rewards', first)}-less-{_plain(row.name)}", FIGURE_HEIGHT, draw
     for name, field, draw_all in (
         ("bumps", "bumps", figures.draw_bumps),
         ("order", "order", figures.draw_order),
@@ -95,7 +95,7 @@ def _plates(analysis: Analysis) -> Iterator[tuple[str, float, Draw]]:
     if any(row.came_closer is not None for row in rows):
         yield "separation", tall, partial(figures.draw_separation, rows=rows)
     if any(over_noise(row, n) > 0 for row in rows for n in row.signal):
-        yield "signal", HEIGHT, partial(figures.draw_signal, rows=rows)
+        yield "signal", FIGURE_HEIGHT, partial(figures.draw_signal, rows=rows)
 
 
 def _file(figure: str, row: Row) -> str:

@@ -21,8 +21,10 @@ from vip_offline.report.terminal.analysis import mean_of, number, over_noise
 from vip_offline.utils.files import replace_file
 
 STRIPS = 12  # episodes shown with pictures
-FLAGGED = 8  # of these at most are suspicious ones: without some that are not, nothing compares
-LISTED = 20  # suspicious episodes listed without a click
+STRIPS_FLAGGED = (
+    8  # of these at most are suspicious ones: without some that are not, nothing compares
+)
+FLAGS_LISTED = 20  # suspicious episodes listed without a click
 CURVE_POINTS = 10_000  # drawn in a figure of all episodes: what a screen tells apart
 PLANE_POINTS = 1500  # more hide each other
 STRIP_WIDTH = 6.5  # inches; as wide as the page, so that text is as large as elsewhere
@@ -33,7 +35,7 @@ PERCENT = "\N{NO-BREAK SPACE}%"
 Cell = tuple[str, str]  # a number, and in small print what belongs to it
 
 
-def write_page(analysis: Analysis, path: Path) -> None:
+def write_analysis_page(analysis: Analysis, path: Path) -> None:
     """Write the page, replacing an older one only once the new one is complete.
 
     Args:
@@ -372,10 +374,10 @@ def _flags(episodes: Sequence[EpisodeView]) -> str:
     content = (
         f"<p>{flagged} of {len(episodes)} episodes. Look at them before you train on them.</p>"
     )
-    content += table(headings, rows[:LISTED])
-    if rows[LISTED:]:
-        more = table(headings, rows[LISTED:])
-        content += f"<details><summary>{len(rows) - LISTED} more</summary>{more}</details>"
+    content += table(headings, rows[:FLAGS_LISTED])
+    if rows[FLAGS_LISTED:]:
+        more = table(headings, rows[FLAGS_LISTED:])
+        content += f"<details><summary>{len(rows) - FLAGS_LISTED} more</summary>{more}</details>"
     return f'<div class="flags">{content}</div>'
 
 
@@ -398,7 +400,7 @@ def _chosen(episodes: Sequence[EpisodeView]) -> list[EpisodeView]:
         for group in (good, bad)
         if place < len(group)
     ]
-    most = max(FLAGGED, STRIPS - len(usual))
+    most = max(STRIPS_FLAGGED, STRIPS - len(usual))
     chosen = flagged[:most]
     return [*chosen, *usual[: STRIPS - len(chosen)]]
 

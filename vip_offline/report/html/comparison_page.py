@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vip_offline.analysis.closed_loop.comparison import Arm, Comparison, Demonstration, sample_size
+from vip_offline.analysis.closed_loop.comparison import (
+    Arm,
+    Comparison,
+    DemonstrationCurve,
+    sample_size,
+)
 from vip_offline.analysis.closed_loop.conclusions import percent, points
 from vip_offline.analysis.closed_loop.conditions import conditions
 from vip_offline.report.figures import comparison as figures
@@ -20,7 +25,7 @@ from vip_offline.report.terminal.comparison import multiplicity, span
 from vip_offline.rewards.goal_views import GoalView
 from vip_offline.utils.files import replace_file
 
-SHOWN = 2  # demonstrations of each outcome shown as pictures; all are in the figure
+STRIPS_SHOWN = 2  # demonstrations of each outcome shown as pictures; all are in the figure
 VIDEO_BYTES = 3_000_000  # of all videos together; base64 makes them a third larger
 
 METHOD = (
@@ -37,7 +42,7 @@ ONE_SEED = " With one seed none of this can be computed: there are no intervals.
 ONE_PLACEMENT = " With one placement the intervals cover seeds only."
 
 
-def write_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -> None:
+def write_comparison_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -> None:
     """Write the page, replacing an older one only once the new one is complete.
 
     Args:
@@ -114,14 +119,14 @@ def _method(comparison: Comparison) -> str:
     return text + ONE_SEED * (S == 1) + ONE_PLACEMENT * (S > 1 and P == 1)
 
 
-def _shown(demonstrations: Sequence[Demonstration]) -> list[Demonstration]:
+def _shown(demonstrations: Sequence[DemonstrationCurve]) -> list[DemonstrationCurve]:
     """Return the first few of each outcome, successes first."""
     successes = [demonstration for demonstration in demonstrations if demonstration.success]
     failures = [demonstration for demonstration in demonstrations if not demonstration.success]
-    return successes[:SHOWN] + failures[:SHOWN]
+    return successes[:STRIPS_SHOWN] + failures[:STRIPS_SHOWN]
 
 
-def _strip(demonstration: Demonstration) -> str:
+def _strip(demonstration: DemonstrationCurve) -> str:
     outcome = "succeeded" if demonstration.success else "failed"
     caption = (
         f"demonstration {demonstration.episode} ({demonstration.kind}): {outcome}, "

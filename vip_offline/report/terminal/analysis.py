@@ -11,7 +11,7 @@ from vip_offline.analysis.results import Analysis, Row
 from vip_offline.utils.console import Console
 
 WIDTH = 80  # columns
-FLAGGED = 12  # suspicious episodes listed; the page has them all
+EPISODES_FLAGGED = 12  # suspicious episodes listed; the page has them all
 
 
 def print_analysis(analysis: Analysis, console: Console) -> None:
@@ -30,8 +30,10 @@ def print_analysis(analysis: Analysis, console: Console) -> None:
     if flagged:
         console.print()
         console.print(_flag_table(analysis), width=width)
-        if len(flagged) > FLAGGED:
-            console.print(f"and {len(flagged) - FLAGGED} more suspicious episodes", width=width)
+        if len(flagged) > EPISODES_FLAGGED:
+            console.print(
+                f"and {len(flagged) - EPISODES_FLAGGED} more suspicious episodes", width=width
+            )
     console.print()
     console.print(Text(analysis.verdict, style="bold"), width=width)
     for sentence in analysis.warnings:
@@ -110,7 +112,7 @@ def _flag_table(analysis: Analysis) -> Table:
     for heading in ("episode", "suspicious", "because"):
         table.add_column(heading, overflow="fold", justify="left")
     flagged = [episode for episode in analysis.episodes if episode.flags]
-    for episode in flagged[:FLAGGED]:
+    for episode in flagged[:EPISODES_FLAGGED]:
         for place, flag in enumerate(episode.flags):
             name = f"{episode.index} {episode.name}".strip() if not place else ""
             row = "" if flag.row is None else f" (row {flag.row})"

@@ -9,7 +9,7 @@ from vip_offline.dataset.validation.run import Checked
 from vip_offline.utils.console import Console
 
 WIDTH = 80
-SHORT = 300  # characters of a value that are shown; JSON has them all
+TEXT_LENGTH = 300  # characters of a value that are shown; JSON has them all
 
 
 def describe_checks(checked: Checked) -> dict[str, Any]:
@@ -114,8 +114,8 @@ def _first(finding: dict[str, Any]) -> Text:
     if first["file"]:
         place = f"{place} ({first['file']})" if place else first["file"]
     value = first["value"]
-    if len(value) > SHORT:
-        value = f"{value[: SHORT - 3]}..."
+    if len(value) > TEXT_LENGTH:
+        value = f"{value[: TEXT_LENGTH - 3]}..."
     text = f"{place}: {value}" if place else value
     lines = [Text(text)]
     places = [example["where"] for example in finding["examples"][1:] if example["where"]]

@@ -60,11 +60,11 @@ def print_trial(numbers: Mapping[str, Any], console: Console) -> None:
             table.add_row(Text(name), *(_number(value) for value in [*values, mean]))
         console.print(table)
         console.print()
-    for line in differences(numbers):
+    for line in order_differences(numbers):
         console.print(Text(line), width=min(WIDTH, console.width))
 
 
-def differences(numbers: Mapping[str, Any]) -> list[str]:
+def order_differences(numbers: Mapping[str, Any]) -> list[str]:
     """Each objective's value-order correlation less that of every other, task by task.
 
     Seeds are averaged first. The interval is Student's t over tasks: what other tasks would be

@@ -9,10 +9,10 @@ from vip_offline.utils.console import Console
 
 Description = dict[str, Any]
 BOOKKEEPING = ("arrays", "asked", "hash", "read")  # attributes that say nothing to a user
-SHORT = 66  # characters of a provenance value that fit a line
+VALUE_LENGTH = 66  # characters of a provenance value that fit a line
 
 
-def describe(store: Store) -> Description:
+def describe_store(store: Store) -> Description:
     """Return everything that `print_description` shows, ready for JSON."""
     lengths = [stop - start for start, stop in store.spans()]
     kinds = store.kinds() if lengths else []
@@ -74,5 +74,5 @@ def print_description(description: Description, console: Console) -> None:
                 if key in BOOKKEEPING:
                     continue
                 text = str(value)
-                short = text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
+                short = text if len(text) <= VALUE_LENGTH else f"{text[: VALUE_LENGTH - 3]}..."
                 console.print(f"  {key}: {short}", highlight=False, soft_wrap=True)

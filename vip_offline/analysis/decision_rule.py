@@ -67,7 +67,7 @@ def gain_of(on_successes: float, of_successes: float) -> float:
 
 
 def cases_of(summary: Mapping[str, Any]) -> list[Case]:
-    """The cases in one comparison, as `analysis.closed_loop.comparison.summarise_comparison` writes it.
+    """The cases in one comparison, as `closed_loop.comparison.summarise_comparison` writes it.
 
     Every arm that weighs by the reward is one; controls and cloning of successes are none.
     """

@@ -120,7 +120,8 @@ def draw_curves(
     """Draw the distance to the goal over each episode, 1 at its start (Fig. 6, 20).
 
     From `BAND_EPISODES` episodes of an outcome on, median and middle half are drawn as well; one
-    that is over counts with its last distance. An episode without a goal of others (nan) is left out.
+    that is over counts with its last distance. An episode without a goal of others (nan) is left
+    out.
 
     Args:
         ax: to draw on.

@@ -26,7 +26,7 @@ from rich.table import Table
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import Label, open_store
 from vip_offline.dataset.store_writer import writing
-from vip_offline.rewards.relabel import label_episodes
+from vip_offline.rewards.label_episodes import label_episodes
 from vip_offline.utils.console import Console
 
 FRAMES, SIZE, DIM = 100, 128, 1024

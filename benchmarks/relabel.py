@@ -45,7 +45,8 @@ from vip_offline.dataset.store_writer import writing
 from vip_offline.encoders.backends import OnnxRuntime
 from vip_offline.encoders.encoder import Encoder, load_encoder
 from vip_offline.recipe import Computing, RecordOptions, RelabelOptions
-from vip_offline.rewards.relabel import label_episodes, relabel
+from vip_offline.rewards.label_episodes import label_episodes
+from vip_offline.rewards.relabel import relabel
 from vip_offline.simulation.record import attempt, close_simulator, plan
 from vip_offline.utils.console import Console
 from vip_offline.utils.parallel import context, threaded_map

@@ -20,16 +20,9 @@ from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining import checkpoint, trainer
 from vip_offline.pretraining import losses as objectives
+from vip_offline.pretraining.check_options import check_pretrain
 from vip_offline.pretraining.initialization import initial_networks
-from vip_offline.pretraining.trainer import (
-    Embed,
-    Report,
-    Trained,
-    check_pretrain,
-    keep_lines,
-    loss_of,
-    pretrain,
-)
+from vip_offline.pretraining.trainer import Embed, Report, Trained, keep_lines, loss_of, pretrain
 from vip_offline.recipe import Computing, PretrainOptions
 
 TESTS = Path(__file__).parents[1]

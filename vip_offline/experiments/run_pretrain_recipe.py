@@ -15,10 +15,10 @@ from vip_offline.encoders.registry import check_encoder, entry_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.stages import record_stage
 from vip_offline.pretraining.benchmark import Tried, try_encoder
+from vip_offline.pretraining.check_options import check_pretrain
 from vip_offline.pretraining.checkpoint import MODEL, numbered
 from vip_offline.pretraining.clips.open_clips import open_clips
 from vip_offline.pretraining.run import pretrain_stage, summary
-from vip_offline.pretraining.trainer import check_pretrain
 from vip_offline.pretraining.validation import held_out
 from vip_offline.recipe import Computing, PretrainRecipe, Recipe, RecordOptions, dump
 from vip_offline.report.figures.embedding_paths import Path2D, save_paths

@@ -14,18 +14,12 @@ from numpy.typing import NDArray
 
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError, naming
+from vip_offline.pretraining.check_options import check_pretrain
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.clips.open_clips import open_clips
 from vip_offline.pretraining.clips.pack import packed, packed_bytes
 from vip_offline.pretraining.dataloader import packing_side
-from vip_offline.pretraining.trainer import (
-    Embed,
-    Metrics,
-    Report,
-    Trained,
-    check_pretrain,
-    pretrain,
-)
+from vip_offline.pretraining.trainer import Embed, Metrics, Report, Trained, pretrain
 from vip_offline.pretraining.validation import CLIPS, ProgressMetrics, Validation, held_out
 from vip_offline.recipe import PretrainOptions, dump
 from vip_offline.utils.console import Bar

@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,18 +29,18 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining import checkpoint, losses
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.dataloader import Batch, load_batches, share_of
-from vip_offline.pretraining.initialization import initial_networks, initial_state
+from vip_offline.pretraining.initialization import initial_networks
 from vip_offline.recipe import PretrainOptions
 from vip_offline.utils.files import replace_file
-from vip_offline.utils.parallel import world_size
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+from vip_offline.pretraining.check_options import check_pretrain
+from vip_offline.pretraining.processes import make_accelerator, with_shared_norms
 
 LOSSES = "losses.jsonl"
 CLIPS_NAMED = 8  # clips of a batch that a message names
 AT_ONCE = 64  # frames that validation embeds
-RENDEZVOUS = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # as torchrun sets them
 Metrics = Mapping[str, float]
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, 3) RGB -> (N, D)
 Validate = Callable[[Embed, int], Metrics]
@@ -122,7 +121,7 @@ def pretrain(
             no number, or a checkpoint in `out` of another training.
     """
     check_pretrain(options)
-    accelerator = _accelerator(options)
+    accelerator = make_accelerator(options)
     mine = share_of(options.batch_size, accelerator.process_index, accelerator.num_processes)
     settings = dataclasses.asdict(options)
     saved = checkpoint.latest(out, settings, clips.fingerprint)
@@ -131,7 +130,7 @@ def pretrain(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network, frozen = initial_networks(options)
-        network = _normalised(network, options, accelerator)
+        network = with_shared_norms(network, options, accelerator)
         optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
         if saved is not None:
             network.load_state_dict(checkpoint.network_of(saved, options.backbone))
@@ -148,114 +147,6 @@ def pretrain(
             return run.go(began, mine, validate, on_step)
         finally:
             run.close()
-
-
-def check_pretrain(options: PretrainOptions) -> None:
-    """Refuse settings that cannot be met.
-
-    Raises:
-        VipOfflineError: naming the option, its value and what may stand there.
-    """
-    absent = [name for name in ("accelerate", "tensorboard") if find_spec(name) is None]
-    if absent:
-        raise VipOfflineError(
-            f"Training an encoder needs {' and '.join(absent)}, which is not installed. "
-            "pip install 'vip-offline[pretrain]'"
-        )
-    entry = entry_of(options.backbone)
-    if entry.headed is None:
-        from vip_offline.encoders.registry import backbones
-
-        raise VipOfflineError(
-            f"--backbone {options.backbone}: cannot be trained here. Take {', '.join(backbones())};"
-            " with -dN behind it, it has N outputs."
-        )
-    for name in (
-        "batch_size",
-        "save_every",
-        "validate_every",
-        "keep",
-        "readers",
-        "steps",
-        "stride",
-    ):
-        value = getattr(options, name)
-        if value < 1:
-            raise VipOfflineError(f"--{name.replace('_', '-')} {value}: must be at least 1.")
-    for name in ("negatives", "l1", "l2", "anchor", "pack_gib", "seed"):
-        value = getattr(options, name)
-        if not value >= 0:
-            raise VipOfflineError(f"--{name.replace('_', '-')} {value}: must be 0 or above.")
-    if not options.learning_rate > 0:
-        raise VipOfflineError(f"--learning-rate {options.learning_rate}: must be above 0.")
-    if not 0 < options.gamma < 1:
-        raise VipOfflineError(f"--gamma {options.gamma}: must lie between 0 and 1.")
-    for name in ("hold_out", "max_skipped"):
-        value = getattr(options, name)
-        if not 0 <= value < 1:
-            raise VipOfflineError(
-                f"--{name.replace('_', '-')} {value}: must lie from 0 to below 1."
-            )
-    if options.batch_size < 2 and options.negatives and options.objective != "lstd":
-        raise VipOfflineError(
-            f"--batch-size {options.batch_size}: negatives are others of the batch; take at least "
-            "2, or --negatives 0."
-        )
-    if options.anchor and not options.init:
-        raise VipOfflineError(
-            f"--anchor {options.anchor}: pulls towards the encoder that training begins with; name "
-            "it with --init."
-        )
-    if options.init:
-        initial_state(options)
-    if options.precision == "fp16" and options.device == "cpu":
-        raise VipOfflineError("--precision fp16: is for --device cuda. Take fp32 or bf16.")
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise VipOfflineError(
-            "--device cuda: torch sees no GPU (torch.cuda.is_available() is False). Take --device "
-            "cpu, or install a torch that fits the driver."
-        )
-
-
-def _accelerator(options: PretrainOptions) -> Accelerator:
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-
-    mixed = "no" if options.precision == "fp32" else options.precision
-    expected = world_size()
-    absent = [name for name in RENDEZVOUS if name not in os.environ]
-    if expected > 1 and absent:
-        raise VipOfflineError(
-            f"WORLD_SIZE is {expected}, but {', '.join(absent)} is not set, so this process cannot "
-            "find the others. Start it by torchrun, or unset WORLD_SIZE."
-        )
-    # a process may train one encoder after another, and Accelerate would keep the device and the
-    # precision of the first
-    AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision=mixed)
-    if accelerator.num_processes != expected:
-        raise VipOfflineError(
-            f"WORLD_SIZE is {expected}, but Accelerate runs {accelerator.num_processes} process: "
-            "each would train a model of its own. Start it by torchrun."
-        )
-    return accelerator
-
-
-def _normalised(
-    network: nn.Module, options: PretrainOptions, accelerator: Accelerator
-) -> nn.Module:
-    """See to it that several processes normalise as one would."""
-    norms = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
-    if accelerator.num_processes == 1 or not norms or options.norm == "frozen":
-        return network
-    if options.device == "cpu":
-        raise VipOfflineError(
-            f"--norm batch: {options.backbone} normalises by the batch, and on CPUs torch cannot "
-            "do that over several processes: each would normalise its share alone, which is another"
-            " training. Take --norm frozen, or one process."
-        )
-    convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
-    return convert(network)
 
 
 def _restore(saved: Mapping[str, Any], accelerator: Accelerator) -> None:

@@ -1,49 +1,47 @@
 """Choose the goal, apply the reward, write a labelling."""
 
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vip_offline import __version__
-from vip_offline.dataset.read_hashes import LENGTHS, StaleError, episodes_in_words, reads
+from vip_offline.dataset.read_hashes import reads
 from vip_offline.dataset.store import (
-    OF_DATA,
-    Attributes,
     Label,
     Store,
     check_name,
     now,
     open_store,
-    settings_of,
 )
-from vip_offline.dataset.store_writer import StoreWriter, check_same_making, writing
-from vip_offline.encoders.preprocessing import Preprocessing
-from vip_offline.encoders.registry import check_encoder, known_provenance, provenance_of
+from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.recipe import RelabelOptions
 from vip_offline.rewards.field_of_view import field_of_view
-from vip_offline.rewards.functions import DISTANCES, episode_reward, sparse_success
 from vip_offline.rewards.goal_check import goal_notes
 from vip_offline.rewards.goals import (
     FRAME_PATTERN,
     NEAREST,
     Goals,
-    Picture,
     choose_goals,
     goal_embeddings,
     goal_set_of,
     read_pictures,
 )
-from vip_offline.rewards.nearest_goal import GoalSet, nearest_distance
-from vip_offline.utils.parallel import threaded_map
 
 if TYPE_CHECKING:
     from vip_offline.encoders.encoder import Encoder
+from vip_offline.rewards.label_episodes import label_store
+from vip_offline.rewards.label_provenance import (
+    LazyEncoder,
+    accept_changed_frames,
+    embedding_identity,
+    existing_label,
+    label_settings,
+    sources_of,
+)
 
 
 @dataclass(frozen=True)
@@ -59,40 +57,6 @@ class Relabelled:
     reached: tuple[int, ...] | None  # goals that each episode reached; None: nobody asked
     notes: tuple[str, ...]  # what a user should know
     again: tuple[str, ...] = ()  # why something that was there is made again
-
-
-@dataclass
-class _Work:
-    """Loads the encoder if something must be embedded, once."""
-
-    options: RelabelOptions
-    preprocessing: Preprocessing
-    on_prepare: Callable[[str], None]
-    loaded: "Encoder | None" = field(default=None)
-
-    def encoder(self) -> "Encoder":
-        if self.loaded is None:
-            from vip_offline.encoders.encoder import load_encoder
-
-            options = self.options
-            weights = Path(options.weights) if options.weights else None
-            self.loaded = load_encoder(
-                options.encoder,
-                weights,
-                computing=options.computing,
-                on_prepare=self.on_prepare,
-                way_out="Use --backend torch.",
-            )
-        self.loaded = self.loaded.seeing(self.preprocessing)
-        return self.loaded
-
-    def embed(self, goal: Picture | str) -> NDArray[np.float32]:
-        if isinstance(goal, Picture):
-            embedding: NDArray[np.float32] = self.encoder()(goal.frame[None])[0]
-            return embedding
-        from vip_offline.encoders.text import embed_text
-
-        return embed_text(self.options.encoder, goal, self.options.weights)
 
 
 def check_relabel(options: RelabelOptions) -> None:
@@ -192,14 +156,14 @@ def relabel(
         store.require_finished()
         cameras = store.cameras_of(options.camera)
         camera = ",".join(cameras)
-        again = _outdated(store, options.encoder, cameras)
+        again = accept_changed_frames(store, options.encoder, cameras)
         goals = choose_goals(store, options.goal, options.stages)
         view = field_of_view(store, options.encoder, cameras, options.fit)
         notes = (*view.notes, *_check_pictures(store, goals, cameras))
-        work = _Work(options, view.preprocessing, on_prepare, loaded)
-        identity = _identity(store, work, cameras)
-        provenance = _provenance(identity, options, goals, camera, len(store))
-        exists, why = _is_there(store, name, provenance, overwrite=overwrite)
+        work = LazyEncoder(options, view.preprocessing, on_prepare, loaded)
+        identity = embedding_identity(store, work, cameras)
+        provenance = label_settings(identity, options, goals, camera, len(store))
+        exists, why = existing_label(store, name, provenance, overwrite=overwrite)
         again += [f"label {name!r} is made again: {why}"] if why else []
         backend, embedded = _embed(store, work, cameras, on_start, on_frames)
         goal = goal_embeddings(
@@ -217,12 +181,14 @@ def relabel(
         counts_goals = bool(options.stages) or options.reward == "sparse"
         reached: list[int] = []
         if counts_goals or not exists:
-            reward, distance, reached = _label(store, provenance, options, goal, goal_set, camera)
+            reward, distance, reached = label_store(
+                store, provenance, options, goal, goal_set, camera
+            )
         if not exists:
             written = {"code_version": __version__, "created": now()}
             stored_goal = None if goal is None else goal.astype(np.float32)
             among = None if goal_set is None else goal_set.embeddings
-            read = reads(store, _sources(options, goals, cameras))
+            read = reads(store, sources_of(options, goals, cameras))
             store.write_label(
                 Label(name, reward, distance, stored_goal, provenance | written, among, read)
             )
@@ -237,36 +203,6 @@ def relabel(
             notes,
             tuple(again),
         )
-
-
-def _outdated(store: StoreWriter, encoder: str, cameras: list[str]) -> list[str]:
-    """Take frames for what they are now; why their embeddings are made again, in words."""
-    again = []
-    for camera in cameras:
-        changed = {*store.accept_frames(camera)}
-        outdated = [int(index) for index in np.flatnonzero(store.outdated(encoder, camera))]
-        for why, episodes in (
-            (f"frames of camera {camera} changed", [k for k in outdated if k in changed]),
-            (
-                f"the embedding of camera {camera} is not what was computed",
-                [k for k in outdated if k not in changed],
-            ),
-        ):
-            if episodes:
-                verb = "are" if len(episodes) > 1 else "is"
-                again.append(f"{episodes_in_words(episodes)} {verb} embedded again: {why}")
-    return again
-
-
-def _sources(options: RelabelOptions, goals: Goals, cameras: list[str]) -> list[str]:
-    """What a labelling is made from, as `reads` names it."""
-    sources = [LENGTHS, *(f"embeddings/{options.encoder}/{camera}" for camera in cameras)]
-    requested = ",".join((*options.goal, *options.stages))
-    if goals.nearest or "successes" in requested:
-        sources.append("meta/success")
-    if options.reward == "success":
-        sources.append("data/succeeded")
-    return sources
 
 
 def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str, ...]:
@@ -289,72 +225,9 @@ def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str
     return tuple(notes)
 
 
-def _is_there(
-    store: Store, name: str, provenance: Attributes, *, overwrite: bool
-) -> tuple[bool, str]:
-    """Whether this very labelling is there; if it is there of other data, what is other.
-
-    Raises:
-        VipOfflineError: if another one has its name, unless that is to be replaced.
-    """
-    if name not in store.label_names:
-        return False, ""
-    before = settings_of(store.label_provenance(name))
-    keys = sorted(before.keys() | provenance.keys())
-    differing = [key for key in keys if before.get(key) != provenance.get(key)]
-    if "asked" not in before:  # by an earlier release
-        differing = [key for key in differing if key != "asked"]
-    same_asked = before.get("asked") == provenance["asked"]
-    settings = [key for key in differing if key not in OF_DATA or not same_asked]
-    settings = [key for key in settings if key != "asked" or len(settings) == 1]
-    if settings and not overwrite:
-        raise VipOfflineError(
-            f"{store.path}: label {name!r} is there already and was made with other settings "
-            f"({', '.join(settings)}). Give another --name, or --overwrite to replace it."
-        )
-    if settings:
-        return False, ""
-    try:
-        store.label(name)
-    except StaleError as error:
-        return False, error.reason
-    except VipOfflineError:
-        return False, "what was there is damaged"
-    return not differing, "its goal changed with the data" if differing else ""
-
-
-def _identity(store: Store, work: _Work, cameras: list[str]) -> Attributes:
-    """Provenance of the embeddings; those that are there must be of the same making.
-
-    Raises:
-        VipOfflineError: if another encoder's lie under this name.
-    """
-    options = work.options
-    stored = store.embedding_provenance(options.encoder, cameras[0])
-    complete = all(store.embedded(options.encoder, camera).all() for camera in cameras)
-    if options.weights or not complete:
-        check_encoder(options.encoder, options.weights)
-    if work.loaded is not None:
-        identity: Attributes | None = work.encoder().provenance
-    else:
-        identity = known_provenance(options.encoder, options.weights, work.preprocessing)
-    if identity is None and complete and stored is not None:
-        # the weights are not here, but what they gave is
-        sha256 = str(stored.get("weights_sha256"))
-        identity = provenance_of(options.encoder, sha256, work.preprocessing)
-    if identity is None:
-        identity = work.encoder().provenance
-    for camera in cameras:
-        existing = store.embedding_provenance(options.encoder, camera)
-        if existing is not None:
-            key = f"embeddings/{options.encoder}/{camera}"
-            check_same_making(store.path, key, existing, identity)
-    return identity
-
-
 def _embed(
     store: StoreWriter,
-    work: _Work,
+    work: LazyEncoder,
     cameras: list[str],
     on_start: Callable[[int], None],
     on_frames: Callable[[int], None],
@@ -373,116 +246,3 @@ def _embed(
         embed_store(store, encoder, camera, options.batch_size, on_frames) for camera in cameras
     )
     return encoder.backend.name, embedded
-
-
-def _provenance(
-    identity: Attributes, options: RelabelOptions, goals: Goals, camera: str, episodes: int
-) -> dict[str, Any]:
-    similarity = options.similarity
-    if similarity == "auto":
-        # between words and pictures CLIP compares directions; lengths mean nothing
-        similarity = "cosine" if goals.in_words else "l2"
-    used: dict[str, Any] = {"reward": options.reward, "similarity": similarity}
-    if options.n_steps > 1:
-        used["n_steps"] = options.n_steps
-    if options.reward == "shaping":
-        used["gamma"] = options.gamma
-    if options.stages or options.reward == "sparse":
-        used["reach"] = options.reach
-    requested = {"goal": list(options.goal), "stages": list(options.stages)}
-    described = {**goals.provenance(), "asked": requested}
-    return {**identity, "camera": camera, **used, **described, "episodes": episodes}
-
-
-def label_episodes(
-    embedding: NDArray[np.float32],
-    lengths: list[int],
-    goals: NDArray[np.float64] | None,
-    *,
-    goal_sets: Sequence[NDArray[np.float32]] | None = None,
-    reward: str = "difference",
-    similarity: str = "l2",
-    n: int = 1,
-    gamma: float = 1.0,
-    reach: float = 0.0,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-    """Label whole episodes.
-
-    Args:
-        embedding: (N, D), one episode after the other.
-        lengths: of the episodes, in rows; they add up to N.
-        goals: (K, D), to be reached one after the other; None: each episode's own last row.
-        goal_sets: per episode (G, D) of which the nearest counts, in place of `goals`.
-        reward: a key of `REWARDS`.
-        similarity: a key of `DISTANCES`.
-        n: steps ahead.
-        gamma: discount of ``shaping``.
-        reach: share of a stage's first distance at which its goal counts as reached.
-
-    Returns:
-        (N,) reward, NaN in last rows; (N,) distance to the goal pursued; per episode how many
-        goals it reached.
-    """
-    distance_to = DISTANCES[similarity]
-    ends = np.cumsum(lengths)
-    spans = list(zip(ends - lengths, ends, strict=True))
-    if goal_sets is not None:
-        near = [
-            nearest_distance(embedding[a:b], among, distance_to)
-            for (a, b), among in zip(spans, goal_sets, strict=True)
-        ]
-        distances = np.concatenate(near)[:, None]
-    elif goals is None:
-        to_last_row = [distance_to(embedding[a:b], embedding[b - 1]) for a, b in spans]
-        distances = np.concatenate(to_last_row)[:, None]
-    else:
-        distances = np.stack([distance_to(embedding, goal) for goal in goals], axis=1)
-    rewards, distance = np.empty(len(embedding), np.float32), np.empty(len(embedding), np.float32)
-    reached = []
-    for a, b in spans:
-        rewards[a:b], distance[a:b], count = episode_reward(
-            distances[a:b], reward, n=n, gamma=gamma, reach=reach
-        )
-        reached.append(count)
-    return rewards, distance, reached
-
-
-def _label(
-    store: Store,
-    provenance: Attributes,
-    options: RelabelOptions,
-    goal: NDArray[np.float64] | None,
-    goal_set: GoalSet | None,
-    camera: str,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-    """Label the store, a block of episodes at a time: reading overlaps with computing."""
-    spans = store.spans()
-    from_success = options.reward == "success"
-
-    def block(
-        part: tuple[range, NDArray[np.float32]],
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-        episodes, embedding = part
-        return label_episodes(
-            embedding,
-            [spans[index][1] - spans[index][0] for index in episodes],
-            goal,
-            goal_sets=None
-            if goal_set is None
-            else [goal_set.others(episode) for episode in episodes],
-            reward="difference" if from_success else options.reward,
-            similarity=provenance["similarity"],
-            n=options.n_steps,
-            gamma=options.gamma,
-            reach=options.reach,
-        )
-
-    blocks = store.embedding_blocks(options.encoder, camera)
-    parts = list(threaded_map(block, blocks, len(os.sched_getaffinity(0))))
-    rewards, distances, reached = zip(*parts, strict=True)
-    reward = np.concatenate(rewards)
-    if from_success:
-        away = 1.0 - store.data("succeeded")
-        for start, stop in spans:
-            reward[start:stop] = sparse_success(away[start:stop], 0.5, options.n_steps)
-    return reward, np.concatenate(distances), [count for counts in reached for count in counts]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from vip_offline.analysis.metrics import bump_fraction, normalised, order_correlation
-from vip_offline.report.figures.analysis import TIMES
+from vip_offline.report.figures.analysis.row_style import TIMES
 from vip_offline.report.figures.comparison import BLUE, GREY, UNDATED, finish
 from vip_offline.utils.files import replace_file
 

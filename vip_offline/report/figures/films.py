@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from vip_offline.analysis.metrics import Floats
 from vip_offline.dataset.media.video import resized, write_video
 from vip_offline.errors import VipOfflineError
-from vip_offline.report.figures.analysis import PALETTE, short
+from vip_offline.report.figures.analysis.row_style import PALETTE, short
 from vip_offline.report.figures.comparison import LINES, finish, legend, literal
 
 FILM_HEIGHT = 240  # px

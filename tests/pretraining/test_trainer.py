@@ -18,7 +18,7 @@ from vip_offline.encoders.checkpoints import read_state_dict
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining import checkpoint, trainer
+from vip_offline.pretraining import check_options, checkpoint
 from vip_offline.pretraining import losses as objectives
 from vip_offline.pretraining.check_options import check_pretrain
 from vip_offline.pretraining.initialization import initial_networks
@@ -623,7 +623,7 @@ def test_the_defaults_and_heads_of_other_sizes_are_taken() -> None:
 
 
 def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "find_spec", lambda name: None)
+    monkeypatch.setattr(check_options, "find_spec", lambda name: None)
     with pytest.raises(VipOfflineError, match=r"accelerate and tensorboard.*\[pretrain\]"):
         check_pretrain(small())
 

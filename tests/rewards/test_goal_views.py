@@ -7,7 +7,7 @@ from PIL import Image
 
 from vip_offline.dataset.store import open_store
 from vip_offline.recipe import RelabelOptions
-from vip_offline.report.html.comparison_page import goal_figures
+from vip_offline.report.html.render import render
 from vip_offline.rewards.goal_views import PICTURES_SHOWN, GoalView, goal_views, goals_of
 from vip_offline.rewards.relabel import relabel
 
@@ -37,7 +37,9 @@ def test_of_many_the_first_few_are_shown_with_the_count(make_store: Callable[...
         (view,) = views(path, goal=(goal,))
         assert len(view.pictures) == PICTURES_SHOWN
         assert view.count == PICTURES_SHOWN + 2
-        assert f"({PICTURES_SHOWN} of {PICTURES_SHOWN + 2} pictures)" in goal_figures([view])
+        assert f"({PICTURES_SHOWN} of {PICTURES_SHOWN + 2} pictures)" in render(
+            "goals.html.j2", views=[view]
+        )
 
 
 def test_each_stage_is_shown(store_path: Path) -> None:
@@ -54,7 +56,7 @@ def test_a_file_is_shown_while_it_is_the_one_that_was_the_goal(
     Image.fromarray(open_store(store_path).frames("front", 3, 4)[0]).save(file)
     (view,) = views(store_path, goal=(str(file),))
     assert view.pictures[0][0] == str(file)
-    figures = goal_figures([view])
+    figures = render("goals.html.j2", views=[view])
     assert "goal &lt;b&gt;.png" in figures
     assert 'src="data:image/jpeg;base64,' in figures
     store = open_store(store_path)

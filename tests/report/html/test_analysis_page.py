@@ -10,6 +10,7 @@ from made_up_analysis import FLAGS, LABELLINGS, ODD, make_analysis
 from matplotlib.figure import Figure
 
 from vip_offline.analysis.results import Analysis, Flag
+from vip_offline.report.html import analysis_episodes, analysis_numbers
 from vip_offline.report.html import analysis_page as page
 from vip_offline.report.html.analysis_page import write_analysis_page
 
@@ -179,7 +180,7 @@ def test_the_papers_temperature_is_read_off_the_curve() -> None:
         taus=np.array([0.01, 1.0]),
         effective_sample_size=np.array([1.0, 0.5]),
     )
-    assert page._at_papers_tau(weighting) == pytest.approx(0.75)
+    assert analysis_numbers._at_papers_tau(weighting) == pytest.approx(0.75)
 
 
 def test_text_of_others_stays_text(tmp_path: Path) -> None:
@@ -281,20 +282,22 @@ def flagged_as(kinds: dict[int, str], episodes: int = 40) -> Analysis:
 
 def test_suspicious_episodes_come_first_and_others_are_there_to_compare() -> None:
     kinds = dict.fromkeys(range(20), "cut") | {15: "too-short", 30: "black-frames"}
-    chosen = page._chosen(flagged_as(kinds).episodes)
-    assert len(chosen) == page.STRIPS
+    chosen = analysis_episodes.choose_episodes(flagged_as(kinds).episodes)
+    assert len(chosen) == analysis_episodes.STRIPS
     shown = [each.index for each in chosen]
     assert shown[:3] == [0, 15, 30]  # one of each kind
-    assert shown[3 : page.STRIPS_FLAGGED] == [1, 2, 3, 4, 5]
-    usual = chosen[page.STRIPS_FLAGGED :]
+    assert shown[3 : analysis_episodes.STRIPS_FLAGGED] == [1, 2, 3, 4, 5]
+    usual = chosen[analysis_episodes.STRIPS_FLAGGED :]
     assert not any(each.flags for each in usual)
     assert [each.success for each in usual] == [True, False, True, False]
 
 
 @pytest.mark.parametrize("flagged", [0, 3, 12, 40])
 def test_no_place_is_left_empty(flagged: int) -> None:
-    chosen = page._chosen(flagged_as(dict.fromkeys(range(flagged), "cut")).episodes)
-    assert len({each.index for each in chosen}) == page.STRIPS
+    chosen = analysis_episodes.choose_episodes(
+        flagged_as(dict.fromkeys(range(flagged), "cut")).episodes
+    )
+    assert len({each.index for each in chosen}) == analysis_episodes.STRIPS
 
 
 def test_few_episodes_are_all_shown_and_the_others_are_in_a_table(tmp_path: Path) -> None:
@@ -309,7 +312,7 @@ def test_few_episodes_are_all_shown_and_the_others_are_in_a_table(tmp_path: Path
 def test_each_picture_is_below_its_own_moment() -> None:
     figure = Figure(figsize=(6, 2))
     ax = figure.add_subplot()
-    page._align(ax, 36, 8, 0.2)
+    analysis_episodes._align(ax, 36, 8, 0.2)
     position = ax.get_position()
     assert (position.x0, position.x1) == (0, 1)
     shown = np.linspace(0, 35, 8)
@@ -322,7 +325,7 @@ def test_each_picture_is_below_its_own_moment() -> None:
 
 def test_pictures_keep_their_width_when_put_beside_each_other() -> None:
     shots = np.zeros((3, 4, 5, 3), np.uint8)
-    row = page._beside(shots)
+    row = analysis_episodes.side_by_side(shots)
     assert row.shape == (4, 15, 3)
     assert not shots.any()  # what was found stays as it is
     assert np.flatnonzero(row[0, :, 0]).tolist() == [4, 5, 9, 10]
@@ -332,5 +335,5 @@ def test_two_hundred_episodes_make_a_page_that_may_be_mailed(tmp_path: Path) -> 
     analysis = make_analysis(200, 100, LABELLINGS, flagged=range(0, 200, 3))
     seen = written(analysis, tmp_path)
     assert (tmp_path / "new" / "report.html").stat().st_size < 5_000_000
-    assert sum(each.startswith("8 frames of") for each in seen.alts) == page.STRIPS
+    assert sum(each.startswith("8 frames of") for each in seen.alts) == analysis_episodes.STRIPS
     assert "47 more" in seen.text

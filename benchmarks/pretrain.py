@@ -54,7 +54,7 @@ from vip_offline.encoders.registry import entry_of
 from vip_offline.pretraining.checkpoint import MODEL
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.clips.open_clips import open_clips
-from vip_offline.pretraining.clips.pack import packed
+from vip_offline.pretraining.clips.pack import pack_clips
 from vip_offline.pretraining.dataloader import load_batches, packing_side
 from vip_offline.pretraining.sampling import crop_box
 from vip_offline.pretraining.trainer import Report, loss_of, pretrain
@@ -338,7 +338,7 @@ def measure(folder: Path, effort: Effort, elsewhere: ProcessPoolExecutor) -> Mea
     kib = write_clips(videos, effort)
     started = time.perf_counter()
     side = packing_side(SEEN.resize, SEEN.crop)
-    clips = packed(open_clips([videos]), side, folder / "packs", threads=OPTIONS.readers)
+    clips = pack_clips(open_clips([videos]), side, folder / "packs", threads=OPTIONS.readers)
     packing = time.perf_counter() - started
 
     def theirs(what: str, workers: int, count: int) -> float:

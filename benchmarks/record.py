@@ -22,7 +22,7 @@ from vip_offline.dataset.store_writer import writing
 from vip_offline.recipe import RecordOptions
 from vip_offline.simulation.experts import expert
 from vip_offline.simulation.metaworld import Simulator, scripted_expert
-from vip_offline.simulation.record import attempt, close_simulator, plan
+from vip_offline.simulation.record import close_simulator, planned_episodes, record_planned
 from vip_offline.utils.console import Console
 
 STOCK_FRAMES = 12  # per round; the stock renderer needs a quarter of a second for each
@@ -30,12 +30,12 @@ STOCK_FRAMES = 12  # per round; the stock renderer needs a quarter of a second f
 
 def ours(path: Path, options: RecordOptions) -> tuple[int, float]:
     """Frames and seconds of recording the plan into a new store."""
-    planned = plan(options)
+    planned = planned_episodes(options)
     started = time.perf_counter()
     with writing(path, create={}) as store:
         frames = 0
         for each in planned:
-            episode, _ = attempt(each, options)
+            episode, _ = record_planned(each, options)
             store.append(episode)
             frames += len(episode)
     return frames, time.perf_counter() - started
@@ -79,7 +79,9 @@ def main() -> None:
     rounds, episodes = (2, 3) if parser.parse_args().quick else (5, 10)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     options = RecordOptions(episodes=episodes, failures=episodes * 2 // 3)
-    attempt(plan(options)[0], options)  # warm: the simulator and its context are made once
+    record_planned(
+        planned_episodes(options)[0], options
+    )  # warm: the simulator and its context are made once
     rates: dict[str, list[float]] = {"ours": [], "stock": []}
     with tempfile.TemporaryDirectory() as folder:
         for index in range(rounds):

@@ -142,7 +142,7 @@ def serving(files: int = 0, **options: Any) -> contextlib.AbstractContextManager
 
 
 def main() -> None:
-    from vip_offline.deployment.server.log_lines import Lines
+    from vip_offline.deployment.server.log_lines import LineWriter
     from vip_offline.deployment.server.server import closing_line, run_server
 
     def write(text: str) -> None:
@@ -152,7 +152,7 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     size = tuple(options.pop("size", INTERFACE.frames["frame/front"]))
     policy = Obedient(replace(INTERFACE, frames={"frame/front": size}))
-    with Lines(write) as say:
+    with LineWriter(write) as say:
         ready = prepare(policy, {}, ServeOptions(**{"port": 0, **options}), say)
         run_server(ready)
         say.last(closing_line(ready))

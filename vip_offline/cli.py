@@ -168,14 +168,14 @@ def _store(given: Path | None) -> Path:
 
 def _spoken(console: Console) -> Any:
     """Lines of a server, which waits for nobody who reads them."""
-    from vip_offline.deployment.server.log_lines import Lines
+    from vip_offline.deployment.server.log_lines import LineWriter
 
     def write(text: str) -> None:
         # whoever read our output may be gone; the robot is not
         with contextlib.suppress(OSError):
             console.print(text, end="", highlight=False, soft_wrap=True)
 
-    return Lines(write)
+    return LineWriter(write)
 
 
 def _tau(text: str) -> float | Literal["auto"]:
@@ -535,14 +535,14 @@ def _fetch(name: str, console: Console) -> None:
 @app.command(rich_help_panel=REWARD)
 def encoders() -> None:
     """List the frozen encoders: dimension, licence, and whether their weights are here."""
-    from vip_offline.encoders.registry import ENCODERS, here
+    from vip_offline.encoders.registry import ENCODERS, is_available
 
     table = Table(box=None, width=80)
     for heading in ("encoder", "dim", "weights", "licence", "here"):
         right = heading == "dim"
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for name, entry in ENCODERS.items():
-        if here(name):
+        if is_available(name):
             there = "yes"
         else:
             there = "download" if entry.origin and entry.origin.url else "--weights"
@@ -789,7 +789,7 @@ def pretrain(
     Started again, it goes on. On several GPUs or nodes it is started by
     `torchrun --nproc_per_node N -m vip_offline pretrain ...`
     """
-    from vip_offline.pretraining.run import pretrain_stage, summary
+    from vip_offline.pretraining.run import pretrain_stage, summary_of
     from vip_offline.report.terminal.encoders import print_validation
 
     options = PretrainOptions(
@@ -828,7 +828,7 @@ def pretrain(
     console = Console(stderr=as_json)
     with _first_alone(console) as shown:
         found = pretrain_stage(videos, options, folder, _bar(shown), shown.print)
-        described = summary(found, options)
+        described = summary_of(found, options)
         if as_json and shown is console:
             typer.echo(json.dumps(described, indent=2))
         elif not as_json:
@@ -1077,7 +1077,7 @@ def rollout(
     """Run policies closed loop in the simulator, on placements they have not seen."""
     from dataclasses import asdict
 
-    from vip_offline.analysis.closed_loop.conditions import conditions, rate_notes, together
+    from vip_offline.analysis.closed_loop.conditions import conditions, joined_names, rate_notes
     from vip_offline.deployment.export import note_success
     from vip_offline.policies.policy import find_policies, read_manifest
     from vip_offline.report.terminal.rollouts import rollout_table
@@ -1109,7 +1109,9 @@ def rollout(
     else:
         outcomes = {str(k): list(v.success) for k, v in results.items()}
         again = {str(k): v.reattempts for k, v in results.items()}
-        by = [together(getattr(v, k) for v in results.values()) for k in ("backend", "processor")]
+        by = [
+            joined_names(getattr(v, k) for v in results.values()) for k in ("backend", "processor")
+        ]
         computed = conditions(*by)
         console.print(rollout_table(outcomes, again, as_table_1=as_table_1, computed=computed))
     for note in rate_notes({str(each): read_manifest(each) for each in results}, CONTROL_RATE):

@@ -6,7 +6,12 @@ import pytest
 from conftest import brightness_episode
 
 from vip_offline.analysis import frame_features
-from vip_offline.analysis.frame_features import THUMBNAIL_HEIGHT, thumbnail, thumbnail_rows, watch
+from vip_offline.analysis.frame_features import (
+    THUMBNAIL_HEIGHT,
+    read_frame_features,
+    thumbnail,
+    thumbnail_rows,
+)
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
@@ -14,7 +19,7 @@ from vip_offline.dataset.store_writer import writing
 
 def test_every_frame_is_seen_once(store_path: Path) -> None:
     store, told = open_store(store_path), list[int]()
-    found = watch(store, "front", told.append)
+    found = read_frame_features(store, "front", told.append)
     assert told == [5, 7, 6]
     for (start, stop), seen in zip(store.spans(), found, strict=True):
         levels = store.frames("front", start, stop)[:, 0, 0, 0]
@@ -30,9 +35,9 @@ def test_a_long_episode_is_seen_in_pieces(
     store_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_store(store_path)
-    whole = watch(store, "front", lambda frames: None)
+    whole = read_frame_features(store, "front", lambda frames: None)
     monkeypatch.setattr(frame_features, "LENGTH", 3)
-    pieces = watch(store, "front", lambda frames: None)
+    pieces = read_frame_features(store, "front", lambda frames: None)
     for one, other in zip(whole, pieces, strict=True):
         np.testing.assert_array_equal(one.pixels, other.pixels)
         np.testing.assert_array_equal(one.repeats, other.repeats)
@@ -58,5 +63,5 @@ def test_the_camera_that_is_meant(make_store: Callable[..., Path], tmp_path: Pat
     frames = {"a": episode.frames["front"], "b": 255 - episode.frames["front"]}
     with writing(path, create={}) as store:
         store.append(Episode(**{**vars(episode), "frames": frames}))
-    a, b = (watch(open_store(path), name, lambda frames: None)[0] for name in "ab")
+    a, b = (read_frame_features(open_store(path), name, lambda frames: None)[0] for name in "ab")
     np.testing.assert_array_equal(a.pixels, 255 - b.pixels)

@@ -11,7 +11,7 @@ from vip_offline.analysis.results import (
     Analysis,
     EpisodeView,
     Flag,
-    Heavy,
+    HeavyTransition,
     Row,
     Weighting,
     summarise_analysis,
@@ -40,7 +40,7 @@ WEIGHTING = Weighting(
     tau=0.125,
     on_successes=0.75,
     of_successes=NAN,
-    heaviest=(Heavy(1, 0, 1, 2.5, np.zeros((2, 4, 4, 3), np.uint8)),),
+    heaviest=(HeavyTransition(1, 0, 1, 2.5, np.zeros((2, 4, 4, 3), np.uint8)),),
 )
 LABELLING = Row(
     name="vip",

@@ -14,7 +14,7 @@ from vip_offline.dataset.store_writer import writing
 from vip_offline.deployment.export import note_success, ship
 from vip_offline.errors import VipOfflineError
 from vip_offline.policies.brightness import brightness_grid
-from vip_offline.policies.checksums import changed, read_sums
+from vip_offline.policies.checksums import changed_files, read_sums
 from vip_offline.policies.policy import read_manifest, write_manifest
 from vip_offline.policies.runtime import load_policy
 from vip_offline.recipe import RelabelOptions, RolloutOptions, TrainOptions, options_from
@@ -110,7 +110,7 @@ def test_another_store_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
     with pytest.raises(VipOfflineError, match=r"covers 3 of 4 episodes"):
         ship(folder)
     assert read_sums(folder)["policy.onnx"] == before["policy.onnx"]
-    assert changed(folder) == []
+    assert changed_files(folder) == []
 
 
 def test_another_encoder_is_refused(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_what_rollouts_found_goes_into_the_folder(tmp_path: Path) -> None:
     assert (
         "**9 of 10 rollouts** (90%; 95 % interval 60% to 98%)" in (folder / "README.md").read_text()
     )
-    assert changed(folder) == []
+    assert changed_files(folder) == []
     assert "README.md" in read_sums(folder)
     load_policy(folder)
 

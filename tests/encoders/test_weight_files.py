@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vip_offline.encoders.weight_files import Origin, cache_folder, cached, fetch_weights
+from vip_offline.encoders.weight_files import Origin, cache_folder, cached_weights, fetch_weights
 from vip_offline.errors import VipOfflineError
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB
@@ -61,12 +61,12 @@ def origin(server: Server, sha256: str = "") -> Origin:
 
 def test_once_and_then_from_the_cache(server: Server, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    assert cached("vip", origin(server)) is None
+    assert cached_weights("vip", origin(server)) is None
     path = fetch_weights("vip", origin(server), lambda done, total: told.append((done, total)))
     assert path == tmp_path / "cache/vip-offline/weights/vip/model.pt"
     assert path.read_bytes() == CONTENT
     assert told[-1] == (len(CONTENT), len(CONTENT))
-    assert fetch_weights("vip", origin(server)) == path == cached("vip", origin(server))
+    assert fetch_weights("vip", origin(server)) == path == cached_weights("vip", origin(server))
     assert server.asked == [None]
     names = sorted(each.name for each in path.parent.iterdir())
     assert names == ["model.pt", "model.pt.sha256"]
@@ -93,7 +93,7 @@ def test_the_publishers_hash_is_checked(server: Server) -> None:
     assert fetch_weights("a", origin(server, SHA256[:8])).is_file()
     with pytest.raises(VipOfflineError, match=f"has sha256 {SHA256}; its publisher states 0000"):
         fetch_weights("b", origin(server, "0000"))
-    assert cached("b", origin(server)) is None
+    assert cached_weights("b", origin(server)) is None
 
 
 def test_a_file_that_changed_on_the_disk_is_refused(server: Server) -> None:
@@ -107,7 +107,7 @@ def test_no_network_is_an_error_with_a_way_out(tmp_path: Path, server: Server) -
     closed = Origin("http://127.0.0.1:9/model.pt")
     with pytest.raises(VipOfflineError, match=r"cannot be reached.*--weights FILE"):
         fetch_weights("vip", closed)
-    assert cached("vip", closed) is None
+    assert cached_weights("vip", closed) is None
 
 
 def test_the_cache_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

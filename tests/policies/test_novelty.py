@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from vip_offline.policies.novelty import TrainingEmbeddings, distances, novelty, training_embeddings
+from vip_offline.policies.novelty import (
+    TrainingEmbeddings,
+    novelty,
+    pairwise_distances,
+    training_embeddings,
+)
 
 
 def test_by_hand() -> None:
@@ -17,7 +22,7 @@ def test_by_hand() -> None:
 def test_near_neighbours_far_from_the_origin() -> None:
     base = np.full((1, 1280), 100.0, np.float32)
     other = base + np.float32(1e-3)
-    np.testing.assert_allclose(distances(base, other), np.sqrt(1280) * 1e-3, rtol=1e-2)
+    np.testing.assert_allclose(pairwise_distances(base, other), np.sqrt(1280) * 1e-3, rtol=1e-2)
 
 
 def test_what_is_not_known() -> None:

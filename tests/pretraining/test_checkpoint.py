@@ -11,7 +11,14 @@ from made_up_pretraining import small
 from vip_offline.encoders.registry import VIP
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining import checkpoint
-from vip_offline.pretraining.checkpoint import FREE, latest, numbered, published, save, write_whole
+from vip_offline.pretraining.checkpoint import (
+    FREE,
+    latest,
+    numbered_checkpoints,
+    published_state,
+    save,
+    write_file,
+)
 from vip_offline.recipe import PretrainOptions
 
 SETTINGS = dataclasses.asdict(small())
@@ -41,14 +48,14 @@ def test_a_write_that_ends_half_way_leaves_what_was_there(
 ) -> None:
     path = tmp_path / "model.pt"
     if there:
-        write_whole({"value": 1}, path)
+        write_file({"value": 1}, path)
     with monkeypatch.context() as patch, pytest.raises(Cut):
         patch.setattr(checkpoint.torch, "save", cut_short)  # type: ignore[attr-defined]
-        write_whole({"value": 2}, path)
+        write_file({"value": 2}, path)
     assert names(tmp_path) == (["model.pt"] if there else [])
     if there:
         assert torch.load(path, weights_only=True) == {"value": 1}
-    write_whole({"value": 2}, path)
+    write_file({"value": 2}, path)
     assert torch.load(path, weights_only=True) == {"value": 2}
 
 
@@ -67,14 +74,14 @@ def test_what_is_renamed_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "fsync", noted_sync)
     monkeypatch.setattr(Path, "replace", noted_replace)
-    write_whole({}, tmp_path / "model.pt")
+    write_file({}, tmp_path / "model.pt")
     assert order[0].startswith(".model.pt.") and order[1:] == ["rename", tmp_path.name]
 
 
 def test_the_latest_are_kept_by_number(tmp_path: Path) -> None:
     for step in (8, 9, 10, 11):
         save(tmp_path, step, CONTENT, keep=3)
-    assert [step for step, _ in numbered(tmp_path)] == [9, 10, 11]
+    assert [step for step, _ in numbered_checkpoints(tmp_path)] == [9, 10, 11]
     assert names(tmp_path / "checkpoints") == ["step-10.pt", "step-11.pt", "step-9.pt"]
     found = latest(tmp_path, SETTINGS, "abc")
     assert found is not None
@@ -86,7 +93,7 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     for name in ("step-best.pt", ".step-9.pt.partial", "notes.txt"):
         (tmp_path / "checkpoints" / name).touch()
     save(tmp_path, 2, CONTENT, keep=1)
-    assert [step for step, _ in numbered(tmp_path)] == [2]
+    assert [step for step, _ in numbered_checkpoints(tmp_path)] == [2]
     assert len(names(tmp_path / "checkpoints")) == 4
 
 
@@ -195,7 +202,7 @@ def test_the_published_names_of_vip() -> None:
 
     with torch.device("meta"):
         state = dict(entry_of("vip").build().state_dict())
-    content = published("vip", state)
+    content = published_state("vip", state)
     assert list(content) == ["vip"] == [VIP.outer]
     inner = content["vip"]
     assert len(inner) == 320 == 53 + 53 * 5 + 2

@@ -28,7 +28,7 @@ def built(name: str, seed: int) -> nn.Module:
 def write(name: str, path: Path, seed: int = 5) -> dict[str, Tensor]:
     """A file of an encoder of that name, random; what is in it."""
     state = built(name, seed).state_dict()
-    torch.save(checkpoint.published(name, state), path)
+    torch.save(checkpoint.published_state(name, state), path)
     return state
 
 

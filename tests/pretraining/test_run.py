@@ -14,7 +14,7 @@ from vip_offline.encoders.encoder import load_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining import run
 from vip_offline.pretraining.clips.clip import Clips
-from vip_offline.pretraining.run import Pretrained, pretrain_stage, summary
+from vip_offline.pretraining.run import Pretrained, pretrain_stage, summary_of
 from vip_offline.pretraining.trainer import Trained, pretrain
 from vip_offline.pretraining.validation import Validation
 from vip_offline.recipe import Computing, PretrainOptions
@@ -100,7 +100,7 @@ def test_from_videos_to_an_encoder(tmp_path: Path, store: Path, films: Path, ori
     assert shown.bars["look at videos"] == 6 * groups
 
     report = report_of(out)
-    assert report == summary(found, options())
+    assert report == summary_of(found, options())
     assert (report["backbone"], report["steps"], report["processes"]) == ("vip-mini", 2, 1)
     assert (report["clips"], report["held_out"]) == (5 * groups, groups)
     assert list(report["validation"]) == ["vip-mini", "raw pixels", "random network"]

@@ -168,7 +168,7 @@ def test_a_stopped_training_goes_on_to_the_bit(tmp_path: Path, whole: Path, stop
     with pytest.raises(Stop):
         pretrain(CLIPS, small(), tmp_path, on_step=stop_at(stop))
     assert len(losses(tmp_path)) == stop
-    for step, path in checkpoint.numbered(tmp_path):
+    for step, path in checkpoint.numbered_checkpoints(tmp_path):
         assert step <= stop
         if step == 4:  # what is trained so far can be used
             assert same(tensors(tmp_path / "model.pt"), tensors(path))
@@ -216,7 +216,7 @@ def test_a_killed_training_goes_on_to_the_bit(tmp_path: Path, whole: Path) -> No
         assert process.stdout.readline() == b"there\n"
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
-    assert [step for step, _ in checkpoint.numbered(out)] == [2, 4]
+    assert [step for step, _ in checkpoint.numbered_checkpoints(out)] == [2, 4]
     # on the disk before the checkpoint was
     assert len(losses(out)) >= 4
     assert [event.step for event in board_of(out).Scalars("loss/train")][:4] == [1, 2, 3, 4]
@@ -321,7 +321,7 @@ def initial(folder: Path) -> str:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         state = dict(entry_of("vip-mini").build().state_dict())
-    torch.save(checkpoint.published("vip-mini", state), path)
+    torch.save(checkpoint.published_state("vip-mini", state), path)
     return str(path)
 
 
@@ -432,7 +432,7 @@ def test_a_loss_that_is_no_number_stops_it(tmp_path: Path) -> None:
     assert all(f"clip-{clip}" in text for clip in range(6))
     assert "step-1.pt is from before" in text
     assert "--learning-rate than 1e+30" in text
-    assert [step for step, _ in checkpoint.numbered(tmp_path)] == [1]
+    assert [step for step, _ in checkpoint.numbered_checkpoints(tmp_path)] == [1]
     assert {name: (tmp_path / name).read_bytes() for name in kept} == kept
     assert len(losses(tmp_path)) == 1
 
@@ -459,7 +459,7 @@ def test_a_network_that_is_no_longer_finite_is_not_saved(
     with pytest.raises(VipOfflineError, match=r"step 1: .* conv1\.weight is no longer"):
         pretrain(CLIPS, small(steps=1), tmp_path)
     assert not (tmp_path / "model.pt").exists()
-    assert checkpoint.numbered(tmp_path) == []
+    assert checkpoint.numbered_checkpoints(tmp_path) == []
 
 
 # what it learns

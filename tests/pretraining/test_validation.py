@@ -16,7 +16,7 @@ from vip_offline.pretraining.validation import (
     held_out,
     progress_metrics,
     some_rows,
-    watched,
+    validation_clips,
 )
 
 GROUPS = np.repeat([0, 3, 1], [20, 40, 6])  # numbers need not be in order
@@ -91,8 +91,8 @@ def test_some_rows_of_a_long_one(length: int) -> None:
 
 def test_which_clips_are_watched(tmp_path: Path) -> None:
     clips = some_clips(tmp_path)
-    assert watched(clips, [1, 4]).tolist() == [1, 4]
-    many = watched(clips, range(0, 3000, 3))
+    assert validation_clips(clips, [1, 4]).tolist() == [1, 4]
+    many = validation_clips(clips, range(0, 3000, 3))
     assert len(many) == CLIPS == len(set(many.tolist()))
     assert (many[0], many[-1]) == (0, 2997) and set(many.tolist()) <= set(range(0, 3000, 3))
     assert np.ptp(np.diff(many)) <= 3

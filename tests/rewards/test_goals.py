@@ -37,7 +37,7 @@ def test_stages_one_after_the_other(store_path: Path, tmp_path: Path) -> None:
     first, second = goals.stages
     assert [each.path for each in first.pictures] == [str(picture)]
     assert second.rows == (1, 2)
-    assert goals.said == f"picture {picture}, then the mean of frame 0:1 and frame 0:2"
+    assert goals.description == f"picture {picture}, then the mean of frame 0:1 and frame 0:2"
     assert goals.provenance()["goal_rows"] == [1, 2]
 
 

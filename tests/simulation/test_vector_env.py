@@ -3,14 +3,14 @@ import pytest
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.simulation.metaworld import Simulator
-from vip_offline.simulation.vector_env import Fleet
+from vip_offline.simulation.vector_env import VectorSimulator
 
 pytestmark = pytest.mark.sim
 
 
 def test_slots_are_environments_of_their_own() -> None:
     action = np.array([0.2, 0.9, -0.1, 1.0], np.float32)
-    with Fleet("drawer-close", 48, processes=2, environments=2) as fleet:
+    with VectorSimulator("drawer-close", 48, processes=2, environments=2) as fleet:
         assert fleet.slots == 4
         first = fleet({0: 5, 1: 6, 3: 7})
         second = fleet({1: action, 2: 8, 3: action})
@@ -28,14 +28,14 @@ def test_slots_are_environments_of_their_own() -> None:
 
 
 def test_what_breaks_over_there_is_said_here() -> None:
-    with Fleet("drawer-close", 32, processes=1, environments=1) as fleet:
+    with VectorSimulator("drawer-close", 32, processes=1, environments=1) as fleet:
         fleet({0: 1})
         with pytest.raises(VipOfflineError, match="simulator of drawer-close"):
             fleet({0: np.zeros((2, 9), np.float32)})
 
 
 def test_a_killed_process_is_said_here() -> None:
-    with Fleet("drawer-close", 32, processes=1, environments=1) as fleet:
+    with VectorSimulator("drawer-close", 32, processes=1, environments=1) as fleet:
         fleet({0: 1})
         fleet._workers[0][0].kill()
         with pytest.raises(VipOfflineError, match="exit code -9"):

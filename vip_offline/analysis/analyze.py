@@ -7,10 +7,15 @@ import numpy as np
 
 from vip_offline.analysis.demonstrations import Demonstrations, demonstrations_of
 from vip_offline.analysis.episode_flags import EpisodeData, flags_of
-from vip_offline.analysis.frame_features import OnFrames, Watched, thumbnail, watch
+from vip_offline.analysis.frame_features import (
+    FrameFeatures,
+    OnFrames,
+    read_frame_features,
+    thumbnail,
+)
 from vip_offline.analysis.goal_warnings import goal_warnings
 from vip_offline.analysis.recommendation import against_best, recommend
-from vip_offline.analysis.results import Analysis, EpisodeView, Heavy, Row
+from vip_offline.analysis.results import Analysis, EpisodeView, HeavyTransition, Row
 from vip_offline.analysis.rows import control_rows, goal_rows_of, labelling_row
 from vip_offline.dataset.store import Label, Store, open_store
 from vip_offline.encoders.preprocessing import fit_of
@@ -39,8 +44,8 @@ def analyse(
     store.require_finished()
     labels = [store.label(name) for name in options.labels or [store.label().name]]
     left_out: list[str] = []
-    watched = _watched(store, labels[0], on_start, on_frames, left_out)
-    shared = demonstrations_of(store, watched, options)
+    features = _frame_features(store, labels[0], on_start, on_frames, left_out)
+    shared = demonstrations_of(store, features, options)
     if shared.true_rewards is None:
         left_out.append("No dense true reward is stored, so none is compared with (Fig. 17-19).")
     if shared.success.all():
@@ -51,13 +56,13 @@ def analyse(
     elif not shared.success.any():
         left_out.append("No episode is marked as a success: see the line above.")
     rows = [labelling_row(store, label, shared, left_out) for label in labels]
-    if watched is not None:
+    if features is not None:
         rows = [_with_pictures(store, row, label) for row, label in zip(rows, labels, strict=True)]
     goals = goal_rows_of(store, labels[0])
     if len({label.provenance.get("goal") for label in labels}) > 1:
         left_out.append(
             f"The labellings have different goals; controls are shown by that of {labels[0].name} "
-            f"({goals.said}) alone."
+            f"({goals.description}) alone."
         )
     fits = list(dict.fromkeys(fit_of(label.provenance) for label in labels))
     if len(fits) > 1:
@@ -65,8 +70,8 @@ def analyse(
             f"The labellings see frames by different fits ({', '.join(fits)}); controls see them "
             f"by that of {labels[0].name} ({fits[0]}) alone."
         )
-    rows += control_rows(watched, shared, goals)
-    episodes = _views(store, watched, shared, rows[0])
+    rows += control_rows(features, shared, goals)
+    episodes = _views(store, features, shared, rows[0])
     verdict, reasons = recommend(rows, shared.success)
     return Analysis(
         store=str(path),
@@ -83,9 +88,9 @@ def analyse(
     )
 
 
-def _watched(
+def _frame_features(
     store: Store, label: Label, on_start: OnFrames, on_frames: OnFrames, left_out: list[str]
-) -> list[Watched] | None:
+) -> list[FrameFeatures] | None:
     camera = str(label.provenance["camera"]).split(",")[0]
     if camera not in store.cameras:
         left_out.append(
@@ -94,7 +99,7 @@ def _watched(
         )
         return None
     on_start(store.rows)
-    return watch(store, camera, on_frames, fit_of(label.provenance))
+    return read_frame_features(store, camera, on_frames, fit_of(label.provenance))
 
 
 def _with_pictures(store: Store, row: Row, label: Label) -> Row:
@@ -104,7 +109,7 @@ def _with_pictures(store: Store, row: Row, label: Label) -> Row:
         return row
     read, spans = store.frame_reader(camera), store.spans()
 
-    def pictured(heavy: Heavy) -> Heavy:
+    def pictured(heavy: HeavyTransition) -> HeavyTransition:
         begin = spans[heavy.episode][0] + heavy.step
         rows = (begin, begin + heavy.ahead)
         return replace(heavy, pictures=np.stack([thumbnail(read(t, t + 1)[0]) for t in rows]))
@@ -119,20 +124,22 @@ def _with_pictures(store: Store, row: Row, label: Label) -> Row:
 
 
 def _views(
-    store: Store, watched: list[Watched] | None, shared: Demonstrations, first: Row
+    store: Store, features: list[FrameFeatures] | None, shared: Demonstrations, first: Row
 ) -> tuple[EpisodeView, ...]:
     proprio = store.data("proprio")
     views = []
     for index, (start, stop) in enumerate(shared.spans):
         curve = first.distances[index]
-        looked = None if watched is None else watched[index]
+        shown = None if features is None else features[index]
         views.append(
             EpisodeData(
                 curve=curve if np.isfinite(curve).all() else None,
                 success=bool(shared.success[index]),
-                small=None if looked is None else looked.pixels.reshape(stop - start, 32, 32, 3),
-                repeats=None if looked is None else looked.repeats,
-                black=None if looked is None else looked.black,
+                small=None
+                if episode_features is None
+                else episode_features.pixels.reshape(stop - start, 32, 32, 3),
+                repeats=None if episode_features is None else episode_features.repeats,
+                black=None if episode_features is None else episode_features.black,
                 proprio=proprio[start:stop],
             )
         )
@@ -144,7 +151,7 @@ def _views(
             kind=kinds[index],
             success=bool(shared.success[index]),
             frames=stop - start,
-            thumbnails=None if watched is None else watched[index].thumbnails,
+            thumbnails=None if features is None else features[index].thumbnails,
             flags=flags,
         )
         for index, ((start, stop), flags) in enumerate(

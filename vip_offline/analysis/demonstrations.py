@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.analysis.frame_features import Watched
+from vip_offline.analysis.frame_features import FrameFeatures
 from vip_offline.analysis.metrics import (
     Floats,
     is_flat,
@@ -40,13 +40,13 @@ class Demonstrations:
 
 
 def demonstrations_of(
-    store: Store, watched: list[Watched] | None, options: AnalyzeOptions
+    store: Store, features: list[FrameFeatures] | None, options: AnalyzeOptions
 ) -> Demonstrations:
     """Read from a store what all rows share.
 
     Args:
         store: finished.
-        watched: per episode what its frames show; None: no frames are stored.
+        features: per episode what its frames show; None: no frames are stored.
         options: of the analysis.
     """
     spans, true = store.spans(), None
@@ -56,33 +56,33 @@ def demonstrations_of(
         if len(known) and not is_flat(known):
             true = tuple(column[start : stop - 1] for start, stop in spans)
     identical = None
-    if watched is not None:
-        identical = [_identical(features) for features in watched]
+    if features is not None:
+        identical = [_identical(episode) for episode in features]
     return Demonstrations(
         spans=spans,
         success=store.meta("success").astype(bool),
-        movement=_movement(store, watched),
+        movement=_movement(store, features),
         identical=identical,
         true_rewards=true,
         options=options,
     )
 
 
-def _identical(watched: Watched) -> NDArray[np.bool_]:
-    change = np.abs(np.diff(watched.pixels.astype(np.int16), axis=0)).mean(axis=1)
+def _identical(features: FrameFeatures) -> NDArray[np.bool_]:
+    change = np.abs(np.diff(features.pixels.astype(np.int16), axis=0)).mean(axis=1)
     return np.asarray(change <= IDENTICAL)
 
 
-def _movement(store: Store, watched: list[Watched] | None) -> Floats | None:
+def _movement(store: Store, features: list[FrameFeatures] | None) -> Floats | None:
     """(E,) how far from its start each episode went: the robot, or else the picture."""
     proprio = store.data("proprio").astype(np.float64)
     if proprio.shape[1] and np.isfinite(proprio).all():
         spread = proprio.std(axis=0)
         rows = proprio[:, spread > 0] / spread[spread > 0]
         return np.array([_reach(rows[start:stop]) for start, stop in store.spans()])
-    if watched is None:
+    if features is None:
         return None
-    return np.array([_reach(features.pixels) for features in watched])
+    return np.array([_reach(episode.pixels) for episode in features])
 
 
 def _reach(rows: NDArray[Any]) -> float:

@@ -74,7 +74,7 @@ def flags_of(episodes: Sequence[EpisodeData]) -> tuple[tuple[Flag, ...], ...]:
             *_too_short(len(episode.proprio)),
             *_no_progress(episode),
             *ends,
-            *_still(episode),
+            *_frozen_camera(episode),
             *_black(episode.black),
             *cuts,
             *colours,
@@ -188,7 +188,7 @@ def _black(black: NDArray[np.bool_] | None) -> list[Flag]:
     return [Flag("black-frames", f"{int(black.sum())} of {rows}, the first in row {first}", first)]
 
 
-def _still(episode: EpisodeData) -> list[Flag]:
+def _frozen_camera(episode: EpisodeData) -> list[Flag]:
     """A camera that hung while the robot moved, or frames of which many are repeated.
 
     Of episodes spoiled by one picture throughout all are found, of those with one picture from the
@@ -293,7 +293,7 @@ def _cut(
 ) -> list[Flag]:
     if len(size) < 2 * AROUND:
         return []
-    apart = _apart(small) if len(size) >= IN_ORDER else 0.0
+    apart = _lag_difference(small) if len(size) >= IN_ORDER else 0.0
     if apart > MOTION and float(np.median(size)) > DISORDER * apart:
         return [
             Flag(
@@ -329,7 +329,7 @@ def _around(size: Floats) -> Floats:
     return second
 
 
-def _apart(small: NDArray[np.uint8]) -> float:
+def _lag_difference(small: NDArray[np.uint8]) -> float:
     """How much two frames far from each other differ, in grey levels (median)."""
     rows = len(small)
     # several distances, lest all be periods of what the robot does

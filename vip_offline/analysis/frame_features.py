@@ -27,7 +27,7 @@ OnFrames = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Watched:
+class FrameFeatures:
     """What was seen of one episode of T frames."""
 
     pixels: NDArray[np.uint8]  # (T, 32 * 32 * 3), the control
@@ -37,7 +37,9 @@ class Watched:
     thumbnails: NDArray[np.uint8]  # (K, h, w, 3), evenly spaced in time
 
 
-def watch(store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop") -> list[Watched]:
+def read_frame_features(
+    store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop"
+) -> list[FrameFeatures]:
     """Look at every frame of a camera once.
 
     Args:
@@ -53,7 +55,7 @@ def watch(store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop") -> 
     # a codec changes a picture that stood still, so frames of videos are compared loosely
     tolerance = LOSSY if f"pts_{camera}" in store.keys("data") else 0
 
-    def episode(span: tuple[int, int]) -> Watched:
+    def episode(span: tuple[int, int]) -> FrameFeatures:
         start, stop = span
         shown = thumbnail_rows(stop - start)
         parts, pictures, before = [], [], None
@@ -67,7 +69,7 @@ def watch(store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop") -> 
         pixels, random, repeats, black = (
             np.concatenate(column) for column in zip(*parts, strict=True)
         )
-        return Watched(pixels, random, repeats, black, np.stack(pictures))
+        return FrameFeatures(pixels, random, repeats, black, np.stack(pictures))
 
     features = []
     for episode_features in threaded_map(episode, store.spans(), len(os.sched_getaffinity(0))):

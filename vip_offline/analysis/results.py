@@ -47,7 +47,7 @@ class EpisodeView:
 
 
 @dataclass(frozen=True)
-class Heavy:
+class HeavyTransition:
     """A transition that training would see often."""
 
     episode: int
@@ -68,7 +68,7 @@ class Weighting:
     tau: float  # at which the sample has that size; nan: no temperature does
     on_successes: float  # share of the weight on successes there; nan: no success or no failure
     of_successes: float  # share of the transitions that are theirs
-    heaviest: tuple[Heavy, ...]
+    heaviest: tuple[HeavyTransition, ...]
 
 
 @dataclass(frozen=True)

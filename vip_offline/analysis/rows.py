@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vip_offline.analysis.controls import clock_distance
 from vip_offline.analysis.demonstrations import Demonstrations
-from vip_offline.analysis.frame_features import Watched
+from vip_offline.analysis.frame_features import FrameFeatures
 from vip_offline.analysis.metrics import (
     Floats,
     bump_fraction,
@@ -38,7 +38,7 @@ class GoalRows:
     """The rows whose frames are goal pictures."""
 
     rows: tuple[int, ...]
-    said: str
+    description: str
     from_others: bool = True  # False: none of these rows decides the distances
     nearest: bool = False  # the nearest of them counts, not their mean
 
@@ -65,12 +65,12 @@ def labelling_row(store: Store, label: Label, shared: Demonstrations, left_out: 
     encoder, camera = str(provenance["encoder"]), str(provenance["camera"])
     goals = goal_rows_of(store, label)
     rewards = tuple(reward[:-1].astype(np.float64) for reward in shared.split(label.reward))
-    made_of = f"{encoder}, camera {camera}, goal: {goals.said}"
+    made_of = f"{encoder}, camera {camera}, goal: {goals.description}"
     stored = tuple(distance.astype(np.float64) for distance in shared.split(label.distance))
     if not goals.from_others:
         left_out.append(
-            f"{label.name}: its goal ({goals.said}) is of no episode of the store, or of several "
-            "stages; its distances are taken as they are."
+            f"{label.name}: its goal ({goals.description}) is of no episode of the store, or of "
+            "several stages; its distances are taken as they are."
         )
     try:
         embedding, _ = store.embedding(encoder, camera)
@@ -95,13 +95,13 @@ def labelling_row(store: Store, label: Label, shared: Demonstrations, left_out: 
 
 
 def control_rows(
-    watched: list[Watched] | None, shared: Demonstrations, goals: GoalRows
+    features: list[FrameFeatures] | None, shared: Demonstrations, goals: GoalRows
 ) -> list[Row]:
     """Measure the controls: raw pixels and a random network where frames are stored, and time."""
     rows: list[Row] = []
-    if watched is not None:
-        pixels = np.concatenate([features.pixels for features in watched])
-        random = np.concatenate([features.random for features in watched])
+    if features is not None:
+        pixels = np.concatenate([episode.pixels for episode in features])
+        random = np.concatenate([episode.random for episode in features])
         frame, untrained = "the frame itself at 32 px, in [0, 1]", "four convolutions, untrained"
         rows = [
             _of_embedding("raw pixels", frame, pixels, goals, None, shared, _of_grey_levels),

@@ -8,7 +8,7 @@ from vip_offline.analysis.metrics import (
     Floats,
     is_flat,
 )
-from vip_offline.analysis.results import Heavy, Weighting
+from vip_offline.analysis.results import HeavyTransition, Weighting
 from vip_offline.errors import VipOfflineError
 from vip_offline.training.weighting.weights import (
     effective_sample_size,
@@ -70,10 +70,12 @@ def weightings_of(rewards: tuple[Floats, ...], shared: Demonstrations) -> tuple[
     return tuple(weightings)
 
 
-def _heaviest(weights: Floats, transitions: NDArray[np.int64], ahead: int) -> tuple[Heavy, ...]:
+def _heaviest(
+    weights: Floats, transitions: NDArray[np.int64], ahead: int
+) -> tuple[HeavyTransition, ...]:
     """The transitions of most weight, none of which overlaps another."""
     stops = np.cumsum(transitions)
-    heaviest: list[Heavy] = []
+    heaviest: list[HeavyTransition] = []
     for place in np.argsort(-weights, kind="stable"):
         episode = int(np.searchsorted(stops, place, side="right"))
         step = int(place - (stops[episode] - transitions[episode]))
@@ -86,7 +88,7 @@ def _heaviest(weights: Floats, transitions: NDArray[np.int64], ahead: int) -> tu
             for heavy in heaviest
         )
         if clear:
-            heaviest.append(Heavy(episode, step, span, float(weights[place]), None))
+            heaviest.append(HeavyTransition(episode, step, span, float(weights[place]), None))
         if len(heaviest) == HEAVIEST:
             break
     return tuple(heaviest)

@@ -15,7 +15,7 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
     lines = [
         f"# Policy: {task}, {options['algo']}, seed {options['seed']}",
         "",
-        _said_of(success),
+        _success_line(success),
         "",
         "## Run it",
         "",
@@ -31,7 +31,7 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         "action = policy.act(observation)",
         "```",
         "",
-        _graph_said(manifest),
+        _graph_line(manifest),
         "",
         "## Observation",
         "",
@@ -64,7 +64,7 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         "",
         "The limits are those of the training set; `serve` keeps to them.",
         f"Control rate: {f'{rate:g} Hz' if rate else 'not known'}. "
-        f"Gripper: {interface['gripper'] or 'not described'}. {_kind_said(interface)}",
+        f"Gripper: {interface['gripper'] or 'not described'}. {_action_kind_line(interface)}",
         *(
             f"Action {gripper['dimension']} is {gripper['low']:.4g} or {gripper['high']:.4g}: "
             f"`act` and `serve` go to the first below {gripper['low_below']:.4g}, to the second "
@@ -82,7 +82,7 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         f"| demonstrations | {len(manifest['episodes'])} episodes of {manifest['store']} |",
         f"| sha256 of them | {manifest['data_sha256'][:16]}… |",
         f"| goal | {(manifest.get('goal') or {}).get('said') or 'none: cloning from pixels'} |",
-        f"| cameras | {_cameras_said(manifest)} |",
+        f"| cameras | {_camera_line(manifest)} |",
         f"| algorithm | {options['algo']}, tau {manifest['tau']:.4g}, {options['steps']} steps |",
         f"| seed | {options['seed']} |",
         "| versions | "
@@ -93,7 +93,7 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _cameras_said(manifest: Mapping[str, Any]) -> str:
+def _camera_line(manifest: Mapping[str, Any]) -> str:
     cameras = ", ".join(key.removeprefix("frame/") for key in manifest["interface"]["frames"])
     label = manifest.get("label") or {}
     labelled = ", ".join(str(label["camera"]).split(",")) if "camera" in label else cameras
@@ -102,7 +102,7 @@ def _cameras_said(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _kind_said(interface: Mapping[str, Any]) -> str:
+def _action_kind_line(interface: Mapping[str, Any]) -> str:
     kind = interface.get("action_kind", "")
     if not kind:
         return "Kind of action: not known."
@@ -110,7 +110,7 @@ def _kind_said(interface: Mapping[str, Any]) -> str:
     return f"Kind of action: {kind}{guessed}."
 
 
-def _said_of(success: Mapping[str, Any]) -> str:
+def _success_line(success: Mapping[str, Any]) -> str:
     if not success:
         return (
             "**Was not evaluated**: nothing is known of how often it succeeds. "
@@ -127,7 +127,7 @@ def _said_of(success: Mapping[str, Any]) -> str:
     )
 
 
-def _graph_said(manifest: Mapping[str, Any]) -> str:
+def _graph_line(manifest: Mapping[str, Any]) -> str:
     graph = manifest.get("onnx")
     if not graph:
         return "There is no `policy.onnx`: ONNX was not installed where this was made."

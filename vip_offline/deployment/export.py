@@ -17,15 +17,15 @@ from vip_offline.dataset.store import Store, now, open_store, settings_of
 from vip_offline.deployment.card import policy_card
 from vip_offline.deployment.goal_image import goal_picture
 from vip_offline.encoders.encoder import load_network, rebuild_encoder
-from vip_offline.encoders.onnx_graphs import graph_of
+from vip_offline.encoders.onnx_graphs import cached_graph
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.policies.brightness import brightness_grid
 from vip_offline.policies.checksums import (
     SUMS,
-    changed,
+    changed_files,
+    finish_replacement,
     read_sums,
     replace_listed,
-    settle,
     write_sums,
 )
 from vip_offline.policies.interface import FRAME, PROPRIO, Interface
@@ -106,7 +106,7 @@ def _ship_whole(
     on_prepare: Callable[[str], None],
 ) -> list[str]:
     """Make a copy of the folder ready and put it in its place: it is whole at every moment."""
-    settle(folder)
+    finish_replacement(folder)
     copy = hidden_beside(folder, "shipped")
     shutil.rmtree(copy, ignore_errors=True)
     try:
@@ -183,7 +183,7 @@ def _ship(
         # without an encoder inside, or one that only flattens, there is none to be exported
         graph = None
         if takes == "frames" and any(True for _ in network.parameters()):
-            graph = graph_of(name, network, encoder.preprocessing.crop, sha256, on_prepare)
+            graph = cached_graph(name, network, encoder.preprocessing.crop, sha256, on_prepare)
         write_graph(
             folder / GRAPH,
             Policy(policy.tensors, manifest),
@@ -359,9 +359,9 @@ def note_success(folder: Path) -> None:
     A folder whose files are not as they are listed is left alone too, so that they stay refused.
     """
     with only_writer(folder):
-        settle(folder)
+        finish_replacement(folder)
         sums = read_sums(folder)
-        if SAMPLES not in sums or changed(folder):
+        if SAMPLES not in sums or changed_files(folder):
             return
         manifest = dict(Policy.load(folder).manifest)
         success = _success(folder)

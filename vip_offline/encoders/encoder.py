@@ -19,7 +19,7 @@ from vip_offline.encoders.checkpoints import (
     read_state_dict,
     unwrap,
 )
-from vip_offline.encoders.onnx_graphs import AGREEMENT, disagreement, graph_of
+from vip_offline.encoders.onnx_graphs import AGREEMENT, cached_graph, disagreement
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import ENCODERS, Entry, check_encoder, entry_of, provenance_of
 from vip_offline.encoders.weight_files import Progress, fetch_weights
@@ -130,7 +130,7 @@ def load_encoder(
     # a picture that is only flattened has nothing to be computed
     if chosen == "onnx" and any(True for _ in network.parameters()):
         size = entry.preprocessing.crop
-        graph = graph_of(name, network, size, sha256, on_prepare, way_out)
+        graph = cached_graph(name, network, size, sha256, on_prepare, way_out)
         return Encoder(name, entry, OnnxRuntime(graph), sha256).seeing(fitted)
     backend = Torch(network, computing.device, computing.precision)
     if computing.precision != "fp32":
@@ -197,7 +197,7 @@ def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> StateDict
         else [f"it has not the layout that encoder {name} is published in"]
     )
     if state is None or wrong:
-        matches = [match for match in recognise(content) if match != name]
+        matches = [match for match in encoders_fitting(content) if match != name]
         hint = ""
         if matches:
             hint = f" This looks like {matches[0]}; did you mean --encoder {matches[0]}?"
@@ -206,7 +206,7 @@ def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> StateDict
     return entry.adapt(state)
 
 
-def recognise(content: Mapping[str, object]) -> list[str]:
+def encoders_fitting(content: Mapping[str, object]) -> list[str]:
     """Names of the encoders whose layout, names and shapes a checkpoint has.
 
     Several may share them (MAE and VC-1 ViT-B): a file does not say what it was trained on.

@@ -30,7 +30,7 @@ def relative_difference(values: NDArray[np.float32], reference: NDArray[np.float
     return float(np.divide(offset, length, out=exact, where=offset > 0).max())
 
 
-def graph_of(
+def cached_graph(
     name: str,
     network: nn.Module,
     size: int,

@@ -24,7 +24,7 @@ from vip_offline.encoders.architectures import (
 )
 from vip_offline.encoders.checkpoints import CheckpointLayout
 from vip_offline.encoders.preprocessing import Colour, Preprocessing
-from vip_offline.encoders.weight_files import Origin, Progress, cached, fetch_weights
+from vip_offline.encoders.weight_files import Origin, Progress, cached_weights, fetch_weights
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.utils.files import sha256_of
 from vip_offline.utils.regular_files import require_regular
@@ -100,7 +100,7 @@ def weights_file(name: str, weights: str = "") -> Path | None:
         return require_regular(Path(weights))
     if entry.carried is not None:
         return entry.carried()
-    return cached(name, entry.origin) if entry.origin is not None else None
+    return cached_weights(name, entry.origin) if entry.origin is not None else None
 
 
 def provenance_of(
@@ -131,10 +131,10 @@ def known_provenance(
     return provenance_of(name, sha256_of(path), preprocessing) if path is not None else None
 
 
-def here(name: str) -> bool:
+def is_available(name: str) -> bool:
     """Whether an encoder can be loaded without a download or a path."""
     entry = entry_of(name)
-    return entry.origin is None or cached(name, entry.origin) is not None
+    return entry.origin is None or cached_weights(name, entry.origin) is not None
 
 
 def download_weights(name: str, progress: Progress) -> None:
@@ -144,7 +144,7 @@ def download_weights(name: str, progress: Progress) -> None:
         VipOfflineError: see `fetch_weights`.
     """
     entry = entry_of(name)
-    if entry.origin is not None and not here(name):
+    if entry.origin is not None and not is_available(name):
         fetch_weights(name, entry.origin, progress)
 
 

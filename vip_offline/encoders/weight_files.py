@@ -14,7 +14,15 @@ from vip_offline.utils.cache_folder import cache_home, writable_cache
 from vip_offline.utils.download import BLOCK, Progress, download
 from vip_offline.utils.files import sha256_of
 
-__all__ = ["BLOCK", "Origin", "Progress", "cache_folder", "cached", "fetch_weights", "sha256_of"]
+__all__ = [
+    "BLOCK",
+    "Origin",
+    "Progress",
+    "cache_folder",
+    "cached_weights",
+    "fetch_weights",
+    "sha256_of",
+]
 
 
 WEIGHTS = "weights"  # of the cache
@@ -34,7 +42,7 @@ def cache_folder() -> Path:
     return cache_home() / WEIGHTS
 
 
-def cached(name: str, origin: Origin) -> Path | None:
+def cached_weights(name: str, origin: Origin) -> Path | None:
     """The file of an earlier download, if there is one."""
     path = _place(name, origin)
     return path if origin.url and path.is_file() else None

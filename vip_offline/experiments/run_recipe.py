@@ -27,7 +27,7 @@ from vip_offline.recipe import Recipe, dump
 from vip_offline.report.html.comparison_page import write_comparison_page
 from vip_offline.rewards.relabel import check_relabel
 from vip_offline.simulation.hidden_targets import hidden_note, is_hidden
-from vip_offline.simulation.record import ATTEMPTS, STRIDE, plan
+from vip_offline.simulation.record import ATTEMPTS, STRIDE, planned_episodes
 from vip_offline.simulation.rollout import RESULT, check_rollout
 from vip_offline.training.data.dataset import check_options
 from vip_offline.utils.console import Bar
@@ -48,7 +48,7 @@ def check_recipe(recipe: Recipe) -> None:
     Raises:
         VipOfflineError: see the checks of the stages.
     """
-    plan(recipe.record)
+    planned_episodes(recipe.record)
     check_relabel(recipe.relabel)
     check_encoder(recipe.relabel.encoder, recipe.relabel.weights)
     check_options(recipe.train)

@@ -23,7 +23,7 @@ def write_sums(folder: Path, names: Iterable[str]) -> None:
 
 
 def replace_listed(folder: Path, names: Iterable[str], texts: Mapping[str, str]) -> None:
-    """Give files of the list new texts; what is killed on the way is ended by `settle`.
+    """Give files of the list new texts; what is killed on the way is ended by `finish_replacement`.
 
     Args:
         folder: of the policy.
@@ -39,10 +39,10 @@ def replace_listed(folder: Path, names: Iterable[str], texts: Mapping[str, str])
     # renamed when it is whole: from then on the others are only to be renamed
     text = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
     replace_file(folder / f"{SUMS}{NEXT}", text.encode())
-    settle(folder)
+    finish_replacement(folder)
 
 
-def settle(folder: Path) -> None:
+def finish_replacement(folder: Path) -> None:
     """End what `replace_listed` began; nothing where nothing was."""
     ready = folder / f"{SUMS}{NEXT}"
     begun = [path for path in folder.glob(f"*{NEXT}") if path != ready]
@@ -86,7 +86,7 @@ def read_sums(folder: Path) -> dict[str, str]:
     return sums
 
 
-def changed(folder: Path, among: tuple[str, ...] | None = None) -> list[str]:
+def changed_files(folder: Path, among: tuple[str, ...] | None = None) -> list[str]:
     """What is not as it was written down, in words; nothing if all is well.
 
     Args:
@@ -105,7 +105,7 @@ def changed(folder: Path, among: tuple[str, ...] | None = None) -> list[str]:
     return problems
 
 
-def unlisted(folder: Path, needed: Iterable[str], read: Iterable[str]) -> list[str]:
+def unlisted_files(folder: Path, needed: Iterable[str], read: Iterable[str]) -> list[str]:
     """What a folder's list lacks, in words; nothing if all is well, or there is no list.
 
     Args:

@@ -101,6 +101,6 @@ class GripperState:
         return settled
 
 
-def settled(action: NDArray[np.float32], grippers: Sequence[Gripper]) -> NDArray[np.float32]:
+def snap_grippers(action: NDArray[np.float32], grippers: Sequence[Gripper]) -> NDArray[np.float32]:
     """(N, A) actions of observations without a history -> (N, A), each as an episode's first."""
     return np.stack([GripperState(grippers)(row) for row in action])

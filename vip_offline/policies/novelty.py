@@ -18,7 +18,7 @@ class TrainingEmbeddings:
     scale: float
 
 
-def distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+def pairwise_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
     """(N, D), (M, D) -> (N, M) Euclidean."""
     # in double precision: the difference of large squares is what near neighbours differ by
     a64, b64 = a.astype(np.float64), b.astype(np.float64)
@@ -43,7 +43,7 @@ def training_embeddings(
     reference, of = embedding[rows.astype(int)], episode[rows.astype(int)]
     if len(np.unique(of)) < 2:
         return TrainingEmbeddings(reference, 0.0)
-    apart = distances(reference, reference)
+    apart = pairwise_distances(reference, reference)
     apart[of[:, None] == of] = np.inf
     return TrainingEmbeddings(reference, float(np.quantile(apart.min(axis=1), ORDINARY)))
 
@@ -58,5 +58,5 @@ def novelty(
     """
     if not known.scale > 0:
         return None
-    nearest: NDArray[np.float64] = distances(embedding, known.embedding).min(axis=1)
+    nearest: NDArray[np.float64] = pairwise_distances(embedding, known.embedding).min(axis=1)
     return nearest / known.scale

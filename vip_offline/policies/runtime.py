@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from vip_offline.encoders.encoder import Encoder, load_encoder, rebuild_encoder
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError
-from vip_offline.policies.checksums import SUMS, changed, read_sums, unlisted
-from vip_offline.policies.gripper import GripperState, settled
+from vip_offline.policies.checksums import SUMS, changed_files, read_sums, unlisted_files
+from vip_offline.policies.gripper import GripperState, snap_grippers
 from vip_offline.policies.interface import CheckedObservation, Interface
 from vip_offline.policies.novelty import TrainingEmbeddings, novelty
 from vip_offline.policies.onnx_export import ACTION, EMBEDDING
@@ -54,7 +54,7 @@ class Inference:
     novelty: NDArray[np.float64] | None  # (N,), above 1: unlike the training set; None: unknown
 
 
-class _Brain(Protocol):
+class _InferenceBackend(Protocol):
     name: str  # for people
 
     def __call__(self, checked: CheckedObservation) -> tuple[Float32Array, Float32Array]:
@@ -113,7 +113,7 @@ class LoadedPolicy:
         folder: Path,
         policy: Policy,
         interface: Interface,
-        brain: _Brain,
+        brain: _InferenceBackend,
         known: TrainingEmbeddings | None,
     ) -> None:
         self.folder = folder
@@ -153,7 +153,7 @@ class LoadedPolicy:
         checked = self.interface.check(observation)
         action, _ = self._think(checked)
         if checked.batched:
-            return settled(action, self.interface.grippers)
+            return snap_grippers(action, self.interface.grippers)
         return self._grippers(action[0])
 
     def infer(self, observation: Mapping[str, Any]) -> Inference:
@@ -235,7 +235,7 @@ def load_policy(
             f"`vip-offline ship {folder}` where it was trained and copy it again, or serve it "
             "as it is with --unsealed."
         )
-    wrong = changed(folder, needed) + unlisted(folder, (MANIFEST, TENSORS), needed)
+    wrong = changed_files(folder, needed) + unlisted_files(folder, (MANIFEST, TENSORS), needed)
     if wrong:
         raise VipOfflineError(
             f"{folder}: {'; '.join(wrong)}. Copy the folder again; if the change was meant, run "

@@ -13,7 +13,7 @@ import numpy as np
 from vip_offline import __version__
 from vip_offline.encoders.onnx_graphs import relative_difference
 from vip_offline.errors import VipOfflineError
-from vip_offline.policies.checksums import changed, read_sums
+from vip_offline.policies.checksums import changed_files, read_sums
 from vip_offline.policies.interface import Interface
 from vip_offline.policies.policy import MANIFEST, read_manifest
 from vip_offline.policies.reference_io import (
@@ -30,7 +30,7 @@ PACKAGES = ("numpy", "torch", "torchvision", "onnxruntime")
 
 
 @dataclass(frozen=True)
-class Backed:
+class BackendResult:
     """What a backend makes of the samples here."""
 
     backend: str  # for people
@@ -45,12 +45,12 @@ class Backed:
 
 
 @dataclass(frozen=True)
-class Verified:
+class Verification:
     """What was found of a policy folder."""
 
     manifest: dict[str, Any]
     files: int  # whose sha256 are right
-    backends: tuple[Backed, ...]
+    backends: tuple[BackendResult, ...]
     problems: tuple[str, ...]  # sentences; none if it can be trusted here
     notes: tuple[str, ...]  # what is another here and need not matter
 
@@ -66,7 +66,7 @@ def package_versions() -> dict[str, str]:
     return installed
 
 
-def verify(folder: Path, on_backend: Callable[[str], None] = lambda sentence: None) -> Verified:
+def verify(folder: Path, on_backend: Callable[[str], None] = lambda sentence: None) -> Verification:
     """Recompute a policy's samples on this computer, with every backend that is here.
 
     Args:
@@ -83,9 +83,9 @@ def verify(folder: Path, on_backend: Callable[[str], None] = lambda sentence: No
             f"{folder}: has no list with {SAMPLES} on it: it was not made ready for another "
             f"computer. Run `vip-offline ship {folder}` where it was trained, and copy it again."
         )
-    problems = changed(folder)
+    problems = changed_files(folder)
     if problems:
-        return Verified(manifest, len(sums) - len(problems), (), tuple(problems), ())
+        return Verification(manifest, len(sums) - len(problems), (), tuple(problems), ())
     interface = Interface.read(manifest.get("interface"), str(folder / MANIFEST))
     samples = read_samples(folder / SAMPLES, interface)
     graph = manifest.get("onnx", {}).get("takes") == "frames"
@@ -94,7 +94,7 @@ def verify(folder: Path, on_backend: Callable[[str], None] = lambda sentence: No
     for name in names:
         on_backend(name)
         try:
-            backends.append(_tried(load_policy(folder, backend=name), samples))
+            backends.append(_run_backend(load_policy(folder, backend=name), samples))
         except VipOfflineError as error:
             notes.append(f"backend {name}: not tried: {error}")
     for result in backends:
@@ -125,10 +125,10 @@ def verify(folder: Path, on_backend: Callable[[str], None] = lambda sentence: No
             else f"there is no {GRAPH}"
         )
     notes += _other_versions(manifest)
-    return Verified(manifest, len(sums), tuple(backends), tuple(problems), tuple(notes))
+    return Verification(manifest, len(sums), tuple(backends), tuple(problems), tuple(notes))
 
 
-def _tried(policy: LoadedPolicy, samples: Samples) -> Backed:
+def _run_backend(policy: LoadedPolicy, samples: Samples) -> BackendResult:
     inferred = policy.infer(samples.observation)
     observation = {key: value[0] for key, value in samples.observation.items()}
     spent = []
@@ -136,7 +136,7 @@ def _tried(policy: LoadedPolicy, samples: Samples) -> Backed:
         started = time.perf_counter()
         policy.act(observation)
         spent.append(time.perf_counter() - started)
-    return Backed(
+    return BackendResult(
         policy.backend,
         action_error(inferred.action, samples.action, policy.interface),
         relative_difference(inferred.embedding, samples.embedding),

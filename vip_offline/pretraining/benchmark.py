@@ -25,7 +25,7 @@ Vectors = Sequence[NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Tried:
+class BenchmarkResult:
     """One encoder on one store."""
 
     order: float  # of the successes: nearness to the goal with time, mean of Spearman's
@@ -35,7 +35,7 @@ class Tried:
     failures: int
 
 
-def tried(embeddings: Vectors, success: NDArray[np.bool_]) -> Tried:
+def measure_progress(embeddings: Vectors, success: NDArray[np.bool_]) -> BenchmarkResult:
     """What distances to the mean last frame of the *other* successes say.
 
     Args:
@@ -58,7 +58,7 @@ def tried(embeddings: Vectors, success: NDArray[np.bool_]) -> Tried:
         for values, goal in zip(embeddings, goals, strict=True)
     ]
     covered = [1 - curve[-1] / curve[0] if curve[0] else 0.0 for curve in curves]
-    return Tried(
+    return BenchmarkResult(
         order=float(np.nanmean([order_correlation(curves[int(index)]) for index in good])),
         bumps=float(np.mean([bump_fraction(curves[int(index)]) for index in good])),
         apart=separation(covered, success),
@@ -67,7 +67,7 @@ def tried(embeddings: Vectors, success: NDArray[np.bool_]) -> Tried:
     )
 
 
-def embedded(
+def embed_episodes(
     path: Path, encoder: Encoder, on_frames: Callable[[int], None] = lambda frames: None
 ) -> tuple[Vectors, NDArray[np.bool_]]:
     """Every episode of a store, (T, D) each, and which succeed; nothing is written."""
@@ -81,24 +81,24 @@ def embedded(
     return out, store.meta("success").astype(bool)
 
 
-def try_encoder(
+def benchmark_encoder(
     name: str,
     weights: Path | None,
     stores: Sequence[Path],
     on_frames: Callable[[int], None] = lambda frames: None,
-) -> dict[str, Tried]:
+) -> dict[str, BenchmarkResult]:
     """One encoder on several stores, by the stores' names.
 
     Raises:
-        VipOfflineError: see `load_encoder` and `tried`.
+        VipOfflineError: see `load_encoder` and `measure_progress`.
     """
     # no graph is exported for a checkpoint that is looked at once
     encoder = load_encoder(name, weights, computing=Computing(backend="torch"))
     results = {}
     for path in stores:
-        vectors, success = embedded(path, encoder, on_frames)
+        vectors, success = embed_episodes(path, encoder, on_frames)
         try:
-            results[path.stem] = tried(vectors, success)
+            results[path.stem] = measure_progress(vectors, success)
         except VipOfflineError as error:
             raise VipOfflineError(f"{path}: {error}") from None
     return results

@@ -37,13 +37,13 @@ FREE = (
 )
 
 
-def write_whole(content: Mapping[str, Any], path: Path) -> None:
+def write_file(content: Mapping[str, Any], path: Path) -> None:
     """Save so that a killed process leaves what was there before, or all of the new."""
     with whole_file(path) as partial, partial.open("wb") as file:
         torch.save(dict(content), file)
 
 
-def published(backbone: str, state: StateDict) -> dict[str, StateDict]:
+def published_state(backbone: str, state: StateDict) -> dict[str, StateDict]:
     """A network's state in the layout in which the VIP file is published, names and all."""
     layout = entry_of(backbone).layout
     return {layout.outer: {layout.prefix + name: tensor for name, tensor in state.items()}}
@@ -56,7 +56,7 @@ def network_of(content: Mapping[str, Any], backbone: str) -> StateDict:
     return state
 
 
-def numbered(out: Path) -> list[tuple[int, Path]]:
+def numbered_checkpoints(out: Path) -> list[tuple[int, Path]]:
     """(step, path) of the checkpoints of a run, in order."""
     checkpoints = []
     for path in (out / FOLDER).glob("step-*.pt"):
@@ -71,8 +71,8 @@ def save(out: Path, step: int, content: Mapping[str, Any], keep: int) -> Path:
     folder = out / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step}.pt"
-    write_whole({"format": CHECKPOINT_FORMAT, "step": step, **content}, path)
-    for _, old in numbered(out)[:-keep]:
+    write_file({"format": CHECKPOINT_FORMAT, "step": step, **content}, path)
+    for _, old in numbered_checkpoints(out)[:-keep]:
         old.unlink()
     return path
 
@@ -88,7 +88,7 @@ def latest(out: Path, settings: Mapping[str, Any], fingerprint: str) -> Mapping[
     Raises:
         VipOfflineError: if it is damaged, or of other settings or clips.
     """
-    checkpoints = numbered(out)
+    checkpoints = numbered_checkpoints(out)
     if not checkpoints:
         return None
     path = checkpoints[-1][1]
@@ -102,11 +102,11 @@ def latest(out: Path, settings: Mapping[str, Any], fingerprint: str) -> Mapping[
         ) from None
     if content.get("format") != CHECKPOINT_FORMAT:
         raise VipOfflineError(f"{path}: is no checkpoint of `vip-offline pretrain`. Move it away.")
-    refuse_other(path, content, settings, fingerprint)
+    check_same_training(path, content, settings, fingerprint)
     return content
 
 
-def refuse_other(
+def check_same_training(
     path: Path, content: Mapping[str, Any], settings: Mapping[str, Any], fingerprint: str
 ) -> None:
     """Refuse to go on from a checkpoint of another training.

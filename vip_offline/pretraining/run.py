@@ -17,7 +17,7 @@ from vip_offline.errors import VipOfflineError, naming
 from vip_offline.pretraining.check_options import check_pretrain
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.clips.open_clips import open_clips
-from vip_offline.pretraining.clips.pack import packed, packed_bytes
+from vip_offline.pretraining.clips.pack import pack_clips, packed_bytes
 from vip_offline.pretraining.dataloader import packing_side
 from vip_offline.pretraining.trainer import Embed, Metrics, Report, Trained, pretrain
 from vip_offline.pretraining.validation import CLIPS, ProgressMetrics, Validation, held_out
@@ -31,7 +31,7 @@ SKIPPED_SHOWN = 5  # clips that were left out, by name
 REPORT = "pretrain.json"
 
 
-class Some:
+class ClipSubset:
     """Some of the clips, under numbers of their own."""
 
     def __init__(self, clips: Clips, chosen: NDArray[np.int64]) -> None:
@@ -84,7 +84,7 @@ def pretrain_stage(
         say: prints a line.
 
     Raises:
-        VipOfflineError: see `open_clips`, `packed` and `pretrain`.
+        VipOfflineError: see `open_clips`, `pack_clips` and `pretrain`.
     """
     check_pretrain(options)
     if forgotten := forget_ranks():
@@ -109,7 +109,7 @@ def _stage(
             f"{int(validation_mask.sum())} are held out, so too few are left to train on. Give "
             "more, or --hold-out 0."
         )
-    train = Some(clips, np.flatnonzero(~validation_mask))
+    train = ClipSubset(clips, np.flatnonzero(~validation_mask))
     validation = None
     if validation_mask.any() and is_first():
         with bar("controls", min(int(validation_mask.sum()), CLIPS), "clip") as advance:
@@ -172,7 +172,7 @@ def ready_clips(
     """The clips, packed if that is wanted or fits; says which were left out.
 
     Raises:
-        VipOfflineError: see `open_clips` and `packed`.
+        VipOfflineError: see `open_clips` and `pack_clips`.
     """
     with bar("look at videos", 0, "clip") as advance:
         clips = open_clips(
@@ -196,7 +196,7 @@ def ready_clips(
             )
     if packs:
         with bar("pack frames", 0, "frame") as advance:
-            pack = packed(
+            pack = pack_clips(
                 clips,
                 side,
                 Path(options.pack_folder) if options.pack_folder else out / "packed",
@@ -222,10 +222,10 @@ def ready_clips(
 
 def _write(result: Pretrained, options: PretrainOptions, out: Path) -> None:
     replace_file(out / "recipe.toml", dump(options).encode())
-    write_json(summary(result, options), out / REPORT)
+    write_json(summary_of(result, options), out / REPORT)
 
 
-def summary(result: Pretrained, options: PretrainOptions) -> dict[str, Any]:
+def summary_of(result: Pretrained, options: PretrainOptions) -> dict[str, Any]:
     """What was found, as JSON takes it."""
     rows = {options.backbone: result.progress} if result.progress else {}
     return {

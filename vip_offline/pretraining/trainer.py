@@ -286,7 +286,7 @@ class _Run:
         shown = dict.fromkeys(self.clips.name(int(clip)) for clip in batch.draw.clips)
         names = list(shown)
         more = f", and {len(names) - CLIPS_NAMED} more" if len(names) > CLIPS_NAMED else ""
-        checkpoints = checkpoint.numbered(self.out)
+        checkpoints = checkpoint.numbered_checkpoints(self.out)
         hint = f" {checkpoints[-1][1]} is from before." if checkpoints else ""
         raise VipOfflineError(
             f"step {batch.step}: the loss is {value}. Its batch showed "
@@ -332,7 +332,7 @@ class _Run:
         scaler = self.accelerator.scaler
         content = {
             # so that a checkpoint, too, loads like the published file
-            **checkpoint.published(self.options.backbone, state),
+            **checkpoint.published_state(self.options.backbone, state),
             "optimizer": self.optimizer.state_dict(),
             "generator": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state() if self.options.device == "cuda" else None,
@@ -345,8 +345,8 @@ class _Run:
 
     def _write_model(self) -> None:
         state = {name: value.cpu() for name, value in self.bare.state_dict().items()}
-        checkpoint.write_whole(
-            checkpoint.published(self.options.backbone, state), self.out / checkpoint.MODEL
+        checkpoint.write_file(
+            checkpoint.published_state(self.options.backbone, state), self.out / checkpoint.MODEL
         )
 
     def _open(self, began: int) -> None:

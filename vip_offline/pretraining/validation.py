@@ -70,7 +70,7 @@ def some_rows(length: int) -> NDArray[np.int64]:
     return np.linspace(0, length - 1, min(length, MOST_FRAMES)).round().astype(np.int64)
 
 
-def watched(clips: Clips, chosen: Sequence[int]) -> NDArray[np.int64]:
+def validation_clips(clips: Clips, chosen: Sequence[int]) -> NDArray[np.int64]:
     """Of the clips that are held out the `CLIPS` that are looked at."""
     places = np.linspace(0, len(chosen) - 1, min(len(chosen), CLIPS)).round().astype(np.int64)
     return np.asarray(chosen, np.int64)[places]
@@ -125,7 +125,7 @@ class Validation:
         on_clips: Callable[[int], None] = lambda clips: None,
     ) -> None:
         self._clips = clips
-        self.watched = watched(clips, chosen)
+        self.watched = validation_clips(clips, chosen)
         self.groups = clips.groups[self.watched]
         self.takes = clips.takes[self.watched]
         pixels, random, weights = [], [], random_weights()

@@ -46,7 +46,7 @@ class Approach:
         return float(np.median(1 - self.last / np.maximum(self.first, 1e-12)))
 
 
-def misses(approach: Approach, usual: Approach) -> bool:
+def misses_goal(approach: Approach, usual: Approach) -> bool:
     """Whether successes end far from a goal and cover little of the way to it.
 
     Both are needed: a good picture from another day lies far off, but the way to it is covered.
@@ -114,7 +114,7 @@ def goal_notes(
         return ()  # words lie further from any picture than pictures from each other
     to_goal = Approach(goal_distance(first, goal[-1]), goal_distance(last, goal[-1]))
     usual = _to_each_other(first, last)
-    if not misses(to_goal, usual):
+    if not misses_goal(to_goal, usual):
         return ()
     return (
         f"{which} cover {to_goal.covered:.0%} of the way to the goal, but {usual.covered:.0%} of "

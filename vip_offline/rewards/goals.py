@@ -34,7 +34,7 @@ class Picture:
 class Stage:
     """One goal: the mean over all of these."""
 
-    said: str  # for people
+    description: str  # for people
     rows: tuple[int, ...] = ()  # of the store
     pictures: tuple[Picture, ...] = ()
     prompts: tuple[str, ...] = ()
@@ -48,10 +48,11 @@ class Goals:
     nearest: bool = False  # the nearest of the one stage's frames counts, not their mean
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """For people."""
         return (
-            ", then ".join(stage.said for stage in self.stages) or "each episode's own last frame"
+            ", then ".join(stage.description for stage in self.stages)
+            or "each episode's own last frame"
         )
 
     @property
@@ -73,7 +74,7 @@ class Goals:
             for stage in self.stages
         ]
         rows = [row for stage in self.stages for row in stage.rows]
-        provenance = {"goal": self.said, "goal_rows": rows, "stages": described}
+        provenance = {"goal": self.description, "goal_rows": rows, "stages": described}
         # labels of earlier versions have no such key, and are still what they were
         return {**provenance, "nearest": True} if self.nearest else provenance
 

@@ -196,7 +196,7 @@ def relabel(
             name,
             embedded,
             backend,
-            goals.said,
+            goals.description,
             tuple(provenance["goal_rows"]),
             not exists,
             tuple(reached) if counts_goals else None,

@@ -39,7 +39,7 @@ class Recorded:
     discarded: int  # attempts that ended otherwise than their kind says
 
 
-def plan(options: RecordOptions) -> list[tuple[str, int]]:
+def planned_episodes(options: RecordOptions) -> list[tuple[str, int]]:
     """(kind, placement) of each episode: experts first, then the failures in turn.
 
     Raises:
@@ -69,7 +69,7 @@ def plan(options: RecordOptions) -> list[tuple[str, int]]:
     return [(kind, options.first_placement + index) for index, kind in enumerate(kinds)]
 
 
-def roll(
+def record_episode(
     simulator: Simulator, behaviour: Behaviour, placement: int, max_steps: int, tail: int
 ) -> Episode:
     """One episode: until `tail` steps after success, or `max_steps`.
@@ -111,13 +111,13 @@ def _simulator(task: str, image_size: int, hidden_goal: bool) -> Simulator:
 
 
 def close_simulator(options: RecordOptions) -> None:
-    """Free what `attempt` keeps between episodes, if it was called in this process."""
+    """Free what `record_planned` keeps between episodes, if it was called in this process."""
     if _simulator.cache_info().currsize:
         _simulator(options.task, options.image_size, options.hidden_goal).close()
         _simulator.cache_clear()
 
 
-def attempt(planned: tuple[str, int], options: RecordOptions) -> tuple[Episode, int]:
+def record_planned(planned: tuple[str, int], options: RecordOptions) -> tuple[Episode, int]:
     """Record one planned episode, trying again with other placements until it ends as planned.
 
     Everything follows from the plan, so a recording that was interrupted goes on unchanged.
@@ -133,7 +133,7 @@ def attempt(planned: tuple[str, int], options: RecordOptions) -> tuple[Episode, 
         seed = placement + discarded * STRIDE
         generator = np.random.default_rng([seed, sorted(BEHAVIOURS).index(kind)])
         behaviour = BEHAVIOURS[kind](scripted_expert(options.task), generator)
-        episode = roll(simulator, behaviour, seed, limit, options.tail)
+        episode = record_episode(simulator, behaviour, seed, limit, options.tail)
         if episode.success == (kind == "expert"):
             frames = {options.camera: episode.frames[""]}
             fields = {**vars(episode), "frames": frames, "kind": kind}
@@ -166,7 +166,7 @@ def record(
         VipOfflineError: on an impossible plan, a store that was made by another one, that is
             locked or not a store, and on a full disk.
     """
-    planned = plan(options)
+    planned = planned_episodes(options)
     settings = asdict(options)
     target = check_target(options.task, settings.pop("hidden_goal"))
     attributes = {
@@ -221,4 +221,4 @@ def _episodes(
 ) -> Iterator[tuple[Episode, int]]:
     # never in this process, be it for one episode: Mesa, which draws where there is no graphics
     # card, brings an LLVM that ends the process when torchvision later loads that of triton
-    yield from side_map(partial(attempt, options=options), planned, processes)
+    yield from side_map(partial(record_planned, options=options), planned, processes)

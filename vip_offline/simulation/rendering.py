@@ -153,7 +153,7 @@ class Renderer:
         drawn.vis.global_.offwidth = max(drawn.vis.global_.offwidth, image_size)
         drawn.vis.global_.offheight = max(drawn.vis.global_.offheight, image_size)
         self._renderer = _renderer(drawn, image_size)
-        self._free = weakref.finalize(self, _end, self._renderer, os.getpid())
+        self._free = weakref.finalize(self, _free, self._renderer, os.getpid())
         # not by finalize's own hook, which may be older, and so run later, than the one by which
         # mujoco ends EGL; every other renderer of the process would print its traceback
         self._free.atexit = False
@@ -179,7 +179,7 @@ class Renderer:
         atexit.unregister(self._free)
 
 
-def _end(renderer: Any, process: int) -> None:
+def _free(renderer: Any, process: int) -> None:
     """Free a renderer; a fork of its process only forgets it, since freeing would wait forever."""
     if os.getpid() == process:
         renderer.close()

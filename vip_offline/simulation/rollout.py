@@ -24,7 +24,7 @@ from vip_offline.policies.runtime import ENCODER, LoadedPolicy, load_policy
 from vip_offline.recipe import RolloutOptions
 from vip_offline.simulation.hidden_targets import hidden_note, is_hidden
 from vip_offline.simulation.metaworld import STEP_LIMIT, check_task
-from vip_offline.simulation.vector_env import Command, Fleet, StepResult
+from vip_offline.simulation.vector_env import Command, StepResult, VectorSimulator
 from vip_offline.utils.files import only_writer, read_json, require_writable, sha256_of, write_json
 
 RESULT = ROLLOUTS
@@ -108,7 +108,7 @@ def _check_policy(folder: Path, manifest: Mapping[str, Any], seeds: Sequence[int
         )
 
 
-def evaluated(folder: Path, options: RolloutOptions) -> Rollouts | None:
+def existing_rollouts(folder: Path, options: RolloutOptions) -> Rollouts | None:
     """What was rolled out of this policy with these settings before, if anything was."""
     rollouts = read_rollouts(folder)
     if rollouts is None:
@@ -185,7 +185,7 @@ def rollout(
             trained on, placements that it was trained on.
     """
     check_rollout(options)
-    results = {folder: evaluated(folder, options) for folder in folders}
+    results = {folder: existing_rollouts(folder, options) for folder in folders}
     seeds = _seeds(options)
     manifests = {folder: read_manifest(folder) for folder in folders}
     todo = [folder for folder in folders if results[folder] is None or not _filmed(folder, options)]
@@ -289,7 +289,9 @@ def _advance(
     running: dict[int, _Running] = {}
     commands: dict[int, Command] = {}
 
-    with Fleet(task, image_size, options.processes, environments, hidden_goal=hidden_goal) as fleet:
+    with VectorSimulator(
+        task, image_size, options.processes, environments, hidden_goal=hidden_goal
+    ) as fleet:
         # fill the processes evenly: slot 0 of each, then slot 1 of each
         order = sorted(range(fleet.slots), key=lambda slot: (slot % environments, slot))
 

@@ -63,7 +63,7 @@ def _serve(
         pipe.send(VipOfflineError(f"simulator of {task}: {type(error).__name__}: {error}"))
 
 
-class Fleet:
+class VectorSimulator:
     """`processes` x `environments` slots, numbered from 0."""
 
     def __init__(

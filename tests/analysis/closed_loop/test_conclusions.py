@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from vip_offline.analysis.closed_loop.conclusions import (
-    answer,
     conclusion,
     controls_of,
+    overall_conclusion,
     points,
     visual_arm,
 )
@@ -56,10 +56,10 @@ def test_one_seed_or_one_placement_is_said() -> None:
     assert conclusion("rwr", "bc", one_seed, np.nan, 1, "1 seed × 4 placements") == (
         "rwr against bc: +100 points (1 seed × 4 placements), which may be luck."
     )
-    assert "nothing can be concluded" in answer("bc", {("rwr", "bc"): one_seed})
+    assert "nothing can be concluded" in overall_conclusion("bc", {("rwr", "bc"): one_seed})
     one_placement = difference(0.4, covers="seeds")
     assert "one placement" in conclusion("rwr", "bc", one_placement, 0.01, 1, "")
-    assert "on one placement" in answer("bc", {("rwr", "bc"): one_placement})
+    assert "on one placement" in overall_conclusion("bc", {("rwr", "bc"): one_placement})
 
 
 def asked(baseline: Difference, *controls: Difference) -> dict[tuple[str, str], Difference]:
@@ -68,11 +68,11 @@ def asked(baseline: Difference, *controls: Difference) -> dict[tuple[str, str], 
 
 
 def test_vision_is_credited_only_where_every_blind_control_is_beaten() -> None:
-    assert answer("bc", asked(BETTER, BETTER, BETTER, BETTER)).startswith(
+    assert overall_conclusion("bc", asked(BETTER, BETTER, BETTER, BETTER)).startswith(
         "The visual reward helped: "
     )
     for controls in ((EVEN, BETTER, BETTER), (BETTER, EVEN, BETTER), (BETTER, WORSE, BETTER)):
-        text = answer("bc", asked(BETTER, *controls))
+        text = overall_conclusion("bc", asked(BETTER, *controls))
         assert "cannot put the gain down to what the camera saw" in text
         name = list(CONTROLS)[[each is BETTER for each in controls].index(False)]
         assert f"{name} ({CONTROLS[name]})" in text
@@ -81,31 +81,37 @@ def test_vision_is_credited_only_where_every_blind_control_is_beaten() -> None:
 
 def test_a_label_that_does_better_is_said_whatever_vision_did() -> None:
     for baseline in (BETTER, EVEN, WORSE):
-        text = answer("bc", asked(baseline, BETTER, BETTER, WORSE))
+        text = overall_conclusion("bc", asked(baseline, BETTER, BETTER, WORSE))
         assert "a success label instead of a reward (bc-success) did better" in text
-    assert "The visual reward helped" in answer("bc", asked(BETTER, BETTER, BETTER, WORSE))
-    assert "did more than a success label" in answer("bc", asked(BETTER, BETTER, BETTER, BETTER))
-    assert "cannot be told apart" in answer("bc", asked(BETTER, BETTER, BETTER, EVEN))
+    assert "The visual reward helped" in overall_conclusion(
+        "bc", asked(BETTER, BETTER, BETTER, WORSE)
+    )
+    assert "did more than a success label" in overall_conclusion(
+        "bc", asked(BETTER, BETTER, BETTER, BETTER)
+    )
+    assert "cannot be told apart" in overall_conclusion("bc", asked(BETTER, BETTER, BETTER, EVEN))
 
 
 def test_vision_is_not_credited_without_a_gain_on_the_baseline() -> None:
-    text = answer("bc", asked(EVEN, BETTER, BETTER, BETTER))
+    text = overall_conclusion("bc", asked(EVEN, BETTER, BETTER, BETTER))
     assert text.startswith("This run does not show that the visual reward helped")
     assert "not the same as no effect" in text
-    assert "did harm" in answer("bc", asked(WORSE, EVEN, EVEN, EVEN))
+    assert "did harm" in overall_conclusion("bc", asked(WORSE, EVEN, EVEN, EVEN))
 
 
 def test_controls_that_were_not_run_leave_the_question_open() -> None:
-    assert "no control was run" in answer("bc", asked(BETTER))
-    text = answer("bc", asked(BETTER, BETTER))
+    assert "no control was run" in overall_conclusion("bc", asked(BETTER))
+    text = overall_conclusion("bc", asked(BETTER, BETTER))
     assert "Not run, so open: rwr-return-clock" in text
     assert "bc-success" in text
 
 
 def test_arms_with_other_names() -> None:
-    assert answer("bc", {("iql", "bc"): BETTER}) == "More often than bc succeeded iql."
-    assert "No arm can be shown" in answer("bc", {("iql", "bc"): EVEN, ("awr", "bc"): WORSE})
-    assert "nothing to compare" in answer("bc", {})
+    assert overall_conclusion("bc", {("iql", "bc"): BETTER}) == "More often than bc succeeded iql."
+    assert "No arm can be shown" in overall_conclusion(
+        "bc", {("iql", "bc"): EVEN, ("awr", "bc"): WORSE}
+    )
+    assert "nothing to compare" in overall_conclusion("bc", {})
 
 
 def test_the_outcome_stands_for_the_reward_where_it_was_run() -> None:
@@ -117,6 +123,6 @@ def test_the_outcome_stands_for_the_reward_where_it_was_run() -> None:
         ("rwr-outcome", "bc"): BETTER,
         ("rwr-return", "bc"): BETTER,
     }
-    text = answer("bc", pairs)
+    text = overall_conclusion("bc", pairs)
     assert text.startswith("rwr-outcome succeeded more often than bc, but it cannot be told apart")
     assert "rwr-outcome-length (weights from the length of an episode" in text

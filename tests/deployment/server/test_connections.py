@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from vip_offline.deployment.server.client import Client
-from vip_offline.deployment.server.connections import HANDSHAKES, Accepting
+from vip_offline.deployment.server.connections import HANDSHAKES, PendingConnections
 from vip_offline.errors import VipOfflineError
 
 pytestmark = pytest.mark.timeout(60)
@@ -85,7 +85,7 @@ def test_the_system_looks_after_each_connection() -> None:
         options["on"] = kept[-1].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
     async def connected() -> None:
-        accepting = Accepting(20.0, print)
+        accepting = PendingConnections(20.0, print)
         kind = accepting.connections()
         async with serve(nothing, "127.0.0.1", 0, create_connection=kind) as server:
             port = next(iter(server.sockets)).getsockname()[1]

@@ -10,7 +10,7 @@ from vip_offline.deployment.server.log_lines import (
     AGAIN,
     BURST,
     WAITING,
-    Lines,
+    LineWriter,
     Tally,
     stdout_writable,
 )
@@ -22,7 +22,7 @@ def always(seconds: float) -> bool:
 
 def test_lines_come_in_order_and_all_of_them_before_the_end() -> None:
     said: list[str] = []
-    with Lines(said.append, always) as lines:
+    with LineWriter(said.append, always) as lines:
         for index in range(40):
             lines(f"line {index}")
         lines.last("the end")
@@ -31,7 +31,7 @@ def test_lines_come_in_order_and_all_of_them_before_the_end() -> None:
 
 def test_more_than_anybody_would_read_is_left_out_with_a_count() -> None:
     said: list[str] = []
-    with Lines(said.append, always) as lines:
+    with LineWriter(said.append, always) as lines:
         for _ in range(1000):
             lines("again")
         lines.last("the end")
@@ -50,7 +50,7 @@ def test_a_writer_that_hangs_keeps_nobody_waiting() -> None:
         hanging.wait()
         said.append(text)
 
-    with Lines(write, always, burst=float("inf")) as lines:
+    with LineWriter(write, always, burst=float("inf")) as lines:
         for _ in range(3 * WAITING):
             lines("again")
         hanging.set()
@@ -65,7 +65,7 @@ def test_who_never_reads_does_not_keep_it_from_ending() -> None:
         return False
 
     said: list[str] = []
-    with Lines(said.append, never) as lines:
+    with LineWriter(said.append, never) as lines:
         lines("nobody reads this")
     assert not said
     assert not [each for each in threading.enumerate() if each.name == "lines"]

@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from vip_offline.dataset.media.video import resized
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips import decode
-from vip_offline.pretraining.clips.decode import small, write_frames
+from vip_offline.pretraining.clips.decode import downscaled_size, write_frames
 from vip_offline.pretraining.clips.open_clips import open_clips
 
 
 def test_the_short_side_is_made_smaller_and_never_larger() -> None:
-    assert small(480, 640, 240) == (240, 320)
-    assert small(640, 480, 240) == (320, 240)
-    assert small(100, 1000, 128) == (100, 1000)
-    assert small(128, 128, 128) == (128, 128)
-    assert small(360, 641, 224) == (224, 399)
+    assert downscaled_size(480, 640, 240) == (240, 320)
+    assert downscaled_size(640, 480, 240) == (320, 240)
+    assert downscaled_size(100, 1000, 128) == (100, 1000)
+    assert downscaled_size(128, 128, 128) == (128, 128)
+    assert downscaled_size(360, 641, 224) == (224, 399)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -37,7 +37,10 @@ def test_frames_lie_one_after_the_other(
     assert written.kept == [0, 1, 2, 3] and not written.damaged
     wanted = [
         np.stack(
-            [resized(f, small(f.shape[0], f.shape[1], 8)) for f in clips.read(c, np.arange(n))]
+            [
+                resized(f, downscaled_size(f.shape[0], f.shape[1], 8))
+                for f in clips.read(c, np.arange(n))
+            ]
         )
         for c, n in enumerate(clips.lengths)
     ]

@@ -8,7 +8,13 @@ from origins import demos, replay
 
 from vip_offline.dataset.importers.link import linked
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.discover import Candidate, group_of, in_folder, in_store, video
+from vip_offline.pretraining.clips.discover import (
+    Candidate,
+    group_of,
+    in_folder,
+    in_store,
+    video_candidate,
+)
 from vip_offline.pretraining.clips.folder_listing import Listing
 from vip_offline.pretraining.clips.index import Index
 from vip_offline.pretraining.clips.video_clips import Decoders
@@ -83,7 +89,7 @@ def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_video_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no video")
-    one = video(tmp_path / "a.mp4", (), Index(None), Decoders())
+    one = video_candidate(tmp_path / "a.mp4", (), Index(None), Decoders())
     assert (one.key, one.group) == ("a.mp4", "a.mp4")
     with pytest.raises(VipOfflineError, match=r"a.mp4: is no video that can be opened"):
         one.opened()

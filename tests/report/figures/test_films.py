@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.report.figures.analysis.row_style import PALETTE
-from vip_offline.report.figures.films import FILM_HEIGHT, FILM_WIDTH, composed, write_film
+from vip_offline.report.figures.films import FILM_HEIGHT, FILM_WIDTH, compose_film, write_film
 
 T = 20
 
@@ -41,7 +41,7 @@ def test_an_mp4_of_video_and_curves(tmp_path: Path) -> None:
 
 
 def test_the_curve_grows_and_its_marker_goes_ahead() -> None:
-    film = composed(video(), {"x": np.linspace(1, 0, T)})
+    film = compose_film(video(), {"x": np.linspace(1, 0, T)})
     places = [marked(frame[:, 360:], PALETTE[0]) for frame in film]
     right = [each[:, 1].max() for each in places]
     low = [each[:, 0].max() for each in places]
@@ -54,9 +54,11 @@ def test_the_curve_grows_and_its_marker_goes_ahead() -> None:
 
 def test_the_marker_is_where_the_axes_have_the_value() -> None:
     level = np.full(T, 0.5)
-    middle = np.mean(marked(composed(video(), {"x": level})[3][:, 360:], PALETTE[0]), axis=0)
+    middle = np.mean(marked(compose_film(video(), {"x": level})[3][:, 360:], PALETTE[0]), axis=0)
     one, zero = (
-        np.mean(marked(composed(video(), {"x": level * 2 * each})[0][:, 360:], PALETTE[0]), axis=0)
+        np.mean(
+            marked(compose_film(video(), {"x": level * 2 * each})[0][:, 360:], PALETTE[0]), axis=0
+        )
         for each in (1, 0)
     )
     assert middle[0] == pytest.approx((one[0] + zero[0]) / 2, abs=1.5)
@@ -66,7 +68,7 @@ def test_the_marker_is_where_the_axes_have_the_value() -> None:
 def test_values_that_are_not_known_are_not_drawn() -> None:
     curve = np.linspace(1, 0, T)
     curve[5:] = np.nan
-    film = composed(video(), {"x": curve, "none": np.full(T, np.nan)})
+    film = compose_film(video(), {"x": curve, "none": np.full(T, np.nan)})
     at = [marked(frame[:, 360:], PALETTE[0])[:, 1].max() for frame in film]
     assert at[4] > at[3] and at[-1] < at[4]  # half a marker less
     assert not len(marked(film[-1][:, 360:], PALETTE[1]))
@@ -74,7 +76,7 @@ def test_values_that_are_not_known_are_not_drawn() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(64, 91), (240, 320), (480, 33), (1, 1)])
 def test_any_size_becomes_an_even_one(height: int, width: int) -> None:
-    film = composed(video(height, width, 2), {"x": np.array([1.0, 0.5])})
+    film = compose_film(video(height, width, 2), {"x": np.array([1.0, 0.5])})
     assert film.shape[1] == FILM_HEIGHT
     assert film.shape[2] % 2 == 0
     assert abs((film.shape[2] - FILM_WIDTH) / FILM_HEIGHT - width / height) < 0.01

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jinja2 import UndefinedError
+from matplotlib.axes import Axes
 
 from vip_offline.report.html.render import drawn, jpeg_url, render
 
@@ -65,6 +66,9 @@ def test_text_is_escaped_and_a_missing_value_is_an_error() -> None:
 
 
 def test_a_figure_is_printed_as_it_is_and_its_label_is_escaped() -> None:
-    figure = drawn(lambda ax: ax.set_title("x"), 1.0, "<script>")
+    def draw(ax: Axes) -> None:
+        ax.set_title("x")
+
+    figure = drawn(draw, 1.0, "<script>")
     assert figure.startswith('<svg role="img" aria-label="&lt;script&gt;"')
     assert figure.__html__() == figure  # what keeps templates from escaping it

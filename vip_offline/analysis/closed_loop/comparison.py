@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vip_offline.analysis.closed_loop.conclusions import answer, conclusion, controls_of, visual_arm
+from vip_offline.analysis.closed_loop.conclusions import (
+    conclusion,
+    controls_of,
+    overall_conclusion,
+    visual_arm,
+)
 from vip_offline.analysis.closed_loop.conditions import UNKNOWN
 from vip_offline.analysis.closed_loop.statistics import (
     Difference,
@@ -141,7 +146,9 @@ def summarise_comparison(comparison: Comparison) -> dict[str, Any]:
             _difference_numbers(a, b, difference, p_holm.get((a, b), math.nan), (a, b) in primary)
             for (a, b), difference in differences.items()
         ],
-        "answer": answer(comparison.baseline, {pair: differences[pair] for pair in primary}),
+        "answer": overall_conclusion(
+            comparison.baseline, {pair: differences[pair] for pair in primary}
+        ),
         "verdicts": sentences + _notes(comparison),
         "questions": len(primary),
         "comparisons": len(differences),

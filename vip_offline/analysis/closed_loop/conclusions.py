@@ -89,7 +89,7 @@ def conclusion(
     )
 
 
-def answer(baseline: str, primary: Mapping[tuple[str, str], Difference]) -> str:
+def overall_conclusion(baseline: str, primary: Mapping[tuple[str, str], Difference]) -> str:
     """Return the conclusion in a sentence or two.
 
     Where the visual arm ran: whether its reward did anything that its controls could not. That

@@ -22,7 +22,7 @@ def processor(cpuinfo: Path = CPUINFO) -> str:
     return platform.processor() or platform.machine() or UNKNOWN
 
 
-def together(names: Iterable[str]) -> str:
+def joined_names(names: Iterable[str]) -> str:
     """Different ones of these, in order; none is unknown."""
     return " and ".join(sorted({name or UNKNOWN for name in names})) or UNKNOWN
 

@@ -17,7 +17,7 @@ from vip_offline.deployment.guard.color_check import (
     FAR_COLORS,
     LEAST_STD,
     Colours,
-    sampled,
+    sample_pixels,
 )
 from vip_offline.policies.brightness import brightness_grid
 
@@ -102,7 +102,7 @@ class CameraMonitor:
     def _turned(self, frame: NDArray[np.uint8]) -> str:
         if self._grid is None:
             return ""
-        self._grids.append(brightness_grid(sampled(frame)))
+        self._grids.append(brightness_grid(sample_pixels(frame)))
         turn = looks_turned(np.stack(self._grids), *self._grid)
         if not turn:
             return ""

@@ -11,7 +11,7 @@ BETTER = 2.0  # times nearer with red and blue swapped
 LEAST_STD = 2.0  # of 255: a camera's own noise; a static scene has less
 
 
-def sampled(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def sample_pixels(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W, 3) -> evenly spread pixels of it, some 64 by 64, which are enough for a mean."""
     return frame[:: max(1, len(frame) // 64), :: max(1, frame.shape[1] // 64)]
 
@@ -49,5 +49,5 @@ class Colours:
 
     def add(self, frame: NDArray[np.uint8]) -> bool:
         """Take one (H, W, 3) frame; whether the last ones look swapped."""
-        self._seen.append(sampled(frame).mean((0, 1), dtype=np.float64))
+        self._seen.append(sample_pixels(frame).mean((0, 1), dtype=np.float64))
         return looks_swapped(np.stack(self._seen), self._mean, self._std)

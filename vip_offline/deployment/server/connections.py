@@ -20,7 +20,7 @@ HANDSHAKES = 32  # at once
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class Accepting:
+class PendingConnections:
     """One server's connections before they are open."""
 
     def __init__(self, lost: float, say: Callable[[str], None]) -> None:

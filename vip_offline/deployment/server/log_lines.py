@@ -31,12 +31,12 @@ def stdout_writable(seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
-def left_out(count: int) -> str:
+def lines_left_out(count: int) -> str:
     """For people."""
     return f"log: {count} lines were left out; more came than were read, or than one a second."
 
 
-class Lines:
+class LineWriter:
     """Takes lines from any thread, while its block runs."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Lines:
         write: Callable[[str], None],
         writable: Callable[[float], bool] = stdout_writable,
         burst: float = BURST,
-        missing: Callable[[int], str] = left_out,
+        missing: Callable[[int], str] = lines_left_out,
     ) -> None:
         """Begin with none.
 

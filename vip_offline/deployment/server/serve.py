@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vip_offline.deployment.guard.key_map import read_key_map
-from vip_offline.deployment.server.log_lines import Lines
+from vip_offline.deployment.server.log_lines import LineWriter
 from vip_offline.deployment.serving_options import ServeOptions, check_serve_options
 from vip_offline.errors import VipOfflineError
 from vip_offline.policies.runtime import load_policy
@@ -58,7 +58,7 @@ def serve(
 
 
 @contextlib.contextmanager
-def log_file(path: Path, say: Callable[[str], None]) -> Iterator[Lines]:
+def log_file(path: Path, say: Callable[[str], None]) -> Iterator[LineWriter]:
     """Lines for a file; a full disk costs the log and not the robot, a slow one not even that."""
     with path.open("a", encoding="utf-8") as file:
         failed = False
@@ -74,7 +74,7 @@ def log_file(path: Path, say: Callable[[str], None]) -> Iterator[Lines]:
                 failed = True
                 say(f"--log: {error.strerror or error}; nothing more is logged.")
 
-        with Lines(write, lambda seconds: True, math.inf, _missing) as lines:
+        with LineWriter(write, lambda seconds: True, math.inf, _missing) as lines:
             yield lines
         if failed:
             with contextlib.suppress(OSError):  # what it could not write, once more

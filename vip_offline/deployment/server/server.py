@@ -26,7 +26,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from vip_offline.deployment.server.codec import Limits, encode
-from vip_offline.deployment.server.connections import Accepting, LogLines
+from vip_offline.deployment.server.connections import LogLines, PendingConnections
 from vip_offline.deployment.server.log_lines import Tally
 from vip_offline.deployment.server.session import Service
 from vip_offline.deployment.serving_options import ServeOptions, check_serve_options
@@ -126,7 +126,7 @@ class _Serving:
     def __init__(self, service: Served) -> None:
         self._service = service
         self._open: dict[ServerConnection, _Open] = {}  # the oldest first
-        self._accepting = Accepting(service.options.lost, service.say)
+        self._accepting = PendingConnections(service.options.lost, service.say)
         self._crowded = Tally(service.say)
         self._stopping = asyncio.Event()
         self._all_gone = asyncio.Event()

@@ -18,7 +18,7 @@ BLOCK_BYTES = 64 * 2**20
 SEGMENT = 256  # frames of a clip that one thread reads forward and hands on
 
 
-def small(height: int, width: int, side: int) -> tuple[int, int]:
+def downscaled_size(height: int, width: int, side: int) -> tuple[int, int]:
     """Height and width in px of which the shorter is `side`; never enlarged."""
     short = min(height, width)
     if short <= side:
@@ -38,7 +38,7 @@ class _Segment:
 
 
 @dataclass
-class Written:
+class WrittenFrames:
     """What is in the file so far."""
 
     kept: list[int] = field(default_factory=list)  # (K,) clips
@@ -56,7 +56,7 @@ def write_frames(
     threads: int,
     max_skipped: float,
     on_frames: Callable[[int], None],
-) -> Written:
+) -> WrittenFrames:
     """Append every clip's frames to a file, with the short side `side`.
 
     A clip that turns out damaged, or changes its size, is taken back.
@@ -64,7 +64,7 @@ def write_frames(
     Raises:
         VipOfflineError: if more than the share `max_skipped` are, or all.
     """
-    written = Written()
+    written = WrittenFrames()
     total = len(clips.lengths) + len(clips.skipped)
 
     def segments() -> Iterator[tuple[int, int, int]]:
@@ -103,13 +103,13 @@ def _small_frames(
     upto = start + 1
     while start < stop:
         frames = clips.read(clip, np.arange(start, upto))
-        size = small(frames.shape[1], frames.shape[2], side)
+        size = downscaled_size(frames.shape[1], frames.shape[2], side)
         yield from (resized(frame, size) for frame in frames)
         start = upto
         upto = min(stop, start + max(1, min(FRAME_BLOCK, BLOCK_BYTES // frames[0].nbytes)))
 
 
-def _write_segment(clips: Clips, segment: _Segment, file: BinaryIO, written: Written) -> str:
+def _write_segment(clips: Clips, segment: _Segment, file: BinaryIO, written: WrittenFrames) -> str:
     """Append frames; or say why not, if their size changes within the clip."""
     clip = segment.clip
     if segment.start == 0:
@@ -130,7 +130,7 @@ def _write_segment(clips: Clips, segment: _Segment, file: BinaryIO, written: Wri
     return ""
 
 
-def _take_back(clip: int, file: BinaryIO, written: Written) -> None:
+def _take_back(clip: int, file: BinaryIO, written: WrittenFrames) -> None:
     """Remove what was written of a clip."""
     if written.kept and written.kept[-1] == clip:
         written.kept.pop()

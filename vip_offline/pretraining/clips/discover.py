@@ -48,7 +48,9 @@ def in_folder(root: Path, camera: str, index: Index, decoders: Decoders) -> Iter
     yield from _walk(root, (), frozenset(), camera, index, decoders)
 
 
-def video(root: Path, parts: tuple[str, ...], index: Index, decoders: Decoders) -> Candidate:
+def video_candidate(
+    root: Path, parts: tuple[str, ...], index: Index, decoders: Decoders
+) -> Candidate:
     """One video under the root; with no parts, the root itself."""
     path = str(root.joinpath(*parts))
 
@@ -81,7 +83,7 @@ def _walk(
         clip = PictureClip(folder, listing.pictures, str(state.st_mtime_ns))
         yield Candidate(folder, key, group, partial(_long_enough, clip))
     for name in listing.videos:
-        yield video(root, (*parts, name), index, decoders)
+        yield video_candidate(root, (*parts, name), index, decoders)
     for name in listing.folders:
         inner = (*parts, name)
         if name.endswith(STORE):

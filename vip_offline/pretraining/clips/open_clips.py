@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from vip_offline.dataset.tables.file_listing import VIDEOS
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips.clip import Clips, FrameClip, check_skipped
-from vip_offline.pretraining.clips.discover import STORE, Candidate, in_folder, in_store, video
+from vip_offline.pretraining.clips.discover import (
+    STORE,
+    Candidate,
+    in_folder,
+    in_store,
+    video_candidate,
+)
 from vip_offline.pretraining.clips.index import Index
 from vip_offline.pretraining.clips.manifest import MANIFEST_NAME, in_manifest
 from vip_offline.pretraining.clips.video_clips import Decoders
@@ -136,7 +142,7 @@ def _candidates(path: Path, camera: str, index: Index, decoders: Decoders) -> It
     if path.suffix.lower() == ".csv":
         return in_manifest(path)
     if path.suffix.lower() in VIDEOS:
-        return iter([video(path, (), index, decoders)])
+        return iter([video_candidate(path, (), index, decoders)])
     raise VipOfflineError(
         f"{path}: is no kind of file that holds clips. Name a video ({', '.join(VIDEOS)}), a "
         "manifest (.csv), a store or a folder."

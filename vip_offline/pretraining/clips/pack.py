@@ -20,7 +20,7 @@ from vip_offline.pretraining.clips.cache import (
     open_pack,
 )
 from vip_offline.pretraining.clips.clip import Clips, check_skipped
-from vip_offline.pretraining.clips.decode import small, write_frames
+from vip_offline.pretraining.clips.decode import downscaled_size, write_frames
 from vip_offline.utils.files import flush
 
 PARTIAL = ".partial"
@@ -29,7 +29,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PROBED = 10  # clips of a group of which one must be readable
 
 
-def packed(
+def pack_clips(
     clips: Clips,
     side: int,
     folder: Path,
@@ -87,7 +87,7 @@ def packed(
 
 
 def packed_bytes(clips: Clips, side: int) -> int:
-    """About how many bytes `packed` writes: one frame of each group stands for the group's.
+    """About how many bytes `pack_clips` writes: one frame of each group stands for the group's.
 
     Raises:
         VipOfflineError: if of a group's first clips none can be read.
@@ -111,7 +111,7 @@ def _probed(clips: Clips, members: NDArray[np.int64], side: int) -> int:
 
 def _frame_bytes(clips: Clips, clip: int, side: int) -> int:
     frame = clips.read(clip, np.zeros(1, np.int64))[0]
-    height, width = small(frame.shape[0], frame.shape[1], side)
+    height, width = downscaled_size(frame.shape[0], frame.shape[1], side)
     return height * width * 3
 
 

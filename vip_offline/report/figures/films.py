@@ -49,10 +49,10 @@ def write_film(path: Path, frames: Pixels, curves: Mapping[str, ArrayLike], rate
                 f"{path}: curve {name!r} has shape {curve.shape}, and there are {len(frames)} "
                 "frames: it takes one value per frame."
             )
-    write_video(path, composed(frames, values), rate)
+    write_video(path, compose_film(frames, values), rate)
 
 
-def composed(frames: Pixels, curves: Mapping[str, Floats]) -> Pixels:
+def compose_film(frames: Pixels, curves: Mapping[str, Floats]) -> Pixels:
     """(T, H, W, 3) frames -> (T, HEIGHT, W', 3) with curves beside them, both sides even."""
     T, height, width = frames.shape[:3]
     # H.264 with halved colours takes even sizes only

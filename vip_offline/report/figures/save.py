@@ -43,7 +43,7 @@ def save_figures(
                 f"{kind}: is no format that figures are written in. There are {', '.join(UNDATED)}."
             )
     written, names = [], set[str]()
-    for stem, height, draw in _plates(analysis):
+    for stem, height, draw in _figures_of(analysis):
         # names that differ only in what a file system leaves out or folds
         name, again = stem, 1
         while name.casefold() in names:
@@ -57,7 +57,7 @@ def save_figures(
     return written
 
 
-def _plates(analysis: Analysis) -> Iterator[tuple[str, float, DrawFigure]]:
+def _figures_of(analysis: Analysis) -> Iterator[tuple[str, float, DrawFigure]]:
     """File name, height in inches, and what draws it."""
     rows, success = analysis.rows, analysis.success
     tall = 1.1 + 0.36 * len(rows)

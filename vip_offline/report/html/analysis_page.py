@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.analysis.results import Analysis, EpisodeView, Heavy, Row, Weighting
+from vip_offline.analysis.results import Analysis, EpisodeView, HeavyTransition, Row, Weighting
 from vip_offline.report.figures import analysis as figures
 from vip_offline.report.html.analysis_episodes import (
     choice_in_words,
@@ -102,7 +102,7 @@ def _height(rows: Sequence[Row]) -> float:
     return 1.1 + 0.36 * len(rows)
 
 
-def _title(row: Row) -> str:
+def _row_title(row: Row) -> str:
     return f"control {row.name}" if row.control else row.name
 
 
@@ -129,7 +129,7 @@ def _curves(analysis: Analysis) -> list[RowFigure]:
         if not any(len(distance) and np.isfinite(distance).all() for distance in row.distances):
             return ""
         draw = partial(figures.draw_curves, row=row, success=analysis.success, points=points)
-        return drawn(draw, 2.8, f"Distance to the goal over each episode, {_title(row)}")
+        return drawn(draw, 2.8, f"Distance to the goal over each episode, {_row_title(row)}")
 
     return _row_figures(analysis.rows, figure)
 
@@ -144,7 +144,7 @@ def _histograms(rows: Sequence[Row]) -> dict[str, Any]:
     if not known:
         return {"histogram": "", "count_differences": []}
     first, *further = known
-    names = ", ".join(_title(row) for row in known)
+    names = ", ".join(_row_title(row) for row in known)
     return {
         "histogram": drawn(
             partial(figures.draw_histogram, rows=known),
@@ -158,7 +158,7 @@ def _histograms(rows: Sequence[Row]) -> dict[str, Any]:
                 "figure": drawn(
                     partial(figures.draw_count_difference, a_row=first, b_row=row),
                     2.5,
-                    f"Difference in count of rewards, {_title(first)} and {_title(row)}",
+                    f"Difference in count of rewards, {_row_title(first)} and {_row_title(row)}",
                 ),
             }
             for row in further
@@ -185,7 +185,7 @@ def _planes(analysis: Analysis) -> list[RowFigure]:
         if row.plane is None:
             return ""
         draw = partial(figures.draw_plane, row=row, success=analysis.success, points=PLANE_POINTS)
-        return drawn(draw, 3.8, f"Embedding in two dimensions, {_title(row)}")
+        return drawn(draw, 3.8, f"Embedding in two dimensions, {_row_title(row)}")
 
     return _row_figures(analysis.rows, figure)
 
@@ -196,7 +196,7 @@ def _weights(episodes: Sequence[EpisodeView], row: Row) -> dict[str, Any]:
     figure = drawn(
         partial(figures.draw_effective_sample_size, row=row),
         2.8,
-        f"Effective sample size against tau, {_title(row)}",
+        f"Effective sample size against tau, {_row_title(row)}",
     )
     views = [_weighting(weighting, episodes) for weighting in row.weightings]
     return {"name": row.name, "figure": figure, "weightings": views}
@@ -217,7 +217,7 @@ def _weighting(weighting: Weighting, episodes: Sequence[EpisodeView]) -> Weighti
     return WeightingView(caption, True, heaviest)
 
 
-def _pair(heavy: Heavy, view: EpisodeView) -> tuple[NDArray[np.uint8] | None, str]:
+def _pair(heavy: HeavyTransition, view: EpisodeView) -> tuple[NDArray[np.uint8] | None, str]:
     """A transition's two frames side by side, (h, 2 * w, 3), and what they are."""
     caption = (
         f"weight {heavy.weight:.3g}: {episode_title(view)}, "

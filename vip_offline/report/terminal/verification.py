@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from vip_offline.policies.verify import Backed
+from vip_offline.policies.verify import BackendResult
 
 
-def verification_table(backends: Sequence[Backed], control_rate: float | None) -> Table:
+def verification_table(backends: Sequence[BackendResult], control_rate: float | None) -> Table:
     """One row per backend: how far its actions are from those of the computer that trained it."""
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column("backend", overflow="fold")

@@ -135,11 +135,9 @@ def _views(
             EpisodeData(
                 curve=curve if np.isfinite(curve).all() else None,
                 success=bool(shared.success[index]),
-                small=None
-                if episode_features is None
-                else episode_features.pixels.reshape(stop - start, 32, 32, 3),
-                repeats=None if episode_features is None else episode_features.repeats,
-                black=None if episode_features is None else episode_features.black,
+                small=None if shown is None else shown.pixels.reshape(stop - start, 32, 32, 3),
+                repeats=None if shown is None else shown.repeats,
+                black=None if shown is None else shown.black,
                 proprio=proprio[start:stop],
             )
         )

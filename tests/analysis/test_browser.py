@@ -16,13 +16,13 @@ DRAWN = frozenset({"path", "use", "text", "image"})
 
 
 def browser() -> str:
-    found = next((path for each in BROWSERS if (path := shutil.which(each))), None)
-    if found is None:
+    browser_path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if browser_path is None:
         pytest.fail(
             f"none of {', '.join(BROWSERS)} is on PATH, and a page that no browser has opened is "
             "not tested: apt-get install chromium"
         )
-    return found
+    return browser_path
 
 
 def opened(page: Path, folder: Path) -> tuple[str, list[str]]:
@@ -35,7 +35,7 @@ def opened(page: Path, folder: Path) -> tuple[str, list[str]]:
         ],
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
-    return done.stdout, [each for each in done.stderr.splitlines() if "CONSOLE" in each]
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
 class Figures(HTMLParser):
@@ -86,7 +86,7 @@ def test_a_browser_finds_every_figure_and_nothing_to_complain_of(odd: bool, tmp_
     assert "What the numbers mean" in text
     pictures = re.findall(r'<img alt="[^"]*" src="data:image/jpeg;base64,([^"]*)"', dom)
     assert len(pictures) == 2 + 12 + 4 * 3 * 6  # goal, strips, heaviest transitions
-    assert all(len(each) > 200 for each in pictures)
+    assert all(len(picture) > 200 for picture in pictures)
 
 
 def test_the_browser_would_complain(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_browser_would_complain(tmp_path: Path) -> None:
     page = page.replace("</body>", '<img src="http://127.0.0.1:9/x.png"></body>')
     (tmp_path / "bad.html").write_text(page)
     _, complaints = opened(tmp_path / "bad.html", tmp_path)
-    assert any("Content Security Policy" in each for each in complaints)
+    assert any("Content Security Policy" in complaint for complaint in complaints)
 
 
 def test_without_a_browser_the_test_fails_and_says_what_to_do(

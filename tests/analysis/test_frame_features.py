@@ -18,17 +18,17 @@ from vip_offline.dataset.store_writer import writing
 
 
 def test_every_frame_is_seen_once(store_path: Path) -> None:
-    store, told = open_store(store_path), list[int]()
-    found = read_frame_features(store, "front", told.append)
-    assert told == [5, 7, 6]
-    for (start, stop), seen in zip(store.spans(), found, strict=True):
+    store, progress = open_store(store_path), list[int]()
+    features = read_frame_features(store, "front", progress.append)
+    assert progress == [5, 7, 6]
+    for (start, stop), seen in zip(store.spans(), features, strict=True):
         levels = store.frames("front", start, stop)[:, 0, 0, 0]
         assert (seen.pixels == levels[:, None]).all()
         assert len(seen.random) == stop - start
-    assert found[0].repeats.tolist() == [False] * 5
-    assert found[1].repeats.tolist() == [False] + [True] * 6  # a failure that stays dark
-    assert found[1].black.all()
-    assert (found[0].thumbnails[-1] == 100).all()
+    assert features[0].repeats.tolist() == [False] * 5
+    assert features[1].repeats.tolist() == [False] + [True] * 6  # a failure that stays dark
+    assert features[1].black.all()
+    assert (features[0].thumbnails[-1] == 100).all()
 
 
 def test_a_long_episode_is_seen_in_pieces(
@@ -38,12 +38,12 @@ def test_a_long_episode_is_seen_in_pieces(
     whole = read_frame_features(store, "front", lambda frames: None)
     monkeypatch.setattr(frame_features, "LENGTH", 3)
     pieces = read_frame_features(store, "front", lambda frames: None)
-    for one, other in zip(whole, pieces, strict=True):
-        np.testing.assert_array_equal(one.pixels, other.pixels)
-        np.testing.assert_array_equal(one.repeats, other.repeats)
-        np.testing.assert_array_equal(one.black, other.black)
-        np.testing.assert_array_equal(one.thumbnails, other.thumbnails)
-        np.testing.assert_allclose(one.random, other.random, rtol=1e-4, atol=1e-6)
+    for at_once, other in zip(whole, pieces, strict=True):
+        np.testing.assert_array_equal(at_once.pixels, other.pixels)
+        np.testing.assert_array_equal(at_once.repeats, other.repeats)
+        np.testing.assert_array_equal(at_once.black, other.black)
+        np.testing.assert_array_equal(at_once.thumbnails, other.thumbnails)
+        np.testing.assert_allclose(at_once.random, other.random, rtol=1e-4, atol=1e-6)
 
 
 def test_thumbnails_are_spread_over_the_episode() -> None:

@@ -84,13 +84,13 @@ ANALYSIS = Analysis(
 )
 
 
-def numbers(found: Any) -> list[float]:
+def numbers(content: Any) -> list[float]:
     """All numbers of what JSON gives, at any depth."""
-    if isinstance(found, dict):
-        return [each for value in found.values() for each in numbers(value)]
-    if isinstance(found, list):
-        return [each for value in found for each in numbers(value)]
-    return [] if isinstance(found, bool | str) or found is None else [found]
+    if isinstance(content, dict):
+        return [number for value in content.values() for number in numbers(value)]
+    if isinstance(content, list):
+        return [number for value in content for number in numbers(value)]
+    return [] if isinstance(content, bool | str) or content is None else [content]
 
 
 def test_a_summary_is_json_and_nothing_else() -> None:
@@ -99,7 +99,7 @@ def test_a_summary_is_json_and_nothing_else() -> None:
     assert json.loads(text) == summary
     assert numbers(summary)
     # as JSON writes it, not only as it can be converted
-    assert all(type(each) in (int, float) for each in numbers(summary))
+    assert all(type(number) in (int, float) for number in numbers(summary))
 
 
 def test_numbers_are_kept_and_nan_is_null() -> None:
@@ -140,8 +140,8 @@ def test_differences_of_areas_are_kept() -> None:
 
 def test_pictures_and_planes_are_left_out() -> None:
     text = json.dumps(summarise_analysis(ANALYSIS))
-    for each in ("thumbnails", "pictures", "plane"):
-        assert each not in text
+    for key in ("thumbnails", "pictures", "plane"):
+        assert key not in text
 
 
 def test_episodes_say_why_they_are_suspicious() -> None:
@@ -175,8 +175,8 @@ def test_spreads_are_over_all_where_nothing_succeeds_and_null_of_one() -> None:
     order = summarise_analysis(dataclasses.replace(ANALYSIS, episodes=failures))["rows"][0]
     assert order["order_correlation"]["episodes"] == 2
     assert order["order_correlation"]["mean"] == 0.75
-    one = dataclasses.replace(ANALYSIS, episodes=(view(0, True), *failures[1:]))
-    bumps = summarise_analysis(one)["rows"][0]["bump_fraction"]
+    single = dataclasses.replace(ANALYSIS, episodes=(view(0, True), *failures[1:]))
+    bumps = summarise_analysis(single)["rows"][0]["bump_fraction"]
     assert (bumps["mean"], bumps["std"], bumps["episodes"]) == (0.5, None, 1)
     none = dataclasses.replace(LABELLING, bumps=np.full(3, NAN))
     bumps = summarise_analysis(dataclasses.replace(ANALYSIS, rows=(none,)))["rows"][0][

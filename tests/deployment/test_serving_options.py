@@ -107,9 +107,12 @@ def test_a_hold_that_is_none() -> None:
 
 
 def test_the_command_line_has_the_same_defaults() -> None:
-    told = {name: each.default for name, each in inspect.signature(cli.serve).parameters.items()}
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(cli.serve).parameters.items()
+    }
     for field in fields(ServeOptions):
-        if field.name in told:
-            assert told[field.name] == field.default, field.name
-    left_out = {field.name for field in fields(ServeOptions)} - set(told)
+        if field.name in defaults:
+            assert defaults[field.name] == field.default, field.name
+    left_out = {field.name for field in fields(ServeOptions)} - set(defaults)
     assert left_out == {"opening", "drain", "lost", "api_key"}

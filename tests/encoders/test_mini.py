@@ -84,10 +84,10 @@ def test_a_checkpoint_laid_out_as_the_published_one(tmp_path: Path) -> None:
     torch.save({"vip": state, "global_step": 7}, tmp_path / "model.pt")
 
     layout = CheckpointLayout(outer="vip", prefix="module.convnet.")
-    found = unwrap(read_state_dict(tmp_path / "model.pt"), layout)
-    assert found is not None
+    unwrapped = unwrap(read_state_dict(tmp_path / "model.pt"), layout)
+    assert unwrapped is not None
     network = built(2).eval()
-    assert misfits(network, found) == []
-    load_strictly(network, found)
+    assert misfits(network, unwrapped) == []
+    load_strictly(network, unwrapped)
     with torch.no_grad():
         assert torch.equal(network(IMAGES), trained(IMAGES))

@@ -28,13 +28,13 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_graph_is_made_once() -> None:
-    said = list[str]()
-    first = cached_graph("mine", Small().eval(), 8, "ab" * 32, said.append)
+    messages = list[str]()
+    first = cached_graph("mine", Small().eval(), 8, "ab" * 32, messages.append)
     made = first.stat().st_mtime_ns
-    assert cached_graph("mine", Small().eval(), 8, "ab" * 32, said.append) == first
+    assert cached_graph("mine", Small().eval(), 8, "ab" * 32, messages.append) == first
     assert first.stat().st_mtime_ns == made
-    assert said == ["preparing mine for ONNX Runtime, once"]
-    assert [each.name for each in first.parent.iterdir()] == [first.name]
+    assert messages == ["preparing mine for ONNX Runtime, once"]
+    assert [path.name for path in first.parent.iterdir()] == [first.name]
 
 
 @pytest.mark.parametrize("damage", ["another network", "cut short"])

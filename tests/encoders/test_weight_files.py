@@ -24,11 +24,11 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        server, wanted = self.server, self.headers.get("Range")
-        server.asked.append(wanted)
+        server, byte_range = self.server, self.headers.get("Range")
+        server.asked.append(byte_range)
         start = 0
-        if wanted and self.headers.get("If-Range") == server.etag:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if byte_range and self.headers.get("If-Range") == server.etag:
+            start = int(byte_range.removeprefix("bytes=").removesuffix("-"))
             self.send_response(206)
         else:
             self.send_response(200)
@@ -60,15 +60,15 @@ def origin(server: Server, sha256: str = "") -> Origin:
 
 
 def test_once_and_then_from_the_cache(server: Server, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     assert cached_weights("vip", origin(server)) is None
-    path = fetch_weights("vip", origin(server), lambda done, total: told.append((done, total)))
+    path = fetch_weights("vip", origin(server), lambda done, total: progress.append((done, total)))
     assert path == tmp_path / "cache/vip-offline/weights/vip/model.pt"
     assert path.read_bytes() == CONTENT
-    assert told[-1] == (len(CONTENT), len(CONTENT))
+    assert progress[-1] == (len(CONTENT), len(CONTENT))
     assert fetch_weights("vip", origin(server)) == path == cached_weights("vip", origin(server))
     assert server.asked == [None]
-    names = sorted(each.name for each in path.parent.iterdir())
+    names = sorted(path.name for path in path.parent.iterdir())
     assert names == ["model.pt", "model.pt.sha256"]
 
 

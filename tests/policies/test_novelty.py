@@ -14,9 +14,9 @@ def test_by_hand() -> None:
     rows = np.array([[0.0], [1.0], [3.0]], np.float32)
     known = training_embeddings(rows, np.array([0, 0, 1]))
     assert known.scale == pytest.approx(np.quantile([3, 2, 2], 0.99))
-    found = novelty(np.array([[3.0], [7.0]], np.float32), known)
-    assert found is not None
-    np.testing.assert_allclose(found, [0, 4 / known.scale])
+    novelties = novelty(np.array([[3.0], [7.0]], np.float32), known)
+    assert novelties is not None
+    np.testing.assert_allclose(novelties, [0, 4 / known.scale])
 
 
 def test_near_neighbours_far_from_the_origin() -> None:
@@ -26,11 +26,11 @@ def test_near_neighbours_far_from_the_origin() -> None:
 
 
 def test_what_is_not_known() -> None:
-    one = training_embeddings(
+    training = training_embeddings(
         np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32), np.zeros(5, int)
     )
-    assert one.scale == 0
-    assert novelty(one.embedding, one) is None
+    assert training.scale == 0
+    assert novelty(training.embedding, training) is None
     same = training_embeddings(np.ones((4, 2), np.float32), np.array([0, 0, 1, 1]))
     assert novelty(np.zeros((1, 2), np.float32), same) is None
 

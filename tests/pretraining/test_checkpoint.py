@@ -35,7 +35,7 @@ def cut_short(content: Any, file: Any) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
 def settings(**changes: Any) -> dict[str, Any]:
@@ -44,16 +44,16 @@ def settings(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_write_that_ends_half_way_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: bool
 ) -> None:
     path = tmp_path / "model.pt"
-    if there:
+    if existing:
         write_file({"value": 1}, path)
     with monkeypatch.context() as patch, pytest.raises(Cut):
         patch.setattr(checkpoint.torch, "save", cut_short)  # type: ignore[attr-defined]
         write_file({"value": 2}, path)
-    assert names(tmp_path) == (["model.pt"] if there else [])
-    if there:
+    assert names(tmp_path) == (["model.pt"] if existing else [])
+    if existing:
         assert torch.load(path, weights_only=True) == {"value": 1}
     write_file({"value": 2}, path)
     assert torch.load(path, weights_only=True) == {"value": 2}
@@ -83,9 +83,9 @@ def test_the_latest_are_kept_by_number(tmp_path: Path) -> None:
         save(tmp_path, step, CONTENT, keep=3)
     assert [step for step, _ in numbered_checkpoints(tmp_path)] == [9, 10, 11]
     assert names(tmp_path / "checkpoints") == ["step-10.pt", "step-11.pt", "step-9.pt"]
-    found = latest(tmp_path, SETTINGS, "abc")
-    assert found is not None
-    assert found["step"] == 11
+    saved = latest(tmp_path, SETTINGS, "abc")
+    assert saved is not None
+    assert saved["step"] == 11
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ def test_no_code_runs_when_one_is_read(tmp_path: Path) -> None:
     optimizer.step()
     more = {"optimizer": optimizer.state_dict(), "generator": torch.get_rng_state()}
     path = save(tmp_path, 1, CONTENT | more, keep=1)
-    found = torch.load(path, weights_only=True)
-    assert found["settings"] == SETTINGS
-    assert torch.equal(found["optimizer"]["state"][0]["exp_avg"], torch.full((2, 2), 0.1))
+    content = torch.load(path, weights_only=True)
+    assert content["settings"] == SETTINGS
+    assert torch.equal(content["optimizer"]["state"][0]["exp_avg"], torch.full((2, 2), 0.1))
 
 
 @pytest.mark.parametrize(
@@ -165,13 +165,13 @@ def test_what_changes_no_step_may_change(tmp_path: Path) -> None:
         max_skipped=0.5,
     )
     assert {name for name in changed if changed[name] != SETTINGS[name]} == set(FREE)
-    found = latest(tmp_path, changed, "abc")
-    assert found is not None
-    assert torch.equal(found["value"], CONTENT["value"])  # type: ignore[arg-type]
+    saved = latest(tmp_path, changed, "abc")
+    assert saved is not None
+    assert torch.equal(saved["value"], CONTENT["value"])  # type: ignore[arg-type]
 
 
 def test_what_may_change_is_an_option() -> None:
-    assert set(FREE) < {each.name for each in dataclasses.fields(PretrainOptions)}
+    assert set(FREE) < {field.name for field in dataclasses.fields(PretrainOptions)}
 
 
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:

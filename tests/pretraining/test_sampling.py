@@ -69,8 +69,8 @@ def check_equal(counts: np.ndarray) -> None:
     assert chisquare(counts).pvalue > 1e-3
 
 
-def same(one: Draw, other: Draw) -> bool:
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in vars(one))
+def same(first: Draw, other: Draw) -> bool:
+    return all(np.array_equal(getattr(first, name), getattr(other, name)) for name in vars(first))
 
 
 @pytest.mark.parametrize("length", [3, 4, 6])
@@ -129,17 +129,17 @@ def test_every_row_keeps_to_its_own_clip(lengths: list[int], seed: int, released
 def test_a_thinned_clip_is_every_nth_frame_of_it(
     lengths: list[int], stride: int, seed: int
 ) -> None:
-    there = np.array(lengths)
-    left, first, apart = subsample(there, stride, generator(seed, 0))
+    counts = np.array(lengths)
+    left, first, apart = subsample(counts, stride, generator(seed, 0))
     assert (left >= 2).all()
-    assert (apart == np.minimum(stride, there - 1)).all()
+    assert (apart == np.minimum(stride, counts - 1)).all()
     last = first + (left - 1) * apart
-    assert ((first >= 0) & (first < apart) & (last < there) & (last + apart >= there)).all()
+    assert ((first >= 0) & (first < apart) & (last < counts) & (last + apart >= counts)).all()
     drawn = draw(
-        np.resize(there, 8), np.arange(8), seed, 3,
+        np.resize(counts, 8), np.arange(8), seed, 3,
         objective="vip", batch_size=8, negatives=0, stride=stride,
     )  # fmt: skip
-    of = np.resize(there, 8)[drawn.clips]
+    of = np.resize(counts, 8)[drawn.clips]
     now, then = drawn.rows[:, 1], drawn.rows[:, 2]
     assert (then - now == np.minimum(stride, of - 1)).all()
     assert ((drawn.rows >= 0) & (drawn.rows < of[:, None])).all()
@@ -358,16 +358,16 @@ def test_negatives_by_the_way_of_sampling() -> None:
 
 def test_frames_and_crops_do_not_hang_on_the_negatives() -> None:
     """So that a comparison with and without them, or with LSTD, is of the same pictures."""
-    one, *others = drawn(), drawn(negatives=0), drawn(objective="lstd")
+    first, *others = drawn(), drawn(negatives=0), drawn(objective="lstd")
     for other in others:
-        assert np.array_equal(one.clips, other.clips)
-        assert np.array_equal(one.rows, other.rows)
-        assert np.array_equal(one.crop_random, other.crop_random)
+        assert np.array_equal(first.clips, other.clips)
+        assert np.array_equal(first.rows, other.rows)
+        assert np.array_equal(first.crop_random, other.crop_random)
 
 
 def crops(height: int, width: int, count: int) -> np.ndarray:
     crop_random = generator(0, 0).uniform(size=(count, TRIES, 4))
-    return np.array([crop_box(each, height, width) for each in crop_random])
+    return np.array([crop_box(tries, height, width) for tries in crop_random])
 
 
 def torchvisions(height: int, width: int, count: int) -> np.ndarray:
@@ -448,6 +448,6 @@ def test_crops_are_distributed_as_torchvisions(height: int, width: int) -> None:
 
     ours, theirs = features(crops(height, width, 5000)), features(torchvisions(height, width, 5000))
     assert ours[0].mean() == pytest.approx(theirs[0].mean(), abs=0.015)
-    for one, other in zip(ours, theirs, strict=True):
-        assert ks_2samp(one, other).pvalue > 1e-3
+    for our, other in zip(ours, theirs, strict=True):
+        assert ks_2samp(our, other).pvalue > 1e-3
     np.testing.assert_allclose(np.corrcoef(ours), np.corrcoef(theirs), atol=0.06)

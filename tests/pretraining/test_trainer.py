@@ -50,8 +50,10 @@ def stop_at(step: int) -> Callable[[Report], None]:
     return on_step
 
 
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def same(first: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return first.keys() == other.keys() and all(
+        torch.equal(first[name], other[name]) for name in first
+    )
 
 
 def board_of(out: Path) -> Any:
@@ -65,8 +67,10 @@ def board_of(out: Path) -> Any:
 def as_one_that_was_not_stopped(out: Path, whole: Path) -> None:
     assert (out / "losses.jsonl").read_bytes() == (whole / "losses.jsonl").read_bytes()
     assert same(tensors(out / "model.pt"), tensors(whole / "model.pt"))
-    one, other = (read_state_dict(each / "checkpoints" / "step-6.pt") for each in (out, whole))
-    for number, state in one["optimizer"]["state"].items():  # type: ignore[index]
+    resumed, other = (
+        read_state_dict(folder / "checkpoints" / "step-6.pt") for folder in (out, whole)
+    )
+    for number, state in resumed["optimizer"]["state"].items():  # type: ignore[index]
         assert same(state, other["optimizer"]["state"][number])  # type: ignore[index]
 
 
@@ -98,8 +102,8 @@ def test_the_model_is_laid_out_as_the_published_file(whole: Path) -> None:
     network = entry_of("vip-mini").build().state_dict()
     assert list(content["vip"]) == [f"module.convnet.{name}" for name in network]
     for name, value in network.items():
-        found = content["vip"][f"module.convnet.{name}"]
-        assert (found.shape, found.dtype) == (value.shape, value.dtype)
+        stored = content["vip"][f"module.convnet.{name}"]
+        assert (stored.shape, stored.dtype) == (value.shape, value.dtype)
 
 
 def test_a_checkpoint_loads_like_the_model(whole: Path) -> None:
@@ -201,9 +205,9 @@ if __name__ == "__main__":
 
 
 def environment() -> dict[str, str]:
-    there = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     paths = os.pathsep.join([str(TESTS.parent), str(TESTS)])
-    return there | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    return inherited | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
 
 
 def test_a_killed_training_goes_on_to_the_bit(tmp_path: Path, whole: Path) -> None:
@@ -363,8 +367,8 @@ def test_two_processes_train_as_one(
     np.testing.assert_allclose(two_losses[:3], one_losses[:3], rtol=1e-5)
     # Adam makes whole steps of gradients that are nothing but rounding
     np.testing.assert_allclose(two_losses, one_losses, rtol=2e-4)
-    two, one = momenta(out / name), momenta(tmp_path)
-    assert (two - one).norm() < 1e-5 * one.norm()
+    two, single = momenta(out / name), momenta(tmp_path)
+    assert (two - single).norm() < 1e-5 * single.norm()
 
 
 def test_processes_that_normalise_apart_are_refused(
@@ -470,11 +474,11 @@ def test_it_learns_what_rises(tmp_path: Path) -> None:
     unseen = MadeUpClips(8, seed=1, length=20)
 
     def order(embed: Embed) -> float:
-        found = []
+        correlations = []
         for clip in range(8):
             values = embed(unseen.read(clip, np.arange(20)))
-            found.append(order_correlation(np.linalg.norm(values - values[-1], axis=1)))
-        return float(np.mean(found))
+            correlations.append(order_correlation(np.linalg.norm(values - values[-1], axis=1)))
+        return float(np.mean(correlations))
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -520,16 +524,16 @@ def test_an_anchor_holds_the_embedding(tmp_path: Path) -> None:
         before = network(entry_of("vip-mini").preprocessing(frames)).numpy()
 
     def moved(name: str, anchor: float) -> float:
-        found: list[Any] = []
+        embeddings: list[Any] = []
 
         def validate(embed: Embed, step: int) -> dict[str, float]:
-            found.append(embed(frames))
+            embeddings.append(embed(frames))
             return {}
 
         options = small(init=init, anchor=anchor, norm="frozen", learning_rate=1e-3, steps=12)
         pretrain(CLIPS, options, tmp_path / name, validate=validate)
         spread = np.square(before - before.mean(axis=0)).sum()
-        return float(np.square(found[-1] - before).sum() / spread)
+        return float(np.square(embeddings[-1] - before).sum() / spread)
 
     free, held = moved("free", 0.0), moved("held", 1000.0)
     assert free > 0.5
@@ -565,8 +569,8 @@ def test_the_objective_is_that_of_the_options(objective: str) -> None:
     else:
         start, now, then, goal = values
         bare = objectives.vip(start, now, then, goal, negatives, gamma=0.9, separate=True)
-    wanted = bare + 0.5 * values.abs().sum(-1).mean() + 0.25 * values.norm(dim=-1).mean()
-    torch.testing.assert_close(loss_of(values, negatives, options), wanted)
+    expected = bare + 0.5 * values.abs().sum(-1).mean() + 0.25 * values.norm(dim=-1).mean()
+    torch.testing.assert_close(loss_of(values, negatives, options), expected)
 
 
 # what is refused before anything is read

@@ -93,5 +93,5 @@ def test_labellings_with_one_goal_share_it(store_path: Path) -> None:
     for name, goal in (("a", "0:1"), ("b", "0:1"), ("c", "0:2")):
         relabel(store_path, replace(PIXELS, name=name, goal=(goal,)))
     store = open_store(store_path)
-    goals = goals_of(store, {each: store.label(each).provenance for each in ("a", "b", "c")})
+    goals = goals_of(store, {text: store.label(text).provenance for text in ("a", "b", "c")})
     assert [names for names, _ in goals] == ["a, b", "c"]

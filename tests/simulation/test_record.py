@@ -152,7 +152,7 @@ def test_kill_9_and_again_is_as_if_undisturbed(recorded: Path, tmp_path: Path, s
     until_killed_in_the_middle(arguments, path, begun, seed)
     subprocess.run([*PROGRAM, *arguments], check=True, stdout=subprocess.DEVNULL)
     assert contents(path) == contents(recorded)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.zarr"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr"]
 
     relabel = ["relabel", str(path), "--encoder", "random-resnet18", "--batch-size", "4"]
     undisturbed = tmp_path / "undisturbed.zarr"
@@ -163,4 +163,4 @@ def test_kill_9_and_again_is_as_if_undisturbed(recorded: Path, tmp_path: Path, s
     until_killed_in_the_middle(relabel, path, begun, seed)
     subprocess.run([*PROGRAM, *relabel], check=True, stdout=subprocess.DEVNULL)
     assert contents(path) == contents(undisturbed)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.zarr", "undisturbed.zarr"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "undisturbed.zarr"]

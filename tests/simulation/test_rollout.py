@@ -43,9 +43,9 @@ def edit(folder: Path, **changes: object) -> None:
 
 
 def test_results_films_and_no_second_time(policies: list[Path]) -> None:
-    told: list[Path] = []
-    results = rollout(policies, OPTIONS, on_rollout=lambda folder, success: told.append(folder))
-    assert sorted(told) == sorted(policies * 3)
+    finished: list[Path] = []
+    results = rollout(policies, OPTIONS, on_rollout=lambda folder, success: finished.append(folder))
+    assert sorted(finished) == sorted(policies * 3)
     for folder in policies:
         result = results[folder]
         assert result.placements == (100_000, 100_001, 100_002)
@@ -53,10 +53,10 @@ def test_results_films_and_no_second_time(policies: list[Path]) -> None:
         assert not any(result.success)
         assert result.backend.startswith(("torch", "ONNX Runtime"))
         assert result.processor == processor()
-        assert [each.name for each in (folder / "videos").iterdir()] == ["placement-100000.mp4"]
-    told.clear()
-    assert rollout(policies, OPTIONS, on_rollout=lambda *_: told.append(Path())) == results
-    assert told == []
+        assert [path.name for path in (folder / "videos").iterdir()] == ["placement-100000.mp4"]
+    finished.clear()
+    assert rollout(policies, OPTIONS, on_rollout=lambda *_: finished.append(Path())) == results
+    assert finished == []
 
 
 def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
@@ -74,7 +74,7 @@ def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
     with Simulator("drawer-close", 64) as simulator:
         seen = [simulator.reset(placement) for placement in range(4)]
     owners = [loaded[0], loaded[1], loaded[0], loaded[1]]
-    frames, proprio = (np.stack(each) for each in zip(*map(vars_of, seen), strict=True))
+    frames, proprio = (np.stack(column) for column in zip(*map(vars_of, seen), strict=True))
     actions, distances = _act(owners, frames, proprio)
     for row, (action, distance) in enumerate(zip(actions, distances, strict=True)):
         single = owners[row].infer({"frame/corner": frames[row], "proprio": proprio[row]})
@@ -142,10 +142,10 @@ def test_each_rollout_has_its_own_gripper(
                     self.placement[slot] = command
                 else:
                     sent[self.placement[slot]].append(float(command[3]))
-            told = [(self.placement[slot], len(sent[self.placement[slot]])) for slot in commands]
-            proprio = np.array([(*each, 0, 0) for each in told], np.float32)
-            frames = np.zeros((len(told), 64, 64, 3), np.uint8)
-            return StepResult(frames, proprio, np.zeros(len(told), bool))
+            states = [(self.placement[slot], len(sent[self.placement[slot]])) for slot in commands]
+            proprio = np.array([(*state, 0, 0) for state in states], np.float32)
+            frames = np.zeros((len(states), 64, 64, 3), np.uint8)
+            return StepResult(frames, proprio, np.zeros(len(states), bool))
 
     def act(
         owners: object, frames: object, proprio: NDArray[np.float32]

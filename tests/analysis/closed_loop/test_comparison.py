@@ -16,39 +16,50 @@ def test_numbers_of_an_arm() -> None:
     weights = np.array([0.1] * 9 + [9.1])
     arm = make_arm("bc", success, steps=steps, weights=weights, tau=2.5, effective_sample_size=0.12)
     comparison = make_comparison({"bc": 0.5}, seeds=2, placements=3, arms=(arm,))
-    (found,) = summarise_comparison(comparison)["arms"]
-    assert found["successes"] == 3
-    assert found["rollouts"] == 6
-    assert found["success"]["mean"] == 0.5
-    assert found["per_seed"] == pytest.approx([2 / 3, 1 / 3])
-    assert found["per_placement"] == [0.5, 0.0, 1.0]
-    assert found["median_steps"] == 30  # of 20, 30, 50: failures have no number of steps
-    assert found["weight_of_top_tenth"] == pytest.approx(0.91)
-    assert found["weight_quantiles"]["0.5"] == pytest.approx(0.1)
-    assert (found["tau"], found["effective_sample_size"], found["transitions"]) == (2.5, 0.12, 10)
+    (numbers,) = summarise_comparison(comparison)["arms"]
+    assert numbers["successes"] == 3
+    assert numbers["rollouts"] == 6
+    assert numbers["success"]["mean"] == 0.5
+    assert numbers["per_seed"] == pytest.approx([2 / 3, 1 / 3])
+    assert numbers["per_placement"] == [0.5, 0.0, 1.0]
+    assert numbers["median_steps"] == 30  # of 20, 30, 50: failures have no number of steps
+    assert numbers["weight_of_top_tenth"] == pytest.approx(0.91)
+    assert numbers["weight_quantiles"]["0.5"] == pytest.approx(0.1)
+    assert (numbers["tau"], numbers["effective_sample_size"], numbers["transitions"]) == (
+        2.5,
+        0.12,
+        10,
+    )
 
 
 def test_every_pair_is_there_once_and_the_questions_come_first() -> None:
     comparison = make_comparison()
     summary = summarise_comparison(comparison)
-    pairs = [(each["a"], each["b"]) for each in summary["differences"]]
+    pairs = [(difference["a"], difference["b"]) for difference in summary["differences"]]
     assert len({frozenset(pair) for pair in pairs}) == len(pairs) == 15 == summary["comparisons"]
-    questions = [(each["a"], each["b"]) for each in summary["differences"] if each["asked"]]
+    questions = [
+        (difference["a"], difference["b"])
+        for difference in summary["differences"]
+        if difference["asked"]
+    ]
     assert questions == pairs[:8]
     assert summary["questions"] == 8
     assert questions[:3] == [("rwr-return", name) for name in NAMES[3:]]
     assert sorted(questions[3:]) == sorted((name, "bc") for name in NAMES[1:])
-    assert all((each["p_holm"] is None) != each["asked"] for each in summary["differences"])
+    assert all(
+        (difference["p_holm"] is None) != difference["asked"]
+        for difference in summary["differences"]
+    )
 
 
 def test_differences_are_those_of_the_named_arms() -> None:
     comparison = make_comparison()
     success = {arm.name: arm.success for arm in comparison.arms}
-    for each in summarise_comparison(comparison)["differences"]:
-        expected = paired_difference(success[each["a"]], success[each["b"]])
-        assert each["mean"] == expected.mean
-        assert each["differs"] == expected.differs
-        assert each["smallest_detectable"] == expected.smallest_detectable
+    for difference in summarise_comparison(comparison)["differences"]:
+        expected = paired_difference(success[difference["a"]], success[difference["b"]])
+        assert difference["mean"] == expected.mean
+        assert difference["differs"] == expected.differs
+        assert difference["smallest_detectable"] == expected.smallest_detectable
 
 
 def test_conclusion_follows_from_the_outcomes() -> None:
@@ -66,7 +77,9 @@ def test_conclusion_follows_from_the_outcomes() -> None:
 def test_any_arm_may_be_the_baseline() -> None:
     for baseline in NAMES:
         summary = summarise_comparison(make_comparison(baseline=baseline))
-        versus = {each["a"] for each in summary["differences"] if each["b"] == baseline}
+        versus = {
+            difference["a"] for difference in summary["differences"] if difference["b"] == baseline
+        }
         assert versus == set(NAMES) - {baseline}
         assert summary["comparisons"] == 15  # and no pair is asked both ways
     assert summarise_comparison(make_comparison({"only": 0.5}))["questions"] == 0

@@ -74,7 +74,7 @@ def test_vision_is_credited_only_where_every_blind_control_is_beaten() -> None:
     for controls in ((EVEN, BETTER, BETTER), (BETTER, EVEN, BETTER), (BETTER, WORSE, BETTER)):
         text = overall_conclusion("bc", asked(BETTER, *controls))
         assert "cannot put the gain down to what the camera saw" in text
-        name = list(CONTROLS)[[each is BETTER for each in controls].index(False)]
+        name = list(CONTROLS)[[control is BETTER for control in controls].index(False)]
         assert f"{name} ({CONTROLS[name]})" in text
         assert ("less often than" in text) == (WORSE in controls)
 

@@ -109,13 +109,13 @@ def test_a_preset_does_not_guess_between_cameras() -> None:
     with pytest.raises(VipOfflineError) as error:
         read_key_map("droid", two)
     assert "cannot tell which of frame/left, frame/right is" in str(error.value)
-    said = str(error.value).partition("--key-map '")[2].rstrip("'.")
-    assert read_key_map(said, two) == {"frame/left": "observation/exterior_image_1_left"}
+    suggestion = str(error.value).partition("--key-map '")[2].rstrip("'.")
+    assert read_key_map(suggestion, two) == {"frame/left": "observation/exterior_image_1_left"}
 
 
 def test_a_preset_for_one_camera() -> None:
-    one = replace(FRANKA, frames={"frame/front": (4, 6, 3)})
-    assert read_key_map("libero", one) == {
+    single = replace(FRANKA, frames={"frame/front": (4, 6, 3)})
+    assert read_key_map("libero", single) == {
         "frame/front": "observation/image",
         "proprio": "observation/state",
     }

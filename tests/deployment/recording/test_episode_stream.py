@@ -22,16 +22,16 @@ TOLD = RecordingInfo("push", 10.0)
 
 def streamed(builder: EpisodeBuilder, rows: list[dict[str, Any]]) -> Episode:
     *before, last = rows
-    for each in before:
-        assert builder.receive(each) is None
+    for message in before:
+        assert builder.receive(message) is None
     episode = builder.receive(last)
     assert episode is not None
     return episode
 
 
-def refused(message: dict[str, Any], told: RecordingInfo = TOLD, before: int = 2) -> str:
+def refused(message: dict[str, Any], info: RecordingInfo = TOLD, before: int = 2) -> str:
     """What is said of a message that comes as the third row; the episode must be gone."""
-    builder = EpisodeBuilder(told, 100)
+    builder = EpisodeBuilder(info, 100)
     for index in range(before):
         builder.receive(row(index))
     with pytest.raises(VipOfflineError) as error:
@@ -47,17 +47,17 @@ def refused(message: dict[str, Any], told: RecordingInfo = TOLD, before: int = 2
 @pytest.mark.parametrize("success", [True, False])
 def test_rows_become_an_episode(success: bool) -> None:
     builder = EpisodeBuilder(TOLD, 100)
-    found = streamed(builder, episode(4, success))
-    assert found.success is success
-    assert found.succeeded.tolist() == [False, False, False, success]
-    assert found.frames.keys() == {"front"}
-    assert found.frames["front"].shape == (4, *SHAPE)
+    built = streamed(builder, episode(4, success))
+    assert built.success is success
+    assert built.succeeded.tolist() == [False, False, False, success]
+    assert built.frames.keys() == {"front"}
+    assert built.frames["front"].shape == (4, *SHAPE)
     for index in range(4):
-        np.testing.assert_array_equal(found.frames["front"][index], row(index)["frame/front"])
-        np.testing.assert_array_equal(found.proprio[index], row(index)["proprio"])
-        np.testing.assert_array_equal(found.action[index], row(index)["action"])
-    assert found.proprio.dtype == found.action.dtype == np.dtype(np.float32)
-    assert np.isnan(found.true_reward).all()
+        np.testing.assert_array_equal(built.frames["front"][index], row(index)["frame/front"])
+        np.testing.assert_array_equal(built.proprio[index], row(index)["proprio"])
+        np.testing.assert_array_equal(built.action[index], row(index)["action"])
+    assert built.proprio.dtype == built.action.dtype == np.dtype(np.float32)
+    assert np.isnan(built.true_reward).all()
     assert builder.rows == 4  # until it is on the disk
     builder.done()
     assert (builder.rows, builder.discarded) == (0, 0)
@@ -66,9 +66,9 @@ def test_rows_become_an_episode(success: bool) -> None:
 def test_the_last_observation_may_come_without_an_action() -> None:
     rows = episode(3, success=True)
     del rows[-1]["action"]
-    found = streamed(EpisodeBuilder(TOLD, 100), rows)
-    assert np.isnan(found.action[2]).all()
-    assert np.isfinite(found.action[:2]).all()
+    built = streamed(EpisodeBuilder(TOLD, 100), rows)
+    assert np.isnan(built.action[2]).all()
+    assert np.isfinite(built.action[:2]).all()
 
 
 def test_an_episode_after_another_looks_like_it() -> None:
@@ -164,13 +164,13 @@ def test_the_robots_own_names() -> None:
     keys: dict[str, str | list[str]] = {"frame/front": "rgb", "proprio": ["q", "gripper"]}
     builder = EpisodeBuilder(RecordingInfo("push", 10.0, key_map=keys), 100)
     rows = episode(3, success=True)
-    for each in rows:
-        each["rgb"] = each.pop("frame/front")
-        proprio = each.pop("proprio")
-        each |= {"q": proprio[:2], "gripper": float(proprio[2])}
-    found = streamed(builder, rows)
-    np.testing.assert_array_equal(found.proprio[2], [2, 0.5, -2])
-    assert found.frames.keys() == {"front"}
+    for message in rows:
+        message["rgb"] = message.pop("frame/front")
+        proprio = message.pop("proprio")
+        message |= {"q": proprio[:2], "gripper": float(proprio[2])}
+    built = streamed(builder, rows)
+    np.testing.assert_array_equal(built.proprio[2], [2, 0.5, -2])
+    assert built.frames.keys() == {"front"}
     builder.done()
     del rows[0]["gripper"]
     with pytest.raises(VipOfflineError, match="has no 'gripper'"):
@@ -178,18 +178,19 @@ def test_the_robots_own_names() -> None:
 
 
 def test_names_must_fit_what_comes() -> None:
-    told = RecordingInfo("push", 10.0, proprio=("x [m]", "y [m]"))
+    info = RecordingInfo("push", 10.0, proprio=("x [m]", "y [m]"))
     assert "proprio has 3 numbers; --describe names 2 (x [m], y [m])" in refused(
-        row(0), told, before=0
+        row(0), info, before=0
     )
-    told = RecordingInfo("push", 10.0, action=("x [m/s]",))
-    assert "action has 2 numbers; --describe names 1" in refused(row(0), told, before=0)
+    info = RecordingInfo("push", 10.0, action=("x [m/s]",))
+    assert "action has 2 numbers; --describe names 1" in refused(row(0), info, before=0)
 
 
 @pytest.mark.parametrize(("step", "warned"), [(0.1, False), (0.11, False), (0.05, True), (1, True)])
 def test_the_clients_clock_checks_the_rate(step: float, warned: bool) -> None:
     builder = EpisodeBuilder(TOLD, 100)
-    rows = [{**each, "observation/time": 5 + step * t} for t, each in enumerate(episode(5, True))]
+    messages = enumerate(episode(5, True))
+    rows = [{**message, "observation/time": 5 + step * t} for t, message in messages]
     streamed(builder, rows)
     warnings = builder.warnings()
     assert bool(warnings) is warned
@@ -215,8 +216,8 @@ def test_what_is_told() -> None:
         "control_rate": 20,
         "key_map": {"frame/front": "rgb"},
     }
-    told = RecordingInfo.of("push", None, described)
-    assert told.attributes() == {
+    info = RecordingInfo.of("push", None, described)
+    assert info.attributes() == {
         "source": "client",
         "task": "push",
         "control_rate": 20.0,
@@ -225,7 +226,7 @@ def test_what_is_told() -> None:
         "action_kind": "delta",
         "gripper": "none",
     }
-    assert told.key_map == {"frame/front": "rgb"}
+    assert info.key_map == {"frame/front": "rgb"}
     assert RecordingInfo.of("push", 5, {}).attributes() == {
         "source": "client",
         "task": "push",

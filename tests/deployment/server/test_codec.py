@@ -43,13 +43,13 @@ def same(a: Any, b: Any) -> bool:
 def wire(value: Any) -> Any:
     """As msgpack has it: NumPy's float64 is Python's float, to msgpack and to openpi's client."""
     if isinstance(value, dict):
-        return {key: wire(each) for key, each in value.items()}
+        return {key: wire(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [wire(each) for each in value]
+        return [wire(item) for item in value]
     return float(value) if isinstance(value, np.float64) else value
 
 
-kinds = st.sampled_from([np.dtype(each) for each in WIRE_DTYPES if not each.startswith(">")])
+kinds = st.sampled_from([np.dtype(dtype) for dtype in WIRE_DTYPES if not dtype.startswith(">")])
 leaves = (
     st.none()
     | st.booleans()

@@ -21,7 +21,7 @@ CLIPS = pictures(5), pictures(3, 1, (8, 8))
 
 def write_pack(folder: Path, *, checksums: bool = True) -> PackIndex:
     folder.mkdir()
-    (folder / PACK_FRAMES).write_bytes(b"".join(each.tobytes() for each in CLIPS))
+    (folder / PACK_FRAMES).write_bytes(b"".join(clip.tobytes() for clip in CLIPS))
     index = PackIndex(
         offsets=np.array([0, CLIPS[0].nbytes]),
         heights=np.array([16, 8]),
@@ -42,9 +42,9 @@ def write_pack(folder: Path, *, checksums: bool = True) -> PackIndex:
 
 
 def opened(folder: Path) -> PackedClips:
-    found = open_pack(folder)
-    assert found is not None
-    return found
+    pack = open_pack(folder)
+    assert pack is not None
+    return pack
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
@@ -55,8 +55,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert (clips.group_names, clips.skipped) == (index.group_names, index.skipped)
     assert clips.fingerprint == "f-16" and clips.name(1) == index.names[1]
     for clip, frames in enumerate(CLIPS):
-        for wanted in (rows(0), rows(2, 0, 2, 1), np.arange(len(frames))):
-            np.testing.assert_array_equal(clips.read(clip, wanted), frames[wanted])
+        for requested in (rows(0), rows(2, 0, 2, 1), np.arange(len(frames))):
+            np.testing.assert_array_equal(clips.read(clip, requested), frames[requested])
 
 
 def test_threads_get_what_one_gets(tmp_path: Path) -> None:
@@ -65,9 +65,9 @@ def test_threads_get_what_one_gets(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     asked = [random.integers(0, 5, 4) for _ in range(200)]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda each: clips.read(0, each), asked))
-    for wanted, found in zip(asked, together, strict=True):
-        np.testing.assert_array_equal(found, CLIPS[0][wanted])
+        together = list(pool.map(lambda value: clips.read(0, value), asked))
+    for requested, frames in zip(asked, together, strict=True):
+        np.testing.assert_array_equal(frames, CLIPS[0][requested])
 
 
 @pytest.mark.parametrize("damage", ["cut", "longer", "index cut", "no index", "no frames"])

@@ -35,7 +35,7 @@ def test_frames_lie_one_after_the_other(
     written = write_frames(clips, 8, file, threads, 0, counts.append)
     assert sum(counts) == 27 and max(counts) == 4
     assert written.kept == [0, 1, 2, 3] and not written.damaged
-    wanted = [
+    expected = [
         np.stack(
             [
                 resized(f, downscaled_size(f.shape[0], f.shape[1], 8))
@@ -44,9 +44,9 @@ def test_frames_lie_one_after_the_other(
         )
         for c, n in enumerate(clips.lengths)
     ]
-    assert written.sizes == [each.shape[1:3] for each in wanted] and wanted[0].shape[1] == 8
-    assert file.getvalue() == b"".join(each.tobytes() for each in wanted)
-    assert written.offsets == np.cumsum([0, *(each.nbytes for each in wanted)])[:-1].tolist()
+    assert written.sizes == [frame.shape[1:3] for frame in expected] and expected[0].shape[1] == 8
+    assert file.getvalue() == b"".join(frame.tobytes() for frame in expected)
+    assert written.offsets == np.cumsum([0, *(frame.nbytes for frame in expected)])[:-1].tolist()
 
 
 def test_few_frames_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,19 +15,19 @@ from vip_offline.pretraining.clips.video_clips import Stamps, stamps_of
 @pytest.fixture
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which folders and videos were really looked at."""
-    found: list[str] = []
+    read: list[str] = []
 
     def listing(folder: str) -> Listing:
-        found.append(folder)
+        read.append(folder)
         return list_clips(folder)
 
     def stamps(video: str) -> Stamps:
-        found.append(video)
+        read.append(video)
         return stamps_of(video)
 
     monkeypatch.setattr(module, "list_folder", listing)
     monkeypatch.setattr(module, "stamps_of", stamps)
-    return found
+    return read
 
 
 def listing_of(index: Index, folder: Path) -> Listing:
@@ -38,15 +38,15 @@ def listing_of(index: Index, folder: Path) -> Listing:
 def test_a_folder_is_listed_once(tmp_path: Path, looked: list[str], names: list[str]) -> None:
     folder = write_clip(tmp_path / "a", pictures(2), names)
     first = Index(tmp_path / "deep" / "index.npz")
-    found = listing_of(first, folder)
+    listing = listing_of(first, folder)
     first.save()
     assert (
         listing_of(Index(tmp_path / "deep" / "index.npz"), folder)
-        == found
+        == listing
         == list_clips(str(folder))
     )
     assert looked == [str(folder)]
-    assert [each.name for each in (tmp_path / "deep").iterdir()] == ["index.npz"]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["index.npz"]
 
 
 def test_a_folder_that_changed_is_listed_again(tmp_path: Path, looked: list[str]) -> None:
@@ -67,12 +67,12 @@ def test_a_video_is_read_once_until_it_changes(
 ) -> None:
     video = str(write_film(tmp_path / "a.mp4", rate=rate))
     first = Index(tmp_path / "index.npz")
-    found = first.stamps(video)
+    stamps = first.stamps(video)
     first.save()
     second = Index(tmp_path / "index.npz")
     again = second.stamps(video)
     assert len(looked) == 1
-    assert again(np.arange(6)) == found(np.arange(6)) and again.content == found.content
+    assert again(np.arange(6)) == stamps(np.arange(6)) and again.content == stamps.content
     second.save()
     write_film(Path(video), 7, rate=rate)
     assert Index(tmp_path / "index.npz").stamps(video).length == 7

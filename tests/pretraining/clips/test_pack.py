@@ -32,7 +32,7 @@ def clips(tmp_path: Path, make_store: Callable[..., Path]) -> Clips:
 
 def left(folder: Path) -> list[str]:
     """What lies there, without locks."""
-    return sorted(each.name for each in folder.iterdir() if each.suffix != ".lock")
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
 @pytest.mark.parametrize("side", [SIDE, 20, 100])
@@ -50,9 +50,9 @@ def test_the_same_frames_smaller(tmp_path: Path, clips: Clips, side: int) -> Non
         height, width = origin.shape[1:3]
         scale = min(1, side / min(height, width))
         size = round(height * scale), round(width * scale)
-        wanted = np.stack([resized(frame, size) for frame in origin])
-        np.testing.assert_array_equal(pack.read(clip, np.arange(length)), wanted)
-        np.testing.assert_array_equal(pack.read(clip, rows(1, 0, 1)), wanted[[1, 0, 1]])
+        expected = np.stack([resized(frame, size) for frame in origin])
+        np.testing.assert_array_equal(pack.read(clip, np.arange(length)), expected)
+        np.testing.assert_array_equal(pack.read(clip, rows(1, 0, 1)), expected[[1, 0, 1]])
     file = next((tmp_path / "p").glob("*/frames.bin"))
     assert packed_bytes(clips, side) == file.stat().st_size
 
@@ -78,12 +78,12 @@ def test_other_clips_get_another_pack(tmp_path: Path, clips: Clips) -> None:
 
 @pytest.mark.parametrize("file", ["frames.bin", "index.npz"])
 def test_a_pack_that_is_not_whole_is_made_again(tmp_path: Path, clips: Clips, file: str) -> None:
-    wanted = pack_clips(clips, SIDE, tmp_path / "p").read(0, rows(0, 1))
+    expected = pack_clips(clips, SIDE, tmp_path / "p").read(0, rows(0, 1))
     path = next((tmp_path / "p").glob(f"*/{file}"))
     path.write_bytes(path.read_bytes()[:-40])
     starts: list[int] = []
     again = pack_clips(clips, SIDE, tmp_path / "p", on_start=starts.append)
-    np.testing.assert_array_equal(again.read(0, rows(0, 1)), wanted)
+    np.testing.assert_array_equal(again.read(0, rows(0, 1)), expected)
     assert len(starts) == 1 and len(left(tmp_path / "p")) == 1
 
 
@@ -197,8 +197,8 @@ def test_of_two_processes_one_decodes(tmp_path: Path, clips: Clips) -> None:
     second = packer(tmp_path, 0.2)
     results = [process.communicate(timeout=120) for process in (first, second)]
     assert [error for _, error in results] == ["", ""]
-    (one, pixels), (other, same) = (output.split() for output, _ in results)
-    assert (one, other) == ("1", "0") and pixels == same
+    (first_count, pixels), (other, same) = (output.split() for output, _ in results)
+    assert (first_count, other) == ("1", "0") and pixels == same
     assert [n for n in left(tmp_path / "p") if n != "at-it-1"] == [
         f"{open_clips([tmp_path / 'a']).fingerprint[:16]}-8"
     ]
@@ -232,8 +232,8 @@ def test_threads_wait_for_each_other(tmp_path: Path, clips: Clips) -> None:
         )
         for _ in range(3)
     ]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert len(starts) == 1 and len(left(tmp_path / "p")) == 1

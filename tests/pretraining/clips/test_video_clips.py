@@ -15,15 +15,15 @@ def clip_of(path: Path, decoders: Decoders | None = None) -> VideoClip:
     return VideoClip(str(path), stamps_of(str(path)), decoders or Decoders())
 
 
-def levels(clip: VideoClip, *wanted: int) -> list[int]:
-    return [round(float(frame.mean()) / 10) for frame in clip.read(rows(*wanted))]
+def levels(clip: VideoClip, *requested: int) -> list[int]:
+    return [round(float(frame.mean()) / 10) for frame in clip.read(rows(*requested))]
 
 
 def test_frames_in_any_order_and_repeated(tmp_path: Path) -> None:
     clip = clip_of(write_film(tmp_path / "a.mp4", 20))
     assert clip.length == 20
-    for wanted in ([0], [19, 3, 3, 7], [2, 1, 0], list(range(20))):
-        assert levels(clip, *wanted) == wanted
+    for requested in ([0], [19, 3, 3, 7], [2, 1, 0], list(range(20))):
+        assert levels(clip, *requested) == requested
 
 
 def test_regular_stamps_are_kept_as_a_series(tmp_path: Path) -> None:
@@ -46,8 +46,8 @@ def test_irregular_stamps(tmp_path: Path) -> None:
                 target.mux(packet)
     clip = clip_of(tmp_path / "b.mkv")
     assert clip.stamps.listed is not None  # of 33 and 34 ms
-    for wanted in ([0], [19, 3, 3, 7], list(range(20))):
-        assert levels(clip, *wanted) == wanted
+    for requested in ([0], [19, 3, 3, 7], list(range(20))):
+        assert levels(clip, *requested) == requested
 
 
 def test_threads_get_what_one_gets(tmp_path: Path) -> None:
@@ -55,11 +55,11 @@ def test_threads_get_what_one_gets(tmp_path: Path) -> None:
     clips = [clip_of(write_film(tmp_path / f"{i}.mp4", 20, i), decoders) for i in range(3)]
     random = np.random.default_rng(0)
     asked = [(int(random.integers(3)), random.integers(0, 20, 4)) for _ in range(60)]
-    alone = [clips[clip].read(each) for clip, each in asked]
+    alone = [clips[clip].read(request) for clip, request in asked]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda each: clips[each[0]].read(each[1]), asked))
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one, other)
+        together = list(pool.map(lambda value: clips[value[0]].read(value[1]), asked))
+    for expected, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(expected, other)
 
 
 def test_few_stay_open(tmp_path: Path) -> None:

@@ -51,13 +51,17 @@ def test_success_has_a_dot_per_seed_the_mean_and_the_interval(ax: Axes) -> None:
 def test_differences_show_zero_the_interval_and_what_was_detectable(ax: Axes) -> None:
     summary = summarise_comparison(make_comparison())
     figures.draw_differences(ax, summary)
-    rows = {each["a"]: each for each in summary["differences"] if each["b"] == "bc"}
+    rows = {
+        difference["a"]: difference
+        for difference in summary["differences"]
+        if difference["b"] == "bc"
+    }
     assert labels(ax) == list(rows)
     assert [x[0] for x, _ in points_of(ax, "D")] == pytest.approx(
-        [100 * each["mean"] for each in rows.values()]
+        [100 * row["mean"] for row in rows.values()]
     )
     ticks = [x for x, _ in points_of(ax, "|")]
-    smallest = [100 * each["smallest_detectable"] for each in rows.values()]
+    smallest = [100 * row["smallest_detectable"] for row in rows.values()]
     assert [right for _, right in ticks] == pytest.approx(smallest)
     assert [0, 0] in [list(line.get_xdata()) for line in ax.get_lines()]  # type: ignore[arg-type]
     assert "smallest detectable" in legend(ax)

@@ -21,9 +21,9 @@ def video(height: int = 60, width: int = 90, frames: int = T) -> NDArray[np.uint
 
 def marked(panel: NDArray[np.uint8], color: str) -> NDArray[np.int64]:
     """(N, 2) rows and columns of a colour at its full strength, below the legend."""
-    wanted = np.round(255 * np.array(to_rgb(color)))
+    target = np.round(255 * np.array(to_rgb(color)))
     below = np.arange(len(panel)) >= 24
-    return np.argwhere((np.abs(panel - wanted).max(axis=2) <= 2) & below[:, None])
+    return np.argwhere((np.abs(panel - target).max(axis=2) <= 2) & below[:, None])
 
 
 def test_an_mp4_of_video_and_curves(tmp_path: Path) -> None:
@@ -37,16 +37,16 @@ def test_an_mp4_of_video_and_curves(tmp_path: Path) -> None:
     assert shown[0].shape == (FILM_HEIGHT, 360 + FILM_WIDTH, 3)
     grey = [float(frame[50:150, 50:300].mean()) for frame in shown]
     np.testing.assert_allclose(grey, np.linspace(20, 220, T), atol=4)
-    assert [each.name for each in path.parent.iterdir()] == ["film.mp4"]
+    assert [path.name for path in path.parent.iterdir()] == ["film.mp4"]
 
 
 def test_the_curve_grows_and_its_marker_goes_ahead() -> None:
     film = compose_film(video(), {"x": np.linspace(1, 0, T)})
     places = [marked(frame[:, 360:], PALETTE[0]) for frame in film]
-    right = [each[:, 1].max() for each in places]
-    low = [each[:, 0].max() for each in places]
+    right = [place[:, 1].max() for place in places]
+    low = [place[:, 0].max() for place in places]
     assert all(np.diff(right) > 0) and all(np.diff(low) > 0)
-    counts = [len(each) for each in places]
+    counts = [len(place) for place in places]
     assert counts[-1] > counts[T // 2] > counts[0] > 20  # the marker alone
     steps = np.diff(right)
     assert steps.max() - steps.min() <= 1  # even in time
@@ -55,14 +55,14 @@ def test_the_curve_grows_and_its_marker_goes_ahead() -> None:
 def test_the_marker_is_where_the_axes_have_the_value() -> None:
     level = np.full(T, 0.5)
     middle = np.mean(marked(compose_film(video(), {"x": level})[3][:, 360:], PALETTE[0]), axis=0)
-    one, zero = (
+    top, zero = (
         np.mean(
-            marked(compose_film(video(), {"x": level * 2 * each})[0][:, 360:], PALETTE[0]), axis=0
+            marked(compose_film(video(), {"x": level * 2 * value})[0][:, 360:], PALETTE[0]), axis=0
         )
-        for each in (1, 0)
+        for value in (1, 0)
     )
-    assert middle[0] == pytest.approx((one[0] + zero[0]) / 2, abs=1.5)
-    assert middle[1] > one[1]
+    assert middle[0] == pytest.approx((top[0] + zero[0]) / 2, abs=1.5)
+    assert middle[1] > top[1]
 
 
 def test_values_that_are_not_known_are_not_drawn() -> None:
@@ -86,7 +86,7 @@ def test_any_size_becomes_an_even_one(height: int, width: int) -> None:
 def test_one_frame_and_no_curve(tmp_path: Path) -> None:
     write_film(tmp_path / "a.mp4", video(frames=1), {"x": np.ones(1)}, 10)
     write_film(tmp_path / "b.mp4", video(frames=2), {}, 10)
-    assert all((tmp_path / each).stat().st_size > 500 for each in ("a.mp4", "b.mp4"))
+    assert all((tmp_path / text).stat().st_size > 500 for text in ("a.mp4", "b.mp4"))
 
 
 def test_what_does_not_fit_is_said(tmp_path: Path) -> None:

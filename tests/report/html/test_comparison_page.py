@@ -121,7 +121,8 @@ def test_text_of_others_stays_text(tmp_path: Path) -> None:
         minutes={evil: 1.0},
         versions={evil: evil},
         demonstrations=tuple(
-            dataclasses.replace(each, kind=evil) for each in comparison.demonstrations
+            dataclasses.replace(demonstration, kind=evil)
+            for demonstration in comparison.demonstrations
         ),
     )
     seen = written(comparison, tmp_path)

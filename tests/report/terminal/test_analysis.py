@@ -42,7 +42,7 @@ def test_bumps_and_order_are_of_successes() -> None:
     row = analysis.rows[0]
     expected = number(mean_of(row.bumps[analysis.success]))
     everything = number(mean_of(row.bumps))
-    line = next(each for each in printed(analysis).splitlines() if row.name[:8] in each)
+    line = next(line for line in printed(analysis).splitlines() if row.name[:8] in line)
     assert expected in line
     assert expected == everything or everything not in line.split()
     failures = make_analysis(4, outcomes="failures")

@@ -29,7 +29,7 @@ def analyse(
     on_start: OnFrames = lambda frames: None,
     on_frames: OnFrames = lambda frames: None,
 ) -> Analysis:
-    """Find out whether labellings of a store mean progress.
+    """Measure whether the labellings of a store describe progress.
 
     Args:
         path: the store.
@@ -103,7 +103,7 @@ def _frame_features(
 
 
 def _with_pictures(store: Store, row: Row, label: Label) -> Row:
-    """The heaviest transitions, as pairs of frames."""
+    """Add pairs of frames to the heaviest transitions."""
     camera = str(label.provenance["camera"]).split(",")[0]
     if camera not in store.cameras:
         return row

@@ -51,12 +51,12 @@ def shrink(
 
 
 def raw_pixels(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(N, SIDE, SIDE, 3) -> (N, PIXELS * PIXELS * 3), the picture itself as one row."""
+    """(N, SIDE, SIDE, 3) -> (N, PIXELS * PIXELS * 3) pixels as one row."""
     return shrink(small, PIXELS).reshape(len(small), -1)
 
 
 def random_weights() -> list[NDArray[np.float32]]:
-    """Of the random network, (3 * 3 * inputs, outputs) each: He's, and always the same."""
+    """Weights of the random network, (3 * 3 * inputs, outputs) each: He's, with a fixed seed."""
     generator, weights, width = np.random.default_rng(CONTROL_SEED), [], 3
     for channels in CHANNELS:
         spread = (2 / (9 * width)) ** 0.5
@@ -68,7 +68,7 @@ def random_weights() -> list[NDArray[np.float32]]:
 def random_features(
     small: NDArray[np.uint8], weights: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """(N, SIDE, SIDE, 3) -> (N, CHANNELS[-1]), by convolutions that never learnt anything.
+    """(N, SIDE, SIDE, 3) -> (N, CHANNELS[-1]) features of the untrained network.
 
     They are written out: importing torch for them would take longer than computing them, and more
     memory than all the rest.
@@ -99,7 +99,7 @@ def _convolved(
 
 
 def clock_distance(lengths: Sequence[int]) -> tuple[Floats, ...]:
-    """Per episode (T,): every step comes an equal share nearer, of the same horizon for all.
+    """Per episode (T,) distances that fall linearly with time, with the same slope for all.
 
     Were the horizon the episode's own length, it would tell successes, which often end early.
     """

@@ -16,7 +16,7 @@ WORTH = 0.10  # a difference in success that counts as help: ten points
 
 @dataclass(frozen=True)
 class Case:
-    """One weighted arm against cloning, on one task."""
+    """One weighted arm compared with cloning, on one task."""
 
     task: str
     encoder: str
@@ -28,18 +28,18 @@ class Case:
 
     @property
     def helped(self) -> bool:
-        """Whether it was better by what counts as help; intervals do not say, see `surely`."""
+        """Whether the gain in success counts as help, regardless of its interval; see `surely`."""
         return self.difference >= WORTH
 
     @property
     def surely(self) -> bool:
-        """Whether the interval excludes that there is no difference, or a worse one."""
+        """Whether the interval lies above 0."""
         return self.low > 0
 
 
 @dataclass(frozen=True)
 class Score:
-    """How often answers were right."""
+    """Accuracy of the rule and of the commonest answer."""
 
     cases: int
     tasks: int
@@ -48,12 +48,12 @@ class Score:
 
     @property
     def holds(self) -> bool:
-        """Whether the rule is worth more than no rule."""
+        """Whether the rule is more accurate than the commonest answer."""
         return self.right > self.commonest
 
 
 def gain_of(on_successes: float, of_successes: float) -> float:
-    """How far weights go from cloning everything, 0, to cloning the successes alone, 1.
+    """Gain: 0 if weights are those of cloning everything, 1 if of cloning successes alone.
 
     Args:
         on_successes: share of the weight that successes hold.
@@ -88,7 +88,7 @@ def cases_of(summary: Mapping[str, Any]) -> list[Case]:
 
 
 def best_threshold(gain: Sequence[float], helped: Sequence[bool]) -> float:
-    """The gain from which on saying "helps" is right most often; infinite: never say it.
+    """Return the threshold on the gain with the most correct answers; inf: never answer "helps".
 
     Of several that are as good the middle one, halfway between two cases.
     """
@@ -101,7 +101,7 @@ def best_threshold(gain: Sequence[float], helped: Sequence[bool]) -> float:
 
 
 def leave_one_task_out(cases: Sequence[Case], *, surely: bool = False) -> Score:
-    """Judge each task by a rule that was made from the others.
+    """Predict each task with the threshold fitted on the other tasks.
 
     Args:
         cases: of at least two tasks.

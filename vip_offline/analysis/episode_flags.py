@@ -54,18 +54,18 @@ FITS = 0.5  # of the strength of colours: errors up to that; the other order's i
 
 @dataclass(frozen=True)
 class EpisodeData:
-    """What is known of one episode; None where there is nothing of a kind."""
+    """Data of one episode; None where a kind of data is missing."""
 
     curve: Floats | None  # (T,) distances to a goal made of other episodes
     success: bool
     small: NDArray[np.uint8] | None  # (T, 32, 32, 3) every frame
-    repeats: NDArray[np.bool_] | None  # (T,) equals the frame before, see `checking.mark_frames`
+    repeats: NDArray[np.bool_] | None  # (T,) equals the frame before, see `checks.mark_frames`
     black: NDArray[np.bool_] | None  # (T,)
     proprio: NDArray[Any]  # (T, P), P may be 0
 
 
 def flags_of(episodes: Sequence[EpisodeData]) -> tuple[tuple[Flag, ...], ...]:
-    """What is suspicious about each of E episodes, compared with one another where need be."""
+    """Flag suspicious episodes among E, where need be by comparison with the others."""
     about_ends = _ends(episodes)
     about_cuts = _cuts(episodes)
     about_colours = _colours([episode.small for episode in episodes])

@@ -28,7 +28,7 @@ OnFrames = Callable[[int], None]
 
 @dataclass(frozen=True)
 class FrameFeatures:
-    """What was seen of one episode of T frames."""
+    """Features of the T frames of one episode."""
 
     pixels: NDArray[np.uint8]  # (T, 32 * 32 * 3), the control
     random: NDArray[np.float32]  # (T, D), the other one
@@ -40,7 +40,7 @@ class FrameFeatures:
 def read_frame_features(
     store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop"
 ) -> list[FrameFeatures]:
-    """Look at every frame of a camera once.
+    """Compute features of every frame of a camera in one pass.
 
     Args:
         store: whose frames are there.
@@ -79,7 +79,7 @@ def read_frame_features(
 
 
 def thumbnail_rows(length: int) -> list[int]:
-    """Rows of an episode that are shown."""
+    """Return the rows of an episode that are shown as thumbnails."""
     rows = np.linspace(0, length - 1, min(THUMBNAILS, length)).round()
     return [int(row) for row in rows]
 

@@ -17,7 +17,7 @@ FEW_SUCCESSES, WIDE_OF_FEW = 5, 1.0
 
 
 def goal_warnings(rows: Sequence[Row], pictures: int) -> list[str]:
-    """One sentence or more for each labelling whose mean goal is a picture of no goal.
+    """Warn of labellings whose goals differ so much that their mean is not a goal.
 
     Args:
         rows: labellings and controls.

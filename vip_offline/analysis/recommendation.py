@@ -96,7 +96,7 @@ def recommend(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, lis
 
 
 def ranked(labellings: Sequence[Row]) -> list[Row]:
-    """Labellings that can weigh before those that cannot; then by AUC, then by gain."""
+    """Sort labellings: first those with weights, then by AUC, then by gain."""
 
     def place(row: Row) -> tuple[bool, float, float]:
         auc = _auc(row)
@@ -106,7 +106,7 @@ def ranked(labellings: Sequence[Row]) -> list[Row]:
 
 
 def against_best(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[AucDifference, ...]:
-    """The best labelling's AUC less that of every other row, with intervals.
+    """Return the best labelling's AUC minus that of every other row, with intervals.
 
     Of time the length of an episode counts, whichever way it points: where failures last longer,
     whoever weighs by length turns it round.

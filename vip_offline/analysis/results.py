@@ -48,7 +48,7 @@ class EpisodeView:
 
 @dataclass(frozen=True)
 class HeavyTransition:
-    """A transition that training would see often."""
+    """A transition of large weight."""
 
     episode: int
     step: int  # row t
@@ -59,7 +59,7 @@ class HeavyTransition:
 
 @dataclass(frozen=True)
 class Weighting:
-    """What `train --algo rwr --weight-by ...` would make of the rewards."""
+    """Weights that ``train --algo rwr --weight-by ...`` would compute from the rewards."""
 
     weight_by: str  # step, n-step or return
     taus: Floats  # (G,), ascending
@@ -101,7 +101,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Analysis:
-    """All that is known of a store's labellings."""
+    """Results of the analysis of a store's labellings and controls."""
 
     store: str
     task: str
@@ -118,27 +118,27 @@ class Analysis:
 
     @property
     def labellings(self) -> tuple[Row, ...]:
-        """Rows that are no controls."""
+        """Rows of labellings, without controls."""
         return tuple(row for row in self.rows if not row.control)
 
     @property
     def controls(self) -> tuple[Row, ...]:
-        """Raw pixels, a random network, time."""
+        """Rows of the controls: raw pixels, a random network, time."""
         return tuple(row for row in self.rows if row.control)
 
     @property
     def success(self) -> NDArray[np.bool_]:
-        """(E,)."""
+        """(E,) whether each episode succeeded."""
         return np.array([episode.success for episode in self.episodes], bool)
 
     @property
     def judged(self) -> NDArray[np.bool_]:
-        """(E,) over which bumps and order are averaged: successes; all where there is none."""
+        """(E,) episodes whose bumps and order are averaged: successes; all if none succeeded."""
         return self.success if self.success.any() else np.ones(len(self.episodes), bool)
 
 
 def summarise_analysis(analysis: Analysis) -> dict[str, Any]:
-    """Every number, ready for JSON: nan becomes null, pictures are left out."""
+    """Return all numbers as JSON values: nan becomes null, pictures are left out."""
     return {
         "store": analysis.store,
         "task": analysis.task,

@@ -44,7 +44,7 @@ class GoalRows:
 
 
 def goal_rows_of(store: Store, label: Label) -> GoalRows:
-    """Whose frames make a labelling's goal; where none does, those that would by default."""
+    """Return the rows whose frames make a labelling's goal, or else the default goal."""
     rows = tuple(int(row) for row in label.provenance.get("goal_rows", ()))
     description = str(label.provenance.get("goal", ""))
     stages = label.provenance.get("stages", [])

@@ -71,7 +71,7 @@ def ship(
     takes: Literal["frames", "embedding"] = "frames",
     on_prepare: Callable[[str], None] = lambda sentence: None,
 ) -> list[str]:
-    """Add what another computer needs to a trained policy's folder.
+    """Add to a policy folder what another computer needs.
 
     Args:
         folder: the policy.
@@ -232,7 +232,7 @@ def _options(folder: Path, manifest: Mapping[str, Any], path: Path) -> TrainOpti
 
 
 def opset_of(path: Path) -> int:
-    """Of a graph, the version of ONNX's operators."""
+    """Return the version of ONNX's operators that a graph uses."""
     import onnx
 
     model = onnx.load(path, load_external_data=False)
@@ -240,7 +240,7 @@ def opset_of(path: Path) -> int:
 
 
 def _check(folder: Path) -> None:
-    """Refuse to hand over what does not do here what it just did."""
+    """Refuse to export a policy that does not reproduce its samples here."""
     verified = verify(folder)
     if verified.problems:
         raise VipOfflineError(
@@ -354,7 +354,7 @@ def _success(folder: Path) -> dict[str, Any]:
 
 
 def note_success(folder: Path) -> None:
-    """Write what rollouts found into a folder that was made ready before; others are left alone.
+    """Add the success rate of new rollouts to an exported folder; others are not changed.
 
     A folder whose files are not as they are listed is left alone too, so that they stay refused.
     """
@@ -373,5 +373,5 @@ def note_success(folder: Path) -> None:
 
 
 def is_shipped(folder: Path) -> bool:
-    """Whether a folder was made ready for another computer, not only trained."""
+    """Whether a folder was exported, not only trained."""
     return SAMPLES in read_sums(folder)

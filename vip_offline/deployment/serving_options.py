@@ -17,7 +17,7 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """Of one server."""
+    """Options of a server."""
 
     host: str = "127.0.0.1"  # anything but a loopback address needs an API key
     port: int = 8000  # openpi's; 0: any free one
@@ -35,7 +35,7 @@ class ServeOptions:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this computer can reach it; a name that could be any address is not one."""
+    """Whether only this computer can reach an address; False for names that may be any address."""
     if host == "localhost":
         return True
     try:
@@ -45,7 +45,7 @@ def is_loopback(host: str) -> bool:
 
 
 def read_api_key(path: Path | None) -> str:
-    """From a file or the environment, never from the command line, which others can see.
+    """Read the API key from a file or the environment; other users can see the command line.
 
     Returns:
         "" where neither says one.
@@ -71,7 +71,7 @@ def read_api_key(path: Path | None) -> str:
 
 
 def check_serve_options(options: ServeOptions) -> None:
-    """Refuse what cannot be served, or would be open to everyone.
+    """Refuse options that cannot be served, or would leave the server open to everyone.
 
     Raises:
         VipOfflineError: saying which option.
@@ -102,7 +102,7 @@ def check_serve_options(options: ServeOptions) -> None:
 
 
 def parse_hold(text: str) -> GivenHold:
-    """``auto``, ``zero``, ``last`` or an action, with commas.
+    """Parse ``auto``, ``zero``, ``last`` or an action with commas.
 
     Raises:
         VipOfflineError: if it is none of them.

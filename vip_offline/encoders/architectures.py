@@ -62,7 +62,7 @@ def mini(head: int) -> Build:
 
 
 def pixels() -> nn.Module:
-    """The picture itself, as one row."""
+    """Encode a picture as its own pixels, flattened into one row."""
     from torch import nn
 
     return nn.Flatten()

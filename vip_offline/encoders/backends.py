@@ -30,7 +30,7 @@ class Backend(Protocol):
 
 
 def choose_backend(computing: Computing) -> Literal["torch", "onnx"]:
-    """The backend that is meant; ``auto`` is ONNX Runtime where it is installed, on the CPU.
+    """Resolve the backend; ``auto`` is ONNX Runtime on the CPU where it is installed, else torch.
 
     Raises:
         VipOfflineError: if it cannot run here. Nothing else is used in its place.

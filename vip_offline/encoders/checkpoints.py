@@ -139,7 +139,7 @@ def unwrap(content: Mapping[str, object], layout: CheckpointLayout) -> StateDict
 
 
 def misfits(network: nn.Module, state: StateDict) -> list[str]:
-    """What keeps a state from being the network's: missing, extra and misshapen tensors."""
+    """List the tensors that are missing, unexpected or of another shape than the network's."""
     expected = network.state_dict()
     # whether a norm counted its batches does not change what it computes; some publishers drop it
     missing = [

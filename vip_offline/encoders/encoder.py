@@ -58,7 +58,7 @@ class Encoder:
     def stream(
         self, batches: Iterable[BatchT], read: Callable[[BatchT], NDArray[np.uint8]]
     ) -> Iterator[NDArray[np.float32]]:
-        """Embed batch after batch, in order; some are read while others are computed.
+        """Embed batches in order; the next ones are read while one is computed.
 
         Args:
             batches: what is to be read; taken as they are needed, so that a few at a time are in
@@ -83,11 +83,11 @@ class Encoder:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What another run must share for its embeddings to be comparable."""
+        """Return what must be equal for embeddings of two runs to be comparable."""
         return provenance_of(self.name, self.sha256, self.preprocessing)
 
     def seeing(self, preprocessing: Preprocessing) -> Self:
-        """The same network, which it shares, with another way of frames to it."""
+        """Return an encoder that shares this network and preprocesses frames differently."""
         if preprocessing == self.preprocessing:
             return self
         encoder = copy.copy(self)
@@ -168,7 +168,7 @@ def load_network(
 
 
 def rebuild_encoder(name: str, state: StateDict, sha256: str) -> Encoder:
-    """An encoder from its network's own tensors, in torch on the CPU.
+    """Rebuild an encoder from the tensors of its network, in torch on the CPU.
 
     Args:
         name: of the encoder.
@@ -207,7 +207,7 @@ def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> StateDict
 
 
 def encoders_fitting(content: Mapping[str, object]) -> list[str]:
-    """Names of the encoders whose layout, names and shapes a checkpoint has.
+    """Return the names of the encoders whose tensor names and shapes a checkpoint matches.
 
     Several may share them (MAE and VC-1 ViT-B): a file does not say what it was trained on.
     """

@@ -19,7 +19,7 @@ Colour = tuple[float, float, float]
 
 
 def fit_of(provenance: Mapping[str, Any]) -> Fit:
-    """The fit by which embeddings, or a label made from them, saw frames; none noted: crop."""
+    """Return the fit noted in the provenance of embeddings or a label; ``crop`` if none is."""
     return cast("Fit", provenance.get("preprocessing", {}).get("fit", "crop"))
 
 
@@ -36,11 +36,11 @@ class Preprocessing:
     native: bool = False  # frames of crop x crop px are neither resized nor cropped
 
     def fitted(self, fit: Fit) -> Self:
-        """The same scale and size by another fit; the whole frame is seen by all but crop."""
+        """Return this preprocessing with another fit; all but ``crop`` keep the whole frame."""
         return self if fit == "crop" else replace(self, resize=self.crop, fit=fit, native=False)
 
     def for_frames(self, height: int, width: int) -> Self:
-        """The one way of frames of this size, for all pictures that are compared with them.
+        """Resolve the preprocessing for frames of this size, to be used for goal pictures as well.
 
         A goal picture of another size is so brought to the frames' size, and seen as they are.
         """
@@ -79,7 +79,7 @@ class Preprocessing:
 
     @classmethod
     def read(cls, plain: Mapping[str, Any], where: str) -> Self:
-        """What `plain` gave, or an earlier release, which cropped.
+        """Read the result of `plain`, also of earlier releases, which always cropped.
 
         Raises:
             VipOfflineError: on anything else.

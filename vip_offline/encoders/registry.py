@@ -64,7 +64,7 @@ class Entry:
 
 
 def entry_of(name: str) -> Entry:
-    """What the table says of an encoder; ``vip-mini-d2`` is vip-mini with two outputs.
+    """Look up an encoder; ``vip-mini-d2`` is ``vip-mini`` with two outputs.
 
     Raises:
         VipOfflineError: on an unknown name.
@@ -94,7 +94,7 @@ def backbones() -> list[str]:
 
 
 def weights_file(name: str, weights: str = "") -> Path | None:
-    """The file with an encoder's weights, if it is on this machine; nothing is downloaded."""
+    """Return the weights file of an encoder if it is on this machine; nothing is downloaded."""
     entry = entry_of(name)
     if weights:
         return require_regular(Path(weights))
@@ -106,7 +106,7 @@ def weights_file(name: str, weights: str = "") -> Path | None:
 def provenance_of(
     name: str, sha256: str, preprocessing: Preprocessing | None = None
 ) -> dict[str, Any]:
-    """What another run must share for its embeddings to be comparable.
+    """Return what must be equal for embeddings of two runs to be comparable.
 
     Args:
         name: of the encoder.
@@ -126,7 +126,7 @@ def provenance_of(
 def known_provenance(
     name: str, weights: str = "", preprocessing: Preprocessing | None = None
 ) -> dict[str, Any] | None:
-    """`provenance_of` without loading the encoder; None if only its tensors can tell."""
+    """Return `provenance_of` without loading the encoder; None if that takes its tensors."""
     path = weights_file(name, weights)
     return provenance_of(name, sha256_of(path), preprocessing) if path is not None else None
 
@@ -138,7 +138,7 @@ def is_available(name: str) -> bool:
 
 
 def download_weights(name: str, progress: Progress) -> None:
-    """Bring an encoder's weights into the cache, where they are neither there nor carried.
+    """Download the weights of an encoder into the cache unless they are available already.
 
     Raises:
         VipOfflineError: see `fetch_weights`.
@@ -149,7 +149,7 @@ def download_weights(name: str, progress: Progress) -> None:
 
 
 def check_encoder(name: str, weights: str = "") -> None:
-    """Refuse an encoder that cannot be had, without loading it.
+    """Refuse an encoder that is not available, without loading it.
 
     Raises:
         VipOfflineError: on an unknown name, and where a file is needed and not given or not there.

@@ -205,7 +205,7 @@ def _state(
 
 
 def _tensor(stored: _Stored, data: bytes) -> torch.Tensor:
-    """Of a storage's bytes.
+    """Build one tensor from the bytes of its storage.
 
     Raises:
         ValueError: if the tensor states more than the file holds.

@@ -43,7 +43,7 @@ def cache_folder() -> Path:
 
 
 def cached_weights(name: str, origin: Origin) -> Path | None:
-    """The file of an earlier download, if there is one."""
+    """Return the file of an earlier download; None if there is none."""
     path = _place(name, origin)
     return path if origin.url and path.is_file() else None
 
@@ -53,7 +53,7 @@ def _place(name: str, origin: Origin) -> Path:
 
 
 def fetch_weights(name: str, origin: Origin, progress: Progress = lambda done, total: None) -> Path:
-    """The file, from the cache or from the publisher.
+    """Return the weights file from the cache, after a download if need be.
 
     Args:
         name: of the encoder.

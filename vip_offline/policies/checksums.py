@@ -18,12 +18,12 @@ NEXT = ".next"  # of files that are whole, and not yet in their place
 
 
 def write_sums(folder: Path, names: Iterable[str]) -> None:
-    """Write down what these files are now."""
+    """Write the sha256 of these files."""
     replace_listed(folder, names, {})
 
 
 def replace_listed(folder: Path, names: Iterable[str], texts: Mapping[str, str]) -> None:
-    """Give files of the list new texts; what is killed on the way is ended by `finish_replacement`.
+    """Replace listed files; `finish_replacement` completes a replacement that was killed.
 
     Args:
         folder: of the policy.
@@ -43,7 +43,7 @@ def replace_listed(folder: Path, names: Iterable[str], texts: Mapping[str, str])
 
 
 def finish_replacement(folder: Path) -> None:
-    """End what `replace_listed` began; nothing where nothing was."""
+    """Complete an interrupted `replace_listed`; does nothing if none was interrupted."""
     ready = folder / f"{SUMS}{NEXT}"
     begun = [path for path in folder.glob(f"*{NEXT}") if path != ready]
     for path in begun:
@@ -63,7 +63,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def read_sums(folder: Path) -> dict[str, str]:
-    """File name -> sha256, as it was written down; empty if nothing was.
+    """Return file name -> sha256 as written; empty if there is no list.
 
     Raises:
         VipOfflineError: if the file is damaged.
@@ -87,7 +87,7 @@ def read_sums(folder: Path) -> dict[str, str]:
 
 
 def changed_files(folder: Path, among: tuple[str, ...] | None = None) -> list[str]:
-    """What is not as it was written down, in words; nothing if all is well.
+    """Describe files that are missing or differ from their checksum; empty if all are intact.
 
     Args:
         folder: of the policy.
@@ -106,7 +106,7 @@ def changed_files(folder: Path, among: tuple[str, ...] | None = None) -> list[st
 
 
 def unlisted_files(folder: Path, needed: Iterable[str], read: Iterable[str]) -> list[str]:
-    """What a folder's list lacks, in words; nothing if all is well, or there is no list.
+    """Describe files that the list lacks; empty if there are none, or no list.
 
     Args:
         folder: of the policy.

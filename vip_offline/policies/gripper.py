@@ -30,7 +30,7 @@ class Gripper:
 
     @classmethod
     def read(cls, plain: Any) -> Self:
-        """As JSON keeps it.
+        """Read from JSON values.
 
         Raises:
             TypeError, KeyError, ValueError: if something is missing, or they are not in order.
@@ -84,11 +84,11 @@ class GripperState:
         self.reset()
 
     def reset(self) -> None:
-        """Begin an episode: the first action is the nearer of the two."""
+        """Begin an episode: the first action is snapped to the nearer value."""
         self._high: list[bool | None] = [None for _ in self._grippers]
 
     def __call__(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(A,) what the network gives -> (A,) with grippers at one of their values."""
+        """(A,) output of the network -> (A,) with each gripper at one of its two values."""
         settled = action.copy()
         for place, gripper in enumerate(self._grippers):
             raw, high = float(action[gripper.dimension]), self._high[place]
@@ -102,5 +102,5 @@ class GripperState:
 
 
 def snap_grippers(action: NDArray[np.float32], grippers: Sequence[Gripper]) -> NDArray[np.float32]:
-    """(N, A) actions of observations without a history -> (N, A), each as an episode's first."""
+    """(N, A) actions -> (N, A), each snapped as the first action of an episode."""
     return np.stack([GripperState(grippers)(row) for row in action])

@@ -30,7 +30,7 @@ SIMULATED_KINDS = {"metaworld": "delta"}
 
 @dataclass(frozen=True)
 class CheckedObservation:
-    """Observations that are what the policy takes."""
+    """Observations that were checked against the interface of a policy."""
 
     frames: dict[str, NDArray[np.uint8]]  # key -> (N, H, W, 3) RGB
     proprio: NDArray[np.float32]  # (N, P)
@@ -39,7 +39,7 @@ class CheckedObservation:
 
 @dataclass(frozen=True)
 class Interface:
-    """What a policy takes and gives."""
+    """Inputs and outputs of a policy: names, shapes, limits and rate."""
 
     frames: dict[str, tuple[int, int, int]]  # key -> (H, W, 3), uint8 RGB
     proprio: tuple[str, ...]  # (P,) names with units
@@ -57,11 +57,11 @@ class Interface:
 
     @property
     def observation_keys(self) -> tuple[str, ...]:
-        """Of an observation."""
+        """Keys of an observation."""
         return (*self.frames, PROPRIO)
 
     def check(self, observation: Mapping[str, Any]) -> CheckedObservation:
-        """Refuse what is no observation of this policy; keys that it does not know are ignored.
+        """Refuse an observation that does not fit; unknown keys are ignored.
 
         Args:
             observation: per camera ``frame/<camera>`` (H, W, 3) uint8 RGB and ``proprio`` (P,)
@@ -109,7 +109,7 @@ class Interface:
         return CheckedObservation(frames, rows, batched)
 
     def plain(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """Convert to JSON values."""
         described = asdict(self)
         described["frames"] = {
             key: {"shape": list(shape), "dtype": "uint8", "colour": "RGB"}
@@ -122,7 +122,7 @@ class Interface:
 
     @classmethod
     def read(cls, plain: Any, where: str) -> Self:
-        """Of a manifest.
+        """Read from the ``interface`` of a manifest.
 
         Args:
             plain: what `plain` gave.
@@ -196,7 +196,7 @@ class Interface:
 
 
 def check_dimension_names(names: Sequence[str], where: str) -> None:
-    """Refuse names of which two are the same: nobody could tell which one a message means.
+    """Refuse duplicate names of dimensions.
 
     Args:
         names: of proprio or actions.
@@ -215,7 +215,7 @@ def check_dimension_names(names: Sequence[str], where: str) -> None:
 
 
 def check_control_rate(rate: Any, where: str) -> None:
-    """Refuse what is no control rate.
+    """Refuse a control rate that is not a positive number of Hz.
 
     Args:
         rate: in Hz; None: not known.
@@ -248,7 +248,7 @@ def frame_fault(frame: NDArray[Any]) -> str:
 
 
 def check_action_kind(kind: Any, where: str) -> str:
-    """Refuse what is no kind of action.
+    """Refuse an unknown kind of action.
 
     Args:
         kind: one of `ACTION_KINDS`, or "": not known.

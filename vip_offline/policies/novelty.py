@@ -11,7 +11,7 @@ ORDINARY = 0.99  # this share of the training set counts as like the rest of it
 
 @dataclass(frozen=True)
 class TrainingEmbeddings:
-    """Embeddings of a training set, and how far apart they are."""
+    """A sample of the training set's embeddings, and the scale of the distances between them."""
 
     embedding: NDArray[np.float32]  # (M, D)
     # distance within which ORDINARY of them have a neighbour in *another* episode; 0: unknown
@@ -29,7 +29,7 @@ def pairwise_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArra
 def training_embeddings(
     embedding: NDArray[np.float32], episode: NDArray[np.int64], most: int = KEPT
 ) -> TrainingEmbeddings:
-    """What of a training set is kept.
+    """Sample embeddings of the training set and measure the scale of their distances.
 
     Frames of one episode resemble each other far more than those of the next trial will resemble
     any of them, so each is measured against the other episodes.
@@ -51,7 +51,7 @@ def training_embeddings(
 def novelty(
     embedding: NDArray[np.float32], known: TrainingEmbeddings
 ) -> NDArray[np.float64] | None:
-    """(N, D) -> (N,) distance to the nearest known embedding, in units of the known ones' own.
+    """(N, D) -> (N,) distance to the nearest training embedding, in units of `scale`.
 
     Up to 1 is what 99 % of the training set are to its other episodes. None where that is unknown,
     from one episode or from embeddings that are all the same.

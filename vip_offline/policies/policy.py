@@ -95,7 +95,7 @@ class Policy:
         return action
 
     def output(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, D + P) embeddings ++ proprioception -> (B, A) what the network gives, in [-1, 1]."""
+        """(B, D + P) embeddings ++ proprioception -> (B, A) output of the network in [-1, 1]."""
         with torch.inference_mode():
             x = torch.from_numpy(observation)
             x = (x - self.tensors["mean"]) / self.tensors["std"]
@@ -133,7 +133,7 @@ class Policy:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a policy folder says of itself.
+    """Read the manifest of a policy folder.
 
     Raises:
         VipOfflineError: if it is no policy folder.
@@ -169,7 +169,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def goal_columns(manifest: Mapping[str, Any]) -> NDArray[np.int64] | None:
-    """Columns of a policy's embedding that its goal is compared with: the labelling's cameras'.
+    """Return the columns of a policy's embedding that belong to the cameras of its labelling.
 
     Args:
         manifest: of the policy. Its ``camera`` is what it sees, its label's what the reward saw.
@@ -247,13 +247,13 @@ def _check_tensors(
 
 
 def _unfinished(path: Path, under: Path) -> bool:
-    """Whether a file lies in a folder that training has not finished."""
+    """Whether a file lies in a folder whose training has not finished."""
     parts = path.relative_to(under).parts
     return any(part.startswith(".") and part.endswith(".partial") for part in parts)
 
 
 def find_policies(folders: Sequence[Path], *, named: bool) -> list[Path]:
-    """The policy folders that a user means: those given, and all beneath a folder given.
+    """Return the given policy folders, and all policy folders beneath other given folders.
 
     Args:
         folders: where to look.
@@ -286,7 +286,7 @@ def find_policies(folders: Sequence[Path], *, named: bool) -> list[Path]:
 
 
 def read_reads(folder: Path) -> Reads:
-    """Hashes of what a policy was trained on; nothing of one by an earlier release.
+    """Return the hashes of a policy's training data; empty for policies of earlier releases.
 
     Raises:
         VipOfflineError: if they are gone or damaged.
@@ -305,17 +305,17 @@ def write_policy(
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Replace what a policy folder says of itself; it is whole or what it was."""
+    """Replace the manifest atomically."""
     replace_file(folder / MANIFEST, manifest_text(manifest).encode())
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:
-    """What stands in the file."""
+    """Format the manifest as the text of its file."""
     return json.dumps(manifest, indent=2) + "\n"
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    """Arrays by name; nothing is unpickled.
+    """Read arrays by name from a safetensors file; nothing is unpickled.
 
     Raises:
         VipOfflineError: if the file is missing or damaged.
@@ -329,6 +329,6 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
-    """What `read_tensors` reads."""
+    """Write arrays by name, for `read_tensors`."""
     # its own way to write a file lets nobody else read it, and a full disk is no OSError there
     path.write_bytes(save({key: np.asarray(value, order="C") for key, value in tensors.items()}))

@@ -47,7 +47,7 @@ Float32Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Inference:
-    """What a policy makes of N observations."""
+    """Output of a policy for N observations."""
 
     action: Float32Array  # (N, A), in the store's own unit
     embedding: Float32Array  # (N, D)
@@ -106,7 +106,7 @@ class _Onnx:
 
 
 class LoadedPolicy:
-    """A policy that takes frames; of an episode it remembers how its grippers stand, no more."""
+    """A policy that takes frames; its only state is the grippers of the running episode."""
 
     def __init__(
         self,
@@ -133,11 +133,11 @@ class LoadedPolicy:
 
     @property
     def encoder(self) -> Encoder | None:
-        """What embeds, where that is a part of its own; policies may share it."""
+        """The encoder, if the backend has it as a separate part; policies may share it."""
         return self._brain.encoder if isinstance(self._brain, _Torch) else None
 
     def reset(self) -> None:
-        """Begin an episode: how grippers stand is forgotten."""
+        """Begin an episode: forget the state of the grippers."""
         self._grippers.reset()
 
     def act(self, observation: Mapping[str, Any]) -> Float32Array:
@@ -157,7 +157,7 @@ class LoadedPolicy:
         return self._grippers(action[0])
 
     def infer(self, observation: Mapping[str, Any]) -> Inference:
-        """One observation, or a batch -> actions, and how unlike the training set they look.
+        """One observation, or a batch -> actions, embeddings and novelty.
 
         Without a state: grippers are what the network gives. `GripperState` settles them.
 
@@ -169,7 +169,7 @@ class LoadedPolicy:
         return Inference(action, embedding, known)
 
     def decide(self, embedding: Float32Array, proprio: Float32Array) -> Float32Array:
-        """(N, D) embeddings made before, (N, P) -> (N, A): where many share one encoder.
+        """(N, D) embeddings, (N, P) proprioception -> (N, A) actions; for a shared encoder.
 
         Without a state, as `infer`.
         """
@@ -321,7 +321,7 @@ def _reference(folder: Path, policy: Policy) -> TrainingEmbeddings:
 
 
 def seen_by(folder: Path, manifest: Mapping[str, Any]) -> Preprocessing:
-    """How the frames came to the encoder where a policy was trained, whatever is usual now.
+    """Return the preprocessing that a policy was trained with, whatever is the default now.
 
     Raises:
         VipOfflineError: if the manifest says what this release does not know.

@@ -31,7 +31,7 @@ PACKAGES = ("numpy", "torch", "torchvision", "onnxruntime")
 
 @dataclass(frozen=True)
 class BackendResult:
-    """What a backend makes of the samples here."""
+    """Result of one backend on the reference samples."""
 
     backend: str  # for people
     action_error: float  # largest, of the action's range in the training set
@@ -40,13 +40,13 @@ class BackendResult:
 
     @property
     def right(self) -> bool:
-        """Whether the actions are the same, but for rounding."""
+        """Whether the actions are equal within the tolerance."""
         return self.action_error <= ACTION_TOLERANCE
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found of a policy folder."""
+    """Result of `verify`."""
 
     manifest: dict[str, Any]
     files: int  # whose sha256 are right
@@ -56,7 +56,7 @@ class Verification:
 
 
 def package_versions() -> dict[str, str]:
-    """Of what computes a policy; packages that are not here are left out."""
+    """Versions of the installed packages that compute a policy."""
     installed = {"vip-offline": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -67,7 +67,7 @@ def package_versions() -> dict[str, str]:
 
 
 def verify(folder: Path, on_backend: Callable[[str], None] = lambda sentence: None) -> Verification:
-    """Recompute a policy's samples on this computer, with every backend that is here.
+    """Recompute the reference samples of a policy here, with every available backend.
 
     Args:
         folder: the policy, made ready by `vip-offline train` or `vip-offline ship`.

@@ -26,7 +26,7 @@ Vectors = Sequence[NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """One encoder on one store."""
+    """Measures of one encoder on one store."""
 
     order: float  # of the successes: nearness to the goal with time, mean of Spearman's
     bumps: float  # of the successes: share of steps away from it
@@ -36,7 +36,7 @@ class BenchmarkResult:
 
 
 def measure_progress(embeddings: Vectors, success: NDArray[np.bool_]) -> BenchmarkResult:
-    """What distances to the mean last frame of the *other* successes say.
+    """Measure distances to the mean last frame of the *other* successful episodes.
 
     Args:
         embeddings: per episode (T, D).
@@ -70,7 +70,7 @@ def measure_progress(embeddings: Vectors, success: NDArray[np.bool_]) -> Benchma
 def embed_episodes(
     path: Path, encoder: Encoder, on_frames: Callable[[int], None] = lambda frames: None
 ) -> tuple[Vectors, NDArray[np.bool_]]:
-    """Every episode of a store, (T, D) each, and which succeed; nothing is written."""
+    """Embed every episode of a store, (T, D) each, and return which succeed; nothing is written."""
     store = open_store(path)
     store.require_finished()
     frames = store.frame_reader(store.camera(""))
@@ -87,7 +87,7 @@ def benchmark_encoder(
     stores: Sequence[Path],
     on_frames: Callable[[int], None] = lambda frames: None,
 ) -> dict[str, BenchmarkResult]:
-    """One encoder on several stores, by the stores' names.
+    """Measure one encoder on several stores, by the stores' names.
 
     Raises:
         VipOfflineError: see `load_encoder` and `measure_progress`.

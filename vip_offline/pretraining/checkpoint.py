@@ -38,26 +38,26 @@ FREE = (
 
 
 def write_file(content: Mapping[str, Any], path: Path) -> None:
-    """Save so that a killed process leaves what was there before, or all of the new."""
+    """Save a checkpoint atomically: a killed process leaves the old file or the new one."""
     with whole_file(path) as partial, partial.open("wb") as file:
         torch.save(dict(content), file)
 
 
 def published_state(backbone: str, state: StateDict) -> dict[str, StateDict]:
-    """A network's state in the layout in which the VIP file is published, names and all."""
+    """Return a network's state with the tensor names of the published VIP file."""
     layout = entry_of(backbone).layout
     return {layout.outer: {layout.prefix + name: tensor for name, tensor in state.items()}}
 
 
 def network_of(content: Mapping[str, Any], backbone: str) -> StateDict:
-    """A network's state out of a checkpoint, under the network's own names."""
+    """Return a network's state from a checkpoint, under the network's own names."""
     state = unwrap(content, entry_of(backbone).layout)
     assert state is not None, "refuse_other compared the backbone"
     return state
 
 
 def numbered_checkpoints(out: Path) -> list[tuple[int, Path]]:
-    """(step, path) of the checkpoints of a run, in order."""
+    """Return (step, path) of the checkpoints of a run, in order."""
     checkpoints = []
     for path in (out / FOLDER).glob("step-*.pt"):
         match = CHECKPOINT_NAME.fullmatch(path.name)
@@ -78,7 +78,7 @@ def save(out: Path, step: int, content: Mapping[str, Any], keep: int) -> Path:
 
 
 def latest(out: Path, settings: Mapping[str, Any], fingerprint: str) -> Mapping[str, Any] | None:
-    """What a run left, to go on from; None if there is nothing.
+    """Read the latest intact checkpoint of a run; None if there is none.
 
     Args:
         out: folder of the run.

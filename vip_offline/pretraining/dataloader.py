@@ -31,7 +31,7 @@ class Batch:
 
 
 def share_of(batch_size: int, rank: int, processes: int) -> slice:
-    """Which members of a batch one of several processes prepares.
+    """Return the members of a batch that one of several processes prepares.
 
     Raises:
         VipOfflineError: if they cannot have equal shares.
@@ -88,7 +88,7 @@ def load_batches(
     steps: Iterable[int],
     mine: slice = slice(None),
 ) -> Iterator[Batch]:
-    """The batches of these steps, in order; a few are prepared ahead.
+    """Yield the batches of these steps in order; a few are prepared ahead by threads.
 
     Args:
         clips: what is trained on.

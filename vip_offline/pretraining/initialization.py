@@ -22,7 +22,7 @@ HEAD = "fc."  # the last layer, that turns features into the embedding
 
 
 def initial_networks(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
-    """The network to train, and the frozen one that holds it if there is an anchor.
+    """Return the network to train, and a frozen copy as the anchor if there is one.
 
     Random weights are of the global generator, which the caller has seeded.
 
@@ -54,7 +54,7 @@ def initial_networks(options: PretrainOptions) -> tuple[nn.Module, nn.Module | N
 
 
 def initial_state(options: PretrainOptions) -> tuple[Path, StateDict]:
-    """Where the weights to begin with lie, and they themselves, under the backbone's names."""
+    """Return the path of the initial weights, and the weights under the backbone's names."""
     file = Path(options.init_weights or options.init)
     named = options.init in ENCODERS
     if not named and options.init_weights:

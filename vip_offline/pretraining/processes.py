@@ -51,7 +51,7 @@ def make_accelerator(options: PretrainOptions) -> Accelerator:
 def with_shared_norms(
     network: nn.Module, options: PretrainOptions, accelerator: Accelerator
 ) -> nn.Module:
-    """See to it that several processes normalise as one would."""
+    """Make batch normalisation use the statistics of all processes."""
     norms = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
     if accelerator.num_processes == 1 or not norms or options.norm == "frozen":
         return network

@@ -32,7 +32,7 @@ REPORT = "pretrain.json"
 
 
 class ClipSubset:
-    """Some of the clips, under numbers of their own."""
+    """A subset of the clips, renumbered from 0."""
 
     def __init__(self, clips: Clips, chosen: NDArray[np.int64]) -> None:
         self._clips, self._chosen = clips, chosen
@@ -54,7 +54,7 @@ class ClipSubset:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What came of a training, beside what it must beat."""
+    """Result of a pre-training, with the controls of its validation."""
 
     trained: Trained
     progress: ProgressMetrics | None  # of the encoder on the videos held out; None: none were
@@ -169,7 +169,7 @@ def ready_clips(
     bar: Bar,
     say: Callable[[str], None],
 ) -> Clips:
-    """The clips, packed if that is wanted or fits; says which were left out.
+    """Return the clips, packed if requested or if they fit; reports which were left out.
 
     Raises:
         VipOfflineError: see `open_clips` and `pack_clips`.
@@ -226,7 +226,7 @@ def _write(result: Pretrained, options: PretrainOptions, out: Path) -> None:
 
 
 def summary_of(result: Pretrained, options: PretrainOptions) -> dict[str, Any]:
-    """What was found, as JSON takes it."""
+    """Return the result as JSON values."""
     rows = {options.backbone: result.progress} if result.progress else {}
     return {
         "objective": options.objective,

@@ -23,7 +23,7 @@ TRIES = 10  # at a crop that fits
 
 @dataclass(frozen=True)
 class Draw:
-    """What one batch is made of."""
+    """The sampled clips, frames, negatives and crops of one batch."""
 
     clips: Integers  # (B,)
     rows: Integers  # (B, F) frames of each clip, by the objective: `value_rows`, `triple_rows`
@@ -32,7 +32,7 @@ class Draw:
 
 
 def generator(seed: int, step: int) -> np.random.Generator:
-    """The randomness of one step."""
+    """Return the random generator of one step."""
     return np.random.default_rng([seed, step])
 
 
@@ -72,7 +72,7 @@ def triple_rows(lengths: Integers, random: np.random.Generator) -> Integers:
 def subsample(
     lengths: Integers, stride: int, random: np.random.Generator
 ) -> tuple[Integers, Integers, Integers]:
-    """Every `stride`-th frame of each clip, from a first one of equal chance.
+    """Keep every `stride`-th frame of each clip, from a uniformly random first one.
 
     From one frame of a fast camera to the next next to nothing changes, and a value that is to
     change by one step there fits what does: noise. A clip that is shorter keeps two frames.
@@ -90,7 +90,7 @@ def subsample(
 def negatives_from_other_videos(
     takes: Integers, count: int, random: np.random.Generator
 ) -> Integers:
-    """(B,) takes -> (count, B): for each member of the batch others, of another video.
+    """(B,) takes -> (count, B) negatives: for each member of the batch members of other videos.
 
     Each is one of the members that show another take, of equal chance: another camera of the same
     one is no other video. A random permutation, as in the released code, leaves one member in its
@@ -117,7 +117,7 @@ def negatives_from_other_videos(
 
 
 def permutations(size: int, count: int, random: np.random.Generator) -> Integers:
-    """(count, size): whole permutations, fixed points and all, as in the released code."""
+    """(count, size) random permutations with fixed points, as in the released code."""
     if not count:
         return np.zeros((0, size), np.int64)
     return np.stack([random.permutation(size) for _ in range(count)])
@@ -161,7 +161,7 @@ def draw(
     sampling: Sampling = "algorithm-1",
     stride: int = 1,
 ) -> Draw:
-    """One batch.
+    """Sample one batch.
 
     Args:
         lengths: (C,) frames of all clips; which have equal chances, whatever their length.

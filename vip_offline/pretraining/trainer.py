@@ -52,7 +52,7 @@ def _no_metrics(embed: Embed, step: int) -> Metrics:
 
 @dataclass(frozen=True)
 class Report:
-    """What is told after each step."""
+    """Numbers that are reported after each step."""
 
     step: int
     loss: float
@@ -63,7 +63,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training came to."""
+    """Result of a training."""
 
     model: Path  # loads like the published file
     steps: int  # in all
@@ -104,7 +104,7 @@ def pretrain(
     on_step: Callable[[Report], None] = lambda report: None,
     on_begin: Callable[[int, int], None] = lambda began, processes: None,
 ) -> Trained:
-    """Train, or go on; every process of several calls this with the same arguments.
+    """Train, or resume; all processes call this with the same arguments.
 
     Args:
         clips: what is trained on.
@@ -158,7 +158,7 @@ def _restore(saved: Mapping[str, Any], accelerator: Accelerator) -> None:
 
 
 class _Run:
-    """A training that is under way."""
+    """A running training."""
 
     def __init__(
         self,
@@ -195,7 +195,7 @@ class _Run:
         validate: Validate,
         on_step: Callable[[Report], None],
     ) -> Trained:
-        """From step `began` + 1 to the last."""
+        """Train from step `began` + 1 to the last."""
         main, options = self.accelerator.is_main_process, self.options
         if main:
             self._open(began)
@@ -273,7 +273,7 @@ class _Run:
         return value
 
     def _of_all(self, local: Tensor) -> Tensor:
-        """(F, b, D) of this process -> (F, B, D) of all; a gradient goes to what is its own."""
+        """(F, b, D) of this process -> (F, B, D) of all; gradients flow into its own part only."""
         if self.accelerator.num_processes == 1:
             return local
         first = rearrange(local.detach(), "f b d -> b f d").contiguous()
@@ -372,7 +372,7 @@ class _Run:
 
 
 def keep_lines(path: Path, steps: int) -> None:
-    """Keep the lines of a losses file up to a step: those beyond will be made again."""
+    """Truncate a losses file to the lines up to a step; later steps are trained again."""
     if not path.exists():
         return
     lines = []

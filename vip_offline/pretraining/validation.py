@@ -28,7 +28,7 @@ MOST_FRAMES = 200  # of each, evenly spread where it has more
 
 @dataclass(frozen=True)
 class ProgressMetrics:
-    """Means over clips of what distances to a goal say of progress."""
+    """Means over clips of how their distances to a goal fall."""
 
     bumps: float  # share of steps away from the clip's own last frame (Table 5)
     order: float  # Spearman's correlation of nearness to that frame with time
@@ -43,7 +43,7 @@ class ProgressMetrics:
 def held_out(
     groups: NDArray[np.int64], takes: NDArray[np.int64], share: float, seed: int
 ) -> NDArray[np.bool_]:
-    """(C,) which clips are held out: whole takes, of every group its share.
+    """(C,) bool: clips that are held out; whole takes, the same share of every group.
 
     A take that one camera shows in training is not unseen by another.
 
@@ -71,7 +71,7 @@ def some_rows(length: int) -> NDArray[np.int64]:
 
 
 def validation_clips(clips: Clips, chosen: Sequence[int]) -> NDArray[np.int64]:
-    """Of the clips that are held out the `CLIPS` that are looked at."""
+    """Return `CLIPS` evenly spread ones of the held-out clips."""
     places = np.linspace(0, len(chosen) - 1, min(len(chosen), CLIPS)).round().astype(np.int64)
     return np.asarray(chosen, np.int64)[places]
 
@@ -81,7 +81,7 @@ def progress_metrics(
     groups: NDArray[np.int64],
     takes: NDArray[np.int64],
 ) -> ProgressMetrics:
-    """How embeddings of whole clips order their frames.
+    """Measure how the embeddings of whole clips order their frames.
 
     Args:
         embeddings: of each clip (T, D).
@@ -110,7 +110,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 class Validation:
-    """The held-out clips that are watched, and what raw pixels and a random network make of them.
+    """Validation on held-out clips, with the measures of raw pixels and a random network.
 
     Args:
         clips: all of them.

@@ -15,14 +15,14 @@ Size = tuple[int, int]  # height, width in px
 
 @dataclass(frozen=True)
 class FieldOfView:
-    """How the frames of a labelling, and its goal pictures, come to the encoder."""
+    """The preprocessing of all frames and goal pictures of one labelling."""
 
     preprocessing: Preprocessing
     notes: tuple[str, ...]  # what a user should know
 
 
 def field_of_view(store: Store, encoder: str, cameras: Sequence[str], fit: Fit) -> FieldOfView:
-    """One way for all frames and goal pictures of these cameras.
+    """Choose one preprocessing for all frames and goal pictures of these cameras.
 
     Args:
         store: whose frames are embedded, or were.
@@ -74,7 +74,7 @@ def field_of_view(store: Store, encoder: str, cameras: Sequence[str], fit: Fit) 
 
 
 def _embedded_by(store: Store, encoder: str, cameras: Sequence[str]) -> dict[str, Preprocessing]:
-    """How the embeddings that are there were made, per camera."""
+    """Return the preprocessing of the existing embeddings, per camera."""
     existing = {}
     for camera in cameras:
         provenance = store.embedding_provenance(encoder, camera)
@@ -85,7 +85,7 @@ def _embedded_by(store: Store, encoder: str, cameras: Sequence[str]) -> dict[str
 
 
 def _cut_off(encoder: str, preprocessing: Preprocessing, sizes: Mapping[str, Size]) -> list[str]:
-    """Of frames that are not square, what the crop leaves out."""
+    """Describe what the crop removes from frames that are not square."""
     notes = []
     for camera, (height, width) in sizes.items():
         shares = preprocessing.cut_off(height, width)

@@ -132,7 +132,7 @@ def sparse_success(distance: ArrayLike, radius: float, n: int = 1) -> NDArray[np
 def follow_stages(
     distances: ArrayLike, reach: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Which goal of a sequence is pursued when; each is left when it is reached.
+    """Assign to each row the goal that is pursued; reaching one starts the next.
 
     A goal is reached at a distance of at most `reach` times that at which its stage began: the
     scale of an embedding is its encoder's, so no absolute distance would do.

@@ -30,19 +30,19 @@ SAMPLED_FRAMES = 100  # successes at most: each needs two rows, which lie in chu
 
 @dataclass(frozen=True)
 class Approach:
-    """How near S successes come to a goal."""
+    """How close S successful episodes come to a goal."""
 
     first: Floats  # (S,) distances of their first frames
     last: Floats  # (S,) of their last frames
 
     @property
     def no_nearer(self) -> int:
-        """How many end no nearer than they began."""
+        """Number of episodes that end no closer to the goal than they began."""
         return int((self.last >= self.first).sum())
 
     @property
     def covered(self) -> float:
-        """Median share of the first distance that is gone at the end; below 0: further away."""
+        """Median share of the initial distance covered at the end; negative: they moved away."""
         return float(np.median(1 - self.last / np.maximum(self.first, 1e-12)))
 
 

@@ -57,7 +57,7 @@ def goal_views(store: Store, camera: str, provenance: Mapping[str, Any]) -> tupl
 def goals_of(
     store: Store, provenances: Mapping[str, Mapping[str, Any]]
 ) -> tuple[tuple[str, tuple[GoalView, ...]], ...]:
-    """Each goal once, with the names of the labellings that have it.
+    """Group labellings by their goal: views of each goal, with the names of its labellings.
 
     Args:
         store: that holds the labellings.
@@ -102,7 +102,7 @@ def _view(store: Store, camera: str, name: str, stage: Mapping[str, Any]) -> Goa
 
 
 def _of_file(path: str, digest: str) -> NDArray[np.uint8] | str:
-    """The picture that was the goal; else why it cannot be shown."""
+    """Read the goal picture from its file, or explain why it cannot be shown."""
     if not Path(path).is_file():
         return f"The picture {path} is gone; its embedding is in the store."
     try:

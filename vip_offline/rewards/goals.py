@@ -49,7 +49,7 @@ class Goals:
 
     @property
     def description(self) -> str:
-        """For people."""
+        """The goals in words, for people."""
         return (
             ", then ".join(stage.description for stage in self.stages)
             or "each episode's own last frame"
@@ -57,11 +57,11 @@ class Goals:
 
     @property
     def in_words(self) -> bool:
-        """Whether a prompt is among them."""
+        """Whether one of the goals is a prompt."""
         return any(stage.prompts for stage in self.stages)
 
     def provenance(self) -> dict[str, Any]:
-        """All that makes them what they are."""
+        """Return everything that identifies the goals, as JSON values."""
         described = [
             {
                 "rows": list(stage.rows),
@@ -80,7 +80,7 @@ class Goals:
 
 
 def success_rows(store: Store) -> list[int]:
-    """Last row of every successful episode.
+    """Return the last row of every successful episode.
 
     The paper takes all demonstrations' last frames; of a failed one that picture shows anything
     but the goal, so failures are left out.
@@ -100,7 +100,7 @@ def success_rows(store: Store) -> list[int]:
 
 
 def choose_goals(store: Store, goal: tuple[str, ...], stages: tuple[str, ...]) -> Goals:
-    """Find what the options name, and read the pictures.
+    """Resolve the goal options: frames of the store, pictures (which are read) and prompts.
 
     Args:
         store: whose frames may be goals.
@@ -142,7 +142,7 @@ def _parts(text: str) -> list[str]:
 
 
 def read_pictures(goals: tuple[str, ...]) -> None:
-    """Refuse picture files that are not there, before there is a store to take frames from.
+    """Refuse picture files that do not exist, before the store is opened.
 
     Raises:
         VipOfflineError: see `_goal_picture`.
@@ -226,7 +226,7 @@ def goal_embeddings(
     embed: EmbedGoal,
     keep: Callable[[str, NDArray[np.float32], dict[str, Any]], None],
 ) -> NDArray[np.float64] | None:
-    """(K, D) goals, one per stage; None if each episode or each frame has its own.
+    """Return (K, D) goals, one per stage; None if each episode or each frame has its own.
 
     Args:
         store: whose embedding is complete.
@@ -260,7 +260,7 @@ def goal_embeddings(
 
 
 def goal_set_of(store: Store, goals: Goals, encoder: str, camera: str) -> GoalSet:
-    """The goal frames of `nearest` goals, from a store whose embedding is complete."""
+    """Return the embedded goal frames of `nearest` goals; the embedding must be complete."""
     (stage,) = goals.stages
     ends = [stop for _, stop in store.spans()]
     episodes = np.searchsorted(ends, stage.rows, side="right")

@@ -74,7 +74,7 @@ class LazyEncoder:
 
 
 def accept_changed_frames(store: StoreWriter, encoder: str, cameras: list[str]) -> list[str]:
-    """Take frames for what they are now; why their embeddings are made again, in words."""
+    """Accept changed frames; returns which embeddings are recomputed and why, in words."""
     again = []
     for camera in cameras:
         changed = {*store.accept_frames(camera)}
@@ -93,7 +93,7 @@ def accept_changed_frames(store: StoreWriter, encoder: str, cameras: list[str]) 
 
 
 def sources_of(options: RelabelOptions, goals: Goals, cameras: list[str]) -> list[str]:
-    """What a labelling is made from, as `reads` names it."""
+    """Return the arrays that a labelling is computed from, as `read_hashes.reads` names them."""
     sources = [LENGTHS, *(f"embeddings/{options.encoder}/{camera}" for camera in cameras)]
     requested = ",".join((*options.goal, *options.stages))
     if goals.nearest or "successes" in requested:
@@ -106,7 +106,7 @@ def sources_of(options: RelabelOptions, goals: Goals, cameras: list[str]) -> lis
 def existing_label(
     store: Store, name: str, provenance: Attributes, *, overwrite: bool
 ) -> tuple[bool, str]:
-    """Whether this very labelling is there; if it is there of other data, what is other.
+    """Return whether this labelling exists, and if it is outdated, why.
 
     Raises:
         VipOfflineError: if another one has its name, unless that is to be replaced.
@@ -138,7 +138,7 @@ def existing_label(
 
 
 def embedding_identity(store: Store, work: LazyEncoder, cameras: list[str]) -> Attributes:
-    """Provenance of the embeddings; those that are there must be of the same making.
+    """Return the provenance of the embeddings; existing ones must have the same.
 
     Raises:
         VipOfflineError: if another encoder's lie under this name.

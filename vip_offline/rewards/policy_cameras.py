@@ -13,7 +13,7 @@ from vip_offline.rewards.field_of_view import field_of_view
 
 
 def missing_cameras(store: Store, label: str, cameras: Sequence[str]) -> list[str]:
-    """Which of the cameras are not embedded, wholly, by the encoder of a labelling.
+    """Return the cameras that the encoder of a labelling has not embedded completely.
 
     Raises:
         VipOfflineError: if there is no such labelling or camera, or one is named twice.
@@ -33,7 +33,7 @@ def embed_cameras(
     on_frames: Callable[[int], None] = lambda frames: None,
     on_prepare: Callable[[str], None] = lambda sentence: None,
 ) -> int:
-    """Embed what is missing by the encoder, weights and fit of a labelling.
+    """Embed further cameras with the encoder, weights and fit of a labelling.
 
     Where nothing is missing, the encoder is not loaded and the store is not written to.
 

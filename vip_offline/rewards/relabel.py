@@ -46,7 +46,7 @@ from vip_offline.rewards.label_provenance import (
 
 @dataclass(frozen=True)
 class Relabelled:
-    """What `relabel` did."""
+    """Result of `relabel`."""
 
     name: str
     embedded_frames: int  # now; the others were there
@@ -232,7 +232,7 @@ def _embed(
     on_start: Callable[[int], None],
     on_frames: Callable[[int], None],
 ) -> tuple[str, int]:
-    """Embed what is missing: what computed it, and how many frames."""
+    """Embed what is missing; returns the backend and the number of frames."""
     options = work.options
     missing = {camera: ~store.embedded(options.encoder, camera) for camera in cameras}
     lengths = np.array([stop - start for start, stop in store.spans()])

@@ -17,7 +17,7 @@ EMBEDDING = "embedding"
 
 
 class EmbedPixels(gym.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
-    """Embed an environment's pictures; `encoders.encoder.load_encoder` gives one.
+    """Replace an environment's pictures by embeddings; see `encoders.encoder.load_encoder`.
 
     Give it the ``fit`` that `relabel` had, so that it sees of a frame what it saw there.
 

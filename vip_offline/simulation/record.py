@@ -31,7 +31,7 @@ STRIDE = 1_000  # between the placement seeds of an episode's attempts
 
 @dataclass(frozen=True)
 class Recorded:
-    """What `record` did."""
+    """Result of `record`."""
 
     episodes: int  # written now
     there: int  # before
@@ -40,7 +40,7 @@ class Recorded:
 
 
 def planned_episodes(options: RecordOptions) -> list[tuple[str, int]]:
-    """(kind, placement) of each episode: experts first, then the failures in turn.
+    """Return (kind, placement) of each episode: experts first, then the kinds of failure in turn.
 
     Raises:
         VipOfflineError: on numbers that make no data set.

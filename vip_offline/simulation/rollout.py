@@ -33,7 +33,7 @@ VIDEO_RATE = 25  # frames per second of the mp4s: the paper's control rate
 
 @dataclass(frozen=True)
 class Rollouts:
-    """One policy on P placements."""
+    """Outcomes of one policy on P placements."""
 
     placements: tuple[int, ...]
     success: tuple[bool, ...]  # (P,)
@@ -109,7 +109,7 @@ def _check_policy(folder: Path, manifest: Mapping[str, Any], seeds: Sequence[int
 
 
 def existing_rollouts(folder: Path, options: RolloutOptions) -> Rollouts | None:
-    """What was rolled out of this policy with these settings before, if anything was."""
+    """Return the stored rollouts of this policy with these settings; None if there are none."""
     rollouts = read_rollouts(folder)
     if rollouts is None:
         return None
@@ -120,12 +120,12 @@ def existing_rollouts(folder: Path, options: RolloutOptions) -> Rollouts | None:
 
 
 def is_of(rollouts: Rollouts, folder: Path) -> bool:
-    """Whether rollouts are of the policy that is there; of an earlier release nothing says."""
+    """Whether rollouts are of the current policy; unknown (True) for those of earlier releases."""
     return rollouts.policy in (UNKNOWN, sha256_of(folder / TENSORS))
 
 
 def read_rollouts(folder: Path) -> Rollouts | None:
-    """What was rolled out of this policy last; None if nothing was, or the file is damaged."""
+    """Read the stored rollouts of a policy; None if there are none or the file is damaged."""
     result = read_json(folder / RESULT)
     if result is None:
         return None
@@ -145,7 +145,7 @@ def read_rollouts(folder: Path) -> Rollouts | None:
 
 
 def video_of(folder: Path, placement: int) -> Path:
-    """Where a policy's rollout on a placement is filmed."""
+    """Return the path of the video of a policy's rollout on a placement."""
     return folder / "videos" / f"placement-{placement}.mp4"
 
 
@@ -163,7 +163,7 @@ def rollout(
     on_rollout: Callable[[Path, bool], None] = lambda folder, success: None,
     say: Callable[[str], None] = lambda note: None,
 ) -> dict[Path, Rollouts]:
-    """Roll out policies that share task and encoder; those already done are not repeated.
+    """Roll out policies that share task and encoder; existing rollouts are not repeated.
 
     All of them advance in lockstep: two processes simulate and render, all frames of a step
     are embedded in one go, and a slot whose rollout ends takes the next one.
@@ -256,7 +256,7 @@ def _loaded(
     encoder: str,
     weights: str,
 ) -> list[LoadedPolicy]:
-    """As a robot would load them; those that do not hold their encoder share one."""
+    """Load policies as a robot would; those without an own encoder share one."""
     path = Path(weights) if weights else None
     way_out = "Leave --encoder out: a policy that was made ready holds its own."
     requested = load_encoder(encoder, path, way_out=way_out) if encoder else None
@@ -364,7 +364,7 @@ def _settle(
 def _act(
     policies: Sequence[LoadedPolicy], frames: NDArray[np.uint8], proprio: NDArray[np.float32]
 ) -> tuple[list[NDArray[np.float32]], list[float]]:
-    """One action per row, each from its own policy, and how far from the goal the row looks.
+    """Return one action per row from its own policy, and the row's distance to the goal.
 
     Rows of one policy go through it in one batch; rows of one encoder through that.
     """

@@ -19,7 +19,7 @@ Command = int | NDArray[np.float32]  # a placement to reset to, or an action to 
 
 @dataclass(frozen=True)
 class StepResult:
-    """Observations of the slots that were commanded, in their order."""
+    """Observations of the commanded slots, in their order."""
 
     frames: NDArray[np.uint8]  # (B, H, W, 3)
     proprio: NDArray[np.float32]  # (B, P)
@@ -64,7 +64,7 @@ def _serve(
 
 
 class VectorSimulator:
-    """`processes` x `environments` slots, numbered from 0."""
+    """`processes` x `environments` environments, numbered from 0."""
 
     def __init__(
         self,

@@ -198,8 +198,8 @@ def test_a_port_or_a_store_in_use(tmp_path: Path) -> None:
         with Client(port=server.port) as client:
             for message in episode(2, success=True):
                 client.infer(message)
-        message = run(*arguments, "--port", "0", code=2)
-        assert "another process is writing to it" in message
+        error = run(*arguments, "--port", "0", code=2)
+        assert "another process is writing to it" in error
         server.end(signal.SIGTERM)
     other = [*arguments[:-1], "20"]
     assert "control_rate 10.0, now 20.0" in run(*other, "--port", "0", code=2)

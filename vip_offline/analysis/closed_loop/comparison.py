@@ -31,7 +31,7 @@ WEIGHT_QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """One way to train a policy, and what its policies did."""
+    """One way to train a policy, and the outcomes of its policies."""
 
     name: str  # such as "rwr-return"
     description: str  # one sentence for the reader
@@ -46,7 +46,7 @@ class Arm:
 
 @dataclasses.dataclass(frozen=True)
 class DemonstrationCurve:
-    """One demonstration as the encoder saw it."""
+    """Distances to the goal over one demonstration."""
 
     episode: int
     kind: str  # such as "expert"
@@ -162,13 +162,13 @@ def summarise_comparison(comparison: Comparison) -> dict[str, Any]:
 
 
 def sample_size(comparison: Comparison) -> str:
-    """Return such as ``5 seeds × 1 placement``."""
+    """Format the sample size, such as ``5 seeds × 1 placement``."""
     counts = {"seed": len(comparison.seeds), "placement": len(comparison.placements)}
     return " × ".join(f"{n} {noun}" + "s" * (n != 1) for noun, n in counts.items())
 
 
 def _questions(names: list[str], baseline: str) -> list[tuple[str, str]]:
-    """Return the pairs (a, b) that the comparison was made for, those on vision first."""
+    """Return the planned comparisons (a, b), those about vision first."""
     versus = [(name, baseline) for name in names if name != baseline]
     visual = visual_arm(name for name in names if name != baseline)
     if visual is None:

@@ -26,13 +26,13 @@ LABEL = {"bc-success": "a success label instead of a reward"}
 
 
 def visual_arm(names: Iterable[str]) -> str | None:
-    """Return the arm that stands for the visual reward, None if none of these does."""
+    """Return the arm that represents the visual reward; None if none does."""
     present = set(names)
     return next((name for name in BLIND if name in present), None)
 
 
 def controls_of(visual: str) -> dict[str, str]:
-    """Return the controls of a visual arm, each with what it is."""
+    """Return the controls of a visual arm, each with its description."""
     return BLIND[visual] | LABEL
 
 
@@ -53,7 +53,7 @@ def percent(share: float | None, digits: int = 0) -> str:
 def conclusion(
     a: str, b: str, difference: Difference, p_holm: float, questions: int, size: str
 ) -> str:
-    """Return one sentence on `a` against `b`.
+    """Compare `a` with `b` in one sentence.
 
     Args:
         a: name of an arm.
@@ -90,7 +90,7 @@ def conclusion(
 
 
 def overall_conclusion(baseline: str, primary: Mapping[tuple[str, str], Difference]) -> str:
-    """Return the conclusion in a sentence or two.
+    """Summarise the planned comparisons in one or two sentences.
 
     Where the visual arm ran: whether its reward did anything that its controls could not. That
     claim needs every one of several differences, so it needs no adjustment for their number.

@@ -23,12 +23,12 @@ def processor(cpuinfo: Path = CPUINFO) -> str:
 
 
 def joined_names(names: Iterable[str]) -> str:
-    """Different ones of these, in order; none is unknown."""
+    """Join distinct names in order; "unknown" if there is none."""
     return " and ".join(sorted({name or UNKNOWN for name in names})) or UNKNOWN
 
 
 def conditions(backend: str, model: str) -> str:
-    """Return what numbers hold for: actions that agree to 1e-5 still part ways closed loop.
+    """Describe the hardware: rollouts differ between machines though actions agree to 1e-5.
 
     Args:
         backend: of the policies, such as ``ONNX Runtime 1.20, cpu, fp32``.
@@ -41,7 +41,7 @@ def conditions(backend: str, model: str) -> str:
 
 
 def rate_notes(manifests: Mapping[str, Mapping[str, Any]], rate: float) -> list[str]:
-    """Say which policies act at another rate than that of their demonstrations.
+    """Name policies that act at another rate than that of their demonstrations.
 
     Args:
         manifests: policy -> its manifest.

@@ -14,7 +14,7 @@ AWAY = 0.25
 
 
 def reattempts(distance: ArrayLike, near: float = NEAR, away: float = AWAY) -> int:
-    """How often a curve came near, moved away, and came near again.
+    """Count how often a curve approached the goal, moved away and approached it again.
 
     It comes near where it has fallen by `near` from the greatest value since the start or since it
     last moved away, and it moves away where it has risen by `away` from the least value since it

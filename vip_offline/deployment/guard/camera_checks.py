@@ -34,7 +34,7 @@ TURNS = {
 def looks_turned(
     grids: NDArray[np.float64], mean: NDArray[np.float64], std: NDArray[np.float64]
 ) -> str:
-    """How pictures would have to be turned to fit the training set clearly better.
+    """Name the rotation or flip by which pictures fit the training set clearly better; empty: none.
 
     A brighter or darker room is the same either way up, and says nothing. A scene that looks alike
     both ways up, such as a table from above, cannot be told.
@@ -62,7 +62,7 @@ def looks_turned(
 
 
 class CameraMonitor:
-    """One camera on one connection."""
+    """Checks of one camera on one connection."""
 
     def __init__(self, key: str, reference: Mapping[str, Any]) -> None:
         """Start with no frames.
@@ -86,7 +86,7 @@ class CameraMonitor:
         self._hung_said = False
 
     def add(self, frame: NDArray[np.uint8], proprio: NDArray[np.floating[Any]]) -> list[str]:
-        """Take one (H, W, 3) frame and the state (P,) beside it; what is to be said now."""
+        """Add one (H, W, 3) frame and its (P,) state; returns new warnings."""
         warnings = [self._swapped(frame), self._turned(frame), self._hung(frame, proprio)]
         return [f"{self._key}: {warning}" for warning in warnings if warning]
 

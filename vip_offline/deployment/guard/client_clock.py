@@ -27,7 +27,7 @@ STEP = 0.25  # s, by which a difference must fall at once to be said to be a ste
 
 @dataclass(frozen=True)
 class Reading:
-    """What a stated time says."""
+    """Result of reading one time stamp."""
 
     late: float  # s that it was longer on its way than the quickest
     grew: bool = True  # whether it is after all before, or the clock was found to have stepped
@@ -46,11 +46,11 @@ class _Line:
         self._at = arrived
 
     def late(self, stamp: float, arrived: float) -> float:
-        """By how much; below 0 where it is quicker than all before."""
+        """Delay in s relative to this line; negative if faster than all before."""
         return arrived - stamp - self.least - SLEW * (arrived - self._at)
 
     def follow(self, stamp: float, arrived: float, limit: float) -> None:
-        """Take one that belongs to this line."""
+        """Update with a time stamp that belongs to this line."""
         late, waited = self.late(stamp, arrived), arrived - self._at
         if late > limit:
             self.least -= DRIFT * waited

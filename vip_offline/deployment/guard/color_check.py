@@ -12,7 +12,7 @@ LEAST_STD = 2.0  # of 255: a camera's own noise; a static scene has less
 
 
 def sample_pixels(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 3) -> evenly spread pixels of it, some 64 by 64, which are enough for a mean."""
+    """(H, W, 3) -> about (64, 64, 3) evenly spread pixels, enough for a mean."""
     return frame[:: max(1, len(frame) // 64), :: max(1, frame.shape[1] // 64)]
 
 
@@ -41,13 +41,13 @@ def looks_swapped(
 
 
 class Colours:
-    """The last frames of one camera on one connection."""
+    """Mean colours of the last frames of one camera on one connection."""
 
     def __init__(self, mean: list[float], std: list[float]) -> None:
         self._mean, self._std = np.array(mean, np.float64), np.array(std, np.float64)
         self._seen: deque[NDArray[np.float64]] = deque(maxlen=COLOR_FRAMES)
 
     def add(self, frame: NDArray[np.uint8]) -> bool:
-        """Take one (H, W, 3) frame; whether the last ones look swapped."""
+        """Add one (H, W, 3) frame; returns whether the last frames look swapped."""
         self._seen.append(sample_pixels(frame).mean((0, 1), dtype=np.float64))
         return looks_swapped(np.stack(self._seen), self._mean, self._std)

@@ -34,7 +34,7 @@ NONE_YET = (
 
 @dataclass(frozen=True)
 class Rules:
-    """What is limited, and when an action is held back."""
+    """Limits on actions, and when an action is replaced by the hold action."""
 
     low: NDArray[np.float64]  # (A,) least of the training set
     high: NDArray[np.float64]  # (A,) greatest
@@ -48,7 +48,7 @@ class Rules:
     def of(
         cls, interface: Interface, hold: Hold, timeout_s: float, stop_above: float | None
     ) -> Self:
-        """Of a policy.
+        """Build the rules of a policy.
 
         Raises:
             VipOfflineError: on a hold action of another length.
@@ -68,7 +68,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why an action is held back."""
+    """Reason for holding an action."""
 
     reason: str  # one word, to count by
     message: str
@@ -76,14 +76,14 @@ class Trouble:
 
 @dataclass(frozen=True)
 class GuardDecision:
-    """An action to send, and what was done to it."""
+    """The action to send, and a report of what was changed."""
 
     action: NDArray[np.float32]  # (A,); (0,): held, and there is none to hold yet
     report: dict[str, Any]  # as it goes into the reply: plain values
 
 
 class Guard:
-    """The state of one connection: what was sent, what came, when."""
+    """State of one connection: actions sent and observations received so far."""
 
     def __init__(self, rules: Rules, say: Callable[[str], None] = lambda line: None) -> None:
         """Begin a connection.
@@ -105,7 +105,7 @@ class Guard:
     def receive(
         self, observation: Mapping[str, Any], keys: tuple[str, ...], arrived: float
     ) -> Trouble | None:
-        """Look at an observation before the policy does.
+        """Check an observation before the policy sees it.
 
         Args:
             observation: by our keys.
@@ -174,7 +174,7 @@ class Guard:
     def release(
         self, action: NDArray[np.floating[Any]], novelty: float | None, now: float
     ) -> GuardDecision:
-        """Send what the policy said, within limits; or hold.
+        """Limit an action of the policy, or replace it by the hold action.
 
         Args:
             action: (A,), in the store's own units.
@@ -214,7 +214,7 @@ class Guard:
         return self._verdict(sent, None, novelty, limited)
 
     def hold(self, trouble: Trouble, novelty: float | None = None) -> GuardDecision:
-        """Send the hold action; none where it is the last one, and there was none yet."""
+        """Return the hold action; empty if it is the last action and there was none yet."""
         hold = self._rules.hold
         self.counts["held"] += 1
         self.counts[trouble.reason] += 1

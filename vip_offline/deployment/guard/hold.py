@@ -14,14 +14,14 @@ NOT_YET = "Until a connection was sent a first action, a held reply has none."
 
 @dataclass(frozen=True)
 class Holding:
-    """A choice and its reasons."""
+    """The hold action and the reasons for it."""
 
     hold: Hold
     notes: tuple[str, ...]  # sentences for the person at the terminal
 
 
 def choose_hold(interface: Interface, requested: GivenHold) -> Holding:
-    """What to hold, by what the actions of a policy are.
+    """Choose the hold action from the kind of the policy's actions.
 
     ``auto`` is ``zero`` for velocities and differences and ``last`` for positions. Where the
     policy's manifest does not say what they are (old ones never do), it is ``zero`` if no

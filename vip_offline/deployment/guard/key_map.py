@@ -31,7 +31,7 @@ PRESETS: dict[str, dict[str, str | list[str]]] = {
 
 
 def read_key_map(text: str, interface: Interface) -> dict[str, str | list[str]]:
-    """A preset, JSON, or a JSON file, for one policy.
+    """Parse a key map: name of a preset, JSON, or path of a JSON file.
 
     Args:
         text: name of a preset, a JSON object or the path of a JSON file; "": the policy's own.
@@ -95,7 +95,7 @@ def _preset(name: str, interface: Interface) -> dict[str, str | list[str]]:
 def translate(
     observation: Mapping[str, Any], mapped: KeyMap, interface: Interface
 ) -> dict[str, Any]:
-    """Give an observation our names; what the policy does not read stays as it is.
+    """Rename the keys of an observation to the policy's; other keys are kept as they are.
 
     Frames are renamed. For proprio the values, each one number or (k,), are put side by side in
     the order of the map. Without a copy where nothing has to be put together.

@@ -39,7 +39,7 @@ KeyMap = Mapping[str, str | list[str]]
 
 @dataclass(frozen=True)
 class RecordingInfo:
-    """What the person at the terminal says of all episodes, since no message does."""
+    """Task, rate, names and key map that hold for all episodes of a recording."""
 
     task: str
     control_rate: float  # Hz
@@ -51,7 +51,7 @@ class RecordingInfo:
 
     @classmethod
     def of(cls, task: str, control_rate: float | None, described: Mapping[str, Any]) -> Self:
-        """Put together an option and a described robot.
+        """Combine command-line options with a robot description.
 
         The rate is asked for and not measured: it is written into the store before the first
         message comes, a policy's limits per step hang on it, and messages arrive as the network
@@ -98,7 +98,7 @@ class RecordingInfo:
         )
 
     def attributes(self) -> dict[str, Any]:
-        """Of the store. What was not said is left out, and so may be left out the next time."""
+        """Attributes of the store; empty values are left out."""
         names = {"proprio": list(self.proprio), "action": list(self.action)}
         attributes = {**names, "gripper": self.gripper, "action_kind": self.action_kind}
         return {
@@ -127,7 +127,7 @@ def _key_map(value: Any) -> KeyMap:
 
 @dataclass(frozen=True)
 class RowLayout:
-    """How every row must look."""
+    """Shapes that every row must have."""
 
     frames: Mapping[str, tuple[int, ...]]  # key -> (H, W, 3)
     proprio: int  # P
@@ -135,12 +135,12 @@ class RowLayout:
 
     @property
     def bytes_per_row(self) -> int:
-        """Of memory."""
+        """Memory of one row, bytes."""
         pictures = sum(int(np.prod(shape)) for shape in self.frames.values())
         return pictures + 4 * (self.proprio + self.action)
 
     def plain(self) -> dict[str, Any]:
-        """As a client is told."""
+        """Convert to plain values for a client."""
         frames = {
             key: {"shape": list(shape), "dtype": "uint8", "colour": "RGB"}
             for key, shape in self.frames.items()
@@ -149,7 +149,7 @@ class RowLayout:
 
 
 class EpisodeBuilder:
-    """What one client sends: one running episode after the other."""
+    """Builds episodes from the messages of one client, one after the other."""
 
     def __init__(
         self, info: RecordingInfo, max_steps: int, layout: RowLayout | None = None
@@ -176,18 +176,18 @@ class EpisodeBuilder:
 
     @property
     def rows(self) -> int:
-        """Of the running episode."""
+        """Number of rows of the running episode."""
         return len(self._proprio)
 
     def drop(self) -> int:
-        """Throw the running episode away, if there is one; how many rows that were."""
+        """Discard the running episode; returns its number of rows."""
         rows = self.rows
         self.discarded += rows > 0
         self._clear()
         return rows
 
     def receive(self, message: Mapping[str, Any]) -> Episode | None:
-        """Take a row, or the episode that it ends.
+        """Add a row; returns the episode if the row ends it.
 
         Args:
             message: ``frame/<camera>`` (H, W, 3) uint8 RGB and ``proprio`` (P,) float of the
@@ -330,7 +330,7 @@ class EpisodeBuilder:
         return episode
 
     def warnings(self) -> list[str]:
-        """What the client should know of the running episode, by its own clock."""
+        """Compare the client's clock with the stated control rate; returns warnings."""
         if len(self._times) != self.rows or self.rows < 3:
             return []
         measured = 1 / float(np.median(np.diff(self._times)))
@@ -343,7 +343,7 @@ class EpisodeBuilder:
         ]
 
     def done(self) -> None:
-        """Forget the episode that `receive` gave, which is safe now."""
+        """Forget the finished episode once it is stored."""
         self._clear()
 
 

@@ -32,7 +32,7 @@ LARGE_EPISODE = 2_000_000_000  # bytes of an episode that a person should know o
 
 
 def row_layout(store: Store) -> RowLayout | None:
-    """How the rows of a store look; None for one without episodes."""
+    """Return the shapes of a store's rows; None for a store without episodes."""
     if not len(store):
         return None
     frames = {f"{FRAME}{camera}": store.frame_shape(camera) for camera in store.cameras}
@@ -42,7 +42,7 @@ def row_layout(store: Store) -> RowLayout | None:
 
 @dataclass
 class Recorder:
-    """One store, and the one client that writes into it."""
+    """A store and the one client that writes into it."""
 
     store: StoreWriter
     info: RecordingInfo
@@ -106,7 +106,7 @@ class Recorder:
 
 
 class Recording:
-    """The connection that writes."""
+    """The connection of the client that writes."""
 
     def __init__(self, recorder: Recorder, name: str, layout: RowLayout | None) -> None:
         self.name = name
@@ -114,7 +114,7 @@ class Recording:
         self._builder = EpisodeBuilder(recorder.info, recorder.max_steps, layout)
 
     def answer(self, message: bytes, arrived: float, previous_s: float | None) -> bytes:
-        """Take a row; at the end of an episode, once it is on the disk.
+        """Add a row; at the end of an episode reply once it is on the disk.
 
         Returns:
             A message with ``recorded``: rows of this episode so far, ``episodes``: finished by
@@ -184,7 +184,7 @@ class Recording:
         ]
 
     def close(self) -> None:
-        """Throw away what the connection left unfinished."""
+        """Discard the unfinished episode of the connection."""
         before = self._builder.discarded
         rows = self._builder.drop()
         self._recorder.totals["discarded"] += self._builder.discarded - before

@@ -31,12 +31,12 @@ _NAMED: dict[str, tuple[type, ...]] = {"b": (bool,), "i": (int,), "u": (int,), "
 
 
 class MessageError(VipOfflineError):
-    """A message that is not one: what is wrong with it."""
+    """A message that cannot be decoded; the text says why."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a message may hold."""
+    """Limits on the size, depth and items of a message."""
 
     size: int  # bytes
     depth: int = 8  # maps and lists inside one another
@@ -46,7 +46,7 @@ class Limits:
 
 
 def encode(message: Any) -> bytes:
-    """Write maps, lists, texts, numbers, arrays and NumPy scalars.
+    """Encode maps, lists, strings, numbers, arrays and NumPy scalars.
 
     Raises:
         MessageError: on anything else, objects, records and complex numbers among it.
@@ -73,7 +73,7 @@ def _plain(value: Any) -> Any:
 
 
 def decode(message: bytes, limits: Limits) -> Any:
-    """Read what `encode`, or openpi's client, wrote.
+    """Decode what `encode`, or openpi's client, encoded.
 
     Arrays are views of their bytes, in the machine's own byte order, and read-only. Nothing is
     set aside for a length that the message only claims.

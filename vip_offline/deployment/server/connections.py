@@ -21,7 +21,7 @@ OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class PendingConnections:
-    """One server's connections before they are open."""
+    """Connections of one server that have not finished their handshake."""
 
     def __init__(self, lost: float, say: Callable[[str], None]) -> None:
         """Begin with none.

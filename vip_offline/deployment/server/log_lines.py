@@ -32,12 +32,12 @@ def stdout_writable(seconds: float) -> bool:
 
 
 def lines_left_out(count: int) -> str:
-    """For people."""
+    """Format the number of lines that were left out."""
     return f"log: {count} lines were left out; more came than were read, or than one a second."
 
 
 class LineWriter:
-    """Takes lines from any thread, while its block runs."""
+    """Writes lines from any thread without blocking it, while its context is open."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class LineWriter:
 
 
 class Tally:
-    """One kind of event: said when it happens first, and then with its count, now and then."""
+    """Rate limit for one kind of event: logged at first, then with its count now and then."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say

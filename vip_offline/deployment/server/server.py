@@ -49,7 +49,7 @@ class Conversation(Protocol):
 
 
 class Served(Protocol):
-    """What is behind the socket: a policy (`session.Service`), or a recorder."""
+    """What the server serves: a policy (`session.Service`) or a recorder."""
 
     @property
     def options(self) -> ServeOptions:
@@ -82,7 +82,7 @@ class Served(Protocol):
 
 
 def run_server(service: Served) -> None:
-    """Serve until SIGINT or SIGTERM; then answer what is under way, say goodbye and return.
+    """Serve until SIGINT or SIGTERM; then finish running requests, say goodbye and return.
 
     Raises:
         VipOfflineError: if the address cannot be had.

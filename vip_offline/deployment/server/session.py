@@ -28,7 +28,7 @@ PROTOCOL = "openpi"
 
 
 class Inferred(Protocol):
-    """What a policy says of N observations."""
+    """Output of a policy for N observations."""
 
     @property
     def action(self) -> NDArray[np.float32]:
@@ -40,7 +40,7 @@ class Inferred(Protocol):
 
 
 class ServedPolicy(Protocol):
-    """What is served: `learn.loaded.LoadedPolicy`, and whatever else keeps to this."""
+    """Protocol of the served policy: `policies.runtime.LoadedPolicy`, or any other class."""
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -67,7 +67,7 @@ class ServedPolicy(Protocol):
 
 @dataclass
 class Service:
-    """One policy and how it is served; what all connections share."""
+    """A policy and the serving options; shared by all connections."""
 
     policy: ServedPolicy
     rules: Rules
@@ -121,7 +121,7 @@ def prepare(
     say: Callable[[str], None],
     log: Callable[[str], None] | None = None,
 ) -> Service:
-    """Make a policy ready: check the options against it, and infer once, which warms it up.
+    """Check the options against a policy, and run it once to warm up.
 
     Raises:
         VipOfflineError: if an option does not fit the policy.
@@ -164,7 +164,7 @@ def prepare(
 
 
 class Session:
-    """One connection: its guard, its grippers, its cameras.
+    """One connection: its guard, grippers and camera monitors.
 
     Not to be used by two threads at once; the server has one that does all the work.
     """

@@ -39,7 +39,7 @@ def checksum(frame: NDArray[np.uint8]) -> int:
 
 @dataclass(frozen=True)
 class PackIndex:
-    """What lies where in a pack of C clips."""
+    """Positions and sizes of the frames of C clips in a pack."""
 
     offsets: NDArray[np.int64]  # (C,) bytes before a clip's first frame
     heights: NDArray[np.int64]  # (C,) px
@@ -89,7 +89,7 @@ class PackIndex:
 
 
 class PackedClips:
-    """See `Clips`. A pack that is open; of its frames none is kept in memory."""
+    """Implements `Clips` on an open pack; frames are not kept in memory."""
 
     def __init__(self, folder: Path, index: PackIndex) -> None:
         self.lengths = index.lengths
@@ -134,7 +134,7 @@ class PackedClips:
 
 
 def open_pack(folder: Path) -> PackedClips | None:
-    """A pack, or None where there is none that is whole."""
+    """Open a pack; None if there is none that is complete."""
     try:
         with (folder / PACK_INDEX).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             version = int(archive["version"])

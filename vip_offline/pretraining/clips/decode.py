@@ -19,7 +19,7 @@ SEGMENT = 256  # frames of a clip that one thread reads forward and hands on
 
 
 def downscaled_size(height: int, width: int, side: int) -> tuple[int, int]:
-    """Height and width in px of which the shorter is `side`; never enlarged."""
+    """Height and width in px with a short side of `side`; never enlarged."""
     short = min(height, width)
     if short <= side:
         return height, width
@@ -39,7 +39,7 @@ class _Segment:
 
 @dataclass
 class WrittenFrames:
-    """What is in the file so far."""
+    """Sizes and offsets of the frames in the file so far, and the clips that are damaged."""
 
     kept: list[int] = field(default_factory=list)  # (K,) clips
     offsets: list[int] = field(default_factory=list)  # (K,) bytes

@@ -19,7 +19,7 @@ STORE = ".zarr"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A clip to be."""
+    """A clip that was found and not opened yet."""
 
     where: str  # full path, and what else tells it from others there
     key: str  # the same wherever the data are moved to
@@ -30,12 +30,12 @@ class Candidate:
 
 
 def group_of(root: Path, parts: tuple[str, ...]) -> str:
-    """The first folder under the root, if there is one above the clip; otherwise the root."""
+    """Return the first folder under the root that holds the clip; the root if there is none."""
     return parts[0] if len(parts) > 1 else root.name
 
 
 def in_store(path: Path, camera: str) -> Iterator[Candidate]:
-    """The clips of a store of ours."""
+    """Find the clips of a store: every camera of every episode."""
     path = store_of(path)
     group = path.name.removesuffix(STORE)
     for key, clip in clips_of(path, camera):
@@ -44,14 +44,14 @@ def in_store(path: Path, camera: str) -> Iterator[Candidate]:
 
 
 def in_folder(root: Path, camera: str, index: Index, decoders: Decoders) -> Iterator[Candidate]:
-    """Folders of pictures, videos and stores, however deep."""
+    """Find folders of pictures, videos and stores, at any depth."""
     yield from _walk(root, (), frozenset(), camera, index, decoders)
 
 
 def video_candidate(
     root: Path, parts: tuple[str, ...], index: Index, decoders: Decoders
 ) -> Candidate:
-    """One video under the root; with no parts, the root itself."""
+    """Return the candidate of one video under the root; without `parts` the root itself."""
     path = str(root.joinpath(*parts))
 
     def opened() -> FrameClip:

@@ -12,7 +12,7 @@ NUMBERED = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names of a clip's pictures in order, in memory that does not grow with them.
+    """File names of a clip's pictures in order; a numbered series takes constant memory.
 
     Unless they are no series: then `listed` holds every one, padded to one width.
     """
@@ -34,7 +34,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A folder's contents, as far as they matter here, in natural order."""
+    """Sub-folders, videos and pictures of a folder, in natural order."""
 
     folders: tuple[str, ...]
     videos: tuple[str, ...]
@@ -42,7 +42,7 @@ class Listing:
 
 
 def names_of(names: Iterable[str]) -> Names:
-    """Put names into their order, as a series where they are one."""
+    """Sort names naturally, as a numbered series where they are one."""
     listed = ordered(names)
     match = NUMBERED.fullmatch(listed[0])
     if match:
@@ -56,7 +56,7 @@ def names_of(names: Iterable[str]) -> Names:
 
 
 def list_clips(folder: str) -> Listing:
-    """Look into a folder; hidden names are passed over.
+    """List a folder; hidden names are ignored.
 
     Raises:
         OSError: if it cannot be listed.

@@ -26,7 +26,7 @@ FileState = tuple[int, int]  # mtime in ns, bytes
 
 
 class Index:
-    """Finds again what is unchanged since it was found.
+    """Cache of folder listings and video time stamps, keyed by path, size and time.
 
     Args:
         path: of the npz, which need not be there; None: everything is looked for.
@@ -81,7 +81,7 @@ class Index:
             self._now[path] = state, record
 
     def save(self) -> None:
-        """Write what was found this time, if that is something else than before."""
+        """Write the cache if it changed."""
         if self._path is None or self._now == self._before:
             return
         # threads keep them in any order
@@ -110,7 +110,7 @@ def _listing_record(listing: Listing) -> Any:
 
 
 def _load(path: Path) -> dict[str, tuple[FileState, str]]:
-    """What an earlier run kept; nothing where it cannot be read, since it can be made again."""
+    """Read the cache of an earlier run; empty if it cannot be read."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if int(archive["version"]) != INDEX_VERSION:

@@ -30,7 +30,7 @@ class ManifestRow:
 
 
 def in_manifest(path: Path) -> Iterator[Candidate]:
-    """The clips of a table; none of their frames is looked for yet, but some of the first.
+    """Return the clips of a table; only the first ones' frames are checked.
 
     Raises:
         VipOfflineError: if it is no such table.
@@ -84,7 +84,7 @@ def _row(path: Path, line: int, cells: dict[str, str | None]) -> ManifestRow:
 
 
 def first_number(rows: list[ManifestRow]) -> int:
-    """Whether frames count from 0 or from 1: from 0 if one of the first clips has such a frame."""
+    """Return 0 if one of the first clips has a frame of that number, else 1."""
     name = _names(1, 0)(0)
     zero_is_there = any((Path(row.folder) / name).exists() for row in rows[:SAMPLED_ROWS])
     return 0 if zero_is_there else 1

@@ -30,7 +30,7 @@ BATCH = 64  # clips that a thread looks at in one go
 
 
 class OpenClips:
-    """See `Clips`: each is read where it is."""
+    """Implements `Clips`: frames are read from where they are."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ def open_clips(
     on_start: Callable[[int], None] = lambda total: None,
     on_clips: Callable[[int], None] = lambda count: None,
 ) -> Clips:
-    """Find clips; folders are listed and time stamps of videos read, but no frame is decoded.
+    """Find clips: folders are listed and video time stamps read, but no frame is decoded.
 
     Args:
         paths: each a folder of clips however deep (a folder of pictures, a video, a store), a
@@ -150,7 +150,7 @@ def _candidates(path: Path, camera: str, index: Index, decoders: Decoders) -> It
 
 
 def _check_twice(candidates: Sequence[tuple[Path, Candidate]]) -> None:
-    """Refuse paths that hold each other: their clips would be drawn twice as often."""
+    """Refuse paths that contain each other: their clips would be drawn twice as often."""
     owners: dict[str, Path] = {}
     for path, candidate in candidates:
         if owners.setdefault(candidate.where, path) != path:

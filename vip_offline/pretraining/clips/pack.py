@@ -39,7 +39,7 @@ def pack_clips(
     on_start: Callable[[int], None] = lambda frames: None,
     on_frames: Callable[[int], None] = lambda count: None,
 ) -> PackedClips:
-    """The clips with small frames, decoded into a file in `folder` unless they are there already.
+    """Decode clips into a file of small frames in `folder`, unless it exists already.
 
     Of several processes that ask for the same, one decodes and the others wait.
 
@@ -87,7 +87,7 @@ def pack_clips(
 
 
 def packed_bytes(clips: Clips, side: int) -> int:
-    """About how many bytes `pack_clips` writes: one frame of each group stands for the group's.
+    """Estimate the bytes that `pack_clips` writes from one frame of each group.
 
     Raises:
         VipOfflineError: if of a group's first clips none can be read.

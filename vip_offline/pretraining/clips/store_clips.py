@@ -34,7 +34,7 @@ class StoreClip:
 
 
 def clips_of(path: Path, camera: str) -> Iterator[tuple[str, StoreClip]]:
-    """(camera and episode, clip) of every episode.
+    """Yield (camera and episode, clip) of every camera and episode.
 
     Args:
         path: of the store.

@@ -17,7 +17,7 @@ OPEN = 8  # videos that stay open between two reads
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
-    """When a video's frames are shown: a series where they are one, otherwise all of them."""
+    """Time stamps of a video's frames; a regular series takes constant memory."""
 
     length: int
     content: str  # hash of the compressed pictures
@@ -26,7 +26,7 @@ class Stamps:
     listed: NDArray[np.int64] | None = None  # (length,) ascending
 
     def __call__(self, rows: NDArray[np.int64]) -> list[int]:
-        """Pts of some rows."""
+        """Time stamps (pts) of some rows."""
         pts = self.first + rows * self.step if self.listed is None else self.listed[rows]
         return [int(value) for value in pts]
 
@@ -42,7 +42,7 @@ def stamps_of(path: str) -> Stamps:
 
 
 class Decoders:
-    """Videos that are open, each lent to one thread at a time."""
+    """Pool of open video decoders; each is used by one thread at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -50,7 +50,7 @@ class Decoders:
 
     @contextlib.contextmanager
     def lent(self, path: Path, pts: int) -> Iterator[Decoder]:
-        """One for a file, if there is a choice the one that stands closest before `pts`."""
+        """Borrow a decoder of a file, preferably the one closest before `pts`."""
         with self._lock:
             same_video = [decoder for decoder in self._idle if decoder.path == path]
             before = [

@@ -31,7 +31,7 @@ class Path2D:
         return normalised(np.linalg.norm(gaps, axis=1))
 
     def described(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """Convert to JSON values."""
         return {
             "objective": self.objective,
             "steps": self.steps,

@@ -58,7 +58,7 @@ def save_figures(
 
 
 def _figures_of(analysis: Analysis) -> Iterator[tuple[str, float, DrawFigure]]:
-    """File name, height in inches, and what draws it."""
+    """Yield file name, height in inches and drawing function of each figure."""
     rows, success = analysis.rows, analysis.success
     tall = 1.1 + 0.36 * len(rows)
     for row in rows:

@@ -85,7 +85,7 @@ def numbers_table(analysis: Analysis) -> Table:
 
 
 def mean_of(values: Floats) -> float:
-    """Mean of what is finite; nan of nothing."""
+    """Mean of the finite values; nan if there are none."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else math.nan
 
@@ -103,7 +103,7 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def interval(separation: Separation | None) -> str:
-    """Of an area under the curve."""
+    """Format the 95 % interval of an AUC; a dash for None."""
     return "-" if separation is None else f"{separation.low:.2f} to {separation.high:.2f}"
 
 

@@ -15,7 +15,7 @@ WIDTH = 80  # columns
 
 
 def print_validation(summary: Mapping[str, Any], console: Console) -> None:
-    """What an encoder makes of the videos that were held out, beside pixels and random."""
+    """Print the validation of a trained encoder, beside raw pixels and a random network."""
     rows = summary["validation"]
     if not rows:
         console.print("No video was held out, so nothing says whether it learnt.")
@@ -40,7 +40,7 @@ def print_validation(summary: Mapping[str, Any], console: Console) -> None:
 
 
 def print_trial(numbers: Mapping[str, Any], console: Console) -> None:
-    """Encoders on tasks that none was trained on, averaged over seeds where there are several."""
+    """Print the benchmark of encoders on unseen tasks, averaged over seeds."""
     trial = numbers["trial"]
     if not trial:
         return
@@ -65,7 +65,7 @@ def print_trial(numbers: Mapping[str, Any], console: Console) -> None:
 
 
 def order_differences(numbers: Mapping[str, Any]) -> list[str]:
-    """Each objective's value-order correlation less that of every other, task by task.
+    """Return sentences: order correlation of each objective minus that of every other, by task.
 
     Seeds are averaged first. The interval is Student's t over tasks: what other tasks would be
     expected to give, were these drawn from the same ones.

@@ -7,7 +7,7 @@ from rich.text import Text
 
 
 def provenance_table(rows: Iterable[Mapping[str, str]]) -> Table:
-    """One row for each thing that was made.
+    """Return a table with one row per derived artefact.
 
     Args:
         rows: with the keys ``what``, ``source``, ``settings``, ``still``.

@@ -8,7 +8,7 @@ from vip_offline.policies.verify import BackendResult
 
 
 def verification_table(backends: Sequence[BackendResult], control_rate: float | None) -> Table:
-    """One row per backend: how far its actions are from those of the computer that trained it."""
+    """Return one row per backend: its error relative to the actions at training time, and speed."""
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column("backend", overflow="fold")
     table.add_column("actions differ", justify="right")

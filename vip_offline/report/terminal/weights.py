@@ -9,7 +9,7 @@ NEARLY_UNIFORM, FEW_EFFECTIVE = 0.95, 0.2  # effective sample sizes, as shares o
 
 
 class Summary(Protocol):
-    """What `learn.weights.WeightSummary` has."""
+    """The protocol of `training.weighting.weights.WeightSummary`."""
 
     @property
     def tau(self) -> float:

@@ -71,7 +71,7 @@ class Preprocessing:
         return across // 2, across - across // 2, down // 2, down - down // 2
 
     def plain(self) -> dict[str, Any]:
-        """As JSON keeps it; without `fit` and `native` where these are what they always were."""
+        """Convert to JSON values; `fit` and `native` are left out where they are old defaults."""
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         return {
             k: v for k, v in values.items() if (k, v) not in (("fit", "crop"), ("native", False))

@@ -43,7 +43,7 @@ def replace_listed(folder: Path, names: Iterable[str], texts: Mapping[str, str])
 
 
 def finish_replacement(folder: Path) -> None:
-    """Complete an interrupted `replace_listed`; does nothing if none was interrupted."""
+    """Complete or undo an interrupted `replace_listed`; does nothing if none was interrupted."""
     ready = folder / f"{SUMS}{NEXT}"
     begun = [path for path in folder.glob(f"*{NEXT}") if path != ready]
     for path in begun:

@@ -78,7 +78,7 @@ def save(out: Path, step: int, content: Mapping[str, Any], keep: int) -> Path:
 
 
 def latest(out: Path, settings: Mapping[str, Any], fingerprint: str) -> Mapping[str, Any] | None:
-    """Read the latest intact checkpoint of a run; None if there is none.
+    """Read the latest checkpoint of a run; None if there is none.
 
     Args:
         out: folder of the run.

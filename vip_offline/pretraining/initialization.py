@@ -22,7 +22,7 @@ HEAD = "fc."  # the last layer, that turns features into the embedding
 
 
 def initial_networks(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
-    """Return the network to train, and a frozen copy as the anchor if there is one.
+    """Return the network to train, and the frozen initial one if there is an anchor.
 
     Random weights are of the global generator, which the caller has seeded.
 

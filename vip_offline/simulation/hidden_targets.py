@@ -42,7 +42,7 @@ ONLY_MARKED = _names("pick-out-of-hole plate-slide-back plate-slide-back-side pl
 
 
 def check_target(task: str, hidden_goal: bool) -> Target:
-    """Refuse a target attribute that is unknown; returns how the target is placed.
+    """Return how the target of a task is placed.
 
     Args:
         task: of Meta-World, without its version suffix.

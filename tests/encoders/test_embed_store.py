@@ -88,7 +88,7 @@ def test_the_batch_size_changes_nothing(store_path: Path, size: int) -> None:
 def test_what_was_finished_stays_when_a_frame_cannot_be_read(
     store_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vip_offline.encoders.embed_store.SECONDS", 0.0)
+    monkeypatch.setattr("vip_offline.encoders.embed_store.WRITE_INTERVAL", 0.0)
     spoilt = list[int]()
 
     def spoil(frames: int) -> None:

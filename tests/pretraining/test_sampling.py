@@ -11,9 +11,9 @@ from torchvision.transforms import RandomResizedCrop
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.sampling import (
-    AREA,
-    RATIO,
-    TRIES,
+    CROP_AREA,
+    CROP_RATIO,
+    CROP_TRIES,
     Draw,
     crop_box,
     draw,
@@ -255,7 +255,7 @@ def test_what_a_batch_is_made_of(name: str) -> None:
     assert batch.clips.shape == (8,)
     assert batch.rows.shape == (8, frames)
     assert batch.negatives.shape == (3, 8)
-    assert batch.crop_random.shape == (8, TRIES, 4)
+    assert batch.crop_random.shape == (8, CROP_TRIES, 4)
     for integers in (batch.clips, batch.rows, batch.negatives):
         assert integers.dtype == np.int64
     assert len(np.unique(batch.crop_random)) == batch.crop_random.size  # every member its own crop
@@ -366,7 +366,7 @@ def test_frames_and_crops_do_not_hang_on_the_negatives() -> None:
 
 
 def crops(height: int, width: int, count: int) -> np.ndarray:
-    crop_random = generator(0, 0).uniform(size=(count, TRIES, 4))
+    crop_random = generator(0, 0).uniform(size=(count, CROP_TRIES, 4))
     return np.array([crop_box(tries, height, width) for tries in crop_random])
 
 
@@ -375,7 +375,8 @@ def torchvisions(height: int, width: int, count: int) -> np.ndarray:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         params = [
-            RandomResizedCrop.get_params(picture, list(AREA), list(RATIO)) for _ in range(count)
+            RandomResizedCrop.get_params(picture, list(CROP_AREA), list(CROP_RATIO))
+            for _ in range(count)
         ]
     return np.array(params)
 
@@ -383,7 +384,9 @@ def torchvisions(height: int, width: int, count: int) -> np.ndarray:
 @few
 @given(sides, sides, st.integers(0, 2**32))
 def test_crops_lie_inside_the_picture(height: int, width: int, seed: int) -> None:
-    top, left, high, wide = crop_box(generator(seed, 0).uniform(size=(TRIES, 4)), height, width)
+    top, left, high, wide = crop_box(
+        generator(seed, 0).uniform(size=(CROP_TRIES, 4)), height, width
+    )
     assert top >= 0 and left >= 0 and high > 0 and wide > 0
     assert top + high <= height and left + wide <= width
 
@@ -392,14 +395,14 @@ def test_crops_lie_inside_the_picture(height: int, width: int, seed: int) -> Non
 @given(st.integers(20, 300), st.floats(0.3, 3), st.integers(0, 2**32))
 def test_area_and_ratio_up_to_rounding(height: int, oblong: float, seed: int) -> None:
     width = round(height * oblong)
-    _, _, high, wide = crop_box(generator(seed, 0).uniform(size=(TRIES, 4)), height, width)
+    _, _, high, wide = crop_box(generator(seed, 0).uniform(size=(CROP_TRIES, 4)), height, width)
     assert (high + 0.5) * (wide + 0.5) >= 0.2 * height * width
     assert (wide + 0.5) / (high - 0.5) >= 3 / 4
     assert (wide - 0.5) / (high + 0.5) <= 4 / 3
 
 
 def test_a_crop_by_hand() -> None:
-    crop_random = np.full((TRIES, 4), 0.5)
+    crop_random = np.full((CROP_TRIES, 4), 0.5)
     # share 0.6 of 100 x 100, ratio exp(0) = 1: side sqrt(6000) = 77.46, with 24 places each way
     assert crop_box(crop_random, 100, 100) == (12, 12, 77, 77)
     # ratio 3/4: height sqrt(6000 / 0.75) = 89.4, width sqrt(6000 * 0.75) = 67.1; 12 and 34 places
@@ -413,7 +416,7 @@ def test_a_crop_by_hand() -> None:
 
 def test_a_crop_may_be_as_high_or_as_wide_as_the_picture() -> None:
     # share 0.2 + 0.375 * 0.8 = 1/2 of 100 x 200, ratio 1: side sqrt(10000) = 100; 101 places
-    crop_random = np.tile([0.375, 0.5, 0.5, 0.5], (TRIES, 1))
+    crop_random = np.tile([0.375, 0.5, 0.5, 0.5], (CROP_TRIES, 1))
     assert crop_box(crop_random, 100, 200) == (0, 50, 100, 100)
     assert crop_box(crop_random, 200, 100) == (50, 0, 100, 100)
 
@@ -421,12 +424,12 @@ def test_a_crop_may_be_as_high_or_as_wide_as_the_picture() -> None:
 @pytest.mark.parametrize("ratio", [0, 1])
 def test_no_crop_is_empty(ratio: float) -> None:
     """A fifth of one pixel, at ratio 3/4 or 4/3, rounds to a side of none."""
-    assert crop_box(np.tile([0, ratio, 0.5, 0.5], (TRIES, 1)), 1, 1) == (0, 0, 1, 1)
+    assert crop_box(np.tile([0, ratio, 0.5, 0.5], (CROP_TRIES, 1)), 1, 1) == (0, 0, 1, 1)
 
 
 @pytest.mark.parametrize(("height", "width"), [(100, 100), (120, 100), (100, 133), (64, 85)])
 def test_the_whole_picture_when_nothing_fits(height: int, width: int) -> None:
-    too_wide = np.tile([1, 1, 0.5, 0.5], (TRIES, 1))
+    too_wide = np.tile([1, 1, 0.5, 0.5], (CROP_TRIES, 1))
     assert crop_box(too_wide, height + 1, width) == (0, 0, height + 1, width)
 
 

@@ -29,7 +29,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.rewards.functions import DISTANCES, goal_distance, potential_difference
 from vip_offline.rewards.nearest_goal import GoalSet, nearest_distance
 
-Measure = Callable[[ArrayLike, ArrayLike], Floats]
+DistanceFunction = Callable[[ArrayLike, ArrayLike], Floats]
 PLANE_ROWS = 1500  # that the two main directions are found from
 
 
@@ -128,7 +128,7 @@ def _of_embedding(
     goals: GoalRows,
     rewards: tuple[Floats, ...] | None,
     shared: Demonstrations,
-    measure: Measure,
+    measure: DistanceFunction,
 ) -> Row:
     pictures = embedding[list(goals.rows)]
     ends = np.array([stop for _, stop in shared.spans])

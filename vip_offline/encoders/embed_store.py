@@ -16,7 +16,9 @@ from vip_offline.dataset.store import now
 from vip_offline.dataset.store_writer import StoreWriter
 from vip_offline.encoders.encoder import Encoder
 
-SECONDS = 0.5  # after which whole episodes are written: each time costs some flushes of the disk
+WRITE_INTERVAL = (
+    0.5  # after which whole episodes are written: each time costs some flushes of the disk
+)
 RowSpan = tuple[int, int]  # from, up to
 
 
@@ -70,7 +72,7 @@ def embed_store(
             rows = np.concatenate(waiting)
             finished[unwritten.popleft()] = rows[:length]
             waiting = [rows[length:]]
-        if finished and time.monotonic() - written > SECONDS:
+        if finished and time.monotonic() - written > WRITE_INTERVAL:
             store.write_embeddings(encoder.name, camera, finished)
             finished, written = {}, time.monotonic()
     if finished:

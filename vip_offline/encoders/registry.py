@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from vip_offline.encoders.checkpoints import StateDict
 
 NONE_NEEDED = "none needed"
-OWN = "yours"
+YOURS = "yours"
 NON_COMMERCIAL = "CC-BY-NC-4.0: not for commercial use"
 
 
@@ -81,7 +81,7 @@ def entry_of(name: str) -> Entry:
             dim=dim,
             build=entry.headed(dim),
             weights="one of your own",
-            licence=OWN,
+            licence=YOURS,
             origin=Origin(note=note),
             carried=None,
         )
@@ -261,7 +261,7 @@ ENCODERS: dict[str, Entry] = {
             dim=1024,
             preprocessing=RESNET,
             build=resnet(depth, head=1024),
-            licence=OWN,
+            licence=YOURS,
             weights="one of your own",
             origin=Origin(note=_TRAIN.format(f"vip-resnet{depth}")),
             layout=VIP,
@@ -283,7 +283,7 @@ ENCODERS: dict[str, Entry] = {
         dim=1280,
         preprocessing=Preprocessing(64, 64, (127 / 255,) * 3, (128 / 255,) * 3),
         build=lite0,
-        licence=OWN,
+        licence=YOURS,
         weights="one of your own",
         origin=Origin(note=_TRAIN.format("vip-lite0")),
         layout=VIP,

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-KEPT = 512  # embeddings that a policy folder holds: enough to say near or far, small enough to ship
+REFERENCE_ROWS = (
+    512  # embeddings that a policy folder holds: enough to say near or far, small enough to ship
+)
 ORDINARY = 0.99  # this share of the training set counts as like the rest of it
 
 
@@ -27,7 +29,7 @@ def pairwise_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArra
 
 
 def training_embeddings(
-    embedding: NDArray[np.float32], episode: NDArray[np.int64], most: int = KEPT
+    embedding: NDArray[np.float32], episode: NDArray[np.int64], most: int = REFERENCE_ROWS
 ) -> TrainingEmbeddings:
     """Sample embeddings of the training set and measure the scale of their distances.
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -37,11 +37,11 @@ from vip_offline.policies.policy import (
     read_manifest,
     read_tensors,
 )
+from vip_offline.recipe import BackendName
 from vip_offline.rewards.functions import goal_distance
 from vip_offline.rewards.nearest_goal import nearest_distance
 
 GRAPH, ENCODER, REFERENCE = "policy.onnx", "encoder.safetensors", "reference.safetensors"
-BackendName = Literal["auto", "onnx", "torch"]
 Float32Array = NDArray[np.float32]
 
 

@@ -23,7 +23,8 @@ from vip_offline.policies.reference_io import (
     action_error,
     read_samples,
 )
-from vip_offline.policies.runtime import GRAPH, BackendName, LoadedPolicy, load_policy
+from vip_offline.policies.runtime import GRAPH, LoadedPolicy, load_policy
+from vip_offline.recipe import BackendName
 
 REPEATS = 20  # of one observation, to time it
 PACKAGES = ("numpy", "torch", "torchvision", "onnxruntime")

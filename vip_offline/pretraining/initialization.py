@@ -18,7 +18,7 @@ from vip_offline.encoders.registry import ENCODERS, entry_of, weights_file
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.recipe import PretrainOptions
 
-HEAD = "fc."  # the last layer, that turns features into the embedding
+HEAD_PREFIX = "fc."  # the last layer, that turns features into the embedding
 
 
 def initial_networks(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
@@ -33,7 +33,9 @@ def initial_networks(options: PretrainOptions) -> tuple[nn.Module, nn.Module | N
     if not options.init:
         return network, None
     where, state = initial_state(options)
-    without_head = {name for name in network.state_dict() if name.startswith(HEAD)} - set(state)
+    without_head = {name for name in network.state_dict() if name.startswith(HEAD_PREFIX)} - set(
+        state
+    )
     weights = {name: value for name, value in network.state_dict().items() if name in without_head}
     wrong = misfits(network, state | weights)
     if wrong:
@@ -44,8 +46,9 @@ def initial_networks(options: PretrainOptions) -> tuple[nn.Module, nn.Module | N
         )
     if without_head and options.anchor:
         raise VipOfflineError(
-            f"--anchor {options.anchor}: {options.init} has no {HEAD[:-1]} layer, so it gives no "
-            f"embedding that --backbone {options.backbone} could be held to. Take --anchor 0."
+            f"--anchor {options.anchor}: {options.init} has no {HEAD_PREFIX[:-1]} layer, so it "
+            f"gives no embedding that --backbone {options.backbone} could be held to. Take "
+            "--anchor 0."
         )
     load_strictly(network, state | weights)
     if not options.anchor:

@@ -28,7 +28,7 @@ from vip_offline.utils.parallel import forget_ranks, is_first
 
 GIB = 2**30
 SKIPPED_SHOWN = 5  # clips that were left out, by name
-REPORT = "pretrain.json"
+PRETRAIN_REPORT = "pretrain.json"
 
 
 class ClipSubset:
@@ -216,13 +216,13 @@ def ready_clips(
         for line in clips.skipped[:SKIPPED_SHOWN]:
             say(f"  {line}")
         if len(clips.skipped) > SKIPPED_SHOWN:
-            say(f"  and {len(clips.skipped) - SKIPPED_SHOWN} more, see {out / REPORT}")
+            say(f"  and {len(clips.skipped) - SKIPPED_SHOWN} more, see {out / PRETRAIN_REPORT}")
     return clips
 
 
 def _write(result: Pretrained, options: PretrainOptions, out: Path) -> None:
     replace_file(out / "recipe.toml", dump(options).encode())
-    write_json(summary_of(result, options), out / REPORT)
+    write_json(summary_of(result, options), out / PRETRAIN_REPORT)
 
 
 def summary_of(result: Pretrained, options: PretrainOptions) -> dict[str, Any]:

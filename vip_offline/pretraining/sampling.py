@@ -16,9 +16,9 @@ from vip_offline.recipe import Objective, Sampling
 
 Integers = NDArray[np.int64]
 
-AREA = 0.2, 1.0  # share of the picture that a random crop keeps (R3M, VIP)
-RATIO = 3 / 4, 4 / 3  # its width over its height
-TRIES = 10  # at a crop that fits
+CROP_AREA = 0.2, 1.0  # share of the picture that a random crop keeps (R3M, VIP)
+CROP_RATIO = 3 / 4, 4 / 3  # its width over its height
+CROP_TRIES = 10  # at a crop that fits
 
 
 @dataclass(frozen=True)
@@ -135,17 +135,19 @@ def crop_box(
 
     Returns:
         The first try that fits into the picture; the largest crop in the middle whose ratio is
-        within `RATIO`, if none does.
+        within `CROP_RATIO`, if none does.
     """
     for area, ratio, down, across in crop_random:
-        share = AREA[0] + area * (AREA[1] - AREA[0])
-        shape = np.exp(np.log(RATIO[0]) + ratio * (np.log(RATIO[1]) - np.log(RATIO[0])))
+        share = CROP_AREA[0] + area * (CROP_AREA[1] - CROP_AREA[0])
+        shape = np.exp(
+            np.log(CROP_RATIO[0]) + ratio * (np.log(CROP_RATIO[1]) - np.log(CROP_RATIO[0]))
+        )
         high = round(float(np.sqrt(height * width * share / shape)))
         wide = round(float(np.sqrt(height * width * share * shape)))
         if 0 < high <= height and 0 < wide <= width:
             return int(down * (height - high + 1)), int(across * (width - wide + 1)), high, wide
-    high = min(height, round(width / RATIO[0]))
-    wide = min(width, round(height * RATIO[1]))
+    high = min(height, round(width / CROP_RATIO[0]))
+    wide = min(width, round(height * CROP_RATIO[1]))
     return (height - high) // 2, (width - wide) // 2, high, wide
 
 
@@ -191,7 +193,7 @@ def draw(
     else:
         rows = value_rows(counts, random, released=released)
     rows = first[:, None] + rows * apart[:, None]
-    crop_random = random.uniform(size=(batch_size, TRIES, 4))
+    crop_random = random.uniform(size=(batch_size, CROP_TRIES, 4))
     count = 0 if objective == "lstd" else negatives
     if released:
         members = permutations(batch_size, count, random)

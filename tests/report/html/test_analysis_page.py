@@ -282,7 +282,7 @@ def flagged_as(kinds: dict[int, str], episodes: int = 40) -> Analysis:
 
 def test_suspicious_episodes_come_first_and_others_are_there_to_compare() -> None:
     kinds = dict.fromkeys(range(20), "cut") | {15: "too-short", 30: "black-frames"}
-    chosen = analysis_episodes.choose_episodes(flagged_as(kinds).episodes)
+    chosen = analysis_episodes.episodes_to_show(flagged_as(kinds).episodes)
     assert len(chosen) == analysis_episodes.STRIPS
     shown = [view.index for view in chosen]
     assert shown[:3] == [0, 15, 30]  # one of each kind
@@ -294,7 +294,7 @@ def test_suspicious_episodes_come_first_and_others_are_there_to_compare() -> Non
 
 @pytest.mark.parametrize("flagged", [0, 3, 12, 40])
 def test_no_place_is_left_empty(flagged: int) -> None:
-    chosen = analysis_episodes.choose_episodes(
+    chosen = analysis_episodes.episodes_to_show(
         flagged_as(dict.fromkeys(range(flagged), "cut")).episodes
     )
     assert len({view.index for view in chosen}) == analysis_episodes.STRIPS
@@ -325,7 +325,7 @@ def test_each_picture_is_below_its_own_moment() -> None:
 
 def test_pictures_keep_their_width_when_put_beside_each_other() -> None:
     shots = np.zeros((3, 4, 5, 3), np.uint8)
-    row = analysis_episodes.side_by_side(shots)
+    row = analysis_episodes.film_strip(shots)
     assert row.shape == (4, 15, 3)
     assert not shots.any()  # what was found stays as it is
     assert np.flatnonzero(row[0, :, 0]).tolist() == [4, 5, 9, 10]

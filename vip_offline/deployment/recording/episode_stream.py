@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import check_name
 from vip_offline.deployment.guard.guard import TIME_KEY
-from vip_offline.deployment.guard.key_map import translate
+from vip_offline.deployment.guard.key_map import KeyMap, translate
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.policies.interface import (
     FRAME,
@@ -34,7 +34,6 @@ MAX_STEPS = 2000  # rows of an episode, whose frames are in memory until it ends
 # what `vip-offline ship --describe` takes, so that one file serves both
 DESCRIBED = (PROPRIO, ACTION_KEY, "action_kind", "gripper", "control_rate", "key_map")
 RATE_ERROR = 0.2  # share by which the client's own clock may differ from the rate that was said
-KeyMap = Mapping[str, str | list[str]]
 
 
 @dataclass(frozen=True)

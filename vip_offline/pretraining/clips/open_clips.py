@@ -26,7 +26,7 @@ from vip_offline.utils.parallel import threaded_map
 
 DIGEST = 16  # bytes of the fingerprint
 THREADS = 4  # that wait for the disk
-BATCH = 64  # clips that a thread looks at in one go
+CANDIDATES_AT_ONCE = 64  # clips that a thread looks at in one go
 
 
 class OpenClips:
@@ -168,7 +168,10 @@ def _opened(
     def some(batch: Sequence[Candidate]) -> list[FrameClip | str]:
         return [_opened_or_why(candidate) for candidate in batch]
 
-    batches = [candidates[at : at + BATCH] for at in range(0, len(candidates), BATCH)]
+    batches = [
+        candidates[at : at + CANDIDATES_AT_ONCE]
+        for at in range(0, len(candidates), CANDIDATES_AT_ONCE)
+    ]
     for results in threaded_map(some, batches, THREADS):
         yield from results
         on_clips(len(results))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vip_offline.dataset.media.video import Decoder, decode, timeline
 from vip_offline.errors import VipOfflineError
 
-OPEN = 8  # videos that stay open between two reads
+OPEN_VIDEOS = 8  # videos that stay open between two reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Decoders:
             raise
         with self._lock:
             self._idle.append(decoder)
-            closed = self._idle.pop(0) if len(self._idle) > OPEN else None
+            closed = self._idle.pop(0) if len(self._idle) > OPEN_VIDEOS else None
         if closed is not None:
             closed.close()
 

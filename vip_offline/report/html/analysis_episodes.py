@@ -61,7 +61,7 @@ def flag_table(episodes: Sequence[EpisodeView]) -> dict[str, Any]:
     }
 
 
-def choose_episodes(episodes: Sequence[EpisodeView]) -> list[EpisodeView]:
+def episodes_to_show(episodes: Sequence[EpisodeView]) -> list[EpisodeView]:
     """Suspicious ones, one of each kind before a second; then a success and a failure in turn."""
     fresh: list[EpisodeView] = []
     again: list[EpisodeView] = []
@@ -123,10 +123,10 @@ def strip_of(analysis: Analysis, view: EpisodeView) -> Strip:
     if shots is None:
         return Strip(curves, None, "", 0, caption)
     alt = f"{len(shots)} frames of {episode_title(view)}, evenly spaced in time"
-    return Strip(curves, side_by_side(shots), alt, 0 if aligned else 6 * len(shots), caption)
+    return Strip(curves, film_strip(shots), alt, 0 if aligned else 6 * len(shots), caption)
 
 
-def side_by_side(shots: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def film_strip(shots: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(K, h, w, 3) -> (h, K * w, 3), with a line between neighbours."""
     shots = shots.copy()
     shots[1:, :, 0] = shots[:-1, :, -1] = 255

@@ -17,7 +17,7 @@ Cell = tuple[str, str]  # a number, and in small print what belongs to it
 
 
 @dataclass(frozen=True)
-class Measure:
+class TableLine:
     """One line of the table."""
 
     heading: str
@@ -25,11 +25,11 @@ class Measure:
     cells: tuple[Cell, ...]  # one per row of the analysis
 
 
-def known_measures(analysis: Analysis) -> list[Measure]:
+def known_measures(analysis: Analysis) -> list[TableLine]:
     """The lines of the table in which at least one row has a number."""
     missing = number(math.nan)
     return [
-        Measure(heading, note, tuple(cells))
+        TableLine(heading, note, tuple(cells))
         for heading, note, cells in _measures(analysis)
         if any(text != missing for text, _ in cells)
     ]
@@ -63,15 +63,15 @@ def _measures(analysis: Analysis) -> list[tuple[str, str, list[Cell]]]:
         mine = [next((w for w in row.weightings if w.weight_by == weight_by), None)
                 for row in rows]  # fmt: skip
         known = [weighting for weighting in mine if weighting is not None]
-        size, share = percent(known[0].target_ess), whole_percent(known[0].of_successes)
+        size, share = percentage(known[0].target_ess), whole_percentage(known[0].of_successes)
         for heading, note, of, show in (
-            ("sample size at tau 0.1", "100 % is cloning", _at_papers_tau, percent),
+            ("sample size at tau 0.1", "100 % is cloning", _at_papers_tau, percentage),
             (f"tau for {size}", "of the transitions", lambda w: w.tau, _significant),
             (
                 "weight on successes",
                 f"they have {share} of the transitions",
                 lambda w: w.on_successes if math.isfinite(w.tau) else math.nan,
-                whole_percent,
+                whole_percentage,
             ),
         ):
             cells = [
@@ -104,12 +104,12 @@ def _spread(values: Floats) -> Cell:
     return number(mean_of(values), 3), beside
 
 
-def percent(share: float) -> str:
+def percentage(share: float) -> str:
     """A share as a percentage of three digits; a dash for nan."""
     return f"{100 * share:.3g}{PERCENT}" if math.isfinite(share) else number(math.nan)
 
 
-def whole_percent(share: float) -> str:
+def whole_percentage(share: float) -> str:
     """A share as a whole percentage; a dash for nan."""
     return f"{100 * share:.0f}{PERCENT}" if math.isfinite(share) else number(math.nan)
 

@@ -14,15 +14,15 @@ from vip_offline.analysis.results import Analysis, EpisodeView, HeavyTransition,
 from vip_offline.report.figures import analysis as figures
 from vip_offline.report.html.analysis_episodes import (
     choice_in_words,
-    choose_episodes,
     episode_title,
+    episodes_to_show,
+    film_strip,
     flag_table,
     other_episodes,
     outcome_name,
-    side_by_side,
     strip_of,
 )
-from vip_offline.report.html.analysis_numbers import known_measures, percent, whole_percent
+from vip_offline.report.html.analysis_numbers import known_measures, percentage, whole_percentage
 from vip_offline.report.html.render import drawn, render
 from vip_offline.report.terminal.analysis import over_noise
 from vip_offline.utils.files import replace_file
@@ -56,7 +56,7 @@ def write_analysis_page(analysis: Analysis, path: Path) -> None:
         analysis: what was found; its pictures go into the page.
         path: of the HTML file; its folder is made.
     """
-    shown = choose_episodes(analysis.episodes)
+    shown = episodes_to_show(analysis.episodes)
     compared = [row for row in analysis.rows if row.came_closer is not None]
     page = render(
         "analysis.html.j2",
@@ -203,15 +203,15 @@ def _weights(episodes: Sequence[EpisodeView], row: Row) -> dict[str, Any]:
 
 
 def _weighting(weighting: Weighting, episodes: Sequence[EpisodeView]) -> WeightingView:
-    size = percent(weighting.target_ess)
+    size = percentage(weighting.target_ess)
     if not math.isfinite(weighting.tau):
         caption = f"By {weighting.weight_by}: no temperature gives a sample size of {size}."
         return WeightingView(caption, False, ())
     caption = f"By {weighting.weight_by}: tau {weighting.tau:.3g} gives a sample size of {size}"
     if math.isfinite(weighting.on_successes):
         caption += (
-            f"; {whole_percent(weighting.on_successes)} of the weight is on successes, which have "
-            f"{whole_percent(weighting.of_successes)} of the transitions"
+            f"; {whole_percentage(weighting.on_successes)} of the weight is on successes, which "
+            f"have {whole_percentage(weighting.of_successes)} of the transitions"
         )
     heaviest = tuple(_pair(heavy, episodes[heavy.episode]) for heavy in weighting.heaviest)
     return WeightingView(caption, True, heaviest)
@@ -223,4 +223,4 @@ def _pair(heavy: HeavyTransition, view: EpisodeView) -> tuple[NDArray[np.uint8] 
         f"weight {heavy.weight:.3g}: {episode_title(view)}, "
         f"frame {heavy.step} → {heavy.step + heavy.ahead}, {outcome_name(view.success)}"
     )
-    return None if heavy.pictures is None else side_by_side(heavy.pictures), caption
+    return None if heavy.pictures is None else film_strip(heavy.pictures), caption

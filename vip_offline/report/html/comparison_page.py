@@ -23,7 +23,7 @@ from vip_offline.utils.files import replace_file
 STRIPS_SHOWN = 2  # demonstrations of each outcome shown as pictures; all are in the figure
 VIDEO_BYTES = 3_000_000  # of all videos together; base64 makes them a third larger
 
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # headings, rows
+TableData = tuple[Sequence[str], Sequence[Sequence[str]]]  # headings, rows
 
 
 def write_comparison_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -> None:
@@ -116,7 +116,7 @@ def _videos(videos: Sequence[tuple[str, Path]]) -> list[dict[str, Any]]:
     return parts
 
 
-def _arm_table(summary: Mapping[str, Any]) -> Table:
+def _arm_table(summary: Mapping[str, Any]) -> TableData:
     headings = (
         "arm", "success %", "95 %", "rollouts", "each seed %", "median steps", "tau", "ESS %",
         "transitions", "weight: 10 % / 50 % / 90 % / most", "held by top 10 %",
@@ -145,7 +145,7 @@ def _arm_table(summary: Mapping[str, Any]) -> Table:
     return headings, rows
 
 
-def _pair_table(summary: Mapping[str, Any]) -> Table:
+def _pair_table(summary: Mapping[str, Any]) -> TableData:
     headings = (
         "a", "b", "a less b", "95 %", "differs", "smallest detectable", "p", "p (Holm)", "df",
     )  # fmt: skip

@@ -16,7 +16,7 @@ from vip_offline.report.figures.comparison import (
 )
 
 PAPERS_TAU = 0.1  # appendix F.2
-CLONING = 0.95  # effective sample size above which weights hardly differ from none
+CLONING_SIZE = 0.95  # effective sample size above which weights hardly differ from none
 
 
 def draw_effective_sample_size(ax: Axes, row: Row) -> None:
@@ -48,7 +48,7 @@ def draw_effective_sample_size(ax: Axes, row: Row) -> None:
         handles.append(Line2D([], [], color=color, ls=dashes, marker=marker, ms=6, label=label))
     handles.append(Line2D([], [], color=INK, ls="--", lw=1, label="the paper's tau, 0.1"))
     ax.set_xscale("log")
-    lines = {100 * CLONING: ("almost cloning", "top")}
+    lines = {100 * CLONING_SIZE: ("almost cloning", "top")}
     for size in {weighting.target_ess for weighting in row.weightings}:
         lines[100 * size] = ("wanted", "bottom")
     for size, (text, side) in lines.items():

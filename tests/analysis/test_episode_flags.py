@@ -82,7 +82,7 @@ def test_some_episodes_may_lack_what_others_have() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"), [(0, "no frame"), (1, "one frame, "), (2, "two frames, "), (3, None)]
+    ("rows", "message"), [(0, "no frame"), (1, "one frame, "), (2, "two frames, "), (3, None)]
 )
 def test_too_short(rows: int, message: str | None) -> None:
     curve = np.array([3.0, 2.0, 1.0])[:rows]
@@ -193,7 +193,7 @@ def frozen(first: int, last: int) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "said"),
+    ("first", "last", "message"),
     [
         (0, 59, "all 60 frames are one picture, while the robot moves"),
         (30, 59, "rows 30 to 59 of 60 are one picture, while the robot moves"),
@@ -213,7 +213,7 @@ def test_a_short_standstill_is_no_hang() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "last", "found"),
+    ("rows", "last", "is_found"),
     # a fifth of the rows, but no ten frames; more than ten, but less than a fifth; both
     [(30, 18, False), (120, 25, False), (30, 20, True), (120, 34, True)],
 )

@@ -42,7 +42,7 @@ def settings(**changes: Any) -> dict[str, Any]:
     return dataclasses.asdict(small(**changes))
 
 
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("existing", [True, False])
 def test_a_write_that_ends_half_way_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: bool
 ) -> None:

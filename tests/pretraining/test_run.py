@@ -260,7 +260,7 @@ def test_the_others_of_several_processes_take_no_lock_and_write_no_report(
 
 
 @pytest.mark.parametrize(
-    ("pack", "gib", "wanted"),
+    ("pack", "gib", "is_packed"),
     [
         ("never", 20.0, False),
         ("always", 0.0, True),

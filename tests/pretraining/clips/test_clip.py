@@ -4,7 +4,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips.clip import check_clip_length, check_skipped
 
 
-@pytest.mark.parametrize(("length", "said"), [(0, "0 frames"), (1, "1 frame,")])
+@pytest.mark.parametrize(("length", "message"), [(0, "0 frames"), (1, "1 frame,")])
 def test_a_clip_shows_a_step(length: int, message: str) -> None:
     with pytest.raises(VipOfflineError, match=f"a/b: has {message}"):
         check_clip_length("a/b", length)

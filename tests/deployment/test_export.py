@@ -202,7 +202,7 @@ def test_without_the_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def refuse(*_: object) -> Path:
         raise VipOfflineError("cannot be made an ONNX graph")
 
-    monkeypatch.setattr("vip_offline.deployment.export.graph_of", refuse)
+    monkeypatch.setattr("vip_offline.deployment.export.cached_graph", refuse)
     (note,) = ship(folder, takes="embedding")
     assert "the encoder is left out" in note
     assert not (folder / "encoder.safetensors").exists()

@@ -109,7 +109,7 @@ def test_success_ends_a_rollout(policies: list[Path], monkeypatch: pytest.Monkey
                 np.zeros((size, 64, 64, 3), np.uint8), np.zeros((size, 4), np.float32), solved
             )
 
-    monkeypatch.setattr(module, "Fleet", Played)
+    monkeypatch.setattr(module, "VectorSimulator", Played)
     result = rollout(policies[:1], OPTIONS)[policies[0]]
     assert result.success == (True, True, True)
     assert result.steps == (4, 4, 4)
@@ -157,7 +157,7 @@ def test_each_rollout_has_its_own_gripper(
     interface = json.loads((policies[0] / "manifest.json").read_text())["interface"]
     gripper = {"dimension": 3, "low": -1.0, "high": 1.0, "low_below": -0.2, "high_above": 0.2}
     edit(policies[0], interface=interface | {"grippers": [gripper]})
-    monkeypatch.setattr(module, "Fleet", Played)
+    monkeypatch.setattr(module, "VectorSimulator", Played)
     monkeypatch.setattr(module, "_act", act)
     rollout(policies[:1], replace(OPTIONS, horizon=3, videos=0))
     assert list(sent.values()) == [[1, 1, 1], [-1, -1, -1], [-1, -1, 1]]

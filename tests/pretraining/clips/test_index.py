@@ -25,7 +25,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         read.append(video)
         return stamps_of(video)
 
-    monkeypatch.setattr(module, "list_folder", listing)
+    monkeypatch.setattr(module, "list_clips", listing)
     monkeypatch.setattr(module, "stamps_of", stamps)
     return read
 

@@ -158,7 +158,7 @@ def test_an_index_spares_the_looking(tmp_path: Path, monkeypatch: pytest.MonkeyP
         looked.append(folder)
         return list_clips(folder)
 
-    monkeypatch.setattr(index_module, "list_folder", listing)
+    monkeypatch.setattr(index_module, "list_clips", listing)
     monkeypatch.setattr(index_module, "stamps_of", lambda video: pytest.fail(video))
     second = open_clips([root], index=index)
     assert looked == [] and second.fingerprint == first.fingerprint

@@ -59,7 +59,7 @@ def test_results_films_and_no_second_time(policies: list[Path]) -> None:
     assert finished == []
 
 
-def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
+def test_the_number_of_simulators_changes_nothing(policies: list[Path]) -> None:
     """The closed loop is each policy's own: same actions, whoever else is rolled out."""
     from vip_offline.simulation.metaworld import Simulator
     from vip_offline.simulation.rollout import _act
@@ -85,7 +85,7 @@ def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
 
 
 def test_success_ends_a_rollout(policies: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here the fleet is played: what counts is what is made of its answers."""
+    """Here the simulators are played: what counts is what is made of its answers."""
     from vip_offline.simulation import rollout as module
     from vip_offline.simulation.vector_env import StepResult
 

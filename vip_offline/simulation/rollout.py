@@ -291,9 +291,9 @@ def _advance(
 
     with VectorSimulator(
         task, image_size, options.processes, environments, hidden_goal=hidden_goal
-    ) as fleet:
+    ) as simulators:
         # fill the processes evenly: slot 0 of each, then slot 1 of each
-        order = sorted(range(fleet.slots), key=lambda slot: (slot % environments, slot))
+        order = sorted(range(simulators.slots), key=lambda slot: (slot % environments, slot))
 
         def refill() -> None:
             for slot in order:
@@ -306,7 +306,7 @@ def _advance(
         refill()
         while running:
             commands = dict(sorted(commands.items()))
-            batch = fleet(commands)
+            batch = simulators(commands)
             slots = list(commands)
             commands = {}
             going = _settle(slots, batch, running, options, outcome)

@@ -28,7 +28,7 @@ def test_a_copy_that_can_be_trusted(shipped: Path) -> None:
 )
 def test_it_says_what_differs(shipped: Path, name: str, tensor: str, part: str) -> None:
     tensors = read_tensors(shipped / name)
-    key = next(tensor for tensor in tensors if tensor.endswith(tensor))
+    key = next(candidate for candidate in tensors if candidate.endswith(tensor))
     tensors[key] = tensors[key] + np.float32(0.05)
     write_tensors(shipped / name, tensors)
     assert verify(shipped).problems == (f"{name} was changed since it was written",)

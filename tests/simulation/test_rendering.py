@@ -55,7 +55,7 @@ def test_no_library_says_what_to_install() -> None:
         "import os, ctypes.util; os.environ.pop('MUJOCO_GL', None)\n"
         "ctypes.util.find_library = lambda name: None\n"
         "from vip_offline.simulation.rendering import choose_gl_backend\n"
-        "choose_backend()"
+        "choose_gl_backend()"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert VipOfflineError.__name__ in result.stderr

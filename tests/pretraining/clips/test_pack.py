@@ -150,8 +150,8 @@ PACK = """
     def on_frames(count):
         Path(sys.argv[2], f"at-it-{len(started)}").touch()
         time.sleep(float(sys.argv[3]))
-    pack = pack_clips(open_clips([Path(sys.argv[1])]), 8, Path(sys.argv[2]), on_start=started.append,
-                  on_frames=on_frames)
+    clips = open_clips([Path(sys.argv[1])])
+    pack = pack_clips(clips, 8, Path(sys.argv[2]), on_start=started.append, on_frames=on_frames)
     print(len(started), pack.read(0, pack.lengths[:1] - 1).sum())
 """
 

@@ -27,7 +27,7 @@ from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.labels import Label
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
-from vip_offline.rewards.relabel import label_episodes
+from vip_offline.rewards.label_episodes import label_episodes
 from vip_offline.utils.console import Console
 
 FRAMES, SIZE, DIM = 100, 128, 1024

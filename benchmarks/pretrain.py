@@ -55,8 +55,8 @@ from vip_offline.options import PretrainOptions
 from vip_offline.pretraining.checkpoint import MODEL
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.clips.open_clips import open_clips
-from vip_offline.pretraining.clips.pack import packed
-from vip_offline.pretraining.dataloader import batches, packing_side
+from vip_offline.pretraining.clips.pack import pack_clips
+from vip_offline.pretraining.dataloader import load_batches, packing_side
 from vip_offline.pretraining.sampling import crop_box
 from vip_offline.pretraining.trainer import Report, loss_of, pretrain
 from vip_offline.utils.console import Console
@@ -218,7 +218,7 @@ def seconds_each(items: Iterator[object], count: int) -> float:
 
 def loader(clips: Clips, loads: int) -> float:
     """Seconds of one of our batches."""
-    made = batches(clips, OPTIONS, SEEN, range(1, WARM + loads + AHEAD + 1))
+    made = load_batches(clips, OPTIONS, SEEN, range(1, WARM + loads + AHEAD + 1))
     seconds = seconds_each(made, loads)
     collections.deque(made, maxlen=0)  # so that its threads are gone
     return seconds
@@ -265,8 +265,8 @@ def reading_alone(clips: Clips, loads: int) -> float:
     size = [SEEN.crop, SEEN.crop]
     height, width = clips.read(0, np.zeros(1, np.int64)).shape[1:3]
     planned = []
-    for batch in batches(clips, OPTIONS, SEEN, range(1, WARM + loads + AHEAD + 1)):
-        boxes = [crop_box(chances, height, width) for chances in batch.draw.chances]
+    for batch in load_batches(clips, OPTIONS, SEEN, range(1, WARM + loads + AHEAD + 1)):
+        boxes = [crop_box(crop_random, height, width) for crop_random in batch.draw.crop_random]
         planned.append(list(zip(batch.draw.clips.tolist(), batch.draw.rows, boxes, strict=True)))
 
     def read(members: list[tuple[int, NDArray[np.int64], tuple[int, int, int, int]]]) -> None:
@@ -338,7 +338,7 @@ def measure(folder: Path, effort: Effort, elsewhere: ProcessPoolExecutor) -> Mea
     kib = write_clips(videos, effort)
     started = time.perf_counter()
     side = packing_side(SEEN.resize, SEEN.crop)
-    clips = packed(open_clips([videos]), side, folder / "packs", threads=OPTIONS.readers)
+    clips = pack_clips(open_clips([videos]), side, folder / "packs", threads=OPTIONS.readers)
     packing = time.perf_counter() - started
 
     def theirs(what: str, workers: int, count: int) -> float:

@@ -22,7 +22,7 @@ from vip_offline.dataset.store_writer import writing
 from vip_offline.options import RecordOptions
 from vip_offline.simulation.experts import expert
 from vip_offline.simulation.metaworld import Simulator, scripted_expert
-from vip_offline.simulation.record import attempt, close_simulator, plan
+from vip_offline.simulation.record import close_simulator, planned_episodes, record_planned
 from vip_offline.utils.console import Console
 
 STOCK_FRAMES = 12  # per round; the stock renderer needs a quarter of a second for each
@@ -30,12 +30,12 @@ STOCK_FRAMES = 12  # per round; the stock renderer needs a quarter of a second f
 
 def ours(path: Path, options: RecordOptions) -> tuple[int, float]:
     """Frames and seconds of recording the plan into a new store."""
-    planned = plan(options)
+    planned = planned_episodes(options)
     started = time.perf_counter()
     with writing(path, create={}) as store:
         frames = 0
         for each in planned:
-            episode, _ = attempt(each, options)
+            episode, _ = record_planned(each, options)
             store.append(episode)
             frames += len(episode)
     return frames, time.perf_counter() - started
@@ -45,7 +45,7 @@ def stock(task: str, size: int) -> tuple[int, float]:
     """Frames and seconds of the same simulation with gymnasium's renderer, no store."""
     from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 
-    simulator = Simulator(task, size, painter=lambda data: np.zeros((1, 1, 3), np.uint8))  # type: ignore[arg-type]
+    simulator = Simulator(task, size, renderer=lambda data: np.zeros((1, 1, 3), np.uint8))  # type: ignore[arg-type]
     simulator.reset(0)
     environment = simulator._env
     renderer = MujocoRenderer(environment.model, environment.data, None, size, size)
@@ -64,11 +64,11 @@ def drawing(options: RecordOptions, frames: int = 100) -> float:
     """Seconds per frame of drawing alone."""
     with Simulator(options.task, options.image_size) as simulator:
         simulator.reset(0)
-        painter = simulator.painter
-        assert painter is not None
+        renderer = simulator.renderer
+        assert renderer is not None
         started = time.perf_counter()
         for _ in range(frames):
-            painter(simulator._env.data)
+            renderer(simulator._env.data)
         return (time.perf_counter() - started) / frames
 
 
@@ -79,7 +79,9 @@ def main() -> None:
     rounds, episodes = (2, 3) if parser.parse_args().quick else (5, 10)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     options = RecordOptions(episodes=episodes, failures=episodes * 2 // 3)
-    attempt(plan(options)[0], options)  # warm: the simulator and its context are made once
+    record_planned(
+        planned_episodes(options)[0], options
+    )  # warm: the simulator and its context are made once
     rates: dict[str, list[float]] = {"ours": [], "stock": []}
     with tempfile.TemporaryDirectory() as folder:
         for index in range(rounds):

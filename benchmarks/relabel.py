@@ -45,8 +45,13 @@ from vip_offline.dataset.store_writer import writing
 from vip_offline.encoders.backends import OnnxRuntime
 from vip_offline.encoders.encoder import Encoder, load_encoder
 from vip_offline.options import Computing, RecordOptions, RelabelOptions
-from vip_offline.rewards.relabel import label_episodes, relabel
-from vip_offline.simulation.record import attempt, close_simulator, plan
+from vip_offline.rewards.label_episodes import label_episodes
+from vip_offline.rewards.relabel import relabel
+from vip_offline.simulation.record import (
+    close_simulator,
+    planned_episodes,
+    record_planned,
+)
 from vip_offline.utils.console import Console
 from vip_offline.utils.parallel import context, threaded_map
 
@@ -225,7 +230,7 @@ def int8_correlation(folder: Path, episodes: int, calibration: int) -> float:
     Calibrated on frames of the very set that is labelled, and judged on all of its transitions.
     """
     options = RecordOptions(episodes=episodes, failures=episodes * 2 // 3)
-    recorded = [attempt(each, options)[0] for each in plan(options)]
+    recorded = [record_planned(each, options)[0] for each in planned_episodes(options)]
     close_simulator(options)
     encoder = load_encoder("lite0", computing=Computing("onnx"))
     assert isinstance(encoder.backend, OnnxRuntime)

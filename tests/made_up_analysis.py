@@ -21,7 +21,7 @@ from vip_offline.analysis.results import (
     Analysis,
     EpisodeView,
     Flag,
-    Heavy,
+    HeavyTransition,
     Row,
     Weighting,
 )
@@ -87,13 +87,13 @@ def make_weighting(
     weights = regression_weights(score, tau) if np.isfinite(tau) else np.ones(len(score))
     mine = np.repeat(success, lengths)
     told = success.any() and not success.all()
-    heaviest: list[Heavy] = []
+    heaviest: list[HeavyTransition] = []
     starts = np.cumsum([0, *lengths])
     for place in np.argsort(-weights, kind="stable")[:6] if np.isfinite(tau) else ():
         episode = int(np.searchsorted(starts, place, side="right")) - 1
         step = int(place - starts[episode])
         span = min(ahead or lengths[episode], lengths[episode] - step)
-        heaviest.append(Heavy(episode, step, span, float(weights[place]), shown))
+        heaviest.append(HeavyTransition(episode, step, span, float(weights[place]), shown))
     return Weighting(
         weight_by=weight_by,
         taus=taus,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vip_offline.analysis.closed_loop.comparison import Arm, Comparison, Demonstration
+from vip_offline.analysis.closed_loop.comparison import Arm, Comparison, DemonstrationCurve
 from vip_offline.rewards.goal_views import GoalView
 
 NAMES = ("bc", "rwr-step", "rwr-return", "rwr-return-permuted", "rwr-return-clock", "bc-success")
@@ -44,7 +44,7 @@ def make_comparison(
     )
     rng = np.random.default_rng(0)
     demonstrations = tuple(
-        Demonstration(
+        DemonstrationCurve(
             episode=episode,
             kind="expert" if success else "stops short",
             success=success,

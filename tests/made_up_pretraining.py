@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vip_offline.encoders.checkpoints import read_checkpoint, unwrap
+from vip_offline.encoders.checkpoints import read_state_dict, unwrap
 from vip_offline.encoders.registry import VIP
 from vip_offline.options import PretrainOptions
 
@@ -62,6 +62,6 @@ def losses(out: Path) -> list[float]:
 
 def tensors(path: Path) -> dict[str, Tensor]:
     """Of a model or a checkpoint."""
-    state = unwrap(read_checkpoint(path), VIP)
+    state = unwrap(read_state_dict(path), VIP)
     assert state is not None
     return state

@@ -142,8 +142,8 @@ def serving(files: int = 0, **options: Any) -> contextlib.AbstractContextManager
 
 
 def main() -> None:
-    from vip_offline.deployment.server.log_lines import Lines
-    from vip_offline.deployment.server.server import closing_line, run
+    from vip_offline.deployment.server.log_lines import LineWriter
+    from vip_offline.deployment.server.server import closing_line, run_server
 
     def write(text: str) -> None:
         sys.stdout.write(text)
@@ -152,9 +152,9 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     size = tuple(options.pop("size", INTERFACE.frames["frame/front"]))
     policy = Obedient(replace(INTERFACE, frames={"frame/front": size}))
-    with Lines(write) as say:
+    with LineWriter(write) as say:
         ready = prepare(policy, {}, ServeOptions(**{"port": 0, **options}), say)
-        run(ready)
+        run_server(ready)
         say.last(closing_line(ready))
 
 

@@ -42,7 +42,7 @@ from vip_offline.policies.verify import verify
 from vip_offline.pretraining.run import pretrain_stage
 from vip_offline.pretraining.trainer import LOSSES
 from vip_offline.rewards.relabel import relabel
-from vip_offline.simulation.rollout import evaluated
+from vip_offline.simulation.rollout import existing_rollouts
 from vip_offline.training.job import is_trained
 from vip_offline.training.run import train
 
@@ -154,7 +154,9 @@ def test_a_policy_acts_as_it_did(meant: dict[str, Any], algo: str) -> None:
 
 
 def test_rollouts_count_as_done(meant: dict[str, Any]) -> None:
-    result = evaluated(Path("policies/bc"), RolloutOptions(placements=2, horizon=3, videos=1))
+    result = existing_rollouts(
+        Path("policies/bc"), RolloutOptions(placements=2, horizon=3, videos=1)
+    )
     assert result is not None
     assert (result.placements, result.success) == ((100_000, 100_001), (False, False))
     assert result.steps == (3, 3)

@@ -5,7 +5,7 @@ from torch import nn
 
 from vip_offline.encoders.architectures import Build
 from vip_offline.encoders.preprocessing import Preprocessing
-from vip_offline.encoders.registry import ENCODERS, IMAGENET, OWN, VIP, Entry
+from vip_offline.encoders.registry import ENCODERS, IMAGENET, VIP, YOURS, Entry
 
 NAME, DIM = "tiny", 8
 
@@ -25,7 +25,7 @@ TINY = Entry(
     dim=DIM,
     preprocessing=Preprocessing(32, 32, *IMAGENET),
     build=_headed(DIM),
-    licence=OWN,
+    licence=YOURS,
     weights="one of your own",
     layout=VIP,
     headed=_headed,

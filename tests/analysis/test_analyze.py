@@ -20,17 +20,17 @@ from vip_offline.rewards.relabel import relabel
 
 
 def row(analysis: Analysis, name: str) -> Row:
-    return next(each for each in analysis.rows if each.name == name)
+    return next(row for row in analysis.rows if row.name == name)
 
 
 def test_a_known_store(labelled: Path) -> None:
     """Two successes get brighter step by step, a failure stays dark."""
-    found = analyse(labelled, AnalyzeOptions())
-    assert [each.name for each in found.rows] == [
+    analysis = analyse(labelled, AnalyzeOptions())
+    assert [row.name for row in analysis.rows] == [
         "pixels", "raw pixels", "random network", "time",
     ]  # fmt: skip
-    assert [each.control for each in found.rows] == [False, True, True, True]
-    pixels = row(found, "pixels")
+    assert [row.control for row in analysis.rows] == [False, True, True, True]
+    pixels = row(analysis, "pixels")
     assert pixels.goal_from_others
     np.testing.assert_allclose(pixels.order[[0, 2]], 1)
     np.testing.assert_allclose(pixels.bumps, 0)
@@ -41,14 +41,14 @@ def test_a_known_store(labelled: Path) -> None:
     assert pixels.agreement == pytest.approx(0, abs=1e-6)
     np.testing.assert_allclose(pixels.distances[0][0], 100 * GREY, rtol=1e-6)
     np.testing.assert_allclose(pixels.distances[0][-1], 0, atol=1e-6)
-    np.testing.assert_allclose(row(found, "time").distances[0], 1 - np.arange(5) / 6)
-    assert [each.success for each in found.episodes] == [True, False, True]
-    assert found.episodes[0].thumbnails is not None
-    assert len(found.episodes[0].thumbnails) == 5
+    np.testing.assert_allclose(row(analysis, "time").distances[0], 1 - np.arange(5) / 6)
+    assert [episode.success for episode in analysis.episodes] == [True, False, True]
+    assert analysis.episodes[0].thumbnails is not None
+    assert len(analysis.episodes[0].thumbnails) == 5
     # its true reward never changes
-    assert any("true reward" in each for each in found.left_out)
-    assert found.verdict
-    assert found.reasons
+    assert any("true reward" in note for note in analysis.left_out)
+    assert analysis.verdict
+    assert analysis.reasons
 
 
 def test_goals_are_of_other_episodes(tmp_path: Path) -> None:
@@ -80,13 +80,13 @@ def test_own_last_frames_as_goals_are_not_taken_at_their_word(tmp_path: Path) ->
 def test_the_only_goal_is_no_goal_for_its_own_episode(tmp_path: Path) -> None:
     path = make(tmp_path / "g.zarr", ([0, 50, 100], True), ([0, 0, 0], False), ([0, 9, 0], False))
     relabel(path, RelabelOptions(encoder="pixels"))
-    found = analyse(path, AnalyzeOptions())
-    pixels = row(found, "pixels")
+    analysis = analyse(path, AnalyzeOptions())
+    pixels = row(analysis, "pixels")
     assert np.isnan(pixels.distances[0]).all()
     assert np.isfinite(pixels.distances[1]).all()
     assert pixels.came_closer is None  # no success is left
     assert pixels.weightings  # of the labelling's rewards, which training sees
-    assert any("episode 0" in each for each in found.left_out)
+    assert any("episode 0" in note for note in analysis.left_out)
 
 
 def test_failures_that_moved_as_far(tmp_path: Path) -> None:
@@ -113,9 +113,9 @@ def test_failures_that_moved_as_far(tmp_path: Path) -> None:
 
 def test_labellings_side_by_side(labelled: Path) -> None:
     relabel(labelled, RelabelOptions(encoder="pixels", name="other", goal=("1:0",)))
-    found = analyse(labelled, AnalyzeOptions(labels=("pixels", "other")))
-    assert [each.name for each in found.labellings] == ["pixels", "other"]
-    assert any("different goals" in each for each in found.left_out)
+    analysis = analyse(labelled, AnalyzeOptions(labels=("pixels", "other")))
+    assert [labelling.name for labelling in analysis.labellings] == ["pixels", "other"]
+    assert any("different goals" in note for note in analysis.left_out)
     with pytest.raises(VipOfflineError, match="2 labellings"):
         analyse(labelled, AnalyzeOptions())
     with pytest.raises(VipOfflineError, match="no label 'othr'"):
@@ -125,22 +125,22 @@ def test_labellings_side_by_side(labelled: Path) -> None:
 def test_controls_see_what_the_encoder_saw(tmp_path: Path) -> None:
     path = trained_policy(tmp_path, "pixels", fit="pad").parent / "demos.zarr"
     relabel(path, RelabelOptions(encoder="random-resnet18"))
-    found = analyse(path, AnalyzeOptions(labels=("pixels", "random-resnet18")))
+    analysis = analyse(path, AnalyzeOptions(labels=("pixels", "random-resnet18")))
     # the same picture, padded: made by two resizers, so not to the last grey level
-    pixels, control = row(found, "pixels"), row(found, "raw pixels")
+    pixels, control = row(analysis, "pixels"), row(analysis, "raw pixels")
     np.testing.assert_allclose(control.distances[0], pixels.distances[0], rtol=0.1)
-    assert any("different fits (pad, crop)" in each for each in found.left_out)
+    assert any("different fits (pad, crop)" in note for note in analysis.left_out)
 
 
 def test_without_frames_the_rest_is_done(labelled: Path) -> None:
     shutil.rmtree(labelled / "data" / "frames_front")
     overwrite_attribute(labelled, "", arrays=None)  # as if it had been written without
-    found = analyse(labelled, AnalyzeOptions())
-    assert [each.name for each in found.rows] == ["pixels", "time"]
-    assert any("frames of camera front" in each for each in found.left_out)
-    assert found.episodes[0].thumbnails is None
-    assert all(heavy.pictures is None for w in found.rows[0].weightings for heavy in w.heaviest)
-    assert found.rows[0].came_closer is not None
+    analysis = analyse(labelled, AnalyzeOptions())
+    assert [row.name for row in analysis.rows] == ["pixels", "time"]
+    assert any("frames of camera front" in note for note in analysis.left_out)
+    assert analysis.episodes[0].thumbnails is None
+    assert all(heavy.pictures is None for w in analysis.rows[0].weightings for heavy in w.heaviest)
+    assert analysis.rows[0].came_closer is not None
 
 
 def test_a_missing_frame_is_an_error(labelled: Path) -> None:
@@ -152,26 +152,26 @@ def test_a_missing_frame_is_an_error(labelled: Path) -> None:
 def test_without_embeddings_the_labelling_is_taken_at_its_word(labelled: Path) -> None:
     before = open_store(labelled).label("pixels").distance
     shutil.rmtree(labelled / "embeddings")
-    found = analyse(labelled, AnalyzeOptions())
-    assert any("embeddings" in each for each in found.left_out)
-    assert not found.rows[0].goal_from_others
-    np.testing.assert_array_equal(np.concatenate(found.rows[0].distances), before)
+    analysis = analyse(labelled, AnalyzeOptions())
+    assert any("embeddings" in note for note in analysis.left_out)
+    assert not analysis.rows[0].goal_from_others
+    np.testing.assert_array_equal(np.concatenate(analysis.rows[0].distances), before)
 
 
 def test_all_failures(make_store: Callable[..., Path]) -> None:
     path = make_store("bad", (5, 7), (False, False))
     relabel(path, RelabelOptions(encoder="pixels", goal=("last",)))
-    found = analyse(path, AnalyzeOptions())
-    assert "No verdict" in found.verdict
-    assert row(found, "pixels").came_closer is None
+    analysis = analyse(path, AnalyzeOptions())
+    assert "No verdict" in analysis.verdict
+    assert row(analysis, "pixels").came_closer is None
 
 
 def test_all_successes(make_store: Callable[..., Path]) -> None:
     path = make_store("good", (5, 7), (True, True))
     relabel(path, RelabelOptions(encoder="pixels"))
-    found = analyse(path, AnalyzeOptions())
-    assert "No verdict: no episode is marked as a failure" in found.verdict
-    assert any("failure" in each for each in found.left_out)
+    analysis = analyse(path, AnalyzeOptions())
+    assert "No verdict: no episode is marked as a failure" in analysis.verdict
+    assert any("failure" in note for note in analysis.left_out)
 
 
 def test_short_and_constant_episodes(tmp_path: Path) -> None:
@@ -183,25 +183,31 @@ def test_short_and_constant_episodes(tmp_path: Path) -> None:
         ([7] * 9, False),
     )
     relabel(path, RelabelOptions(encoder="pixels"))
-    found = analyse(path, AnalyzeOptions())
-    kinds = [[flag.kind for flag in each.flags] for each in found.episodes]
+    analysis = analyse(path, AnalyzeOptions())
+    kinds = [[flag.kind for flag in episode.flags] for episode in analysis.episodes]
     assert "too-short" in kinds[1]
     assert "too-short" in kinds[2]
-    assert np.isnan(row(found, "pixels").order[1:]).all()
+    assert np.isnan(row(analysis, "pixels").order[1:]).all()
 
 
 def test_the_heaviest_transitions_do_not_overlap(tmp_path: Path) -> None:
     levels = [0, 1, 2, 3, 40, 41, 42, 43, 44, 45, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99]
     path = make(tmp_path / "g.zarr", (levels, True), (levels, True), ([0] * 20, False))
     relabel(path, RelabelOptions(encoder="pixels"))
-    found = analyse(path, AnalyzeOptions(n_steps=5, target_ess=0.2))
-    step, ahead, whole = row(found, "pixels").weightings
-    assert [each.weight_by for each in (step, ahead, whole)] == ["step", "n-step", "return"]
-    assert {(each.episode, each.step) for each in step.heaviest[:2]} == {(0, 9), (1, 9)}
+    analysis = analyse(path, AnalyzeOptions(n_steps=5, target_ess=0.2))
+    step, ahead, whole = row(analysis, "pixels").weightings
+    assert [weighting.weight_by for weighting in (step, ahead, whole)] == [
+        "step",
+        "n-step",
+        "return",
+    ]
+    assert {(heavy.episode, heavy.step) for heavy in step.heaviest[:2]} == {(0, 9), (1, 9)}
     heavy = step.heaviest[0]
     assert heavy.pictures is not None
-    assert [int(each.mean()) for each in heavy.pictures] == [45, 90]
-    spans = sorted((each.episode, each.step, each.step + each.ahead) for each in ahead.heaviest)
+    assert [int(picture.mean()) for picture in heavy.pictures] == [45, 90]
+    spans = sorted(
+        (heavy.episode, heavy.step, heavy.step + heavy.ahead) for heavy in ahead.heaviest
+    )
     for (episode, _, stop), (other, start, _) in pairwise(spans):
         assert episode != other or start >= stop
     assert step.on_successes > step.of_successes

@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 from made_up_analysis import LABELLINGS, ODD, make_analysis
 
-from vip_offline.report.html.analysis_page import write_page
+from vip_offline.report.html.analysis_page import write_analysis_page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 DRAWN = frozenset({"path", "use", "text", "image"})
 
 
 def browser() -> str:
-    found = next((path for each in BROWSERS if (path := shutil.which(each))), None)
-    if found is None:
+    browser_path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if browser_path is None:
         pytest.fail(
             f"none of {', '.join(BROWSERS)} is on PATH, and a page that no browser has opened is "
             "not tested: apt-get install chromium"
         )
-    return found
+    return browser_path
 
 
 def opened(page: Path, folder: Path) -> tuple[str, list[str]]:
@@ -35,7 +35,7 @@ def opened(page: Path, folder: Path) -> tuple[str, list[str]]:
         ],
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
-    return done.stdout, [each for each in done.stderr.splitlines() if "CONSOLE" in each]
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
 class Figures(HTMLParser):
@@ -72,7 +72,7 @@ def figures_of(dom: str) -> Figures:
 def test_a_browser_finds_every_figure_and_nothing_to_complain_of(odd: bool, tmp_path: Path) -> None:
     names = ODD if odd else LABELLINGS
     analysis = make_analysis(14, 20, names, odd=odd, one_frame=odd)
-    write_page(analysis, tmp_path / "report.html")
+    write_analysis_page(analysis, tmp_path / "report.html")
     dom, complaints = opened(tmp_path / "report.html", tmp_path)
     assert complaints == []
     seen = figures_of(dom)
@@ -86,17 +86,17 @@ def test_a_browser_finds_every_figure_and_nothing_to_complain_of(odd: bool, tmp_
     assert "What the numbers mean" in text
     pictures = re.findall(r'<img alt="[^"]*" src="data:image/jpeg;base64,([^"]*)"', dom)
     assert len(pictures) == 2 + 12 + 4 * 3 * 6  # goal, strips, heaviest transitions
-    assert all(len(each) > 200 for each in pictures)
+    assert all(len(picture) > 200 for picture in pictures)
 
 
 def test_the_browser_would_complain(tmp_path: Path) -> None:
     """Or the test above could not fail."""
-    write_page(make_analysis(3, 5, LABELLINGS[:1], 0), tmp_path / "report.html")
+    write_analysis_page(make_analysis(3, 5, LABELLINGS[:1], 0), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     page = page.replace("</body>", '<img src="http://127.0.0.1:9/x.png"></body>')
     (tmp_path / "bad.html").write_text(page)
     _, complaints = opened(tmp_path / "bad.html", tmp_path)
-    assert any("Content Security Policy" in each for each in complaints)
+    assert any("Content Security Policy" in complaint for complaint in complaints)
 
 
 def test_without_a_browser_the_test_fails_and_says_what_to_do(

@@ -3,8 +3,8 @@ import pytest
 
 from vip_offline.analysis.controls import (
     CHANNELS,
+    NETWORK_SIDE,
     PIXELS,
-    SIDE,
     clock_distance,
     random_features,
     random_weights,
@@ -20,8 +20,8 @@ def pictures(count: int, height: int = 96, width: int = 128) -> np.ndarray:
 def test_a_shrunk_pixel_is_the_mean_of_its_area() -> None:
     frames = pictures(2, 128, 128)
     small = shrink(frames)
-    assert small.shape == (2, SIDE, SIDE, 3)
-    mean = frames.reshape(2, SIDE, 2, SIDE, 2, 3).mean((2, 4))
+    assert small.shape == (2, NETWORK_SIDE, NETWORK_SIDE, 3)
+    mean = frames.reshape(2, NETWORK_SIDE, 2, NETWORK_SIDE, 2, 3).mean((2, 4))
     assert np.abs(small - mean).max() <= 1  # Pillow rounds rows, then columns
     grey = np.full((1, 50, 70, 3), 77, np.uint8)
     assert (shrink(grey) == 77).all()
@@ -53,22 +53,22 @@ def test_pixels_are_one_row_per_frame() -> None:
 
 def test_the_random_network_is_always_the_same_and_tells_pictures_apart() -> None:
     small = shrink(pictures(4))
-    one = random_features(small, random_weights())
-    assert one.shape == (4, CHANNELS[-1])
-    np.testing.assert_array_equal(one, random_features(small, random_weights()))
+    features = random_features(small, random_weights())
+    assert features.shape == (4, CHANNELS[-1])
+    np.testing.assert_array_equal(features, random_features(small, random_weights()))
     # a frame's features do not depend on its neighbours
     alone = random_features(small[2:3], random_weights())
-    np.testing.assert_allclose(one[2:3], alone, rtol=1e-4, atol=1e-6)
-    assert np.linalg.norm(one[0] - one[1]) > 1e-3
+    np.testing.assert_allclose(features[2:3], alone, rtol=1e-4, atol=1e-6)
+    assert np.linalg.norm(features[0] - features[1]) > 1e-3
 
 
 def test_the_clock_runs_alike_for_all() -> None:
     short, long = clock_distance([3, 5])
     np.testing.assert_allclose(long, [1, 0.75, 0.5, 0.25, 0])
     np.testing.assert_allclose(short, long[:3])
-    assert [each.tolist() for each in clock_distance([1])] == [[1.0]]
+    assert [distances.tolist() for distances in clock_distance([1])] == [[1.0]]
 
 
 @pytest.mark.parametrize("size", [(16, 16), (30, 200)])
 def test_any_size_will_do(size: tuple[int, int]) -> None:
-    assert shrink(pictures(1, *size)).shape == (1, SIDE, SIDE, 3)
+    assert shrink(pictures(1, *size)).shape == (1, NETWORK_SIDE, NETWORK_SIDE, 3)

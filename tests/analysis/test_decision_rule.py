@@ -27,8 +27,8 @@ def test_the_threshold_lies_between_what_helped_and_what_did_not() -> None:
     assert best_threshold([0.1, 0.2, 0.8, 0.9], [False, False, True, True]) == pytest.approx(0.5)
     assert best_threshold([0.1, 0.9], [False, False]) == math.inf
     # one case out of order costs less than giving the rule up
-    found = best_threshold([0.1, 0.2, 0.3, 0.8, 0.9], [False, True, False, True, True])
-    assert found == pytest.approx(0.55)
+    threshold = best_threshold([0.1, 0.2, 0.3, 0.8, 0.9], [False, True, False, True, True])
+    assert threshold == pytest.approx(0.55)
 
 
 def test_each_task_is_judged_by_the_others() -> None:
@@ -50,7 +50,7 @@ def test_a_rule_that_is_no_better_does_not_hold() -> None:
 
 def test_surely_looks_at_the_interval() -> None:
     cases = [case(t, g, 0.5, low) for t in "ab" for g, low in ((0.5, -0.1), (0.9, 0.1))]
-    assert all(each.helped for each in cases)
+    assert all(case.helped for case in cases)
     assert leave_one_task_out(cases, surely=True).right == 4
     assert leave_one_task_out(cases).commonest == 4
 
@@ -64,15 +64,15 @@ def test_controls_are_no_cases() -> None:
         "task": "drawer-close",
         "encoder": "lite0",
         "baseline": "bc",
-        "arms": [arm("bc", 0.3), *(arm(each, 0.9) for each in names)],
+        "arms": [arm("bc", 0.3), *(arm(name, 0.9) for name in names)],
         "differences": [
-            *({"a": each, "b": "bc", "mean": 0.4, "low": 0.1, "high": 0.7} for each in names),
+            *({"a": name, "b": "bc", "mean": 0.4, "low": 0.1, "high": 0.7} for name in names),
             {"a": "rwr-return", "b": "rwr-return-permuted", "mean": 0.4, "low": 0.1, "high": 0.7},
         ],
     }
-    (found,) = cases_of(summary)
-    assert found.arm == "rwr-return"
-    assert found.gain == pytest.approx(0.6 / 0.7)
-    assert (found.difference, found.low) == (0.4, 0.1)
-    assert found.helped
-    assert found.surely
+    (case,) = cases_of(summary)
+    assert case.arm == "rwr-return"
+    assert case.gain == pytest.approx(0.6 / 0.7)
+    assert (case.difference, case.low) == (0.4, 0.1)
+    assert case.helped
+    assert case.surely

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vip_offline.analysis.episode_flags import Seen, flags_of
+from vip_offline.analysis.episode_flags import EpisodeData, flags_of
 from vip_offline.analysis.results import Flag
 
 ROWS = 60
@@ -35,7 +35,7 @@ def seen(
     *,
     success: bool = True,
     proprio: NDArray[np.float32] | None = None,
-) -> Seen:
+) -> EpisodeData:
     """An episode; frames that equal the one before, or are black, are found out."""
     repeats = black = None
     if small is not None:
@@ -45,11 +45,11 @@ def seen(
         proprio = moving(
             len(small) if small is not None else len(curve) if curve is not None else 0
         )
-    return Seen(curve, success, small, repeats, black, proprio)
+    return EpisodeData(curve, success, small, repeats, black, proprio)
 
 
 def kinds(flags: tuple[Flag, ...]) -> list[str]:
-    return [each.kind for each in flags]
+    return [flag.kind for flag in flags]
 
 
 def falling(start: float, end: float, rows: int = ROWS) -> NDArray[np.float64]:
@@ -65,7 +65,7 @@ def test_episodes_that_are_in_order_have_no_flag() -> None:
 
 
 def test_it_works_where_nothing_is_known() -> None:
-    bare = Seen(None, True, None, None, None, np.zeros((ROWS, 0), np.float32))
+    bare = EpisodeData(None, True, None, None, None, np.zeros((ROWS, 0), np.float32))
     assert flags_of([]) == ()
     assert flags_of([bare] * 5) == ((),) * 5
     unknown = dataclasses.replace(bare, curve=np.full(ROWS, np.nan))
@@ -77,18 +77,18 @@ def test_some_episodes_may_lack_what_others_have() -> None:
     episodes[1] = dataclasses.replace(episodes[1], small=None, repeats=None, black=None)
     episodes[2] = dataclasses.replace(episodes[2], curve=None, repeats=None)
     episodes[3] = seen(film(3)[..., ::-1], falling(10, 2))
-    found = flags_of(episodes)
-    assert [kinds(each) for each in found] == [[], [], [], ["colour-order"], []]
+    flags = flags_of(episodes)
+    assert [kinds(episode_flags) for episode_flags in flags] == [[], [], [], ["colour-order"], []]
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"), [(0, "no frame"), (1, "one frame, "), (2, "two frames, "), (3, None)]
+    ("rows", "message"), [(0, "no frame"), (1, "one frame, "), (2, "two frames, "), (3, None)]
 )
-def test_too_short(rows: int, said: str | None) -> None:
+def test_too_short(rows: int, message: str | None) -> None:
     curve = np.array([3.0, 2.0, 1.0])[:rows]
     (flags,) = flags_of([seen(film(rows=max(rows, 1))[:rows], curve, proprio=moving(rows))])
-    assert kinds(flags) == ([] if said is None else ["too-short"])
-    assert said is None or flags[0].value.startswith(said)
+    assert kinds(flags) == ([] if message is None else ["too-short"])
+    assert message is None or flags[0].value.startswith(message)
 
 
 # --- the curve -----------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def test_one_odd_frame_is_no_progress_and_no_odd_start_hides_it() -> None:
     glance[30] = 1
     high = np.full(ROWS, 10.0)
     high[0] = 30
-    assert [kinds(each) for each in flags_of([seen(curve=glance), seen(curve=high)])] == [
+    assert [kinds(flags) for flags in flags_of([seen(curve=glance), seen(curve=high)])] == [
         ["no-progress"],
         ["no-progress"],
     ]
@@ -125,7 +125,7 @@ def test_noise_alone_is_no_progress() -> None:
     rng = np.random.default_rng(0)
     # 5 % of the start in a difference of two frames, as measured
     still = [seen(curve=10 + rng.normal(0, 0.05 * 10 / np.sqrt(2), 100)) for _ in range(200)]
-    assert np.mean([bool(each) for each in flags_of(still)]) > 0.97
+    assert np.mean([bool(flags) for flags in flags_of(still)]) > 0.97
 
 
 def test_progress_in_a_few_frames_counts_and_may_be_undone() -> None:
@@ -140,7 +140,7 @@ def test_a_curve_that_starts_at_the_goal_says_nothing() -> None:
 ENDS = (2.0, 2.1, 2.2, 2.3, 2.4)
 
 
-def successes() -> list[Seen]:
+def successes() -> list[EpisodeData]:
     return [seen(curve=falling(10, end)) for end in ENDS]
 
 
@@ -193,16 +193,16 @@ def frozen(first: int, last: int) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "said"),
+    ("first", "last", "message"),
     [
         (0, 59, "all 60 frames are one picture, while the robot moves"),
         (30, 59, "rows 30 to 59 of 60 are one picture, while the robot moves"),
         (20, 39, "rows 20 to 39 of 60 are one picture, while the robot moves"),
     ],
 )
-def test_a_camera_that_hung(first: int, last: int, said: str) -> None:
+def test_a_camera_that_hung(first: int, last: int, message: str) -> None:
     (flags,) = flags_of([seen(frozen(first, last))])
-    assert Flag("frozen-camera", said, first) in flags
+    assert Flag("frozen-camera", message, first) in flags
     assert "repeated-frames" not in kinds(flags)
 
 
@@ -213,17 +213,17 @@ def test_a_short_standstill_is_no_hang() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "last", "found"),
+    ("rows", "last", "is_found"),
     # a fifth of the rows, but no ten frames; more than ten, but less than a fifth; both
     [(30, 18, False), (120, 25, False), (30, 20, True), (120, 34, True)],
 )
-def test_how_long_a_hang_is(rows: int, last: int, found: bool) -> None:
+def test_how_long_a_hang_is(rows: int, last: int, is_found: bool) -> None:
     small = film(rows=rows)
     small[10 : last + 1] = small[10]
     proprio = np.zeros((rows, 1), np.float32)
     proprio[14:] = 1
     (flags,) = flags_of([seen(small, proprio=proprio)])
-    assert ("frozen-camera" in kinds(flags)) == found
+    assert ("frozen-camera" in kinds(flags)) == is_found
 
 
 def test_a_robot_that_stands_still_does_not_freeze_the_camera() -> None:
@@ -256,7 +256,7 @@ def test_pictures_that_drift_below_the_tolerance_are_not_one() -> None:
 
 def test_a_slow_camera_repeats_frames_at_no_one_place_and_has_no_cuts() -> None:
     slow = [film(seed)[np.arange(ROWS) // 3 * 3] for seed in range(5)]
-    for flags in flags_of([seen(each) for each in slow]):
+    for flags in flags_of([seen(flags) for flags in slow]):
         assert flags == (
             Flag(
                 "repeated-frames",
@@ -351,21 +351,21 @@ def test_a_jump_that_all_episodes_have_is_usual() -> None:
     lit = [film(seed) for seed in range(5)]
     for small in lit:
         small[30:] += 40  # a lamp is switched on: that is the task
-    assert flags_of([seen(each) for each in lit]) == ((),) * 5
+    assert flags_of([seen(flags) for flags in lit]) == ((),) * 5
     *rest, flags = flags_of([*(seen(film(seed)) for seed in range(5)), seen(lit[0])])
     assert rest == [()] * 5
-    assert [(each.kind, each.row) for each in flags] == [("cut", 30)]
+    assert [(flag.kind, flag.row) for flag in flags] == [("cut", 30)]
 
 
 def test_noise_of_a_sensor_is_neither_cut_nor_disorder() -> None:
     rng = np.random.default_rng(0)
     still = [120 + rng.integers(-4, 5, (ROWS, 32, 32, 3)) for _ in range(5)]
-    assert flags_of([seen(each.astype(np.uint8)) for each in still]) == ((),) * 5
+    assert flags_of([seen(flags.astype(np.uint8)) for flags in still]) == ((),) * 5
 
 
 def test_a_hang_in_the_middle_leaves_one_jump_and_it_is_found() -> None:
     flags = with_others(frozen(15, 40))
-    assert [(each.kind, each.row) for each in flags] == [("frozen-camera", 15), ("cut", 41)]
+    assert [(flag.kind, flag.row) for flag in flags] == [("frozen-camera", 15), ("cut", 41)]
 
 
 # --- colours -------------------------------------------------------------------------------
@@ -375,7 +375,7 @@ def test_a_hang_in_the_middle_leaves_one_jump_and_it_is_found() -> None:
 def test_red_and_blue_exchanged(colour: tuple[float, float, float]) -> None:
     episodes = [seen(film(seed, colour=colour)) for seed in range(4)]
     episodes[2] = seen(film(2, colour=colour)[..., ::-1])
-    *rest, (flag,) = (flags_of(episodes)[each] for each in (0, 1, 3, 2))
+    *rest, (flag,) = (flags_of(episodes)[value] for value in (0, 1, 3, 2))
     assert rest == [()] * 3
     assert (flag.kind, flag.row) == ("colour-order", None)
     assert "BGR for RGB" in flag.value
@@ -399,7 +399,7 @@ def test_a_grey_scene_has_no_order_of_colours() -> None:
     tinted = [film(seed, colour=(111, 110, 109)) for seed in range(6)]
     for episodes in (grey, tinted):
         episodes[3] = episodes[3][..., ::-1]
-        assert flags_of([seen(each) for each in episodes]) == ((),) * 6
+        assert flags_of([seen(episode) for episode in episodes]) == ((),) * 6
 
 
 def test_scenes_that_do_not_resemble_each_other_are_not_compared() -> None:
@@ -414,7 +414,7 @@ def test_scenes_that_do_not_resemble_each_other_are_not_compared() -> None:
         seen(film(seed, colour=(120 + gap / 2, 110, 120 - gap / 2)))
         for seed, gap in enumerate(alike)
     ]
-    assert [kinds(each) for each in flags_of(episodes)] == [[]] * 6 + [["colour-order"]]
+    assert [kinds(flags) for flags in flags_of(episodes)] == [[]] * 6 + [["colour-order"]]
 
 
 def test_another_light_is_no_exchange() -> None:
@@ -430,7 +430,7 @@ def test_a_thousand_episodes_take_seconds() -> None:
     rng = np.random.default_rng(0)
     small = film(rows=100)
     episodes = [
-        Seen(
+        EpisodeData(
             curve=falling(10, 3, 100) + rng.normal(0, 0.1, 100),
             success=bool(index % 2),
             small=small,
@@ -441,7 +441,7 @@ def test_a_thousand_episodes_take_seconds() -> None:
         for index in range(1000)
     ]
     began = time.process_time()
-    found = flags_of(episodes)
+    flags = flags_of(episodes)
     # about 1.5 s; a loop over rows, or over pairs of episodes, takes minutes
     assert time.process_time() - began < 15
-    assert len(found) == 1000
+    assert len(flags) == 1000

@@ -6,9 +6,9 @@ from made_up_analysis import make_analysis
 from made_up_grey import make
 
 from vip_offline.analysis.analyze import analyse
-from vip_offline.analysis.results import summarise
+from vip_offline.analysis.results import summarise_analysis
 from vip_offline.options import AnalyzeOptions, RelabelOptions
-from vip_offline.report.html.analysis_page import write_page
+from vip_offline.report.html.analysis_page import write_analysis_page
 from vip_offline.report.terminal.analysis import print_analysis
 from vip_offline.rewards.relabel import relabel
 from vip_offline.utils.console import Console
@@ -30,11 +30,11 @@ def test_a_mean_of_goals_that_lie_apart(tmp_path: Path) -> None:
     assert warning.startswith("pixels: the goal pictures lie ")
     for way_out in ("--goal nearest:successes", "--goal last", "--goal EPISODE:FRAME"):
         assert way_out in warning
-    assert json.loads(json.dumps(summarise(analysis)))["warnings"] == [warning]
+    assert json.loads(json.dumps(summarise_analysis(analysis)))["warnings"] == [warning]
     out = io.StringIO()
     print_analysis(analysis, Console(file=out, width=80))
     assert f"warning: {warning}" in " ".join(out.getvalue().split())
-    write_page(analysis, tmp_path / "report.html")
+    write_analysis_page(analysis, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert '<p class="warning">pixels: the goal pictures' in page
 
@@ -47,4 +47,4 @@ def test_goals_that_agree_are_no_news(tmp_path: Path) -> None:
     moving = moving_goals(tmp_path / "m.zarr")
     relabel(moving, RelabelOptions(encoder="pixels", stages=("0:1", "0:2")))
     assert analyse(moving, AnalyzeOptions()).warnings == ()
-    assert summarise(make_analysis())["warnings"] == []
+    assert summarise_analysis(make_analysis())["warnings"] == []

@@ -121,11 +121,11 @@ def test_flat_is_up_to_rounding() -> None:
 
 def test_separation_by_hand() -> None:
     # of the six pairs 3 > 2, 3 > 1, 3 > 0, 1 = 1 (half), 1 > 0; not 1 > 2
-    found = separation([3, 1, 2, 1, 0], [True, True, False, False, False])
-    assert found is not None
-    assert found.auc == pytest.approx(4.5 / 6)
-    assert (found.successes, found.failures) == (2, 3)
-    assert found.low < found.auc < found.high
+    result = separation([3, 1, 2, 1, 0], [True, True, False, False, False])
+    assert result is not None
+    assert result.auc == pytest.approx(4.5 / 6)
+    assert (result.successes, result.failures) == (2, 3)
+    assert result.low < result.auc < result.high
 
 
 @settings(deadline=None)
@@ -136,21 +136,21 @@ def test_separation_by_hand() -> None:
 def test_separation_is_mann_and_whitneys(score: Floats, data: st.DataObject) -> None:
     cut = data.draw(st.integers(1, len(score) - 1))
     success = np.arange(len(score)) < cut
-    found = separation(score, success)
-    assert found is not None
+    result = separation(score, success)
+    assert result is not None
     pairs = cut * (len(score) - cut)
     expected = mannwhitneyu(score[:cut], score[cut:], method="asymptotic").statistic / pairs
-    assert found.auc == pytest.approx(expected)
+    assert result.auc == pytest.approx(expected)
     turned = separation(-score, success)
     assert turned is not None
-    assert turned.auc == pytest.approx(1 - found.auc)
-    assert (turned.low, turned.high) == pytest.approx((1 - found.high, 1 - found.low), abs=1e-9)
+    assert turned.auc == pytest.approx(1 - result.auc)
+    assert (turned.low, turned.high) == pytest.approx((1 - result.high, 1 - result.low), abs=1e-9)
 
 
 def test_scores_that_are_not_known_are_left_out() -> None:
-    found = separation([3, NAN, 1, -np.inf], [True, True, False, False])
-    assert found is not None
-    assert (found.auc, found.successes, found.failures) == (1.0, 1, 1)
+    result = separation([3, NAN, 1, -np.inf], [True, True, False, False])
+    assert result is not None
+    assert (result.auc, result.successes, result.failures) == (1.0, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,9 @@ def test_the_interval_covers_as_often_as_it_says(true: float) -> None:
     bad = rng.normal(0, 1, (runs, failures))
     above = (good[:, :, None] > bad[:, None]).sum(axis=(1, 2))
     interval = cache(lambda pairs: auc_interval(pairs / 200, successes, failures))
-    covered = np.mean([interval(int(each))[0] <= true <= interval(int(each))[1] for each in above])
+    covered = np.mean(
+        [interval(int(count))[0] <= true <= interval(int(count))[1] for count in above]
+    )
     assert CONFIDENCE == 0.95
     assert 0.92 <= covered <= 0.995
 
@@ -230,20 +232,20 @@ def test_goal_agreement_needs_goals_and_starts_elsewhere() -> None:
 
 def test_leave_one_out_goals_by_hand() -> None:
     goals = [[0.0, 6.0], [2.0, 0.0], [4.0, 3.0]]
-    found = leave_one_out_goals(goals, [0, 2, 3], 4)
-    np.testing.assert_allclose(found, [[3.0, 1.5], [2.0, 3.0], [2.0, 4.5], [1.0, 3.0]])
+    goals_of_others = leave_one_out_goals(goals, [0, 2, 3], 4)
+    np.testing.assert_allclose(goals_of_others, [[3.0, 1.5], [2.0, 3.0], [2.0, 4.5], [1.0, 3.0]])
 
 
 def test_all_of_an_episodes_goals_are_left_out() -> None:
-    found = leave_one_out_goals([[1.0], [3.0], [8.0]], [0, 0, 1], 2)
-    np.testing.assert_allclose(found, [[8], [2]])
+    goals_of_others = leave_one_out_goals([[1.0], [3.0], [8.0]], [0, 0, 1], 2)
+    np.testing.assert_allclose(goals_of_others, [[8], [2]])
 
 
 def test_where_no_other_goal_is_left_nothing_is_known() -> None:
     # 0.1 + 0.2 - 0.1 - 0.2 is not 0
-    found = leave_one_out_goals([[0.1], [0.2]], [1, 1], 2)
-    assert found[0] == pytest.approx(0.15)
-    assert np.isnan(found[1]).all()
+    goals_of_others = leave_one_out_goals([[0.1], [0.2]], [1, 1], 2)
+    assert goals_of_others[0] == pytest.approx(0.15)
+    assert np.isnan(goals_of_others[1]).all()
     assert np.isnan(leave_one_out_goals(np.zeros((0, 3)), [], 2)).all()
 
 
@@ -267,19 +269,19 @@ def test_planted_noise_of_pairs_is_recovered() -> None:
         still = np.sort(rng.integers(0, 100, 100))  # which of a hundred places; some twice
         curves.append(10 - 0.05 * still + rng.normal(0, planted, 100))
         pairs.append(np.diff(still) == 0)
-    found = noise_of(curves, pairs)
-    assert found is not None
-    assert found.pairs == sum(int(each.sum()) for each in pairs)
-    assert found.step == pytest.approx(np.sqrt(2) * planted, rel=0.05)
+    noise = noise_of(curves, pairs)
+    assert noise is not None
+    assert noise.pairs == sum(int(pair.sum()) for pair in pairs)
+    assert noise.step == pytest.approx(np.sqrt(2) * planted, rel=0.05)
 
 
 def test_planted_noise_is_recovered_from_curves_that_are_straight() -> None:
     rng = np.random.default_rng(0)
     straight = [10 - np.linspace(0, speed, 100) for speed in range(1, 41)]
-    found = noise_of([each + rng.normal(0, 0.3, 100) for each in straight], None)
-    assert found is not None
-    assert found.pairs == 0
-    assert found.step == pytest.approx(np.sqrt(2) * 0.3, rel=0.1)
+    noise = noise_of([curve + rng.normal(0, 0.3, 100) for curve in straight], None)
+    assert noise is not None
+    assert noise.pairs == 0
+    assert noise.step == pytest.approx(np.sqrt(2) * 0.3, rel=0.1)
     without = noise_of(straight, None)
     assert without is not None
     assert without.step < 1e-12
@@ -287,10 +289,10 @@ def test_planted_noise_is_recovered_from_curves_that_are_straight() -> None:
 
 def test_noise_by_hand() -> None:
     # second differences 2 and -4
-    found = noise_of([[0, 0, 2, 0]], None)
-    assert found is not None
-    assert found.step == pytest.approx(np.sqrt(20 / 2 / 3))
-    assert found.pairs == 0
+    noise = noise_of([[0, 0, 2, 0]], None)
+    assert noise is not None
+    assert noise.step == pytest.approx(np.sqrt(20 / 2 / 3))
+    assert noise.pairs == 0
 
 
 def test_no_noise_where_there_is_nothing() -> None:
@@ -312,9 +314,14 @@ def test_signal_by_hand() -> None:
 
 
 def test_histogram_by_hand() -> None:
-    found = reward_histogram([[-1, -0.1, 0, 0.1, 1, 1]], bins=4)
-    np.testing.assert_allclose(found.edges, [-1, -0.5, 0, 0.5, 1])
-    assert found.counts[0].tolist() == [1, 1, 2, 2]  # 0 is in the first bin that is not negative
+    histogram = reward_histogram([[-1, -0.1, 0, 0.1, 1, 1]], bins=4)
+    np.testing.assert_allclose(histogram.edges, [-1, -0.5, 0, 0.5, 1])
+    assert histogram.counts[0].tolist() == [
+        1,
+        1,
+        2,
+        2,
+    ]  # 0 is in the first bin that is not negative
 
 
 @settings(deadline=None)
@@ -326,33 +333,33 @@ def test_histogram_by_hand() -> None:
     )
 )
 def test_histograms_count_every_reward(rewards: list[Floats]) -> None:
-    found = reward_histogram(rewards)
-    assert [int(each.sum()) for each in found.counts] == [len(each) for each in rewards]
-    assert len(found.edges) == 41
-    assert found.edges[20] == 0
-    np.testing.assert_allclose(found.edges, -found.edges[::-1])
-    for each, counts in zip(rewards, found.counts, strict=True):
-        assert int(counts[:20].sum()) == int((each < 0).sum())
+    histogram = reward_histogram(rewards)
+    assert [int(count.sum()) for count in histogram.counts] == [len(reward) for reward in rewards]
+    assert len(histogram.edges) == 41
+    assert histogram.edges[20] == 0
+    np.testing.assert_allclose(histogram.edges, -histogram.edges[::-1])
+    for reward, counts in zip(rewards, histogram.counts, strict=True):
+        assert int(counts[:20].sum()) == int((reward < 0).sum())
 
 
 def test_what_lies_far_beyond_is_in_the_outermost_bin() -> None:
     ordinary = np.linspace(-1, 1, 1000)
-    found = reward_histogram([np.r_[ordinary, 1e6]])
-    assert 0.9 < found.edges[-1] < 1.1
-    assert found.counts[0].sum() == 1001
+    histogram = reward_histogram([np.r_[ordinary, 1e6]])
+    assert 0.9 < histogram.edges[-1] < 1.1
+    assert histogram.counts[0].sum() == 1001
 
 
 def test_rewards_that_are_not_known_are_not_counted() -> None:
-    found = reward_histogram([[NAN, 1.0, -1.0], [NAN]], bins=2)
-    np.testing.assert_array_equal(found.edges, [-1, 0, 1])
-    assert [each.tolist() for each in found.counts] == [[1, 1], [0, 0]]
+    histogram = reward_histogram([[NAN, 1.0, -1.0], [NAN]], bins=2)
+    np.testing.assert_array_equal(histogram.edges, [-1, 0, 1])
+    assert [count.tolist() for count in histogram.counts] == [[1, 1], [0, 0]]
 
 
 def test_a_histogram_of_nothing() -> None:
     assert reward_histogram([]).counts == ()
-    found = reward_histogram([[], [0.0, 0.0]])
-    assert [int(each.sum()) for each in found.counts] == [0, 2]
-    np.testing.assert_array_equal(found.edges[[0, 20, 40]], [-1, 0, 1])
+    histogram = reward_histogram([[], [0.0, 0.0]])
+    assert [int(count.sum()) for count in histogram.counts] == [0, 2]
+    np.testing.assert_array_equal(histogram.edges[[0, 20, 40]], [-1, 0, 1])
 
 
 def test_count_difference() -> None:

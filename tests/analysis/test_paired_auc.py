@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from vip_offline.analysis.paired_auc import FEW, auc_difference
+from vip_offline.analysis.paired_auc import FEW_EPISODES, auc_difference
 
 RNG = np.random.default_rng(0)
 SUCCESS = np.arange(30) < 10
@@ -11,12 +11,12 @@ GOOD = 1.5 * SUCCESS + RNG.normal(size=30)
 
 def test_areas_are_those_of_sklearn_with_ties() -> None:
     other = np.round(GOOD)
-    found = auc_difference("a", GOOD, "b", other, SUCCESS)
-    assert found is not None
-    assert found.auc_a == pytest.approx(roc_auc_score(SUCCESS, GOOD))
-    assert found.auc_b == pytest.approx(roc_auc_score(SUCCESS, other))
-    assert found.difference == pytest.approx(found.auc_a - found.auc_b)
-    assert (found.successes, found.failures) == (10, 20)
+    difference = auc_difference("a", GOOD, "b", other, SUCCESS)
+    assert difference is not None
+    assert difference.auc_a == pytest.approx(roc_auc_score(SUCCESS, GOOD))
+    assert difference.auc_b == pytest.approx(roc_auc_score(SUCCESS, other))
+    assert difference.difference == pytest.approx(difference.auc_a - difference.auc_b)
+    assert (difference.successes, difference.failures) == (10, 20)
 
 
 def test_episodes_are_paired() -> None:
@@ -32,24 +32,26 @@ def test_episodes_are_paired() -> None:
 
 def test_the_interval_is_that_of_drawing_episodes() -> None:
     other = RNG.normal(size=30)
-    found = auc_difference("a", GOOD, "b", other, SUCCESS)
+    difference = auc_difference("a", GOOD, "b", other, SUCCESS)
     drawn = []
     for _ in range(4000):
         rows = np.r_[RNG.integers(0, 10, 10), RNG.integers(10, 30, 20)]
         areas = [roc_auc_score(SUCCESS[rows], score[rows]) for score in (GOOD, other)]
         drawn.append(areas[0] - areas[1])
-    assert found is not None
-    assert (found.low, found.high) == pytest.approx(np.quantile(drawn, (0.025, 0.975)), abs=0.02)
-    assert found.surely == (found.low > 0)
+    assert difference is not None
+    assert (difference.low, difference.high) == pytest.approx(
+        np.quantile(drawn, (0.025, 0.975)), abs=0.02
+    )
+    assert difference.surely == (difference.low > 0)
 
 
 def test_what_is_not_known_is_left_out_of_both() -> None:
     gap = GOOD.copy()
     gap[[0, 25]] = np.nan
-    found = auc_difference("a", GOOD, "b", gap, SUCCESS)
-    assert found is not None
-    assert (found.successes, found.failures) == (9, 19)
-    assert found.difference == 0
+    difference = auc_difference("a", GOOD, "b", gap, SUCCESS)
+    assert difference is not None
+    assert (difference.successes, difference.failures) == (9, 19)
+    assert difference.difference == 0
 
 
 def test_without_a_failure_there_is_no_difference() -> None:
@@ -57,9 +59,9 @@ def test_without_a_failure_there_is_no_difference() -> None:
 
 
 def test_few_episodes_make_no_claim() -> None:
-    rows = np.r_[: FEW - 1, 10:30]
-    found = auc_difference("a", SUCCESS[rows], "b", ~SUCCESS[rows], SUCCESS[rows])
-    assert found is not None
-    assert found.difference == 1
-    assert np.isnan(found.low)
-    assert not found.surely
+    rows = np.r_[: FEW_EPISODES - 1, 10:30]
+    difference = auc_difference("a", SUCCESS[rows], "b", ~SUCCESS[rows], SUCCESS[rows])
+    assert difference is not None
+    assert difference.difference == 1
+    assert np.isnan(difference.low)
+    assert not difference.surely

@@ -11,10 +11,10 @@ from vip_offline.analysis.results import (
     Analysis,
     EpisodeView,
     Flag,
-    Heavy,
+    HeavyTransition,
     Row,
     Weighting,
-    summarise,
+    summarise_analysis,
 )
 
 NAN = float("nan")
@@ -40,7 +40,7 @@ WEIGHTING = Weighting(
     tau=0.125,
     on_successes=0.75,
     of_successes=NAN,
-    heaviest=(Heavy(1, 0, 1, 2.5, np.zeros((2, 4, 4, 3), np.uint8)),),
+    heaviest=(HeavyTransition(1, 0, 1, 2.5, np.zeros((2, 4, 4, 3), np.uint8)),),
 )
 LABELLING = Row(
     name="vip",
@@ -84,26 +84,26 @@ ANALYSIS = Analysis(
 )
 
 
-def numbers(found: Any) -> list[float]:
+def numbers(content: Any) -> list[float]:
     """All numbers of what JSON gives, at any depth."""
-    if isinstance(found, dict):
-        return [each for value in found.values() for each in numbers(value)]
-    if isinstance(found, list):
-        return [each for value in found for each in numbers(value)]
-    return [] if isinstance(found, bool | str) or found is None else [found]
+    if isinstance(content, dict):
+        return [number for value in content.values() for number in numbers(value)]
+    if isinstance(content, list):
+        return [number for value in content for number in numbers(value)]
+    return [] if isinstance(content, bool | str) or content is None else [content]
 
 
 def test_a_summary_is_json_and_nothing_else() -> None:
-    summary = summarise(ANALYSIS)
+    summary = summarise_analysis(ANALYSIS)
     text = json.dumps(summary, allow_nan=False)
     assert json.loads(text) == summary
     assert numbers(summary)
     # as JSON writes it, not only as it can be converted
-    assert all(type(each) in (int, float) for each in numbers(summary))
+    assert all(type(number) in (int, float) for number in numbers(summary))
 
 
 def test_numbers_are_kept_and_nan_is_null() -> None:
-    row, control = summarise(ANALYSIS)["rows"]
+    row, control = summarise_analysis(ANALYSIS)["rows"]
     assert row["distances"] == [[3, 2, 1], [3, None, 0.333333], [1, 1, 1]]
     assert row["rewards"] == [[1, 1], [None, None], [0, 0]]
     assert row["came_closer"] == {
@@ -131,7 +131,7 @@ def test_numbers_are_kept_and_nan_is_null() -> None:
 
 def test_differences_of_areas_are_kept() -> None:
     compared = AucDifference("vip", "pixels", 0.75, 0.5, 0.25, NAN, NAN, 2, 1)
-    summary = summarise(dataclasses.replace(ANALYSIS, against_best=(compared,)))
+    summary = summarise_analysis(dataclasses.replace(ANALYSIS, against_best=(compared,)))
     assert summary["against_best"] == [
         {"a": "vip", "b": "pixels", "auc_a": 0.75, "auc_b": 0.5, "difference": 0.25, "low": None,
          "high": None, "successes": 2, "failures": 1}
@@ -139,13 +139,13 @@ def test_differences_of_areas_are_kept() -> None:
 
 
 def test_pictures_and_planes_are_left_out() -> None:
-    text = json.dumps(summarise(ANALYSIS))
-    for each in ("thumbnails", "pictures", "plane"):
-        assert each not in text
+    text = json.dumps(summarise_analysis(ANALYSIS))
+    for key in ("thumbnails", "pictures", "plane"):
+        assert key not in text
 
 
 def test_episodes_say_why_they_are_suspicious() -> None:
-    first, _, third = summarise(ANALYSIS)["episodes"]
+    first, _, third = summarise_analysis(ANALYSIS)["episodes"]
     assert first == {
         "index": 0,
         "name": "demo_0",
@@ -161,7 +161,7 @@ def test_episodes_say_why_they_are_suspicious() -> None:
 
 
 def test_spreads_are_over_successes() -> None:
-    bumps = summarise(ANALYSIS)["rows"][0]["bump_fraction"]
+    bumps = summarise_analysis(ANALYSIS)["rows"][0]["bump_fraction"]
     assert bumps == {
         "mean": 0.25,
         "std": pytest.approx(0.5 / np.sqrt(2)),
@@ -172,14 +172,16 @@ def test_spreads_are_over_successes() -> None:
 
 def test_spreads_are_over_all_where_nothing_succeeds_and_null_of_one() -> None:
     failures = tuple(view(index, False) for index in range(3))
-    order = summarise(dataclasses.replace(ANALYSIS, episodes=failures))["rows"][0]
+    order = summarise_analysis(dataclasses.replace(ANALYSIS, episodes=failures))["rows"][0]
     assert order["order_correlation"]["episodes"] == 2
     assert order["order_correlation"]["mean"] == 0.75
-    one = dataclasses.replace(ANALYSIS, episodes=(view(0, True), *failures[1:]))
-    bumps = summarise(one)["rows"][0]["bump_fraction"]
+    single = dataclasses.replace(ANALYSIS, episodes=(view(0, True), *failures[1:]))
+    bumps = summarise_analysis(single)["rows"][0]["bump_fraction"]
     assert (bumps["mean"], bumps["std"], bumps["episodes"]) == (0.5, None, 1)
     none = dataclasses.replace(LABELLING, bumps=np.full(3, NAN))
-    bumps = summarise(dataclasses.replace(ANALYSIS, rows=(none,)))["rows"][0]["bump_fraction"]
+    bumps = summarise_analysis(dataclasses.replace(ANALYSIS, rows=(none,)))["rows"][0][
+        "bump_fraction"
+    ]
     assert (bumps["mean"], bumps["std"], bumps["episodes"]) == (None, None, 0)
 
 

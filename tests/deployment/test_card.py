@@ -47,9 +47,9 @@ def test_what_a_reader_must_know() -> None:
 
 def test_the_kind_of_action() -> None:
     assert "Kind of action: not known." in policy_card(manifest())  # as an older manifest has it
-    said = {**manifest()["interface"], "action_kind": "position"}
-    assert "Kind of action: position." in policy_card(manifest(interface=said))
-    guessed = {**said, "action_kind_guessed": True}
+    interface = {**manifest()["interface"], "action_kind": "position"}
+    assert "Kind of action: position." in policy_card(manifest(interface=interface))
+    guessed = {**interface, "action_kind_guessed": True}
     text = "Kind of action: position (guessed from the training data)."
     assert text in policy_card(manifest(interface=guessed))
 

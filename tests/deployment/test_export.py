@@ -16,7 +16,7 @@ from vip_offline.deployment.export import note_success, ship
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import RelabelOptions, RolloutOptions, TrainOptions
 from vip_offline.policies.brightness import brightness_grid
-from vip_offline.policies.checksums import changed, read_sums
+from vip_offline.policies.checksums import changed_files, read_sums
 from vip_offline.policies.policy import read_manifest, write_manifest
 from vip_offline.policies.runtime import load_policy
 from vip_offline.rewards.relabel import relabel
@@ -42,7 +42,7 @@ def test_the_manifest_says_it_all(shipped_once: Path) -> None:
     taken = [store.data("action", start, stop - 1) for start, stop in store.spans()]
     np.testing.assert_allclose(interface["low"], np.concatenate(taken).min(0))
     np.testing.assert_allclose(interface["high"], np.concatenate(taken).max(0))
-    steps = np.concatenate([np.abs(np.diff(each, axis=0)) for each in taken])
+    steps = np.concatenate([np.abs(np.diff(actions, axis=0)) for actions in taken])
     np.testing.assert_allclose(interface["largest_step"], steps.max(0), rtol=1e-6)
     frames = store.frames("front", 0, store.rows)
     np.testing.assert_allclose(
@@ -69,7 +69,7 @@ def test_the_manifest_says_it_all(shipped_once: Path) -> None:
     }  # fmt: skip
     # what was made elsewhere is nobody's secret, and no file is for its owner's eyes alone
     assert str(shipped_once.parent).encode() not in (shipped_once / "policy.onnx").read_bytes()
-    modes = {each.stat().st_mode & 0o444 for each in shipped_once.iterdir()}
+    modes = {path.stat().st_mode & 0o444 for path in shipped_once.iterdir()}
     assert modes == {0o444}
 
 
@@ -81,16 +81,15 @@ def test_the_same_training_gives_the_same_bytes(tmp_path: Path) -> None:
         place.mkdir()
         folders.append(trained_policy(place, "random-resnet18"))
         ship(folders[-1])
-    one, two = folders
-    for name in sorted(read_sums(one)):
-        first, second = ((folder / name).read_bytes() for folder in (one, two))
+    for name in sorted(read_sums(folders[0])):
+        first, second = ((folder / name).read_bytes() for folder in folders)
         if name == "manifest.json":
-            texts = [json.loads(each) for each in (first, second)]
-            for said, where in zip(texts, ("one", "two"), strict=True):
+            texts = [json.loads(text) for text in (first, second)]
+            for text, where in zip(texts, ("one", "two"), strict=True):
                 for key in DATED:
-                    said.pop(key)
-                said["label"].pop("created")
-                said["store"] = said["store"].replace(f"/{where}/", "/")
+                    text.pop(key)
+                text["label"].pop("created")
+                text["store"] = text["store"].replace(f"/{where}/", "/")
             assert texts[0] == texts[1]
         elif name == "README.md":
             assert first.replace(b"/one/", b"/") == second.replace(b"/two/", b"/")
@@ -111,7 +110,7 @@ def test_another_store_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
     with pytest.raises(VipOfflineError, match=r"covers 3 of 4 episodes"):
         ship(folder)
     assert read_sums(folder)["policy.onnx"] == before["policy.onnx"]
-    assert changed(folder) == []
+    assert changed_files(folder) == []
 
 
 def test_another_encoder_is_refused(tmp_path: Path) -> None:
@@ -173,9 +172,9 @@ def test_a_step_is_within_an_episode(tmp_path: Path) -> None:
 
 def test_what_the_user_says_of_it(tmp_path: Path) -> None:
     folder = trained_policy(tmp_path, "pixels")
-    said = {"action": ["dx [cm]", "dy [cm]"], "gripper": "none", "control_rate": 25}
-    said |= {"action_kind": "delta"}
-    ship(folder, described={**said, "key_map": {"proprio": ["joints", "gripper"]}})
+    described = {"action": ["dx [cm]", "dy [cm]"], "gripper": "none", "control_rate": 25}
+    described |= {"action_kind": "delta"}
+    ship(folder, described={**described, "key_map": {"proprio": ["joints", "gripper"]}})
     interface = load_policy(folder).interface
     assert interface.action == ("dx [cm]", "dy [cm]")
     assert interface.key_map == {"proprio": ["joints", "gripper"]}
@@ -204,7 +203,7 @@ def test_without_the_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def refuse(*_: object) -> Path:
         raise VipOfflineError("cannot be made an ONNX graph")
 
-    monkeypatch.setattr("vip_offline.deployment.export.graph_of", refuse)
+    monkeypatch.setattr("vip_offline.deployment.export.cached_graph", refuse)
     (note,) = ship(folder, takes="embedding")
     assert "the encoder is left out" in note
     assert not (folder / "encoder.safetensors").exists()
@@ -222,7 +221,7 @@ def test_what_rollouts_found_goes_into_the_folder(tmp_path: Path) -> None:
     ship(folder)
     options = RolloutOptions()
     result = {
-        "placements": [options.first_placement + each for each in range(10)],
+        "placements": [options.first_placement + index for index in range(10)],
         "success": [True] * 9 + [False],
         "steps": [1] * 10,
         "horizon": 200,
@@ -236,7 +235,7 @@ def test_what_rollouts_found_goes_into_the_folder(tmp_path: Path) -> None:
     assert (
         "**9 of 10 rollouts** (90%; 95 % interval 60% to 98%)" in (folder / "README.md").read_text()
     )
-    assert changed(folder) == []
+    assert changed_files(folder) == []
     assert "README.md" in read_sums(folder)
     load_policy(folder)
 
@@ -285,9 +284,9 @@ def test_cameras_of_its_own_travel(tmp_path: Path) -> None:
     ship(folder)
     robot = copied(folder, tmp_path / "robot")
     opened = open_store(store)
-    frames = {f"frame/{each}": opened.frames(each, 0, 4) for each in cameras}
+    frames = {f"frame/{camera}": opened.frames(camera, 0, 4) for camera in cameras}
     observation = {**frames, "proprio": opened.data("proprio", 0, 4)}
-    graph, torch = (load_policy(robot, backend=each) for each in ("onnx", "torch"))
+    graph, torch = (load_policy(robot, backend=text) for text in ("onnx", "torch"))
     assert list(graph.interface.frames) == ["frame/wrist", "frame/front"]
     expected = opened.embedding("pixels", "wrist,front")[0][:4]
     np.testing.assert_allclose(graph.infer(observation).embedding, expected, atol=1e-5)

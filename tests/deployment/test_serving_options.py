@@ -4,7 +4,7 @@ import pytest
 
 from vip_offline.deployment.serving_options import (
     KEY_VARIABLE,
-    check_options,
+    check_serve_options,
     is_loopback,
     read_api_key,
 )
@@ -32,11 +32,11 @@ KEY = "a-key-of-some-length"
 def test_who_can_reach_it(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
     if expected:
-        check_options(ServeOptions(host=host))
+        check_serve_options(ServeOptions(host=host))
     else:
         with pytest.raises(VipOfflineError, match="other computers could command the robot"):
-            check_options(ServeOptions(host=host))
-    check_options(ServeOptions(host=host, api_key=KEY))
+            check_serve_options(ServeOptions(host=host))
+    check_serve_options(ServeOptions(host=host, api_key=KEY))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_who_can_reach_it(host: str, expected: bool) -> None:
 )
 def test_options_that_are_none(options: ServeOptions, says: str) -> None:
     with pytest.raises(VipOfflineError, match=says):
-        check_options(options)
+        check_serve_options(options)
 
 
 def test_the_key_comes_from_a_file_or_the_environment(

@@ -8,7 +8,7 @@ from made_up_pictures import pictures
 
 from vip_offline.encoders.backends import OnnxRuntime, Torch, choose_backend
 from vip_offline.encoders.encoder import load_encoder
-from vip_offline.encoders.onnx_graphs import AGREEMENT, export, relative_difference
+from vip_offline.encoders.onnx_graphs import AGREEMENT, export_onnx, relative_difference
 from vip_offline.encoders.registry import ENCODERS
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import Computing
@@ -25,7 +25,7 @@ def test_back_ends_agree_with_eager_fp32(name: str, tmp_path: Path) -> None:
     with torch.inference_mode():
         reference = network(images).numpy()
     path = tmp_path / "x.onnx"
-    export(network, entry.preprocessing.crop, path)
+    export_onnx(network, entry.preprocessing.crop, path)
     for backend in (OnnxRuntime(path), Torch(network)):
         assert relative_difference(backend(images), reference) < AGREEMENT, backend.name
         # and for any number of pictures

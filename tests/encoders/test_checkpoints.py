@@ -4,14 +4,20 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vip_offline.encoders.checkpoints import Layout, load_strictly, misfits, read_checkpoint, unwrap
+from vip_offline.encoders.checkpoints import (
+    CheckpointLayout,
+    load_strictly,
+    misfits,
+    read_state_dict,
+    unwrap,
+)
 from vip_offline.errors import VipOfflineError
 
 TENSOR = torch.ones(2)
 
 
 def test_outer_key_prefix_and_heads() -> None:
-    layout = Layout(outer="net", prefix="module.", others=True, dropped=("head.",))
+    layout = CheckpointLayout(outer="net", prefix="module.", others=True, dropped=("head.",))
     content = {"net": {"module.a": TENSOR, "module.head.b": TENSOR, "queue": TENSOR, "step": 3}}
     assert unwrap(content, layout) == {"a": TENSOR}
     assert unwrap({"other": {}}, layout) is None
@@ -20,8 +26,8 @@ def test_outer_key_prefix_and_heads() -> None:
 
 def test_names_without_the_prefix_are_only_taken_where_they_are_expected() -> None:
     content = {"module.a": TENSOR, "b": TENSOR}
-    assert unwrap(content, Layout(prefix="module.")) is None
-    assert unwrap(content, Layout(prefix="module.", others=True)) == {"a": TENSOR}
+    assert unwrap(content, CheckpointLayout(prefix="module.")) is None
+    assert unwrap(content, CheckpointLayout(prefix="module.", others=True)) == {"a": TENSOR}
 
 
 def test_every_misfit_is_named() -> None:
@@ -55,7 +61,7 @@ def test_a_byte_that_was_changed_is_refused_or_changes_nothing(tmp_path: Path) -
     for place in range(0, len(whole), 3):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         try:
-            content = read_checkpoint(path)
+            content = read_state_dict(path)
         except VipOfflineError as error:
             assert str(error).startswith(f"{path}: ")
             refused += 1
@@ -68,13 +74,13 @@ def test_a_byte_that_was_changed_is_refused_or_changes_nothing(tmp_path: Path) -
 def test_tensors_that_state_more_than_they_hold(tmp_path: Path) -> None:
     torch.save({"net": {"a": torch.zeros(1).expand(10**6, 10**6)}}, tmp_path / "a.pt")
     with pytest.raises(VipOfflineError, match=r"a\.pt: net\.a states \(1000000, 1000000\)"):
-        read_checkpoint(tmp_path / "a.pt")
+        read_state_dict(tmp_path / "a.pt")
 
 
 def test_safetensors(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({"a": TENSOR}, path)
-    assert torch.equal(read_checkpoint(path)["a"], TENSOR)  # type: ignore[arg-type]
+    assert torch.equal(read_state_dict(path)["a"], TENSOR)  # type: ignore[arg-type]
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(VipOfflineError, match=r"a\.safetensors: is not a PyTorch checkpoint"):
-        read_checkpoint(path)
+        read_state_dict(path)

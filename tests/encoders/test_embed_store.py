@@ -14,18 +14,18 @@ from vip_offline.errors import VipOfflineError
 
 
 def test_only_what_is_missing_is_computed(store_path: Path) -> None:
-    encoder, told = load_encoder("pixels"), list[int]()
+    encoder, progress = load_encoder("pixels"), list[int]()
     with writing(store_path) as store:
-        assert embed_store(store, encoder, "front", on_frames=told.append) == sum(LENGTHS)
-    assert sum(told) == sum(LENGTHS)  # batches run on from one episode into the next
+        assert embed_store(store, encoder, "front", on_frames=progress.append) == sum(LENGTHS)
+    assert sum(progress) == sum(LENGTHS)  # batches run on from one episode into the next
     expected, _ = open_store(store_path).embedding("pixels", "front")
     made = zarr.open_group(store_path, mode="r+")["embeddings/pixels/front@content"]
     assert isinstance(made, zarr.Array)
     made[1] = 0
-    told.clear()
+    progress.clear()
     with writing(store_path) as store:
-        assert embed_store(store, encoder, "front", on_frames=told.append) == LENGTHS[1]
-    assert told == [LENGTHS[1]]
+        assert embed_store(store, encoder, "front", on_frames=progress.append) == LENGTHS[1]
+    assert progress == [LENGTHS[1]]
     embedding, provenance = open_store(store_path).embedding("pixels", "front")
     np.testing.assert_array_equal(embedding, expected)
     assert provenance["encoder"] == "pixels"
@@ -88,7 +88,7 @@ def test_the_batch_size_changes_nothing(store_path: Path, size: int) -> None:
 def test_what_was_finished_stays_when_a_frame_cannot_be_read(
     store_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vip_offline.encoders.embed_store.SECONDS", 0.0)
+    monkeypatch.setattr("vip_offline.encoders.embed_store.WRITE_INTERVAL", 0.0)
     spoilt = list[int]()
 
     def spoil(frames: int) -> None:

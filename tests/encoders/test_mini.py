@@ -6,10 +6,10 @@ from torch import Tensor
 from torchvision.models import resnet18
 
 from vip_offline.encoders.checkpoints import (
-    Layout,
+    CheckpointLayout,
     load_strictly,
     misfits,
-    read_checkpoint,
+    read_state_dict,
     unwrap,
 )
 from vip_offline.encoders.mini import MiniResNet
@@ -83,11 +83,11 @@ def test_a_checkpoint_laid_out_as_the_published_one(tmp_path: Path) -> None:
     }
     torch.save({"vip": state, "global_step": 7}, tmp_path / "model.pt")
 
-    layout = Layout(outer="vip", prefix="module.convnet.")
-    found = unwrap(read_checkpoint(tmp_path / "model.pt"), layout)
-    assert found is not None
+    layout = CheckpointLayout(outer="vip", prefix="module.convnet.")
+    unwrapped = unwrap(read_state_dict(tmp_path / "model.pt"), layout)
+    assert unwrapped is not None
     network = built(2).eval()
-    assert misfits(network, found) == []
-    load_strictly(network, found)
+    assert misfits(network, unwrapped) == []
+    load_strictly(network, unwrapped)
     with torch.no_grad():
         assert torch.equal(network(IMAGES), trained(IMAGES))

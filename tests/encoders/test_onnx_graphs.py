@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vip_offline.encoders.backends import OnnxRuntime
-from vip_offline.encoders.onnx_graphs import graph_of, relative_difference
+from vip_offline.encoders.onnx_graphs import cached_graph, relative_difference
 from vip_offline.encoders.weight_files import cache_folder
 from vip_offline.errors import VipOfflineError
 
@@ -28,24 +28,24 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_graph_is_made_once() -> None:
-    said = list[str]()
-    first = graph_of("mine", Small().eval(), 8, "ab" * 32, said.append)
+    messages = list[str]()
+    first = cached_graph("mine", Small().eval(), 8, "ab" * 32, messages.append)
     made = first.stat().st_mtime_ns
-    assert graph_of("mine", Small().eval(), 8, "ab" * 32, said.append) == first
+    assert cached_graph("mine", Small().eval(), 8, "ab" * 32, messages.append) == first
     assert first.stat().st_mtime_ns == made
-    assert said == ["preparing mine for ONNX Runtime, once"]
-    assert [each.name for each in first.parent.iterdir()] == [first.name]
+    assert messages == ["preparing mine for ONNX Runtime, once"]
+    assert [path.name for path in first.parent.iterdir()] == [first.name]
 
 
 @pytest.mark.parametrize("damage", ["another network", "cut short"])
 def test_a_graph_that_is_not_the_networks_is_made_anew(damage: str) -> None:
     """An entry of one's own may have changed, whatever its weights' hash says."""
-    path = graph_of("mine", Small().eval(), 8, "ab" * 32)
+    path = cached_graph("mine", Small().eval(), 8, "ab" * 32)
     network = Small(2.0).eval()
     if damage == "cut short":
         path.write_bytes(path.read_bytes()[:100])
     images = torch.randn(3, 3, 8, 8)
-    values = OnnxRuntime(graph_of("mine", network, 8, "ab" * 32))(images)
+    values = OnnxRuntime(cached_graph("mine", network, 8, "ab" * 32))(images)
     with torch.inference_mode():
         assert relative_difference(values, network(images).numpy()) < 1e-5
 
@@ -59,7 +59,7 @@ def test_what_cannot_be_exported_says_so_and_leaves_nothing() -> None:
 
     for way_out, end in (("Use --backend torch.", r"\. Use --backend torch\.$"), ("", r"\)\.$")):
         with pytest.raises(VipOfflineError, match=rf"cannot be made an ONNX graph.*{end}"):
-            graph_of("twisted", Twisted().eval(), 8, "cd" * 32, way_out=way_out)
+            cached_graph("twisted", Twisted().eval(), 8, "cd" * 32, way_out=way_out)
     assert not any((cache_folder().with_name("graphs")).iterdir())
 
 

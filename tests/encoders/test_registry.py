@@ -7,7 +7,7 @@ import pytest
 from vip_offline.encoders.registry import (
     ENCODERS,
     check_encoder,
-    here,
+    is_available,
     known_provenance,
     provenance_of,
     weights_file,
@@ -19,10 +19,10 @@ from vip_offline.utils.files import sha256_of
 
 def test_what_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert here("lite0")
-    assert here("pixels")
-    assert not here("vip")
-    assert not here("r3m-50")
+    assert is_available("lite0")
+    assert is_available("pixels")
+    assert not is_available("vip")
+    assert not is_available("r3m-50")
 
 
 def test_the_table_is_read_without_torch() -> None:

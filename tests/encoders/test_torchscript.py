@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from vip_offline.encoders.checkpoints import read_checkpoint
+from vip_offline.encoders.checkpoints import read_state_dict
 from vip_offline.encoders.torchscript import state_of_archive
 from vip_offline.errors import VipOfflineError
 
@@ -105,7 +105,7 @@ def test_a_traced_one(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(Several(), torch.zeros(1, 1, 9, 9))  # type: ignore[no-untyped-call]
     torch.jit.save(traced, str(path))
-    assert list(read_checkpoint(path)) == list(by_torch(path))
+    assert list(read_state_dict(path)) == list(by_torch(path))
 
 
 def test_an_archive_that_writes_a_file_does_not(
@@ -119,7 +119,7 @@ def test_an_archive_that_writes_a_file_does_not(
     assert (tmp_path / "written").exists()  # so that this test can fail
     (tmp_path / "written").unlink()
     with pytest.raises(VipOfflineError, match="Writes keeps its state in a way of its own"):
-        read_checkpoint(path)
+        read_state_dict(path)
     assert not (tmp_path / "written").exists()
 
 
@@ -131,7 +131,7 @@ def test_a_pickle_that_calls_is_refused_by_name(
     call = b"cos\nsystem\nX\x0d\x00\x00\x00touch touched\x85R."
     other = rewritten(path, lambda name, data: call if name.endswith("/data.pkl") else data)
     with pytest.raises(VipOfflineError, match=r"other\.pt: holds os\.system, which is no tensor"):
-        read_checkpoint(other)
+        read_state_dict(other)
     assert not (tmp_path / "touched").exists()
 
 
@@ -158,7 +158,7 @@ def test_sizes_that_the_file_does_not_hold(
         return data.replace(old, new)
 
     with pytest.raises(VipOfflineError, match=match):
-        read_checkpoint(rewritten(path, changed))
+        read_state_dict(rewritten(path, changed))
 
 
 def test_modules_that_hold_each_other(tmp_path: Path) -> None:
@@ -173,4 +173,4 @@ def test_modules_that_hold_each_other(tmp_path: Path) -> None:
         return data.replace(b")\x81", b")\x81q\x63", 1).replace(data[part : end + 1], b"h\x63")
 
     with pytest.raises(VipOfflineError, match="hold each other without end"):
-        read_checkpoint(rewritten(path, circular))
+        read_state_dict(rewritten(path, circular))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vip_offline.encoders.weight_files import Origin, cache_folder, cached, fetch
+from vip_offline.encoders.weight_files import Origin, cache_folder, cached_weights, fetch_weights
 from vip_offline.errors import VipOfflineError
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB
@@ -24,11 +24,11 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        server, wanted = self.server, self.headers.get("Range")
-        server.asked.append(wanted)
+        server, byte_range = self.server, self.headers.get("Range")
+        server.asked.append(byte_range)
         start = 0
-        if wanted and self.headers.get("If-Range") == server.etag:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if byte_range and self.headers.get("If-Range") == server.etag:
+            start = int(byte_range.removeprefix("bytes=").removesuffix("-"))
             self.send_response(206)
         else:
             self.send_response(200)
@@ -60,54 +60,54 @@ def origin(server: Server, sha256: str = "") -> Origin:
 
 
 def test_once_and_then_from_the_cache(server: Server, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    assert cached("vip", origin(server)) is None
-    path = fetch("vip", origin(server), lambda done, total: told.append((done, total)))
+    progress: list[tuple[int, int]] = []
+    assert cached_weights("vip", origin(server)) is None
+    path = fetch_weights("vip", origin(server), lambda done, total: progress.append((done, total)))
     assert path == tmp_path / "cache/vip-offline/weights/vip/model.pt"
     assert path.read_bytes() == CONTENT
-    assert told[-1] == (len(CONTENT), len(CONTENT))
-    assert fetch("vip", origin(server)) == path == cached("vip", origin(server))
+    assert progress[-1] == (len(CONTENT), len(CONTENT))
+    assert fetch_weights("vip", origin(server)) == path == cached_weights("vip", origin(server))
     assert server.asked == [None]
-    names = sorted(each.name for each in path.parent.iterdir())
+    names = sorted(path.name for path in path.parent.iterdir())
     assert names == ["model.pt", "model.pt.sha256"]
 
 
 def test_it_goes_on_where_it_broke_off(server: Server) -> None:
     server.break_at = 2_000_000
     with pytest.raises(VipOfflineError, match="Run this again to go on"):
-        fetch("vip", origin(server))
+        fetch_weights("vip", origin(server))
     server.break_at = 0
-    assert fetch("vip", origin(server)).read_bytes() == CONTENT
+    assert fetch_weights("vip", origin(server)).read_bytes() == CONTENT
     assert server.asked == [None, "bytes=2000000-"]
 
 
 def test_a_file_that_changed_meanwhile_is_not_mixed_in(server: Server) -> None:
     server.break_at = 2_000_000
     with pytest.raises(VipOfflineError, match="2000000 of 5120000 bytes"):
-        fetch("vip", origin(server))
+        fetch_weights("vip", origin(server))
     server.break_at, server.etag, server.content = 0, '"v2"', CONTENT[::-1]
-    assert fetch("vip", origin(server)).read_bytes() == CONTENT[::-1]
+    assert fetch_weights("vip", origin(server)).read_bytes() == CONTENT[::-1]
 
 
 def test_the_publishers_hash_is_checked(server: Server) -> None:
-    assert fetch("a", origin(server, SHA256[:8])).is_file()
+    assert fetch_weights("a", origin(server, SHA256[:8])).is_file()
     with pytest.raises(VipOfflineError, match=f"has sha256 {SHA256}; its publisher states 0000"):
-        fetch("b", origin(server, "0000"))
-    assert cached("b", origin(server)) is None
+        fetch_weights("b", origin(server, "0000"))
+    assert cached_weights("b", origin(server)) is None
 
 
 def test_a_file_that_changed_on_the_disk_is_refused(server: Server) -> None:
-    path = fetch("vip", origin(server))
+    path = fetch_weights("vip", origin(server))
     path.write_bytes(CONTENT[:-1] + b"x")
     with pytest.raises(VipOfflineError, match=f"not {SHA256} as when it was downloaded"):
-        fetch("vip", origin(server))
+        fetch_weights("vip", origin(server))
 
 
 def test_no_network_is_an_error_with_a_way_out(tmp_path: Path, server: Server) -> None:
     closed = Origin("http://127.0.0.1:9/model.pt")
     with pytest.raises(VipOfflineError, match=r"cannot be reached.*--weights FILE"):
-        fetch("vip", closed)
-    assert cached("vip", closed) is None
+        fetch_weights("vip", closed)
+    assert cached_weights("vip", closed) is None
 
 
 def test_the_cache_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from vip_offline.experiments.compare import (
     weight_on,
 )
 from vip_offline.options import CompareOptions, Recipe, TrainOptions
-from vip_offline.simulation.rollout import evaluated
+from vip_offline.simulation.rollout import existing_rollouts
 
 pytestmark = pytest.mark.sim
 
@@ -147,4 +147,4 @@ def test_damaged_rollouts_are_made_again(tmp_path: Path) -> None:
     (folder / "rollouts.json").write_text('{"placements": ')
     (said,) = damaged_notes(recipe)
     assert "rollouts.json: is damaged" in said
-    assert evaluated(folder, recipe.rollout) is None
+    assert existing_rollouts(folder, recipe.rollout) is None

@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 
-from vip_offline.policies.brightness import SIDE, brightness_grid
+from vip_offline.policies.brightness import GRID_SIDE, brightness_grid
 
 
 @pytest.mark.parametrize("size", [(48, 60), (50, 61)])
 def test_each_cell_is_the_mean_of_its_pixels(size: tuple[int, int]) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     grid = brightness_grid(frame)
-    assert grid.shape == (SIDE, SIDE)
-    tops, lefts = (np.arange(SIDE + 1) * length // SIDE for length in size)
-    for row in range(SIDE):
-        for column in range(SIDE):
+    assert grid.shape == (GRID_SIDE, GRID_SIDE)
+    tops, lefts = (np.arange(GRID_SIDE + 1) * length // GRID_SIDE for length in size)
+    for row in range(GRID_SIDE):
+        for column in range(GRID_SIDE):
             cell = frame[tops[row] : tops[row + 1], lefts[column] : lefts[column + 1]]
             assert grid[row, column] == pytest.approx(cell.mean())
 
@@ -23,4 +23,4 @@ def test_a_turned_picture_has_a_turned_grid() -> None:
 
 def test_a_picture_of_few_pixels() -> None:
     frame = np.arange(2, dtype=np.uint8)[:, None, None].repeat(3, 1).repeat(3, 2)
-    assert brightness_grid(frame).tolist() == [[0.0] * SIDE] * 3 + [[1.0] * SIDE] * 3
+    assert brightness_grid(frame).tolist() == [[0.0] * GRID_SIDE] * 3 + [[1.0] * GRID_SIDE] * 3

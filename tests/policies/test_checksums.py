@@ -7,11 +7,11 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.policies.checksums import (
     NEXT,
     SUMS,
-    changed,
+    changed_files,
+    finish_replacement,
     read_sums,
     replace_listed,
-    settle,
-    unlisted,
+    unlisted_files,
     write_sums,
 )
 
@@ -27,19 +27,19 @@ def folder(tmp_path: Path) -> Path:
 def test_sha256sum_reads_it(folder: Path) -> None:
     subprocess.run(["sha256sum", "-c", SUMS], cwd=folder, check=True, capture_output=True)
     assert list(read_sums(folder)) == ["a", "b"]
-    assert changed(folder) == []
+    assert changed_files(folder) == []
 
 
 def test_what_was_changed(folder: Path) -> None:
     (folder / "a").write_text("ons")
     (folder / "b").unlink()
-    assert changed(folder) == ["a was changed since it was written", "b is missing"]
-    assert changed(folder, ("b",)) == ["b is missing"]
+    assert changed_files(folder) == ["a was changed since it was written", "b is missing"]
+    assert changed_files(folder, ("b",)) == ["b is missing"]
 
 
 def test_a_folder_without(tmp_path: Path) -> None:
     assert read_sums(tmp_path) == {}
-    assert changed(tmp_path) == []
+    assert changed_files(tmp_path) == []
 
 
 @pytest.mark.parametrize("text", [b"nonsense\n", b"\xff\xfe", b"00  ../../etc/passwd\n"])
@@ -75,18 +75,18 @@ def test_what_is_killed_while_it_replaces_is_whole_again(
         else:
             replace_listed(folder, ["a", "b"], {"a": "new a", "b": "new b"})
     assert (folder / SUMS).exists()
-    settle(folder)
-    assert changed(folder) == []
+    finish_replacement(folder)
+    assert changed_files(folder) == []
     assert (folder / "a").read_bytes() == (before if renames == 0 else b"new a")
     assert not list(folder.glob(f"*{NEXT}"))
 
 
 def test_what_must_be_listed(folder: Path) -> None:
     (folder / "beside").touch()
-    assert unlisted(folder, ["a"], ["a", "b", "absent"]) == []
-    assert unlisted(folder, ["absent"], ["beside"]) == [
+    assert unlisted_files(folder, ["a"], ["a", "b", "absent"]) == []
+    assert unlisted_files(folder, ["absent"], ["beside"]) == [
         f"absent is not listed in {SUMS}",
         f"beside is not listed in {SUMS}",
     ]
     (folder / SUMS).unlink()
-    assert unlisted(folder, ["absent"], ["beside"]) == []
+    assert unlisted_files(folder, ["absent"], ["beside"]) == []

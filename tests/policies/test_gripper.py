@@ -8,7 +8,7 @@ from vip_offline.policies.gripper import (
     GripperState,
     find_grippers,
     gripper_note,
-    settled,
+    snap_grippers,
 )
 
 ROWS = 60
@@ -69,5 +69,5 @@ def test_it_changes_only_when_the_output_is_clear() -> None:
 
 def test_rows_without_a_history_and_policies_without_a_gripper() -> None:
     actions = np.array([[0.3, 0.1], [0.4, -0.1], [0.5, 0.9]], np.float32)
-    np.testing.assert_array_equal(settled(actions, [GRIPPER])[:, 1], [1, -1, 1])
-    np.testing.assert_array_equal(settled(actions, []), actions)
+    np.testing.assert_array_equal(snap_grippers(actions, [GRIPPER])[:, 1], [1, -1, 1])
+    np.testing.assert_array_equal(snap_grippers(actions, []), actions)

@@ -30,11 +30,11 @@ def observation(rows: tuple[int, ...] = ()) -> dict[str, object]:
 
 
 def test_one_and_several() -> None:
-    one = INTERFACE.check({**observation(), "prompt": "close it"})
-    assert not one.batched
-    assert one.frames["frame/front"].shape == (1, 4, 6, 3)
-    assert one.proprio.dtype == np.float32
-    assert one.proprio.tolist() == [[0, 1]]
+    single = INTERFACE.check({**observation(), "prompt": "close it"})
+    assert not single.batched
+    assert single.frames["frame/front"].shape == (1, 4, 6, 3)
+    assert single.proprio.dtype == np.float32
+    assert single.proprio.tolist() == [[0, 1]]
     several = INTERFACE.check(observation((3,)))
     assert several.batched
     assert several.frames["frame/wrist"].shape == (3, 4, 4, 3)
@@ -137,9 +137,9 @@ def test_a_manifest_that_was_edited(changes: dict[str, object], part: str) -> No
 
 
 def test_grippers_are_kept_and_older_policies_have_none() -> None:
-    told = replace(INTERFACE, grippers=(Gripper(0, -1.0, 1.0, -0.2, 0.2),))
-    plain = json.loads(json.dumps(told.plain()))
-    assert Interface.read(plain, "x") == told
+    interface = replace(INTERFACE, grippers=(Gripper(0, -1.0, 1.0, -0.2, 0.2),))
+    plain = json.loads(json.dumps(interface.plain()))
+    assert Interface.read(plain, "x") == interface
     del plain["grippers"]
     assert Interface.read(plain, "x") == INTERFACE
 

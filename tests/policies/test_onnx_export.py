@@ -34,8 +34,8 @@ def test_preprocessing_to_the_bit(name: str, size: tuple[int, int], fit: Fit) ->
     )
     session = onnxruntime.InferenceSession(model.SerializeToString())
     frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8)
-    (found,) = session.run(None, {"frames": frames})
-    np.testing.assert_array_equal(found, preprocessing(frames).numpy())
+    (output,) = session.run(None, {"frames": frames})
+    np.testing.assert_array_equal(output, preprocessing(frames).numpy())
 
 
 def test_a_frame_that_is_smaller_than_the_crop() -> None:
@@ -52,12 +52,12 @@ def test_a_graph_that_takes_embeddings(tmp_path: Path) -> None:
     path = tmp_path / "policy.onnx"
     write_graph(path, policy, interface, None, ENCODERS["pixels"].preprocessing, "embedding")
     session = onnxruntime.InferenceSession(path)
-    assert {each.name for each in session.get_inputs()} == {"embedding", "proprio"}
+    assert {node.name for node in session.get_inputs()} == {"embedding", "proprio"}
     generator = np.random.default_rng(0)
     embedding = generator.random((7, 3072), dtype=np.float32)
     proprio = generator.random((7, 4), dtype=np.float32)
     (action,) = session.run(["action"], {"embedding": embedding, "proprio": proprio})
     np.testing.assert_allclose(action, policy.act(embedding, proprio), atol=1e-5)
-    properties = {each.key: each.value for each in onnx.load(path).metadata_props}
+    properties = {prop.key: prop.value for prop in onnx.load(path).metadata_props}
     assert properties["takes"] == "embedding"
     assert "frame/front" in properties["interface"]

@@ -106,8 +106,8 @@ def test_finding_policies(tmp_path: Path) -> None:
     for name in ("a/seed-0", "a/seed-1"):
         folder(tmp_path / "runs" / name)
     folder(tmp_path / "runs" / "a" / ".seed-2.partial")  # a training that was killed
-    found = find_policies([tmp_path / "runs"], named=False)
-    assert [each.name for each in found] == ["seed-0", "seed-1"]
+    folders = find_policies([tmp_path / "runs"], named=False)
+    assert [folder.name for folder in folders] == ["seed-0", "seed-1"]
     folder(tmp_path / "runs" / "b" / "seed-0")
     with pytest.raises(VipOfflineError, match="holds several"):
         find_policies([tmp_path / "runs"], named=False)

@@ -25,9 +25,9 @@ def test_there_and_back(tmp_path: Path) -> None:
     for name in ("one.npz", "two.npz"):
         write_samples(tmp_path / name, samples())
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
-    found = read_samples(tmp_path / "one.npz", INTERFACE)
-    assert list(found.observation) == ["frame/front", "proprio"]
-    np.testing.assert_array_equal(found.action, samples().action)
+    stored = read_samples(tmp_path / "one.npz", INTERFACE)
+    assert list(stored.observation) == ["frame/front", "proprio"]
+    np.testing.assert_array_equal(stored.action, samples().action)
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

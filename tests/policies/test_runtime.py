@@ -34,8 +34,8 @@ def observations(
 ) -> dict[str, NDArray[np.generic]]:
     generator = np.random.default_rng(5)
     frames: dict[str, NDArray[np.generic]] = {
-        f"frame/{each}": generator.integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)
-        for each in cameras
+        f"frame/{camera}": generator.integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)
+        for camera in cameras
     }
     return {**frames, "proprio": generator.normal(size=(count, 4)).astype(np.float32)}
 
@@ -49,13 +49,13 @@ def test_it_acts_as_what_was_trained(shipped: Path, backend: str) -> None:
     policy.reset()
     np.testing.assert_allclose(policy.act(given), expected, atol=1e-4)
     assert np.abs(expected).max() > 1.2  # in the store's unit, beyond [-1, 1]
-    one = policy.act({key: value[1] for key, value in given.items()})
-    assert one.shape == (2,)
-    np.testing.assert_allclose(one, expected[1], atol=1e-4)
+    action = policy.act({key: value[1] for key, value in given.items()})
+    assert action.shape == (2,)
+    np.testing.assert_allclose(action, expected[1], atol=1e-4)
     assert policy.backend.startswith({"onnx": "ONNX Runtime", "torch": "torch"}[backend])
-    found = policy.infer(given)
-    assert found.novelty is not None
-    assert found.embedding.shape == (3, 128)
+    inferred = policy.infer(given)
+    assert inferred.novelty is not None
+    assert inferred.embedding.shape == (3, 128)
 
 
 @pytest.mark.parametrize("fit", ["pad", "squash"])
@@ -66,12 +66,12 @@ def test_it_sees_frames_as_its_training_set_was_seen(tmp_path: Path, fit: Fit) -
     given = {"frame/front": store.frames("front", 0, 6), "proprio": store.data("proprio", 0, 6)}
     expected = store.embedding("vip-mini", "front")[0][:6]
     elsewhere = copied(folder, tmp_path / "robot")
-    policies = [load_policy(elsewhere, backend=each) for each in ("onnx", "torch")]
+    policies = [load_policy(elsewhere, backend=text) for text in ("onnx", "torch")]
     # a rollout that names the encoder loads it without knowing the policy
     policies.append(load_policy(folder, encoder=load_encoder("vip-mini")))
     for policy in policies:
-        found = policy.infer(given).embedding
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3, err_msg=policy.backend)
+        inferred = policy.infer(given).embedding
+        np.testing.assert_allclose(inferred, expected, rtol=1e-3, atol=1e-3, err_msg=policy.backend)
     assert np.abs(load_encoder("vip-mini")(given["frame/front"]) - expected).max() > 0.1
     assert verify(elsewhere).problems == ()
     assert f"| fit of its frames | {fit} |" in (elsewhere / "README.md").read_text()
@@ -156,7 +156,7 @@ def test_a_manifest_that_was_edited(shipped: Path) -> None:
 
 
 def rewritten(folder: Path) -> None:
-    write_sums(folder, [each.name for each in folder.iterdir() if each.name != "SHA256SUMS"])
+    write_sums(folder, [path.name for path in folder.iterdir() if path.name != "SHA256SUMS"])
 
 
 def test_a_graph_of_another_opset_or_interface(shipped: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_graph_of_another_opset_or_interface(shipped: Path) -> None:
     for node in model.graph.node:
         for place, name in enumerate(node.input):
             node.input[place] = "state" if name == "proprio" else name
-    next(each for each in model.graph.input if each.name == "proprio").name = "state"
+    next(node for node in model.graph.input if node.name == "proprio").name = "state"
     path.write_bytes(model.SerializeToString())
     rewritten(shipped)
     with pytest.raises(VipOfflineError, match=r"policy.onnx: takes \['frame/front', 'state'\]"):
@@ -237,7 +237,7 @@ def test_the_nearest_of_several_goals(tmp_path: Path) -> None:
 
 def test_an_encoder_of_another_kind(shipped: Path) -> None:
     tensors = read_tensors(shipped / "encoder.safetensors")
-    tensors.pop(next(each for each in tensors if each.endswith("weight")))
+    tensors.pop(next(tensor for tensor in tensors if tensor.endswith("weight")))
     write_tensors(shipped / "encoder.safetensors", tensors)
     rewritten(shipped)
     with pytest.raises(VipOfflineError, match=r"encoder.safetensors: does not fit .* is missing"):
@@ -248,11 +248,11 @@ def test_a_folder_that_was_not_made_ready(tmp_path: Path) -> None:
     folder = trained_policy(tmp_path, "pixels", cameras=("left", "right"))
     policy = load_policy(folder)
     given = observations(2, ("left", "right"))
-    found = policy.infer(given)
-    assert found.novelty is None
+    inferred = policy.infer(given)
+    assert inferred.novelty is None
     encoder = load_encoder("pixels")
-    left, right = (encoder(given[f"frame/{each}"]) for each in ("left", "right"))  # type: ignore[arg-type]
-    np.testing.assert_array_equal(found.embedding, np.concatenate([left, right], axis=1))
+    left, right = (encoder(given[f"frame/{text}"]) for text in ("left", "right"))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(inferred.embedding, np.concatenate([left, right], axis=1))
     with pytest.raises(VipOfflineError, match=r"has no policy.onnx.*vip-offline ship"):
         load_policy(folder, backend="onnx")
     with pytest.raises(VipOfflineError, match=r"trained on another encoder.*'pixels', not"):
@@ -261,8 +261,8 @@ def test_a_folder_that_was_not_made_ready(tmp_path: Path) -> None:
     ship(folder)
     robot = copied(folder, tmp_path / "robot")
     graph = load_policy(robot, backend="onnx").infer(given)
-    np.testing.assert_allclose(graph.embedding, found.embedding, atol=1e-6)
-    np.testing.assert_allclose(graph.action, found.action, atol=1e-4)
+    np.testing.assert_allclose(graph.embedding, inferred.embedding, atol=1e-6)
+    np.testing.assert_allclose(graph.action, inferred.action, atol=1e-4)
 
 
 def test_pixels_without_an_encoder(tmp_path: Path) -> None:
@@ -306,10 +306,10 @@ def test_a_gripper_keeps_its_side_until_reset_and_a_batch_has_no_history(
 
     between = int(np.argsort(raw)[4])
     assert low < raw[between] < high
-    told = []
+    actions = []
     for row in (int(raw.argmax()), between, int(raw.argmin()), between):
-        told.append(one(row))
-    assert told == [5, 5, -5, -5]
+        actions.append(one(row))
+    assert actions == [5, 5, -5, -5]
     policy.reset()
     assert one(between) == (5 if raw[between] > 0 else -5)
 

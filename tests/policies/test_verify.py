@@ -11,12 +11,12 @@ from vip_offline.policies.verify import verify
 
 
 def test_a_copy_that_can_be_trusted(shipped: Path) -> None:
-    found = verify(shipped)
-    assert found.problems == ()
-    assert found.files == 9
-    assert [each.backend.split()[0] for each in found.backends] == ["ONNX", "torch"]
-    assert all(each.right and each.action_error < 1e-4 for each in found.backends)
-    assert not [each for each in found.notes if "was" in each]  # the same versions here
+    verification = verify(shipped)
+    assert verification.problems == ()
+    assert verification.files == 9
+    assert [backend.backend.split()[0] for backend in verification.backends] == ["ONNX", "torch"]
+    assert all(backend.right and backend.action_error < 1e-4 for backend in verification.backends)
+    assert not [note for note in verification.notes if "was" in note]  # the same versions here
 
 
 @pytest.mark.parametrize(
@@ -28,15 +28,15 @@ def test_a_copy_that_can_be_trusted(shipped: Path) -> None:
 )
 def test_it_says_what_differs(shipped: Path, name: str, tensor: str, part: str) -> None:
     tensors = read_tensors(shipped / name)
-    key = next(each for each in tensors if each.endswith(tensor))
+    key = next(candidate for candidate in tensors if candidate.endswith(tensor))
     tensors[key] = tensors[key] + np.float32(0.05)
     write_tensors(shipped / name, tensors)
     assert verify(shipped).problems == (f"{name} was changed since it was written",)
-    files = [each.name for each in shipped.iterdir() if each.name != "SHA256SUMS"]
+    files = [path.name for path in shipped.iterdir() if path.name != "SHA256SUMS"]
     write_sums(shipped, files)
-    (said,) = verify(shipped).problems
-    assert said.startswith("torch")
-    assert part.split(".*")[1] in said
+    (problem,) = verify(shipped).problems
+    assert problem.startswith("torch")
+    assert part.split(".*")[1] in problem
 
 
 def test_other_versions_are_said(shipped: Path) -> None:
@@ -46,11 +46,11 @@ def test_other_versions_are_said(shipped: Path) -> None:
     manifest["versions"]["torch"] = "1.0"
     manifest["interface"]["control_rate"] = 1e5
     write_manifest(shipped, manifest)
-    write_sums(shipped, [each.name for each in shipped.iterdir() if each.name != "SHA256SUMS"])
-    found = verify(shipped)
-    assert found.problems == ()
-    assert any(each.startswith("torch is") and "was 1.0" in each for each in found.notes)
-    assert any("of a control tick at 100000 Hz" in each for each in found.notes)
+    write_sums(shipped, [path.name for path in shipped.iterdir() if path.name != "SHA256SUMS"])
+    verification = verify(shipped)
+    assert verification.problems == ()
+    assert any(note.startswith("torch is") and "was 1.0" in note for note in verification.notes)
+    assert any("of a control tick at 100000 Hz" in note for note in verification.notes)
 
 
 def test_a_folder_that_was_not_made_ready(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.benchmark import embedded, tried, try_encoder
+from vip_offline.pretraining.benchmark import benchmark_encoder, embed_episodes, measure_progress
 
 
 def straight(start: float, stop: float, length: int = 5) -> np.ndarray:
@@ -15,49 +15,53 @@ def straight(start: float, stop: float, length: int = 5) -> np.ndarray:
 
 
 def test_straight_ways_to_a_common_goal_are_in_order() -> None:
-    found = tried([straight(0, 10), straight(2, 10), straight(0, 1)], np.array([1, 1, 0], bool))
-    assert found.order == pytest.approx(1)
-    assert (found.bumps, found.successes, found.failures) == (0.0, 2, 1)
-    assert found.apart is not None
-    assert found.apart.auc == 1.0
+    measured = measure_progress(
+        [straight(0, 10), straight(2, 10), straight(0, 1)], np.array([1, 1, 0], bool)
+    )
+    assert measured.order == pytest.approx(1)
+    assert (measured.bumps, measured.successes, measured.failures) == (0.0, 2, 1)
+    assert measured.apart is not None
+    assert measured.apart.auc == 1.0
 
 
 def test_the_goal_is_never_an_episodes_own_last_frame() -> None:
     # the two successes end far from each other: towards the other's end each goes away
-    found = tried([straight(0, 10), straight(0, -10)], np.array([1, 1], bool))
-    assert found.order == pytest.approx(-1)
-    assert found.bumps == 1.0
-    assert found.apart is None  # no failure to tell from
+    measured = measure_progress([straight(0, 10), straight(0, -10)], np.array([1, 1], bool))
+    assert measured.order == pytest.approx(-1)
+    assert measured.bumps == 1.0
+    assert measured.apart is None  # no failure to tell from
 
 
 def test_a_failure_that_comes_as_near_cannot_be_told() -> None:
-    found = tried([straight(0, 8), straight(0, 8), straight(0, 8)], np.array([1, 1, 0], bool))
-    assert found.apart is not None
-    assert found.apart.auc == 0.5
+    measured = measure_progress(
+        [straight(0, 8), straight(0, 8), straight(0, 8)], np.array([1, 1, 0], bool)
+    )
+    assert measured.apart is not None
+    assert measured.apart.auc == 0.5
 
 
 def test_one_success_has_no_goal_of_others() -> None:
     with pytest.raises(VipOfflineError, match="1 of 2 episodes succeed"):
-        tried([straight(0, 1), straight(0, 1)], np.array([1, 0], bool))
+        measure_progress([straight(0, 1), straight(0, 1)], np.array([1, 0], bool))
 
 
 def test_a_store_is_embedded_episode_by_episode(store_path: Path) -> None:
     seen: list[int] = []
-    vectors, success = embedded(store_path, load_encoder("pixels"), seen.append)
-    assert [len(each) for each in vectors] == seen == [5, 7, 6]
+    vectors, success = embed_episodes(store_path, load_encoder("pixels"), seen.append)
+    assert [len(vector) for vector in vectors] == seen == [5, 7, 6]
     assert success.tolist() == [True, False, True]
 
 
 def test_rising_brightness_is_progress_to_pixels(make_store: Callable[..., Path]) -> None:
     paths = [make_store("a"), make_store("b")]
-    found = try_encoder("pixels", None, paths)
-    assert list(found) == ["a", "b"]
-    assert found["a"].order == pytest.approx(1.0)
-    assert found["a"].apart is not None
-    assert found["a"].apart.auc == 1.0
+    results = benchmark_encoder("pixels", None, paths)
+    assert list(results) == ["a", "b"]
+    assert results["a"].order == pytest.approx(1.0)
+    assert results["a"].apart is not None
+    assert results["a"].apart.auc == 1.0
 
 
 def test_a_store_without_two_successes_is_named(make_store: Callable[..., Path]) -> None:
     path = make_store("poor", (5, 5), (True, False))
     with pytest.raises(VipOfflineError, match=r"poor\.zarr: 1 of 2 episodes succeed"):
-        try_encoder("pixels", None, [path])
+        benchmark_encoder("pixels", None, [path])

@@ -12,7 +12,14 @@ from vip_offline.encoders.registry import VIP
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import PretrainOptions
 from vip_offline.pretraining import checkpoint
-from vip_offline.pretraining.checkpoint import FREE, latest, numbered, published, save, write_whole
+from vip_offline.pretraining.checkpoint import (
+    FREE,
+    latest,
+    numbered_checkpoints,
+    published_state,
+    save,
+    write_file,
+)
 
 SETTINGS = dataclasses.asdict(small())
 CONTENT = {"settings": SETTINGS, "fingerprint": "abc", "value": torch.arange(3)}
@@ -28,27 +35,27 @@ def cut_short(content: Any, file: Any) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
 def settings(**changes: Any) -> dict[str, Any]:
     return dataclasses.asdict(small(**changes))
 
 
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("existing", [True, False])
 def test_a_write_that_ends_half_way_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: bool
 ) -> None:
     path = tmp_path / "model.pt"
-    if there:
-        write_whole({"value": 1}, path)
+    if existing:
+        write_file({"value": 1}, path)
     with monkeypatch.context() as patch, pytest.raises(Cut):
         patch.setattr(checkpoint.torch, "save", cut_short)  # type: ignore[attr-defined]
-        write_whole({"value": 2}, path)
-    assert names(tmp_path) == (["model.pt"] if there else [])
-    if there:
+        write_file({"value": 2}, path)
+    assert names(tmp_path) == (["model.pt"] if existing else [])
+    if existing:
         assert torch.load(path, weights_only=True) == {"value": 1}
-    write_whole({"value": 2}, path)
+    write_file({"value": 2}, path)
     assert torch.load(path, weights_only=True) == {"value": 2}
 
 
@@ -67,18 +74,18 @@ def test_what_is_renamed_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "fsync", noted_sync)
     monkeypatch.setattr(Path, "replace", noted_replace)
-    write_whole({}, tmp_path / "model.pt")
+    write_file({}, tmp_path / "model.pt")
     assert order[0].startswith(".model.pt.") and order[1:] == ["rename", tmp_path.name]
 
 
 def test_the_latest_are_kept_by_number(tmp_path: Path) -> None:
     for step in (8, 9, 10, 11):
         save(tmp_path, step, CONTENT, keep=3)
-    assert [step for step, _ in numbered(tmp_path)] == [9, 10, 11]
+    assert [step for step, _ in numbered_checkpoints(tmp_path)] == [9, 10, 11]
     assert names(tmp_path / "checkpoints") == ["step-10.pt", "step-11.pt", "step-9.pt"]
-    found = latest(tmp_path, SETTINGS, "abc")
-    assert found is not None
-    assert found["step"] == 11
+    saved = latest(tmp_path, SETTINGS, "abc")
+    assert saved is not None
+    assert saved["step"] == 11
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
@@ -86,7 +93,7 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     for name in ("step-best.pt", ".step-9.pt.partial", "notes.txt"):
         (tmp_path / "checkpoints" / name).touch()
     save(tmp_path, 2, CONTENT, keep=1)
-    assert [step for step, _ in numbered(tmp_path)] == [2]
+    assert [step for step, _ in numbered_checkpoints(tmp_path)] == [2]
     assert len(names(tmp_path / "checkpoints")) == 4
 
 
@@ -112,9 +119,9 @@ def test_no_code_runs_when_one_is_read(tmp_path: Path) -> None:
     optimizer.step()
     more = {"optimizer": optimizer.state_dict(), "generator": torch.get_rng_state()}
     path = save(tmp_path, 1, CONTENT | more, keep=1)
-    found = torch.load(path, weights_only=True)
-    assert found["settings"] == SETTINGS
-    assert torch.equal(found["optimizer"]["state"][0]["exp_avg"], torch.full((2, 2), 0.1))
+    content = torch.load(path, weights_only=True)
+    assert content["settings"] == SETTINGS
+    assert torch.equal(content["optimizer"]["state"][0]["exp_avg"], torch.full((2, 2), 0.1))
 
 
 @pytest.mark.parametrize(
@@ -158,13 +165,13 @@ def test_what_changes_no_step_may_change(tmp_path: Path) -> None:
         max_skipped=0.5,
     )
     assert {name for name in changed if changed[name] != SETTINGS[name]} == set(FREE)
-    found = latest(tmp_path, changed, "abc")
-    assert found is not None
-    assert torch.equal(found["value"], CONTENT["value"])  # type: ignore[arg-type]
+    saved = latest(tmp_path, changed, "abc")
+    assert saved is not None
+    assert torch.equal(saved["value"], CONTENT["value"])  # type: ignore[arg-type]
 
 
 def test_what_may_change_is_an_option() -> None:
-    assert set(FREE) < {each.name for each in dataclasses.fields(PretrainOptions)}
+    assert set(FREE) < {field.name for field in dataclasses.fields(PretrainOptions)}
 
 
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
@@ -195,7 +202,7 @@ def test_the_published_names_of_vip() -> None:
 
     with torch.device("meta"):
         state = dict(entry_of("vip").build().state_dict())
-    content = published("vip", state)
+    content = published_state("vip", state)
     assert list(content) == ["vip"] == [VIP.outer]
     inner = content["vip"]
     assert len(inner) == 320 == 53 + 53 * 5 + 2

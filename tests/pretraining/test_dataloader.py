@@ -12,7 +12,13 @@ from torch import Tensor
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import RESNET, entry_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.dataloader import batches, cropped, packing_side, pictures, share_of
+from vip_offline.pretraining.dataloader import (
+    cropped,
+    load_batches,
+    packing_side,
+    pictures,
+    share_of,
+)
 from vip_offline.pretraining.sampling import draw
 
 MINI = entry_of("vip-mini").preprocessing
@@ -46,9 +52,9 @@ class Broken(Ramps):
 
 def images_of(clips: Any, steps: int = 3, mine: slice = slice(None), **changes: Any) -> Tensor:
     """(steps, F, b, 3, S, S)."""
-    found = list(batches(clips, small(**changes), MINI, range(1, steps + 1), mine))
-    assert [batch.step for batch in found] == list(range(1, steps + 1))
-    return torch.stack([batch.images for batch in found])
+    prepared = list(load_batches(clips, small(**changes), MINI, range(1, steps + 1), mine))
+    assert [batch.step for batch in prepared] == list(range(1, steps + 1))
+    return torch.stack([batch.images for batch in prepared])
 
 
 def test_processes_share_a_batch_without_a_gap() -> None:
@@ -74,14 +80,14 @@ def test_all_frames_of_a_sub_trajectory_have_one_crop() -> None:
     place = batch[:, :, :2]
     assert (place == place[:1]).all()
     # and each sub-trajectory its own
-    boxes = {tuple(each[:, 0, 0].tolist() + each[:, -1, -1].tolist()) for each in place[0]}
+    boxes = {tuple(frame[:, 0, 0].tolist() + frame[:, -1, -1].tolist()) for frame in place[0]}
     assert len(boxes) == 5
 
 
 def test_frames_are_those_that_were_drawn() -> None:
     options = small(batch_size=5)
-    (batch,) = batches(Ramps(), options, MINI, [7])
-    wanted = draw(
+    (batch,) = load_batches(Ramps(), options, MINI, [7])
+    expected = draw(
         Ramps().lengths,
         Ramps().takes,
         options.seed,
@@ -90,10 +96,10 @@ def test_frames_are_those_that_were_drawn() -> None:
         batch_size=5,
         negatives=options.negatives,
     )
-    np.testing.assert_array_equal(batch.draw.rows, wanted.rows)
-    np.testing.assert_array_equal(batch.draw.negatives, wanted.negatives)
+    np.testing.assert_array_equal(batch.draw.rows, expected.rows)
+    np.testing.assert_array_equal(batch.draw.negatives, expected.negatives)
     blue = batch.images[:, :, 2, 0, 0].numpy()
-    np.testing.assert_array_equal(blue, (20 * wanted.rows + wanted.clips[:, None]).T)
+    np.testing.assert_array_equal(blue, (20 * expected.rows + expected.clips[:, None]).T)
 
 
 @pytest.mark.parametrize("objective", ["vip", "tcn", "lstd"])
@@ -116,10 +122,10 @@ def test_without_a_random_crop_the_picture_is_that_of_use(
     ramps = np.stack([down / height, across / width, down * 0], axis=-1) * 255
     frames = ramps.round().astype(np.uint8)[None]
     used = Preprocessing(seen.resize, seen.crop, *UNSCALED)(frames) / 255
-    found = cropped(frames, seen, None).float() / 255
+    picture = cropped(frames, seen, None).float() / 255
     px = 1 / min(height, width) + 1 / seen.crop
-    assert found.shape == used.shape
-    assert (found - used).abs().max() <= px
+    assert picture.shape == used.shape
+    assert (picture - used).abs().max() <= px
 
 
 def test_a_frame_of_its_size_is_taken_as_it_is() -> None:
@@ -132,8 +138,8 @@ def test_the_random_crop_is_what_the_network_sees() -> None:
     whole = np.full((10, 4), 0.5)
     top, left, high, wide = (13, 29, 62, 62)  # 0.4 of the area, square, in the middle
     whole[:, 0] = 0.25
-    (found,) = cropped(frames, MINI, whole)
-    corner, opposite = found[:2, 0, 0].tolist(), found[:2, -1, -1].tolist()
+    (picture,) = cropped(frames, MINI, whole)
+    corner, opposite = picture[:2, 0, 0].tolist(), picture[:2, -1, -1].tolist()
     assert corner == pytest.approx([(80 - high) // 2, (120 - wide) // 2], abs=1)
     assert opposite == pytest.approx([top + high - 5, left + wide - 1], abs=6)
 
@@ -154,11 +160,11 @@ def test_the_shares_of_two_processes_are_the_batch_of_one(crop: bool) -> None:
 
 
 def threads_of_a_new_thread() -> int:
-    found: list[int] = []
-    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    counts: list[int] = []
+    thread = threading.Thread(target=lambda: counts.append(torch.get_num_threads()))
     thread.start()
     thread.join()
-    return found[0]
+    return counts[0]
 
 
 @pytest.fixture
@@ -174,9 +180,9 @@ def exhaust(clips: Ramps) -> None:
 
 
 def leave_early(clips: Ramps) -> None:
-    found = batches(clips, small(), MINI, range(1, 100))
-    next(found)
-    found.close()  # type: ignore[attr-defined]
+    prepared = load_batches(clips, small(), MINI, range(1, 100))
+    next(prepared)
+    prepared.close()  # type: ignore[attr-defined]
 
 
 def fail(clips: Ramps) -> None:

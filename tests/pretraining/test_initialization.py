@@ -10,13 +10,13 @@ from vip_offline.encoders.registry import entry_of, weights_file
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import PretrainOptions
 from vip_offline.pretraining import checkpoint
-from vip_offline.pretraining.initialization import begin
+from vip_offline.pretraining.initialization import initial_networks
 
 
 def begun(options: PretrainOptions, seed: int = 0) -> tuple[nn.Module, nn.Module | None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return begin(options)
+        return initial_networks(options)
 
 
 def built(name: str, seed: int) -> nn.Module:
@@ -28,12 +28,14 @@ def built(name: str, seed: int) -> nn.Module:
 def write(name: str, path: Path, seed: int = 5) -> dict[str, Tensor]:
     """A file of an encoder of that name, random; what is in it."""
     state = built(name, seed).state_dict()
-    torch.save(checkpoint.published(name, state), path)
+    torch.save(checkpoint.published_state(name, state), path)
     return state
 
 
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def same(first: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return first.keys() == other.keys() and all(
+        torch.equal(first[name], other[name]) for name in first
+    )
 
 
 @pytest.fixture
@@ -66,13 +68,13 @@ def test_a_head_that_the_weights_lack_stays_fresh(tmp_path: Path) -> None:
     torch.save(built("resnet18", 5).state_dict() | {"fc.weight": torch.zeros(1000, 512)}, path)
     options = small(backbone="vip-resnet18", init="resnet18", init_weights=str(path))
     (network, _), (other, _) = (begun(options, seed) for seed in (3, 4))
-    wanted, found = built("resnet18", 5).state_dict(), network.state_dict()
-    body = [name for name in found if not name.startswith("fc.")]
-    assert len(body) == len(wanted) == len(found) - 2
-    assert all(torch.equal(found[name], wanted[name]) for name in body)
-    assert found["fc.weight"].shape == (1024, 512)
-    assert torch.equal(found["fc.weight"], begun(options, 3)[0].state_dict()["fc.weight"])
-    assert not torch.equal(found["fc.weight"], other.state_dict()["fc.weight"])
+    expected, state = built("resnet18", 5).state_dict(), network.state_dict()
+    body = [name for name in state if not name.startswith("fc.")]
+    assert len(body) == len(expected) == len(state) - 2
+    assert all(torch.equal(state[name], expected[name]) for name in body)
+    assert state["fc.weight"].shape == (1024, 512)
+    assert torch.equal(state["fc.weight"], begun(options, 3)[0].state_dict()["fc.weight"])
+    assert not torch.equal(state["fc.weight"], other.state_dict()["fc.weight"])
 
 
 def test_lite0s_carried_weights_begin_vip_lite0() -> None:
@@ -80,10 +82,10 @@ def test_lite0s_carried_weights_begin_vip_lite0() -> None:
     path = weights_file("lite0")
     assert path is not None
     carried = torch.load(path, weights_only=True)
-    found = network.state_dict()
-    shared = [name for name in carried if f"network.{name}" in found]
-    assert len(shared) == len(found)
-    assert all(torch.equal(found[f"network.{name}"], carried[name]) for name in shared)
+    state = network.state_dict()
+    shared = [name for name in carried if f"network.{name}" in state]
+    assert len(shared) == len(state)
+    assert all(torch.equal(state[f"network.{name}"], carried[name]) for name in shared)
     assert frozen is not None  # it has no head to lack
 
 
@@ -91,11 +93,11 @@ def test_what_holds_it_is_a_copy_that_stays(mini: Path) -> None:
     network, frozen = begun(small(init=str(mini), anchor=0.5))
     assert frozen is not None
     assert not frozen.training
-    assert not any(each.requires_grad for each in frozen.parameters())
-    assert all(each.requires_grad for each in network.parameters())
+    assert not any(parameter.requires_grad for parameter in frozen.parameters())
+    assert all(parameter.requires_grad for parameter in network.parameters())
     with torch.no_grad():
-        for each in network.parameters():
-            each.add_(1)
+        for parameter in network.parameters():
+            parameter.add_(1)
     assert same(dict(frozen.state_dict()), tensors(mini))
 
 

@@ -50,8 +50,8 @@ def arrays(frames: list[Tensor]) -> list[np.ndarray]:
     return [frame.detach().numpy() for frame in frames]
 
 
-def apart(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.sqrt(((one - other) ** 2).sum()))
+def apart(first: np.ndarray, other: np.ndarray) -> float:
+    return float(np.sqrt(((first - other) ** 2).sum()))
 
 
 def gradients(loss: Tensor, *frames: Tensor) -> list[list[float]]:
@@ -191,8 +191,8 @@ def test_tcn_against_r3ms(negatives: Tensor | None) -> None:
     epsilon = 1e-8
     shuffles = [] if negatives is None else negatives.numpy().tolist()
 
-    def similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        return np.asarray(np.exp(-np.linalg.norm(one - other, axis=-1)))
+    def similarity(first: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return np.asarray(np.exp(-np.linalg.norm(first - other, axis=-1)))
 
     negatives_0 = sum((similarity(s0, s0[shuffle]) for shuffle in shuffles), np.zeros(len(s0)))
     negatives_2 = sum((similarity(s2, s2[shuffle]) for shuffle in shuffles), np.zeros(len(s0)))

@@ -15,7 +15,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import Computing, PretrainOptions
 from vip_offline.pretraining import run
 from vip_offline.pretraining.clips.clip import Clips
-from vip_offline.pretraining.run import Pretrained, pretrain_stage, summary
+from vip_offline.pretraining.run import Pretrained, pretrain_stage, summary_of
 from vip_offline.pretraining.trainer import Trained, pretrain
 from vip_offline.pretraining.validation import Validation
 from vip_offline.utils.console import Advance
@@ -79,20 +79,20 @@ def films(tmp_path: Path) -> Path:
 
 
 def report_of(out: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((out / "pretrain.json").read_text())
-    return found
+    report: dict[str, Any] = json.loads((out / "pretrain.json").read_text())
+    return report
 
 
 @pytest.mark.parametrize("origin", ["store", "films", "both"])
 def test_from_videos_to_an_encoder(tmp_path: Path, store: Path, films: Path, origin: str) -> None:
     videos = {"store": [store], "films": [films], "both": [store, films]}[origin]
     out = tmp_path / "out"
-    found, shown = stage(videos, out)
+    pretrained, shown = stage(videos, out)
     groups = len(videos)
-    assert (found.clips, found.held_out, found.skipped) == (5 * groups, groups, ())
+    assert (pretrained.clips, pretrained.held_out, pretrained.skipped) == (5 * groups, groups, ())
     assert (
-        f"pretrain: {5 * groups} videos, {found.frames} frames; {groups} more held out; 1 process "
-        "on cpu" in shown.said
+        f"pretrain: {5 * groups} videos, {pretrained.frames} frames; {groups} more held out; 1 "
+        "process on cpu" in shown.said
     )
     assert any(line.startswith(f"step 2: loss {losses(out)[1]:.4f}, bumps") for line in shown.said)
     assert shown.bars["pretrain"] == 2
@@ -100,7 +100,7 @@ def test_from_videos_to_an_encoder(tmp_path: Path, store: Path, films: Path, ori
     assert shown.bars["look at videos"] == 6 * groups
 
     report = report_of(out)
-    assert report == summary(found, options())
+    assert report == summary_of(pretrained, options())
     assert (report["backbone"], report["steps"], report["processes"]) == ("vip-mini", 2, 1)
     assert (report["clips"], report["held_out"]) == (5 * groups, groups)
     assert list(report["validation"]) == ["vip-mini", "raw pixels", "random network"]
@@ -109,7 +109,7 @@ def test_from_videos_to_an_encoder(tmp_path: Path, store: Path, films: Path, ori
     assert {row["order_others"] for row in report["validation"].values()} == {None}
     recipe = (out / "recipe.toml").read_text()
     assert 'backbone = "vip-mini"' in recipe
-    assert found.trained.model == out / "model.pt"
+    assert pretrained.trained.model == out / "model.pt"
     encoder = load_encoder("vip-mini", out / "model.pt", computing=Computing("torch"))
     assert encoder(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 128)
     assert not list(out.glob("*.partial"))
@@ -117,13 +117,13 @@ def test_from_videos_to_an_encoder(tmp_path: Path, store: Path, films: Path, ori
 
 def test_what_was_validated_is_the_held_out(tmp_path: Path, store: Path) -> None:
     """As many as were asked for, and goals of others where there are some."""
-    found, _ = stage([store], tmp_path / "out", hold_out=0.5)
-    assert (found.clips, found.held_out) == (3, 3)
-    assert found.frames < sum(LENGTHS)
-    assert found.progress is not None
-    assert found.progress.clips == 3
+    pretrained, _ = stage([store], tmp_path / "out", hold_out=0.5)
+    assert (pretrained.clips, pretrained.held_out) == (3, 3)
+    assert pretrained.frames < sum(LENGTHS)
+    assert pretrained.progress is not None
+    assert pretrained.progress.clips == 3
     # brightness alone changes: pixels tell it all
-    assert found.controls["raw pixels"].order == pytest.approx(1)
+    assert pretrained.controls["raw pixels"].order == pytest.approx(1)
     assert report_of(tmp_path / "out")["validation"]["raw pixels"]["order_others"] > 0.9
 
 
@@ -158,8 +158,13 @@ def test_no_video_is_trained_on_and_validated(
 
 
 def test_nothing_held_out_is_nothing_validated(tmp_path: Path, store: Path) -> None:
-    found, shown = stage([store], tmp_path / "out", hold_out=0.0)
-    assert (found.clips, found.held_out, found.progress, found.controls) == (6, 0, None, {})
+    pretrained, shown = stage([store], tmp_path / "out", hold_out=0.0)
+    assert (pretrained.clips, pretrained.held_out, pretrained.progress, pretrained.controls) == (
+        6,
+        0,
+        None,
+        {},
+    )
     assert report_of(tmp_path / "out")["validation"] == {}
     assert "0 more held out" in shown.text
     assert "controls" not in shown.bars
@@ -169,10 +174,10 @@ def test_a_run_goes_on(tmp_path: Path, store: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
     stage([store], whole, steps=4)
     stage([store], out, steps=2)
-    found, shown = stage([store], out, steps=4)
+    pretrained, shown = stage([store], out, steps=4)
     assert "goes on from step 2" in shown.said
     assert shown.bars["pretrain"] == 4  # a bar that is full at the end
-    assert (found.trained.began, found.trained.steps) == (2, 4)
+    assert (pretrained.trained.began, pretrained.trained.steps) == (2, 4)
     assert losses(out) == losses(whole)
     numbers = {"frames_per_s": None, "data_wait": None}
     assert report_of(out) | numbers == report_of(whole) | numbers
@@ -182,10 +187,10 @@ def test_a_run_that_is_done_says_so_and_reports_again(tmp_path: Path, store: Pat
     out = tmp_path / "out"
     stage([store], out)
     before, model = report_of(out), (out / "model.pt").stat()
-    found, shown = stage([store], out)
+    pretrained, shown = stage([store], out)
     assert "is done: 2 steps" in shown.said
     assert "goes on" not in shown.text
-    assert found.progress is not None
+    assert pretrained.progress is not None
     assert report_of(out) == before | {"frames_per_s": None, "data_wait": None}
     assert (out / "model.pt").stat() == model
     assert len(losses(out)) == 2
@@ -201,13 +206,13 @@ def test_videos_that_were_left_out_are_named(tmp_path: Path, films: Path) -> Non
     for number in range(7):
         (films / f"broken-{number}.mp4").write_bytes(b"no video")
     out = tmp_path / "out"
-    found, shown = stage([films], out, max_skipped=0.6)
-    assert len(found.skipped) == 7
+    pretrained, shown = stage([films], out, max_skipped=0.6)
+    assert len(pretrained.skipped) == 7
     assert "left out 7 videos:" in shown.said
     named = [line for line in shown.said if line.startswith("  ") and "broken-" in line]
     assert len(named) == 5
     assert f"  and 2 more, see {out / 'pretrain.json'}" in shown.said
-    assert report_of(out)["skipped"] == list(found.skipped)
+    assert report_of(out)["skipped"] == list(pretrained.skipped)
     with pytest.raises(VipOfflineError, match=r"7 of 13 clips .*--max-skipped"):
         stage([films], tmp_path / "strict")
 
@@ -217,8 +222,8 @@ def test_too_few_videos_are_refused(tmp_path: Path, films: Path) -> None:
         (films / f"{number}.mp4").unlink()
     with pytest.raises(VipOfflineError, match=r"of 2 videos 1 are held out.*--hold-out 0"):
         stage([films], tmp_path / "out")
-    found, _ = stage([films], tmp_path / "other", hold_out=0.0)
-    assert found.clips == 2
+    pretrained, _ = stage([films], tmp_path / "other", hold_out=0.0)
+    assert pretrained.clips == 2
     (films / "1.mp4").unlink()
     with pytest.raises(VipOfflineError, match="of 1 videos 0 are held out"):
         stage([films], tmp_path / "third", hold_out=0.0)
@@ -255,7 +260,7 @@ def test_the_others_of_several_processes_take_no_lock_and_write_no_report(
 
 
 @pytest.mark.parametrize(
-    ("pack", "gib", "wanted"),
+    ("pack", "gib", "is_packed"),
     [
         ("never", 20.0, False),
         ("always", 0.0, True),
@@ -264,13 +269,13 @@ def test_the_others_of_several_processes_take_no_lock_and_write_no_report(
     ],
 )
 def test_frames_are_packed_where_wanted(
-    tmp_path: Path, films: Path, pack: str, gib: float, wanted: bool
+    tmp_path: Path, films: Path, pack: str, gib: float, is_packed: bool
 ) -> None:
     out = tmp_path / "out"
     _, shown = stage([films], out, pack=pack, pack_gib=gib)
-    assert bool(list((out / "packed").glob("*/frames.bin"))) == wanted
-    assert shown.bars.get("pack frames", 0) == (36 if wanted else 0)
-    refused = pack == "auto" and not wanted
+    assert bool(list((out / "packed").glob("*/frames.bin"))) == is_packed
+    assert shown.bars.get("pack frames", 0) == (36 if is_packed else 0)
+    refused = pack == "auto" and not is_packed
     assert ("not packed: 0 GiB at 96 px, above --pack-gib 1e-06" in shown.text) == refused
 
 

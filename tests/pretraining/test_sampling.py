@@ -12,16 +12,16 @@ from torchvision.transforms import RandomResizedCrop
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import Objective, Sampling
 from vip_offline.pretraining.sampling import (
-    AREA,
-    RATIO,
-    TRIES,
+    CROP_AREA,
+    CROP_RATIO,
+    CROP_TRIES,
     Draw,
     crop_box,
     draw,
     generator,
-    other_videos,
+    negatives_from_other_videos,
     permutations,
-    thinned,
+    subsample,
     triple_rows,
     value_rows,
 )
@@ -69,8 +69,8 @@ def check_equal(counts: np.ndarray) -> None:
     assert chisquare(counts).pvalue > 1e-3
 
 
-def same(one: Draw, other: Draw) -> bool:
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in vars(one))
+def same(first: Draw, other: Draw) -> bool:
+    return all(np.array_equal(getattr(first, name), getattr(other, name)) for name in vars(first))
 
 
 @pytest.mark.parametrize("length", [3, 4, 6])
@@ -129,30 +129,30 @@ def test_every_row_keeps_to_its_own_clip(lengths: list[int], seed: int, released
 def test_a_thinned_clip_is_every_nth_frame_of_it(
     lengths: list[int], stride: int, seed: int
 ) -> None:
-    there = np.array(lengths)
-    left, first, apart = thinned(there, stride, generator(seed, 0))
+    counts = np.array(lengths)
+    left, first, apart = subsample(counts, stride, generator(seed, 0))
     assert (left >= 2).all()
-    assert (apart == np.minimum(stride, there - 1)).all()
+    assert (apart == np.minimum(stride, counts - 1)).all()
     last = first + (left - 1) * apart
-    assert ((first >= 0) & (first < apart) & (last < there) & (last + apart >= there)).all()
+    assert ((first >= 0) & (first < apart) & (last < counts) & (last + apart >= counts)).all()
     drawn = draw(
-        np.resize(there, 8), np.arange(8), seed, 3,
+        np.resize(counts, 8), np.arange(8), seed, 3,
         objective="vip", batch_size=8, negatives=0, stride=stride,
     )  # fmt: skip
-    of = np.resize(there, 8)[drawn.clips]
+    of = np.resize(counts, 8)[drawn.clips]
     now, then = drawn.rows[:, 1], drawn.rows[:, 2]
     assert (then - now == np.minimum(stride, of - 1)).all()
     assert ((drawn.rows >= 0) & (drawn.rows < of[:, None])).all()
 
 
 def test_a_thinned_clip_begins_anywhere() -> None:
-    _, first, _ = thinned(np.full(MANY, 10), 4, generator(0, 0))
+    _, first, _ = subsample(np.full(MANY, 10), 4, generator(0, 0))
     check_equal(np.bincount(first, minlength=4))
 
 
 def test_negatives_are_of_another_video_and_of_each_equally_often() -> None:
     clips = np.array([7, 7, 3, 9, 9, 9, 0])
-    others = other_videos(clips, 10_000, generator(0, 0))
+    others = negatives_from_other_videos(clips, 10_000, generator(0, 0))
     assert others.shape == (10_000, 7)
     for member, clip in enumerate(clips):
         counts = np.bincount(others[:, member], minlength=7)
@@ -162,7 +162,7 @@ def test_negatives_are_of_another_video_and_of_each_equally_often() -> None:
 
 def test_members_draw_their_negatives_apart() -> None:
     """Not one shift for the whole batch, nor the same member three times."""
-    others = other_videos(np.arange(3), 20_000, generator(0, 0))
+    others = negatives_from_other_videos(np.arange(3), 20_000, generator(0, 0))
     check_equal(np.unique(others, axis=0, return_counts=True)[1])
     assert len(np.unique(others, axis=0)) == 8
     pairs = others[:10_000, 0] * 3 + others[10_000:, 0]
@@ -175,9 +175,9 @@ def test_negatives_of_any_batch(members: list[int], count: int) -> None:
     clips = np.array(members)
     if count and len(set(members)) == 1:
         with pytest.raises(VipOfflineError):
-            other_videos(clips, count, generator(0, 0))
+            negatives_from_other_videos(clips, count, generator(0, 0))
         return
-    others = other_videos(clips, count, generator(0, 0))
+    others = negatives_from_other_videos(clips, count, generator(0, 0))
     assert others.shape == (count, len(clips))
     assert others.dtype == np.int64
     assert (clips[others] != clips).all()
@@ -185,8 +185,8 @@ def test_negatives_of_any_batch(members: list[int], count: int) -> None:
 
 def test_a_batch_of_one_clip_says_what_to_do() -> None:
     with pytest.raises(VipOfflineError, match=r"batch of 4 shows one clip only.*--negatives 0"):
-        other_videos(np.full(4, 2), 3, generator(0, 0))
-    assert other_videos(np.full(4, 2), 0, generator(0, 0)).shape == (0, 4)
+        negatives_from_other_videos(np.full(4, 2), 3, generator(0, 0))
+    assert negatives_from_other_videos(np.full(4, 2), 0, generator(0, 0)).shape == (0, 4)
 
 
 def test_released_negatives_are_permutations_fixed_points_and_all() -> None:
@@ -239,13 +239,13 @@ def test_a_batch_is_a_function_of_seed_and_step(name: str) -> None:
         assert same(batch, DRAWS[name](seed, step))
     for key, batch in batches.items():
         for other_key, other in batches.items():
-            assert key == other_key or not np.array_equal(batch.chances, other.chances)
+            assert key == other_key or not np.array_equal(batch.crop_random, other.crop_random)
             assert key == other_key or not np.array_equal(batch.rows, other.rows)
 
 
 def test_steps_far_apart_and_large_seeds() -> None:
     batches = [drawn(seed, step) for seed in (0, 2**31) for step in (0, 2_000_000)]
-    assert len({batch.chances.tobytes() for batch in batches}) == 4
+    assert len({batch.crop_random.tobytes() for batch in batches}) == 4
 
 
 @every_draw
@@ -255,11 +255,11 @@ def test_what_a_batch_is_made_of(name: str) -> None:
     assert batch.clips.shape == (8,)
     assert batch.rows.shape == (8, frames)
     assert batch.negatives.shape == (3, 8)
-    assert batch.chances.shape == (8, TRIES, 4)
+    assert batch.crop_random.shape == (8, CROP_TRIES, 4)
     for integers in (batch.clips, batch.rows, batch.negatives):
         assert integers.dtype == np.int64
-    assert len(np.unique(batch.chances)) == batch.chances.size  # every member its own crop
-    assert (batch.chances >= 0).all() and (batch.chances < 1).all()
+    assert len(np.unique(batch.crop_random)) == batch.crop_random.size  # every member its own crop
+    assert (batch.crop_random >= 0).all() and (batch.crop_random < 1).all()
     assert (batch.rows < LENGTHS[batch.clips][:, None]).all()
 
 
@@ -358,16 +358,16 @@ def test_negatives_by_the_way_of_sampling() -> None:
 
 def test_frames_and_crops_do_not_hang_on_the_negatives() -> None:
     """So that a comparison with and without them, or with LSTD, is of the same pictures."""
-    one, *others = drawn(), drawn(negatives=0), drawn(objective="lstd")
+    first, *others = drawn(), drawn(negatives=0), drawn(objective="lstd")
     for other in others:
-        assert np.array_equal(one.clips, other.clips)
-        assert np.array_equal(one.rows, other.rows)
-        assert np.array_equal(one.chances, other.chances)
+        assert np.array_equal(first.clips, other.clips)
+        assert np.array_equal(first.rows, other.rows)
+        assert np.array_equal(first.crop_random, other.crop_random)
 
 
 def crops(height: int, width: int, count: int) -> np.ndarray:
-    chances = generator(0, 0).uniform(size=(count, TRIES, 4))
-    return np.array([crop_box(each, height, width) for each in chances])
+    crop_random = generator(0, 0).uniform(size=(count, CROP_TRIES, 4))
+    return np.array([crop_box(tries, height, width) for tries in crop_random])
 
 
 def torchvisions(height: int, width: int, count: int) -> np.ndarray:
@@ -375,7 +375,8 @@ def torchvisions(height: int, width: int, count: int) -> np.ndarray:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         params = [
-            RandomResizedCrop.get_params(picture, list(AREA), list(RATIO)) for _ in range(count)
+            RandomResizedCrop.get_params(picture, list(CROP_AREA), list(CROP_RATIO))
+            for _ in range(count)
         ]
     return np.array(params)
 
@@ -383,7 +384,9 @@ def torchvisions(height: int, width: int, count: int) -> np.ndarray:
 @few
 @given(sides, sides, st.integers(0, 2**32))
 def test_crops_lie_inside_the_picture(height: int, width: int, seed: int) -> None:
-    top, left, high, wide = crop_box(generator(seed, 0).uniform(size=(TRIES, 4)), height, width)
+    top, left, high, wide = crop_box(
+        generator(seed, 0).uniform(size=(CROP_TRIES, 4)), height, width
+    )
     assert top >= 0 and left >= 0 and high > 0 and wide > 0
     assert top + high <= height and left + wide <= width
 
@@ -392,41 +395,41 @@ def test_crops_lie_inside_the_picture(height: int, width: int, seed: int) -> Non
 @given(st.integers(20, 300), st.floats(0.3, 3), st.integers(0, 2**32))
 def test_area_and_ratio_up_to_rounding(height: int, oblong: float, seed: int) -> None:
     width = round(height * oblong)
-    _, _, high, wide = crop_box(generator(seed, 0).uniform(size=(TRIES, 4)), height, width)
+    _, _, high, wide = crop_box(generator(seed, 0).uniform(size=(CROP_TRIES, 4)), height, width)
     assert (high + 0.5) * (wide + 0.5) >= 0.2 * height * width
     assert (wide + 0.5) / (high - 0.5) >= 3 / 4
     assert (wide - 0.5) / (high + 0.5) <= 4 / 3
 
 
 def test_a_crop_by_hand() -> None:
-    chances = np.full((TRIES, 4), 0.5)
+    crop_random = np.full((CROP_TRIES, 4), 0.5)
     # share 0.6 of 100 x 100, ratio exp(0) = 1: side sqrt(6000) = 77.46, with 24 places each way
-    assert crop_box(chances, 100, 100) == (12, 12, 77, 77)
+    assert crop_box(crop_random, 100, 100) == (12, 12, 77, 77)
     # ratio 3/4: height sqrt(6000 / 0.75) = 89.4, width sqrt(6000 * 0.75) = 67.1; 12 and 34 places
-    chances[:, 1:] = 0, 0.999, 0
-    assert crop_box(chances, 100, 100) == (11, 0, 89, 67)
+    crop_random[:, 1:] = 0, 0.999, 0
+    assert crop_box(crop_random, 100, 100) == (11, 0, 89, 67)
     # the whole area at ratio 4/3 does not fit into a square; the second try does
-    chances[0, :2] = 1, 1
-    chances[2:] = 0.5
-    assert crop_box(chances, 100, 100) == (11, 0, 89, 67)
+    crop_random[0, :2] = 1, 1
+    crop_random[2:] = 0.5
+    assert crop_box(crop_random, 100, 100) == (11, 0, 89, 67)
 
 
 def test_a_crop_may_be_as_high_or_as_wide_as_the_picture() -> None:
     # share 0.2 + 0.375 * 0.8 = 1/2 of 100 x 200, ratio 1: side sqrt(10000) = 100; 101 places
-    chances = np.tile([0.375, 0.5, 0.5, 0.5], (TRIES, 1))
-    assert crop_box(chances, 100, 200) == (0, 50, 100, 100)
-    assert crop_box(chances, 200, 100) == (50, 0, 100, 100)
+    crop_random = np.tile([0.375, 0.5, 0.5, 0.5], (CROP_TRIES, 1))
+    assert crop_box(crop_random, 100, 200) == (0, 50, 100, 100)
+    assert crop_box(crop_random, 200, 100) == (50, 0, 100, 100)
 
 
 @pytest.mark.parametrize("ratio", [0, 1])
 def test_no_crop_is_empty(ratio: float) -> None:
     """A fifth of one pixel, at ratio 3/4 or 4/3, rounds to a side of none."""
-    assert crop_box(np.tile([0, ratio, 0.5, 0.5], (TRIES, 1)), 1, 1) == (0, 0, 1, 1)
+    assert crop_box(np.tile([0, ratio, 0.5, 0.5], (CROP_TRIES, 1)), 1, 1) == (0, 0, 1, 1)
 
 
 @pytest.mark.parametrize(("height", "width"), [(100, 100), (120, 100), (100, 133), (64, 85)])
 def test_the_whole_picture_when_nothing_fits(height: int, width: int) -> None:
-    too_wide = np.tile([1, 1, 0.5, 0.5], (TRIES, 1))
+    too_wide = np.tile([1, 1, 0.5, 0.5], (CROP_TRIES, 1))
     assert crop_box(too_wide, height + 1, width) == (0, 0, height + 1, width)
 
 
@@ -448,6 +451,6 @@ def test_crops_are_distributed_as_torchvisions(height: int, width: int) -> None:
 
     ours, theirs = features(crops(height, width, 5000)), features(torchvisions(height, width, 5000))
     assert ours[0].mean() == pytest.approx(theirs[0].mean(), abs=0.015)
-    for one, other in zip(ours, theirs, strict=True):
-        assert ks_2samp(one, other).pvalue > 1e-3
+    for our, other in zip(ours, theirs, strict=True):
+        assert ks_2samp(our, other).pvalue > 1e-3
     np.testing.assert_allclose(np.corrcoef(ours), np.corrcoef(theirs), atol=0.06)

@@ -14,23 +14,16 @@ from made_up_pretraining import MadeUpClips, losses, small, tensors
 from torch import Tensor
 
 from vip_offline.analysis.metrics import order_correlation
-from vip_offline.encoders.checkpoints import read_checkpoint
+from vip_offline.encoders.checkpoints import read_state_dict
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import Computing, PretrainOptions
-from vip_offline.pretraining import checkpoint, trainer
+from vip_offline.options import Computing, PretrainOptions, check_pretrain
+from vip_offline.pretraining import check_options, checkpoint
 from vip_offline.pretraining import losses as objectives
-from vip_offline.pretraining.initialization import begin
-from vip_offline.pretraining.trainer import (
-    Embed,
-    Report,
-    Trained,
-    check_pretrain,
-    keep_lines,
-    loss_of,
-    pretrain,
-)
+from vip_offline.pretraining.check_options import check_pretrain
+from vip_offline.pretraining.initialization import initial_networks
+from vip_offline.pretraining.trainer import Embed, Report, Trained, keep_lines, loss_of, pretrain
 
 TESTS = Path(__file__).parents[1]
 CLIPS = MadeUpClips()
@@ -57,8 +50,10 @@ def stop_at(step: int) -> Callable[[Report], None]:
     return on_step
 
 
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def same(first: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return first.keys() == other.keys() and all(
+        torch.equal(first[name], other[name]) for name in first
+    )
 
 
 def board_of(out: Path) -> Any:
@@ -72,8 +67,10 @@ def board_of(out: Path) -> Any:
 def as_one_that_was_not_stopped(out: Path, whole: Path) -> None:
     assert (out / "losses.jsonl").read_bytes() == (whole / "losses.jsonl").read_bytes()
     assert same(tensors(out / "model.pt"), tensors(whole / "model.pt"))
-    one, other = (read_checkpoint(each / "checkpoints" / "step-6.pt") for each in (out, whole))
-    for number, state in one["optimizer"]["state"].items():  # type: ignore[index]
+    resumed, other = (
+        read_state_dict(folder / "checkpoints" / "step-6.pt") for folder in (out, whole)
+    )
+    for number, state in resumed["optimizer"]["state"].items():  # type: ignore[index]
         assert same(state, other["optimizer"]["state"][number])  # type: ignore[index]
 
 
@@ -105,8 +102,8 @@ def test_the_model_is_laid_out_as_the_published_file(whole: Path) -> None:
     network = entry_of("vip-mini").build().state_dict()
     assert list(content["vip"]) == [f"module.convnet.{name}" for name in network]
     for name, value in network.items():
-        found = content["vip"][f"module.convnet.{name}"]
-        assert (found.shape, found.dtype) == (value.shape, value.dtype)
+        stored = content["vip"][f"module.convnet.{name}"]
+        assert (stored.shape, stored.dtype) == (value.shape, value.dtype)
 
 
 def test_a_checkpoint_loads_like_the_model(whole: Path) -> None:
@@ -175,7 +172,7 @@ def test_a_stopped_training_goes_on_to_the_bit(tmp_path: Path, whole: Path, stop
     with pytest.raises(Stop):
         pretrain(CLIPS, small(), tmp_path, on_step=stop_at(stop))
     assert len(losses(tmp_path)) == stop
-    for step, path in checkpoint.numbered(tmp_path):
+    for step, path in checkpoint.numbered_checkpoints(tmp_path):
         assert step <= stop
         if step == 4:  # what is trained so far can be used
             assert same(tensors(tmp_path / "model.pt"), tensors(path))
@@ -208,9 +205,9 @@ if __name__ == "__main__":
 
 
 def environment() -> dict[str, str]:
-    there = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     paths = os.pathsep.join([str(TESTS.parent), str(TESTS)])
-    return there | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    return inherited | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
 
 
 def test_a_killed_training_goes_on_to_the_bit(tmp_path: Path, whole: Path) -> None:
@@ -223,7 +220,7 @@ def test_a_killed_training_goes_on_to_the_bit(tmp_path: Path, whole: Path) -> No
         assert process.stdout.readline() == b"there\n"
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
-    assert [step for step, _ in checkpoint.numbered(out)] == [2, 4]
+    assert [step for step, _ in checkpoint.numbered_checkpoints(out)] == [2, 4]
     # on the disk before the checkpoint was
     assert len(losses(out)) >= 4
     assert [event.step for event in board_of(out).Scalars("loss/train")][:4] == [1, 2, 3, 4]
@@ -328,7 +325,7 @@ def initial(folder: Path) -> str:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         state = dict(entry_of("vip-mini").build().state_dict())
-    torch.save(checkpoint.published("vip-mini", state), path)
+    torch.save(checkpoint.published_state("vip-mini", state), path)
     return str(path)
 
 
@@ -354,7 +351,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 
 def momenta(out: Path) -> Tensor:
     """The gradient of the first step, a tenth of it: Adam's updates do not tell its size."""
-    content: Any = read_checkpoint(out / "checkpoints" / "step-1.pt")
+    content: Any = read_state_dict(out / "checkpoints" / "step-1.pt")
     states = content["optimizer"]["state"]
     return torch.cat([states[number]["exp_avg"].flatten() for number in sorted(states)])
 
@@ -370,8 +367,8 @@ def test_two_processes_train_as_one(
     np.testing.assert_allclose(two_losses[:3], one_losses[:3], rtol=1e-5)
     # Adam makes whole steps of gradients that are nothing but rounding
     np.testing.assert_allclose(two_losses, one_losses, rtol=2e-4)
-    two, one = momenta(out / name), momenta(tmp_path)
-    assert (two - one).norm() < 1e-5 * one.norm()
+    two, single = momenta(out / name), momenta(tmp_path)
+    assert (two - single).norm() < 1e-5 * single.norm()
 
 
 def test_processes_that_normalise_apart_are_refused(
@@ -439,7 +436,7 @@ def test_a_loss_that_is_no_number_stops_it(tmp_path: Path) -> None:
     assert all(f"clip-{clip}" in text for clip in range(6))
     assert "step-1.pt is from before" in text
     assert "--learning-rate than 1e+30" in text
-    assert [step for step, _ in checkpoint.numbered(tmp_path)] == [1]
+    assert [step for step, _ in checkpoint.numbered_checkpoints(tmp_path)] == [1]
     assert {name: (tmp_path / name).read_bytes() for name in kept} == kept
     assert len(losses(tmp_path)) == 1
 
@@ -466,7 +463,7 @@ def test_a_network_that_is_no_longer_finite_is_not_saved(
     with pytest.raises(VipOfflineError, match=r"step 1: .* conv1\.weight is no longer"):
         pretrain(CLIPS, small(steps=1), tmp_path)
     assert not (tmp_path / "model.pt").exists()
-    assert checkpoint.numbered(tmp_path) == []
+    assert checkpoint.numbered_checkpoints(tmp_path) == []
 
 
 # what it learns
@@ -477,15 +474,15 @@ def test_it_learns_what_rises(tmp_path: Path) -> None:
     unseen = MadeUpClips(8, seed=1, length=20)
 
     def order(embed: Embed) -> float:
-        found = []
+        correlations = []
         for clip in range(8):
             values = embed(unseen.read(clip, np.arange(20)))
-            found.append(order_correlation(np.linalg.norm(values - values[-1], axis=1)))
-        return float(np.mean(found))
+            correlations.append(order_correlation(np.linalg.norm(values - values[-1], axis=1)))
+        return float(np.mean(correlations))
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = begin(small())[0].eval()
+        network = initial_networks(small())[0].eval()
     seen = entry_of("vip-mini").preprocessing
     with torch.no_grad():
         before = order(lambda frames: network(seen(frames)).numpy())
@@ -523,20 +520,20 @@ def test_an_anchor_holds_the_embedding(tmp_path: Path) -> None:
     init = initial(tmp_path)
     frames = np.concatenate([CLIPS.read(clip, np.arange(9)) for clip in range(6)])
     with torch.no_grad():
-        network = begin(small(init=init))[0].eval()
+        network = initial_networks(small(init=init))[0].eval()
         before = network(entry_of("vip-mini").preprocessing(frames)).numpy()
 
     def moved(name: str, anchor: float) -> float:
-        found: list[Any] = []
+        embeddings: list[Any] = []
 
         def validate(embed: Embed, step: int) -> dict[str, float]:
-            found.append(embed(frames))
+            embeddings.append(embed(frames))
             return {}
 
         options = small(init=init, anchor=anchor, norm="frozen", learning_rate=1e-3, steps=12)
         pretrain(CLIPS, options, tmp_path / name, validate=validate)
         spread = np.square(before - before.mean(axis=0)).sum()
-        return float(np.square(found[-1] - before).sum() / spread)
+        return float(np.square(embeddings[-1] - before).sum() / spread)
 
     free, held = moved("free", 0.0), moved("held", 1000.0)
     assert free > 0.5
@@ -572,8 +569,8 @@ def test_the_objective_is_that_of_the_options(objective: str) -> None:
     else:
         start, now, then, goal = values
         bare = objectives.vip(start, now, then, goal, negatives, gamma=0.9, separate=True)
-    wanted = bare + 0.5 * values.abs().sum(-1).mean() + 0.25 * values.norm(dim=-1).mean()
-    torch.testing.assert_close(loss_of(values, negatives, options), wanted)
+    expected = bare + 0.5 * values.abs().sum(-1).mean() + 0.25 * values.norm(dim=-1).mean()
+    torch.testing.assert_close(loss_of(values, negatives, options), expected)
 
 
 # what is refused before anything is read
@@ -630,7 +627,7 @@ def test_the_defaults_and_heads_of_other_sizes_are_taken() -> None:
 
 
 def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "find_spec", lambda name: None)
+    monkeypatch.setattr(check_options, "find_spec", lambda name: None)
     with pytest.raises(VipOfflineError, match=r"accelerate and tensorboard.*\[pretrain\]"):
         check_pretrain(small())
 

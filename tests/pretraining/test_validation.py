@@ -10,13 +10,13 @@ from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.clips.open_clips import open_clips
 from vip_offline.pretraining.validation import (
     CLIPS,
-    FRAMES,
-    Progress,
+    MOST_FRAMES,
+    ProgressMetrics,
     Validation,
     held_out,
-    progress,
+    progress_metrics,
     some_rows,
-    watched,
+    validation_clips,
 )
 
 GROUPS = np.repeat([0, 3, 1], [20, 40, 6])  # numbers need not be in order
@@ -25,7 +25,7 @@ ALONE = np.arange(len(GROUPS))  # each clip its own take
 
 def line(*values: float) -> NDArray[np.float32]:
     """(T, 2) embeddings along a line."""
-    return np.array([[each, 0] for each in values], np.float32)
+    return np.array([[value, 0] for value in values], np.float32)
 
 
 def test_every_group_has_its_share_held_out() -> None:
@@ -75,15 +75,15 @@ def test_each_take_is_as_likely_as_another() -> None:
     assert np.abs(counts[60:] - 1 / 6).max() < 0.08
 
 
-@pytest.mark.parametrize("length", [2, 3, FRAMES - 1, FRAMES])
+@pytest.mark.parametrize("length", [2, 3, MOST_FRAMES - 1, MOST_FRAMES])
 def test_all_rows_of_a_short_clip(length: int) -> None:
     np.testing.assert_array_equal(some_rows(length), np.arange(length))
 
 
-@pytest.mark.parametrize("length", [FRAMES + 1, 2 * FRAMES - 1, 5000])
+@pytest.mark.parametrize("length", [MOST_FRAMES + 1, 2 * MOST_FRAMES - 1, 5000])
 def test_some_rows_of_a_long_one(length: int) -> None:
     rows = some_rows(length)
-    assert rows.dtype == np.int64 and len(rows) == FRAMES
+    assert rows.dtype == np.int64 and len(rows) == MOST_FRAMES
     assert (rows[0], rows[-1]) == (0, length - 1)
     steps = np.diff(rows)
     assert steps.min() >= 1 and np.ptp(steps) <= 1
@@ -91,8 +91,8 @@ def test_some_rows_of_a_long_one(length: int) -> None:
 
 def test_which_clips_are_watched(tmp_path: Path) -> None:
     clips = some_clips(tmp_path)
-    assert watched(clips, [1, 4]).tolist() == [1, 4]
-    many = watched(clips, range(0, 3000, 3))
+    assert validation_clips(clips, [1, 4]).tolist() == [1, 4]
+    many = validation_clips(clips, range(0, 3000, 3))
     assert len(many) == CLIPS == len(set(many.tolist()))
     assert (many[0], many[-1]) == (0, 2997) and set(many.tolist()) <= set(range(0, 3000, 3))
     assert np.ptp(np.diff(many)) <= 3
@@ -100,28 +100,28 @@ def test_which_clips_are_watched(tmp_path: Path) -> None:
 
 def alone_progress(
     embeddings: Sequence[NDArray[np.float32]], groups: NDArray[np.int64]
-) -> Progress:
+) -> ProgressMetrics:
     """Every clip a take of its own."""
-    return progress(embeddings, groups, np.arange(len(groups)))
+    return progress_metrics(embeddings, groups, np.arange(len(groups)))
 
 
 def test_a_straight_line_is_progress() -> None:
-    there = [line(0, 1, 2, 3), line(13, 12, 11, 10)]  # each towards the other
-    assert alone_progress(there, np.zeros(2, int)) == Progress(0, 1, 1, 2)
+    lines = [line(0, 1, 2, 3), line(13, 12, 11, 10)]  # each towards the other
+    assert alone_progress(lines, np.zeros(2, int)) == ProgressMetrics(0, 1, 1, 2)
     # reversed, each still comes nearer to its own last frame, but leaves the other's
-    back = [each[::-1] for each in there]
-    assert alone_progress(back, np.zeros(2, int)) == Progress(0, 1, -1, 2)
+    back = [values[::-1] for values in lines]
+    assert alone_progress(back, np.zeros(2, int)) == ProgressMetrics(0, 1, -1, 2)
 
 
 def test_progress_worked_by_hand() -> None:
     # distances to the last frame 1, 2, 3, 0: two of three steps are bumps, and nearness ranks
     # 3, 2, 1, 4 in a time that ranks 1, 2, 3, 4
-    found = alone_progress([line(1, 2, 3, 0)], np.zeros(1, int))
-    assert found.bumps == pytest.approx(2 / 3)
-    assert found.order == pytest.approx(1 - 6 * (4 + 0 + 4 + 0) / (4 * (16 - 1)))
+    progress = alone_progress([line(1, 2, 3, 0)], np.zeros(1, int))
+    assert progress.bumps == pytest.approx(2 / 3)
+    assert progress.order == pytest.approx(1 - 6 * (4 + 0 + 4 + 0) / (4 * (16 - 1)))
     both = alone_progress([line(1, 2, 3, 0), line(0, 1, 2, 3)], np.array([0, 1]))
     assert both.bumps == pytest.approx(1 / 3) and both.clips == 2
-    assert both.order == pytest.approx((found.order + 1) / 2)
+    assert both.order == pytest.approx((progress.order + 1) / 2)
 
 
 def test_the_goal_of_others_is_without_the_clip_itself() -> None:
@@ -132,8 +132,8 @@ def test_the_goal_of_others_is_without_the_clip_itself() -> None:
     )
     # of three clips the goal is the mean of two: (0 + 8) / 2 of the first, which ends there
     third = line(6, 7, 8)  # goals: 4, 6 and 2, so 1, 1 and -1
-    found = alone_progress([alone, other, third], np.zeros(3, int))
-    assert found.order_others == pytest.approx(1 / 3)
+    progress = alone_progress([alone, other, third], np.zeros(3, int))
+    assert progress.order_others == pytest.approx(1 / 3)
 
 
 def test_goals_are_of_the_group() -> None:
@@ -144,9 +144,9 @@ def test_goals_are_of_the_group() -> None:
 
 
 def test_a_clip_alone_in_its_group_has_no_others() -> None:
-    found = alone_progress([line(0, 1, 2, 3)], np.array([4]))
-    assert (found.bumps, found.clips) == (0, 1) and found.order == pytest.approx(1)
-    assert np.isnan(found.order_others)
+    progress = alone_progress([line(0, 1, 2, 3)], np.array([4]))
+    assert (progress.bumps, progress.clips) == (0, 1) and progress.order == pytest.approx(1)
+    assert np.isnan(progress.order_others)
     # and does not spoil the others' mean
     three = alone_progress(
         [line(0, 1, 2), line(0, 1, 2, 3), line(13, 12, 11, 10)], np.array([1, 0, 0])
@@ -156,13 +156,13 @@ def test_a_clip_alone_in_its_group_has_no_others() -> None:
 
 def test_what_is_not_known_is_left_out_of_the_mean() -> None:
     # two frames have a step but no order; an embedding that never changes has no order either
-    found = alone_progress([line(0, 1), line(2, 2, 2), line(0, 1, 2)], np.arange(3))
-    assert found.bumps == 0 and found.order == pytest.approx(1)
+    progress = alone_progress([line(0, 1), line(2, 2, 2), line(0, 1, 2)], np.arange(3))
+    assert progress.bumps == 0 and progress.order == pytest.approx(1)
     assert np.isnan(alone_progress([line(0, 1)], np.arange(1)).order)
 
 
 def test_names_for_a_log() -> None:
-    assert Progress(0.25, 0.5, 0.75, 9).named() == {
+    assert ProgressMetrics(0.25, 0.5, 0.75, 9).named() == {
         "bumps": 0.25,
         "order": 0.5,
         "order_others": 0.75,
@@ -178,9 +178,9 @@ def some_clips(folder: Path) -> Clips:
 
 def test_clips_that_are_watched_beside_what_must_be_beaten(tmp_path: Path) -> None:
     clips = some_clips(tmp_path)
-    told: list[int] = []
-    validation = Validation(clips, [0, 1, 3, 5], told.append)
-    assert told == [1] * 4 and validation.watched.tolist() == [0, 1, 3, 5]
+    progress: list[int] = []
+    validation = Validation(clips, [0, 1, 3, 5], progress.append)
+    assert progress == [1] * 4 and validation.watched.tolist() == [0, 1, 3, 5]
     assert validation.groups.tolist() == [0, 0, 1, 1]
     assert list(validation.controls) == ["raw pixels", "random network"]
     for control in validation.controls.values():
@@ -198,16 +198,16 @@ def test_an_encoder_sees_the_frames_as_they_are(tmp_path: Path) -> None:
         seen.append(frames)
         return frames[:, 0, 0, :1].astype(np.float32)  # the frame's number
 
-    found = Validation(clips, [1, 4])(embed)
-    assert [each.dtype for each in seen] == [np.uint8] * 2
+    progress = Validation(clips, [1, 4])(embed)
+    assert [frames.dtype for frames in seen] == [np.uint8] * 2
     for clip, frames in zip((1, 4), seen, strict=True):
         np.testing.assert_array_equal(frames, clips.read(clip, np.arange(clips.lengths[clip])))
-    assert (found.bumps, found.clips) == (0, 2) and found.order == pytest.approx(1)
-    assert np.isnan(found.order_others)
+    assert (progress.bumps, progress.clips) == (0, 2) and progress.order == pytest.approx(1)
+    assert np.isnan(progress.order_others)
 
 
 def test_of_a_long_clip_some_frames_are_seen(tmp_path: Path) -> None:
-    count = FRAMES + 20
+    count = MOST_FRAMES + 20
     write_clip(tmp_path / "a" / "long", pictures(count, 0, (8, 8)))
     clips = open_clips([tmp_path / "a"])
     rows: list[int] = []
@@ -223,6 +223,6 @@ def test_of_a_long_clip_some_frames_are_seen(tmp_path: Path) -> None:
 def test_another_camera_of_the_same_take_is_no_goal() -> None:
     # two takes by two cameras: the goal is of the other take, by both of its cameras
     clips = [line(0, 1, 2), line(0, 1, 2), line(8, 9, 10), line(8, 9, 10)]
-    found = progress(clips, np.zeros(4, int), np.array([3, 3, 5, 5]))
-    assert found.order_others == pytest.approx((1 + 1 - 1 - 1) / 4)
-    assert np.isnan(progress(clips[:2], np.zeros(2, int), np.array([3, 3])).order_others)
+    progress = progress_metrics(clips, np.zeros(4, int), np.array([3, 3, 5, 5]))
+    assert progress.order_others == pytest.approx((1 + 1 - 1 - 1) / 4)
+    assert np.isnan(progress_metrics(clips[:2], np.zeros(2, int), np.array([3, 3])).order_others)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vip_offline.rewards.functions import (
-    BLOCK,
+    DISTANCE_BLOCK,
     cosine_distance,
     episode_reward,
     follow_stages,
@@ -88,7 +88,7 @@ def test_cosine_by_hand() -> None:
 
 def test_blocks_change_nothing() -> None:
     generator = np.random.default_rng(0)
-    rows = generator.normal(size=(2 * BLOCK + 3, 7)).astype(np.float32)
+    rows = generator.normal(size=(2 * DISTANCE_BLOCK + 3, 7)).astype(np.float32)
     goal = generator.normal(size=7)
     exact = rows.astype(np.float64)
     np.testing.assert_allclose(

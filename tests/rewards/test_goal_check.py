@@ -8,7 +8,7 @@ from made_up_grey import make
 from PIL import Image
 
 from vip_offline.options import RelabelOptions
-from vip_offline.rewards.goal_check import Approach, misses
+from vip_offline.rewards.goal_check import Approach, misses_goal
 from vip_offline.rewards.relabel import relabel
 
 PIXELS = RelabelOptions(encoder="pixels", name="x")
@@ -73,8 +73,8 @@ def test_successes_that_end_apart(tmp_path: Path) -> None:
 
 def test_both_distance_and_coverage_decide() -> None:
     usual = Approach(np.full(3, 10.0), np.full(3, 5.0))
-    assert misses(Approach(np.full(3, 20.0), np.full(3, 17.0)), usual)
-    assert not misses(Approach(np.full(3, 8.9), np.full(3, 8.0)), usual)  # not far
-    assert not misses(Approach(np.full(3, 20.0), np.full(3, 12.0)), usual)  # covers enough
+    assert misses_goal(Approach(np.full(3, 20.0), np.full(3, 17.0)), usual)
+    assert not misses_goal(Approach(np.full(3, 8.9), np.full(3, 8.0)), usual)  # not far
+    assert not misses_goal(Approach(np.full(3, 20.0), np.full(3, 12.0)), usual)  # covers enough
     nowhere = Approach(np.full(3, 10.0), np.full(3, 10.0))
-    assert not misses(Approach(np.full(3, 40.0), np.full(3, 39.0)), nowhere)
+    assert not misses_goal(Approach(np.full(3, 40.0), np.full(3, 39.0)), nowhere)

@@ -7,8 +7,8 @@ from PIL import Image
 
 from vip_offline.dataset.store import open_store
 from vip_offline.options import RelabelOptions
-from vip_offline.report.html.comparison_page import goal_figures
-from vip_offline.rewards.goal_views import SHOWN, GoalView, goal_views, goals_of
+from vip_offline.report.html.render import render
+from vip_offline.rewards.goal_views import PICTURES_SHOWN, GoalView, goal_views, goals_of
 from vip_offline.rewards.relabel import relabel
 
 PIXELS = RelabelOptions(encoder="pixels-64", camera="front")
@@ -32,12 +32,14 @@ def test_a_frame_is_shown_under_its_name(store_path: Path) -> None:
 
 
 def test_of_many_the_first_few_are_shown_with_the_count(make_store: Callable[..., Path]) -> None:
-    path = make_store(lengths=(5,) * (SHOWN + 2), successes=(True,) * (SHOWN + 2))
+    path = make_store(lengths=(5,) * (PICTURES_SHOWN + 2), successes=(True,) * (PICTURES_SHOWN + 2))
     for goal in ("successes", "nearest:successes", "last"):
         (view,) = views(path, goal=(goal,))
-        assert len(view.pictures) == SHOWN
-        assert view.count == SHOWN + 2
-        assert f"({SHOWN} of {SHOWN + 2} pictures)" in goal_figures([view])
+        assert len(view.pictures) == PICTURES_SHOWN
+        assert view.count == PICTURES_SHOWN + 2
+        assert f"({PICTURES_SHOWN} of {PICTURES_SHOWN + 2} pictures)" in render(
+            "goals.html.j2", views=[view]
+        )
 
 
 def test_each_stage_is_shown(store_path: Path) -> None:
@@ -54,7 +56,7 @@ def test_a_file_is_shown_while_it_is_the_one_that_was_the_goal(
     Image.fromarray(open_store(store_path).frames("front", 3, 4)[0]).save(file)
     (view,) = views(store_path, goal=(str(file),))
     assert view.pictures[0][0] == str(file)
-    figures = goal_figures([view])
+    figures = render("goals.html.j2", views=[view])
     assert "goal &lt;b&gt;.png" in figures
     assert 'src="data:image/jpeg;base64,' in figures
     store = open_store(store_path)
@@ -91,5 +93,5 @@ def test_labellings_with_one_goal_share_it(store_path: Path) -> None:
     for name, goal in (("a", "0:1"), ("b", "0:1"), ("c", "0:2")):
         relabel(store_path, replace(PIXELS, name=name, goal=(goal,)))
     store = open_store(store_path)
-    goals = goals_of(store, {each: store.label(each).provenance for each in ("a", "b", "c")})
+    goals = goals_of(store, {text: store.label(text).provenance for text in ("a", "b", "c")})
     assert [names for names, _ in goals] == ["a, b", "c"]

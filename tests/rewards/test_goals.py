@@ -35,9 +35,9 @@ def test_stages_one_after_the_other(store_path: Path, tmp_path: Path) -> None:
     picture = save(tmp_path / "half way, from the front.png")  # a name with a comma
     goals = choose_goals(open_store(store_path), ("successes",), (str(picture), "0:1,0:2"))
     first, second = goals.stages
-    assert [each.path for each in first.pictures] == [str(picture)]
+    assert [picture.path for picture in first.pictures] == [str(picture)]
     assert second.rows == (1, 2)
-    assert goals.said == f"picture {picture}, then the mean of frame 0:1 and frame 0:2"
+    assert goals.description == f"picture {picture}, then the mean of frame 0:1 and frame 0:2"
     assert goals.provenance()["goal_rows"] == [1, 2]
 
 

@@ -28,11 +28,11 @@ def test_what_is_missing_is_embedded_as_the_labelling_was(tmp_path: Path) -> Non
     assert (done, sum(frames), started) == (18, 18, [18])
     assert open_store(path).label_names == ["a"]
     relabel(other, replace(FRONT, camera="wrist"))
-    (mine, made), (theirs, wanted) = (
-        open_store(each).embedding("pixels", "wrist") for each in (path, other)
+    (mine, made), (theirs, expected) = (
+        open_store(store).embedding("pixels", "wrist") for store in (path, other)
     )
     np.testing.assert_array_equal(mine, theirs)
-    assert made["preprocessing"] == wanted["preprocessing"]
+    assert made["preprocessing"] == expected["preprocessing"]
     assert made["preprocessing"]["fit"] == "squash"
     before = contents(path)
     assert embed_cameras(path, "a", ("wrist", "front")) == 0
@@ -42,14 +42,14 @@ def test_what_is_missing_is_embedded_as_the_labelling_was(tmp_path: Path) -> Non
 def test_other_weights_than_the_labellings_are_refused(
     tmp_path: Path, checkpoints: tuple[Path, Path]
 ) -> None:
-    one, two = checkpoints
+    first, two = checkpoints
     path = two_cameras(tmp_path / "two.zarr")
-    relabel(path, RelabelOptions(encoder="tiny", camera="front", weights=str(one)))
+    relabel(path, RelabelOptions(encoder="tiny", camera="front", weights=str(first)))
     before = contents(path)
     with pytest.raises(VipOfflineError, match=r"label 'tiny' was made with weights of sha256"):
         embed_cameras(path, "tiny", ("wrist",), str(two))
     assert contents(path) == before
-    assert embed_cameras(path, "tiny", ("wrist",), str(one)) == 18
+    assert embed_cameras(path, "tiny", ("wrist",), str(first)) == 18
 
 
 @pytest.fixture

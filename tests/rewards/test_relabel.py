@@ -52,10 +52,10 @@ def test_the_known_answer(store_path: Path) -> None:
 
 
 def test_a_second_time_nothing_is_done(labelled: Path) -> None:
-    files = {each: each.stat().st_mtime_ns for each in (labelled / "labels").rglob("*")}
+    files = {path: path.stat().st_mtime_ns for path in (labelled / "labels").rglob("*")}
     result = relabel(labelled, PIXELS)
     assert (result.written, result.embedded_frames) == (False, 0)
-    assert files == {each: each.stat().st_mtime_ns for each in (labelled / "labels").rglob("*")}
+    assert files == {path: path.stat().st_mtime_ns for path in (labelled / "labels").rglob("*")}
 
 
 def test_labels_stand_side_by_side(labelled: Path) -> None:
@@ -122,7 +122,7 @@ def test_two_cameras_side_by_side(tmp_path: Path) -> None:
     for camera in ("front", "wrist", "front,wrist"):
         relabel(path, replace(PIXELS, camera=camera, name=camera.replace(",", " ")))
     store = open_store(path)
-    front, wrist, both = (store.label(each) for each in ("front", "wrist", "front wrist"))
+    front, wrist, both = (store.label(text) for text in ("front", "wrist", "front wrist"))
     np.testing.assert_allclose(
         both.distance**2, front.distance**2 + wrist.distance**2, rtol=1e-4, atol=1e-4
     )
@@ -266,7 +266,7 @@ def test_ctrl_c_leaves_a_valid_store_that_goes_on(make_store: Callable[..., Path
     assert relabel(path, options).embedded_frames == 12 * (20 - done)
     whole = make_store("whole", lengths=(12,) * 20, successes=(True,) * 20)
     relabel(whole, options)
-    label, expected = (open_store(each).label() for each in (path, whole))
+    label, expected = (open_store(store).label() for store in (path, whole))
     np.testing.assert_allclose(label.reward, expected.reward, atol=1e-4)
 
 

@@ -6,7 +6,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.simulation.gym_env import HIGH, LOW, Metaworld
+from vip_offline.simulation.gym_env import WORKSPACE_HIGH, WORKSPACE_LOW, Metaworld
 from vip_offline.simulation.metaworld import Simulator, expert_action, scripted_expert, tasks
 
 pytestmark = pytest.mark.sim
@@ -113,8 +113,8 @@ def test_bounds_are_meta_worlds_own() -> None:
     for task in tasks()[::10]:
         with Simulator(task, 32) as simulator:
             space = simulator._env.sawyer_observation_space
-            np.testing.assert_array_equal(space.low[:4], LOW)
-            np.testing.assert_array_equal(space.high[:4], HIGH)
+            np.testing.assert_array_equal(space.low[:4], WORKSPACE_LOW)
+            np.testing.assert_array_equal(space.high[:4], WORKSPACE_HIGH)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import RecordOptions
 from vip_offline.simulation.hidden_targets import (
-    DRAWN,
+    DRAWN_TARGETS,
     MARKED,
     ONLY_MARKED,
     check_target,
@@ -26,7 +26,7 @@ CLOSE = 1e-4  # m
 
 
 def blank(data: Any) -> NDArray[np.uint8]:
-    """A painter that draws nothing: the test is of positions."""
+    """A renderer that draws nothing: the test is of positions."""
     del data
     return np.zeros((1, 1, 3), np.uint8)
 
@@ -41,7 +41,7 @@ def placed(task: str, *, hidden_goal: bool) -> tuple[NDArray[np.float64], NDArra
             places.append(simulator._env.data.geom_xpos.copy())
         model = simulator._env.model
         drawn = (model.geom_rgba[:, 3] > 0) & (model.geom_group < 3)
-        simulator.painter = None
+        simulator.renderer = None
     return np.array(targets), np.array(places)[:, drawn]
 
 
@@ -53,12 +53,12 @@ def is_visible(targets: NDArray[np.float64], places: NDArray[np.float64]) -> boo
 
 
 def test_every_task_is_known() -> None:
-    assert set(tasks()) == DRAWN | MARKED | ONLY_MARKED
-    assert not (DRAWN & MARKED or DRAWN & ONLY_MARKED or MARKED & ONLY_MARKED)
+    assert set(tasks()) == DRAWN_TARGETS | MARKED | ONLY_MARKED
+    assert not (DRAWN_TARGETS & MARKED or DRAWN_TARGETS & ONLY_MARKED or MARKED & ONLY_MARKED)
 
 
 @pytest.mark.sim
-@pytest.mark.parametrize("task", sorted(DRAWN))
+@pytest.mark.parametrize("task", sorted(DRAWN_TARGETS))
 def test_a_drawn_target_is_constant_or_moves_with_what_is_drawn(task: str) -> None:
     assert is_visible(*placed(task, hidden_goal=False))
 
@@ -109,7 +109,7 @@ def test_a_placement_that_never_fits_ends_in_a_message() -> None:
         space.low[:3] = space.high[:3] = (space.low[3:] + space.high[3:]) / 2
         with pytest.raises(VipOfflineError, match="no placement fits"):
             simulator.reset(0)
-        simulator.painter = None
+        simulator.renderer = None
 
 
 @pytest.mark.sim

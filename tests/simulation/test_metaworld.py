@@ -35,8 +35,8 @@ def test_proprioception_is_the_robots_own() -> None:
     assert len(drawers) == 5
     assert seen[0].proprio.shape == (4,)
     assert seen[0].proprio.dtype == np.float32
-    for each in seen[1:]:
-        np.testing.assert_allclose(each.proprio, seen[0].proprio, atol=1e-6)
+    for observation in seen[1:]:
+        np.testing.assert_allclose(observation.proprio, seen[0].proprio, atol=1e-6)
 
 
 def test_the_goal_marker_is_not_in_the_picture() -> None:
@@ -45,8 +45,8 @@ def test_the_goal_marker_is_not_in_the_picture() -> None:
         model = simulator._env.model
         model.site_rgba[:] = [1, 0, 0, 1]
         model.site_size[:] = 0.2
-        assert simulator.painter is not None
-        np.testing.assert_array_equal(simulator.painter(simulator._env.data), before)
+        assert simulator.renderer is not None
+        np.testing.assert_array_equal(simulator.renderer(simulator._env.data), before)
 
 
 def test_actions_are_clipped_to_what_policies_reach() -> None:

@@ -18,7 +18,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import RecordOptions
 from vip_offline.simulation.experts import FAILURES
 from vip_offline.simulation.metaworld import Simulator
-from vip_offline.simulation.record import plan, record
+from vip_offline.simulation.record import planned_episodes, record
 
 pytestmark = pytest.mark.sim
 SMALL = RecordOptions(episodes=6, failures=4, image_size=32, max_steps=30)
@@ -49,9 +49,9 @@ def test_frames_can_be_embedded_in_the_process_that_recorded_them(tmp_path: Path
 
 
 def test_kinds_have_equal_shares_fixed_beforehand() -> None:
-    kinds = Counter(kind for kind, _ in plan(RecordOptions()))
+    kinds = Counter(kind for kind, _ in planned_episodes(RecordOptions()))
     assert kinds == {"expert": 10, **dict.fromkeys(FAILURES, 5)}
-    placements = [placement for _, placement in plan(RecordOptions())]
+    placements = [placement for _, placement in planned_episodes(RecordOptions())]
     assert len(set(placements)) == 30
 
 
@@ -152,7 +152,7 @@ def test_kill_9_and_again_is_as_if_undisturbed(recorded: Path, tmp_path: Path, s
     until_killed_in_the_middle(arguments, path, begun, seed)
     subprocess.run([*PROGRAM, *arguments], check=True, stdout=subprocess.DEVNULL)
     assert contents(path) == contents(recorded)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.zarr"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr"]
 
     relabel = ["relabel", str(path), "--encoder", "random-resnet18", "--batch-size", "4"]
     undisturbed = tmp_path / "undisturbed.zarr"
@@ -163,4 +163,4 @@ def test_kill_9_and_again_is_as_if_undisturbed(recorded: Path, tmp_path: Path, s
     until_killed_in_the_middle(relabel, path, begun, seed)
     subprocess.run([*PROGRAM, *relabel], check=True, stdout=subprocess.DEVNULL)
     assert contents(path) == contents(undisturbed)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.zarr", "undisturbed.zarr"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "undisturbed.zarr"]

@@ -54,8 +54,8 @@ def test_no_library_says_what_to_install() -> None:
     code = (
         "import os, ctypes.util; os.environ.pop('MUJOCO_GL', None)\n"
         "ctypes.util.find_library = lambda name: None\n"
-        "from vip_offline.simulation.rendering import choose_backend\n"
-        "choose_backend()"
+        "from vip_offline.simulation.rendering import choose_gl_backend\n"
+        "choose_gl_backend()"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert VipOfflineError.__name__ in result.stderr
@@ -154,13 +154,13 @@ BACKENDS = [
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("written")
     with tarfile.open(Path(__file__).parents[1] / "written_by/0.1.0.tar.xz") as archive:
-        members = [each for each in archive if each.name.startswith("policies/rwr")]
+        members = [member for member in archive if member.name.startswith("policies/rwr")]
         archive.extractall(folder, members, filter="data")
     return folder / "policies/rwr"
 
 
 @pytest.mark.parametrize("command", ["record", "rollout"])
-@pytest.mark.parametrize(("variables", "why"), BACKENDS, ids=lambda each: "")
+@pytest.mark.parametrize(("variables", "why"), BACKENDS, ids=lambda value: "")
 def test_a_backend_that_cannot_draw_here_is_one_message(
     tmp_path: Path, policy: Path, command: str, variables: dict[str, str], why: str
 ) -> None:
@@ -177,13 +177,13 @@ def test_a_backend_that_cannot_draw_here_is_one_message(
         text=True,
         check=False,
     )
-    said = [line for line in result.stderr.splitlines() if line.startswith("error")]
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error")]
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
-    assert len(said) == 1
-    assert said[0].startswith(f"error: MUJOCO_GL={variables['MUJOCO_GL']}: MuJoCo cannot draw")
-    assert why in said[0]
-    assert "Unset it" in said[0]
+    assert len(errors) == 1
+    assert errors[0].startswith(f"error: MUJOCO_GL={variables['MUJOCO_GL']}: MuJoCo cannot draw")
+    assert why in errors[0]
+    assert "Unset it" in errors[0]
 
 
 @pytest.mark.skipif(find_library("OSMesa") is not None, reason="libOSMesa is installed here")

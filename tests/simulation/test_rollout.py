@@ -43,9 +43,9 @@ def edit(folder: Path, **changes: object) -> None:
 
 
 def test_results_films_and_no_second_time(policies: list[Path]) -> None:
-    told: list[Path] = []
-    results = rollout(policies, OPTIONS, on_rollout=lambda folder, success: told.append(folder))
-    assert sorted(told) == sorted(policies * 3)
+    finished: list[Path] = []
+    results = rollout(policies, OPTIONS, on_rollout=lambda folder, success: finished.append(folder))
+    assert sorted(finished) == sorted(policies * 3)
     for folder in policies:
         result = results[folder]
         assert result.placements == (100_000, 100_001, 100_002)
@@ -53,13 +53,13 @@ def test_results_films_and_no_second_time(policies: list[Path]) -> None:
         assert not any(result.success)
         assert result.backend.startswith(("torch", "ONNX Runtime"))
         assert result.processor == processor()
-        assert [each.name for each in (folder / "videos").iterdir()] == ["placement-100000.mp4"]
-    told.clear()
-    assert rollout(policies, OPTIONS, on_rollout=lambda *_: told.append(Path())) == results
-    assert told == []
+        assert [path.name for path in (folder / "videos").iterdir()] == ["placement-100000.mp4"]
+    finished.clear()
+    assert rollout(policies, OPTIONS, on_rollout=lambda *_: finished.append(Path())) == results
+    assert finished == []
 
 
-def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
+def test_the_number_of_simulators_changes_nothing(policies: list[Path]) -> None:
     """The closed loop is each policy's own: same actions, whoever else is rolled out."""
     from vip_offline.simulation.metaworld import Simulator
     from vip_offline.simulation.rollout import _act
@@ -74,7 +74,7 @@ def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
     with Simulator("drawer-close", 64) as simulator:
         seen = [simulator.reset(placement) for placement in range(4)]
     owners = [loaded[0], loaded[1], loaded[0], loaded[1]]
-    frames, proprio = (np.stack(each) for each in zip(*map(vars_of, seen), strict=True))
+    frames, proprio = (np.stack(column) for column in zip(*map(vars_of, seen), strict=True))
     actions, distances = _act(owners, frames, proprio)
     for row, (action, distance) in enumerate(zip(actions, distances, strict=True)):
         single = owners[row].infer({"frame/corner": frames[row], "proprio": proprio[row]})
@@ -85,9 +85,9 @@ def test_the_fleets_size_changes_nothing(policies: list[Path]) -> None:
 
 
 def test_success_ends_a_rollout(policies: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here the fleet is played: what counts is what is made of its answers."""
+    """Here the simulators are played: what counts is what is made of its answers."""
     from vip_offline.simulation import rollout as module
-    from vip_offline.simulation.vector_env import Batch
+    from vip_offline.simulation.vector_env import StepResult
 
     class Played:
         slots = 2
@@ -100,16 +100,16 @@ def test_success_ends_a_rollout(policies: list[Path], monkeypatch: pytest.Monkey
 
         def __exit__(self, *_: object) -> None: ...
 
-        def __call__(self, commands: dict[int, object]) -> Batch:
+        def __call__(self, commands: dict[int, object]) -> StepResult:
             for slot, command in commands.items():
                 self.age[slot] = 0 if isinstance(command, int) else self.age[slot] + 1
             solved = np.array([self.age[slot] == 4 for slot in commands])
             size = len(commands)
-            return Batch(
+            return StepResult(
                 np.zeros((size, 64, 64, 3), np.uint8), np.zeros((size, 4), np.float32), solved
             )
 
-    monkeypatch.setattr(module, "Fleet", Played)
+    monkeypatch.setattr(module, "VectorSimulator", Played)
     result = rollout(policies[:1], OPTIONS)[policies[0]]
     assert result.success == (True, True, True)
     assert result.steps == (4, 4, 4)
@@ -120,7 +120,7 @@ def test_each_rollout_has_its_own_gripper(
 ) -> None:
     """Two slots, three placements: the network's output comes from here, and so do the pictures."""
     from vip_offline.simulation import rollout as module
-    from vip_offline.simulation.vector_env import Batch
+    from vip_offline.simulation.vector_env import StepResult
 
     raw = {100_000: (0.9, 0, 0), 100_001: (-0.9, 0, 0), 100_002: (-0.1, 0, 0.9)}
     sent: dict[int, list[float]] = {placement: [] for placement in raw}
@@ -136,16 +136,16 @@ def test_each_rollout_has_its_own_gripper(
 
         def __exit__(self, *_: object) -> None: ...
 
-        def __call__(self, commands: dict[int, Any]) -> Batch:
+        def __call__(self, commands: dict[int, Any]) -> StepResult:
             for slot, command in commands.items():
                 if isinstance(command, int):
                     self.placement[slot] = command
                 else:
                     sent[self.placement[slot]].append(float(command[3]))
-            told = [(self.placement[slot], len(sent[self.placement[slot]])) for slot in commands]
-            proprio = np.array([(*each, 0, 0) for each in told], np.float32)
-            frames = np.zeros((len(told), 64, 64, 3), np.uint8)
-            return Batch(frames, proprio, np.zeros(len(told), bool))
+            states = [(self.placement[slot], len(sent[self.placement[slot]])) for slot in commands]
+            proprio = np.array([(*state, 0, 0) for state in states], np.float32)
+            frames = np.zeros((len(states), 64, 64, 3), np.uint8)
+            return StepResult(frames, proprio, np.zeros(len(states), bool))
 
     def act(
         owners: object, frames: object, proprio: NDArray[np.float32]
@@ -157,7 +157,7 @@ def test_each_rollout_has_its_own_gripper(
     interface = json.loads((policies[0] / "manifest.json").read_text())["interface"]
     gripper = {"dimension": 3, "low": -1.0, "high": 1.0, "low_below": -0.2, "high_above": 0.2}
     edit(policies[0], interface=interface | {"grippers": [gripper]})
-    monkeypatch.setattr(module, "Fleet", Played)
+    monkeypatch.setattr(module, "VectorSimulator", Played)
     monkeypatch.setattr(module, "_act", act)
     rollout(policies[:1], replace(OPTIONS, horizon=3, videos=0))
     assert list(sent.values()) == [[1, 1, 1], [-1, -1, -1], [-1, -1, 1]]

@@ -14,14 +14,16 @@ from PIL import Image
 from vip_offline.analysis.metrics import Floats
 from vip_offline.options import Fit
 
-SIDE = 64  # px that the random network sees
+NETWORK_SIDE = 64  # px that the random network sees
 PIXELS = 32  # px of what counts as raw pixels
 CHANNELS = (16, 32, 64, 128)  # of the random network, each layer at half the size
-SEED = 0  # of its weights
-FEW = 16  # frames at once, of which all that is computed stays in a core's cache
+CONTROL_SEED = 0  # of its weights
+FRAMES_AT_ONCE = 16  # frames at once, of which all that is computed stays in a core's cache
 
 
-def shrink(frames: NDArray[np.uint8], side: int = SIDE, fit: Fit = "squash") -> NDArray[np.uint8]:
+def shrink(
+    frames: NDArray[np.uint8], side: int = NETWORK_SIDE, fit: Fit = "squash"
+) -> NDArray[np.uint8]:
     """(N, H, W, 3) frames -> (N, side, side, 3), each pixel the mean of its area.
 
     Args:
@@ -37,7 +39,9 @@ def shrink(frames: NDArray[np.uint8], side: int = SIDE, fit: Fit = "squash") -> 
         frames = frames[:, top : top + short, left : left + short]
     high, wide = side, side
     if fit == "pad":
-        high, wide = (max(1, round(side * each / max(height, width))) for each in (height, width))
+        high, wide = (
+            max(1, round(side * length / max(height, width))) for length in (height, width)
+        )
     top, left = (side - high) // 2, (side - wide) // 2
     small = np.zeros((len(frames), side, side, 3), np.uint8)
     for row, frame in enumerate(frames):
@@ -47,13 +51,13 @@ def shrink(frames: NDArray[np.uint8], side: int = SIDE, fit: Fit = "squash") -> 
 
 
 def raw_pixels(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(N, SIDE, SIDE, 3) -> (N, PIXELS * PIXELS * 3), the picture itself as one row."""
+    """(N, SIDE, SIDE, 3) -> (N, PIXELS * PIXELS * 3) pixels as one row."""
     return shrink(small, PIXELS).reshape(len(small), -1)
 
 
 def random_weights() -> list[NDArray[np.float32]]:
-    """Of the random network, (3 * 3 * inputs, outputs) each: He's, and always the same."""
-    generator, weights, width = np.random.default_rng(SEED), [], 3
+    """Weights of the random network, (3 * 3 * inputs, outputs) each: He's, with a fixed seed."""
+    generator, weights, width = np.random.default_rng(CONTROL_SEED), [], 3
     for channels in CHANNELS:
         spread = (2 / (9 * width)) ** 0.5
         weights.append(spread * generator.standard_normal((9 * width, channels), np.float32))
@@ -64,13 +68,15 @@ def random_weights() -> list[NDArray[np.float32]]:
 def random_features(
     small: NDArray[np.uint8], weights: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """(N, SIDE, SIDE, 3) -> (N, CHANNELS[-1]), by convolutions that never learnt anything.
+    """(N, SIDE, SIDE, 3) -> (N, CHANNELS[-1]) features of the untrained network.
 
     They are written out: importing torch for them would take longer than computing them, and more
     memory than all the rest.
     """
-    blocks = range(0, len(small), FEW)
-    return np.concatenate([_convolved(small[start : start + FEW], weights) for start in blocks])
+    blocks = range(0, len(small), FRAMES_AT_ONCE)
+    return np.concatenate(
+        [_convolved(small[start : start + FRAMES_AT_ONCE], weights) for start in blocks]
+    )
 
 
 def _convolved(
@@ -93,7 +99,7 @@ def _convolved(
 
 
 def clock_distance(lengths: Sequence[int]) -> tuple[Floats, ...]:
-    """Per episode (T,): every step comes an equal share nearer, of the same horizon for all.
+    """Per episode (T,) distances that fall linearly with time, with the same slope for all.
 
     Were the horizon the episode's own length, it would tell successes, which often end early.
     """

@@ -16,7 +16,7 @@ WORTH = 0.10  # a difference in success that counts as help: ten points
 
 @dataclass(frozen=True)
 class Case:
-    """One weighted arm against cloning, on one task."""
+    """One weighted arm compared with cloning, on one task."""
 
     task: str
     encoder: str
@@ -28,18 +28,18 @@ class Case:
 
     @property
     def helped(self) -> bool:
-        """Whether it was better by what counts as help; intervals do not say, see `surely`."""
+        """Whether the gain in success counts as help, regardless of its interval; see `surely`."""
         return self.difference >= WORTH
 
     @property
     def surely(self) -> bool:
-        """Whether the interval excludes that there is no difference, or a worse one."""
+        """Whether the interval lies above 0."""
         return self.low > 0
 
 
 @dataclass(frozen=True)
 class Score:
-    """How often answers were right."""
+    """Accuracy of the rule and of the commonest answer."""
 
     cases: int
     tasks: int
@@ -48,12 +48,12 @@ class Score:
 
     @property
     def holds(self) -> bool:
-        """Whether the rule is worth more than no rule."""
+        """Whether the rule is more accurate than the commonest answer."""
         return self.right > self.commonest
 
 
 def gain_of(on_successes: float, of_successes: float) -> float:
-    """How far weights go from cloning everything, 0, to cloning the successes alone, 1.
+    """Gain: 0 if weights are those of cloning everything, 1 if of cloning successes alone.
 
     Args:
         on_successes: share of the weight that successes hold.
@@ -67,28 +67,28 @@ def gain_of(on_successes: float, of_successes: float) -> float:
 
 
 def cases_of(summary: Mapping[str, Any]) -> list[Case]:
-    """The cases in one comparison, as `analysis.closed_loop.comparison.summarise` writes it.
+    """The cases in one comparison, as `closed_loop.comparison.summarise_comparison` writes it.
 
     Every arm that weighs by the reward is one; controls and cloning of successes are none.
     """
-    arms = {each["name"]: each for each in summary["arms"]}
+    arms = {arm["name"]: arm for arm in summary["arms"]}
     share = arms[summary["baseline"]]["weight_on_successes"]
-    found = []
-    for each in summary["differences"]:
-        name = each["a"]
+    cases = []
+    for difference in summary["differences"]:
+        name = difference["a"]
         control = any(mark in name for mark in ("-permuted", "-clock", "-length"))
-        if each["b"] != summary["baseline"] or not name.startswith("rwr-") or control:
+        if difference["b"] != summary["baseline"] or not name.startswith("rwr-") or control:
             continue
         gain = gain_of(arms[name]["weight_on_successes"], share)
-        found.append(
-            Case(summary["task"], summary["encoder"], name, gain, each["mean"], each["low"],
-                 each["high"])
+        cases.append(
+            Case(summary["task"], summary["encoder"], name, gain,
+                 difference["mean"], difference["low"], difference["high"])
         )  # fmt: skip
-    return found
+    return cases
 
 
 def best_threshold(gain: Sequence[float], helped: Sequence[bool]) -> float:
-    """The gain from which on saying "helps" is right most often; infinite: never say it.
+    """Return the threshold on the gain with the most correct answers; inf: never answer "helps".
 
     Of several that are as good the middle one, halfway between two cases.
     """
@@ -101,21 +101,23 @@ def best_threshold(gain: Sequence[float], helped: Sequence[bool]) -> float:
 
 
 def leave_one_task_out(cases: Sequence[Case], *, surely: bool = False) -> Score:
-    """Judge each task by a rule that was made from the others.
+    """Predict each task with the threshold fitted on the other tasks.
 
     Args:
         cases: of at least two tasks.
         surely: a case counts as help only where its interval excludes 0.
     """
-    tasks = sorted({each.task for each in cases})
+    tasks = sorted({case.task for case in cases})
 
-    def truth(each: Case) -> bool:
-        return each.surely if surely else each.helped
+    def truth(case: Case) -> bool:
+        return case.surely if surely else case.helped
 
     right = 0
     for task in tasks:
-        others = [each for each in cases if each.task != task]
-        cut = best_threshold([each.gain for each in others], [truth(each) for each in others])
-        right += sum((each.gain >= cut) == truth(each) for each in cases if each.task == task)
-    helped = sum(truth(each) for each in cases)
+        other_tasks = [case for case in cases if case.task != task]
+        cut = best_threshold(
+            [case.gain for case in other_tasks], [truth(case) for case in other_tasks]
+        )
+        right += sum((case.gain >= cut) == truth(case) for case in cases if case.task == task)
+    helped = sum(truth(case) for case in cases)
     return Score(len(cases), len(tasks), right, max(helped, len(cases) - helped))

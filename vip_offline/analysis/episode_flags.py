@@ -34,7 +34,7 @@ STRETCH = 0.2  # of an episode, over which one picture is a long stretch
 STRETCH_FRAMES = 10  # at least
 SAME = 3  # grey levels of a thumbnail within which two pictures are one
 TRAVEL = 0.25  # of the way of an episode, that counts as movement
-LARGE = 0.5  # share of repeated frames
+MANY_REPEATS = 0.5  # share of repeated frames
 
 # steps from picture to picture, in root mean square grey levels
 SETTLED = 3  # steps at the beginning that may jump: a simulator lets go of what it placed
@@ -47,34 +47,34 @@ MOTION = 6.0  # grey levels by which such frames differ at least: still ones dif
 IN_ORDER = 30  # frames from which on that holds: of a task in 10 frames, no two are neighbours
 
 # colours
-BLOCKS = 4  # a side: coarse enough for objects to be elsewhere, fine enough for grey rooms
+GRID_BLOCKS = 4  # a side: coarse enough for objects to be elsewhere, fine enough for grey rooms
 COLOURFUL = 3.0  # grey levels between red and blue, below which a scene is grey
 FITS = 0.5  # of the strength of colours: errors up to that; the other order's is then 1.5 at least
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What is known of one episode; None where there is nothing of a kind."""
+class EpisodeData:
+    """Data of one episode; None where a kind of data is missing."""
 
     curve: Floats | None  # (T,) distances to a goal made of other episodes
     success: bool
     small: NDArray[np.uint8] | None  # (T, 32, 32, 3) every frame
-    repeats: NDArray[np.bool_] | None  # (T,) equals the frame before, see `checking.mark_frames`
+    repeats: NDArray[np.bool_] | None  # (T,) equals the frame before, see `checks.mark_frames`
     black: NDArray[np.bool_] | None  # (T,)
     proprio: NDArray[Any]  # (T, P), P may be 0
 
 
-def flags_of(episodes: Sequence[Seen]) -> tuple[tuple[Flag, ...], ...]:
-    """What is suspicious about each of E episodes, compared with one another where need be."""
+def flags_of(episodes: Sequence[EpisodeData]) -> tuple[tuple[Flag, ...], ...]:
+    """Flag suspicious episodes among E, where need be by comparison with the others."""
     about_ends = _ends(episodes)
     about_cuts = _cuts(episodes)
-    about_colours = _colours([each.small for each in episodes])
+    about_colours = _colours([episode.small for episode in episodes])
     return tuple(
         (
             *_too_short(len(episode.proprio)),
             *_no_progress(episode),
             *ends,
-            *_still(episode),
+            *_frozen_camera(episode),
             *_black(episode.black),
             *cuts,
             *colours,
@@ -88,21 +88,21 @@ def flags_of(episodes: Sequence[Seen]) -> tuple[tuple[Flag, ...], ...]:
 def _too_short(frames: int) -> list[Flag]:
     if frames > 2:
         return []
-    said = {0: "no frame", 1: "one frame, so no transition", 2: "two frames, so one transition"}
-    return [Flag("too-short", said[frames])]
+    texts = {0: "no frame", 1: "one frame, so no transition", 2: "two frames, so one transition"}
+    return [Flag("too-short", texts[frames])]
 
 
 # --- the distance to the goal --------------------------------------------------------------
 
 
-def _curve(episode: Seen) -> Floats | None:
+def _curve(episode: EpisodeData) -> Floats | None:
     """Distances that can be judged; None where there are none, or where they have gaps."""
     if episode.curve is None or not len(episode.curve) or not np.isfinite(episode.curve).all():
         return None
     return np.asarray(episode.curve, np.float64)
 
 
-def _no_progress(episode: Seen) -> list[Flag]:
+def _no_progress(episode: EpisodeData) -> list[Flag]:
     """A success whose curve never comes closer than its start by `CLEARLY`.
 
     Of a failure that is no news.
@@ -126,7 +126,7 @@ def _no_progress(episode: Seen) -> list[Flag]:
     return [Flag("no-progress", f"never nearer to the goal than {share}, though a success")]
 
 
-def _ends(episodes: Sequence[Seen]) -> list[list[Flag]]:
+def _ends(episodes: Sequence[EpisodeData]) -> list[list[Flag]]:
     """Successes that end far from where the others do, and failures that end as near.
 
     By an ImageNet encoder, on the sets tried, 1 of 135 successes ends far, and 1 of 80 failures
@@ -146,11 +146,11 @@ def _ends(episodes: Sequence[Seen]) -> list[list[Flag]]:
     good = [index for index in end if episodes[index].success]
     if len(good) < ENOUGH:
         return flags
-    starts, ends = (np.array([each[index] for index in good]) for each in (start, end))
+    starts, ends = (np.array([position[index] for index in good]) for position in (start, end))
     for place, index in enumerate(good):
-        others = np.delete(ends, place)
-        usual = float(np.median(others))
-        spread = NORMAL * float(np.median(np.abs(others - usual)))
+        other_ends = np.delete(ends, place)
+        usual = float(np.median(other_ends))
+        spread = NORMAL * float(np.median(np.abs(other_ends - usual)))
         way = float(np.median(np.delete(starts, place))) - usual
         limit = usual + max(DEVIATIONS * spread, AT_LEAST * abs(way))
         if end[index] > limit:
@@ -158,7 +158,8 @@ def _ends(episodes: Sequence[Seen]) -> list[list[Flag]]:
                 Flag(
                     "goal-not-reached",
                     f"marked a success, but ends {end[index]:.3g} from the goal, where the other "
-                    f"{len(others)} successes end {usual:.3g} (median; beyond {limit:.3g} is far)",
+                    f"{len(other_ends)} successes end {usual:.3g} (median; beyond "
+                    f"{limit:.3g} is far)",
                 )
             )
     near, usual = float(np.quantile(ends, AS_NEAR)), float(np.median(ends))
@@ -187,7 +188,7 @@ def _black(black: NDArray[np.bool_] | None) -> list[Flag]:
     return [Flag("black-frames", f"{int(black.sum())} of {rows}, the first in row {first}", first)]
 
 
-def _still(episode: Seen) -> list[Flag]:
+def _frozen_camera(episode: EpisodeData) -> list[Flag]:
     """A camera that hung while the robot moved, or frames of which many are repeated.
 
     Of episodes spoiled by one picture throughout all are found, of those with one picture from the
@@ -208,7 +209,7 @@ def _still(episode: Seen) -> list[Flag]:
     if long and _is_one(episode.small, first, last) and _travels(episode.proprio, first, stop):
         where = f"rows {first} to {last} of {rows}" if stop - first < rows else f"all {rows} frames"
         return [Flag("frozen-camera", f"{where} are one picture, while the robot moves", first)]
-    if repeated <= LARGE * rows:
+    if repeated <= MANY_REPEATS * rows:
         return []
     # at one place only where one stretch holds most of them
     place = first if stop - start > repeated / 2 else None
@@ -236,19 +237,19 @@ def _travels(proprio: NDArray[Any], start: int, stop: int) -> bool:
     stays about one value.
     """
     finite = np.isfinite(proprio).all(axis=1)
-    whole = proprio[finite].astype(np.float64)
+    finite_rows = proprio[finite].astype(np.float64)
     rows = proprio[start:stop][finite[start:stop]].astype(np.float64)
     if not moved(rows):
         return False
     means = np.stack([part.mean(axis=0) for part in np.array_split(rows, 4) if len(part)])
     way = np.ptp(means, axis=0)
-    return moved(means) and bool(((way > 0) & (way >= TRAVEL * np.ptp(whole, axis=0))).any())
+    return moved(means) and bool(((way > 0) & (way >= TRAVEL * np.ptp(finite_rows, axis=0))).any())
 
 
 # --- steps from picture to picture ---------------------------------------------------------
 
 
-def _cuts(episodes: Sequence[Seen]) -> list[list[Flag]]:
+def _cuts(episodes: Sequence[EpisodeData]) -> list[list[Flag]]:
     """Jumps in the middle of an episode: two videos in one, frames left out, frames shuffled.
 
     A jump is `SUDDEN` against the steps about it, which a fast motion is not, as that gathers speed
@@ -258,16 +259,18 @@ def _cuts(episodes: Sequence[Seen]) -> list[list[Flag]]:
     times, one frame of another episode 203 times, the last being the next one's first 213 times,
     and frames in random order 214 times. A lamp that is switched on is a jump as well.
     """
-    steps = [None if each.small is None else _steps(each.small, each) for each in episodes]
-    greatest = [float(found[1].max()) for found in steps if found and len(found[1])]
+    steps = [
+        None if episode.small is None else _steps(episode.small, episode) for episode in episodes
+    ]
+    greatest = [float(step[1].max()) for step in steps if step and len(step[1])]
     usual = float(np.median(greatest)) if len(greatest) >= ENOUGH else None
     return [
-        [] if each.small is None or found is None else _cut(each.small, *found, usual)
-        for each, found in zip(episodes, steps, strict=True)
+        [] if episode.small is None or step is None else _cut(episode.small, *step, usual)
+        for episode, step in zip(episodes, steps, strict=True)
     ]
 
 
-def _steps(small: NDArray[np.uint8], episode: Seen) -> tuple[NDArray[np.int64], Floats]:
+def _steps(small: NDArray[np.uint8], episode: EpisodeData) -> tuple[NDArray[np.int64], Floats]:
     """Rows that are a step from one picture to another, and how great: the first ones are not."""
     rows = np.arange(1 + SETTLED, len(small))
     if episode.repeats is not None:
@@ -290,7 +293,7 @@ def _cut(
 ) -> list[Flag]:
     if len(size) < 2 * AROUND:
         return []
-    apart = _apart(small) if len(size) >= IN_ORDER else 0.0
+    apart = _lag_difference(small) if len(size) >= IN_ORDER else 0.0
     if apart > MOTION and float(np.median(size)) > DISORDER * apart:
         return [
             Flag(
@@ -321,19 +324,19 @@ def _around(size: Floats) -> Floats:
     """The second greatest of the steps about each: one odd frame makes two jumps side by side."""
     room = np.full(AROUND, -1.0)
     windows = sliding_window_view(np.concatenate([room, size, room]), 2 * AROUND + 1)
-    others = np.delete(windows, AROUND, axis=1)
-    second: Floats = np.partition(others, -2, axis=1)[:, -2]
+    without_center = np.delete(windows, AROUND, axis=1)
+    second: Floats = np.partition(without_center, -2, axis=1)[:, -2]
     return second
 
 
-def _apart(small: NDArray[np.uint8]) -> float:
+def _lag_difference(small: NDArray[np.uint8]) -> float:
     """How much two frames far from each other differ, in grey levels (median)."""
     rows = len(small)
     # several distances, lest all be periods of what the robot does
     pairs = [(np.arange(0, rows - lag, max(1, rows // 32)), lag)
              for lag in (rows // 2, rows // 3, rows // 5) if lag]  # fmt: skip
-    found = [_difference(small[begin], small[begin + lag]) for begin, lag in pairs]
-    return float(np.median(np.concatenate(found))) if found else 0.0
+    differences = [_difference(small[begin], small[begin + lag]) for begin, lag in pairs]
+    return float(np.median(np.concatenate(differences))) if differences else 0.0
 
 
 # --- colours -------------------------------------------------------------------------------
@@ -352,17 +355,19 @@ def _colours(videos: Sequence[NDArray[np.uint8] | None]) -> list[list[Flag]]:
     while the encoder sees wrong colours throughout.
     """
     flags: list[list[Flag]] = [[] for _ in videos]
-    seen = {index: small for index, small in enumerate(videos) if small is not None and len(small)}
-    if len(seen) < ENOUGH:
+    pictured = {
+        index: small for index, small in enumerate(videos) if small is not None and len(small)
+    }
+    if len(pictured) < ENOUGH:
         return flags
-    warmth = np.stack([_warmth(small) for small in seen.values()])
+    warmth = np.stack([_warmth(small) for small in pictured.values()])
     usual = np.median(warmth, axis=0)  # of the majority
     strength = float(np.sqrt((usual**2).mean()))
     as_is = np.sqrt(((warmth - usual) ** 2).mean(axis=1))
     swapped = np.sqrt(((warmth + usual) ** 2).mean(axis=1))
     if strength < COLOURFUL or float(np.median(as_is)) > FITS * strength:
         return flags
-    for place, index in enumerate(seen):
+    for place, index in enumerate(pictured):
         if swapped[place] < FITS * strength:
             flags[index].append(
                 Flag(
@@ -378,6 +383,6 @@ def _colours(videos: Sequence[NDArray[np.uint8] | None]) -> list[list[Flag]]:
 def _warmth(small: NDArray[np.uint8]) -> Floats:
     """Red less blue of the mean picture, in BLOCKS x BLOCKS places, in grey levels."""
     mean = small.mean(axis=0)
-    side = mean.shape[0] // BLOCKS
-    blocks = mean.reshape(BLOCKS, side, BLOCKS, side, 3).mean(axis=(1, 3)).reshape(-1, 3)
+    side = mean.shape[0] // GRID_BLOCKS
+    blocks = mean.reshape(GRID_BLOCKS, side, GRID_BLOCKS, side, 3).mean(axis=(1, 3)).reshape(-1, 3)
     return np.asarray(blocks[:, 0] - blocks[:, 2], np.float64)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.analysis.controls import (
-    SIDE,
+    NETWORK_SIDE,
     random_features,
     random_weights,
     raw_pixels,
@@ -20,15 +20,15 @@ from vip_offline.options import Fit
 from vip_offline.utils.parallel import threaded_map
 
 THUMBNAILS = 8  # per episode
-HEIGHT = 72  # px of a thumbnail
+THUMBNAIL_HEIGHT = 72  # px of a thumbnail
 LENGTH = 256  # frames that are in memory at once, per thread
 
 OnFrames = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Watched:
-    """What was seen of one episode of T frames."""
+class FrameFeatures:
+    """Features of the T frames of one episode."""
 
     pixels: NDArray[np.uint8]  # (T, 32 * 32 * 3), the control
     random: NDArray[np.float32]  # (T, D), the other one
@@ -37,8 +37,10 @@ class Watched:
     thumbnails: NDArray[np.uint8]  # (K, h, w, 3), evenly spaced in time
 
 
-def watch(store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop") -> list[Watched]:
-    """Look at every frame of a camera once.
+def read_frame_features(
+    store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop"
+) -> list[FrameFeatures]:
+    """Compute features of every frame of a camera in one pass.
 
     Args:
         store: whose frames are there.
@@ -53,31 +55,33 @@ def watch(store: Store, camera: str, on_frames: OnFrames, fit: Fit = "crop") -> 
     # a codec changes a picture that stood still, so frames of videos are compared loosely
     tolerance = LOSSY if f"pts_{camera}" in store.keys("data") else 0
 
-    def episode(span: tuple[int, int]) -> Watched:
+    def episode(span: tuple[int, int]) -> FrameFeatures:
         start, stop = span
         shown = thumbnail_rows(stop - start)
         parts, pictures, before = [], [], None
         for begin in range(start, stop, LENGTH):
             frames = read(begin, min(begin + LENGTH, stop))
-            small = shrink(frames, SIDE, fit)
+            small = shrink(frames, NETWORK_SIDE, fit)
             again, dark, before = mark_frames(frames, before, tolerance)
             parts.append((raw_pixels(small), random_features(small, weights), again, dark))
             pictures += [thumbnail(frames[row + start - begin]) for row in shown
                          if begin <= row + start < begin + len(frames)]  # fmt: skip
-        pixels, random, repeats, black = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return Watched(pixels, random, repeats, black, np.stack(pictures))
+        pixels, random, repeats, black = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
+        return FrameFeatures(pixels, random, repeats, black, np.stack(pictures))
 
-    found = []
-    for each in threaded_map(episode, store.spans(), len(os.sched_getaffinity(0))):
-        found.append(each)
-        on_frames(len(each.repeats))
-    return found
+    features = []
+    for episode_features in threaded_map(episode, store.spans(), len(os.sched_getaffinity(0))):
+        features.append(episode_features)
+        on_frames(len(episode_features.repeats))
+    return features
 
 
 def thumbnail_rows(length: int) -> list[int]:
-    """Rows of an episode that are shown."""
+    """Return the rows of an episode that are shown as thumbnails."""
     rows = np.linspace(0, length - 1, min(THUMBNAILS, length)).round()
-    return [int(each) for each in rows]
+    return [int(row) for row in rows]
 
 
 def thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -85,7 +89,7 @@ def thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     from PIL import Image
 
     height, width = frame.shape[:2]
-    if height <= HEIGHT:
+    if height <= THUMBNAIL_HEIGHT:
         return frame
-    size = (max(1, round(width * HEIGHT / height)), HEIGHT)
+    size = (max(1, round(width * THUMBNAIL_HEIGHT / height)), THUMBNAIL_HEIGHT)
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX))

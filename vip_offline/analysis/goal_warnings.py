@@ -13,17 +13,17 @@ from vip_offline.analysis.results import Row
 #   made-up goals that move: 1.1, 1.3, 1.4, 1.7; AUC 0.80, 0.59, 0.51, 0.42; 0.80, 0.75, 0.74, 0.71
 WIDE = 0.9
 # of fewer pictures the share varies more: three successes of drawer-close have had 0.94
-FEW, WIDE_OF_FEW = 5, 1.0
+FEW_SUCCESSES, WIDE_OF_FEW = 5, 1.0
 
 
 def goal_warnings(rows: Sequence[Row], pictures: int) -> list[str]:
-    """One sentence or more for each labelling whose mean goal is a picture of no goal.
+    """Warn of labellings whose goals differ so much that their mean is not a goal.
 
     Args:
         rows: labellings and controls.
         pictures: successes, whose last frames the mean is of.
     """
-    wide = WIDE if pictures >= FEW else WIDE_OF_FEW
+    wide = WIDE if pictures >= FEW_SUCCESSES else WIDE_OF_FEW
     return [
         f"{row.name}: the goal pictures lie {row.agreement:.0%} as far from each other as the "
         f"starts do from their mean (more than {wide:.0%}), so that mean shows no goal, and "

@@ -179,7 +179,7 @@ def signal(curves: Sequence[ArrayLike], n: int) -> float:
     """Root mean square change of the distance over `n` steps; nan where none is so long."""
     changes = [
         curve[n:] - curve[:-n]
-        for curve in (np.asarray(each, np.float64) for each in curves)
+        for curve in (np.asarray(values, np.float64) for values in curves)
         if len(curve) > n
     ]
     if not changes:
@@ -207,16 +207,16 @@ def reward_histogram(rewards: Sequence[ArrayLike], bins: int = 40) -> Histogram:
             curves that start at 1, as their scales differ.
         bins: in all, an even number.
     """
-    known = [np.asarray(each, np.float64) for each in rewards]
-    flat = [each[~np.isnan(each)] for each in known]
+    known = [np.asarray(reward, np.float64) for reward in rewards]
+    flat = [reward[~np.isnan(reward)] for reward in known]
     magnitude = np.abs(np.concatenate(flat)) if flat else np.zeros(0)
     reach = float(np.quantile(magnitude, 0.995)) if len(magnitude) else 0.0
     reach = reach or float(magnitude.max(initial=0.0)) or 1.0
     half = bins // 2
     steps = np.arange(-half, half + 1, dtype=np.float64)
     edges = steps * (reach / half)  # 0 exactly, whatever rounding does
-    inside = [each.clip(edges[0], edges[-1]) for each in flat]
-    return Histogram(edges, tuple(np.histogram(each, edges)[0] for each in inside))
+    inside = [reward.clip(edges[0], edges[-1]) for reward in flat]
+    return Histogram(edges, tuple(np.histogram(reward, edges)[0] for reward in inside))
 
 
 def count_difference(a: NDArray[np.int64], b: NDArray[np.int64]) -> Floats:
@@ -270,7 +270,7 @@ def in_plane(embedding: ArrayLike) -> Plane | None:
     solver = "randomized" if min(embedding.shape) > 50 else "full"
     fit = PCA(2, svd_solver=solver, iterated_power=15, random_state=0)
     points = fit.fit_transform(embedding)
-    first, second = (float(each) for each in fit.explained_variance_ratio_)
+    first, second = (float(ratio) for ratio in fit.explained_variance_ratio_)
     return Plane(points, (first, second), np.asarray(fit.mean_), np.asarray(fit.components_))
 
 
@@ -290,8 +290,8 @@ def leave_one_out_goals(goals: ArrayLike, of_episode: Sequence[int], episodes: i
     goals = np.asarray(goals, np.float64)
     total, out = goals.sum(axis=0), np.empty((episodes, goals.shape[1]))
     for episode in range(episodes):
-        own = np.flatnonzero(np.asarray(of_episode) == episode)
-        left = len(goals) - len(own)
+        own_rows = np.flatnonzero(np.asarray(of_episode) == episode)
+        count = len(goals) - len(own_rows)
         # the difference of sums would be rounding alone where nothing is left
-        out[episode] = (total - goals[own].sum(axis=0)) / left if left else np.nan
+        out[episode] = (total - goals[own_rows].sum(axis=0)) / count if count else np.nan
     return out

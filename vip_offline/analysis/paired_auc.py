@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from vip_offline.analysis.metrics import CONFIDENCE, Floats
 
 RESAMPLES = 4000
-SEED = 0
-FEW = 5  # successes or failures below which resampling says nothing: no claim is made
-BLOCK = 250  # resamples at once
+BOOTSTRAP_SEED = 0
+FEW_EPISODES = 5  # successes or failures below which resampling says nothing: no claim is made
+RESAMPLE_BLOCK = 250  # resamples at once
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def auc_difference(
 
     Successes and failures are resampled apart, so that none of the resamples lacks either; the
     interval is of percentiles. A score that is perfect on all episodes is so on every resample,
-    hence an interval of width 0 where both are, and no claim below `FEW` of either kind.
+    hence an interval of width 0 where both are, and no claim below `FEW_EPISODES` of either kind.
 
     Args:
         a: name of the one.
@@ -62,7 +62,7 @@ def auc_difference(
     once = np.ones((1, successes)), np.ones((1, failures))
     auc_a, auc_b = (float(_aucs(good[row], bad[row], *once)[0]) for row in (0, 1))
     low = high = float("nan")
-    if min(successes, failures) >= FEW:
+    if min(successes, failures) >= FEW_EPISODES:
         tail = (1 - CONFIDENCE) / 2
         low, high = np.quantile(_resampled(good, bad), (tail, 1 - tail)).tolist()
     return AucDifference(a, b, auc_a, auc_b, auc_a - auc_b, low, high, successes, failures)
@@ -70,16 +70,16 @@ def auc_difference(
 
 def _resampled(good: Floats, bad: Floats) -> Floats:
     """(2, S) and (2, F) scores -> (RESAMPLES,) differences."""
-    generator = np.random.default_rng(SEED)
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
     differences = []
-    for _ in range(RESAMPLES // BLOCK):
+    for _ in range(RESAMPLES // RESAMPLE_BLOCK):
         # how often each episode is drawn: the same for both scores
         times = [
-            generator.multinomial(n, np.full(n, 1 / n), BLOCK)
+            generator.multinomial(n, np.full(n, 1 / n), RESAMPLE_BLOCK)
             for n in (good.shape[1], bad.shape[1])
         ]
-        one, other = (_aucs(good[row], bad[row], *times) for row in (0, 1))
-        differences.append(one - other)
+        auc_a, auc_b = (_aucs(good[row], bad[row], *times) for row in (0, 1))
+        differences.append(auc_a - auc_b)
     return np.concatenate(differences)
 
 

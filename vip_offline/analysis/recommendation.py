@@ -23,16 +23,16 @@ UNIFORM = 0.95  # effective sample size above which training is cloning in all b
 AS_GOOD = 0.05  # gain or AUC by which two rewards may differ and still be called equally good
 CEILING = 0.95  # of an area under the curve or a correlation
 CHANCE = 0.5  # of an area under the curve
-TIME = "time"  # the control that is the clock alone
+TIME_CONTROL = "time"  # the control that is the clock alone
 SPOKEN = {  # name of a control -> in a sentence, and its verbs
     "raw pixels": ("raw pixels", "do", "put"),
     "random network": ("a random network", "does", "puts"),
-    TIME: ("the length of an episode alone", "does", "puts"),
+    TIME_CONTROL: ("the length of an episode alone", "does", "puts"),
 }
 ORDERED = 0.5  # correlation with time below which a success does not look like progress
 
 
-def judge(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[str]]:
+def recommend(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[str]]:
     """Say whether weighting by these rewards is likely to help, and why.
 
     Args:
@@ -42,12 +42,12 @@ def judge(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[st
     Returns:
         One or two sentences, and further ones.
     """
-    labellings = [each for each in rows if not each.control]
-    controls = [each for each in rows if each.control]
-    reasons = [sentence for each in labellings for sentence in _about(each, success)]
+    labellings = [row for row in rows if not row.control]
+    controls = [row for row in rows if row.control]
+    reasons = [sentence for row in labellings for sentence in _about(row, success)]
     reasons += _ceilings(controls)
-    told = bool(success.any() and not success.all())
-    if not told:
+    has_both_outcomes = bool(success.any() and not success.all())
+    if not has_both_outcomes:
         which = "failure" if success.all() else "success"
         verdict = (
             f"No verdict: no episode is marked as a {which}, and the rule rests on how much of the "
@@ -64,14 +64,14 @@ def judge(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[st
     how = f"train --label {best.name} --weight-by {weighting.weight_by} --tau auto"
     compared = against_best(rows, success)
     if gain < HELPS:
-        heavier = [each for each in labellings if _best_gain(each) >= HELPS]
+        heavier = [row for row in labellings if _best_gain(row) >= HELPS]
         verdict = (
             f"RWR cannot be expected to differ from cloning: {'' if heavier else 'even '}{how} "
             f"puts {sizes} of the transitions being theirs."
         )
-        for each in heavier:
+        for row in heavier:
             verdict += (
-                f" --label {each.name} puts {_on_successes(each)} there, but tells successes from "
+                f" --label {row.name} puts {_on_successes(row)} there, but tells successes from "
                 "failures less well: see below."
             )
     else:
@@ -96,7 +96,7 @@ def judge(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, list[st
 
 
 def ranked(labellings: Sequence[Row]) -> list[Row]:
-    """Labellings that can weigh before those that cannot; then by AUC, then by gain."""
+    """Sort labellings: first those with weights, then by AUC, then by gain."""
 
     def place(row: Row) -> tuple[bool, float, float]:
         auc = _auc(row)
@@ -106,7 +106,7 @@ def ranked(labellings: Sequence[Row]) -> list[Row]:
 
 
 def against_best(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[AucDifference, ...]:
-    """The best labelling's AUC less that of every other row, with intervals.
+    """Return the best labelling's AUC minus that of every other row, with intervals.
 
     Of time the length of an episode counts, whichever way it points: where failures last longer,
     whoever weighs by length turns it round.
@@ -115,28 +115,28 @@ def against_best(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[AucDi
         rows: labellings and controls.
         success: (E,).
     """
-    best = ranked([each for each in rows if not each.control])[0]
+    best = ranked([row for row in rows if not row.control])[0]
     compared = (
-        auc_difference(best.name, _closer(best), other.name, _oriented(other), success)
-        for other in rows
-        if other is not best
+        auc_difference(best.name, _closer(best), row.name, _oriented(row), success)
+        for row in rows
+        if row is not best
     )
-    return tuple(each for each in compared if each is not None)
+    return tuple(difference for difference in compared if difference is not None)
 
 
 def _closer(row: Row) -> Floats:
     """(E,) how much nearer to the goal each episode came."""
-    return np.array([each[0] - each[-1] for each in row.distances], np.float64)
+    return np.array([distance[0] - distance[-1] for distance in row.distances], np.float64)
 
 
 def _oriented(row: Row) -> Floats:
-    return -_closer(row) if row.name == TIME and _auc(row) < CHANCE else _closer(row)
+    return -_closer(row) if row.name == TIME_CONTROL and _auc(row) < CHANCE else _closer(row)
 
 
 def _beside_controls(best: Row, controls: Sequence[Row], compared: Sequence[AucDifference]) -> str:
     """Whether the best labelling is better than its controls, by AUC and by weight."""
-    differences = {each.b: each for each in compared}
-    if not all(each.name in differences for each in controls):
+    differences = {difference.b: difference for difference in compared}
+    if not all(row.name in differences for row in controls):
         return "No AUC can be had, so nothing says whether a control would do the same."
     same = []
     for control in controls:
@@ -155,7 +155,9 @@ def _beside_controls(best: Row, controls: Sequence[Row], compared: Sequence[AucD
         return f"But a control would do the same, as far as these episodes tell: {'; '.join(same)}."
     if not controls:
         return "There is no control to compare it with."
-    nearest = min((differences[each.name] for each in controls), key=lambda each: each.difference)
+    nearest = min(
+        (differences[row.name] for row in controls), key=lambda difference: difference.difference
+    )
     return (
         "It tells successes from failures better than any control; the nearest is "
         f"{SPOKEN[nearest.b][0]} ({_in_numbers(nearest)})."
@@ -174,14 +176,15 @@ def _in_numbers(difference: AucDifference) -> str:
 
 def _ranking(labellings: Sequence[Row], compared: Sequence[AucDifference]) -> list[str]:
     """Several labellings by AUC, and whether the first is surely ahead."""
-    best, *others = ranked(labellings)
-    differences = {each.b: each for each in compared}
-    known = [differences[each.name] for each in others if each.name in differences]
+    best, *runners_up = ranked(labellings)
+    differences = {difference.b: difference for difference in compared}
+    known = [differences[row.name] for row in runners_up if row.name in differences]
     if not known or best.came_closer is None:
         return []
     parts = [
-        f"{each.b} ({_in_numbers(each)}{'' if each.surely else ': cannot be told apart'})"
-        for each in known
+        f"{difference.b} ({_in_numbers(difference)}"
+        f"{'' if difference.surely else ': cannot be told apart'})"
+        for difference in known
     ]
     closer = best.came_closer
     return [
@@ -199,13 +202,13 @@ def _success_only() -> str:
 
 def _about(row: Row, success: NDArray[np.bool_]) -> list[str]:
     """What is noteworthy of one labelling."""
-    said = []
-    step = next((each for each in row.weightings if each.weight_by == "step"), None)
+    sentences = []
+    step = next((weighting for weighting in row.weightings if weighting.weight_by == "step"), None)
     if step is not None:
         score = np.concatenate(row.rewards)
         share = effective_sample_size(regression_weights(score, PAPER_TAU))
         if share > UNIFORM:
-            said.append(
+            sentences.append(
                 f"With the paper's tau {PAPER_TAU} the effective sample size is {share:.0%}: that "
                 "is cloning in all but name."
             )
@@ -213,7 +216,7 @@ def _about(row: Row, success: NDArray[np.bool_]) -> list[str]:
         ratio = row.signal[1] / row.noise.step
         if ratio < 2:
             longest = max(row.signal)
-            said.append(
+            sentences.append(
                 f"One step changes the distance {ratio:.1f} times as much as noise does, {longest} "
                 f"steps {row.signal[longest] / row.noise.step:.1f} times: weights that look one "
                 "step ahead see mostly noise."
@@ -221,61 +224,65 @@ def _about(row: Row, success: NDArray[np.bool_]) -> list[str]:
     ordered = row.order[success] if success.any() else row.order
     ordered = ordered[np.isfinite(ordered)]
     if len(ordered) and ordered.mean() < ORDERED:
-        said.append(
+        sentences.append(
             f"In successes the distance falls with time only to a correlation of "
             f"{ordered.mean():.2f}: much of what they do does not look like progress."
         )
     closer, moved = row.came_closer, row.came_closer_moved
     if closer is not None and closer.low < CHANCE:
-        said.append(f"The AUC is {_against_chance(closer)}")
+        sentences.append(f"The AUC is {_against_chance(closer)}")
     if moved is not None and moved.low < CHANCE:
-        said.append(
+        sentences.append(
             f"Against failures that moved as far as successes the AUC is {_against_chance(moved)}"
         )
-    return [f"{row.name}: {each}" for each in said]
+    return [f"{row.name}: {sentence}" for sentence in sentences]
 
 
-def _against_chance(found: Separation) -> str:
+def _against_chance(separation: Separation) -> str:
     """An AUC that is not surely above chance, and what that means."""
     meaning = (
         "it points the wrong way, failures come nearer to the goal than successes."
-        if found.high < CHANCE
+        if separation.high < CHANCE
         else "it cannot be told from a guess."
     )
-    return f"{found.auc:.2f} ({found.low:.2f} to {found.high:.2f}): {meaning}"
+    return f"{separation.auc:.2f} ({separation.low:.2f} to {separation.high:.2f}): {meaning}"
 
 
 def _ceilings(controls: Sequence[Row]) -> list[str]:
     """Measures by which even a control is as good as can be, so that they say nothing."""
-    said = []
+    sentences = []
     for measure, values in (
-        ("order correlation", {each.name: _mean(each.order) for each in controls}),
-        ("AUC", {each.name: _auc(each) for each in controls}),
+        ("order correlation", {row.name: _mean(row.order) for row in controls}),
+        ("AUC", {row.name: _auc(row) for row in controls}),
     ):
         # the clock orders time by its making; that is no news
         names = [
             n
             for n, v in values.items()
-            if v >= CEILING and (n, measure) != (TIME, "order correlation")
+            if v >= CEILING and (n, measure) != (TIME_CONTROL, "order correlation")
         ]
         if names:
-            said.append(
+            sentences.append(
                 f"{measure}: {' and '.join(names)} reach{'es' * (len(names) == 1)} {CEILING} or "
                 "more, so a high value says nothing of an encoder here."
             )
-    clock = next((each for each in controls if each.name == TIME), None)
+    clock = next((row for row in controls if row.name == TIME_CONTROL), None)
     if clock is not None and clock.came_closer is not None:
         auc = clock.came_closer.auc
         if max(auc, 1 - auc) >= CEILING:
-            said.append(
+            sentences.append(
                 "The length of an episode alone tells successes from failures here "
                 f"(AUC of time {auc:.2f})."
             )
-    return said
+    return sentences
 
 
 def _best(row: Row) -> Weighting | None:
-    known = [each for each in row.weightings if math.isfinite(each.on_successes + each.tau)]
+    known = [
+        weighting
+        for weighting in row.weightings
+        if math.isfinite(weighting.on_successes + weighting.tau)
+    ]
     return max(known, key=_gain, default=None)
 
 

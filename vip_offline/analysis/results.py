@@ -47,8 +47,8 @@ class EpisodeView:
 
 
 @dataclass(frozen=True)
-class Heavy:
-    """A transition that training would see often."""
+class HeavyTransition:
+    """A transition of large weight."""
 
     episode: int
     step: int  # row t
@@ -59,7 +59,7 @@ class Heavy:
 
 @dataclass(frozen=True)
 class Weighting:
-    """What `train --algo rwr --weight-by ...` would make of the rewards."""
+    """Weights that ``train --algo rwr --weight-by ...`` would compute from the rewards."""
 
     weight_by: str  # step, n-step or return
     taus: Floats  # (G,), ascending
@@ -68,7 +68,7 @@ class Weighting:
     tau: float  # at which the sample has that size; nan: no temperature does
     on_successes: float  # share of the weight on successes there; nan: no success or no failure
     of_successes: float  # share of the transitions that are theirs
-    heaviest: tuple[Heavy, ...]
+    heaviest: tuple[HeavyTransition, ...]
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Analysis:
-    """All that is known of a store's labellings."""
+    """Results of the analysis of a store's labellings and controls."""
 
     store: str
     task: str
@@ -118,47 +118,47 @@ class Analysis:
 
     @property
     def labellings(self) -> tuple[Row, ...]:
-        """Rows that are no controls."""
-        return tuple(each for each in self.rows if not each.control)
+        """Rows of labellings, without controls."""
+        return tuple(row for row in self.rows if not row.control)
 
     @property
     def controls(self) -> tuple[Row, ...]:
-        """Raw pixels, a random network, time."""
-        return tuple(each for each in self.rows if each.control)
+        """Rows of the controls: raw pixels, a random network, time."""
+        return tuple(row for row in self.rows if row.control)
 
     @property
     def success(self) -> NDArray[np.bool_]:
-        """(E,)."""
-        return np.array([each.success for each in self.episodes], bool)
+        """(E,) whether each episode succeeded."""
+        return np.array([episode.success for episode in self.episodes], bool)
 
     @property
     def judged(self) -> NDArray[np.bool_]:
-        """(E,) over which bumps and order are averaged: successes; all where there is none."""
+        """(E,) episodes whose bumps and order are averaged: successes; all if none succeeded."""
         return self.success if self.success.any() else np.ones(len(self.episodes), bool)
 
 
-def summarise(analysis: Analysis) -> dict[str, Any]:
-    """Every number, ready for JSON: nan becomes null, pictures are left out."""
+def summarise_analysis(analysis: Analysis) -> dict[str, Any]:
+    """Return all numbers as JSON values: nan becomes null, pictures are left out."""
     return {
         "store": analysis.store,
         "task": analysis.task,
         "verdict": analysis.verdict,
         "reasons": list(analysis.reasons),
-        "against_best": [_difference(each) for each in analysis.against_best],
+        "against_best": [_difference(difference) for difference in analysis.against_best],
         "warnings": list(analysis.warnings),
         "left_out": list(analysis.left_out),
         "episodes": [
             {
-                "index": each.index,
-                "name": each.name,
-                "kind": each.kind,
-                "success": each.success,
-                "frames": each.frames,
-                "flags": [asdict(flag) for flag in each.flags],
+                "index": episode.index,
+                "name": episode.name,
+                "kind": episode.kind,
+                "success": episode.success,
+                "frames": episode.frames,
+                "flags": [asdict(flag) for flag in episode.flags],
             }
-            for each in analysis.episodes
+            for episode in analysis.episodes
         ],
-        "rows": [_row(each, analysis.judged) for each in analysis.rows],
+        "rows": [_row(row, analysis.judged) for row in analysis.rows],
     }
 
 
@@ -180,23 +180,23 @@ def _row(row: Row, judged: NDArray[np.bool_]) -> dict[str, Any]:
         "dense_fit": _number(row.dense_fit),
         "weightings": [
             {
-                "weight_by": each.weight_by,
-                "target_ess": each.target_ess,
-                "tau": _number(each.tau),
-                "on_successes": _number(each.on_successes),
-                "of_successes": _number(each.of_successes),
-                "taus": _plain(each.taus),
-                "effective_sample_size": _plain(each.effective_sample_size),
+                "weight_by": weighting.weight_by,
+                "target_ess": weighting.target_ess,
+                "tau": _number(weighting.tau),
+                "on_successes": _number(weighting.on_successes),
+                "of_successes": _number(weighting.of_successes),
+                "taus": _plain(weighting.taus),
+                "effective_sample_size": _plain(weighting.effective_sample_size),
                 "heaviest": [
                     {"episode": t.episode, "step": t.step, "ahead": t.ahead, "weight": t.weight}
-                    for t in each.heaviest
+                    for t in weighting.heaviest
                 ],
             }
-            for each in row.weightings
+            for weighting in row.weightings
         ],
-        "explained": None if row.explained is None else [_number(each) for each in row.explained],
-        "distances": [_plain(each) for each in row.distances],
-        "rewards": [_plain(each) for each in row.rewards],
+        "explained": None if row.explained is None else [_number(share) for share in row.explained],
+        "distances": [_plain(distance) for distance in row.distances],
+        "rewards": [_plain(reward) for reward in row.rewards],
     }
 
 
@@ -208,17 +208,17 @@ def _spread(values: Floats) -> dict[str, Any]:
             "episodes": len(known)}  # fmt: skip
 
 
-def _separation(found: Separation | None) -> dict[str, Any] | None:
-    return None if found is None else asdict(found)
+def _separation(separation: Separation | None) -> dict[str, Any] | None:
+    return None if separation is None else asdict(separation)
 
 
-def _difference(found: AucDifference) -> dict[str, Any]:
-    plain = asdict(found)
+def _difference(difference: AucDifference) -> dict[str, Any]:
+    plain = asdict(difference)
     return {key: _number(v) if isinstance(v, float) else v for key, v in plain.items()}
 
 
 def _plain(values: Floats) -> list[float | None]:
-    return [_number(each) for each in values.tolist()]
+    return [_number(value) for value in values.tolist()]
 
 
 def _number(value: float) -> float | None:

@@ -52,14 +52,13 @@ def record(
             raise VipOfflineError(f"--{name.replace('_', '-')}: {why}. Leave one of them out.")
     if from_client:
         from vip_offline.deployment.recording.record import record_task
-        from vip_offline.deployment.server.log_lines import Lines
         from vip_offline.deployment.serving_options import read_api_key
 
         if "task" not in given:
             raise VipOfflineError("--task: say in a few words what the robot is to do.")
         serving = replace(serving, api_key=read_api_key(api_key_file))
         steps = options.max_steps if "max_steps" in given else None
-        with Lines.on(Console()) as lines:
+        with LineWriter.on(Console()) as lines:
             lines.last(
                 record_task(store, options.task, control_rate, describe, serving, lines, steps)
             )

@@ -80,7 +80,7 @@ def analyze(
 
     Writes a page (report.html) and every number (analysis.json).
     """
-    from vip_offline.analysis.results import summarise
+    from vip_offline.analysis.results import summarise_analysis
     from vip_offline.experiments.analyze import analyze_stage
     from vip_offline.experiments.stages import check_stage
     from vip_offline.report.terminal.analysis import print_analysis
@@ -90,7 +90,7 @@ def analyze(
     check_stage(path, console.bar, console.print)
     analysis, lines = analyze_stage(path, options, folder, console.bar, figures=figures)
     if as_json:
-        typer.echo(json.dumps(summarise(analysis), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(summarise_analysis(analysis), indent=2, ensure_ascii=False))
         return
     print_analysis(analysis, console)
     for line in lines:
@@ -120,7 +120,7 @@ def pretrain(
     Started again, it goes on. On several GPUs or nodes it is started by
     `torchrun --nproc_per_node N -m vip_offline pretrain ...`
     """
-    from vip_offline.pretraining.run import pretrain_stage, summary
+    from vip_offline.pretraining.run import pretrain_stage, summary_of
     from vip_offline.report.terminal.encoders import print_validation
 
     folder = out or Path("runs") / f"{options.backbone}-{options.objective}"
@@ -128,9 +128,9 @@ def pretrain(
     with first_process_prints(console) as shown:
         result = pretrain_stage(videos, options, folder, shown.bar, shown.print)
         if as_json and shown is console:
-            typer.echo(json.dumps(summary(result, options), indent=2))
+            typer.echo(json.dumps(summary_of(result, options), indent=2))
         elif not as_json:
-            print_validation(summary(result, options), shown)
+            print_validation(summary_of(result, options), shown)
             shown.say(f"-> {result.trained.model}")
 
 

@@ -76,10 +76,9 @@ def serve(
     ] = False,
 ) -> None:
     """Serve a policy to a robot: openpi's WebSocket protocol, with limits on its actions."""
-    from vip_offline.deployment.server.log_lines import Lines
     from vip_offline.deployment.server.serve import serve as serve_folder
     from vip_offline.deployment.serving_options import read_api_key
 
     options = replace(options, api_key=read_api_key(api_key_file))
-    with Lines.on(Console()) as lines:
+    with LineWriter.on(Console()) as lines:
         lines.last(serve_folder(folder, options, lines, key_map, log, unsealed=unsealed))

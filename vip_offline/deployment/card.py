@@ -15,7 +15,7 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
     lines = [
         f"# Policy: {task}, {options['algo']}, seed {options['seed']}",
         "",
-        _said_of(success),
+        _success_line(success),
         "",
         "## Run it",
         "",
@@ -31,15 +31,15 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         "action = policy.act(observation)",
         "```",
         "",
-        _graph_said(manifest),
+        _graph_line(manifest),
         "",
         "## Observation",
         "",
         "| key | shape | dtype | what |",
         "|---|---|---|---|",
     ]
-    for key, each in interface["frames"].items():
-        shape = " x ".join(str(size) for size in each["shape"])
+    for key, camera in interface["frames"].items():
+        shape = " x ".join(str(size) for size in camera["shape"])
         lines.append(f"| `{key}` | {shape} | uint8 | RGB picture, height x width x colour |")
     names = ", ".join(interface["proprio"])
     lines += [
@@ -64,12 +64,12 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         "",
         "The limits are those of the training set; `serve` keeps to them.",
         f"Control rate: {f'{rate:g} Hz' if rate else 'not known'}. "
-        f"Gripper: {interface['gripper'] or 'not described'}. {_kind_said(interface)}",
+        f"Gripper: {interface['gripper'] or 'not described'}. {_action_kind_line(interface)}",
         *(
-            f"Action {one['dimension']} is {one['low']:.4g} or {one['high']:.4g}: `act` and "
-            f"`serve` go to the first below {one['low_below']:.4g}, to the second above "
-            f"{one['high_above']:.4g}; `policy.onnx` gives the raw output."
-            for one in grippers
+            f"Action {gripper['dimension']} is {gripper['low']:.4g} or {gripper['high']:.4g}: "
+            f"`act` and `serve` go to the first below {gripper['low_below']:.4g}, to the second "
+            f"above {gripper['high_above']:.4g}; `policy.onnx` gives the raw output."
+            for gripper in grippers
         ),
         "",
         "## Made from",
@@ -82,25 +82,27 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         f"| demonstrations | {len(manifest['episodes'])} episodes of {manifest['store']} |",
         f"| sha256 of them | {manifest['data_sha256'][:16]}… |",
         f"| goal | {(manifest.get('goal') or {}).get('said') or 'none: cloning from pixels'} |",
-        f"| cameras | {_cameras_said(manifest)} |",
+        f"| cameras | {_camera_line(manifest)} |",
         f"| algorithm | {options['algo']}, tau {manifest['tau']:.4g}, {options['steps']} steps |",
         f"| seed | {options['seed']} |",
         "| versions | "
-        + ", ".join(f"{name} {each}" for name, each in manifest["versions"].items())
+        + ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
         + " |",
         "",
     ]
     return "\n".join(lines)
 
 
-def _cameras_said(manifest: Mapping[str, Any]) -> str:
-    seen = ", ".join(key.removeprefix("frame/") for key in manifest["interface"]["frames"])
+def _camera_line(manifest: Mapping[str, Any]) -> str:
+    cameras = ", ".join(key.removeprefix("frame/") for key in manifest["interface"]["frames"])
     label = manifest.get("label") or {}
-    labelled = ", ".join(str(label["camera"]).split(",")) if "camera" in label else seen
-    return seen if seen == labelled else f"the policy sees {seen}; the reward saw {labelled}"
+    labelled = ", ".join(str(label["camera"]).split(",")) if "camera" in label else cameras
+    return (
+        cameras if cameras == labelled else f"the policy sees {cameras}; the reward saw {labelled}"
+    )
 
 
-def _kind_said(interface: Mapping[str, Any]) -> str:
+def _action_kind_line(interface: Mapping[str, Any]) -> str:
     kind = interface.get("action_kind", "")
     if not kind:
         return "Kind of action: not known."
@@ -108,7 +110,7 @@ def _kind_said(interface: Mapping[str, Any]) -> str:
     return f"Kind of action: {kind}{guessed}."
 
 
-def _said_of(success: Mapping[str, Any]) -> str:
+def _success_line(success: Mapping[str, Any]) -> str:
     if not success:
         return (
             "**Was not evaluated**: nothing is known of how often it succeeds. "
@@ -125,7 +127,7 @@ def _said_of(success: Mapping[str, Any]) -> str:
     )
 
 
-def _graph_said(manifest: Mapping[str, Any]) -> str:
+def _graph_line(manifest: Mapping[str, Any]) -> str:
     graph = manifest.get("onnx")
     if not graph:
         return "There is no `policy.onnx`: ONNX was not installed where this was made."

@@ -19,20 +19,20 @@ from vip_offline.dataset.store_format import now, settings_of
 from vip_offline.deployment.card import policy_card
 from vip_offline.deployment.goal_image import goal_picture
 from vip_offline.encoders.encoder import load_network, rebuild_encoder
-from vip_offline.encoders.onnx_graphs import graph_of
+from vip_offline.encoders.onnx_graphs import cached_graph
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.options import TrainOptions
 from vip_offline.policies.brightness import brightness_grid
 from vip_offline.policies.checksums import (
     SUMS,
-    changed,
+    changed_files,
+    finish_replacement,
     read_sums,
     replace_listed,
-    settle,
     write_sums,
 )
 from vip_offline.policies.interface import FRAME, PROPRIO, Interface
-from vip_offline.policies.novelty import seen
+from vip_offline.policies.novelty import training_embeddings
 from vip_offline.policies.onnx_export import write_graph
 from vip_offline.policies.policy import (
     MANIFEST,
@@ -55,7 +55,7 @@ from vip_offline.policies.runtime import (
     load_policy,
     seen_by,
 )
-from vip_offline.policies.verify import verify, versions
+from vip_offline.policies.verify import package_versions, verify
 from vip_offline.training.data.dataset import TrainingSet, differences, training_set
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
@@ -73,9 +73,9 @@ def ship(
     weights: Path | None = None,
     described: Mapping[str, Any] | None = None,
     takes: Literal["frames", "embedding"] = "frames",
-    on_prepare: Callable[[str], None] = lambda what: None,
+    on_prepare: Callable[[str], None] = lambda sentence: None,
 ) -> list[str]:
-    """Add what another computer needs to a trained policy's folder.
+    """Add to a policy folder what another computer needs.
 
     Args:
         folder: the policy.
@@ -110,7 +110,7 @@ def _ship_whole(
     on_prepare: Callable[[str], None],
 ) -> list[str]:
     """Make a copy of the folder ready and put it in its place: it is whole at every moment."""
-    settle(folder)
+    finish_replacement(folder)
     copy = hidden_beside(folder, "shipped")
     shutil.rmtree(copy, ignore_errors=True)
     try:
@@ -142,8 +142,8 @@ def _ship(
     label = settings_of(manifest["label"])
     read = read_reads(folder)
     trained = {**manifest, "options": settings, "store": str(path), "label": label, "read": read}
-    found = differences(trained, path, options)
-    differing = (*found.settings, *found.data)
+    differing_inputs = differences(trained, path, options)
+    differing = (*differing_inputs.settings, *differing_inputs.data)
     if differing:  # a labelling that was made again may be one that nothing can be trained on
         raise VipOfflineError(
             f"{folder}: was trained on something else than {path} now holds "
@@ -178,7 +178,7 @@ def _ship(
     }
     manifest["goal"] = _goal(opened, manifest, folder)
     files += [name for name in (PICTURE, READ) if (folder / name).exists()]
-    reference = seen(*_embeddings(data, manifest["embedding_size"]))
+    reference = training_embeddings(*_embeddings(data, manifest["embedding_size"]))
     write_tensors(
         folder / REFERENCE,
         {"embedding": reference.embedding, "scale": np.array([reference.scale])},
@@ -187,7 +187,7 @@ def _ship(
         # without an encoder inside, or one that only flattens, there is none to be exported
         graph = None
         if takes == "frames" and any(True for _ in network.parameters()):
-            graph = graph_of(name, network, encoder.preprocessing.crop, sha256, on_prepare)
+            graph = cached_graph(name, network, encoder.preprocessing.crop, sha256, on_prepare)
         write_graph(
             folder / GRAPH,
             Policy(policy.tensors, manifest),
@@ -202,7 +202,7 @@ def _ship(
         (folder / GRAPH).unlink(missing_ok=True)
         manifest.pop("onnx", None)
         notes.append(f"no {GRAPH}: {error}")
-    manifest["versions"] = versions()
+    manifest["versions"] = package_versions()
     manifest["shipped"] = now()
     manifest["success"] = _success(folder)
     write_manifest(folder, manifest)
@@ -236,19 +236,19 @@ def _options(folder: Path, manifest: Mapping[str, Any], path: Path) -> TrainOpti
 
 
 def opset_of(path: Path) -> int:
-    """Of a graph, the version of ONNX's operators."""
+    """Return the version of ONNX's operators that a graph uses."""
     import onnx
 
     model = onnx.load(path, load_external_data=False)
-    return next(int(each.version) for each in model.opset_import if each.domain == "")
+    return next(int(imported.version) for imported in model.opset_import if imported.domain == "")
 
 
 def _check(folder: Path) -> None:
-    """Refuse to hand over what does not do here what it just did."""
-    found = verify(folder)
-    if found.problems:
+    """Refuse to export a policy that does not reproduce its samples here."""
+    verified = verify(folder)
+    if verified.problems:
         raise VipOfflineError(
-            f"{folder}: {'; '.join(found.problems)}. Ship it --without-encoder, and report this."
+            f"{folder}: {'; '.join(verified.problems)}. Ship it --without-encoder, and report this."
         )
 
 
@@ -263,7 +263,7 @@ def _described(interface: Interface, described: Mapping[str, Any]) -> Interface:
     if "action_kind" in described:
         plain["action_kind_guessed"] = False
     for key in ("proprio", "action"):
-        if not isinstance(plain[key], list) or not all(type(each) is str for each in plain[key]):
+        if not isinstance(plain[key], list) or not all(type(item) is str for item in plain[key]):
             raise VipOfflineError(
                 f"--describe: {key} is {plain[key]!r}; expected a list of names, one for each of "
                 f"{', '.join(getattr(interface, key))}."
@@ -319,14 +319,14 @@ def _goal(store: Store, manifest: Mapping[str, Any], folder: Path) -> dict[str, 
 
 def _embeddings(data: TrainingSet, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """(N, D) of the training set, and the episode of each."""
-    rows = np.concatenate([each[:, :width] for each in data.observations])
-    lengths = [len(each) for each in data.observations]
+    rows = np.concatenate([observations[:, :width] for observations in data.observations])
+    lengths = [len(observations) for observations in data.observations]
     return rows, np.repeat(np.arange(len(lengths)), lengths)
 
 
 def _samples(store: Store, data: TrainingSet, interface: Interface) -> dict[str, NDArray[Any]]:
     """Observations spread evenly over the training set."""
-    spans = [store.spans()[each] for each in data.manifest["episodes"]]
+    spans = [store.spans()[episode] for episode in data.manifest["episodes"]]
     every = np.concatenate([np.arange(*span) for span in spans])
     rows = every[np.linspace(0, len(every) - 1, COUNT).round().astype(int)].tolist()
     observation: dict[str, NDArray[Any]] = {}
@@ -358,14 +358,14 @@ def _success(folder: Path) -> dict[str, Any]:
 
 
 def note_success(folder: Path) -> None:
-    """Write what rollouts found into a folder that was made ready before; others are left alone.
+    """Add the success rate of new rollouts to an exported folder; others are not changed.
 
     A folder whose files are not as they are listed is left alone too, so that they stay refused.
     """
     with only_writer(folder):
-        settle(folder)
+        finish_replacement(folder)
         sums = read_sums(folder)
-        if SAMPLES not in sums or changed(folder):
+        if SAMPLES not in sums or changed_files(folder):
             return
         manifest = dict(Policy.load(folder).manifest)
         success = _success(folder)
@@ -377,7 +377,7 @@ def note_success(folder: Path) -> None:
 
 
 def is_shipped(folder: Path) -> bool:
-    """Whether a folder was made ready for another computer, not only trained."""
+    """Whether a folder was exported, not only trained."""
     return SAMPLES in read_sums(folder)
 
 

@@ -14,7 +14,7 @@ from vip_offline.dataset.store import Store
 def goal_picture(
     store: Store, camera: str, provenance: Mapping[str, Any]
 ) -> NDArray[np.uint8] | None:
-    """One of the pictures that make the goal; None where it is words, or a file that is gone."""
+    """Return one of the goal pictures; None if the goal is a prompt or its file is gone."""
     rows = provenance["goal_rows"]
     if not rows and not provenance["stages"]:  # each episode's own last frame
         rows = [store.spans()[0][1] - 1]

@@ -14,7 +14,7 @@ MEGABYTE = 1_000_000
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this computer can reach it; a name that could be any address is not one."""
+    """Whether only this computer can reach an address; False for names that may be any address."""
     if host == "localhost":
         return True
     try:
@@ -24,7 +24,7 @@ def is_loopback(host: str) -> bool:
 
 
 def read_api_key(path: Path | None) -> str:
-    """From a file or the environment, never from the command line, which others can see.
+    """Read the API key from a file or the environment; other users can see the command line.
 
     Returns:
         "" where neither says one.
@@ -49,8 +49,8 @@ def read_api_key(path: Path | None) -> str:
     return key
 
 
-def check_options(options: ServeOptions) -> None:
-    """Refuse what cannot be served, or would be open to everyone.
+def check_serve_options(options: ServeOptions) -> None:
+    """Refuse options that cannot be served, or would leave the server open to everyone.
 
     Raises:
         VipOfflineError: saying which option.

@@ -14,7 +14,7 @@ from vip_offline.errors import VipOfflineError
 if TYPE_CHECKING:
     from torch import nn
 
-    from vip_offline.encoders.checkpoints import State
+    from vip_offline.encoders.checkpoints import StateDict
 
 Build = Callable[[], "nn.Module"]
 
@@ -62,7 +62,7 @@ def mini(head: int) -> Build:
 
 
 def pixels() -> nn.Module:
-    """The picture itself, as one row."""
+    """Encode a picture as its own pixels, flattened into one row."""
     from torch import nn
 
     return nn.Flatten()
@@ -102,7 +102,7 @@ def _absent(error: ImportError) -> VipOfflineError:
     )
 
 
-def dinov2_at_224(state: State) -> State:
+def dinov2_at_224(state: StateDict) -> StateDict:
     """Resize DINOv2's position embedding from 37 x 37 to 16 x 16 patches as its hub code does.
 
     Bicubic without antialias, with the offset of 0.1 that the publisher keeps for his old

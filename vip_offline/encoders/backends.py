@@ -30,13 +30,13 @@ class Backend(Protocol):
 
 
 def choose_backend(computing: Computing) -> Literal["torch", "onnx"]:
-    """The backend that is meant; ``auto`` is ONNX Runtime where it is installed, on the CPU.
+    """Resolve the backend; ``auto`` is ONNX Runtime on the CPU where it is installed, else torch.
 
     Raises:
         VipOfflineError: if it cannot run here. Nothing else is used in its place.
     """
     backend, device, precision = computing.backend, computing.device, computing.precision
-    installed = all(importlib.util.find_spec(each) for each in ("onnxruntime", "onnxscript"))
+    installed = all(importlib.util.find_spec(package) for package in ("onnxruntime", "onnxscript"))
     if device == "cuda" and not torch.cuda.is_available():
         raise VipOfflineError("--device cuda: torch finds no CUDA device here. Use --device cpu.")
     if backend == "onnx" and not installed:

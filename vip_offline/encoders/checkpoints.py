@@ -21,7 +21,7 @@ from vip_offline.utils.regular_files import require_regular
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-State = dict[str, "Tensor"]
+StateDict = dict[str, "Tensor"]
 MOST_PACKED = 64 * 2**20  # bytes of a zip's compressed files, unpacked: torch packs code alone
 # what torch, pickle and zipfile raise for files that are damaged, or are made to be
 DAMAGED = (
@@ -32,7 +32,7 @@ DAMAGED = (
 
 
 @dataclass(frozen=True)
-class Layout:
+class CheckpointLayout:
     """Where in a file the encoder's tensors are, and which others belong there too."""
 
     outer: str = ""  # key of the dict that holds them
@@ -41,7 +41,7 @@ class Layout:
     dropped: tuple[str, ...] = ()  # parts of names, after the prefix, that are left behind
 
 
-def read_checkpoint(path: Path) -> Mapping[str, object]:
+def read_state_dict(path: Path) -> Mapping[str, object]:
     """Read a checkpoint file without running code from it.
 
     A TorchScript archive (OpenAI's CLIP files) gives its state dict, ``.safetensors`` its tensors.
@@ -85,10 +85,10 @@ def _is_torchscript(path: Path) -> bool:
         if len(set(names)) < len(names):
             raise zipfile.BadZipFile("a name is in it twice")
         # stored as they are, files cannot take more memory than they take on the disk
-        whole = sum(each.file_size for each in archive.infolist() if each.compress_type == 0)
-        packed = sum(each.file_size for each in archive.infolist() if each.compress_type)
-        if whole > path.stat().st_size or packed > MOST_PACKED:
-            raise zipfile.BadZipFile(f"it states {whole + packed} bytes of content")
+        stored = sum(member.file_size for member in archive.infolist() if member.compress_type == 0)
+        packed = sum(member.file_size for member in archive.infolist() if member.compress_type)
+        if stored > path.stat().st_size or packed > MOST_PACKED:
+            raise zipfile.BadZipFile(f"it states {stored + packed} bytes of content")
         wrong = archive.testzip()
         if wrong is not None:
             raise zipfile.BadZipFile(f"{wrong} has another checksum than when it was written")
@@ -115,7 +115,7 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def unwrap(content: Mapping[str, object], layout: Layout) -> State | None:
+def unwrap(content: Mapping[str, object], layout: CheckpointLayout) -> StateDict | None:
     """The encoder's tensors under the network's own names; None if the layout is another."""
     from torch import Tensor
 
@@ -130,16 +130,16 @@ def unwrap(content: Mapping[str, object], layout: Layout) -> State | None:
         for name, value in tensors.items()
         if name.startswith(layout.prefix)
     }
-    kept = {
+    prefixed = {
         name: value
         for name, value in named.items()
         if not any(part in name for part in layout.dropped)
     }
-    return kept or None
+    return prefixed or None
 
 
-def misfits(network: nn.Module, state: State) -> list[str]:
-    """What keeps a state from being the network's: missing, extra and misshapen tensors."""
+def misfits(network: nn.Module, state: StateDict) -> list[str]:
+    """List the tensors that are missing, unexpected or of another shape than the network's."""
     expected = network.state_dict()
     # whether a norm counted its batches does not change what it computes; some publishers drop it
     missing = [
@@ -156,6 +156,6 @@ def misfits(network: nn.Module, state: State) -> list[str]:
     return missing + extra + shapes
 
 
-def load_strictly(network: nn.Module, state: State) -> None:
+def load_strictly(network: nn.Module, state: StateDict) -> None:
     """Copy a state without misfits into the network, in the network's precision."""
     network.load_state_dict({**network.state_dict(), **state})

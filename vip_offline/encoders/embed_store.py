@@ -16,8 +16,10 @@ from vip_offline.dataset.store_format import now
 from vip_offline.dataset.store_writer import StoreWriter
 from vip_offline.encoders.encoder import Encoder
 
-SECONDS = 0.5  # after which whole episodes are written: each time costs some flushes of the disk
-Rows = tuple[int, int]  # from, up to
+WRITE_INTERVAL = (
+    0.5  # after which whole episodes are written: each time costs some flushes of the disk
+)
+RowSpan = tuple[int, int]  # from, up to
 
 
 def embed_store(
@@ -47,14 +49,14 @@ def embed_store(
     """
     store.accept_frames(camera)
     store.accept_frames(camera)
-    made = {"backend": encoder.backend.name, "code_version": __version__, "created": now()}
-    store.begin_embedding(encoder.name, camera, encoder.dim, encoder.provenance | made)
+    provenance = {"backend": encoder.backend.name, "code_version": __version__, "created": now()}
+    store.begin_embedding(encoder.name, camera, encoder.dim, encoder.provenance | provenance)
     missing = [int(index) for index in np.flatnonzero(~store.embedded(encoder.name, camera))]
     spans = store.spans()
     todo = [spans[index] for index in missing]
     batches = _batches(todo, batch_size or encoder.backend.batch)
     unwritten = deque(missing)
-    whole, written = dict[int, NDArray[np.float32]](), time.monotonic()
+    finished, written = dict[int, NDArray[np.float32]](), time.monotonic()
     waiting, embedded = list[NDArray[np.float32]](), 0
     frames = store.frame_reader(camera)
     for values in encoder.stream(
@@ -68,20 +70,20 @@ def embed_store(
             if sum(map(len, waiting)) < length:
                 break
             rows = np.concatenate(waiting)
-            whole[unwritten.popleft()] = rows[:length]
+            finished[unwritten.popleft()] = rows[:length]
             waiting = [rows[length:]]
-        if whole and time.monotonic() - written > SECONDS:
-            store.write_embeddings(encoder.name, camera, whole)
-            whole, written = {}, time.monotonic()
-    if whole:
-        store.write_embeddings(encoder.name, camera, whole)
+        if finished and time.monotonic() - written > WRITE_INTERVAL:
+            store.write_embeddings(encoder.name, camera, finished)
+            finished, written = {}, time.monotonic()
+    if finished:
+        store.write_embeddings(encoder.name, camera, finished)
     store.end_embedding(encoder.name, camera)
     return embedded
 
 
-def _batches(spans: Sequence[Rows], size: int) -> Iterator[list[Rows]]:
+def _batches(spans: Sequence[RowSpan], size: int) -> Iterator[list[RowSpan]]:
     """Rows of `size` frames at a time, running on from span to span; the last has what is left."""
-    pieces, room = list[Rows](), size
+    pieces, room = list[RowSpan](), size
     for start, stop in spans:
         while start < stop:
             until = min(stop, start + room)

@@ -13,22 +13,22 @@ from torch import nn
 
 from vip_offline.encoders.backends import Backend, OnnxRuntime, Torch, choose_backend
 from vip_offline.encoders.checkpoints import (
-    State,
+    StateDict,
     load_strictly,
     misfits,
-    read_checkpoint,
+    read_state_dict,
     unwrap,
 )
-from vip_offline.encoders.onnx_graphs import AGREEMENT, disagreement, graph_of
+from vip_offline.encoders.onnx_graphs import AGREEMENT, cached_graph, disagreement
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import ENCODERS, Entry, check_encoder, entry_of, provenance_of
-from vip_offline.encoders.weight_files import Progress, fetch
+from vip_offline.encoders.weight_files import Progress, fetch_weights
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import Computing, Fit
 from vip_offline.utils.files import sha256_of
 from vip_offline.utils.parallel import check_not_forked, threaded_map
 
-Batch = TypeVar("Batch")
+BatchT = TypeVar("BatchT")
 LOADED = "loaded an encoder", "its threads"  # for `check_not_forked`
 
 
@@ -56,9 +56,9 @@ class Encoder:
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
 
     def stream(
-        self, batches: Iterable[Batch], read: Callable[[Batch], NDArray[np.uint8]]
+        self, batches: Iterable[BatchT], read: Callable[[BatchT], NDArray[np.uint8]]
     ) -> Iterator[NDArray[np.float32]]:
-        """Embed batch after batch, in order; some are read while others are computed.
+        """Embed batches in order; the next ones are read while one is computed.
 
         Args:
             batches: what is to be read; taken as they are needed, so that a few at a time are in
@@ -66,7 +66,7 @@ class Encoder:
             read: gives a batch's (N, H, W, 3) uint8 RGB frames; called from several threads.
         """
 
-        def embed(batch: Batch) -> NDArray[np.float32]:
+        def embed(batch: BatchT) -> NDArray[np.float32]:
             return self.backend(self.preprocessing(read(batch)))
 
         # a thread's own operations, preprocessing among them, must leave the other cores to the
@@ -83,16 +83,16 @@ class Encoder:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What another run must share for its embeddings to be comparable."""
+        """Return what must be equal for embeddings of two runs to be comparable."""
         return provenance_of(self.name, self.sha256, self.preprocessing)
 
     def seeing(self, preprocessing: Preprocessing) -> Self:
-        """The same network, which it shares, with another way of frames to it."""
+        """Return an encoder that shares this network and preprocesses frames differently."""
         if preprocessing == self.preprocessing:
             return self
-        other = copy.copy(self)
-        other.preprocessing = preprocessing
-        return other
+        encoder = copy.copy(self)
+        encoder.preprocessing = preprocessing
+        return encoder
 
 
 def load_encoder(
@@ -100,7 +100,7 @@ def load_encoder(
     weights: Path | None = None,
     progress: Progress = lambda done, total: None,
     computing: Computing | None = None,
-    on_prepare: Callable[[str], None] = lambda what: None,
+    on_prepare: Callable[[str], None] = lambda sentence: None,
     fit: Fit = "crop",
     way_out: str = "Take Computing(backend='torch').",
 ) -> Encoder:
@@ -125,24 +125,24 @@ def load_encoder(
     computing = computing or Computing()
     chosen = choose_backend(computing)
     entry = entry_of(name)
-    seen = entry.preprocessing.fitted(fit)
+    fitted = entry.preprocessing.fitted(fit)
     network, sha256 = load_network(name, weights, progress)
     # a picture that is only flattened has nothing to be computed
     if chosen == "onnx" and any(True for _ in network.parameters()):
         size = entry.preprocessing.crop
-        graph = graph_of(name, network, size, sha256, on_prepare, way_out)
-        return Encoder(name, entry, OnnxRuntime(graph), sha256).seeing(seen)
+        graph = cached_graph(name, network, size, sha256, on_prepare, way_out)
+        return Encoder(name, entry, OnnxRuntime(graph), sha256).seeing(fitted)
     backend = Torch(network, computing.device, computing.precision)
     if computing.precision != "fp32":
         exact = Torch(network, computing.device)
-        found = disagreement(backend, exact, entry.preprocessing.crop)
-        if not found <= AGREEMENT:
+        difference = disagreement(backend, exact, entry.preprocessing.crop)
+        if not difference <= AGREEMENT:
             raise VipOfflineError(
                 f"--precision {computing.precision}: encoder {name} gives other embeddings than "
-                f"in fp32: relative difference {found:.1g}, allowed {AGREEMENT:g}. Use --precision "
-                "fp32."
+                f"in fp32: relative difference {difference:.1g}, allowed {AGREEMENT:g}. Use "
+                "--precision fp32."
             )
-    return Encoder(name, entry, backend, sha256).seeing(seen)
+    return Encoder(name, entry, backend, sha256).seeing(fitted)
 
 
 def load_network(
@@ -160,15 +160,15 @@ def load_network(
     if path is None and entry.carried is not None:
         path = entry.carried()
     elif path is None and entry.origin is not None:
-        path = fetch(name, entry.origin, progress)
+        path = fetch_weights(name, entry.origin, progress)
     if path is not None:
         load_strictly(network, _state(name, entry, path, network))
     network.eval().requires_grad_(False)
     return network, _sha256_of_tensors(network) if path is None else sha256_of(path)
 
 
-def rebuild_encoder(name: str, state: State, sha256: str) -> Encoder:
-    """An encoder from its network's own tensors, in torch on the CPU.
+def rebuild_encoder(name: str, state: StateDict, sha256: str) -> Encoder:
+    """Rebuild an encoder from the tensors of its network, in torch on the CPU.
 
     Args:
         name: of the encoder.
@@ -188,8 +188,8 @@ def rebuild_encoder(name: str, state: State, sha256: str) -> Encoder:
     return Encoder(name, entry, Torch(network), sha256)
 
 
-def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> State:
-    content = read_checkpoint(path)
+def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> StateDict:
+    content = read_state_dict(path)
     state = unwrap(content, entry.layout)
     wrong = (
         misfits(network, entry.adapt(state))
@@ -197,21 +197,21 @@ def _state(name: str, entry: Entry, path: Path, network: nn.Module) -> State:
         else [f"it has not the layout that encoder {name} is published in"]
     )
     if state is None or wrong:
-        others = [each for each in recognise(content) if each != name]
+        matches = [match for match in encoders_fitting(content) if match != name]
         hint = ""
-        if others:
-            hint = f" This looks like {others[0]}; did you mean --encoder {others[0]}?"
+        if matches:
+            hint = f" This looks like {matches[0]}; did you mean --encoder {matches[0]}?"
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise VipOfflineError(f"{path}: does not fit encoder {name}: {wrong[0]}{more}.{hint}")
     return entry.adapt(state)
 
 
-def recognise(content: Mapping[str, object]) -> list[str]:
-    """Names of the encoders whose layout, names and shapes a checkpoint has.
+def encoders_fitting(content: Mapping[str, object]) -> list[str]:
+    """Return the names of the encoders whose tensor names and shapes a checkpoint matches.
 
     Several may share them (MAE and VC-1 ViT-B): a file does not say what it was trained on.
     """
-    found = []
+    matches = []
     for name, entry in ENCODERS.items():
         published = entry.origin is not None or entry.headed is not None
         state = unwrap(content, entry.layout) if published else None
@@ -222,10 +222,10 @@ def recognise(content: Mapping[str, object]) -> list[str]:
                 network = entry.build()
                 adapted = entry.adapt({k: v.to("meta") for k, v in state.items()})
             if not misfits(network, adapted):
-                found.append(name)
+                matches.append(name)
         except (VipOfflineError, KeyError, RuntimeError):
             continue
-    return found
+    return matches
 
 
 def _sha256_of_tensors(network: nn.Module) -> str:

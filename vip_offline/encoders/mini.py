@@ -5,8 +5,8 @@ from typing import cast
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
-WIDTHS = (32, 64, 128, 256)  # channels of the four stages: half of ResNet-18's
-BLOCKS = (2, 2, 2, 1)  # of each; ResNet-18 has two in the last as well, 40 % of its weights
+STAGE_WIDTHS = (32, 64, 128, 256)  # channels of the four stages: half of ResNet-18's
+STAGE_BLOCKS = (2, 2, 2, 1)  # of each; ResNet-18 has two in the last as well, 40 % of its weights
 
 
 class MiniResNet(nn.Module):
@@ -14,12 +14,12 @@ class MiniResNet(nn.Module):
 
     def __init__(self, head: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, WIDTHS[0], 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(WIDTHS[0])
+        self.conv1 = nn.Conv2d(3, STAGE_WIDTHS[0], 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(STAGE_WIDTHS[0])
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        before = WIDTHS[0]
-        for place, (width, count) in enumerate(zip(WIDTHS, BLOCKS, strict=True), 1):
+        before = STAGE_WIDTHS[0]
+        for place, (width, count) in enumerate(zip(STAGE_WIDTHS, STAGE_BLOCKS, strict=True), 1):
             stage = [_block(before, width, 1 if place == 1 else 2)]
             stage += [_block(width, width, 1) for _ in range(count - 1)]
             self.add_module(f"layer{place}", nn.Sequential(*stage))
@@ -33,7 +33,7 @@ class MiniResNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, S, S) -> (N, head)."""
         values = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        for place in range(1, len(WIDTHS) + 1):
+        for place in range(1, len(STAGE_WIDTHS) + 1):
             values = self.get_submodule(f"layer{place}")(values)
         return cast("Tensor", self.fc(self.avgpool(values).flatten(1)))
 

@@ -30,12 +30,12 @@ def relative_difference(values: NDArray[np.float32], reference: NDArray[np.float
     return float(np.divide(offset, length, out=exact, where=offset > 0).max())
 
 
-def graph_of(
+def cached_graph(
     name: str,
     network: nn.Module,
     size: int,
     sha256: str,
-    on_prepare: Callable[[str], None] = lambda what: None,
+    on_prepare: Callable[[str], None] = lambda sentence: None,
     way_out: str = "",
 ) -> Path:
     """The network as an ONNX file, which is checked against the network whenever it is used.
@@ -64,26 +64,27 @@ def graph_of(
     writable_cache(GRAPHS)
     try:
         with whole_file(path) as partial:
-            export(network, size, partial)
-            found = _disagrees(partial, network, size)
-            if not found <= AGREEMENT:
+            export_onnx(network, size, partial)
+            difference = _disagrees(partial, network, size)
+            if not difference <= AGREEMENT:
                 raise VipOfflineError(
                     f"Encoder {name} gives other embeddings in ONNX Runtime than in torch: "
-                    f"relative difference {found:.1g}, allowed {AGREEMENT:g}. {way_out}".rstrip()
+                    f"relative difference {difference:.1g}, allowed {AGREEMENT:g}. "
+                    f"{way_out}".rstrip()
                 )
     except (VipOfflineError, OSError):  # a full disk is no fault of the network
         raise
     except Exception as error:  # the exporter raises whatever it meets
-        said = str(error).strip().splitlines() or [type(error).__name__]
+        reasons = str(error).strip().splitlines() or [type(error).__name__]
         raise VipOfflineError(
-            f"Encoder {name} cannot be made an ONNX graph ({said[0]}). {way_out}".rstrip()
+            f"Encoder {name} cannot be made an ONNX graph ({reasons[0]}). {way_out}".rstrip()
         ) from error
     finally:
         partial.unlink(missing_ok=True)
     return path
 
 
-def export(network: nn.Module, size: int, path: Path) -> None:
+def export_onnx(network: nn.Module, size: int, path: Path) -> None:
     """Write the network as one ONNX file, for any number of pictures."""
     example = torch.zeros(2, 3, size, size)
     loud = logging.getLogger("torch.onnx")
@@ -107,11 +108,11 @@ def export(network: nn.Module, size: int, path: Path) -> None:
             loud.setLevel(level)
 
 
-def disagreement(one: Backend, other: Backend, size: int) -> float:
+def disagreement(a: Backend, b: Backend, size: int) -> float:
     """Relative difference between backends, for one and for three pictures of noise."""
     generator = torch.Generator().manual_seed(0)
     pictures = [torch.randn(count, 3, size, size, generator=generator) for count in (1, 3)]
-    return max(relative_difference(one(each), other(each)) for each in pictures)
+    return max(relative_difference(a(batch), b(batch)) for batch in pictures)
 
 
 def _disagrees(path: Path, network: nn.Module, size: int) -> float:

@@ -19,7 +19,7 @@ Colour = tuple[float, float, float]
 
 
 def fit_of(provenance: Mapping[str, Any]) -> Fit:
-    """The fit by which embeddings, or a label made from them, saw frames; none noted: crop."""
+    """Return the fit noted in the provenance of embeddings or a label; ``crop`` if none is."""
     return cast("Fit", provenance.get("preprocessing", {}).get("fit", "crop"))
 
 
@@ -36,11 +36,11 @@ class Preprocessing:
     native: bool = False  # frames of crop x crop px are neither resized nor cropped
 
     def fitted(self, fit: Fit) -> Self:
-        """The same scale and size by another fit; the whole frame is seen by all but crop."""
+        """Return this preprocessing with another fit; all but ``crop`` keep the whole frame."""
         return self if fit == "crop" else replace(self, resize=self.crop, fit=fit, native=False)
 
     def for_frames(self, height: int, width: int) -> Self:
-        """The one way of frames of this size, for all pictures that are compared with them.
+        """Resolve the preprocessing for frames of this size, to be used for goal pictures as well.
 
         A goal picture of another size is so brought to the frames' size, and seen as they are.
         """
@@ -71,7 +71,7 @@ class Preprocessing:
         return across // 2, across - across // 2, down // 2, down - down // 2
 
     def plain(self) -> dict[str, Any]:
-        """As JSON keeps it; without `fit` and `native` where these are what they always were."""
+        """Convert to JSON values; `fit` and `native` are left out where they are old defaults."""
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         return {
             k: v for k, v in values.items() if (k, v) not in (("fit", "crop"), ("native", False))
@@ -79,7 +79,7 @@ class Preprocessing:
 
     @classmethod
     def read(cls, plain: Mapping[str, Any], where: str) -> Self:
-        """What `plain` gave, or an earlier release, which cropped.
+        """Read the result of `plain`, also of earlier releases, which always cropped.
 
         Raises:
             VipOfflineError: on anything else.
@@ -129,7 +129,9 @@ class Preprocessing:
             images = pixels.resize(images, list(size), interpolation=mode, antialias=True)
         if self.fit == "crop":
             images = cast("Tensor", pixels.center_crop(images, [self.crop, self.crop]))
-        mean, std = (torch.tensor(each).view(1, 3, 1, 1) * 255 for each in (self.mean, self.std))
+        mean, std = (
+            torch.tensor(values).view(1, 3, 1, 1) * 255 for values in (self.mean, self.std)
+        )
         # in place, and rearranged as bytes: five times as fast as the formula as it is written
         images = images.contiguous().float().sub_(mean).div_(std)
         return images if self.fit == "crop" else functional.pad(images, self.bars(*size))

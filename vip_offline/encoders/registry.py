@@ -22,18 +22,18 @@ from vip_offline.encoders.architectures import (
     resnet,
     vit,
 )
-from vip_offline.encoders.checkpoints import Layout
+from vip_offline.encoders.checkpoints import CheckpointLayout
 from vip_offline.encoders.preprocessing import Colour, Preprocessing
-from vip_offline.encoders.weight_files import Origin, Progress, cached, fetch
+from vip_offline.encoders.weight_files import Origin, Progress, cached_weights, fetch_weights
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.utils.files import sha256_of
 from vip_offline.utils.regular_files import require_regular
 
 if TYPE_CHECKING:
-    from vip_offline.encoders.checkpoints import State
+    from vip_offline.encoders.checkpoints import StateDict
 
 NONE_NEEDED = "none needed"
-OWN = "yours"
+YOURS = "yours"
 NON_COMMERCIAL = "CC-BY-NC-4.0: not for commercial use"
 
 
@@ -42,7 +42,7 @@ class TextTower:
     """The text half of an encoder that embeds pictures and prompts in one space."""
 
     model: str  # open_clip's name of the whole
-    layout: Layout  # of both halves in the checkpoint
+    layout: CheckpointLayout  # of both halves in the checkpoint
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Entry:
     licence: str  # of the weights
     weights: str  # where they come from, for the list
     origin: Origin | None = None  # of a checkpoint; none for those that carry or need no weights
-    layout: Layout = field(default_factory=Layout)
-    adapt: Callable[[State], State] = lambda state: state
+    layout: CheckpointLayout = field(default_factory=CheckpointLayout)
+    adapt: Callable[[StateDict], StateDict] = lambda state: state
     carried: Callable[[], Path] | None = None  # path of weights that a package brought along
     text: TextTower | None = None  # for goals given as a text prompt
     # of what `pretrain` can train: the network with so many outputs
@@ -64,7 +64,7 @@ class Entry:
 
 
 def entry_of(name: str) -> Entry:
-    """What the table says of an encoder; ``vip-mini-d2`` is vip-mini with two outputs.
+    """Look up an encoder; ``vip-mini-d2`` is ``vip-mini`` with two outputs.
 
     Raises:
         VipOfflineError: on an unknown name.
@@ -81,7 +81,7 @@ def entry_of(name: str) -> Entry:
             dim=dim,
             build=entry.headed(dim),
             weights="one of your own",
-            licence=OWN,
+            licence=YOURS,
             origin=Origin(note=note),
             carried=None,
         )
@@ -94,19 +94,19 @@ def backbones() -> list[str]:
 
 
 def weights_file(name: str, weights: str = "") -> Path | None:
-    """The file with an encoder's weights, if it is on this machine; nothing is downloaded."""
+    """Return the weights file of an encoder if it is on this machine; nothing is downloaded."""
     entry = entry_of(name)
     if weights:
         return require_regular(Path(weights))
     if entry.carried is not None:
         return entry.carried()
-    return cached(name, entry.origin) if entry.origin is not None else None
+    return cached_weights(name, entry.origin) if entry.origin is not None else None
 
 
 def provenance_of(
     name: str, sha256: str, preprocessing: Preprocessing | None = None
 ) -> dict[str, Any]:
-    """What another run must share for its embeddings to be comparable.
+    """Return what must be equal for embeddings of two runs to be comparable.
 
     Args:
         name: of the encoder.
@@ -126,30 +126,30 @@ def provenance_of(
 def known_provenance(
     name: str, weights: str = "", preprocessing: Preprocessing | None = None
 ) -> dict[str, Any] | None:
-    """`provenance_of` without loading the encoder; None if only its tensors can tell."""
+    """Return `provenance_of` without loading the encoder; None if that takes its tensors."""
     path = weights_file(name, weights)
     return provenance_of(name, sha256_of(path), preprocessing) if path is not None else None
 
 
-def here(name: str) -> bool:
+def is_available(name: str) -> bool:
     """Whether an encoder can be loaded without a download or a path."""
     entry = entry_of(name)
-    return entry.origin is None or cached(name, entry.origin) is not None
+    return entry.origin is None or cached_weights(name, entry.origin) is not None
 
 
-def download(name: str, progress: Progress) -> None:
-    """Bring an encoder's weights into the cache, where they are neither there nor carried.
+def download_weights(name: str, progress: Progress) -> None:
+    """Download the weights of an encoder into the cache unless they are available already.
 
     Raises:
-        VipOfflineError: see `fetch`.
+        VipOfflineError: see `fetch_weights`.
     """
     entry = entry_of(name)
-    if entry.origin is not None and not here(name):
-        fetch(name, entry.origin, progress)
+    if entry.origin is not None and not is_available(name):
+        fetch_weights(name, entry.origin, progress)
 
 
 def check_encoder(name: str, weights: str = "") -> None:
-    """Refuse an encoder that cannot be had, without loading it.
+    """Refuse an encoder that is not available, without loading it.
 
     Raises:
         VipOfflineError: on an unknown name, and where a file is needed and not given or not there.
@@ -197,12 +197,12 @@ _TORCH = "https://download.pytorch.org/models/"
 _META = "https://dl.fbaipublicfiles.com/"
 _OPENAI = "https://openaipublic.azureedge.net/clip/models/"
 # the text tower and what OpenAI's archive says of itself
-_IMAGE_TOWER = Layout(prefix="visual.", others=True)
-_CLIP = Layout(others=True)
-VIP = Layout(outer="vip", prefix="module.convnet.")  # the released file's, and of ours
+_IMAGE_TOWER = CheckpointLayout(prefix="visual.", others=True)
+_CLIP = CheckpointLayout(others=True)
+VIP = CheckpointLayout(outer="vip", prefix="module.convnet.")  # the released file's, and of ours
 MINI_DIM = 128
 _TRAIN = "train one: vip-offline pretrain --backbone {}"
-_MAE = Layout(outer="model", dropped=("decoder", "mask_token"))
+_MAE = CheckpointLayout(outer="model", dropped=("decoder", "mask_token"))
 
 
 Depth = Literal[18, 34, 50]
@@ -242,7 +242,7 @@ ENCODERS: dict[str, Entry] = {
         build=lite0,
         licence="Apache-2.0",
         weights="ImageNet; comes with the installation",
-        layout=Layout(),
+        layout=CheckpointLayout(),
         adapt=lambda state: {f"network.{name}": value for name, value in state.items()},
         carried=_lite0_path,
     ),
@@ -261,7 +261,7 @@ ENCODERS: dict[str, Entry] = {
             dim=1024,
             preprocessing=RESNET,
             build=resnet(depth, head=1024),
-            licence=OWN,
+            licence=YOURS,
             weights="one of your own",
             origin=Origin(note=_TRAIN.format(f"vip-resnet{depth}")),
             layout=VIP,
@@ -283,7 +283,7 @@ ENCODERS: dict[str, Entry] = {
         dim=1280,
         preprocessing=Preprocessing(64, 64, (127 / 255,) * 3, (128 / 255,) * 3),
         build=lite0,
-        licence=OWN,
+        licence=YOURS,
         weights="one of your own",
         origin=Origin(note=_TRAIN.format("vip-lite0")),
         layout=VIP,
@@ -298,7 +298,7 @@ ENCODERS: dict[str, Entry] = {
             weights=f"R3M ResNet-{depth}, Ego4D",
             origin=_r3m(depth, drive),
             # the language heads stand beside the network, outside of the prefix
-            layout=Layout(outer="r3m", prefix="module.convnet.", others=True),
+            layout=CheckpointLayout(outer="r3m", prefix="module.convnet.", others=True),
         )
         for depth, dim, drive in _R3M
     },
@@ -309,7 +309,7 @@ ENCODERS: dict[str, Entry] = {
         licence="CC-BY-NC-4.0: not for commercial use",
         weights="MoCo-v2 ResNet-50, ImageNet, 800 epochs",
         origin=Origin(_META + "moco/moco_checkpoints/moco_v2_800ep/moco_v2_800ep_pretrain.pth.tar"),
-        layout=Layout(
+        layout=CheckpointLayout(
             outer="state_dict", prefix="module.encoder_q.", others=True, dropped=("fc.",)
         ),
     ),
@@ -322,7 +322,7 @@ ENCODERS: dict[str, Entry] = {
             weights=f"supervised ResNet-{depth}, ImageNet",
             # torchvision's file names state the first digits of the hash
             origin=Origin(f"{_TORCH}resnet{depth}-{digits}.pth", digits),
-            layout=Layout(dropped=("fc.",)),
+            layout=CheckpointLayout(dropped=("fc.",)),
         )
         for depth, dim, digits in _SUPERVISED
     },
@@ -358,8 +358,8 @@ ENCODERS: dict[str, Entry] = {
         licence="MIT",
         weights="LIV, CLIP ResNet-50 on EpicKitchens",
         origin=Origin("https://huggingface.co/jasonyma/LIV/resolve/main/model.pt"),
-        layout=Layout(outer="liv", prefix="module.model.visual.", others=True),
-        text=TextTower("RN50-quickgelu", Layout(outer="liv", prefix="module.model.")),
+        layout=CheckpointLayout(outer="liv", prefix="module.model.visual.", others=True),
+        text=TextTower("RN50-quickgelu", CheckpointLayout(outer="liv", prefix="module.model.")),
     ),
     "mae-vit-b": Entry(
         dim=768,
@@ -398,7 +398,7 @@ ENCODERS: dict[str, Entry] = {
             origin=Origin(
                 f"{_META}dinov2/dinov2_vit{size[0]}14/dinov2_vit{size[0]}14_pretrain.pth"
             ),
-            layout=Layout(dropped=("mask_token",)),
+            layout=CheckpointLayout(dropped=("mask_token",)),
             adapt=dinov2_at_224,
         )
         for size, dim in (("small", 384), ("base", 768))

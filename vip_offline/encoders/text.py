@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vip_offline.encoders.checkpoints import load_strictly, misfits, read_checkpoint, unwrap
+from vip_offline.encoders.checkpoints import load_strictly, misfits, read_state_dict, unwrap
 from vip_offline.encoders.registry import ENCODERS, check_encoder, entry_of
-from vip_offline.encoders.weight_files import fetch
+from vip_offline.encoders.weight_files import fetch_weights
 from vip_offline.errors import VipOfflineError
 
 CONTEXT = 77  # tokens that the towers take, with their begin and end
@@ -21,7 +21,7 @@ def check_text(name: str) -> None:
         VipOfflineError: naming those that do.
     """
     if entry_of(name).text is None:
-        able = ", ".join(each for each, entry in ENCODERS.items() if entry.text is not None)
+        able = ", ".join(encoder for encoder, entry in ENCODERS.items() if entry.text is not None)
         raise VipOfflineError(
             f"Encoder {name} embeds pictures only; a text goal needs one of: {able}."
         )
@@ -58,10 +58,10 @@ def embed_text(name: str, prompt: str, weights: str = "") -> NDArray[np.float32]
             f"text:{prompt}: has {length} tokens; {name} takes 3 to {CONTEXT}. Say it in other "
             "words."
         )
-    path = Path(weights) if weights else fetch(name, entry.origin)
+    path = Path(weights) if weights else fetch_weights(name, entry.origin)
     model = open_clip.CLIP(**open_clip.get_model_config(entry.text.model))
     del model.visual
-    state = unwrap(read_checkpoint(path), entry.text.layout) or {}
+    state = unwrap(read_state_dict(path), entry.text.layout) or {}
     described = ("visual.", "input_resolution", "context_length", "vocab_size")
     state = {key: value for key, value in state.items() if not key.startswith(described)}
     wrong = misfits(model, state)

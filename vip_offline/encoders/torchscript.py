@@ -28,7 +28,7 @@ MOST_TEXT = 64 * 2**20  # bytes of pickles and code: OpenAI's have 2 MB
 MOST_NAMES, DEEPEST = 100_000, 64  # of a state: one that is made by hand may name itself
 MOST_DIMENSIONS = 64
 SCRIPTED = "__torch__"
-DTYPES = {
+STORAGE_DTYPES = {
     f"{name}Storage": dtype
     for name, dtype in {
         "Float": torch.float32,
@@ -48,7 +48,7 @@ DTYPES = {
 # of lists whose elements have a type: what they hold is their first argument
 TYPED = ("build_intlist", "build_doublelist", "build_boollist", "build_tensorlist")
 CLASS = re.compile(r"^class (\w+)\(Module\):\n((?:  .*\n)*)", re.MULTILINE)
-NAMES = re.compile(r"^  __(?:parameters|buffers)__ = (\[.*\])$", re.MULTILINE)
+NAMES_PATTERN = re.compile(r"^  __(?:parameters|buffers)__ = (\[.*\])$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,10 @@ def state_of_archive(path: Path) -> dict[str, torch.Tensor]:
         Exception: what pickle and zipfile raise, if it is damaged; see `checkpoints.DAMAGED`.
     """
     with zipfile.ZipFile(path) as archive:
-        files = {each.filename.partition("/")[2]: each for each in archive.infolist()}
-        text = sum(each.file_size for name, each in files.items() if name.endswith((".pkl", ".py")))
+        files = {member.filename.partition("/")[2]: member for member in archive.infolist()}
+        text = sum(
+            member.file_size for name, member in files.items() if name.endswith((".pkl", ".py"))
+        )
         if text > MOST_TEXT:
             raise VipOfflineError(
                 f"{path}: has {text} bytes of code and pickles; at most {MOST_TEXT} are read. "
@@ -111,8 +113,8 @@ def state_of_archive(path: Path) -> dict[str, torch.Tensor]:
                 "read. Save its state_dict() with torch.save where it is trusted."
             ) from None
         code = {
-            name.removeprefix("code/").removesuffix(".py").replace("/", "."): archive.read(each)
-            for name, each in files.items()
+            name.removeprefix("code/").removesuffix(".py").replace("/", "."): archive.read(member)
+            for name, member in files.items()
             if name.startswith("code/") and name.endswith(".py")
         }
         named = list(_state(root, _listed(code), "", 0, [MOST_NAMES]))
@@ -133,14 +135,14 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module == SCRIPTED or module.startswith(f"{SCRIPTED}."):
             return type(name, (_Object,), {"kind": f"{module}.{name}"})
-        if module == "torch" and name in DTYPES:
-            return DTYPES[name]
+        if module == "torch" and name in STORAGE_DTYPES:
+            return STORAGE_DTYPES[name]
         # made anew for each: a pickle may set attributes of what it is given
         built = {
             "collections.OrderedDict": OrderedDict,
-            "torch._utils._rebuild_tensor_v2": lambda *given: _stored(*given),
+            "torch._utils._rebuild_tensor_v2": lambda *arguments: _stored(*arguments),
             "torch.jit._pickle.restore_type_tag": lambda value, _: value,
-            **{f"torch.jit._pickle.{each}": lambda value: value for each in TYPED},
+            **{f"torch.jit._pickle.{type_name}": lambda value: value for type_name in TYPED},
         }
         if f"{module}.{name}" not in built:
             raise _Refused(f"{module}.{name}")
@@ -177,33 +179,33 @@ def _listed(code: Mapping[str, bytes]) -> dict[str, Sequence[str]]:
     for module, text in code.items():
         for name, body in CLASS.findall(text.decode() + "\n"):
             names: list[str] = []
-            for line in NAMES.findall(body):
+            for line in NAMES_PATTERN.findall(body):
                 names += map(str, ast.literal_eval(line))
             listed[f"{module}.{name}"] = names
     return listed
 
 
 def _state(
-    module: object, listed: Mapping[str, Sequence[str]], prefix: str, depth: int, left: list[int]
+    module: object, listed: Mapping[str, Sequence[str]], prefix: str, depth: int, budget: list[int]
 ) -> Iterator[tuple[str, _Stored]]:
     """Name and place of each tensor of a module's state, in the order of `state_dict`."""
     if not isinstance(module, _Object) or module.kind not in listed:
         raise pickle.UnpicklingError("its root is no module")
-    left[0] -= 1
-    if depth > DEEPEST or left[0] < 0:
+    budget[0] -= 1
+    if depth > DEEPEST or budget[0] < 0:
         raise pickle.UnpicklingError("its modules hold each other without end")
     for name in listed[module.kind]:
         value = module.attributes.get(name)
         if isinstance(value, _Stored):
-            left[0] -= 1
+            budget[0] -= 1
             yield prefix + name, value
     for name, value in module.attributes.items():
         if isinstance(value, _Object) and value.kind in listed:
-            yield from _state(value, listed, f"{prefix}{name}.", depth + 1, left)
+            yield from _state(value, listed, f"{prefix}{name}.", depth + 1, budget)
 
 
 def _tensor(stored: _Stored, data: bytes) -> torch.Tensor:
-    """Of a storage's bytes.
+    """Build one tensor from the bytes of its storage.
 
     Raises:
         ValueError: if the tensor states more than the file holds.
@@ -223,5 +225,5 @@ def _tensor(stored: _Stored, data: bytes) -> torch.Tensor:
         )
     if not count:
         return torch.empty(stored.size, dtype=storage.dtype)
-    whole = torch.frombuffer(bytearray(data), dtype=storage.dtype)
-    return whole.as_strided(stored.size, stored.stride, stored.offset)
+    elements = torch.frombuffer(bytearray(data), dtype=storage.dtype)
+    return elements.as_strided(stored.size, stored.stride, stored.offset)

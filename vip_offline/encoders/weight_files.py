@@ -14,7 +14,15 @@ from vip_offline.utils.cache_folder import cache_home, writable_cache
 from vip_offline.utils.download import BLOCK, Progress, download_file
 from vip_offline.utils.files import sha256_of
 
-__all__ = ["BLOCK", "Origin", "Progress", "cache_folder", "cached", "fetch", "sha256_of"]
+__all__ = [
+    "BLOCK",
+    "Origin",
+    "Progress",
+    "cache_folder",
+    "cached_weights",
+    "fetch_weights",
+    "sha256_of",
+]
 
 
 WEIGHTS = "weights"  # of the cache
@@ -34,8 +42,8 @@ def cache_folder() -> Path:
     return cache_home() / WEIGHTS
 
 
-def cached(name: str, origin: Origin) -> Path | None:
-    """The file of an earlier download, if there is one."""
+def cached_weights(name: str, origin: Origin) -> Path | None:
+    """Return the file of an earlier download; None if there is none."""
     path = _place(name, origin)
     return path if origin.url and path.is_file() else None
 
@@ -44,8 +52,8 @@ def _place(name: str, origin: Origin) -> Path:
     return cache_folder() / name / PurePosixPath(urlsplit(origin.url).path).name
 
 
-def fetch(name: str, origin: Origin, progress: Progress = lambda done, total: None) -> Path:
-    """The file, from the cache or from the publisher.
+def fetch_weights(name: str, origin: Origin, progress: Progress = lambda done, total: None) -> Path:
+    """Return the weights file from the cache, after a download if need be.
 
     Args:
         name: of the encoder.

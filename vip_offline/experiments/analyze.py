@@ -7,7 +7,7 @@ import numpy as np
 
 from vip_offline.analysis.analyze import analyse
 from vip_offline.analysis.metrics import normalised
-from vip_offline.analysis.results import Analysis, summarise
+from vip_offline.analysis.results import Analysis, summarise_analysis
 from vip_offline.dataset.labels import LABEL_ARRAYS
 from vip_offline.dataset.read_hashes import LENGTHS, made_from
 from vip_offline.dataset.store import Store, open_store
@@ -16,7 +16,7 @@ from vip_offline.options import AnalyzeOptions
 from vip_offline.options.fields import check_ranges
 from vip_offline.report.figures.films import write_film
 from vip_offline.report.figures.save import save_figures
-from vip_offline.report.html.analysis_page import write_page
+from vip_offline.report.html.analysis_page import write_analysis_page
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import require_writable, write_json
 
@@ -51,10 +51,10 @@ def analyze_stage(
         analysis = analyse(
             path, options, on_start=lambda total: advance(total=total), on_frames=advance
         )
-    write_page(analysis, out / "report.html")
+    write_analysis_page(analysis, out / "report.html")
     store = open_store(path)
     record = made_from(store, _sources(store, options))
-    write_json({**summarise(analysis), "made_from": record}, out / "analysis.json")
+    write_json({**summarise_analysis(analysis), "made_from": record}, out / "analysis.json")
     said = [f"-> {out / 'report.html'}", f"-> {out / 'analysis.json'}"]
     if figures:
         saved = save_figures(analysis, out / "figures")

@@ -14,8 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline import __version__
-from vip_offline.analysis.closed_loop.comparison import Arm, Comparison, Demonstration
-from vip_offline.analysis.closed_loop.conditions import together
+from vip_offline.analysis.closed_loop.comparison import (
+    Arm,
+    Comparison,
+    DemonstrationCurve,
+)
+from vip_offline.analysis.closed_loop.conditions import joined_names
 from vip_offline.config import dump
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.errors import VipOfflineError, did_you_mean
@@ -27,7 +31,7 @@ from vip_offline.simulation.rollout import (
     RESULT,
     Rollouts,
     check_rollout,
-    evaluated,
+    existing_rollouts,
     read_rollouts,
     rollout,
     video_of,
@@ -233,7 +237,7 @@ def roll_out_arms(recipe: Recipe, bar: Bar) -> int:
     arms = jobs(recipe)
     filmed = [arm[0].out for arm in arms.values()]
     others = [job.out for arm in arms.values() for job in arm[1:]]
-    missing = [f for f in [*filmed, *others] if evaluated(f, recipe.rollout) is None]
+    missing = [f for f in [*filmed, *others] if existing_rollouts(f, recipe.rollout) is None]
     total = len(missing) * recipe.rollout.placements
     with timed(recipe, "rollout"), bar("rollout", total, "rollout") as advance:
         for folders, videos in ((filmed, recipe.rollout.videos), (others, 0)):
@@ -297,8 +301,8 @@ def gather(recipe: Recipe) -> Comparison:
         demonstrations=tuple(_demonstrations(store, camera, label.distance)),
         goals=goal_views(store, camera, label.provenance),
         videos=tuple(videos),
-        backend=together(each.backend for each in rolled),
-        processor=together(each.processor for each in rolled),
+        backend=joined_names(each.backend for each in rolled),
+        processor=joined_names(each.processor for each in rolled),
         recipe=dump(recipe),
         minutes=read_minutes(recipe),
         versions=versions(),
@@ -321,7 +325,7 @@ def weight_on(
 
 
 def _rollouts(folder: Path, options: RolloutOptions) -> Rollouts:
-    result = evaluated(folder, options)
+    result = existing_rollouts(folder, options)
     if result is None:
         raise VipOfflineError(f"{folder}: was not rolled out on these placements yet.")
     return result
@@ -329,7 +333,7 @@ def _rollouts(folder: Path, options: RolloutOptions) -> Rollouts:
 
 def _demonstrations(
     store: Store, camera: str, distance: NDArray[np.float32]
-) -> Iterator[Demonstration]:
+) -> Iterator[DemonstrationCurve]:
     """A few of each outcome; failures one of each kind first."""
     success, kinds, spans = store.meta("success"), store.kinds(), store.spans()
     for outcome in (True, False):
@@ -340,7 +344,7 @@ def _demonstrations(
         for index in sorted(shown):
             start, stop = spans[index]
             rows = np.linspace(start, stop - 1, THUMBNAILS).round().astype(int)
-            yield Demonstration(
+            yield DemonstrationCurve(
                 episode=index,
                 kind=kinds[index],
                 success=bool(outcome),

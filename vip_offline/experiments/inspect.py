@@ -8,7 +8,7 @@ from vip_offline.dataset.importers.link import is_replay, store_of
 from vip_offline.dataset.store import is_store, open_store
 from vip_offline.experiments.provenance import made_of_folder, made_of_store
 from vip_offline.experiments.stages import check_stage, seal_stage
-from vip_offline.report.terminal.store import describe
+from vip_offline.report.terminal.store import describe_store
 from vip_offline.utils.console import Bar
 
 
@@ -45,4 +45,4 @@ def inspect_stage(
             say(line)
     changed = check_stage(store_path, bar, note, every=verify)
     store = open_store(store_path)
-    return {**describe(store), "made": [vars(row) for row in made_of_store(store)]}, changed
+    return {**describe_store(store), "made": [vars(row) for row in made_of_store(store)]}, changed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from vip_offline.analysis.closed_loop.conditions import conditions, rate_notes, together
+from vip_offline.analysis.closed_loop.conditions import conditions, joined_names, rate_notes
 from vip_offline.options import RolloutOptions
 from vip_offline.policies.policy import find_policies, read_manifest
 from vip_offline.report.terminal.rollouts import rollout_table
@@ -57,8 +57,8 @@ def outcome_table(results: Mapping[Path, Rollouts], *, as_table_1: bool) -> Tabl
     """Success of each policy, and what it was computed by."""
     outcomes = {str(folder): list(rolled.success) for folder, rolled in results.items()}
     again = {str(folder): rolled.reattempts for folder, rolled in results.items()}
-    backend = together(rolled.backend for rolled in results.values())
-    processor = together(rolled.processor for rolled in results.values())
+    backend = joined_names(rolled.backend for rolled in results.values())
+    processor = joined_names(rolled.processor for rolled in results.values())
     computed = conditions(backend, processor)
     return rollout_table(outcomes, again, as_table_1=as_table_1, computed=computed)
 

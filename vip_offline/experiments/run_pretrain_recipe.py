@@ -16,14 +16,14 @@ from vip_offline.encoders.registry import check_encoder, entry_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.stages import record_stage
 from vip_offline.options import Computing, PretrainRecipe, Recipe, RecordOptions
-from vip_offline.pretraining.benchmark import Tried, try_encoder
-from vip_offline.pretraining.checkpoint import MODEL, numbered
+from vip_offline.pretraining.benchmark import BenchmarkResult, benchmark_encoder
+from vip_offline.pretraining.check_options import check_pretrain
+from vip_offline.pretraining.checkpoint import MODEL, numbered_checkpoints
 from vip_offline.pretraining.clips.open_clips import open_clips
-from vip_offline.pretraining.run import pretrain_stage, summary
-from vip_offline.pretraining.trainer import check_pretrain
+from vip_offline.pretraining.run import pretrain_stage, summary_of
 from vip_offline.pretraining.validation import held_out
 from vip_offline.report.figures.embedding_paths import Path2D, save_paths
-from vip_offline.simulation.record import plan
+from vip_offline.simulation.record import planned_episodes
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import replace_file, write_json
 from vip_offline.utils.parallel import is_first, world_size
@@ -59,7 +59,7 @@ def check_pretrain_recipe(recipe: PretrainRecipe) -> None:
             f"(pretrain.keep is {options.keep})."
         )
     for _, each in _recordings(recipe, ""):
-        plan(each.record)
+        planned_episodes(each.record)
     for name in recipe.trial.encoders:
         check_encoder(name)
 
@@ -115,7 +115,7 @@ def run_pretrain_recipe(
             say(f"{name}:")
         shared = options.pack_folder or str(out / "packed")
         found = pretrain_stage(videos, replace(options, pack_folder=shared), folder, bar, say)
-        trained[name or options.objective] = summary(found, options)
+        trained[name or options.objective] = summary_of(found, options)
     if not is_first():
         return {}
     stores = [path for path, _ in _recordings(recipe, "trial")]
@@ -166,7 +166,7 @@ def checkpoint_at(folder: Path, step: int) -> Path:
     Raises:
         VipOfflineError: if it is not there, with those that are.
     """
-    there = dict(numbered(folder))
+    there = dict(numbered_checkpoints(folder))
     if step not in there:
         raise VipOfflineError(
             f"{folder}: has no checkpoint of step {step}; there are {sorted(there)}. Steps of "
@@ -177,7 +177,7 @@ def checkpoint_at(folder: Path, step: int) -> Path:
 
 def _trial(
     recipe: PretrainRecipe, stores: Sequence[Path], bar: Bar
-) -> Mapping[str, Mapping[str, Tried]]:
+) -> Mapping[str, Mapping[str, BenchmarkResult]]:
     """Every encoder of the recipe, and those to compare with, on tasks that none was trained on."""
     wanted: list[tuple[str, str, Path | None]] = []
     for name, options in recipe.runs().items():
@@ -188,11 +188,11 @@ def _trial(
     found = {}
     with bar("try encoders", frames * len(wanted), "frame") as advance:
         for shown, encoder, weights in wanted:
-            found[shown] = try_encoder(encoder, weights, stores, advance)
+            found[shown] = benchmark_encoder(encoder, weights, stores, advance)
     return found
 
 
-def described(found: Tried) -> dict[str, Any]:
+def described(found: BenchmarkResult) -> dict[str, Any]:
     """As JSON takes it."""
     apart = found.apart
     return {

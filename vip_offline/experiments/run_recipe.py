@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vip_offline.analysis.closed_loop.comparison import summarise
+from vip_offline.analysis.closed_loop.comparison import summarise_comparison
 from vip_offline.config import dump
 from vip_offline.dataset.store import open_store
 from vip_offline.encoders.preprocessing import fit_of
@@ -34,10 +34,10 @@ from vip_offline.options import (
     TrainOptions,
 )
 from vip_offline.options.fields import OptionError
-from vip_offline.report.html.comparison_page import write_page
+from vip_offline.report.html.comparison_page import write_comparison_page
 from vip_offline.rewards.relabel import check_relabel
 from vip_offline.simulation.hidden_targets import hidden_note, is_hidden
-from vip_offline.simulation.record import ATTEMPTS, STRIDE, plan
+from vip_offline.simulation.record import ATTEMPTS, STRIDE, planned_episodes
 from vip_offline.simulation.rollout import RESULT, check_rollout
 from vip_offline.training.data.dataset import check_options
 from vip_offline.utils.console import Bar
@@ -58,7 +58,7 @@ def check_recipe(recipe: Recipe) -> None:
     Raises:
         VipOfflineError: see the checks of the stages.
     """
-    plan(recipe.record)
+    planned_episodes(recipe.record)
     check_comparison(recipe)
     # a placement may be recorded up to ATTEMPTS times, with seeds STRIDE apart
     first = recipe.record.first_placement
@@ -169,11 +169,11 @@ def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) ->
     say(f"rollout: {rolled} policies" if rolled else "rollout: all are there")
     with timed(recipe, "compare"):
         comparison = gather(recipe)
-        summary = summarise(comparison)
+        summary = summarise_comparison(comparison)
         folders = [job.out for arm in jobs(recipe).values() for job in arm]
         read = {str(folder.relative_to(out)): sha256_of(folder / RESULT) for folder in folders}
         write_json({**summary, "made_from": {"rollouts": read}}, out / NUMBERS)
-        write_page(comparison, summary, out / REPORT)
+        write_comparison_page(comparison, summary, out / REPORT)
     return json.loads((out / NUMBERS).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 

@@ -199,11 +199,11 @@ def cameras_stage(
 
 def download_stage(encoder: str, bar: Bar) -> None:
     """Bring an encoder's weights into the cache, if they are neither there nor carried."""
-    from vip_offline.encoders.registry import download
+    from vip_offline.encoders.registry import download_weights
     from vip_offline.encoders.weight_files import BLOCK
 
     with bar("download", 0, "MB") as advance:
-        download(
+        download_weights(
             encoder,
             lambda done, total: advance(1, total=total // BLOCK if total else None),
         )

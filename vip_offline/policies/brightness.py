@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE = 6  # cells: fewer miss a horizon, more see the robot's every move
+GRID_SIDE = 6  # cells: fewer miss a horizon, more see the robot's every move
 
 
 def brightness_grid(frame: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -20,7 +20,7 @@ def brightness_grid(frame: NDArray[np.uint8]) -> NDArray[np.float64]:
     grey: NDArray[Any] = frame.mean(axis=2, dtype=np.float64)
     for axis in (0, 1):
         size = grey.shape[axis]
-        starts = np.arange(SIDE) * size // SIDE
+        starts = np.arange(GRID_SIDE) * size // GRID_SIDE
         widths = np.maximum(np.diff(np.append(starts, size)), 1)
         grey = np.add.reduceat(grey, starts, axis=axis) / np.expand_dims(widths, 1 - axis)
     return grey

@@ -18,12 +18,12 @@ NEXT = ".next"  # of files that are whole, and not yet in their place
 
 
 def write_sums(folder: Path, names: Iterable[str]) -> None:
-    """Write down what these files are now."""
+    """Write the sha256 of these files."""
     replace_listed(folder, names, {})
 
 
 def replace_listed(folder: Path, names: Iterable[str], texts: Mapping[str, str]) -> None:
-    """Give files of the list new texts; what is killed on the way is ended by `settle`.
+    """Replace listed files; `finish_replacement` completes a replacement that was killed.
 
     Args:
         folder: of the policy.
@@ -39,11 +39,11 @@ def replace_listed(folder: Path, names: Iterable[str], texts: Mapping[str, str])
     # renamed when it is whole: from then on the others are only to be renamed
     text = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
     replace_file(folder / f"{SUMS}{NEXT}", text.encode())
-    settle(folder)
+    finish_replacement(folder)
 
 
-def settle(folder: Path) -> None:
-    """End what `replace_listed` began; nothing where nothing was."""
+def finish_replacement(folder: Path) -> None:
+    """Complete or undo an interrupted `replace_listed`; does nothing if none was interrupted."""
     ready = folder / f"{SUMS}{NEXT}"
     begun = [path for path in folder.glob(f"*{NEXT}") if path != ready]
     for path in begun:
@@ -63,7 +63,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def read_sums(folder: Path) -> dict[str, str]:
-    """File name -> sha256, as it was written down; empty if nothing was.
+    """Return file name -> sha256 as written; empty if there is no list.
 
     Raises:
         VipOfflineError: if the file is damaged.
@@ -86,27 +86,27 @@ def read_sums(folder: Path) -> dict[str, str]:
     return sums
 
 
-def changed(folder: Path, among: tuple[str, ...] | None = None) -> list[str]:
-    """What is not as it was written down, in words; nothing if all is well.
+def changed_files(folder: Path, among: tuple[str, ...] | None = None) -> list[str]:
+    """Describe files that are missing or differ from their checksum; empty if all are intact.
 
     Args:
         folder: of the policy.
         among: look at these files alone.
     """
-    said = []
+    problems = []
     for name, digest in read_sums(folder).items():
         if among is not None and name not in among:
             continue
         path = folder / name
         if not path.is_file():
-            said.append(f"{name} is missing")
+            problems.append(f"{name} is missing")
         elif sha256_of(path) != digest:
-            said.append(f"{name} was changed since it was written")
-    return said
+            problems.append(f"{name} was changed since it was written")
+    return problems
 
 
-def unlisted(folder: Path, needed: Iterable[str], read: Iterable[str]) -> list[str]:
-    """What a folder's list lacks, in words; nothing if all is well, or there is no list.
+def unlisted_files(folder: Path, needed: Iterable[str], read: Iterable[str]) -> list[str]:
+    """Describe files that the list lacks; empty if there are none, or no list.
 
     Args:
         folder: of the policy.

@@ -13,9 +13,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-TOLERANCE = 0.01  # of the distance of the two values, by which each may vary
+VALUE_TOLERANCE = 0.01  # of the distance of the two values, by which each may vary
 FEWEST = 3  # rows with either value; of fewer it may be a glitch
-BAND = 0.1  # of that distance, on either side of the middle: there the last value stays
+DEAD_BAND = 0.1  # of that distance, on either side of the middle: there the last value stays
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Gripper:
 
     @classmethod
     def read(cls, plain: Any) -> Self:
-        """As JSON keeps it.
+        """Read from JSON values.
 
         Raises:
             TypeError, KeyError, ValueError: if something is missing, or they are not in order.
@@ -60,9 +60,9 @@ def find_grippers(
             continue
         low, high = float(np.median(values[~upper])), float(np.median(values[upper]))
         distance = high - low
-        if max(np.ptp(values[~upper]), np.ptp(values[upper])) > TOLERANCE * distance:
+        if max(np.ptp(values[~upper]), np.ptp(values[upper])) > VALUE_TOLERANCE * distance:
             continue
-        middle, band = (low + high) / 2, BAND * distance
+        middle, band = (low + high) / 2, DEAD_BAND * distance
         grippers.append(Gripper(dimension, low, high, middle - band, middle + band))
     return tuple(grippers)
 
@@ -84,11 +84,11 @@ class GripperState:
         self.reset()
 
     def reset(self) -> None:
-        """Begin an episode: the first action is the nearer of the two."""
+        """Begin an episode: the first action is snapped to the nearer value."""
         self._high: list[bool | None] = [None for _ in self._grippers]
 
     def __call__(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(A,) what the network gives -> (A,) with grippers at one of their values."""
+        """(A,) output of the network -> (A,) with each gripper at one of its two values."""
         settled = action.copy()
         for place, gripper in enumerate(self._grippers):
             raw, high = float(action[gripper.dimension]), self._high[place]
@@ -101,6 +101,6 @@ class GripperState:
         return settled
 
 
-def settled(action: NDArray[np.float32], grippers: Sequence[Gripper]) -> NDArray[np.float32]:
-    """(N, A) actions of observations without a history -> (N, A), each as an episode's first."""
+def snap_grippers(action: NDArray[np.float32], grippers: Sequence[Gripper]) -> NDArray[np.float32]:
+    """(N, A) actions -> (N, A), each snapped as the first action of an episode."""
     return np.stack([GripperState(grippers)(row) for row in action])

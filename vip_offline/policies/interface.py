@@ -29,8 +29,8 @@ SIMULATED_KINDS = {"metaworld": "delta"}
 
 
 @dataclass(frozen=True)
-class Checked:
-    """Observations that are what the policy takes."""
+class CheckedObservation:
+    """Observations that were checked against the interface of a policy."""
 
     frames: dict[str, NDArray[np.uint8]]  # key -> (N, H, W, 3) RGB
     proprio: NDArray[np.float32]  # (N, P)
@@ -39,7 +39,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Interface:
-    """What a policy takes and gives."""
+    """Inputs and outputs of a policy: names, shapes, limits and rate."""
 
     frames: dict[str, tuple[int, int, int]]  # key -> (H, W, 3), uint8 RGB
     proprio: tuple[str, ...]  # (P,) names with units
@@ -57,11 +57,11 @@ class Interface:
 
     @property
     def observation_keys(self) -> tuple[str, ...]:
-        """Of an observation."""
+        """Keys of an observation."""
         return (*self.frames, PROPRIO)
 
-    def check(self, observation: Mapping[str, Any]) -> Checked:
-        """Refuse what is no observation of this policy; keys that it does not know are ignored.
+    def check(self, observation: Mapping[str, Any]) -> CheckedObservation:
+        """Refuse an observation that does not fit; unknown keys are ignored.
 
         Args:
             observation: per camera ``frame/<camera>`` (H, W, 3) uint8 RGB and ``proprio`` (P,)
@@ -89,9 +89,9 @@ class Interface:
             value = np.asarray(observation[key])
             if key != PROPRIO and value.dtype != np.uint8:  # before shapes: it is the larger fault
                 raise VipOfflineError(f"observation: {key} {frame_fault(value)}")
-            whole = (len(proprio), *shape) if batched else shape
-            if value.shape != whole:
-                batch = f", or (N, {', '.join(str(each) for each in shape)}) in every key"
+            expected = (len(proprio), *shape) if batched else shape
+            if value.shape != expected:
+                batch = f", or (N, {', '.join(str(size) for size in shape)}) in every key"
                 raise VipOfflineError(
                     f"observation: {key} has shape {value.shape}; expected {shape}{batch}."
                 )
@@ -100,16 +100,16 @@ class Interface:
             frames[key] = value if batched else value[None]
         rows = (proprio if batched else proprio[None]).astype(np.float32)
         if not np.isfinite(rows).all():
-            row, column = (int(each) for each in np.argwhere(~np.isfinite(rows))[0])
+            row, column = (int(index) for index in np.argwhere(~np.isfinite(rows))[0])
             raise VipOfflineError(
                 f"observation: {PROPRIO} {self.proprio[column]!r} is {rows[row, column]}."
             )
         if batched and not len(rows):
             raise VipOfflineError("observation: a batch of none.")
-        return Checked(frames, rows, batched)
+        return CheckedObservation(frames, rows, batched)
 
     def plain(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """Convert to JSON values."""
         described = asdict(self)
         described["frames"] = {
             key: {"shape": list(shape), "dtype": "uint8", "colour": "RGB"}
@@ -122,7 +122,7 @@ class Interface:
 
     @classmethod
     def read(cls, plain: Any, where: str) -> Self:
-        """Of a manifest.
+        """Read from the ``interface`` of a manifest.
 
         Args:
             plain: what `plain` gave.
@@ -134,12 +134,12 @@ class Interface:
         try:
             proprio, action = (_texts(plain[key]) for key in (PROPRIO, "action"))
             limits = {key: _numbers(plain[key]) for key in ("low", "high", "largest_step")}
-            frames = {str(key): _shape(each["shape"]) for key, each in plain["frames"].items()}
+            frames = {str(key): _shape(camera["shape"]) for key, camera in plain["frames"].items()}
             rate, key_map = plain["control_rate"], dict(plain["key_map"])
             gripper = str(plain["gripper"])
             # policies from before they were recognised have none
-            grippers = tuple(Gripper.read(one) for one in plain.get("grippers", ()))
-            if any(not 0 <= one.dimension < len(action) for one in grippers):
+            grippers = tuple(Gripper.read(entry) for entry in plain.get("grippers", ()))
+            if any(not 0 <= gripper.dimension < len(action) for gripper in grippers):
                 raise ValueError(f"{plain['grippers']!r}: there are {len(action)} actions")
             # younger than the rest
             guessed = bool(plain.get("action_kind_guessed", False))
@@ -156,7 +156,7 @@ class Interface:
                     f"{len(action)} numbers. Copy the folder again."
                 )
         for key, names in {PROPRIO: proprio, "action": action}.items():
-            check_names(names, f"{where}: {key}")
+            check_dimension_names(names, f"{where}: {key}")
         for place, name in enumerate(action):
             low, high, step = (limits[key][place] for key in ("low", "high", "largest_step"))
             if low > high:
@@ -169,7 +169,7 @@ class Interface:
                     f"{where}: largest_step of action {name!r} is {step:g}; expected 0 or more. "
                     "Copy the folder again."
                 )
-        check_rate(rate, f"{where}: control_rate")
+        check_control_rate(rate, f"{where}: control_rate")
         unknown = [key for key in key_map if key not in (*frames, PROPRIO)]
         if unknown:
             raise VipOfflineError(
@@ -195,8 +195,8 @@ class Interface:
         )
 
 
-def check_names(names: Sequence[str], where: str) -> None:
-    """Refuse names of which two are the same: nobody could tell which one a message means.
+def check_dimension_names(names: Sequence[str], where: str) -> None:
+    """Refuse duplicate names of dimensions.
 
     Args:
         names: of proprio or actions.
@@ -206,7 +206,7 @@ def check_names(names: Sequence[str], where: str) -> None:
         VipOfflineError: with the name and its places.
     """
     for name in names:
-        places = [place for place, other in enumerate(names) if other == name]
+        places = [place for place, entry in enumerate(names) if entry == name]
         if len(places) > 1:
             raise VipOfflineError(
                 f"{where} names {name!r} {len(places)} times (places "
@@ -214,8 +214,8 @@ def check_names(names: Sequence[str], where: str) -> None:
             )
 
 
-def check_rate(rate: Any, where: str) -> None:
-    """Refuse what is no control rate.
+def check_control_rate(rate: Any, where: str) -> None:
+    """Refuse a control rate that is not a positive number of Hz.
 
     Args:
         rate: in Hz; None: not known.
@@ -236,19 +236,19 @@ def frame_fault(frame: NDArray[Any]) -> str:
     Args:
         frame: of any shape.
     """
-    said = f"is {frame.dtype}; expected uint8 from 0 to 255, RGB."
-    low, high = (float(each(frame, initial=0)) for each in (np.min, np.max))
+    fault = f"is {frame.dtype}; expected uint8 from 0 to 255, RGB."
+    low, high = (float(reduce(frame, initial=0)) for reduce in (np.min, np.max))
     if frame.dtype.kind != "f" or not (np.isfinite(low) and np.isfinite(high)):
-        return said
-    said += f" Its values lie between {low:.3g} and {high:.3g}:"
+        return fault
+    fault += f" Its values lie between {low:.3g} and {high:.3g}:"
     if low < 0:
-        return f"{said} it was normalised; send the camera's own picture."
+        return f"{fault} it was normalised; send the camera's own picture."
     times = "255 * " if high <= 1 else ""
-    return f"{said} send np.round({times}frame).astype(np.uint8)."
+    return f"{fault} send np.round({times}frame).astype(np.uint8)."
 
 
 def check_action_kind(kind: Any, where: str) -> str:
-    """Refuse what is no kind of action.
+    """Refuse an unknown kind of action.
 
     Args:
         kind: one of `ACTION_KINDS`, or "": not known.
@@ -265,7 +265,7 @@ def check_action_kind(kind: Any, where: str) -> str:
 
 
 def _are_texts(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(each, str) for each in values)
+    return isinstance(values, list) and all(isinstance(text, str) for text in values)
 
 
 def _texts(values: Any) -> tuple[str, ...]:
@@ -275,11 +275,11 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _numbers(values: Any) -> tuple[float, ...]:
-    return tuple(float(each) for each in values)
+    return tuple(float(value) for value in values)
 
 
 def _shape(values: Any) -> tuple[int, int, int]:
-    height, width, channels = (int(each) for each in values)
+    height, width, channels = (int(size) for size in values)
     if channels != 3 or min(height, width) < 1:
         raise ValueError(f"{values!r} is no shape of a picture")
     return height, width, channels

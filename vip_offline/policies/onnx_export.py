@@ -143,19 +143,19 @@ def _preprocessed(
 ) -> str:
     """(N, H, W, 3) uint8 -> (N, 3, S, S) float32, as `Preprocessing` does it."""
     height, width, _ = shape
-    seen = preprocessing.for_frames(height, width)
+    fitted = preprocessing.for_frames(height, width)
     picture = graph("Cast", key, to=1)  # float
     picture = graph("Transpose", picture, perm=[0, 3, 1, 2])
-    height, width = seen.resized(height, width)
+    height, width = fitted.resized(height, width)
     # torchvision resizes bytes: along the rows first, rounded to bytes after each pass
     if width != shape[1]:
-        across = graph.constant(_resampling(shape[1], width, seen.interpolation).T)
+        across = graph.constant(_resampling(shape[1], width, fitted.interpolation).T)
         picture = _bytes(graph, graph("MatMul", picture, across))
     if height != shape[0]:
-        down = graph.constant(_resampling(shape[0], height, seen.interpolation))
+        down = graph.constant(_resampling(shape[0], height, fitted.interpolation))
         picture = _bytes(graph, graph("MatMul", down, picture))
-    crop = seen.crop
-    if seen.fit == "crop" and (height, width) != (crop, crop):
+    crop = fitted.crop
+    if fitted.fit == "crop" and (height, width) != (crop, crop):
         if min(height, width) < crop:
             raise VipOfflineError(
                 f"policy.onnx: frames of {shape[0]} x {shape[1]} px become {height} x {width}, "
@@ -163,16 +163,16 @@ def _preprocessed(
             )
         top, left = (round((size - crop) / 2) for size in (height, width))
         starts, stops = (
-            graph.constant(np.array(each, np.int64))
-            for each in ((top, left), (top + crop, left + crop))
+            graph.constant(np.array(corner, np.int64))
+            for corner in ((top, left), (top + crop, left + crop))
         )
         picture = graph("Slice", picture, starts, stops, graph.constant(np.array([2, 3])))
     mean, std = (
-        graph.constant(np.array(each, np.float32).reshape(1, 3, 1, 1) * np.float32(255))
-        for each in (seen.mean, seen.std)
+        graph.constant(np.array(values, np.float32).reshape(1, 3, 1, 1) * np.float32(255))
+        for values in (fitted.mean, fitted.std)
     )
     picture = graph("Div", graph("Sub", picture, mean), std)
-    left, right, above, below = seen.bars(height, width)
+    left, right, above, below = fitted.bars(height, width)
     if not left + right + above + below:
         return picture
     bars = np.array([0, 0, above, left, 0, 0, below, right], np.int64)
@@ -180,7 +180,7 @@ def _preprocessed(
 
 
 def _bytes(graph: _Nodes, picture: str) -> str:
-    low, half, high = (graph.constant(np.array(each, np.float32)) for each in (0, 0.5, 255))
+    low, half, high = (graph.constant(np.array(value, np.float32)) for value in (0, 0.5, 255))
     return graph("Clip", graph("Floor", graph("Add", picture, half)), low, high)
 
 
@@ -210,12 +210,12 @@ def _inlined(graph: _Nodes, pictures: str, model: onnx.ModelProto) -> tuple[str,
     from onnx import compose
 
     model = compose.add_prefix(model, "encoder/")
-    (given,), (result,) = model.graph.input, model.graph.output
+    (graph_input,), (result,) = model.graph.input, model.graph.output
     for node in model.graph.node:
         node.doc_string = ""
         del node.metadata_props[:]
         for place, name in enumerate(node.input):
-            if name == given.name:
+            if name == graph_input.name:
                 node.input[place] = pictures
     graph.nodes += model.graph.node
     graph.constants += model.graph.initializer
@@ -250,7 +250,7 @@ def _network(graph: _Nodes, observation: str, policy: Policy) -> None:
     mu = graph("Gemm", x, tensor("out.weight"), tensor("out.bias"), transB=1)
     action = graph("Tanh", mu, **({"out": ACTION} if squashed else {}))
     if not squashed:
-        one, two = (graph.constant(np.array(each, np.float32)) for each in (1, 2))
-        share = graph("Div", graph("Add", action, one), two)
+        one_constant, two = (graph.constant(np.array(number, np.float32)) for number in (1, 2))
+        share = graph("Div", graph("Add", action, one_constant), two)
         reach = graph.constant((policy.tensors[HIGH] - policy.tensors[LOW]).numpy())
         graph("Add", tensor(LOW), graph("Mul", share, reach), out=ACTION)

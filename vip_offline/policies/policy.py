@@ -33,7 +33,10 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.utils.files import replace_file
 from vip_offline.utils.regular_files import require_regular
 
-FORMAT, VERSION = "vip-offline-policy", 2  # 1: without hashes of what it was trained on
+POLICY_FORMAT, POLICY_VERSION = (
+    "vip-offline-policy",
+    2,
+)  # 1: without hashes of what it was trained on
 MANIFEST, TENSORS = "manifest.json", "policy.safetensors"
 READ = "read.safetensors"
 ROLLOUTS = "rollouts.json"  # of `simulation.rollout`; it goes with the policy that it is of
@@ -92,7 +95,7 @@ class Policy:
         return action
 
     def output(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, D + P) embeddings ++ proprioception -> (B, A) what the network gives, in [-1, 1]."""
+        """(B, D + P) embeddings ++ proprioception -> (B, A) output of the network in [-1, 1]."""
         with torch.inference_mode():
             x = torch.from_numpy(observation)
             x = (x - self.tensors["mean"]) / self.tensors["std"]
@@ -130,7 +133,7 @@ class Policy:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a policy folder says of itself.
+    """Read the manifest of a policy folder.
 
     Raises:
         VipOfflineError: if it is no policy folder.
@@ -145,11 +148,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(manifest, dict):
         raise VipOfflineError(f"{path}: holds a {type(manifest).__name__}, not a table.")
-    if manifest.get("format") != FORMAT or manifest.get("version") not in range(1, VERSION + 1):
+    if manifest.get("format") != POLICY_FORMAT or manifest.get("version") not in range(
+        1, POLICY_VERSION + 1
+    ):
         raise VipOfflineError(
             f"{path}: says format {manifest.get('format')!r}, version {manifest.get('version')!r}; "
-            f"this program reads {FORMAT!r}, version 1 to {VERSION}. Update vip-offline "
-            "(pip install -U vip-offline), or train again."
+            f"this program reads {POLICY_FORMAT!r}, version 1 to {POLICY_VERSION}. Update "
+            "vip-offline (pip install -U vip-offline), or train again."
         )
     for key, kind in KEYS.items():
         if not isinstance(manifest.get(key), kind):
@@ -164,7 +169,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def goal_columns(manifest: Mapping[str, Any]) -> NDArray[np.int64] | None:
-    """Columns of a policy's embedding that its goal is compared with: the labelling's cameras'.
+    """Return the columns of a policy's embedding that belong to the cameras of its labelling.
 
     Args:
         manifest: of the policy. Its ``camera`` is what it sees, its label's what the reward saw.
@@ -172,12 +177,12 @@ def goal_columns(manifest: Mapping[str, Any]) -> NDArray[np.int64] | None:
     Returns:
         (D',) columns; None where the policy does not see all that the goal was embedded from.
     """
-    seen = str(manifest.get("camera", "")).split(",")
-    labelled = str(manifest["label"].get("camera", ",".join(seen))).split(",")
-    if not set(labelled) <= set(seen):
+    cameras = str(manifest.get("camera", "")).split(",")
+    labelled = str(manifest["label"].get("camera", ",".join(cameras))).split(",")
+    if not set(labelled) <= set(cameras):
         return None
-    width = manifest["embedding_size"] // len(seen)
-    return np.concatenate([np.arange(width) + seen.index(each) * width for each in labelled])
+    width = manifest["embedding_size"] // len(cameras)
+    return np.concatenate([np.arange(width) + cameras.index(camera) * width for camera in labelled])
 
 
 def _check_tensors(
@@ -196,8 +201,8 @@ def _check_tensors(
     width = manifest["embedding_size"] + manifest["proprio_size"]
     expected: dict[str, tuple[int, ...]] = {"mean": (width,), "std": (width,)}
     strides = manifest.get("strides", [])
-    whole = isinstance(strides, list) and all(type(each) is int for each in strides)
-    if not whole or min(strides, default=1) < 1:
+    all_integers = isinstance(strides, list) and all(type(stride) is int for stride in strides)
+    if not all_integers or min(strides, default=1) < 1:
         raise VipOfflineError(
             f"{path.with_name(MANIFEST)}: strides is {strides!r}; expected numbers from 1 up. "
             "Copy the folder again."
@@ -230,10 +235,10 @@ def _check_tensors(
     for goals in (GOAL, GOAL_SET):
         if goals in arrays and arrays[goals].ndim == 2 and columns is not None:
             expected[goals] = (len(arrays[goals]), len(columns))
-    found = {name: array.shape for name, array in arrays.items()}
-    if found != expected or width != manifest["action_size"]:
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if shapes != expected or width != manifest["action_size"]:
         raise VipOfflineError(
-            f"{path}: holds {found}, which is not the network that {MANIFEST} describes. Copy the "
+            f"{path}: holds {shapes}, which is not the network that {MANIFEST} describes. Copy the "
             "folder again."
         )
     for name, array in arrays.items():
@@ -242,13 +247,13 @@ def _check_tensors(
 
 
 def _unfinished(path: Path, under: Path) -> bool:
-    """Whether a file lies in a folder that training has not finished."""
+    """Whether a file lies in a folder whose training has not finished."""
     parts = path.relative_to(under).parts
     return any(part.startswith(".") and part.endswith(".partial") for part in parts)
 
 
 def find_policies(folders: Sequence[Path], *, named: bool) -> list[Path]:
-    """The policy folders that a user means: those given, and all beneath a folder given.
+    """Return the given policy folders, and all policy folders beneath other given folders.
 
     Args:
         folders: where to look.
@@ -257,7 +262,7 @@ def find_policies(folders: Sequence[Path], *, named: bool) -> list[Path]:
     Raises:
         VipOfflineError: if there are none, or it is not clear which are meant; it lists them.
     """
-    found: list[Path] = []
+    policies: list[Path] = []
     for folder in folders:
         manifests = [path for path in folder.rglob(MANIFEST) if not _unfinished(path, folder)]
         # the last good state of a training that diverged is looked at when it is named
@@ -268,20 +273,20 @@ def find_policies(folders: Sequence[Path], *, named: bool) -> list[Path]:
         )
         if not beneath and named:
             read_manifest(folder)  # says what is wrong with it
-        found += beneath
-    groups = sorted({path.parent for path in found})
-    if not found:
+        policies += beneath
+    groups = sorted({path.parent for path in policies})
+    if not policies:
         raise VipOfflineError(
             "No policy given, and none under runs/. `vip-offline train` makes one."
         )
     if not named and len(groups) > 1:
         listed = "".join(f"\n  {group}" for group in groups)
         raise VipOfflineError(f"No policy given, and runs/ holds several. Name one:{listed}")
-    return found
+    return policies
 
 
 def read_reads(folder: Path) -> Reads:
-    """Hashes of what a policy was trained on; nothing of one by an earlier release.
+    """Return the hashes of a policy's training data; empty for policies of earlier releases.
 
     Raises:
         VipOfflineError: if they are gone or damaged.
@@ -296,21 +301,21 @@ def write_policy(
 ) -> None:
     """Write the files that `Policy.load` reads into an existing folder."""
     write_tensors(folder / TENSORS, tensors)
-    write_manifest(folder, {"format": FORMAT, "version": VERSION, **manifest})
+    write_manifest(folder, {"format": POLICY_FORMAT, "version": POLICY_VERSION, **manifest})
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Replace what a policy folder says of itself; it is whole or what it was."""
+    """Replace the manifest atomically."""
     replace_file(folder / MANIFEST, manifest_text(manifest).encode())
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:
-    """What stands in the file."""
+    """Format the manifest as the text of its file."""
     return json.dumps(manifest, indent=2) + "\n"
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    """Arrays by name; nothing is unpickled.
+    """Read arrays by name from a safetensors file; nothing is unpickled.
 
     Raises:
         VipOfflineError: if the file is missing or damaged.
@@ -324,6 +329,6 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
-    """What `read_tensors` reads."""
+    """Write arrays by name, for `read_tensors`."""
     # its own way to write a file lets nobody else read it, and a full disk is no OSError there
     path.write_bytes(save({key: np.asarray(value, order="C") for key, value in tensors.items()}))

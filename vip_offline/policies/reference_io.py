@@ -18,13 +18,13 @@ COUNT = 5
 ACTION, EMBEDDING = "action", "embedding"
 # largest difference between machines, of the action's range in the training set: far above what
 # another processor's rounding makes of a float32 network, far below what a robot would notice
-TOLERANCE = 1e-3
+ACTION_TOLERANCE = 1e-3
 LEAST_RANGE = 1e-2
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Five observations, and what the policy's network gave for them where it was trained.
+    """Five observations, and the network's embeddings and actions for them at training time.
 
     They have no history, so actions that take two values are the raw output here.
     """
@@ -35,7 +35,7 @@ class Samples:
 
 
 def write_samples(path: Path, samples: Samples) -> None:
-    """Write ``sample_io.npz``: plain arrays, the same bytes for the same numbers."""
+    """Write ``sample_io.npz``; equal arrays give equal bytes."""
     arrays: dict[str, Any] = {
         **samples.observation,
         ACTION: samples.action,
@@ -46,7 +46,7 @@ def write_samples(path: Path, samples: Samples) -> None:
 
 
 def read_samples(path: Path, interface: Interface) -> Samples:
-    """What `write_samples` wrote; nothing is unpickled.
+    """Read the result of `write_samples`; nothing is unpickled.
 
     Raises:
         VipOfflineError: if it is missing, damaged or of another policy.
@@ -65,12 +65,12 @@ def read_samples(path: Path, interface: Interface) -> Samples:
 
 
 def action_error(
-    given: NDArray[np.float32], expected: NDArray[np.float32], interface: Interface
+    actual: NDArray[np.float32], expected: NDArray[np.float32], interface: Interface
 ) -> float:
-    """Largest difference of (N, A) actions, in units of what that action does in training.
+    """Largest difference of (N, A) actions, in units of each action's range in training.
 
     One that hardly moved there, a gripper that stayed open, counts in units of LEAST_RANGE: else
     the last bit of a float32 would be all of its range.
     """
     reach = np.maximum(np.subtract(interface.high, interface.low), LEAST_RANGE)
-    return float((np.abs(given.astype(np.float64) - expected) / reach).max())
+    return float((np.abs(actual.astype(np.float64) - expected) / reach).max())

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from vip_offline.encoders.encoder import Encoder, load_encoder, rebuild_encoder
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError
-from vip_offline.policies.checksums import SUMS, changed, read_sums, unlisted
-from vip_offline.policies.gripper import GripperState, settled
-from vip_offline.policies.interface import Checked, Interface
-from vip_offline.policies.novelty import Seen, novelty
+from vip_offline.options import BackendName
+from vip_offline.policies.checksums import SUMS, changed_files, read_sums, unlisted_files
+from vip_offline.policies.gripper import GripperState, snap_grippers
+from vip_offline.policies.interface import CheckedObservation, Interface
+from vip_offline.policies.novelty import TrainingEmbeddings, novelty
 from vip_offline.policies.onnx_export import ACTION, EMBEDDING
 from vip_offline.policies.policy import (
     GOAL,
@@ -41,23 +42,22 @@ from vip_offline.rewards.functions import goal_distance
 from vip_offline.rewards.nearest_goal import nearest_distance
 
 GRAPH, ENCODER, REFERENCE = "policy.onnx", "encoder.safetensors", "reference.safetensors"
-BackendName = Literal["auto", "onnx", "torch"]
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Inference:
-    """What a policy makes of N observations."""
+    """Output of a policy for N observations."""
 
-    action: Floats  # (N, A), in the store's own unit
-    embedding: Floats  # (N, D)
+    action: Float32Array  # (N, A), in the store's own unit
+    embedding: Float32Array  # (N, D)
     novelty: NDArray[np.float64] | None  # (N,), above 1: unlike the training set; None: unknown
 
 
-class _Brain(Protocol):
+class _InferenceBackend(Protocol):
     name: str  # for people
 
-    def __call__(self, checked: Checked) -> tuple[Floats, Floats]:
+    def __call__(self, checked: CheckedObservation) -> tuple[Float32Array, Float32Array]:
         """Actions (N, A) and embeddings (N, D)."""
 
 
@@ -68,7 +68,7 @@ class _Torch:
         self._policy, self.encoder = policy, encoder
         self.name = encoder.backend.name
 
-    def __call__(self, checked: Checked) -> tuple[Floats, Floats]:
+    def __call__(self, checked: CheckedObservation) -> tuple[Float32Array, Float32Array]:
         parts = [self.encoder(frames) for frames in checked.frames.values()]
         embedding = np.concatenate(parts, axis=1)
         return self._policy.act(embedding, checked.proprio), embedding
@@ -90,34 +90,39 @@ class _Onnx:
                 path, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime raises what it likes
-            said = str(error).strip().splitlines() or [type(error).__name__]
+            reasons = str(error).strip().splitlines() or [type(error).__name__]
             raise VipOfflineError(
-                f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({said[0]}). "
+                f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({reasons[0]}). "
                 "Update it (pip install -U onnxruntime), copy the folder again, or use the "
                 "backend torch."
             ) from None
-        self.takes = {each.name for each in self._session.get_inputs()}
+        self.takes = {node.name for node in self._session.get_inputs()}
         self.name = f"ONNX Runtime {onnxruntime.__version__}, cpu, fp32"
 
-    def __call__(self, checked: Checked) -> tuple[Floats, Floats]:
-        given = {**checked.frames, "proprio": checked.proprio}
-        action, embedding = self._session.run([ACTION, EMBEDDING], given)
+    def __call__(self, checked: CheckedObservation) -> tuple[Float32Array, Float32Array]:
+        inputs = {**checked.frames, "proprio": checked.proprio}
+        action, embedding = self._session.run([ACTION, EMBEDDING], inputs)
         return action, embedding
 
 
 class LoadedPolicy:
-    """A policy that takes frames; of an episode it remembers how its grippers stand, no more."""
+    """A policy that takes frames; its only state is the grippers of the running episode."""
 
     def __init__(
-        self, folder: Path, policy: Policy, interface: Interface, brain: _Brain, known: Seen | None
+        self,
+        folder: Path,
+        policy: Policy,
+        interface: Interface,
+        brain: _InferenceBackend,
+        known: TrainingEmbeddings | None,
     ) -> None:
         self.folder = folder
         self.manifest: dict[str, Any] = dict(policy.manifest)
         self.interface = interface
-        self.goal: Floats | None = (
+        self.goal: Float32Array | None = (
             policy.tensors[GOAL].numpy() if GOAL in policy.tensors else None
         )  # (K, D)
-        self.goal_set: Floats | None = (
+        self.goal_set: Float32Array | None = (
             policy.tensors[GOAL_SET].numpy() if GOAL_SET in policy.tensors else None
         )  # (G, D)
         self._goal_columns = goal_columns(policy.manifest)
@@ -128,14 +133,14 @@ class LoadedPolicy:
 
     @property
     def encoder(self) -> Encoder | None:
-        """What embeds, where that is a part of its own; policies may share it."""
+        """The encoder, if the backend has it as a separate part; policies may share it."""
         return self._brain.encoder if isinstance(self._brain, _Torch) else None
 
     def reset(self) -> None:
-        """Begin an episode: how grippers stand is forgotten."""
+        """Begin an episode: forget the state of the grippers."""
         self._grippers.reset()
 
-    def act(self, observation: Mapping[str, Any]) -> Floats:
+    def act(self, observation: Mapping[str, Any]) -> Float32Array:
         """One observation -> (A,), or a batch of N -> (N, A), in the store's own unit.
 
         Actions that take two values are one of them. One observation follows the one before it
@@ -148,11 +153,11 @@ class LoadedPolicy:
         checked = self.interface.check(observation)
         action, _ = self._think(checked)
         if checked.batched:
-            return settled(action, self.interface.grippers)
+            return snap_grippers(action, self.interface.grippers)
         return self._grippers(action[0])
 
     def infer(self, observation: Mapping[str, Any]) -> Inference:
-        """One observation, or a batch -> actions, and how unlike the training set they look.
+        """One observation, or a batch -> actions, embeddings and novelty.
 
         Without a state: grippers are what the network gives. `GripperState` settles them.
 
@@ -163,14 +168,14 @@ class LoadedPolicy:
         known = None if self._known is None else novelty(embedding, self._known)
         return Inference(action, embedding, known)
 
-    def decide(self, embedding: Floats, proprio: Floats) -> Floats:
-        """(N, D) embeddings made before, (N, P) -> (N, A): where many share one encoder.
+    def decide(self, embedding: Float32Array, proprio: Float32Array) -> Float32Array:
+        """(N, D) embeddings, (N, P) proprioception -> (N, A) actions; for a shared encoder.
 
         Without a state, as `infer`.
         """
         return self.network.act(embedding, proprio)
 
-    def goal_distance(self, embedding: Floats) -> NDArray[np.float64] | None:
+    def goal_distance(self, embedding: Float32Array) -> NDArray[np.float64] | None:
         """(N, D) embeddings -> (N,) Euclidean distances to the goal, of stages the last one.
 
         Of a goal set the distance to the nearest: a rollout is no demonstration, so none of the
@@ -186,7 +191,7 @@ class LoadedPolicy:
             return nearest_distance(embedding, self.goal_set, goal_distance)
         return None if self.goal is None else goal_distance(embedding, self.goal[-1])
 
-    def _think(self, checked: Checked) -> tuple[Floats, Floats]:
+    def _think(self, checked: CheckedObservation) -> tuple[Float32Array, Float32Array]:
         action, embedding = self._brain(checked)
         if not np.isfinite(action).all():
             raise VipOfflineError(
@@ -203,7 +208,7 @@ def load_policy(
     backend: BackendName = "auto",
     encoder: Encoder | None = None,
     weights: Path | None = None,
-    on_prepare: Callable[[str], None] = lambda what: None,
+    on_prepare: Callable[[str], None] = lambda sentence: None,
     sealed: bool = False,
 ) -> LoadedPolicy:
     """Load a policy folder.
@@ -221,16 +226,16 @@ def load_policy(
         VipOfflineError: if a file is missing, was changed, is not listed, or is of another encoder.
     """
     folder = Path(folder)
-    whole = read_sums(folder)
+    checksums = read_sums(folder)
     needed = (MANIFEST, TENSORS, REFERENCE, GRAPH, ENCODER)
-    if sealed and not whole:
+    if sealed and not checksums:
         read_manifest(folder)  # says so if it is no policy at all
         raise VipOfflineError(
             f"{folder}: has no {SUMS}, so nothing says whether it is as it was written. Run "
             f"`vip-offline ship {folder}` where it was trained and copy it again, or serve it "
             "as it is with --unsealed."
         )
-    wrong = changed(folder, needed) + unlisted(folder, (MANIFEST, TENSORS), needed)
+    wrong = changed_files(folder, needed) + unlisted_files(folder, (MANIFEST, TENSORS), needed)
     if wrong:
         raise VipOfflineError(
             f"{folder}: {'; '.join(wrong)}. Copy the folder again; if the change was meant, run "
@@ -239,8 +244,8 @@ def load_policy(
     policy = Policy.load(folder)
     interface = Interface.read(policy.manifest.get("interface"), str(folder / MANIFEST))
     _check_goal(folder, policy.manifest)
-    known = _reference(folder, policy) if REFERENCE in whole else None
-    has_graph = whole and policy.manifest.get("onnx", {}).get("takes") == "frames"
+    known = _reference(folder, policy) if REFERENCE in checksums else None
+    has_graph = checksums and policy.manifest.get("onnx", {}).get("takes") == "frames"
     installed = _has_onnxruntime()
     if backend == "onnx" and not (has_graph and installed):
         raise VipOfflineError(
@@ -259,7 +264,7 @@ def load_policy(
             )
         return LoadedPolicy(folder, policy, interface, graph, known)
     if encoder is None:
-        encoder = _encoder(folder, policy, whole, weights, on_prepare)
+        encoder = _encoder(folder, policy, checksums, weights, on_prepare)
     encoder = encoder.seeing(seen_by(folder, policy.manifest))
     check_encoder_of(folder, policy.manifest, encoder)
     return LoadedPolicy(folder, policy, interface, _Torch(policy, encoder), known)
@@ -274,21 +279,21 @@ def _has_onnxruntime() -> bool:
 def _encoder(
     folder: Path,
     policy: Policy,
-    whole: Mapping[str, str],
+    checksums: Mapping[str, str],
     weights: Path | None,
     on_prepare: Callable[[str], None],
 ) -> Encoder:
-    said = policy.manifest["encoder"]
-    if ENCODER in whole:
+    described = policy.manifest["encoder"]
+    if ENCODER in checksums:
         arrays = read_tensors(folder / ENCODER)
         state = {key: torch.from_numpy(value) for key, value in arrays.items()}
         try:
-            return rebuild_encoder(said["encoder"], state, said["weights_sha256"])
+            return rebuild_encoder(described["encoder"], state, described["weights_sha256"])
         except VipOfflineError as error:
             raise VipOfflineError(f"{folder / ENCODER}: {error}") from None
     # a folder that holds its encoder is computed by torch where there is no graph
     way_out = f"Run `vip-offline ship {folder}`, so that torch computes it."
-    return load_encoder(said["encoder"], weights, on_prepare=on_prepare, way_out=way_out)
+    return load_encoder(described["encoder"], weights, on_prepare=on_prepare, way_out=way_out)
 
 
 def _check_goal(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -302,21 +307,21 @@ def _check_goal(folder: Path, manifest: Mapping[str, Any]) -> None:
             )
 
 
-def _reference(folder: Path, policy: Policy) -> Seen:
+def _reference(folder: Path, policy: Policy) -> TrainingEmbeddings:
     arrays = read_tensors(folder / REFERENCE)
     width = policy.manifest["embedding_size"]
     embedding, scale = arrays.get("embedding"), arrays.get("scale")
-    shapes = [None if each is None else each.shape[-1:] for each in (embedding, scale)]
+    shapes = [None if array is None else array.shape[-1:] for array in (embedding, scale)]
     if embedding is None or scale is None or shapes != [(width,), (1,)] or embedding.ndim != 2:
         raise VipOfflineError(
             f"{folder / REFERENCE}: holds no embeddings of width {width}, which the policy's are. "
             "It is of another encoder; copy the folder again."
         )
-    return Seen(embedding, float(scale[0]))
+    return TrainingEmbeddings(embedding, float(scale[0]))
 
 
 def seen_by(folder: Path, manifest: Mapping[str, Any]) -> Preprocessing:
-    """How the frames came to the encoder where a policy was trained, whatever is usual now.
+    """Return the preprocessing that a policy was trained with, whatever is the default now.
 
     Raises:
         VipOfflineError: if the manifest says what this release does not know.
@@ -330,10 +335,12 @@ def check_encoder_of(folder: Path, manifest: Mapping[str, Any], encoder: Encoder
     Raises:
         VipOfflineError: naming what differs, and the way out.
     """
-    trained, given = manifest["encoder"], encoder.provenance
+    trained, actual = manifest["encoder"], encoder.provenance
     keys = ("encoder", "weights_sha256")
     differing = [
-        f"{key} {trained[key]!r}, not {given[key]!r}" for key in keys if trained[key] != given[key]
+        f"{key} {trained[key]!r}, not {actual[key]!r}"
+        for key in keys
+        if trained[key] != actual[key]
     ]
     if differing:
         raise VipOfflineError(

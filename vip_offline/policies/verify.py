@@ -13,25 +13,26 @@ import numpy as np
 from vip_offline import __version__
 from vip_offline.encoders.onnx_graphs import relative_difference
 from vip_offline.errors import VipOfflineError
-from vip_offline.policies.checksums import changed, read_sums
+from vip_offline.options import BackendName
+from vip_offline.policies.checksums import changed_files, read_sums
 from vip_offline.policies.interface import Interface
 from vip_offline.policies.policy import MANIFEST, read_manifest
 from vip_offline.policies.reference_io import (
+    ACTION_TOLERANCE,
     SAMPLES,
-    TOLERANCE,
     Samples,
     action_error,
     read_samples,
 )
-from vip_offline.policies.runtime import GRAPH, BackendName, LoadedPolicy, load_policy
+from vip_offline.policies.runtime import GRAPH, LoadedPolicy, load_policy
 
 REPEATS = 20  # of one observation, to time it
 PACKAGES = ("numpy", "torch", "torchvision", "onnxruntime")
 
 
 @dataclass(frozen=True)
-class Backed:
-    """What a backend makes of the samples here."""
+class BackendResult:
+    """Result of one backend on the reference samples."""
 
     backend: str  # for people
     action_error: float  # largest, of the action's range in the training set
@@ -40,34 +41,34 @@ class Backed:
 
     @property
     def right(self) -> bool:
-        """Whether the actions are the same, but for rounding."""
-        return self.action_error <= TOLERANCE
+        """Whether the actions are equal within the tolerance."""
+        return self.action_error <= ACTION_TOLERANCE
 
 
 @dataclass(frozen=True)
-class Verified:
-    """What was found of a policy folder."""
+class Verification:
+    """Result of `verify`."""
 
     manifest: dict[str, Any]
     files: int  # whose sha256 are right
-    backends: tuple[Backed, ...]
+    backends: tuple[BackendResult, ...]
     problems: tuple[str, ...]  # sentences; none if it can be trusted here
     notes: tuple[str, ...]  # what is another here and need not matter
 
 
-def versions() -> dict[str, str]:
-    """Of what computes a policy; packages that are not here are left out."""
-    found = {"vip-offline": __version__, "python": platform.python_version()}
+def package_versions() -> dict[str, str]:
+    """Versions of the installed packages that compute a policy."""
+    installed = {"vip-offline": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
-def verify(folder: Path, on_backend: Callable[[str], None] = lambda what: None) -> Verified:
-    """Recompute a policy's samples on this computer, with every backend that is here.
+def verify(folder: Path, on_backend: Callable[[str], None] = lambda sentence: None) -> Verification:
+    """Recompute the reference samples of a policy here, with every available backend.
 
     Args:
         folder: the policy, made ready by `vip-offline train` or `vip-offline ship`.
@@ -83,36 +84,40 @@ def verify(folder: Path, on_backend: Callable[[str], None] = lambda what: None) 
             f"{folder}: has no list with {SAMPLES} on it: it was not made ready for another "
             f"computer. Run `vip-offline ship {folder}` where it was trained, and copy it again."
         )
-    problems = changed(folder)
+    problems = changed_files(folder)
     if problems:
-        return Verified(manifest, len(sums) - len(problems), (), tuple(problems), ())
+        return Verification(manifest, len(sums) - len(problems), (), tuple(problems), ())
     interface = Interface.read(manifest.get("interface"), str(folder / MANIFEST))
     samples = read_samples(folder / SAMPLES, interface)
     graph = manifest.get("onnx", {}).get("takes") == "frames"
-    wanted: list[BackendName] = ["onnx", "torch"] if graph else ["torch"]
+    names: list[BackendName] = ["onnx", "torch"] if graph else ["torch"]
     backends, notes = [], []
-    for each in wanted:
-        on_backend(each)
+    for name in names:
+        on_backend(name)
         try:
-            backends.append(_tried(load_policy(folder, backend=each), samples))
+            backends.append(_run_backend(load_policy(folder, backend=name), samples))
         except VipOfflineError as error:
-            notes.append(f"backend {each}: not tried: {error}")
-    for found in backends:
-        if not found.right:
-            where = "the encoder" if found.embedding_error > TOLERANCE else "the network behind it"
+            notes.append(f"backend {name}: not tried: {error}")
+    for result in backends:
+        if not result.right:
+            where = (
+                "the encoder"
+                if result.embedding_error > ACTION_TOLERANCE
+                else "the network behind it"
+            )
             problems.append(
-                f"{found.backend}: the actions differ by {found.action_error:.1%} of their range "
-                f"from those where it was trained (allowed {TOLERANCE:.1%}); {where} computes "
-                f"otherwise here (embeddings differ by {found.embedding_error:.1g})"
+                f"{result.backend}: the actions differ by {result.action_error:.1%} of their "
+                f"range from those where it was trained (allowed {ACTION_TOLERANCE:.1%}); {where} "
+                f"computes otherwise here (embeddings differ by {result.embedding_error:.1g})"
             )
     if not backends:
         problems.append("nothing here can run it: " + "; ".join(notes))
     rate = interface.control_rate
-    for found in backends:
-        if rate and found.milliseconds > 1000 / rate:
+    for result in backends:
+        if rate and result.milliseconds > 1000 / rate:
             notes.append(
-                f"{found.backend}: {found.milliseconds:.0f} ms for one observation is more than "
-                f"the {1000 / rate:.0f} ms of a control tick at {rate:g} Hz"
+                f"{result.backend}: {result.milliseconds:.0f} ms for one observation is more "
+                f"than the {1000 / rate:.0f} ms of a control tick at {rate:g} Hz"
             )
     if not graph:
         notes.append(
@@ -121,30 +126,30 @@ def verify(folder: Path, on_backend: Callable[[str], None] = lambda what: None) 
             else f"there is no {GRAPH}"
         )
     notes += _other_versions(manifest)
-    return Verified(manifest, len(sums), tuple(backends), tuple(problems), tuple(notes))
+    return Verification(manifest, len(sums), tuple(backends), tuple(problems), tuple(notes))
 
 
-def _tried(policy: LoadedPolicy, samples: Samples) -> Backed:
-    found = policy.infer(samples.observation)
-    one = {key: value[0] for key, value in samples.observation.items()}
+def _run_backend(policy: LoadedPolicy, samples: Samples) -> BackendResult:
+    inferred = policy.infer(samples.observation)
+    observation = {key: value[0] for key, value in samples.observation.items()}
     spent = []
     for _ in range(REPEATS):
         started = time.perf_counter()
-        policy.act(one)
+        policy.act(observation)
         spent.append(time.perf_counter() - started)
-    return Backed(
+    return BackendResult(
         policy.backend,
-        action_error(found.action, samples.action, policy.interface),
-        relative_difference(found.embedding, samples.embedding),
+        action_error(inferred.action, samples.action, policy.interface),
+        relative_difference(inferred.embedding, samples.embedding),
         float(np.median(spent)) * 1000,
     )
 
 
 def _other_versions(manifest: dict[str, Any]) -> list[str]:
-    here = versions()
+    installed = package_versions()
     then = manifest.get("versions", {})
     return [
-        f"{name} is {here.get(name, 'not here')}, was {was}"
+        f"{name} is {installed.get(name, 'not here')}, was {was}"
         for name, was in then.items()
-        if here.get(name) != was
+        if installed.get(name) != was
     ]

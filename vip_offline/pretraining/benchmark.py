@@ -25,8 +25,8 @@ Vectors = Sequence[NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One encoder on one store."""
+class BenchmarkResult:
+    """Measures of one encoder on one store."""
 
     order: float  # of the successes: nearness to the goal with time, mean of Spearman's
     bumps: float  # of the successes: share of steps away from it
@@ -35,8 +35,8 @@ class Tried:
     failures: int
 
 
-def tried(embeddings: Vectors, success: NDArray[np.bool_]) -> Tried:
-    """What distances to the mean last frame of the *other* successes say.
+def measure_progress(embeddings: Vectors, success: NDArray[np.bool_]) -> BenchmarkResult:
+    """Measure distances to the mean last frame of the *other* successful episodes.
 
     Args:
         embeddings: per episode (T, D).
@@ -58,19 +58,19 @@ def tried(embeddings: Vectors, success: NDArray[np.bool_]) -> Tried:
         for values, goal in zip(embeddings, goals, strict=True)
     ]
     covered = [1 - curve[-1] / curve[0] if curve[0] else 0.0 for curve in curves]
-    return Tried(
-        order=float(np.nanmean([order_correlation(curves[int(each)]) for each in good])),
-        bumps=float(np.mean([bump_fraction(curves[int(each)]) for each in good])),
+    return BenchmarkResult(
+        order=float(np.nanmean([order_correlation(curves[int(index)]) for index in good])),
+        bumps=float(np.mean([bump_fraction(curves[int(index)]) for index in good])),
         apart=separation(covered, success),
         successes=len(good),
         failures=len(success) - len(good),
     )
 
 
-def embedded(
+def embed_episodes(
     path: Path, encoder: Encoder, on_frames: Callable[[int], None] = lambda frames: None
 ) -> tuple[Vectors, NDArray[np.bool_]]:
-    """Every episode of a store, (T, D) each, and which succeed; nothing is written."""
+    """Embed every episode of a store, (T, D) each, and return which succeed; nothing is written."""
     store = open_store(path)
     store.require_finished()
     frames = store.frame_reader(store.camera(""))
@@ -81,24 +81,24 @@ def embedded(
     return out, store.meta("success").astype(bool)
 
 
-def try_encoder(
+def benchmark_encoder(
     name: str,
     weights: Path | None,
     stores: Sequence[Path],
     on_frames: Callable[[int], None] = lambda frames: None,
-) -> dict[str, Tried]:
-    """One encoder on several stores, by the stores' names.
+) -> dict[str, BenchmarkResult]:
+    """Measure one encoder on several stores, by the stores' names.
 
     Raises:
-        VipOfflineError: see `load_encoder` and `tried`.
+        VipOfflineError: see `load_encoder` and `measure_progress`.
     """
     # no graph is exported for a checkpoint that is looked at once
     encoder = load_encoder(name, weights, computing=Computing(backend="torch"))
-    found = {}
+    results = {}
     for path in stores:
-        vectors, success = embedded(path, encoder, on_frames)
+        vectors, success = embed_episodes(path, encoder, on_frames)
         try:
-            found[path.stem] = tried(vectors, success)
+            results[path.stem] = measure_progress(vectors, success)
         except VipOfflineError as error:
             raise VipOfflineError(f"{path}: {error}") from None
-    return found
+    return results

@@ -14,15 +14,15 @@ from typing import Any
 
 import torch
 
-from vip_offline.encoders.checkpoints import State, read_checkpoint, unwrap
+from vip_offline.encoders.checkpoints import StateDict, read_state_dict, unwrap
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import PretrainOptions
 from vip_offline.utils.files import whole_file
 
-FORMAT = "vip-offline pretraining"
+CHECKPOINT_FORMAT = "vip-offline pretraining"
 MODEL, FOLDER = "model.pt", "checkpoints"
-NAME = re.compile(r"step-(\d+)\.pt")
+CHECKPOINT_NAME = re.compile(r"step-(\d+)\.pt")
 # what may differ between a run and its continuation: nothing here changes a step that was made
 FREE = (
     "steps",
@@ -37,33 +37,33 @@ FREE = (
 )
 
 
-def write_whole(content: Mapping[str, Any], path: Path) -> None:
-    """Save so that a killed process leaves what was there before, or all of the new."""
+def write_file(content: Mapping[str, Any], path: Path) -> None:
+    """Save a checkpoint atomically: a killed process leaves the old file or the new one."""
     with whole_file(path) as partial, partial.open("wb") as file:
         torch.save(dict(content), file)
 
 
-def published(backbone: str, state: State) -> dict[str, State]:
-    """A network's state in the layout in which the VIP file is published, names and all."""
+def published_state(backbone: str, state: StateDict) -> dict[str, StateDict]:
+    """Return a network's state with the tensor names of the published VIP file."""
     layout = entry_of(backbone).layout
     return {layout.outer: {layout.prefix + name: tensor for name, tensor in state.items()}}
 
 
-def network_of(content: Mapping[str, Any], backbone: str) -> State:
-    """A network's state out of a checkpoint, under the network's own names."""
+def network_of(content: Mapping[str, Any], backbone: str) -> StateDict:
+    """Return a network's state from a checkpoint, under the network's own names."""
     state = unwrap(content, entry_of(backbone).layout)
     assert state is not None, "refuse_other compared the backbone"
     return state
 
 
-def numbered(out: Path) -> list[tuple[int, Path]]:
-    """(step, path) of the checkpoints of a run, in order."""
-    found = []
+def numbered_checkpoints(out: Path) -> list[tuple[int, Path]]:
+    """Return (step, path) of the checkpoints of a run, in order."""
+    checkpoints = []
     for path in (out / FOLDER).glob("step-*.pt"):
-        match = NAME.fullmatch(path.name)
+        match = CHECKPOINT_NAME.fullmatch(path.name)
         if match:
-            found.append((int(match[1]), path))
-    return sorted(found)
+            checkpoints.append((int(match[1]), path))
+    return sorted(checkpoints)
 
 
 def save(out: Path, step: int, content: Mapping[str, Any], keep: int) -> Path:
@@ -71,14 +71,14 @@ def save(out: Path, step: int, content: Mapping[str, Any], keep: int) -> Path:
     folder = out / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step}.pt"
-    write_whole({"format": FORMAT, "step": step, **content}, path)
-    for _, old in numbered(out)[:-keep]:
+    write_file({"format": CHECKPOINT_FORMAT, "step": step, **content}, path)
+    for _, old in numbered_checkpoints(out)[:-keep]:
         old.unlink()
     return path
 
 
 def latest(out: Path, settings: Mapping[str, Any], fingerprint: str) -> Mapping[str, Any] | None:
-    """What a run left, to go on from; None if there is nothing.
+    """Read the latest checkpoint of a run; None if there is none.
 
     Args:
         out: folder of the run.
@@ -88,25 +88,25 @@ def latest(out: Path, settings: Mapping[str, Any], fingerprint: str) -> Mapping[
     Raises:
         VipOfflineError: if it is damaged, or of other settings or clips.
     """
-    there = numbered(out)
-    if not there:
+    checkpoints = numbered_checkpoints(out)
+    if not checkpoints:
         return None
-    path = there[-1][1]
+    path = checkpoints[-1][1]
     try:
-        content = read_checkpoint(path)
+        content = read_state_dict(path)
     except VipOfflineError:
-        before = f"goes on from step {there[-2][0]}" if there[1:] else "begins anew"
+        before = f"goes on from step {checkpoints[-2][0]}" if checkpoints[1:] else "begins anew"
         raise VipOfflineError(
             f"{path}: is cut short or damaged. Remove it, and the training {before}; the steps "
             "since then are in this file alone."
         ) from None
-    if content.get("format") != FORMAT:
+    if content.get("format") != CHECKPOINT_FORMAT:
         raise VipOfflineError(f"{path}: is no checkpoint of `vip-offline pretrain`. Move it away.")
-    refuse_other(path, content, settings, fingerprint)
+    check_same_training(path, content, settings, fingerprint)
     return content
 
 
-def refuse_other(
+def check_same_training(
     path: Path, content: Mapping[str, Any], settings: Mapping[str, Any], fingerprint: str
 ) -> None:
     """Refuse to go on from a checkpoint of another training.
@@ -115,13 +115,13 @@ def refuse_other(
         VipOfflineError: naming the first setting that differs, and both of its values.
     """
     # an option that is younger than the checkpoint had its default
-    made = {**dataclasses.asdict(PretrainOptions()), **content["settings"]}
+    saved = {**dataclasses.asdict(PretrainOptions()), **content["settings"]}
     way_out = f"Choose another --out, or remove {path.parents[1]} to begin anew."
-    for name, wanted in settings.items():
-        if name in FREE or made.get(name) == wanted:
+    for name, value in settings.items():
+        if name in FREE or saved.get(name) == value:
             continue
         raise VipOfflineError(
-            f"{path}: was trained with --{name.replace('_', '-')} {made.get(name)}, not {wanted}. "
+            f"{path}: was trained with --{name.replace('_', '-')} {saved.get(name)}, not {value}. "
             + way_out
         )
     if content["fingerprint"] != fingerprint:

@@ -31,7 +31,7 @@ class Batch:
 
 
 def share_of(batch_size: int, rank: int, processes: int) -> slice:
-    """Which members of a batch one of several processes prepares.
+    """Return the members of a batch that one of several processes prepares.
 
     Raises:
         VipOfflineError: if they cannot have equal shares.
@@ -41,8 +41,8 @@ def share_of(batch_size: int, rank: int, processes: int) -> slice:
             f"--batch-size {batch_size}: is that of all processes together, and {processes} "
             f"processes cannot share it equally. Take a multiple of {processes}."
         )
-    each = batch_size // processes
-    return slice(rank * each, (rank + 1) * each)
+    share = batch_size // processes
+    return slice(rank * share, (rank + 1) * share)
 
 
 def packing_side(resize: int, crop: int) -> int:
@@ -55,7 +55,7 @@ def packing_side(resize: int, crop: int) -> int:
 
 
 def cropped(
-    frames: NDArray[np.uint8], seen: Preprocessing, chances: NDArray[np.float64] | None
+    frames: NDArray[np.uint8], preprocessing: Preprocessing, crop_random: NDArray[np.float64] | None
 ) -> Tensor:
     """(F, H, W, 3) frames of one sub-trajectory -> (F, 3, S, S) uint8, all by one crop.
 
@@ -64,36 +64,36 @@ def cropped(
 
     Args:
         frames: RGB.
-        seen: how the encoder sees frames when it is used.
-        chances: (TRIES, 4) of a random crop (see `crop_box`); None: no crop but that one.
+        preprocessing: of the encoder when it is used.
+        crop_random: (TRIES, 4) of a random crop (see `crop_box`); None: no crop but that one.
     """
     height, width = frames.shape[1:3]
-    if chances is None:
-        side = round(min(height, width) * seen.crop / seen.resize)
+    if crop_random is None:
+        side = round(min(height, width) * preprocessing.crop / preprocessing.resize)
         top, left, high, wide = (height - side) // 2, (width - side) // 2, side, side
     else:
-        top, left, high, wide = crop_box(chances, height, width)
+        top, left, high, wide = crop_box(crop_random, height, width)
     images = rearrange(torch.from_numpy(frames), "f h w c -> f c h w")
     images = images[..., top : top + high, left : left + wide]
-    size = [seen.crop, seen.crop]
+    size = [preprocessing.crop, preprocessing.crop]
     if [high, wide] != size:
         images = cast("Tensor", pixels.resize(images, size, antialias=True))
     return images
 
 
-def batches(
+def load_batches(
     clips: Clips,
     options: PretrainOptions,
-    seen: Preprocessing,
+    preprocessing: Preprocessing,
     steps: Iterable[int],
     mine: slice = slice(None),
 ) -> Iterator[Batch]:
-    """The batches of these steps, in order; a few are prepared ahead.
+    """Yield the batches of these steps in order; a few are prepared ahead by threads.
 
     Args:
         clips: what is trained on.
         options: which sampling, how many.
-        seen: how the encoder sees frames.
+        preprocessing: of the encoder when it is used.
         steps: numbers from 1.
         mine: the share of this process; see `share_of`.
 
@@ -114,7 +114,7 @@ def batches(
             sampling=options.sampling,
             stride=options.stride,
         )
-        return Batch(step, drawn, pictures(clips, drawn, seen, options.crop, mine))
+        return Batch(step, drawn, pictures(clips, drawn, preprocessing, options.crop, mine))
 
     # a reader's own operations leave the cores to the other readers and to the network; torch
     # hands the last number that was set to threads that start later
@@ -126,14 +126,17 @@ def batches(
 
 
 def pictures(
-    clips: Clips, drawn: Draw, seen: Preprocessing, crop: bool, mine: slice = slice(None)
+    clips: Clips, drawn: Draw, preprocessing: Preprocessing, crop: bool, mine: slice = slice(None)
 ) -> Tensor:
     """(F, b, 3, S, S) uint8 of a share of a batch."""
     members = range(len(drawn.clips))[mine]
     images = torch.empty(
-        (drawn.rows.shape[1], len(members), 3, seen.crop, seen.crop), dtype=torch.uint8
+        (drawn.rows.shape[1], len(members), 3, preprocessing.crop, preprocessing.crop),
+        dtype=torch.uint8,
     )
     for place, member in enumerate(members):
         frames = clips.read(int(drawn.clips[member]), drawn.rows[member])
-        images[:, place] = cropped(frames, seen, drawn.chances[member] if crop else None)
+        images[:, place] = cropped(
+            frames, preprocessing, drawn.crop_random[member] if crop else None
+        )
     return images

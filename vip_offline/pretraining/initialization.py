@@ -7,16 +7,22 @@ from pathlib import Path
 
 from torch import nn
 
-from vip_offline.encoders.checkpoints import State, load_strictly, misfits, read_checkpoint, unwrap
+from vip_offline.encoders.checkpoints import (
+    StateDict,
+    load_strictly,
+    misfits,
+    read_state_dict,
+    unwrap,
+)
 from vip_offline.encoders.registry import ENCODERS, entry_of, weights_file
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.options import PretrainOptions
 
-HEAD = "fc."  # the last layer, that turns features into the embedding
+HEAD_PREFIX = "fc."  # the last layer, that turns features into the embedding
 
 
-def begin(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
-    """The network to train, and the frozen one that holds it if there is an anchor.
+def initial_networks(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
+    """Return the network to train, and the frozen initial one if there is an anchor.
 
     Random weights are of the global generator, which the caller has seeded.
 
@@ -27,9 +33,11 @@ def begin(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
     if not options.init:
         return network, None
     where, state = initial_state(options)
-    without_head = {name for name in network.state_dict() if name.startswith(HEAD)} - set(state)
-    own = {name: value for name, value in network.state_dict().items() if name in without_head}
-    wrong = misfits(network, state | own)
+    without_head = {name for name in network.state_dict() if name.startswith(HEAD_PREFIX)} - set(
+        state
+    )
+    weights = {name: value for name, value in network.state_dict().items() if name in without_head}
+    wrong = misfits(network, state | weights)
     if wrong:
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise VipOfflineError(
@@ -38,18 +46,19 @@ def begin(options: PretrainOptions) -> tuple[nn.Module, nn.Module | None]:
         )
     if without_head and options.anchor:
         raise VipOfflineError(
-            f"--anchor {options.anchor}: {options.init} has no {HEAD[:-1]} layer, so it gives no "
-            f"embedding that --backbone {options.backbone} could be held to. Take --anchor 0."
+            f"--anchor {options.anchor}: {options.init} has no {HEAD_PREFIX[:-1]} layer, so it "
+            f"gives no embedding that --backbone {options.backbone} could be held to. Take "
+            "--anchor 0."
         )
-    load_strictly(network, state | own)
+    load_strictly(network, state | weights)
     if not options.anchor:
         return network, None
     return network, copy.deepcopy(network).eval().requires_grad_(False)
 
 
-def initial_state(options: PretrainOptions) -> tuple[Path, State]:
-    """Where the weights to begin with lie, and they themselves, under the backbone's names."""
-    given = Path(options.init_weights or options.init)
+def initial_state(options: PretrainOptions) -> tuple[Path, StateDict]:
+    """Return the path of the initial weights, and the weights under the backbone's names."""
+    file = Path(options.init_weights or options.init)
     named = options.init in ENCODERS
     if not named and options.init_weights:
         raise VipOfflineError(
@@ -58,7 +67,7 @@ def initial_state(options: PretrainOptions) -> tuple[Path, State]:
         )
     name = options.init if named else options.backbone
     entry = entry_of(name)
-    path = weights_file(name, options.init_weights) if named else given
+    path = weights_file(name, options.init_weights) if named else file
     if path is None:
         note = entry.origin.note if entry.origin is not None else ""
         raise VipOfflineError(
@@ -68,7 +77,7 @@ def initial_state(options: PretrainOptions) -> tuple[Path, State]:
     if not path.is_file():
         known = "" if named else f" Nor is it an encoder.{did_you_mean(options.init, ENCODERS)}"
         raise VipOfflineError(f"--init {path}: is no file.{known}")
-    state = unwrap(read_checkpoint(path), entry.layout)
+    state = unwrap(read_state_dict(path), entry.layout)
     if state is None:
         raise VipOfflineError(f"{path}: has not the layout that encoder {name} is published in.")
     return path, entry.adapt(state)

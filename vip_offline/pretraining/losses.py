@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 
-def distance(one: Tensor, other: Tensor) -> Tensor:
+def distance(a: Tensor, b: Tensor) -> Tensor:
     """(..., D), (..., D) -> (...): L2. Where both are one point its gradient is 0, not nan."""
-    length: Tensor = torch.linalg.vector_norm(one - other, dim=-1)
+    length: Tensor = torch.linalg.vector_norm(a - b, dim=-1)
     return length
 
 
@@ -64,10 +64,10 @@ def vip(
     errors = one_step_error(now, then, goal, gamma)
     if negatives is None or not len(negatives):
         return attraction + log_mean_exp(errors)
-    others = one_step_error(now[negatives], then[negatives], goal, gamma).flatten()
+    negative_errors = one_step_error(now[negatives], then[negatives], goal, gamma).flatten()
     if separate:
-        return attraction + log_mean_exp(errors) + log_mean_exp(others)
-    return attraction + log_mean_exp(torch.cat([errors, others]))
+        return attraction + log_mean_exp(errors) + log_mean_exp(negative_errors)
+    return attraction + log_mean_exp(torch.cat([errors, negative_errors]))
 
 
 def tcn(early: Tensor, middle: Tensor, late: Tensor, negatives: Tensor | None = None) -> Tensor:
@@ -95,7 +95,7 @@ def tcn(early: Tensor, middle: Tensor, late: Tensor, negatives: Tensor | None = 
 def _contrast(anchor: Tensor, positive: Tensor, far: Tensor, negatives: Tensor | None) -> Tensor:
     similar = [-distance(anchor, positive), -distance(anchor, far)]
     if negatives is not None:
-        similar += [-distance(anchor, anchor[others]) for others in negatives]
+        similar += [-distance(anchor, anchor[members]) for members in negatives]
     return -torch.log_softmax(torch.stack(similar), dim=0)[0].mean()
 
 

@@ -15,31 +15,30 @@ from numpy.typing import NDArray
 from vip_offline.config import dump
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError, naming
-from vip_offline.options import PretrainOptions
+from vip_offline.options import PretrainOptions, check_pretrain
+from vip_offline.pretraining.check_options import check_pretrain
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.clips.open_clips import open_clips
-from vip_offline.pretraining.clips.pack import packed, packed_bytes
+from vip_offline.pretraining.clips.pack import pack_clips, packed_bytes
 from vip_offline.pretraining.dataloader import packing_side
-from vip_offline.pretraining.trainer import (
-    Embed,
-    Metrics,
-    Report,
-    Trained,
-    check_pretrain,
-    pretrain,
+from vip_offline.pretraining.trainer import Embed, Metrics, Report, Trained, pretrain
+from vip_offline.pretraining.validation import (
+    CLIPS,
+    ProgressMetrics,
+    Validation,
+    held_out,
 )
-from vip_offline.pretraining.validation import CLIPS, Progress, Validation, held_out
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import only_writer, replace_file, require_writable, write_json
 from vip_offline.utils.parallel import forget_ranks, is_first
 
 GIB = 2**30
-SHOWN = 5  # clips that were left out, by name
-REPORT = "pretrain.json"
+SKIPPED_SHOWN = 5  # clips that were left out, by name
+PRETRAIN_REPORT = "pretrain.json"
 
 
-class Some:
-    """Some of the clips, under numbers of their own."""
+class ClipSubset:
+    """A subset of the clips, renumbered from 0."""
 
     def __init__(self, clips: Clips, chosen: NDArray[np.int64]) -> None:
         self._clips, self._chosen = clips, chosen
@@ -61,11 +60,11 @@ class Some:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What came of a training, beside what it must beat."""
+    """Result of a pre-training, with the controls of its validation."""
 
     trained: Trained
-    progress: Progress | None  # of the encoder on the videos held out; None: none were
-    controls: dict[str, Progress]
+    progress: ProgressMetrics | None  # of the encoder on the videos held out; None: none were
+    controls: dict[str, ProgressMetrics]
     clips: int  # trained on
     frames: int
     held_out: int
@@ -91,7 +90,7 @@ def pretrain_stage(
         say: prints a line.
 
     Raises:
-        VipOfflineError: see `open_clips`, `packed` and `pretrain`.
+        VipOfflineError: see `open_clips`, `pack_clips` and `pretrain`.
     """
     check_pretrain(options)
     if forgotten := forget_ranks():
@@ -109,30 +108,31 @@ def _stage(
     say: Callable[[str], None],
 ) -> Pretrained:
     clips = ready_clips(videos, options, out, bar, say)
-    kept = held_out(clips.groups, clips.takes, options.hold_out, options.seed)
-    if kept.all() or (~kept).sum() < 2:
+    validation_mask = held_out(clips.groups, clips.takes, options.hold_out, options.seed)
+    if validation_mask.all() or (~validation_mask).sum() < 2:
         raise VipOfflineError(
-            f"{', '.join(map(str, videos))}: of {len(kept)} videos {int(kept.sum())} are held out, "
-            "so too few are left to train on. Give more, or --hold-out 0."
+            f"{', '.join(map(str, videos))}: of {len(validation_mask)} videos "
+            f"{int(validation_mask.sum())} are held out, so too few are left to train on. Give "
+            "more, or --hold-out 0."
         )
-    train = Some(clips, np.flatnonzero(~kept))
+    train = ClipSubset(clips, np.flatnonzero(~validation_mask))
     validation = None
-    if kept.any() and is_first():
-        with bar("controls", min(int(kept.sum()), CLIPS), "clip") as advance:
-            validation = Validation(clips, np.flatnonzero(kept).tolist(), advance)
-    seen: list[Progress] = []
+    if validation_mask.any() and is_first():
+        with bar("controls", min(int(validation_mask.sum()), CLIPS), "clip") as advance:
+            validation = Validation(clips, np.flatnonzero(validation_mask).tolist(), advance)
+    measured: list[ProgressMetrics] = []
 
     def validate(embed: Embed, step: int) -> Metrics:
         if validation is None:
             return {}
-        seen.append(validation(embed))
-        return seen[-1].named()
+        measured.append(validation(embed))
+        return measured[-1].named()
 
     def begin(began: int, processes: int) -> None:
         noun = "process" if processes == 1 else "processes"
         say(
             f"pretrain: {len(train.lengths)} videos, {int(train.lengths.sum())} frames; "
-            f"{int(kept.sum())} more held out; {processes} {noun} on {options.device}"
+            f"{int(validation_mask.sum())} more held out; {processes} {noun} on {options.device}"
         )
         if began >= options.steps:
             say(f"is done: {began} steps")
@@ -156,11 +156,11 @@ def _stage(
         )
     result = Pretrained(
         trained=trained,
-        progress=seen[-1] if seen else None,
+        progress=measured[-1] if measured else None,
         controls=dict(validation.controls) if validation else {},
         clips=len(train.lengths),
         frames=int(train.lengths.sum()),
-        held_out=int(kept.sum()),
+        held_out=int(validation_mask.sum()),
         skipped=clips.skipped,
     )
     if is_first():
@@ -175,10 +175,10 @@ def ready_clips(
     bar: Bar,
     say: Callable[[str], None],
 ) -> Clips:
-    """The clips, packed if that is wanted or fits; says which were left out.
+    """Return the clips, packed if requested or if they fit; reports which were left out.
 
     Raises:
-        VipOfflineError: see `open_clips` and `packed`.
+        VipOfflineError: see `open_clips` and `pack_clips`.
     """
     with bar("look at videos", 0, "clip") as advance:
         clips = open_clips(
@@ -191,18 +191,18 @@ def ready_clips(
         )
     preprocessing = entry_of(options.backbone).preprocessing
     side = packing_side(preprocessing.resize, preprocessing.crop)
-    wanted = options.pack == "always"
+    packs = options.pack == "always"
     if options.pack == "auto":
         size = packed_bytes(clips, side) / GIB
-        wanted = size <= options.pack_gib
-        if not wanted:
+        packs = size <= options.pack_gib
+        if not packs:
             say(
                 f"not packed: {size:.0f} GiB at {side} px, above --pack-gib "
                 f"{options.pack_gib:g}; frames are decoded as they are drawn"
             )
-    if wanted:
+    if packs:
         with bar("pack frames", 0, "frame") as advance:
-            pack = packed(
+            pack = pack_clips(
                 clips,
                 side,
                 Path(options.pack_folder) if options.pack_folder else out / "packed",
@@ -219,20 +219,20 @@ def ready_clips(
         clips = pack
     if clips.skipped:
         say(f"left out {len(clips.skipped)} videos:")
-        for line in clips.skipped[:SHOWN]:
+        for line in clips.skipped[:SKIPPED_SHOWN]:
             say(f"  {line}")
-        if len(clips.skipped) > SHOWN:
-            say(f"  and {len(clips.skipped) - SHOWN} more, see {out / REPORT}")
+        if len(clips.skipped) > SKIPPED_SHOWN:
+            say(f"  and {len(clips.skipped) - SKIPPED_SHOWN} more, see {out / PRETRAIN_REPORT}")
     return clips
 
 
 def _write(result: Pretrained, options: PretrainOptions, out: Path) -> None:
     replace_file(out / "recipe.toml", dump(options).encode())
-    write_json(summary(result, options), out / REPORT)
+    write_json(summary_of(result, options), out / PRETRAIN_REPORT)
 
 
-def summary(result: Pretrained, options: PretrainOptions) -> dict[str, Any]:
-    """What was found, as JSON takes it."""
+def summary_of(result: Pretrained, options: PretrainOptions) -> dict[str, Any]:
+    """Return the result as JSON values."""
     rows = {options.backbone: result.progress} if result.progress else {}
     return {
         "objective": options.objective,

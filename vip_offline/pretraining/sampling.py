@@ -16,23 +16,23 @@ from vip_offline.options import Objective, Sampling
 
 Integers = NDArray[np.int64]
 
-AREA = 0.2, 1.0  # share of the picture that a random crop keeps (R3M, VIP)
-RATIO = 3 / 4, 4 / 3  # its width over its height
-TRIES = 10  # at a crop that fits
+CROP_AREA = 0.2, 1.0  # share of the picture that a random crop keeps (R3M, VIP)
+CROP_RATIO = 3 / 4, 4 / 3  # its width over its height
+CROP_TRIES = 10  # at a crop that fits
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What one batch is made of."""
+    """The sampled clips, frames, negatives and crops of one batch."""
 
     clips: Integers  # (B,)
     rows: Integers  # (B, F) frames of each clip, by the objective: `value_rows`, `triple_rows`
     negatives: Integers  # (M, B) for each member of the batch others of the batch
-    chances: NDArray[np.float64]  # (B, TRIES, 4) of each member's crop: see `crop_box`
+    crop_random: NDArray[np.float64]  # (B, TRIES, 4) of each member's crop: see `crop_box`
 
 
 def generator(seed: int, step: int) -> np.random.Generator:
-    """The randomness of one step."""
+    """Return the random generator of one step."""
     return np.random.default_rng([seed, step])
 
 
@@ -69,10 +69,10 @@ def triple_rows(lengths: Integers, random: np.random.Generator) -> Integers:
     return np.stack([early, middle, late], axis=1)
 
 
-def thinned(
+def subsample(
     lengths: Integers, stride: int, random: np.random.Generator
 ) -> tuple[Integers, Integers, Integers]:
-    """Every `stride`-th frame of each clip, from a first one of equal chance.
+    """Keep every `stride`-th frame of each clip, from a uniformly random first one.
 
     From one frame of a fast camera to the next next to nothing changes, and a value that is to
     change by one step there fits what does: noise. A clip that is shorter keeps two frames.
@@ -87,8 +87,10 @@ def thinned(
     return (lengths - 1 - first) // apart + 1, first, apart
 
 
-def other_videos(takes: Integers, count: int, random: np.random.Generator) -> Integers:
-    """(B,) takes -> (count, B): for each member of the batch others, of another video.
+def negatives_from_other_videos(
+    takes: Integers, count: int, random: np.random.Generator
+) -> Integers:
+    """(B,) takes -> (count, B) negatives: for each member of the batch members of other videos.
 
     Each is one of the members that show another take, of equal chance: another camera of the same
     one is no other video. A random permutation, as in the released code, leaves one member in its
@@ -115,33 +117,37 @@ def other_videos(takes: Integers, count: int, random: np.random.Generator) -> In
 
 
 def permutations(size: int, count: int, random: np.random.Generator) -> Integers:
-    """(count, size): whole permutations, fixed points and all, as in the released code."""
+    """(count, size) random permutations with fixed points, as in the released code."""
     if not count:
         return np.zeros((0, size), np.int64)
     return np.stack([random.permutation(size) for _ in range(count)])
 
 
-def crop_box(chances: NDArray[np.float64], height: int, width: int) -> tuple[int, int, int, int]:
+def crop_box(
+    crop_random: NDArray[np.float64], height: int, width: int
+) -> tuple[int, int, int, int]:
     """Top, left, height and width in px of a random crop, as torchvision's RandomResizedCrop.
 
     Args:
-        chances: (TRIES, 4) from 0 to below 1: area, ratio, place down, place across, of each try.
+        crop_random: (TRIES, 4) uniform in [0, 1): of each try area, ratio, place down and across.
         height: of the picture, px.
         width: px.
 
     Returns:
         The first try that fits into the picture; the largest crop in the middle whose ratio is
-        within `RATIO`, if none does.
+        within `CROP_RATIO`, if none does.
     """
-    for area, ratio, down, across in chances:
-        share = AREA[0] + area * (AREA[1] - AREA[0])
-        shape = np.exp(np.log(RATIO[0]) + ratio * (np.log(RATIO[1]) - np.log(RATIO[0])))
+    for area, ratio, down, across in crop_random:
+        share = CROP_AREA[0] + area * (CROP_AREA[1] - CROP_AREA[0])
+        shape = np.exp(
+            np.log(CROP_RATIO[0]) + ratio * (np.log(CROP_RATIO[1]) - np.log(CROP_RATIO[0]))
+        )
         high = round(float(np.sqrt(height * width * share / shape)))
         wide = round(float(np.sqrt(height * width * share * shape)))
         if 0 < high <= height and 0 < wide <= width:
             return int(down * (height - high + 1)), int(across * (width - wide + 1)), high, wide
-    high = min(height, round(width / RATIO[0]))
-    wide = min(width, round(height * RATIO[1]))
+    high = min(height, round(width / CROP_RATIO[0]))
+    wide = min(width, round(height * CROP_RATIO[1]))
     return (height - high) // 2, (width - wide) // 2, high, wide
 
 
@@ -157,7 +163,7 @@ def draw(
     sampling: Sampling = "algorithm-1",
     stride: int = 1,
 ) -> Draw:
-    """One batch.
+    """Sample one batch.
 
     Args:
         lengths: (C,) frames of all clips; which have equal chances, whatever their length.
@@ -168,10 +174,10 @@ def draw(
         batch_size: B, over all processes.
         negatives: M, for each member; LSTD has none. Frames and crops are the same for any M.
         sampling: of Algorithm 1 and appendix D.1, or of the released code.
-        stride: frames from one to the next that the objective looks at; see `thinned`.
+        stride: frames from one to the next that the objective looks at; see `subsample`.
 
     Raises:
-        VipOfflineError: see `other_videos`.
+        VipOfflineError: see `negatives_from_other_videos`.
     """
     random = generator(seed, step)
     released = sampling == "released"
@@ -181,16 +187,16 @@ def draw(
         clips = random.choice(len(lengths), batch_size, replace=False)
     else:  # each as often as the others, so that two or more takes always give negatives
         clips = np.resize(random.permutation(len(lengths)), batch_size)
-    there, first, apart = thinned(lengths[clips], stride, random)
+    counts, first, apart = subsample(lengths[clips], stride, random)
     if objective == "tcn":
-        rows = triple_rows(there, random)
+        rows = triple_rows(counts, random)
     else:
-        rows = value_rows(there, random, released=released)
+        rows = value_rows(counts, random, released=released)
     rows = first[:, None] + rows * apart[:, None]
-    chances = random.uniform(size=(batch_size, TRIES, 4))
+    crop_random = random.uniform(size=(batch_size, CROP_TRIES, 4))
     count = 0 if objective == "lstd" else negatives
     if released:
-        others = permutations(batch_size, count, random)
+        members = permutations(batch_size, count, random)
     else:
-        others = other_videos(takes[clips], count, random)
-    return Draw(clips.astype(np.int64), rows, others, chances)
+        members = negatives_from_other_videos(takes[clips], count, random)
+    return Draw(clips.astype(np.int64), rows, members, crop_random)

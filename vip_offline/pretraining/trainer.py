@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,21 +27,20 @@ from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import PretrainOptions
-from vip_offline.options.fields import check_ranges
 from vip_offline.pretraining import checkpoint, losses
 from vip_offline.pretraining.clips.clip import Clips
-from vip_offline.pretraining.dataloader import Batch, batches, share_of
-from vip_offline.pretraining.initialization import begin, initial_state
+from vip_offline.pretraining.dataloader import Batch, load_batches, share_of
+from vip_offline.pretraining.initialization import initial_networks
 from vip_offline.utils.files import replace_file
-from vip_offline.utils.parallel import world_size
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+from vip_offline.pretraining.check_options import check_pretrain
+from vip_offline.pretraining.processes import make_accelerator, with_shared_norms
 
 LOSSES = "losses.jsonl"
-NAMED = 8  # clips of a batch that a message names
-AT_ONCE = 64  # frames that validation embeds
-RENDEZVOUS = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # as torchrun sets them
+CLIPS_NAMED = 8  # clips of a batch that a message names
+FRAMES_AT_ONCE = 64  # frames that validation embeds
 Metrics = Mapping[str, float]
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, 3) RGB -> (N, D)
 Validate = Callable[[Embed, int], Metrics]
@@ -54,7 +52,7 @@ def _no_metrics(embed: Embed, step: int) -> Metrics:
 
 @dataclass(frozen=True)
 class Report:
-    """What is told after each step."""
+    """Numbers that are reported after each step."""
 
     step: int
     loss: float
@@ -65,7 +63,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training came to."""
+    """Result of a training."""
 
     model: Path  # loads like the published file
     steps: int  # in all
@@ -106,7 +104,7 @@ def pretrain(
     on_step: Callable[[Report], None] = lambda report: None,
     on_begin: Callable[[int, int], None] = lambda began, processes: None,
 ) -> Trained:
-    """Train, or go on; every process of several calls this with the same arguments.
+    """Train, or resume; all processes call this with the same arguments.
 
     Args:
         clips: what is trained on.
@@ -123,25 +121,25 @@ def pretrain(
             no number, or a checkpoint in `out` of another training.
     """
     check_pretrain(options)
-    accelerator = _accelerator(options)
+    accelerator = make_accelerator(options)
     mine = share_of(options.batch_size, accelerator.process_index, accelerator.num_processes)
     settings = dataclasses.asdict(options)
-    found = checkpoint.latest(out, settings, clips.fingerprint)
-    began = int(found["step"]) if found else 0
+    saved = checkpoint.latest(out, settings, clips.fingerprint)
+    began = int(saved["step"]) if saved else 0
     preprocessing = entry_of(options.backbone).preprocessing
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        network, frozen = begin(options)
-        network = _normalised(network, options, accelerator)
+        network, frozen = initial_networks(options)
+        network = with_shared_norms(network, options, accelerator)
         optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
-        if found is not None:
-            network.load_state_dict(checkpoint.network_of(found, options.backbone))
-            optimizer.load_state_dict(found["optimizer"])
+        if saved is not None:
+            network.load_state_dict(checkpoint.network_of(saved, options.backbone))
+            optimizer.load_state_dict(saved["optimizer"])
         network, optimizer = accelerator.prepare(network, optimizer)
         if frozen is not None:
             frozen.to(accelerator.device)
-        if found is not None:
-            _restore(found, accelerator)
+        if saved is not None:
+            _restore(saved, accelerator)
         run = _Run(options, out, clips, accelerator, network, optimizer, frozen, preprocessing)
         if accelerator.is_main_process:
             on_begin(began, accelerator.num_processes)
@@ -151,99 +149,16 @@ def pretrain(
             run.close()
 
 
-def check_pretrain(options: PretrainOptions) -> None:
-    """Refuse settings that cannot be met.
-
-    Raises:
-        VipOfflineError: naming the option, its value and what may stand there.
-    """
-    absent = [name for name in ("accelerate", "tensorboard") if find_spec(name) is None]
-    if absent:
-        raise VipOfflineError(
-            f"Training an encoder needs {' and '.join(absent)}, which is not installed. "
-            "pip install 'vip-offline[pretrain]'"
-        )
-    entry = entry_of(options.backbone)
-    if entry.headed is None:
-        from vip_offline.encoders.registry import backbones
-
-        raise VipOfflineError(
-            f"--backbone {options.backbone}: cannot be trained here. Take {', '.join(backbones())};"
-            " with -dN behind it, it has N outputs."
-        )
-    check_ranges(options)
-    if options.batch_size < 2 and options.negatives and options.objective != "lstd":
-        raise VipOfflineError(
-            f"--batch-size {options.batch_size}: negatives are others of the batch; take at least "
-            "2, or --negatives 0."
-        )
-    if options.anchor and not options.init:
-        raise VipOfflineError(
-            f"--anchor {options.anchor}: pulls towards the encoder that training begins with; name "
-            "it with --init."
-        )
-    if options.init:
-        initial_state(options)
-    if options.precision == "fp16" and options.device == "cpu":
-        raise VipOfflineError("--precision fp16: is for --device cuda. Take fp32 or bf16.")
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise VipOfflineError(
-            "--device cuda: torch sees no GPU (torch.cuda.is_available() is False). Take --device "
-            "cpu, or install a torch that fits the driver."
-        )
-
-
-def _accelerator(options: PretrainOptions) -> Accelerator:
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-
-    mixed = "no" if options.precision == "fp32" else options.precision
-    wanted = world_size()
-    absent = [name for name in RENDEZVOUS if name not in os.environ]
-    if wanted > 1 and absent:
-        raise VipOfflineError(
-            f"WORLD_SIZE is {wanted}, but {', '.join(absent)} is not set, so this process cannot "
-            "find the others. Start it by torchrun, or unset WORLD_SIZE."
-        )
-    # a process may train one encoder after another, and Accelerate would keep the device and the
-    # precision of the first
-    AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision=mixed)
-    if accelerator.num_processes != wanted:
-        raise VipOfflineError(
-            f"WORLD_SIZE is {wanted}, but Accelerate runs {accelerator.num_processes} process: "
-            "each would train a model of its own. Start it by torchrun."
-        )
-    return accelerator
-
-
-def _normalised(
-    network: nn.Module, options: PretrainOptions, accelerator: Accelerator
-) -> nn.Module:
-    """See to it that several processes normalise as one would."""
-    norms = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in network.modules())
-    if accelerator.num_processes == 1 or not norms or options.norm == "frozen":
-        return network
-    if options.device == "cpu":
-        raise VipOfflineError(
-            f"--norm batch: {options.backbone} normalises by the batch, and on CPUs torch cannot "
-            "do that over several processes: each would normalise its share alone, which is another"
-            " training. Take --norm frozen, or one process."
-        )
-    convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
-    return convert(network)
-
-
-def _restore(found: Mapping[str, Any], accelerator: Accelerator) -> None:
-    torch.set_rng_state(found["generator"])
-    if found.get("scaler") and accelerator.scaler is not None:
-        accelerator.scaler.load_state_dict(found["scaler"])
-    if found.get("cuda") is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(found["cuda"])
+def _restore(saved: Mapping[str, Any], accelerator: Accelerator) -> None:
+    torch.set_rng_state(saved["generator"])
+    if saved.get("scaler") and accelerator.scaler is not None:
+        accelerator.scaler.load_state_dict(saved["scaler"])
+    if saved.get("cuda") is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(saved["cuda"])
 
 
 class _Run:
-    """A training that is under way."""
+    """A running training."""
 
     def __init__(
         self,
@@ -261,8 +176,8 @@ class _Run:
         self.frozen = frozen
         self.preprocessing = preprocessing
         mean, std = (
-            torch.tensor(each, device=accelerator.device).view(1, 3, 1, 1) * 255
-            for each in (preprocessing.mean, preprocessing.std)
+            torch.tensor(values, device=accelerator.device).view(1, 3, 1, 1) * 255
+            for values in (preprocessing.mean, preprocessing.std)
         )
         self.mean, self.std = mean, std
         self._losses: Any = None
@@ -280,7 +195,7 @@ class _Run:
         validate: Validate,
         on_step: Callable[[Report], None],
     ) -> Trained:
-        """From step `began` + 1 to the last."""
+        """Train from step `began` + 1 to the last."""
         main, options = self.accelerator.is_main_process, self.options
         if main:
             self._open(began)
@@ -288,15 +203,15 @@ class _Run:
         first = time.perf_counter()
         waited = validating = 0.0
         before = time.perf_counter()
-        for batch in batches(
+        for batch in load_batches(
             self.clips, options, self.preprocessing, range(began + 1, options.steps + 1), mine
         ):
-            there = time.perf_counter()
+            fetched = time.perf_counter()
             loss = self._step(batch)
             step, last = batch.step, batch.step == options.steps
             done = time.perf_counter()
             if main:
-                self._note(step, loss, done - before, there - before)
+                self._note(step, loss, done - before, fetched - before)
             if step % options.validate_every == 0 or last:
                 metrics = self._validated(validate, step) if main else {}
             if step % options.save_every == 0 or last:
@@ -304,8 +219,8 @@ class _Run:
             if main:
                 at_validation = step % options.validate_every == 0 or last
                 shown = metrics if at_validation else {}
-                on_step(Report(step, loss, done - before, there - before, shown))
-            waited += there - before
+                on_step(Report(step, loss, done - before, fetched - before, shown))
+            waited += fetched - before
             before = time.perf_counter()
             validating += before - done
         seconds = time.perf_counter() - first - validating
@@ -336,16 +251,16 @@ class _Run:
             embedding = self.network(images)
         frames = batch.images.shape[0]
         # exponentials of distances and a mean of a batch want all digits
-        own = rearrange(embedding.float(), "(f b) d -> f b d", f=frames)
-        together = self._of_all(own)
+        local = rearrange(embedding.float(), "(f b) d -> f b d", f=frames)
+        together = self._of_all(local)
         negatives = torch.from_numpy(batch.draw.negatives).to(together.device)
         loss = loss_of(together, negatives, self.options)
         if self.frozen is not None:
             with torch.no_grad(), self.accelerator.autocast():
                 anchor = self.frozen(images)
-            held = self._of_all(rearrange(anchor.float(), "(f b) d -> f b d", f=frames))
+            anchors = self._of_all(rearrange(anchor.float(), "(f b) d -> f b d", f=frames))
             loss = loss + self.options.anchor * losses.drift(
-                rearrange(together, "f b d -> (f b) d"), rearrange(held, "f b d -> (f b) d")
+                rearrange(together, "f b d -> (f b) d"), rearrange(anchors, "f b d -> (f b) d")
             )
         value = float(loss.detach())
         if not torch.isfinite(loss):
@@ -357,26 +272,26 @@ class _Run:
         self.optimizer.step()
         return value
 
-    def _of_all(self, own: Tensor) -> Tensor:
-        """(F, b, D) of this process -> (F, B, D) of all; a gradient goes to what is its own."""
+    def _of_all(self, local: Tensor) -> Tensor:
+        """(F, b, D) of this process -> (F, B, D) of all; gradients flow into its own part only."""
         if self.accelerator.num_processes == 1:
-            return own
-        first = rearrange(own.detach(), "f b d -> b f d").contiguous()
+            return local
+        first = rearrange(local.detach(), "f b d -> b f d").contiguous()
         gathered = self.accelerator.gather(first)
-        parts = list(rearrange(gathered, "(p b) f d -> p f b d", b=own.shape[1]))
-        parts[self.accelerator.process_index] = own
+        parts = list(rearrange(gathered, "(p b) f d -> p f b d", b=local.shape[1]))
+        parts[self.accelerator.process_index] = local
         return torch.cat(parts, dim=1)
 
     def _refuse(self, batch: Batch, value: float) -> None:
         shown = dict.fromkeys(self.clips.name(int(clip)) for clip in batch.draw.clips)
         names = list(shown)
-        more = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        there = checkpoint.numbered(self.out)
-        kept = f" {there[-1][1]} is from before." if there else ""
+        more = f", and {len(names) - CLIPS_NAMED} more" if len(names) > CLIPS_NAMED else ""
+        checkpoints = checkpoint.numbered_checkpoints(self.out)
+        hint = f" {checkpoints[-1][1]} is from before." if checkpoints else ""
         raise VipOfflineError(
-            f"step {batch.step}: the loss is {value}. Its batch showed {', '.join(names[:NAMED])}"
-            f"{more}.{kept} Look at these videos, or take a smaller --learning-rate than "
-            f"{self.options.learning_rate:g}."
+            f"step {batch.step}: the loss is {value}. Its batch showed "
+            f"{', '.join(names[:CLIPS_NAMED])}{more}.{hint} Look at these videos, or take a "
+            f"smaller --learning-rate than {self.options.learning_rate:g}."
         )
 
     def _validated(self, validate: Validate, step: int) -> Metrics:
@@ -385,8 +300,8 @@ class _Run:
 
         def embed(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
             parts = []
-            for at in range(0, len(frames), AT_ONCE):
-                images = self.preprocessing(frames[at : at + AT_ONCE])
+            for at in range(0, len(frames), FRAMES_AT_ONCE):
+                images = self.preprocessing(frames[at : at + FRAMES_AT_ONCE])
                 with torch.no_grad(), self.accelerator.autocast():
                     values = network(images.to(self.accelerator.device))
                 parts.append(values.float().cpu().numpy())
@@ -417,7 +332,7 @@ class _Run:
         scaler = self.accelerator.scaler
         content = {
             # so that a checkpoint, too, loads like the published file
-            **checkpoint.published(self.options.backbone, state),
+            **checkpoint.published_state(self.options.backbone, state),
             "optimizer": self.optimizer.state_dict(),
             "generator": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state() if self.options.device == "cuda" else None,
@@ -430,8 +345,8 @@ class _Run:
 
     def _write_model(self) -> None:
         state = {name: value.cpu() for name, value in self.bare.state_dict().items()}
-        checkpoint.write_whole(
-            checkpoint.published(self.options.backbone, state), self.out / checkpoint.MODEL
+        checkpoint.write_file(
+            checkpoint.published_state(self.options.backbone, state), self.out / checkpoint.MODEL
         )
 
     def _open(self, began: int) -> None:
@@ -451,21 +366,21 @@ class _Run:
 
     def close(self) -> None:
         """Close the files."""
-        for each in (self._losses, self._board):
-            if each is not None:
-                each.close()
+        for log in (self._losses, self._board):
+            if log is not None:
+                log.close()
 
 
 def keep_lines(path: Path, steps: int) -> None:
-    """Keep the lines of a losses file up to a step: those beyond will be made again."""
+    """Truncate a losses file to the lines up to a step; later steps are trained again."""
     if not path.exists():
         return
-    kept = []
+    lines = []
     for line in path.read_text(encoding="utf-8").splitlines():
         with contextlib.suppress(json.JSONDecodeError):  # cut short by a kill
             if json.loads(line)["step"] <= steps:
-                kept.append(line + "\n")
-    replace_file(path, "".join(kept).encode())
+                lines.append(line + "\n")
+    replace_file(path, "".join(lines).encode())
 
 
 def _frames(options: PretrainOptions) -> int:
@@ -473,6 +388,6 @@ def _frames(options: PretrainOptions) -> int:
 
 
 def _freeze_norms(network: nn.Module) -> None:
-    for each in network.modules():
-        if isinstance(each, nn.modules.batchnorm._BatchNorm):
-            each.eval()
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()

@@ -23,12 +23,12 @@ from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.trainer import Embed
 
 CLIPS = 100  # of those held out, evenly spread; more take longer and say the same
-FRAMES = 200  # of each, evenly spread where it has more
+MOST_FRAMES = 200  # of each, evenly spread where it has more
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Means over clips of what distances to a goal say of progress."""
+class ProgressMetrics:
+    """Means over clips of how their distances to a goal fall."""
 
     bumps: float  # share of steps away from the clip's own last frame (Table 5)
     order: float  # Spearman's correlation of nearness to that frame with time
@@ -43,7 +43,7 @@ class Progress:
 def held_out(
     groups: NDArray[np.int64], takes: NDArray[np.int64], share: float, seed: int
 ) -> NDArray[np.bool_]:
-    """(C,) which clips are held out: whole takes, of every group its share.
+    """(C,) bool: clips that are held out; whole takes, the same share of every group.
 
     A take that one camera shows in training is not unseen by another.
 
@@ -57,38 +57,38 @@ def held_out(
     random = np.random.default_rng([seed, 0])  # steps are numbered from 1
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
-        there = np.unique(takes[members])
-        count = round(share * len(there))
+        videos = np.unique(takes[members])
+        count = round(share * len(videos))
         if share > 0:
-            count = min(max(count, 1), len(there) - 1)
-        out[members[np.isin(takes[members], random.permutation(there)[:count])]] = True
+            count = min(max(count, 1), len(videos) - 1)
+        out[members[np.isin(takes[members], random.permutation(videos)[:count])]] = True
     return out
 
 
 def some_rows(length: int) -> NDArray[np.int64]:
-    """All rows of a clip, or `FRAMES` of them evenly spread, the first and the last among them."""
-    return np.linspace(0, length - 1, min(length, FRAMES)).round().astype(np.int64)
+    """All rows of a clip, or `MOST_FRAMES` evenly spread ones from the first to the last."""
+    return np.linspace(0, length - 1, min(length, MOST_FRAMES)).round().astype(np.int64)
 
 
-def watched(clips: Clips, chosen: Sequence[int]) -> NDArray[np.int64]:
-    """Of the clips that are held out the `CLIPS` that are looked at."""
+def validation_clips(clips: Clips, chosen: Sequence[int]) -> NDArray[np.int64]:
+    """Return `CLIPS` evenly spread ones of the held-out clips."""
     places = np.linspace(0, len(chosen) - 1, min(len(chosen), CLIPS)).round().astype(np.int64)
     return np.asarray(chosen, np.int64)[places]
 
 
-def progress(
+def progress_metrics(
     embeddings: Sequence[NDArray[np.float32]],
     groups: NDArray[np.int64],
     takes: NDArray[np.int64],
-) -> Progress:
-    """How embeddings of whole clips order their frames.
+) -> ProgressMetrics:
+    """Measure how the embeddings of whole clips order their frames.
 
     Args:
         embeddings: of each clip (T, D).
         groups: (C,) whose last frames make each other's goal.
         takes: (C,) of which one's own never does, by whichever camera.
     """
-    bumps, order, others = [], [], []
+    bumps, order, order_from_zero = [], [], []
     goals = np.full((len(embeddings), embeddings[0].shape[1]), np.nan)
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
@@ -96,21 +96,21 @@ def progress(
         shown, of_member = np.unique(takes[members], return_inverse=True)
         goals[members] = leave_one_out_goals(last, of_member.tolist(), len(shown))[of_member]
     for values, goal in zip(embeddings, goals, strict=True):
-        own = np.linalg.norm(values.astype(np.float64) - values[-1], axis=1)
-        bumps.append(bump_fraction(own))
-        order.append(order_correlation(own))
-        others.append(order_correlation(np.linalg.norm(values - goal, axis=1)))
-    return Progress(_mean(bumps), _mean(order), _mean(others), len(embeddings))
+        distances = np.linalg.norm(values.astype(np.float64) - values[-1], axis=1)
+        bumps.append(bump_fraction(distances))
+        order.append(order_correlation(distances))
+        order_from_zero.append(order_correlation(np.linalg.norm(values - goal, axis=1)))
+    return ProgressMetrics(_mean(bumps), _mean(order), _mean(order_from_zero), len(embeddings))
 
 
 def _mean(values: Sequence[float]) -> float:
     """Of what is known; nan if nothing is."""
-    known = [each for each in values if np.isfinite(each)]
+    known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")
 
 
 class Validation:
-    """The held-out clips that are watched, and what raw pixels and a random network make of them.
+    """Validation on held-out clips, with the measures of raw pixels and a random network.
 
     Args:
         clips: all of them.
@@ -125,7 +125,7 @@ class Validation:
         on_clips: Callable[[int], None] = lambda clips: None,
     ) -> None:
         self._clips = clips
-        self.watched = watched(clips, chosen)
+        self.watched = validation_clips(clips, chosen)
         self.groups = clips.groups[self.watched]
         self.takes = clips.takes[self.watched]
         pixels, random, weights = [], [], random_weights()
@@ -134,15 +134,15 @@ class Validation:
             pixels.append(raw_pixels(small).astype(np.float32))
             random.append(random_features(small, weights))
             on_clips(1)
-        self.controls: Mapping[str, Progress] = {
-            "raw pixels": progress(pixels, self.groups, self.takes),
-            "random network": progress(random, self.groups, self.takes),
+        self.controls: Mapping[str, ProgressMetrics] = {
+            "raw pixels": progress_metrics(pixels, self.groups, self.takes),
+            "random network": progress_metrics(random, self.groups, self.takes),
         }
 
     def _frames(self, clip: int) -> NDArray[np.uint8]:
         return self._clips.read(clip, some_rows(int(self._clips.lengths[clip])))
 
-    def __call__(self, embed: Embed) -> Progress:
+    def __call__(self, embed: Embed) -> ProgressMetrics:
         """Of an encoder."""
         embeddings = [embed(self._frames(int(clip))) for clip in self.watched]
-        return progress(embeddings, self.groups, self.takes)
+        return progress_metrics(embeddings, self.groups, self.takes)

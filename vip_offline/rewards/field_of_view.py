@@ -15,14 +15,14 @@ Size = tuple[int, int]  # height, width in px
 
 @dataclass(frozen=True)
 class FieldOfView:
-    """How the frames of a labelling, and its goal pictures, come to the encoder."""
+    """The preprocessing of all frames and goal pictures of one labelling."""
 
     preprocessing: Preprocessing
     notes: tuple[str, ...]  # what a user should know
 
 
 def field_of_view(store: Store, encoder: str, cameras: Sequence[str], fit: Fit) -> FieldOfView:
-    """One way for all frames and goal pictures of these cameras.
+    """Choose one preprocessing for all frames and goal pictures of these cameras.
 
     Args:
         store: whose frames are embedded, or were.
@@ -38,29 +38,30 @@ def field_of_view(store: Store, encoder: str, cameras: Sequence[str], fit: Fit) 
     for camera in cameras:
         height, width, _ = store.frame_shape(camera)
         sizes[camera] = (int(height), int(width))
-    there = _embedded_by(store, encoder, cameras)
-    for camera, made in there.items():
-        if made.fit != fit:
+    existing = _embedded_by(store, encoder, cameras)
+    for camera, stored in existing.items():
+        if stored.fit != fit:
             command = delete_command(store, encoder, [camera])
             raise VipOfflineError(
-                f"{store.path}: embeddings/{encoder}/{camera} was made with --fit {made.fit}, not "
-                f"{fit}; a store holds one kind per encoder and camera. Give --fit {made.fit}, or "
-                f"delete it first, with what was made from it: `{command}`."
+                f"{store.path}: embeddings/{encoder}/{camera} was made with --fit "
+                f"{stored.fit}, not {fit}; a store holds one kind per encoder and camera. "
+                f"Give --fit {stored.fit}, or delete it first, with what was made from it: "
+                f"`{command}`."
             )
     table = entry_of(encoder).preprocessing
     ways = {camera: table.fitted(fit).for_frames(*size) for camera, size in sizes.items()}
     earlier = replace(table, native=False)  # frames of the native size were cropped like others
-    old = [camera for camera, made in there.items() if made == earlier != ways[camera]]
+    old = [camera for camera, stored in existing.items() if stored == earlier != ways[camera]]
     if old:
         side = table.crop
-        said = (
+        note = (
             f"embeddings/{encoder}/{old[0]} was made by an earlier release, which resized frames "
             f"of {side} x {side} px to {table.resize} px and cropped them; {encoder}'s own code "
             "takes them as they are. This labelling goes on in the earlier way, so that nothing is "
             "mixed. For the publisher's way, relabel after "
-            f"`{delete_command(store, encoder, sorted(there))}`."
+            f"`{delete_command(store, encoder, sorted(existing))}`."
         )
-        return FieldOfView(earlier, (said, *_cut_off(encoder, earlier, sizes)))
+        return FieldOfView(earlier, (note, *_cut_off(encoder, earlier, sizes)))
     if len(set(ways.values())) > 1:
         listed = ", ".join(f"{camera} {high} x {wide}" for camera, (high, wide) in sizes.items())
         raise VipOfflineError(
@@ -73,18 +74,18 @@ def field_of_view(store: Store, encoder: str, cameras: Sequence[str], fit: Fit) 
 
 
 def _embedded_by(store: Store, encoder: str, cameras: Sequence[str]) -> dict[str, Preprocessing]:
-    """How the embeddings that are there were made, per camera."""
-    there = {}
+    """Return the preprocessing of the existing embeddings, per camera."""
+    existing = {}
     for camera in cameras:
         provenance = store.embedding_provenance(encoder, camera)
         if provenance is not None:
             where = f"{store.path}: embeddings/{encoder}/{camera}"
-            there[camera] = Preprocessing.read(provenance["preprocessing"], where)
-    return there
+            existing[camera] = Preprocessing.read(provenance["preprocessing"], where)
+    return existing
 
 
 def _cut_off(encoder: str, preprocessing: Preprocessing, sizes: Mapping[str, Size]) -> list[str]:
-    """Of frames that are not square, what the crop leaves out."""
+    """Describe what the crop removes from frames that are not square."""
     notes = []
     for camera, (height, width) in sizes.items():
         shares = preprocessing.cut_off(height, width)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-BLOCK = 128  # rows at once: their float64 copy stays in a core's cache
+DISTANCE_BLOCK = 128  # rows at once: their float64 copy stays in a core's cache
 
 
 def mean_goal(goals: ArrayLike) -> NDArray[np.float64]:
@@ -31,10 +31,10 @@ def goal_distance(embedding: ArrayLike, goal: ArrayLike) -> NDArray[np.float64]:
     """
     embedding, goal = np.asarray(embedding), np.asarray(goal, np.float64)
     squares = np.empty(len(embedding))
-    for start in range(0, len(embedding), BLOCK):
-        offset = embedding[start : start + BLOCK].astype(np.float64)
+    for start in range(0, len(embedding), DISTANCE_BLOCK):
+        offset = embedding[start : start + DISTANCE_BLOCK].astype(np.float64)
         offset -= goal
-        np.einsum("td,td->t", offset, offset, out=squares[start : start + BLOCK])
+        np.einsum("td,td->t", offset, offset, out=squares[start : start + DISTANCE_BLOCK])
     return np.asarray(np.sqrt(squares, out=squares))
 
 
@@ -50,10 +50,10 @@ def cosine_distance(embedding: ArrayLike, goal: ArrayLike) -> NDArray[np.float64
     """
     embedding, goal = np.asarray(embedding), np.asarray(goal, np.float64)
     cosine = np.empty(len(embedding))
-    for start in range(0, len(embedding), BLOCK):
-        rows = embedding[start : start + BLOCK].astype(np.float64)
+    for start in range(0, len(embedding), DISTANCE_BLOCK):
+        rows = embedding[start : start + DISTANCE_BLOCK].astype(np.float64)
         length = np.sqrt(np.einsum("td,td->t", rows, rows))
-        cosine[start : start + BLOCK] = rows @ goal / length
+        cosine[start : start + DISTANCE_BLOCK] = rows @ goal / length
     return np.asarray(1 - cosine / np.linalg.norm(goal))
 
 
@@ -132,7 +132,7 @@ def sparse_success(distance: ArrayLike, radius: float, n: int = 1) -> NDArray[np
 def follow_stages(
     distances: ArrayLike, reach: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Which goal of a sequence is pursued when; each is left when it is reached.
+    """Assign to each row the goal that is pursued; reaching one starts the next.
 
     A goal is reached at a distance of at most `reach` times that at which its stage began: the
     scale of an embedding is its encoder's, so no absolute distance would do.
@@ -146,17 +146,17 @@ def follow_stages(
         (T, K) the distances, each goal's held from the row on in which it was reached, so that
         what happens in later stages is neither reward nor penalty for this one.
     """
-    held = np.array(distances, np.float64)
-    stage = np.zeros(len(held), np.int64)
+    pursued = np.array(distances, np.float64)
+    stage = np.zeros(len(pursued), np.int64)
     start = 0
-    for goal in range(held.shape[1] - 1):
-        there = np.flatnonzero(held[start:, goal] <= reach * held[start, goal])
-        if not len(there):
+    for goal in range(pursued.shape[1] - 1):
+        reached = np.flatnonzero(pursued[start:, goal] <= reach * pursued[start, goal])
+        if not len(reached):
             break
-        start += int(there[0])
-        held[start:, goal] = held[start, goal]
+        start += int(reached[0])
+        pursued[start:, goal] = pursued[start, goal]
         stage[start:] = goal + 1
-    return stage, held
+    return stage, pursued
 
 
 DISTANCES: dict[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
@@ -189,12 +189,12 @@ def episode_reward(
         (T,) reward, the last NaN; (T,) distance to the goal pursued; how many of the K goals
         were reached.
     """
-    stage, held = follow_stages(distances, reach)
-    rewards, reached = np.empty(len(held)), int(stage[-1])
+    stage, pursued = follow_stages(distances, reach)
+    rewards, reached = np.empty(len(pursued)), int(stage[-1])
     for goal in range(reached + 1):
-        here = stage == goal
-        radius = reach * held[np.argmax(here), goal]
-        column = REWARDS[reward](held[:, goal], n=n, gamma=gamma, radius=radius)
-        rewards[here] = column[here]
-    reached += bool((held[here, goal] <= radius).any())  # the last one pursued
-    return rewards, np.asarray(distances)[np.arange(len(held)), stage], reached
+        rows = stage == goal
+        radius = reach * pursued[np.argmax(rows), goal]
+        column = REWARDS[reward](pursued[:, goal], n=n, gamma=gamma, radius=radius)
+        rewards[rows] = column[rows]
+    reached += bool((pursued[rows, goal] <= radius).any())  # the last one pursued
+    return rewards, np.asarray(distances)[np.arange(len(pursued)), stage], reached

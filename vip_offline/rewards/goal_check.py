@@ -23,30 +23,30 @@ Floats = NDArray[np.float64]
 # Mirrored pictures (1.3 to 1.9, 0.4 to 0.9) cannot be told from good ones. Of 40 pictures each
 # there is a note for 0 good ones, 39 with red and blue swapped, 40 upside down, 3 mirrored, 1 made
 # brighter and 1 darker by 30 %; for all 24 of other tasks, and all black and white ones.
-FAR = 1.67  # between 1.51, the greatest of good pictures, and 1.84, the least of wrong ones
-SHORT = 0.5  # between 0.54, the least of good pictures, and 0.46, the greatest of wrong ones
-LOOKED_AT = 100  # successes at most: each needs two rows, which lie in chunks of their own
+FAR_GOAL = 1.67  # between 1.51, the greatest of good pictures, and 1.84, the least of wrong ones
+SHORT_SHARE = 0.5  # between 0.54, the least of good pictures, and 0.46, the greatest of wrong ones
+SAMPLED_FRAMES = 100  # successes at most: each needs two rows, which lie in chunks of their own
 
 
 @dataclass(frozen=True)
 class Approach:
-    """How near S successes come to a goal."""
+    """How close S successful episodes come to a goal."""
 
     first: Floats  # (S,) distances of their first frames
     last: Floats  # (S,) of their last frames
 
     @property
     def no_nearer(self) -> int:
-        """How many end no nearer than they began."""
+        """Number of episodes that end no closer to the goal than they began."""
         return int((self.last >= self.first).sum())
 
     @property
     def covered(self) -> float:
-        """Median share of the first distance that is gone at the end; below 0: further away."""
+        """Median share of the initial distance covered at the end; negative: they moved away."""
         return float(np.median(1 - self.last / np.maximum(self.first, 1e-12)))
 
 
-def misses(approach: Approach, usual: Approach) -> bool:
+def misses_goal(approach: Approach, usual: Approach) -> bool:
     """Whether successes end far from a goal and cover little of the way to it.
 
     Both are needed: a good picture from another day lies far off, but the way to it is covered.
@@ -55,8 +55,8 @@ def misses(approach: Approach, usual: Approach) -> bool:
         approach: to the goal.
         usual: to the mean of the other successes' last frames.
     """
-    far = np.median(approach.last) > FAR * np.median(usual.last)
-    return bool(far and usual.covered > 0 and approach.covered < SHORT * usual.covered)
+    far = np.median(approach.last) > FAR_GOAL * np.median(usual.last)
+    return bool(far and usual.covered > 0 and approach.covered < SHORT_SHARE * usual.covered)
 
 
 def goal_notes(
@@ -85,7 +85,7 @@ def goal_notes(
     good = np.flatnonzero(store.meta("success").astype(bool) & (lengths > 1))
     if not len(good):
         return ()
-    places = np.linspace(0, len(good) - 1, min(len(good), LOOKED_AT)).round().astype(int)
+    places = np.linspace(0, len(good) - 1, min(len(good), SAMPLED_FRAMES)).round().astype(int)
     chosen = [int(index) for index in good[places]]
     spans = [store.spans()[index] for index in chosen]
     first = store.embedding_rows(encoder, camera, [start for start, _ in spans])
@@ -114,7 +114,7 @@ def goal_notes(
         return ()  # words lie further from any picture than pictures from each other
     to_goal = Approach(goal_distance(first, goal[-1]), goal_distance(last, goal[-1]))
     usual = _to_each_other(first, last)
-    if not misses(to_goal, usual):
+    if not misses_goal(to_goal, usual):
         return ()
     return (
         f"{which} cover {to_goal.covered:.0%} of the way to the goal, but {usual.covered:.0%} of "

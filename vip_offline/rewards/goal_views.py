@@ -14,8 +14,8 @@ from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.store import Store
 from vip_offline.errors import VipOfflineError
 
-SHOWN = 6  # pictures of a goal that is made of more
-HEIGHT = 96  # px
+PICTURES_SHOWN = 6  # pictures of a goal that is made of more
+PICTURE_HEIGHT = 96  # px
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ def goal_views(store: Store, camera: str, provenance: Mapping[str, Any]) -> tupl
         VipOfflineError: if the video that a frame lies in is gone or was changed.
     """
     stages = list(provenance.get("stages", ()))
-    said = str(provenance.get("goal", "the goal"))
+    goal = str(provenance.get("goal", "the goal"))
     if not stages:  # each episode's own last frame
         rows = provenance.get("goal_rows") or [stop - 1 for _, stop in store.spans()]
-        return (_view(store, camera, f"Goal: {said}", {"rows": rows}),)
-    names = said.split(", then ")
+        return (_view(store, camera, f"Goal: {goal}", {"rows": rows}),)
+    names = goal.split(", then ")
     if len(names) != len(stages):  # words of a prompt look like the words between stages
-        names = [said] * len(stages)
+        names = [goal] * len(stages)
     steps = [f", stage {place}" for place in range(1, len(stages) + 1)] if len(stages) > 1 else [""]
     return tuple(
         _view(store, camera, f"Goal{step}: {name}", stage)
@@ -57,7 +57,7 @@ def goal_views(store: Store, camera: str, provenance: Mapping[str, Any]) -> tupl
 def goals_of(
     store: Store, provenances: Mapping[str, Mapping[str, Any]]
 ) -> tuple[tuple[str, tuple[GoalView, ...]], ...]:
-    """Each goal once, with the names of the labellings that have it.
+    """Group labellings by their goal: views of each goal, with the names of its labellings.
 
     Args:
         store: that holds the labellings.
@@ -68,8 +68,8 @@ def goals_of(
     """
     shared: dict[str, list[str]] = {}
     for name, provenance in provenances.items():
-        made = {key: provenance.get(key) for key in ("camera", "goal", "goal_rows", "stages")}
-        shared.setdefault(json.dumps(made, sort_keys=True), []).append(name)
+        settings = {key: provenance.get(key) for key in ("camera", "goal", "goal_rows", "stages")}
+        shared.setdefault(json.dumps(settings, sort_keys=True), []).append(name)
     return tuple(
         (
             ", ".join(names),
@@ -83,11 +83,11 @@ def _view(store: Store, camera: str, name: str, stage: Mapping[str, Any]) -> Goa
     camera = camera.split(",")[0]
     rows, files = list(stage["rows"]), dict(stage.get("pictures", {}))
     pictures, notes = list[tuple[str, NDArray[np.uint8]]](), list[str]()
-    kept = camera in store.cameras
-    if rows and not kept:
+    has_frames = camera in store.cameras
+    if rows and not has_frames:
         notes.append(f"The frames of camera {camera} are not in the store.")
     ends = [stop for _, stop in store.spans()]
-    for row in rows[:SHOWN] if kept else ():
+    for row in rows[:PICTURES_SHOWN] if has_frames else ():
         episode = int(np.searchsorted(ends, row, side="right"))
         frame = row - store.spans()[episode][0]
         pixels = store.frames(camera, row, row + 1)[0]
@@ -96,13 +96,13 @@ def _view(store: Store, camera: str, name: str, stage: Mapping[str, Any]) -> Goa
         pixels_or_why = _of_file(path, str(digest))
         if isinstance(pixels_or_why, str):
             notes.append(pixels_or_why)
-        elif len(pictures) < SHOWN:
+        elif len(pictures) < PICTURES_SHOWN:
             pictures.append((path, _small(pixels_or_why)))
     return GoalView(name, tuple(pictures), len(rows) + len(files), tuple(notes))
 
 
 def _of_file(path: str, digest: str) -> NDArray[np.uint8] | str:
-    """The picture that was the goal; else why it cannot be shown."""
+    """Read the goal picture from its file, or explain why it cannot be shown."""
     if not Path(path).is_file():
         return f"The picture {path} is gone; its embedding is in the store."
     try:
@@ -118,7 +118,7 @@ def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     from PIL import Image
 
     height, width = pixels.shape[:2]
-    if height <= HEIGHT:
+    if height <= PICTURE_HEIGHT:
         return pixels
-    size = (max(1, round(width * HEIGHT / height)), HEIGHT)
+    size = (max(1, round(width * PICTURE_HEIGHT / height)), PICTURE_HEIGHT)
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))

@@ -18,8 +18,8 @@ from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.rewards.nearest_goal import GoalSet
 
 NEAREST = "nearest:successes"
-FRAME = re.compile(r"(-?\d+):(-?\d+)")  # EPISODE:FRAME, from the end where negative
-TEXT = "text:"
+FRAME_PATTERN = re.compile(r"(-?\d+):(-?\d+)")  # EPISODE:FRAME, from the end where negative
+TEXT_PREFIX = "text:"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Picture:
 class Stage:
     """One goal: the mean over all of these."""
 
-    said: str  # for people
+    description: str  # for people
     rows: tuple[int, ...] = ()  # of the store
     pictures: tuple[Picture, ...] = ()
     prompts: tuple[str, ...] = ()
@@ -48,35 +48,39 @@ class Goals:
     nearest: bool = False  # the nearest of the one stage's frames counts, not their mean
 
     @property
-    def said(self) -> str:
-        """For people."""
-        return ", then ".join(each.said for each in self.stages) or "each episode's own last frame"
+    def description(self) -> str:
+        """The goals in words, for people."""
+        return (
+            ", then ".join(stage.description for stage in self.stages)
+            or "each episode's own last frame"
+        )
 
     @property
     def in_words(self) -> bool:
-        """Whether a prompt is among them."""
+        """Whether one of the goals is a prompt."""
         return any(stage.prompts for stage in self.stages)
 
     def provenance(self) -> dict[str, Any]:
-        """All that makes them what they are."""
+        """Return everything that identifies the goals, as JSON values."""
         described = [
             {
                 "rows": list(stage.rows),
                 "pictures": {
-                    each.path: content_of(each.frame).tobytes().hex() for each in stage.pictures
+                    picture.path: content_of(picture.frame).tobytes().hex()
+                    for picture in stage.pictures
                 },
                 "prompts": list(stage.prompts),
             }
             for stage in self.stages
         ]
         rows = [row for stage in self.stages for row in stage.rows]
-        made = {"goal": self.said, "goal_rows": rows, "stages": described}
+        provenance = {"goal": self.description, "goal_rows": rows, "stages": described}
         # labels of earlier versions have no such key, and are still what they were
-        return {**made, "nearest": True} if self.nearest else made
+        return {**provenance, "nearest": True} if self.nearest else provenance
 
 
 def success_rows(store: Store) -> list[int]:
-    """Last row of every successful episode.
+    """Return the last row of every successful episode.
 
     The paper takes all demonstrations' last frames; of a failed one that picture shows anything
     but the goal, so failures are left out.
@@ -96,7 +100,7 @@ def success_rows(store: Store) -> list[int]:
 
 
 def choose_goals(store: Store, goal: tuple[str, ...], stages: tuple[str, ...]) -> Goals:
-    """Find what the options name, and read the pictures.
+    """Resolve the goal options: frames of the store, pictures (which are read) and prompts.
 
     Args:
         store: whose frames may be goals.
@@ -110,12 +114,12 @@ def choose_goals(store: Store, goal: tuple[str, ...], stages: tuple[str, ...]) -
             to take a goal from, or no other one for ``nearest:successes``.
     """
     if stages:
-        return Goals(tuple(_stage(store, _parts(each)) for each in stages))
+        return Goals(tuple(_stage(store, _parts(stage)) for stage in stages))
     if goal == ("last",):
         return Goals(())
     if goal == (NEAREST,):
         return _nearest_success(store)
-    return Goals((_stage(store, [part for each in goal for part in _parts(each)]),))
+    return Goals((_stage(store, [part for text in goal for part in _parts(text)]),))
 
 
 def _nearest_success(store: Store) -> Goals:
@@ -126,37 +130,39 @@ def _nearest_success(store: Store) -> Goals:
             f"only 1 of its {len(store)} episodes succeeded. Record or import a second success, or "
             "use --goal successes or --goal last."
         )
-    said = f"the nearest of the last frames of {len(rows)} successes, its own left out"
-    return Goals((Stage(said, tuple(rows)),), nearest=True)
+    description = f"the nearest of the last frames of {len(rows)} successes, its own left out"
+    return Goals((Stage(description, tuple(rows)),), nearest=True)
 
 
 def _parts(text: str) -> list[str]:
     """Split at commas, which prompts and names of files that are there may hold."""
-    if text.startswith(TEXT) or Path(text).exists():
+    if text.startswith(TEXT_PREFIX) or Path(text).exists():
         return [text]
     return [part.strip() for part in text.split(",")]
 
 
 def read_pictures(goals: tuple[str, ...]) -> None:
-    """Refuse picture files that are not there, before there is a store to take frames from.
+    """Refuse picture files that do not exist, before the store is opened.
 
     Raises:
         VipOfflineError: see `_goal_picture`.
     """
     for part in (part for goal in goals for part in _parts(goal)):
-        of_store = part in ("successes", "last", NEAREST) or FRAME.fullmatch(part)
-        if not of_store and not part.startswith(TEXT):
+        of_store = part in ("successes", "last", NEAREST) or FRAME_PATTERN.fullmatch(part)
+        if not of_store and not part.startswith(TEXT_PREFIX):
             _goal_picture(part)
 
 
 def _stage(store: Store, parts: list[str]) -> Stage:
-    rows, pictures, prompts, said = list[int](), list[Picture](), list[str](), list[str]()
+    rows, pictures, prompts, descriptions = list[int](), list[Picture](), list[str](), list[str]()
     for part in parts:
-        chosen = FRAME.fullmatch(part)
+        chosen = FRAME_PATTERN.fullmatch(part)
         if part == "successes":
-            rows += (found := success_rows(store))
-            many = len(found) > 1
-            said.append(f"the last frame{'s' * many} of {len(found)} success{'es' * many}")
+            rows += (successes := success_rows(store))
+            many = len(successes) > 1
+            descriptions.append(
+                f"the last frame{'s' * many} of {len(successes)} success{'es' * many}"
+            )
         elif part == "last":
             raise VipOfflineError(
                 "--goal last: is each episode's own last frame, so it can be no part of a mean or "
@@ -169,14 +175,14 @@ def _stage(store: Store, parts: list[str]) -> Stage:
             )
         elif chosen:
             rows.append(_row(store, int(chosen[1]), int(chosen[2])))
-            said.append(f"frame {part}")
-        elif part.startswith(TEXT):
-            prompts.append(part.removeprefix(TEXT).strip())
-            said.append(f"the words {prompts[-1]!r}")
+            descriptions.append(f"frame {part}")
+        elif part.startswith(TEXT_PREFIX):
+            prompts.append(part.removeprefix(TEXT_PREFIX).strip())
+            descriptions.append(f"the words {prompts[-1]!r}")
         else:
             pictures.append(Picture(part, _goal_picture(part)))
-            said.append(f"picture {part}")
-    among = " and ".join(said)
+            descriptions.append(f"picture {part}")
+    among = " and ".join(descriptions)
     several = len(rows) + len(pictures) + len(prompts) > 1
     return Stage(
         f"the mean of {among}" if several else among, tuple(rows), tuple(pictures), tuple(prompts)
@@ -209,7 +215,7 @@ def _goal_picture(path: str) -> NDArray[np.uint8]:
     return read_picture(Path(path))
 
 
-Embed = Callable[[Picture | str], NDArray[np.float32]]
+EmbedGoal = Callable[[Picture | str], NDArray[np.float32]]
 
 
 def goal_embeddings(
@@ -217,10 +223,10 @@ def goal_embeddings(
     goals: Goals,
     identity: Mapping[str, Any],
     camera: str,
-    embed: Embed,
+    embed: EmbedGoal,
     keep: Callable[[str, NDArray[np.float32], dict[str, Any]], None],
 ) -> NDArray[np.float64] | None:
-    """(K, D) goals, one per stage; None if each episode or each frame has its own.
+    """Return (K, D) goals, one per stage; None if each episode or each frame has its own.
 
     Args:
         store: whose embedding is complete.
@@ -234,25 +240,27 @@ def goal_embeddings(
         return None
     encoder, means = str(identity["encoder"]), []
     for stage in goals.stages:
-        found: list[NDArray[np.float32]] = []
+        embeddings: list[NDArray[np.float32]] = []
         if stage.rows:
-            found.extend(store.embedding_rows(encoder, camera, list(stage.rows)))
-        given: list[Picture | str] = [*stage.pictures, *stage.prompts]
-        for each in given:
-            key = _key(each, identity)
+            embeddings.extend(store.embedding_rows(encoder, camera, list(stage.rows)))
+        sources: list[Picture | str] = [*stage.pictures, *stage.prompts]
+        for source in sources:
+            key = _key(source, identity)
             values = store.goal(encoder, key)
             if values is None:
-                values = embed(each)
-                origin = {"picture": each.path} if isinstance(each, Picture) else {"prompt": each}
+                values = embed(source)
+                origin = (
+                    {"picture": source.path} if isinstance(source, Picture) else {"prompt": source}
+                )
                 keep(key, values, {**identity, **origin})
             # words say the same to every camera
-            found.append(np.tile(values, len(camera.split(","))))
-        means.append(np.asarray(found).mean(axis=0, dtype=np.float64))
+            embeddings.append(np.tile(values, len(camera.split(","))))
+        means.append(np.asarray(embeddings).mean(axis=0, dtype=np.float64))
     return np.stack(means) if means else None
 
 
 def goal_set_of(store: Store, goals: Goals, encoder: str, camera: str) -> GoalSet:
-    """The goal frames of `nearest` goals, from a store whose embedding is complete."""
+    """Return the embedded goal frames of `nearest` goals; the embedding must be complete."""
     (stage,) = goals.stages
     ends = [stop for _, stop in store.spans()]
     episodes = np.searchsorted(ends, stage.rows, side="right")

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True)
 class GoalSet:
-    """Embedded goal frames, and whose they are."""
+    """Embedded goal frames, and the episode of each."""
 
     embeddings: NDArray[np.float32]  # (G, D)
     episodes: NDArray[np.int64]  # (G,) the episode that each is a frame of
 
     def others(self, episode: int) -> NDArray[np.float32]:
-        """(G', D) those that are not of this episode, which would come near its own by itself."""
+        """(G', D) goals from other episodes; an episode is always close to its own last frame."""
         rest: NDArray[np.float32] = self.embeddings[self.episodes != episode]
         return rest
 

@@ -13,14 +13,14 @@ from vip_offline.rewards.field_of_view import field_of_view
 
 
 def missing_cameras(store: Store, label: str, cameras: Sequence[str]) -> list[str]:
-    """Which of the cameras are not embedded, wholly, by the encoder of a labelling.
+    """Return the cameras that the encoder of a labelling has not embedded completely.
 
     Raises:
         VipOfflineError: if there is no such labelling or camera, or one is named twice.
     """
     encoder = store.label(label).provenance["encoder"]
     named = store.cameras_of(",".join(cameras), "--cameras")
-    return [each for each in named if not store.embedded(encoder, each).all()]
+    return [camera for camera in named if not store.embedded(encoder, camera).all()]
 
 
 def embed_cameras(
@@ -31,9 +31,9 @@ def embed_cameras(
     *,
     on_start: Callable[[int], None] = lambda frames: None,
     on_frames: Callable[[int], None] = lambda frames: None,
-    on_prepare: Callable[[str], None] = lambda what: None,
+    on_prepare: Callable[[str], None] = lambda sentence: None,
 ) -> int:
-    """Embed what is missing by the encoder, weights and fit of a labelling.
+    """Embed further cameras with the encoder, weights and fit of a labelling.
 
     Where nothing is missing, the encoder is not loaded and the store is not written to.
 
@@ -79,13 +79,13 @@ def embed_cameras(
             )
         )
         seeing = loaded.seeing(view.preprocessing)
-        return sum(embed_store(writer, seeing, each, on_frames=on_frames) for each in missing)
+        return sum(embed_store(writer, seeing, camera, on_frames=on_frames) for camera in missing)
 
 
-def _check_weights(path: Path, label: str, expected: str, given: str) -> None:
-    if given != expected:
+def _check_weights(path: Path, label: str, expected: str, actual: str) -> None:
+    if actual != expected:
         raise VipOfflineError(
             f"{path}: label {label!r} was made with weights of sha256 {expected[:16]}…, and these "
-            f"have {given[:16]}…; embeddings of two networks cannot stand side by side. Give the "
+            f"have {actual[:16]}…; embeddings of two networks cannot stand side by side. Give the "
             "same with --weights, or label again with these."
         )

@@ -1,49 +1,49 @@
 """Choose the goal, apply the reward, write a labelling."""
 
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vip_offline import __version__
 from vip_offline.dataset.labels import Label
-from vip_offline.dataset.read_hashes import LENGTHS, StaleError, episodes_in_words, reads
+from vip_offline.dataset.read_hashes import reads
 from vip_offline.dataset.store import Store, open_store
-from vip_offline.dataset.store_format import OF_DATA, Attributes, check_name, now, settings_of
-from vip_offline.dataset.store_settings import check_same_making
+from vip_offline.dataset.store_format import check_name, now
 from vip_offline.dataset.store_writer import StoreWriter, writing
-from vip_offline.encoders.preprocessing import Preprocessing
-from vip_offline.encoders.registry import check_encoder, known_provenance, provenance_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import RelabelOptions
 from vip_offline.options.fields import check_ranges
 from vip_offline.rewards.field_of_view import field_of_view
-from vip_offline.rewards.functions import DISTANCES, episode_reward, sparse_success
 from vip_offline.rewards.goal_check import goal_notes
 from vip_offline.rewards.goals import (
-    FRAME,
+    FRAME_PATTERN,
     NEAREST,
     Goals,
-    Picture,
     choose_goals,
     goal_embeddings,
     goal_set_of,
     read_pictures,
 )
-from vip_offline.rewards.nearest_goal import GoalSet, nearest_distance
-from vip_offline.utils.parallel import threaded_map
 
 if TYPE_CHECKING:
     from vip_offline.encoders.encoder import Encoder
+from vip_offline.rewards.label_episodes import label_store
+from vip_offline.rewards.label_provenance import (
+    LazyEncoder,
+    accept_changed_frames,
+    embedding_identity,
+    existing_label,
+    label_settings,
+    sources_of,
+)
 
 
 @dataclass(frozen=True)
 class Relabelled:
-    """What `relabel` did."""
+    """Result of `relabel`."""
 
     name: str
     embedded_frames: int  # now; the others were there
@@ -54,40 +54,6 @@ class Relabelled:
     reached: tuple[int, ...] | None  # goals that each episode reached; None: nobody asked
     notes: tuple[str, ...]  # what a user should know
     again: tuple[str, ...] = ()  # why something that was there is made again
-
-
-@dataclass
-class _Work:
-    """Loads the encoder if something must be embedded, once."""
-
-    options: RelabelOptions
-    preprocessing: Preprocessing
-    on_prepare: Callable[[str], None]
-    loaded: "Encoder | None" = field(default=None)
-
-    def encoder(self) -> "Encoder":
-        if self.loaded is None:
-            from vip_offline.encoders.encoder import load_encoder
-
-            options = self.options
-            weights = Path(options.weights) if options.weights else None
-            self.loaded = load_encoder(
-                options.encoder,
-                weights,
-                computing=options.computing,
-                on_prepare=self.on_prepare,
-                way_out="Use --backend torch.",
-            )
-        self.loaded = self.loaded.seeing(self.preprocessing)
-        return self.loaded
-
-    def embed(self, goal: Picture | str) -> NDArray[np.float32]:
-        if isinstance(goal, Picture):
-            embedding: NDArray[np.float32] = self.encoder()(goal.frame[None])[0]
-            return embedding
-        from vip_offline.encoders.text import embed_text
-
-        return embed_text(self.options.encoder, goal, self.options.weights)
 
 
 def check_relabel(options: RelabelOptions) -> None:
@@ -105,7 +71,7 @@ def check_relabel(options: RelabelOptions) -> None:
             "goals. Give one or the other."
         )
     read_pictures((*options.goal, *options.stages))
-    if any(each.startswith("text:") for each in (*options.goal, *options.stages)):
+    if any(goal.startswith("text:") for goal in (*options.goal, *options.stages)):
         from vip_offline.encoders.text import check_text
 
         check_text(options.encoder)
@@ -132,11 +98,15 @@ def needs_encoder(path: Path, options: RelabelOptions) -> bool:
         VipOfflineError: if there is no such store or camera.
     """
     store = open_store(path)
-    given = ",".join((*options.goal, *options.stages)).split(",")
-    named = [each.strip() for each in given]
-    frames = all(each in ("successes", "last", NEAREST) or FRAME.fullmatch(each) for each in named)
+    requested = ",".join((*options.goal, *options.stages)).split(",")
+    named = [goal.strip() for goal in requested]
+    frames = all(
+        goal in ("successes", "last", NEAREST) or FRAME_PATTERN.fullmatch(goal) for goal in named
+    )
     cameras = store.cameras_of(options.camera)
-    return not frames or not all(store.embedded(options.encoder, each).all() for each in cameras)
+    return not frames or not all(
+        store.embedded(options.encoder, camera).all() for camera in cameras
+    )
 
 
 def relabel(
@@ -146,7 +116,7 @@ def relabel(
     overwrite: bool = False,
     on_start: Callable[[int], None] = lambda frames: None,
     on_frames: Callable[[int], None] = lambda frames: None,
-    on_prepare: Callable[[str], None] = lambda what: None,
+    on_prepare: Callable[[str], None] = lambda sentence: None,
     loaded: "Encoder | None" = None,
 ) -> Relabelled:
     """Embed what is not embedded, and write the rewards under a name.
@@ -176,14 +146,14 @@ def relabel(
         store.require_finished()
         cameras = store.cameras_of(options.camera)
         camera = ",".join(cameras)
-        again = _outdated(store, options.encoder, cameras)
+        again = accept_changed_frames(store, options.encoder, cameras)
         goals = choose_goals(store, options.goal, options.stages)
         view = field_of_view(store, options.encoder, cameras, options.fit)
         notes = (*view.notes, *_check_pictures(store, goals, cameras))
-        work = _Work(options, view.preprocessing, on_prepare, loaded)
-        identity = _identity(store, work, cameras)
-        provenance = _provenance(identity, options, goals, camera, len(store))
-        there, why = _is_there(store, name, provenance, overwrite=overwrite)
+        work = LazyEncoder(options, view.preprocessing, on_prepare, loaded)
+        identity = embedding_identity(store, work, cameras)
+        provenance = label_settings(identity, options, goals, camera, len(store))
+        exists, why = existing_label(store, name, provenance, overwrite=overwrite)
         again += [f"label {name!r} is made again: {why}"] if why else []
         backend, embedded = _embed(store, work, cameras, on_start, on_frames)
         goal = goal_embeddings(
@@ -198,62 +168,36 @@ def relabel(
         notes += goal_notes(
             store, goals, goal, goal_set, options.encoder, camera, provenance["similarity"]
         )
-        asked = bool(options.stages) or options.reward == "sparse"
+        counts_goals = bool(options.stages) or options.reward == "sparse"
         reached: list[int] = []
-        if asked or not there:
-            reward, distance, reached = _label(store, provenance, options, goal, goal_set, camera)
-        if not there:
-            made = {"code_version": __version__, "created": now()}
-            kept = None if goal is None else goal.astype(np.float32)
+        if counts_goals or not exists:
+            reward, distance, reached = label_store(
+                store, provenance, options, goal, goal_set, camera
+            )
+        if not exists:
+            written = {"code_version": __version__, "created": now()}
+            stored_goal = None if goal is None else goal.astype(np.float32)
             among = None if goal_set is None else goal_set.embeddings
-            read = reads(store, _sources(options, goals, cameras))
-            store.write_label(Label(name, reward, distance, kept, provenance | made, among, read))
+            read = reads(store, sources_of(options, goals, cameras))
+            store.write_label(
+                Label(name, reward, distance, stored_goal, provenance | written, among, read)
+            )
         return Relabelled(
             name,
             embedded,
             backend,
-            goals.said,
+            goals.description,
             tuple(provenance["goal_rows"]),
-            not there,
-            tuple(reached) if asked else None,
+            not exists,
+            tuple(reached) if counts_goals else None,
             notes,
             tuple(again),
         )
 
 
-def _outdated(store: StoreWriter, encoder: str, cameras: list[str]) -> list[str]:
-    """Take frames for what they are now; why their embeddings are made again, in words."""
-    again = []
-    for camera in cameras:
-        changed = {*store.accept_frames(camera)}
-        outdated = [int(index) for index in np.flatnonzero(store.outdated(encoder, camera))]
-        for why, episodes in (
-            (f"frames of camera {camera} changed", [k for k in outdated if k in changed]),
-            (
-                f"the embedding of camera {camera} is not what was computed",
-                [k for k in outdated if k not in changed],
-            ),
-        ):
-            if episodes:
-                verb = "are" if len(episodes) > 1 else "is"
-                again.append(f"{episodes_in_words(episodes)} {verb} embedded again: {why}")
-    return again
-
-
-def _sources(options: RelabelOptions, goals: Goals, cameras: list[str]) -> list[str]:
-    """What a labelling is made from, as `reads` names it."""
-    sources = [LENGTHS, *(f"embeddings/{options.encoder}/{camera}" for camera in cameras)]
-    given = ",".join((*options.goal, *options.stages))
-    if goals.nearest or "successes" in given:
-        sources.append("meta/success")
-    if options.reward == "success":
-        sources.append("data/succeeded")
-    return sources
-
-
 def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str, ...]:
     """Refuse a picture for several cameras; say where one shows another field of view."""
-    pictures = [each for stage in goals.stages for each in stage.pictures]
+    pictures = [picture for stage in goals.stages for picture in stage.pictures]
     if pictures and len(cameras) > 1:
         raise VipOfflineError(
             f"--goal {pictures[0].path}: shows one camera's view, but there are {len(cameras)} "
@@ -261,208 +205,34 @@ def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str
         )
     height, width, _ = store.frame_shape(cameras[0])
     notes = []
-    for each in pictures:
-        rows, columns = each.frame.shape[:2]
+    for picture in pictures:
+        rows, columns = picture.frame.shape[:2]
         if abs(columns / rows - width / height) > 0.02 * width / height:
             notes.append(
-                f"{each.path} has {columns} x {rows} px, the frames {width} x {height}: it shows "
-                "another field of view, so no frame comes as near to it as it might."
+                f"{picture.path} has {columns} x {rows} px, the frames {width} x {height}: it "
+                "shows another field of view, so no frame comes as near to it as it might."
             )
     return tuple(notes)
 
 
-def _is_there(
-    store: Store, name: str, provenance: Attributes, *, overwrite: bool
-) -> tuple[bool, str]:
-    """Whether this very labelling is there; if it is there of other data, what is other.
-
-    Raises:
-        VipOfflineError: if another one has its name, unless that is to be replaced.
-    """
-    if name not in store.label_names:
-        return False, ""
-    before = settings_of(store.label_provenance(name))
-    keys = sorted(before.keys() | provenance.keys())
-    differing = [key for key in keys if before.get(key) != provenance.get(key)]
-    if "asked" not in before:  # by an earlier release
-        differing = [key for key in differing if key != "asked"]
-    same_asked = before.get("asked") == provenance["asked"]
-    settings = [key for key in differing if key not in OF_DATA or not same_asked]
-    settings = [key for key in settings if key != "asked" or len(settings) == 1]
-    if settings and not overwrite:
-        raise VipOfflineError(
-            f"{store.path}: label {name!r} is there already and was made with other settings "
-            f"({', '.join(settings)}). Give another --name, or --overwrite to replace it."
-        )
-    if settings:
-        return False, ""
-    try:
-        store.label(name)
-    except StaleError as error:
-        return False, error.reason
-    except VipOfflineError:
-        return False, "what was there is damaged"
-    return not differing, "its goal changed with the data" if differing else ""
-
-
-def _identity(store: Store, work: _Work, cameras: list[str]) -> Attributes:
-    """Provenance of the embeddings; those that are there must be of the same making.
-
-    Raises:
-        VipOfflineError: if another encoder's lie under this name.
-    """
-    options = work.options
-    kept = store.embedding_provenance(options.encoder, cameras[0])
-    complete = all(store.embedded(options.encoder, each).all() for each in cameras)
-    if options.weights or not complete:
-        check_encoder(options.encoder, options.weights)
-    if work.loaded is not None:
-        identity: Attributes | None = work.encoder().provenance
-    else:
-        identity = known_provenance(options.encoder, options.weights, work.preprocessing)
-    if identity is None and complete and kept is not None:
-        # the weights are not here, but what they gave is
-        sha256 = str(kept.get("weights_sha256"))
-        identity = provenance_of(options.encoder, sha256, work.preprocessing)
-    if identity is None:
-        identity = work.encoder().provenance
-    for each in cameras:
-        there = store.embedding_provenance(options.encoder, each)
-        if there is not None:
-            key = f"embeddings/{options.encoder}/{each}"
-            check_same_making(store.path, key, there, identity)
-    return identity
-
-
 def _embed(
     store: StoreWriter,
-    work: _Work,
+    work: LazyEncoder,
     cameras: list[str],
     on_start: Callable[[int], None],
     on_frames: Callable[[int], None],
 ) -> tuple[str, int]:
-    """Embed what is missing: what computed it, and how many frames."""
+    """Embed what is missing; returns the backend and the number of frames."""
     options = work.options
-    missing = {each: ~store.embedded(options.encoder, each) for each in cameras}
+    missing = {camera: ~store.embedded(options.encoder, camera) for camera in cameras}
     lengths = np.array([stop - start for start, stop in store.spans()])
-    if not any(each.any() for each in missing.values()):
+    if not any(rows.any() for rows in missing.values()):
         return "", 0
     from vip_offline.encoders.embed_store import embed_store
 
     encoder = work.encoder()
-    on_start(sum(int(lengths[each].sum()) for each in missing.values()))
+    on_start(sum(int(lengths[rows].sum()) for rows in missing.values()))
     embedded = sum(
-        embed_store(store, encoder, each, options.batch_size, on_frames) for each in cameras
+        embed_store(store, encoder, camera, options.batch_size, on_frames) for camera in cameras
     )
     return encoder.backend.name, embedded
-
-
-def _provenance(
-    identity: Attributes, options: RelabelOptions, goals: Goals, camera: str, episodes: int
-) -> dict[str, Any]:
-    similarity = options.similarity
-    if similarity == "auto":
-        # between words and pictures CLIP compares directions; lengths mean nothing
-        similarity = "cosine" if goals.in_words else "l2"
-    used: dict[str, Any] = {"reward": options.reward, "similarity": similarity}
-    if options.n_steps > 1:
-        used["n_steps"] = options.n_steps
-    if options.reward == "shaping":
-        used["gamma"] = options.gamma
-    if options.stages or options.reward == "sparse":
-        used["reach"] = options.reach
-    asked = {"goal": list(options.goal), "stages": list(options.stages)}
-    made = {**goals.provenance(), "asked": asked}
-    return {**identity, "camera": camera, **used, **made, "episodes": episodes}
-
-
-def label_episodes(
-    embedding: NDArray[np.float32],
-    lengths: list[int],
-    goals: NDArray[np.float64] | None,
-    *,
-    goal_sets: Sequence[NDArray[np.float32]] | None = None,
-    reward: str = "difference",
-    similarity: str = "l2",
-    n: int = 1,
-    gamma: float = 1.0,
-    reach: float = 0.0,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-    """Label whole episodes.
-
-    Args:
-        embedding: (N, D), one episode after the other.
-        lengths: of the episodes, in rows; they add up to N.
-        goals: (K, D), to be reached one after the other; None: each episode's own last row.
-        goal_sets: per episode (G, D) of which the nearest counts, in place of `goals`.
-        reward: a key of `REWARDS`.
-        similarity: a key of `DISTANCES`.
-        n: steps ahead.
-        gamma: discount of ``shaping``.
-        reach: share of a stage's first distance at which its goal counts as reached.
-
-    Returns:
-        (N,) reward, NaN in last rows; (N,) distance to the goal pursued; per episode how many
-        goals it reached.
-    """
-    distance_to = DISTANCES[similarity]
-    ends = np.cumsum(lengths)
-    spans = list(zip(ends - lengths, ends, strict=True))
-    if goal_sets is not None:
-        near = [
-            nearest_distance(embedding[a:b], among, distance_to)
-            for (a, b), among in zip(spans, goal_sets, strict=True)
-        ]
-        distances = np.concatenate(near)[:, None]
-    elif goals is None:
-        own = [distance_to(embedding[a:b], embedding[b - 1]) for a, b in spans]
-        distances = np.concatenate(own)[:, None]
-    else:
-        distances = np.stack([distance_to(embedding, each) for each in goals], axis=1)
-    rewards, distance = np.empty(len(embedding), np.float32), np.empty(len(embedding), np.float32)
-    reached = []
-    for a, b in spans:
-        rewards[a:b], distance[a:b], count = episode_reward(
-            distances[a:b], reward, n=n, gamma=gamma, reach=reach
-        )
-        reached.append(count)
-    return rewards, distance, reached
-
-
-def _label(
-    store: Store,
-    provenance: Attributes,
-    options: RelabelOptions,
-    goal: NDArray[np.float64] | None,
-    goal_set: GoalSet | None,
-    camera: str,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-    """Label the store, a block of episodes at a time: reading overlaps with computing."""
-    spans = store.spans()
-    told = options.reward == "success"
-
-    def block(
-        part: tuple[range, NDArray[np.float32]],
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-        episodes, embedding = part
-        return label_episodes(
-            embedding,
-            [spans[index][1] - spans[index][0] for index in episodes],
-            goal,
-            goal_sets=None if goal_set is None else [goal_set.others(each) for each in episodes],
-            reward="difference" if told else options.reward,
-            similarity=provenance["similarity"],
-            n=options.n_steps,
-            gamma=options.gamma,
-            reach=options.reach,
-        )
-
-    blocks = store.embedding_blocks(options.encoder, camera)
-    parts = list(threaded_map(block, blocks, len(os.sched_getaffinity(0))))
-    rewards, distances, reached = zip(*parts, strict=True)
-    reward = np.concatenate(rewards)
-    if told:
-        away = 1.0 - store.data("succeeded")
-        for start, stop in spans:
-            reward[start:stop] = sparse_success(away[start:stop], 0.5, options.n_steps)
-    return reward, np.concatenate(distances), [count for each in reached for count in each]

@@ -17,7 +17,7 @@ EMBEDDING = "embedding"
 
 
 class EmbedPixels(gym.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
-    """Embed an environment's pictures; `encoders.encoder.load_encoder` gives one.
+    """Replace an environment's pictures by embeddings; see `encoders.encoder.load_encoder`.
 
     Give it the ``fit`` that `relabel` had, so that it sees of a frame what it saw there.
 
@@ -61,26 +61,32 @@ class EmbedPixels(gym.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
             raise VipOfflineError(
                 f"The observation has a key {EMBEDDING!r} already. Wrap an environment once."
             )
-        pictures = [key for key, each in space.spaces.items() if _is_picture(each)]
+        pictures = [key for key, subspace in space.spaces.items() if _is_picture(subspace)]
         self._keys = tuple(pictures if keys is None else keys)
         if not self._keys or not set(self._keys) <= set(pictures):
-            there = ", ".join(f"{key!r} {_named(each)}" for key, each in space.spaces.items())
+            spaces = ", ".join(
+                f"{key!r} {_named(subspace)}" for key, subspace in space.spaces.items()
+            )
             raise VipOfflineError(
                 f"No picture {', '.join(map(repr, self._keys)) or 'at all'} in the observation; a "
-                f"picture is a Box of uint8 (H, W, 3). Its keys: {there}."
+                f"picture is a Box of uint8 (H, W, 3). Its keys: {spaces}."
             )
         if len(set(self._keys)) < len(self._keys):
             raise VipOfflineError(f"keys={list(self._keys)}: name each picture once.")
         blank = {key: _blank(space.spaces[key], repr(key)) for key in self._keys}
-        kept = {key: each for key, each in space.spaces.items() if key not in self._keys}
-        self.observation_space = Dict({EMBEDDING: _box(self._joined(blank, self._keys)), **kept})
+        other_spaces = {
+            key: subspace for key, subspace in space.spaces.items() if key not in self._keys
+        }
+        self.observation_space = Dict(
+            {EMBEDDING: _box(self._joined(blank, self._keys)), **other_spaces}
+        )
 
     def observation(self, observation: Any) -> Any:
         """Replace the pictures of one observation."""
         if self._keys is None:
             return self._embed(observation)
-        kept = {key: each for key, each in observation.items() if key not in self._keys}
-        return {EMBEDDING: self._joined(observation, self._keys), **kept}
+        other_values = {key: value for key, value in observation.items() if key not in self._keys}
+        return {EMBEDDING: self._joined(observation, self._keys), **other_values}
 
     def _joined(
         self, pictures: Mapping[str, NDArray[np.uint8]], keys: Sequence[str]

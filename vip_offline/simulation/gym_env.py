@@ -19,10 +19,10 @@ from vip_offline.simulation.metaworld import (
 
 Observed = dict[str, NDArray[Any]]
 
-FRAME, PROPRIO = "frame/corner", "proprio"  # as policies name them
+CORNER_KEY, PROPRIO_KEY = "frame/corner", "proprio"  # as policies name them
 # hand x, y, z in m, gripper opening: Meta-World clips its states to these
-LOW = (-0.525, 0.348, -0.0525, -1.0)
-HIGH = (0.525, 1.025, 0.7, 1.0)
+WORKSPACE_LOW = (-0.525, 0.348, -0.0525, -1.0)
+WORKSPACE_HIGH = (0.525, 1.025, 0.7, 1.0)
 PLACEMENTS = 2**31 - 1
 
 
@@ -74,8 +74,10 @@ class Metaworld(gym.Env[Observed, NDArray[np.float32]]):
         self._frame: NDArray[np.uint8] | None = None  # of the last observation
         self.observation_space: Space[Any] = Dict(
             {
-                FRAME: Box(0, 255, (image_size, image_size, 3), np.uint8),
-                PROPRIO: Box(np.array(LOW, np.float32), np.array(HIGH, np.float32)),
+                CORNER_KEY: Box(0, 255, (image_size, image_size, 3), np.uint8),
+                PROPRIO_KEY: Box(
+                    np.array(WORKSPACE_LOW, np.float32), np.array(WORKSPACE_HIGH, np.float32)
+                ),
             }
         )
         self.action_space = Box(-1.0, 1.0, (self._simulator.action_size,), np.float32)
@@ -120,4 +122,4 @@ class Metaworld(gym.Env[Observed, NDArray[np.float32]]):
 
     def _observed(self, observation: Observation) -> Observed:
         self._frame = observation.frame.copy()  # users may write on theirs
-        return {FRAME: observation.frame, PROPRIO: observation.proprio}
+        return {CORNER_KEY: observation.frame, PROPRIO_KEY: observation.proprio}

@@ -21,7 +21,7 @@ def _names(text: str) -> frozenset[str]:
 
 
 # tests/simulation/test_hidden_targets.py walks all tasks and holds these to what Meta-World does
-DRAWN = _names(
+DRAWN_TARGETS = _names(
     """
     assembly basketball bin-picking box-close button-press button-press-topdown
     button-press-topdown-wall button-press-wall coffee-button coffee-push dial-turn disassemble
@@ -42,7 +42,7 @@ ONLY_MARKED = _names("pick-out-of-hole plate-slide-back plate-slide-back-side pl
 
 
 def check_target(task: str, hidden_goal: bool) -> Target:
-    """How the target of a task is placed.
+    """Return how the target of a task is placed.
 
     Args:
         task: of Meta-World, without its version suffix.
@@ -52,7 +52,7 @@ def check_target(task: str, hidden_goal: bool) -> Target:
         VipOfflineError: if its placements cannot be made such that a policy can solve them, with
             the reason.
     """
-    if task in DRAWN:
+    if task in DRAWN_TARGETS:
         return "drawn"
     if hidden_goal:
         return "hidden"
@@ -78,7 +78,7 @@ def target_of(task: str, attributes: Mapping[str, Any]) -> Target:
         attributes: of the store, or the policy's manifest. Those written before targets were
             fixed have no ``target``: placements then were as Meta-World draws them.
     """
-    if task in DRAWN:
+    if task in DRAWN_TARGETS:
         return "drawn"
     return "fixed" if attributes.get("target") == "fixed" else "hidden"
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.simulation.hidden_targets import MARKED
-from vip_offline.simulation.rendering import Painter, View, choose_backend, locate
+from vip_offline.simulation.rendering import Renderer, View, choose_gl_backend, locate
 
 # sees the table, the hand and the object; Meta-World's own corner cameras are upside down
 CORNER = View(azimuth=150, elevation=-30, distance=1.1, lookat=(0.0, 0.66, 0.1))
 CONTROL_RATE = 80.0  # Hz: 5 substeps of 2.5 ms
 STEP_LIMIT = 500  # Meta-World raises beyond
-PROPRIO = 4  # first columns of the state: hand x, y, z in metres, gripper opening 0 to 1
+PROPRIO_SIZE = 4  # first columns of the state: hand x, y, z in metres, gripper opening 0 to 1
 DRAWS = 1000  # of a placement, until object and target are as far apart as Meta-World wants
 
 
@@ -33,7 +33,7 @@ class Observation:
 
 def _metaworld() -> Any:
     """Import metaworld, or say how to get it."""
-    choose_backend()
+    choose_gl_backend()
     try:
         import metaworld
         import metaworld.env_dict
@@ -67,13 +67,13 @@ def scripted_expert(task: str) -> Any:
 
 
 class Simulator:
-    """One environment. The painter may be shared by all of the same task in a process."""
+    """One environment. The renderer may be shared by all of the same task in a process."""
 
     def __init__(
         self,
         task: str,
         image_size: int,
-        painter: Painter | None = None,
+        renderer: Renderer | None = None,
         *,
         hidden_goal: bool = False,
     ) -> None:
@@ -83,7 +83,7 @@ class Simulator:
         self.action_size = int(self._env.action_space.shape[0])
         self.state: NDArray[np.float64] = np.zeros(39)  # privileged: for scripted experts only
         self.steps = 0
-        self.painter = painter
+        self.renderer = renderer
         self._image_size = image_size
         if task in MARKED and not hidden_goal:
             self._fix_target(task)
@@ -142,16 +142,16 @@ class Simulator:
         return self._observe(), float(reward), bool(info["success"])
 
     def _observe(self) -> Observation:
-        if self.painter is None:
-            self.painter = Painter(self._env.model, CORNER, self._image_size)
-        proprio = np.asarray(self.state[:PROPRIO], np.float32)
-        return Observation(self.painter(self._env.data), proprio)
+        if self.renderer is None:
+            self.renderer = Renderer(self._env.model, CORNER, self._image_size)
+        proprio = np.asarray(self.state[:PROPRIO_SIZE], np.float32)
+        return Observation(self.renderer(self._env.data), proprio)
 
     def close(self) -> None:
         """Free the graphics context."""
-        if self.painter is not None:
-            self.painter.close()
-            self.painter = None
+        if self.renderer is not None:
+            self.renderer.close()
+            self.renderer = None
 
     def __enter__(self) -> Self:
         return self

@@ -33,7 +33,7 @@ STRIDE = 1_000  # between the placement seeds of an episode's attempts
 
 @dataclass(frozen=True)
 class Recorded:
-    """What `record` did."""
+    """Result of `record`."""
 
     episodes: int  # written now
     there: int  # before
@@ -41,8 +41,8 @@ class Recorded:
     discarded: int  # attempts that ended otherwise than their kind says
 
 
-def plan(options: RecordOptions) -> list[tuple[str, int]]:
-    """(kind, placement) of each episode: experts first, then the failures in turn.
+def planned_episodes(options: RecordOptions) -> list[tuple[str, int]]:
+    """Return (kind, placement) of each episode: experts first, then the kinds of failure in turn.
 
     Raises:
         VipOfflineError: on numbers that make no data set.
@@ -66,7 +66,7 @@ def plan(options: RecordOptions) -> list[tuple[str, int]]:
     return [(kind, options.first_placement + index) for index, kind in enumerate(kinds)]
 
 
-def roll(
+def record_episode(
     simulator: Simulator, behaviour: Behaviour, placement: int, max_steps: int, tail: int
 ) -> Episode:
     """One episode: until `tail` steps after success, or `max_steps`.
@@ -91,8 +91,8 @@ def roll(
             # the flag may flicker later on: the first time counts
             solved, last = True, min(last, len(actions) + tail)
     return Episode(
-        frames={"": np.stack([each.frame for each in observations])},
-        proprio=np.stack([each.proprio for each in observations]),
+        frames={"": np.stack([observation.frame for observation in observations])},
+        proprio=np.stack([observation.proprio for observation in observations]),
         action=np.stack(actions).astype(np.float32),
         succeeded=np.array(succeeded),
         true_reward=np.array([*rewards[:-1], np.nan], np.float32),
@@ -108,13 +108,13 @@ def _simulator(task: str, image_size: int, hidden_goal: bool) -> Simulator:
 
 
 def close_simulator(options: RecordOptions) -> None:
-    """Free what `attempt` keeps between episodes, if it was called in this process."""
+    """Free what `record_planned` keeps between episodes, if it was called in this process."""
     if _simulator.cache_info().currsize:
         _simulator(options.task, options.image_size, options.hidden_goal).close()
         _simulator.cache_clear()
 
 
-def attempt(planned: tuple[str, int], options: RecordOptions) -> tuple[Episode, int]:
+def record_planned(planned: tuple[str, int], options: RecordOptions) -> tuple[Episode, int]:
     """Record one planned episode, trying again with other placements until it ends as planned.
 
     Everything follows from the plan, so a recording that was interrupted goes on unchanged.
@@ -130,7 +130,7 @@ def attempt(planned: tuple[str, int], options: RecordOptions) -> tuple[Episode, 
         seed = placement + discarded * STRIDE
         generator = np.random.default_rng([seed, sorted(BEHAVIOURS).index(kind)])
         behaviour = BEHAVIOURS[kind](scripted_expert(options.task), generator)
-        episode = roll(simulator, behaviour, seed, limit, options.tail)
+        episode = record_episode(simulator, behaviour, seed, limit, options.tail)
         if episode.success == (kind == "expert"):
             frames = {options.camera: episode.frames[""]}
             fields = {**vars(episode), "frames": frames, "kind": kind}
@@ -147,7 +147,7 @@ def record(
     options: RecordOptions,
     *,
     processes: int = 2,
-    on_start: Callable[[int, int], None] = lambda there, planned: None,
+    on_start: Callable[[int, int], None] = lambda recorded, planned: None,
     on_episode: Callable[[Episode], None] = lambda episode: None,
 ) -> Recorded:
     """Record what is missing of a plan.
@@ -163,7 +163,7 @@ def record(
         VipOfflineError: on an impossible plan, a store that was made by another one, that is
             locked or not a store, and on a full disk.
     """
-    planned = plan(options)
+    planned = planned_episodes(options)
     settings = asdict(options)
     target = check_target(options.task, settings.pop("hidden_goal"))
     attributes = {
@@ -176,15 +176,15 @@ def record(
         **_target_attribute(path, options.task, target),
     }
     with writing(path, create=attributes) as store:
-        there = len(store)
-        on_start(there, len(planned))
+        recorded = len(store)
+        on_start(recorded, len(planned))
         frames = discarded = 0
-        for episode, thrown in _episodes(planned[there:], options, processes):
+        for episode, thrown in _episodes(planned[recorded:], options, processes):
             store.append(episode)
             frames += len(episode)
             discarded += thrown
             on_episode(episode)
-        return Recorded(len(planned) - there, there, frames, discarded)
+        return Recorded(len(planned) - recorded, recorded, frames, discarded)
 
 
 def _target_attribute(path: Path, task: str, target: Target) -> dict[str, Target]:
@@ -218,4 +218,4 @@ def _episodes(
 ) -> Iterator[tuple[Episode, int]]:
     # never in this process, be it for one episode: Mesa, which draws where there is no graphics
     # card, brings an LLVM that ends the process when torchvision later loads that of triton
-    yield from process_map(partial(attempt, options=options), planned, processes)
+    yield from process_map(partial(record_planned, options=options), planned, processes)

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.parallel import check_not_forked
 
-CELL = 0.008  # m, of the grid that mesh vertices snap to
-DRAWN = "drawn", "graphics"  # for `check_not_forked`
+CELL_SIZE = 0.008  # m, of the grid that mesh vertices snap to
+FORK_CHECK = "drawn", "graphics"  # for `check_not_forked`
 FEW_FACES = 300  # meshes at or below are drawn as they are
-LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}  # of the ways to draw without a screen
+GL_LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}  # of the ways to draw without a screen
 EGL = "sudo apt-get install --no-install-recommends libegl1 libgl1-mesa-dri"
 
 
@@ -40,7 +40,7 @@ class View:
     lookat: tuple[float, float, float]  # m
 
 
-def coarsened(model: Any, cell: float = CELL) -> Any:
+def coarsened(model: Any, cell: float = CELL_SIZE) -> Any:
     """Copy a model with its large meshes clustered on a grid of `cell` metres.
 
     All vertices of a cell share one of them; faces that collapse or coincide are dropped, and
@@ -60,19 +60,19 @@ def coarsened(model: Any, cell: float = CELL) -> Any:
         )
         corners = cell_of.reshape(-1)[drawn.mesh_face[block]]  # (F, 3) cells
         a, b, c = corners.T
-        whole = (a != b) & (b != c) & (a != c)
+        non_degenerate = (a != b) & (b != c) & (a != c)
         _, distinct = np.unique(np.sort(corners, axis=1), axis=0, return_index=True)
-        kept = np.intersect1d(np.flatnonzero(whole), distinct)
-        front = slice(first_face, first_face + len(kept))
+        faces = np.intersect1d(np.flatnonzero(non_degenerate), distinct)
+        front = slice(first_face, first_face + len(faces))
         for name in ("mesh_facenormal", "mesh_facetexcoord"):
             array = getattr(drawn, name)
-            array[front] = array[block][kept]
-        drawn.mesh_face[front] = representative[corners[kept]]
-        drawn.mesh_facenum[mesh] = len(kept)
+            array[front] = array[block][faces]
+        drawn.mesh_face[front] = representative[corners[faces]]
+        drawn.mesh_facenum[mesh] = len(faces)
     return drawn
 
 
-def choose_backend() -> None:
+def choose_gl_backend() -> None:
     """Set MUJOCO_GL before mujoco is first imported, if the user has not; check it if he has.
 
     Raises:
@@ -80,7 +80,7 @@ def choose_backend() -> None:
             is unknown or not installed, that needs a screen where there is none, or draws nothing.
     """
     if sys.platform.startswith("linux") and not os.environ.get("MUJOCO_GL"):
-        for backend, library in LIBRARIES.items():
+        for backend, library in GL_LIBRARIES.items():
             if ctypes.util.find_library(library):
                 os.environ["MUJOCO_GL"] = backend
                 break
@@ -91,7 +91,7 @@ def choose_backend() -> None:
     try:
         import mujoco
     except Exception as error:  # without a library PyOpenGL fails at whatever it looks up first
-        library = LIBRARIES.get(os.environ.get("MUJOCO_GL", "").lower().strip(), "")
+        library = GL_LIBRARIES.get(os.environ.get("MUJOCO_GL", "").lower().strip(), "")
         missing = library and not ctypes.util.find_library(library)
         raise _no_drawing(f"lib{library} is not installed" if missing else error) from None
     if not hasattr(mujoco.gl_context, "GLContext"):
@@ -107,10 +107,10 @@ def choose_backend() -> None:
 
 def _no_drawing(why: object) -> VipOfflineError:
     """What to say where no frame can be drawn."""
-    said = str(why).strip().splitlines() or [type(why).__name__]
+    reasons = str(why).strip().splitlines() or [type(why).__name__]
     backend = os.environ.get("MUJOCO_GL", "")
     return VipOfflineError(
-        f"MUJOCO_GL={backend}: MuJoCo cannot draw by it here ({said[0]}). Unset it, or on a "
+        f"MUJOCO_GL={backend}: MuJoCo cannot draw by it here ({reasons[0]}). Unset it, or on a "
         f"computer without a screen MUJOCO_GL=egl (Debian, Ubuntu: {EGL})."
     )
 
@@ -135,7 +135,7 @@ def locate(model: Any, data: Any) -> None:
     mujoco.mj_kinematics(model, data)
 
 
-class Painter:
+class Renderer:
     """Draws the states of one model, from one view, at one size; in the process that made it.
 
     Raises:
@@ -143,7 +143,7 @@ class Painter:
     """
 
     def __init__(self, model: Any, view: View, image_size: int) -> None:
-        check_not_forked(*DRAWN)
+        check_not_forked(*FORK_CHECK)
         _load_triton()
         import mujoco
 
@@ -153,7 +153,7 @@ class Painter:
         drawn.vis.global_.offwidth = max(drawn.vis.global_.offwidth, image_size)
         drawn.vis.global_.offheight = max(drawn.vis.global_.offheight, image_size)
         self._renderer = _renderer(drawn, image_size)
-        self._free = weakref.finalize(self, _end, self._renderer, os.getpid())
+        self._free = weakref.finalize(self, _free, self._renderer, os.getpid())
         # not by finalize's own hook, which may be older, and so run later, than the one by which
         # mujoco ends EGL; every other renderer of the process would print its traceback
         self._free.atexit = False
@@ -168,7 +168,7 @@ class Painter:
 
     def __call__(self, data: Any) -> NDArray[np.uint8]:
         """(image_size, image_size, 3) uint8 RGB of a physics state."""
-        check_not_forked(*DRAWN)
+        check_not_forked(*FORK_CHECK)
         self._renderer.update_scene(data, self._camera, self._options)
         frame: NDArray[np.uint8] = self._renderer.render()
         return frame
@@ -179,7 +179,7 @@ class Painter:
         atexit.unregister(self._free)
 
 
-def _end(renderer: Any, process: int) -> None:
+def _free(renderer: Any, process: int) -> None:
     """Free a renderer; a fork of its process only forgets it, since freeing would wait forever."""
     if os.getpid() == process:
         renderer.close()

@@ -25,7 +25,7 @@ from vip_offline.policies.policy import ROLLOUTS, TENSORS, read_manifest
 from vip_offline.policies.runtime import ENCODER, LoadedPolicy, load_policy
 from vip_offline.simulation.hidden_targets import hidden_note, is_hidden
 from vip_offline.simulation.metaworld import check_task
-from vip_offline.simulation.vector_env import Batch, Command, Fleet
+from vip_offline.simulation.vector_env import Command, StepResult, VectorSimulator
 from vip_offline.utils.files import only_writer, read_json, require_writable, sha256_of, write_json
 
 RESULT = ROLLOUTS
@@ -34,7 +34,7 @@ VIDEO_RATE = 25  # frames per second of the mp4s: the paper's control rate
 
 @dataclass(frozen=True)
 class Rollouts:
-    """One policy on P placements."""
+    """Outcomes of one policy on P placements."""
 
     placements: tuple[int, ...]
     success: tuple[bool, ...]  # (P,)
@@ -90,10 +90,10 @@ def _seeds(options: RolloutOptions) -> list[int]:
 
 
 def _check_policy(folder: Path, manifest: Mapping[str, Any], seeds: Sequence[int]) -> None:
-    seen = sorted(set(manifest["placements"]) & set(seeds))
-    if seen:
+    trained = sorted(set(manifest["placements"]) & set(seeds))
+    if trained:
         raise VipOfflineError(
-            f"{folder}: was trained on placements {seen[:5]}, which are to be evaluated. "
+            f"{folder}: was trained on placements {trained[:5]}, which are to be evaluated. "
             "Choose others (rollout --first-placement; first_placement in a recipe's [rollout])."
         )
     cameras = str(manifest["camera"]).split(",")
@@ -104,22 +104,24 @@ def _check_policy(folder: Path, manifest: Mapping[str, Any], seeds: Sequence[int
         )
 
 
-def evaluated(folder: Path, options: RolloutOptions) -> Rollouts | None:
-    """What was rolled out of this policy with these settings before, if anything was."""
-    found = read_rollouts(folder)
-    if found is None:
+def existing_rollouts(folder: Path, options: RolloutOptions) -> Rollouts | None:
+    """Return the stored rollouts of this policy with these settings; None if there are none."""
+    rollouts = read_rollouts(folder)
+    if rollouts is None:
         return None
-    as_wanted = found.placements == tuple(_seeds(options)) and found.horizon == options.horizon
-    return found if as_wanted and is_of(found, folder) else None
+    as_wanted = (
+        rollouts.placements == tuple(_seeds(options)) and rollouts.horizon == options.horizon
+    )
+    return rollouts if as_wanted and is_of(rollouts, folder) else None
 
 
 def is_of(rollouts: Rollouts, folder: Path) -> bool:
-    """Whether rollouts are of the policy that is there; of an earlier release nothing says."""
+    """Whether rollouts are of the current policy; unknown (True) for those of earlier releases."""
     return rollouts.policy in (UNKNOWN, sha256_of(folder / TENSORS))
 
 
 def read_rollouts(folder: Path) -> Rollouts | None:
-    """What was rolled out of this policy last; None if nothing was, or the file is damaged."""
+    """Read the stored rollouts of a policy; None if there are none or the file is damaged."""
     result = read_json(folder / RESULT)
     if result is None:
         return None
@@ -139,7 +141,7 @@ def read_rollouts(folder: Path) -> Rollouts | None:
 
 
 def video_of(folder: Path, placement: int) -> Path:
-    """Where a policy's rollout on a placement is filmed."""
+    """Return the path of the video of a policy's rollout on a placement."""
     return folder / "videos" / f"placement-{placement}.mp4"
 
 
@@ -157,7 +159,7 @@ def rollout(
     on_rollout: Callable[[Path, bool], None] = lambda folder, success: None,
     say: Callable[[str], None] = lambda note: None,
 ) -> dict[Path, Rollouts]:
-    """Roll out policies that share task and encoder; those already done are not repeated.
+    """Roll out policies that share task and encoder; existing rollouts are not repeated.
 
     All of them advance in lockstep: two processes simulate and render, all frames of a step
     are embedded in one go, and a slot whose rollout ends takes the next one.
@@ -179,10 +181,10 @@ def rollout(
             trained on, placements that it was trained on.
     """
     check_rollout(options)
-    results = {folder: evaluated(folder, options) for folder in folders}
+    results = {folder: existing_rollouts(folder, options) for folder in folders}
     seeds = _seeds(options)
     manifests = {folder: read_manifest(folder) for folder in folders}
-    todo = [each for each in folders if results[each] is None or not _filmed(each, options)]
+    todo = [folder for folder in folders if results[folder] is None or not _filmed(folder, options)]
     for task, name in _hidden(manifests).items():
         say(hidden_note(task, name))
     if todo:
@@ -250,16 +252,16 @@ def _loaded(
     encoder: str,
     weights: str,
 ) -> list[LoadedPolicy]:
-    """As a robot would load them; those that do not hold their encoder share one."""
+    """Load policies as a robot would; those without an own encoder share one."""
     path = Path(weights) if weights else None
     way_out = "Leave --encoder out: a policy that was made ready holds its own."
-    given = load_encoder(encoder, path, way_out=way_out) if encoder else None
+    requested = load_encoder(encoder, path, way_out=way_out) if encoder else None
     shared: dict[str, Encoder] = {}
     policies = []
     for folder in folders:
         name = manifests[folder]["encoder"]["encoder"]
-        own = given or (None if ENCODER in read_sums(folder) else shared.get(name))
-        policy = load_policy(folder, encoder=own, weights=path)
+        chosen = requested or (None if ENCODER in read_sums(folder) else shared.get(name))
+        policy = load_policy(folder, encoder=chosen, weights=path)
         if policy.encoder is not None:
             shared[name] = policy.encoder
         policies.append(policy)
@@ -283,9 +285,11 @@ def _advance(
     running: dict[int, _Running] = {}
     commands: dict[int, Command] = {}
 
-    with Fleet(task, image_size, options.processes, environments, hidden_goal=hidden_goal) as fleet:
+    with VectorSimulator(
+        task, image_size, options.processes, environments, hidden_goal=hidden_goal
+    ) as simulators:
         # fill the processes evenly: slot 0 of each, then slot 1 of each
-        order = sorted(range(fleet.slots), key=lambda slot: (slot % environments, slot))
+        order = sorted(range(simulators.slots), key=lambda slot: (slot % environments, slot))
 
         def refill() -> None:
             for slot in order:
@@ -298,7 +302,7 @@ def _advance(
         refill()
         while running:
             commands = dict(sorted(commands.items()))
-            batch = fleet(commands)
+            batch = simulators(commands)
             slots = list(commands)
             commands = {}
             going = _settle(slots, batch, running, options, outcome)
@@ -331,7 +335,7 @@ def _advance(
 
 def _settle(
     slots: Sequence[int],
-    batch: Batch,
+    batch: StepResult,
     running: dict[int, _Running],
     options: RolloutOptions,
     outcome: list[dict[int, _Ended]],
@@ -356,22 +360,24 @@ def _settle(
 def _act(
     policies: Sequence[LoadedPolicy], frames: NDArray[np.uint8], proprio: NDArray[np.float32]
 ) -> tuple[list[NDArray[np.float32]], list[float]]:
-    """One action per row, each from its own policy, and how far from the goal the row looks.
+    """Return one action per row from its own policy, and the row's distance to the goal.
 
     Rows of one policy go through it in one batch; rows of one encoder through that.
     """
     embedded: dict[int, NDArray[np.float32]] = {}  # row -> (D,)
-    for encoder in {id(each.encoder): each.encoder for each in policies if each.encoder}.values():
-        rows = [row for row, each in enumerate(policies) if each.encoder is encoder]
+    for encoder in {
+        id(policy.encoder): policy.encoder for policy in policies if policy.encoder
+    }.values():
+        rows = [row for row, policy in enumerate(policies) if policy.encoder is encoder]
         embedded |= dict(zip(rows, encoder(frames[rows]), strict=True))
     actions: list[Any] = [None] * len(policies)
     distances = [float("nan")] * len(policies)
-    for policy in {id(each): each for each in policies}.values():
-        rows = [row for row, each in enumerate(policies) if each is policy]
+    for policy in {id(policy): policy for policy in policies}.values():
+        rows = [row for row, member in enumerate(policies) if member is policy]
         if policy.encoder is None:
             (key,) = policy.interface.frames
-            found = policy.infer({key: frames[rows], PROPRIO: proprio[rows]})
-            action, embedding = found.action, found.embedding
+            inferred = policy.infer({key: frames[rows], PROPRIO: proprio[rows]})
+            action, embedding = inferred.action, inferred.embedding
         else:
             embedding = np.stack([embedded[row] for row in rows])
             action = policy.decide(embedding, proprio[rows])
@@ -399,7 +405,9 @@ def _write(
         success=tuple(outcome[seed].success for seed in seeds),
         steps=tuple(outcome[seed].steps for seed in seeds),
         horizon=options.horizon,
-        reattempts=None if None in counts else tuple(each for each in counts if each is not None),
+        reattempts=None
+        if None in counts
+        else tuple(count for count in counts if count is not None),
         backend=backend,
         processor=processor(),
         policy=sha256_of(folder / TENSORS),

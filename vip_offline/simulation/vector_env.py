@@ -18,8 +18,8 @@ Command = int | NDArray[np.float32]  # a placement to reset to, or an action to 
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Observations of the slots that were commanded, in their order."""
+class StepResult:
+    """Observations of the commanded slots, in their order."""
 
     frames: NDArray[np.uint8]  # (B, H, W, 3)
     proprio: NDArray[np.float32]  # (B, P)
@@ -46,14 +46,14 @@ def _serve(
                 if isinstance(command, np.ndarray):
                     observation, _, success = simulator.step(command)
                 else:
-                    # one painter for all: same task, same meshes; only the states differ
-                    simulator.painter = simulators[0].painter
+                    # one renderer for all: same task, same meshes; only the states differ
+                    simulator.renderer = simulators[0].renderer
                     observation, success = simulator.reset(command), False
-                    simulators[0].painter = simulator.painter
+                    simulators[0].renderer = simulator.renderer
                 frames.append(observation.frame)
                 proprio.append(observation.proprio)
                 solved.append(success)
-            pipe.send(Batch(np.stack(frames), np.stack(proprio), np.array(solved)))
+            pipe.send(StepResult(np.stack(frames), np.stack(proprio), np.array(solved)))
         simulators[0].close()
     except EOFError:
         return
@@ -63,8 +63,8 @@ def _serve(
         pipe.send(VipOfflineError(f"simulator of {task}: {type(error).__name__}: {error}"))
 
 
-class Fleet:
-    """`processes` x `environments` slots, numbered from 0."""
+class VectorSimulator:
+    """`processes` x `environments` environments, numbered from 0."""
 
     def __init__(
         self,
@@ -80,17 +80,17 @@ class Fleet:
         self._workers: list[tuple[BaseProcess, Connection]] = []
         spawn = context()
         for _ in range(processes):
-            here, there = spawn.Pipe()
+            parent_end, child_end = spawn.Pipe()
             process = spawn.Process(
                 target=_serve,
-                args=(there, task, image_size, environments, hidden_goal),
+                args=(child_end, task, image_size, environments, hidden_goal),
                 daemon=True,
             )
             process.start()
-            there.close()
-            self._workers.append((process, here))
+            child_end.close()
+            self._workers.append((process, parent_end))
 
-    def __call__(self, commands: Mapping[int, Command]) -> Batch:
+    def __call__(self, commands: Mapping[int, Command]) -> StepResult:
         """Reset or step each of these slots; the processes work at the same time.
 
         Args:
@@ -110,8 +110,11 @@ class Fleet:
                     pipe.send(share)
                 busy.append((process, pipe))
         parts = [_receive(process, pipe) for process, pipe in busy]
-        return Batch(
-            *(np.concatenate([getattr(p, key) for p in parts]) for key in Batch.__annotations__)
+        return StepResult(
+            *(
+                np.concatenate([getattr(p, key) for p in parts])
+                for key in StepResult.__annotations__
+            )
         )
 
     def close(self) -> None:

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from vip_offline.analysis.closed_loop.conclusions import (
-    answer,
+    conclusion,
     controls_of,
+    overall_conclusion,
     points,
-    verdict,
     visual_arm,
 )
 from vip_offline.analysis.closed_loop.statistics import Difference, paired_difference
@@ -28,38 +28,38 @@ def test_points(value: float, text: str) -> None:
 
 
 def test_a_difference_is_said_with_its_interval_and_size() -> None:
-    text = verdict("rwr", "bc", difference(0.42, 0.22), 0.03, 8, "5 seeds × 10 placements")
+    text = conclusion("rwr", "bc", difference(0.42, 0.22), 0.03, 8, "5 seeds × 10 placements")
     assert text == (
         "rwr succeeded more often than bc: +42 points (95 % interval +20 to +64; 5 seeds × 10 "
         "placements)."
     )
-    assert "less often" in verdict("rwr", "bc", WORSE, 0.03, 8, "")
+    assert "less often" in conclusion("rwr", "bc", WORSE, 0.03, 8, "")
 
 
 def test_a_difference_that_many_questions_may_bring_about_is_said_to_be_one() -> None:
-    text = verdict("rwr", "bc", BETTER, 0.16, 8, "")
+    text = conclusion("rwr", "bc", BETTER, 0.16, 8, "")
     assert "not beyond doubt, as one of 8 questions" in text
     assert "p = 0.16" in text
 
 
 def test_no_difference_is_not_called_equality() -> None:
-    text = verdict("rwr", "bc", difference(-0.03, 0.17), 1.0, 8, "")
+    text = conclusion("rwr", "bc", difference(-0.03, 0.17), 1.0, 8, "")
     assert text == (
         "rwr and bc cannot be told apart: −3 points (95 % interval −20 to +14); with this many "
         "seeds only differences of 24 points or more would be likely to show."
     )
-    assert "no difference, however large" in verdict("a", "b", difference(0.0, 0.9), 1.0, 8, "")
+    assert "no difference, however large" in conclusion("a", "b", difference(0.0, 0.9), 1.0, 8, "")
 
 
 def test_one_seed_or_one_placement_is_said() -> None:
     one_seed = paired_difference(np.ones((1, 4), dtype=bool), np.zeros((1, 4), dtype=bool))
-    assert verdict("rwr", "bc", one_seed, np.nan, 1, "1 seed × 4 placements") == (
+    assert conclusion("rwr", "bc", one_seed, np.nan, 1, "1 seed × 4 placements") == (
         "rwr against bc: +100 points (1 seed × 4 placements), which may be luck."
     )
-    assert "nothing can be concluded" in answer("bc", {("rwr", "bc"): one_seed})
+    assert "nothing can be concluded" in overall_conclusion("bc", {("rwr", "bc"): one_seed})
     one_placement = difference(0.4, covers="seeds")
-    assert "one placement" in verdict("rwr", "bc", one_placement, 0.01, 1, "")
-    assert "on one placement" in answer("bc", {("rwr", "bc"): one_placement})
+    assert "one placement" in conclusion("rwr", "bc", one_placement, 0.01, 1, "")
+    assert "on one placement" in overall_conclusion("bc", {("rwr", "bc"): one_placement})
 
 
 def asked(baseline: Difference, *controls: Difference) -> dict[tuple[str, str], Difference]:
@@ -68,44 +68,50 @@ def asked(baseline: Difference, *controls: Difference) -> dict[tuple[str, str], 
 
 
 def test_vision_is_credited_only_where_every_blind_control_is_beaten() -> None:
-    assert answer("bc", asked(BETTER, BETTER, BETTER, BETTER)).startswith(
+    assert overall_conclusion("bc", asked(BETTER, BETTER, BETTER, BETTER)).startswith(
         "The visual reward helped: "
     )
     for controls in ((EVEN, BETTER, BETTER), (BETTER, EVEN, BETTER), (BETTER, WORSE, BETTER)):
-        text = answer("bc", asked(BETTER, *controls))
+        text = overall_conclusion("bc", asked(BETTER, *controls))
         assert "cannot put the gain down to what the camera saw" in text
-        name = list(CONTROLS)[[each is BETTER for each in controls].index(False)]
+        name = list(CONTROLS)[[control is BETTER for control in controls].index(False)]
         assert f"{name} ({CONTROLS[name]})" in text
         assert ("less often than" in text) == (WORSE in controls)
 
 
 def test_a_label_that_does_better_is_said_whatever_vision_did() -> None:
     for baseline in (BETTER, EVEN, WORSE):
-        text = answer("bc", asked(baseline, BETTER, BETTER, WORSE))
+        text = overall_conclusion("bc", asked(baseline, BETTER, BETTER, WORSE))
         assert "a success label instead of a reward (bc-success) did better" in text
-    assert "The visual reward helped" in answer("bc", asked(BETTER, BETTER, BETTER, WORSE))
-    assert "did more than a success label" in answer("bc", asked(BETTER, BETTER, BETTER, BETTER))
-    assert "cannot be told apart" in answer("bc", asked(BETTER, BETTER, BETTER, EVEN))
+    assert "The visual reward helped" in overall_conclusion(
+        "bc", asked(BETTER, BETTER, BETTER, WORSE)
+    )
+    assert "did more than a success label" in overall_conclusion(
+        "bc", asked(BETTER, BETTER, BETTER, BETTER)
+    )
+    assert "cannot be told apart" in overall_conclusion("bc", asked(BETTER, BETTER, BETTER, EVEN))
 
 
 def test_vision_is_not_credited_without_a_gain_on_the_baseline() -> None:
-    text = answer("bc", asked(EVEN, BETTER, BETTER, BETTER))
+    text = overall_conclusion("bc", asked(EVEN, BETTER, BETTER, BETTER))
     assert text.startswith("This run does not show that the visual reward helped")
     assert "not the same as no effect" in text
-    assert "did harm" in answer("bc", asked(WORSE, EVEN, EVEN, EVEN))
+    assert "did harm" in overall_conclusion("bc", asked(WORSE, EVEN, EVEN, EVEN))
 
 
 def test_controls_that_were_not_run_leave_the_question_open() -> None:
-    assert "no control was run" in answer("bc", asked(BETTER))
-    text = answer("bc", asked(BETTER, BETTER))
+    assert "no control was run" in overall_conclusion("bc", asked(BETTER))
+    text = overall_conclusion("bc", asked(BETTER, BETTER))
     assert "Not run, so open: rwr-return-clock" in text
     assert "bc-success" in text
 
 
 def test_arms_with_other_names() -> None:
-    assert answer("bc", {("iql", "bc"): BETTER}) == "More often than bc succeeded iql."
-    assert "No arm can be shown" in answer("bc", {("iql", "bc"): EVEN, ("awr", "bc"): WORSE})
-    assert "nothing to compare" in answer("bc", {})
+    assert overall_conclusion("bc", {("iql", "bc"): BETTER}) == "More often than bc succeeded iql."
+    assert "No arm can be shown" in overall_conclusion(
+        "bc", {("iql", "bc"): EVEN, ("awr", "bc"): WORSE}
+    )
+    assert "nothing to compare" in overall_conclusion("bc", {})
 
 
 def test_the_outcome_stands_for_the_reward_where_it_was_run() -> None:
@@ -117,6 +123,6 @@ def test_the_outcome_stands_for_the_reward_where_it_was_run() -> None:
         ("rwr-outcome", "bc"): BETTER,
         ("rwr-return", "bc"): BETTER,
     }
-    text = answer("bc", pairs)
+    text = overall_conclusion("bc", pairs)
     assert text.startswith("rwr-outcome succeeded more often than bc, but it cannot be told apart")
     assert "rwr-outcome-length (weights from the length of an episode" in text

@@ -4,9 +4,9 @@ from typing import Any
 from vip_offline.analysis.closed_loop.conditions import (
     UNKNOWN,
     conditions,
+    joined_names,
     processor,
     rate_notes,
-    together,
 )
 
 
@@ -19,9 +19,9 @@ def test_the_processor_is_named_by_its_model(tmp_path: Path) -> None:
 
 
 def test_several_are_named_once_each() -> None:
-    assert together(["b", "a", "b"]) == "a and b"
-    assert together(["", "a"]) == "a and unknown"
-    assert together([]) == UNKNOWN
+    assert joined_names(["b", "a", "b"]) == "a and b"
+    assert joined_names(["", "a"]) == "a and unknown"
+    assert joined_names([]) == UNKNOWN
 
 
 def test_numbers_name_what_computed_them() -> None:

@@ -52,7 +52,7 @@ def test_two_way_variance_is_no_less_than_that_of_seeds_alone() -> None:
 def test_two_way_variance_of_many_at_once_is_that_of_each() -> None:
     values = np.random.default_rng(0).normal(size=(3, 4, 6))
     together = np.stack(two_way_variance(values))
-    apart = np.stack([np.stack(two_way_variance(each)) for each in values], axis=1)
+    apart = np.stack([np.stack(two_way_variance(value)) for value in values], axis=1)
     np.testing.assert_allclose(together, apart)
 
 
@@ -69,22 +69,24 @@ def test_two_way_variance_is_unbiased() -> None:
 def test_one_placement_gives_the_t_interval_over_seeds() -> None:
     a = np.array([1, 1, 1, 1, 0, 0, 1, 1], dtype=bool)[:, None]
     b = np.array([0, 0, 0, 1, 0, 1, 0, 1], dtype=bool)[:, None]
-    found = paired_difference(a, b)
+    difference = paired_difference(a, b)
     known = stats.ttest_rel(a[:, 0].astype(float), b[:, 0].astype(float))
     interval = known.confidence_interval()
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
-    assert found.p_value == pytest.approx(known.pvalue)
-    assert found.covers == "seeds"
+    assert (difference.low, difference.high) == pytest.approx((interval.low, interval.high))
+    assert difference.p_value == pytest.approx(known.pvalue)
+    assert difference.covers == "seeds"
 
 
 @pytest.mark.parametrize("placements", [1, 6])
 def test_one_seed_says_nothing_about_a_method(placements: int) -> None:
     a, b = np.ones((1, placements), dtype=bool), np.zeros((1, placements), dtype=bool)
-    found = paired_difference(a, b)
-    assert found.mean == 1
-    assert np.isnan([found.low, found.high, found.p_value, found.smallest_detectable]).all()
-    assert not found.differs
-    assert found.covers == mean_interval(a).covers == "nothing"
+    difference = paired_difference(a, b)
+    assert difference.mean == 1
+    assert np.isnan(
+        [difference.low, difference.high, difference.p_value, difference.smallest_detectable]
+    ).all()
+    assert not difference.differs
+    assert difference.covers == mean_interval(a).covers == "nothing"
     assert np.isnan(mean_interval(a).low)
 
 
@@ -101,9 +103,9 @@ def test_equal_outcomes_do_not_give_an_empty_interval(value: bool) -> None:
 
 
 def test_complete_success_against_complete_failure() -> None:
-    found = paired_difference(np.ones((5, 10), dtype=bool), np.zeros((5, 10), dtype=bool))
-    assert found.differs
-    assert found.high == 1
+    difference = paired_difference(np.ones((5, 10), dtype=bool), np.zeros((5, 10), dtype=bool))
+    assert difference.differs
+    assert difference.high == 1
     smoke = paired_difference(np.ones((2, 2), dtype=bool), np.zeros((2, 2), dtype=bool))
     assert not smoke.differs
 
@@ -111,8 +113,10 @@ def test_complete_success_against_complete_failure() -> None:
 def test_the_other_way_round_is_the_negative() -> None:
     rng = np.random.default_rng(1)
     a, b = rng.random((5, 10)) < 0.7, rng.random((5, 10)) < 0.4
-    one, other = paired_difference(a, b), paired_difference(b, a)
-    assert (one.mean, one.low, one.high) == pytest.approx((-other.mean, -other.high, -other.low))
+    forward, other = paired_difference(a, b), paired_difference(b, a)
+    assert (forward.mean, forward.low, forward.high) == pytest.approx(
+        (-other.mean, -other.high, -other.low)
+    )
 
 
 def test_placements_are_paired() -> None:
@@ -126,10 +130,10 @@ def test_placements_are_paired() -> None:
 
 def test_smallest_detectable_difference_is_that_of_a_t_test() -> None:
     rng = np.random.default_rng(3)
-    found = paired_difference(rng.random((5, 10)) < 0.5, rng.random((5, 10)) < 0.5)
-    t = stats.t(found.degrees_of_freedom)
-    expected = (t.ppf(0.975) + t.ppf(0.80)) * found.standard_error
-    assert found.smallest_detectable == pytest.approx(expected)
+    difference = paired_difference(rng.random((5, 10)) < 0.5, rng.random((5, 10)) < 0.5)
+    t = stats.t(difference.degrees_of_freedom)
+    expected = (t.ppf(0.975) + t.ppf(0.80)) * difference.standard_error
+    assert difference.smallest_detectable == pytest.approx(expected)
 
 
 def test_arms_of_unlike_runs_are_not_paired() -> None:
@@ -203,6 +207,6 @@ def test_thirty_points_are_found_with_ten_seeds_but_not_with_five() -> None:
 @pytest.mark.parametrize("rate", [0.1, 0.35])
 def test_mean_interval_holds_the_truth(S: int, P: int, rate: float) -> None:
     a, _ = simulate(np.random.default_rng(7), 1500, S, P, (rate, rate), 0.0)
-    intervals = [mean_interval(each) for each in a]
-    assert np.mean([each.low <= rate <= each.high for each in intervals]) > 0.925
-    assert all(0 <= each.low <= each.mean <= each.high <= 1 for each in intervals)
+    intervals = [mean_interval(sample) for sample in a]
+    assert np.mean([interval.low <= rate <= interval.high for interval in intervals]) > 0.925
+    assert all(0 <= interval.low <= interval.mean <= interval.high <= 1 for interval in intervals)

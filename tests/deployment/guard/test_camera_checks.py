@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vip_offline.deployment.guard.camera_checks import HUNG, Camera
+from vip_offline.deployment.guard.camera_checks import HUNG, CameraMonitor
 from vip_offline.policies.brightness import brightness_grid
 
 UP, LEFT = slice(None, None, -1), slice(None, None, -1)
@@ -23,8 +23,8 @@ def scene(row: int, light: float = 1.0) -> NDArray[np.uint8]:
 def reference() -> dict[str, Any]:
     frames = [scene(row) for row in range(40)]
     grids, means = (
-        [brightness_grid(each) for each in frames],
-        [each.mean((0, 1)) for each in frames],
+        [brightness_grid(frame) for frame in frames],
+        [frame.mean((0, 1)) for frame in frames],
     )
     return {
         "mean": np.mean(means, axis=0).tolist(),
@@ -35,7 +35,7 @@ def reference() -> dict[str, Any]:
 
 
 def said(frames: list[NDArray[np.uint8]], moving: float = 0.005, **more: Any) -> list[list[str]]:
-    camera = Camera("frame/front", {**reference(), **more})
+    camera = CameraMonitor("frame/front", {**reference(), **more})
     return [camera.add(frame, np.array([moving * row, 1.0])) for row, frame in enumerate(frames)]
 
 
@@ -43,7 +43,7 @@ def said(frames: list[NDArray[np.uint8]], moving: float = 0.005, **more: Any) ->
 @pytest.mark.parametrize("how", TURNS)
 def test_an_upside_down_picture_is_said_once_in_any_light(how: str, light: float) -> None:
     warnings = said([scene(row, light)[TURNS[how]] for row in range(30)])
-    assert [len(each) for each in warnings] == [0] * 9 + [1] + [0] * 20
+    assert [len(warning) for warning in warnings] == [0] * 9 + [1] + [0] * 20
     assert warnings[9][0].startswith("frame/front: looks upside down.")
     assert f"clearly better {how}" in warnings[9][0]
 
@@ -68,7 +68,7 @@ def test_a_scene_that_is_alike_both_ways_up_cannot_be_told() -> None:
 def test_a_frozen_camera_is_said_once() -> None:
     frames = [scene(row) for row in range(5)] + [scene(5)] * 60
     warnings = said(frames)
-    places = [row for row, each in enumerate(warnings) if each]
+    places = [row for row, warning in enumerate(warnings) if warning]
     assert places == [5 + HUNG - 1]
     assert warnings[places[0]] == [
         f"frame/front: looks frozen. The last {HUNG} observations have the very same picture, "
@@ -86,13 +86,13 @@ def test_a_camera_that_is_slower_than_the_robot_is_not_frozen() -> None:
 
 
 def test_a_slow_motion_adds_up() -> None:
-    places = [row for row, each in enumerate(said([scene(0)] * 200, moving=1e-4)) if each]
+    places = [row for row, warnings in enumerate(said([scene(0)] * 200, moving=1e-4)) if warnings]
     assert places == [101]  # 0.0101 m further
 
 
 def test_an_older_policys_reference_is_of_colours_alone() -> None:
     colours = {key: reference()[key] for key in ("mean", "std")}
-    camera = Camera("frame/front", colours)
+    camera = CameraMonitor("frame/front", colours)
     frames = [scene(row)[::-1] for row in range(30)]
     assert not any(camera.add(frame, np.zeros(2)) for frame in frames)
-    assert Camera("frame/front", {}).add(frames[0], np.zeros(2)) == []
+    assert CameraMonitor("frame/front", {}).add(frames[0], np.zeros(2)) == []

@@ -41,8 +41,8 @@ def test_a_week_of_drift_and_of_queues_that_come_and_go(drift: float) -> None:
     delays[really] += generator.uniform(LIMIT, 10, really.sum())
     delays = ordered(sent, delays)
     readings = read(ClientClock(LIMIT), sent, delays, drift, 1.7e9)
-    late = np.array([each.late for each in readings])
-    assert all(each.grew and not each.step for each in readings)
+    late = np.array([reading.late for reading in readings])
+    assert all(reading.grew and not reading.step for reading in readings)
     # nobody of the last minute took less than this
     before = np.concatenate([np.full(19, delays[0]), delays])
     least = np.lib.stride_tricks.sliding_window_view(before, 20).min(axis=1)
@@ -60,7 +60,7 @@ def test_a_pause_of_the_network_whose_frames_come_in_a_burst(drift: float) -> No
     paused = (since >= 30) & (since < 30.5)
     delays[paused] += 30.5 - since[paused]
     delays = ordered(sent, delays)
-    late = np.array([each.late for each in read(ClientClock(0.2), sent, delays, drift, -5e4)])
+    late = np.array([reading.late for reading in read(ClientClock(0.2), sent, delays, drift, -5e4)])
     assert (late[delays > 0.2 + MINUTE] > 0.2).all()
     assert (late[delays < 0.19] <= 0.2).all()
     assert (late > 0.2).sum() > 10 * 12
@@ -84,16 +84,16 @@ def test_a_clock_that_is_set_is_followed_and_said_once(
     count = 9_000
     sent: Floats = np.arange(count, dtype=np.float64) * period
     delays = ordered(sent, np.random.default_rng(3).exponential(0.005, count))
-    clock, held, said = ClientClock(LIMIT), 0, []
+    clock, held, measured = ClientClock(LIMIT), 0, []
     for time, delay, (total, now) in zip(sent, delays, steps(count, size), strict=True):
         held = 0 if now else held
         reading = clock.read((1 + drift) * time + total, time + delay)
         held += not reading.grew or reading.late > LIMIT
         assert held <= 4 * AGREE
         if reading.step:
-            said.append(reading.step)
+            measured.append(reading.step)
             assert reading.held == held
-    np.testing.assert_allclose(said, [size] * 10, atol=0.06)
+    np.testing.assert_allclose(measured, [size] * 10, atol=0.06)
 
 
 def test_a_clock_that_is_set_back_in_a_burst_does_not_make_the_burst_the_measure() -> None:
@@ -108,10 +108,10 @@ def test_a_clock_that_is_set_back_in_a_burst_does_not_make_the_burst_the_measure
         clock.read(time + step, time + delay)
         for time, step, delay in zip(sent, total, delays, strict=True)
     ]
-    accepted = np.array([each.grew and each.late <= 0.2 for each in readings])
+    accepted = np.array([reading.grew and reading.late <= 0.2 for reading in readings])
     assert not accepted[delays > 0.21].any()
     assert accepted[sent > 10.7].all()
-    assert [round(each.step, 1) for each in readings if each.step] == [-2.0]
+    assert [round(reading.step, 1) for reading in readings if reading.step] == [-2.0]
 
 
 @pytest.mark.parametrize("drift", [-1e-4, 0.0, 1e-4])
@@ -120,14 +120,14 @@ def test_a_delay_that_stays_is_never_taken_for_the_clock(drift: float) -> None:
     sent = np.arange(0.0, 2 * 24 * 3600, 2.9)
     delays = np.where(sent < 60, 0.01, 2.01)
     readings = read(ClientClock(LIMIT), sent, delays, drift, 7.0)
-    assert all(each.late > LIMIT for each in readings[21:])
+    assert all(reading.late > LIMIT for reading in readings[21:])
 
 
 def test_a_delay_that_creeps_up_is_noticed() -> None:
     """A policy a little slower than its camera: 0.1 percent, 3.6 s an hour."""
     sent = np.arange(0.0, 2 * 3600, 0.5)
     readings = read(ClientClock(LIMIT), sent, 1e-3 * sent, 1e-4, 0.0)
-    late = np.array([each.late for each in readings])
+    late = np.array([reading.late for reading in readings])
     assert (late[sent > LIMIT / (1e-3 - SLEW - DRIFT) + 10] > LIMIT).all()
 
 
@@ -135,4 +135,4 @@ def test_what_is_repeated_is_no_clock_that_was_set() -> None:
     clock = ClientClock(LIMIT)
     stamps = [1.0, 2.0, *[2.0] * 20, 1.0, *[1.0] * 20, *[1.5, 1.2] * 10, 2.1]
     grew = [clock.read(stamp, 0.01 * at).grew for at, stamp in enumerate(stamps)]
-    assert [at for at, each in enumerate(grew) if each] == [0, 1, len(stamps) - 1]
+    assert [at for at, is_larger in enumerate(grew) if is_larger] == [0, 1, len(stamps) - 1]

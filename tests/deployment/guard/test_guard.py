@@ -26,50 +26,50 @@ def release(of: Guard, x: float, y: float, novelty: float | None = None) -> dict
 
 
 def told(*values: float) -> list[float]:
-    return [float(each) for each in np.array(values, np.float32)]
+    return [float(value) for value in np.array(values, np.float32)]
 
 
 def test_within_the_limits_nothing_is_touched() -> None:
-    said = release(guard(), 0.7, 0.3)
-    assert said["action"] == told(0.7, 0.3)
-    assert (said["held"], said["range"], said["step"], said["error"]) == (False, [], [], "")
-    assert said["counts"] == {"actions": 1, "held": 0, "range": 0, "step": 0}
+    reply = release(guard(), 0.7, 0.3)
+    assert reply["action"] == told(0.7, 0.3)
+    assert (reply["held"], reply["range"], reply["step"], reply["error"]) == (False, [], [], "")
+    assert reply["counts"] == {"actions": 1, "held": 0, "range": 0, "step": 0}
 
 
 def test_the_range_is_that_of_the_training_set() -> None:
     g = guard()
-    said = release(g, 1.5, -0.2)  # x from -1 to 1, y from 0 to 0.5
-    assert said["action"] == told(1, 0)
-    assert (said["range"], said["step"]) == ([X, Y], [])
-    said = release(g, 1.0, 0.0)
-    assert (said["range"], said["counts"]["range"]) == ([], 1)
+    reply = release(g, 1.5, -0.2)  # x from -1 to 1, y from 0 to 0.5
+    assert reply["action"] == told(1, 0)
+    assert (reply["range"], reply["step"]) == ([X, Y], [])
+    reply = release(g, 1.0, 0.0)
+    assert (reply["range"], reply["counts"]["range"]) == ([], 1)
 
 
 def test_a_step_is_measured_from_the_action_before() -> None:
     g = guard()
     release(g, 0, 0)
-    said = release(g, 0.9, 0.05)  # x may move by 0.25, y by 0.1
-    assert said["action"] == told(0.25, 0.05)
-    assert (said["range"], said["step"]) == ([], [X])
+    reply = release(g, 0.9, 0.05)  # x may move by 0.25, y by 0.1
+    assert reply["action"] == told(0.25, 0.05)
+    assert (reply["range"], reply["step"]) == ([], [X])
     assert release(g, 0.9, 0.05)["action"] == told(0.5, 0.05)
-    said = release(g, -0.9, 0.05)
-    assert said["action"] == told(0.25, 0.05)
-    assert said["counts"] == {"actions": 4, "held": 0, "range": 0, "step": 3}
+    reply = release(g, -0.9, 0.05)
+    assert reply["action"] == told(0.25, 0.05)
+    assert reply["counts"] == {"actions": 4, "held": 0, "range": 0, "step": 3}
 
 
 def test_range_comes_before_step_and_both_are_said() -> None:
     g = guard()
     release(g, 0.9, 0)
-    said = release(g, 3, 0.9)
-    assert said["action"] == told(1, 0.1)  # 3 -> 1 is 0.1 away; 0.9 -> 0.5 -> 0.1
-    assert (said["range"], said["step"]) == ([X, Y], [Y])
+    reply = release(g, 3, 0.9)
+    assert reply["action"] == told(1, 0.1)  # 3 -> 1 is 0.1 away; 0.9 -> 0.5 -> 0.1
+    assert (reply["range"], reply["step"]) == ([X, Y], [Y])
 
 
 def test_rounding_is_no_limiting() -> None:
     g = guard()
     release(g, 0, 0.1)
-    said = release(g, 0.25, float(np.float32(0.1) + np.float32(0.1)))
-    assert (said["range"], said["step"]) == ([], [])
+    reply = release(g, 0.25, float(np.float32(0.1) + np.float32(0.1)))
+    assert (reply["range"], reply["step"]) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_a_hold_action_fits_the_policy(hold: Hold) -> None:
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_an_action_that_is_no_number_is_held(bad: float) -> None:
-    said = release(guard(), 0.5, bad)
-    assert (said["action"], said["reason"]) == ([0, 0], "action")
-    assert said["error"] == "The policy's action is not finite, or of another length."
+    reply = release(guard(), 0.5, bad)
+    assert (reply["action"], reply["reason"]) == ([0, 0], "action")
+    assert reply["error"] == "The policy's action is not finite, or of another length."
 
 
 def test_an_action_of_another_length_is_held() -> None:
@@ -159,7 +159,7 @@ def test_a_stamp_must_grow(key: str) -> None:
     troubles = [
         g.receive(observation(**{key: stamp}), KEYS, 0.1 * i) for i, stamp in enumerate(stamps)
     ]
-    assert [each and each.reason for each in troubles] == [
+    assert [trouble and trouble.reason for trouble in troubles] == [
         None,
         None,
         "stale",
@@ -189,14 +189,14 @@ def test_an_observation_that_was_long_on_its_way() -> None:
 
 
 def test_a_clock_that_is_set_is_said_with_its_size_and_holds_a_few() -> None:
-    said: list[str] = []
-    g = Guard(Rules.of(INTERFACE, "zero", 1.0, None), said.append)
+    messages: list[str] = []
+    g = Guard(Rules.of(INTERFACE, "zero", 1.0, None), messages.append)
     held = []
     for at in range(1000):
         stamp = 0.02 * at + 50 - (2 if at >= 300 else 0) + (7 if at >= 600 else 0)
         held.append(g.receive(observation(**{"observation/time": stamp}), KEYS, 0.02 * at))
-    assert [at for at, each in enumerate(held) if each] == [300, 301, 302, 303]
-    assert said == [
+    assert [at for at, is_held in enumerate(held) if is_held] == [300, 301, 302, 303]
+    assert messages == [
         "the client's clock was set back by 2.000 s; it is followed from here. 4 observations "
         "were held until then.",
         "the client's clock was set forward by 7.000 s; it is followed from here.",
@@ -221,10 +221,10 @@ def test_a_clock_that_is_set_is_said_with_its_size_and_holds_a_few() -> None:
 def test_a_counter_that_begins_again_at_its_end(stamps: list[Any], stale: list[int]) -> None:
     g = guard()
     troubles = [
-        g.receive(observation(**{"observation/sequence": each}), KEYS, 0.1 * at)
-        for at, each in enumerate(stamps)
+        g.receive(observation(**{"observation/sequence": stamp}), KEYS, 0.1 * at)
+        for at, stamp in enumerate(stamps)
     ]
-    assert [at for at, each in enumerate(troubles) if each] == stale
+    assert [at for at, trouble in enumerate(troubles) if trouble] == stale
 
 
 def test_a_time_that_its_dtype_cannot_tell_apart() -> None:
@@ -253,16 +253,16 @@ def test_an_answer_that_took_too_long_is_not_sent() -> None:
 
 
 def test_novelty_is_said_and_stops_nothing_unasked() -> None:
-    said = release(guard(), 0.5, 0.1, novelty=40.0)
-    assert (said["novelty"], said["held"]) == (40.0, False)
+    reply = release(guard(), 0.5, 0.1, novelty=40.0)
+    assert (reply["novelty"], reply["held"]) == (40.0, False)
 
 
 def test_too_novel_a_picture_stops_the_connection_for_good() -> None:
     g = guard(stop_above=2.0)
     assert not release(g, 0.5, 0.1, novelty=2.0)["held"]
-    said = release(g, 0.5, 0.1, novelty=2.01)
-    assert (said["action"], said["reason"], said["novelty"]) == ([0, 0], "novelty", 2.01)
-    assert "Novelty 2.01 is above --stop-above 2" in said["error"]
+    reply = release(g, 0.5, 0.1, novelty=2.01)
+    assert (reply["action"], reply["reason"], reply["novelty"]) == ([0, 0], "novelty", 2.01)
+    assert "Novelty 2.01 is above --stop-above 2" in reply["error"]
     trouble = g.receive(observation(), KEYS, 0.1)
     assert trouble is not None and trouble.reason == "novelty"
 

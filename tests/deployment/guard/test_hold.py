@@ -28,8 +28,8 @@ def test_what_is_guessed_from_the_data_is_said(kind: str, hold: str) -> None:
     assert holding.hold == hold
     text = f"hold: {hold}, a guess: in the training data an action looks like a {kind}"
     assert holding.notes[0].startswith(text)
-    said = choose_hold(replace(guessed, action_kind_guessed=False), "auto")
-    assert not any("guess" in note for note in said.notes)
+    holding = choose_hold(replace(guessed, action_kind_guessed=False), "auto")
+    assert not any("guess" in note for note in holding.notes)
 
 
 def test_a_policy_that_does_not_say_it_is_held_where_no_jump_can_come_from() -> None:
@@ -53,7 +53,7 @@ def test_a_policy_whose_zero_is_a_demonstrated_step_away(reach: float, hold: str
 
 def test_an_older_policy_of_the_simulator_gives_differences() -> None:
     names = ACTIONS["metaworld"][0]
-    least, most, step = ((each,) * 4 for each in (-1.0, 1.0, 0.1))
+    least, most, step = ((value,) * 4 for value in (-1.0, 1.0, 0.1))
     old = Interface(INTERFACE.frames, INTERFACE.proprio, names, least, most, step)
     assert choose_hold(old, "auto").hold == "zero"
     assert choose_hold(old, "auto").notes == ()

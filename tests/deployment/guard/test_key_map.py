@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vip_offline.deployment.guard.key_map import key_map, translate
+from vip_offline.deployment.guard.key_map import read_key_map, translate
 from vip_offline.errors import VipOfflineError
 from vip_offline.policies.interface import Interface
 
@@ -32,7 +32,7 @@ DROID = {
 
 
 def test_droid() -> None:
-    mine = translate(DROID, key_map("droid", FRANKA), FRANKA)
+    mine = translate(DROID, read_key_map("droid", FRANKA), FRANKA)
     assert mine["frame/scene"][0, 0, 0] == 1
     assert mine["frame/wrist_left"][0, 0, 0] == 2
     assert mine["proprio"].tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
@@ -48,7 +48,7 @@ def test_libero() -> None:
         "observation/wrist_image": PICTURES["observation/wrist_image_left"],
         "observation/state": np.arange(8.0),
     }
-    mine = translate(theirs, key_map("libero", FRANKA), FRANKA)
+    mine = translate(theirs, read_key_map("libero", FRANKA), FRANKA)
     assert mine["frame/wrist_left"][0, 0, 0] == 2
     assert mine["proprio"].tolist() == list(range(8))
 
@@ -56,7 +56,7 @@ def test_libero() -> None:
 @pytest.mark.parametrize("gripper", [7.0, np.float64(7), np.array(7.0), np.array([7.0])])
 def test_one_number_may_be_no_array(gripper: Any) -> None:
     mine = translate(
-        DROID | {"observation/gripper_position": gripper}, key_map("droid", FRANKA), FRANKA
+        DROID | {"observation/gripper_position": gripper}, read_key_map("droid", FRANKA), FRANKA
     )
     assert mine["proprio"].shape == (8,)
     assert mine["proprio"][7] == 7
@@ -65,11 +65,11 @@ def test_one_number_may_be_no_array(gripper: Any) -> None:
 def test_without_a_map_names_are_our_own() -> None:
     ours: dict[str, Any] = dict.fromkeys(FRANKA.frames, PICTURES["observation/wrist_image_left"])
     ours["proprio"] = np.zeros(8, np.float32)
-    assert translate(ours, key_map("", FRANKA), FRANKA) == ours
+    assert translate(ours, read_key_map("", FRANKA), FRANKA) == ours
 
 
 def test_our_own_names_still_work_beside_a_map() -> None:
-    mapped = key_map("droid", FRANKA)
+    mapped = read_key_map("droid", FRANKA)
     ours = translate(DROID, mapped, FRANKA)
     assert translate(ours, mapped, FRANKA).keys() == ours.keys()
 
@@ -77,14 +77,14 @@ def test_our_own_names_still_work_beside_a_map() -> None:
 def test_the_policys_own_map_is_the_default() -> None:
     own: dict[str, str | list[str]] = {"proprio": "state"}
     interface = replace(FRANKA, key_map=own)
-    assert key_map("", interface) == own
+    assert read_key_map("", interface) == own
 
 
 def test_json_on_the_command_line_and_in_a_file(tmp_path: Path) -> None:
     given: dict[str, str | list[str]] = {"proprio": ["q", "g"], "frame/scene": "rgb"}
-    assert key_map(json.dumps(given), FRANKA) == given
+    assert read_key_map(json.dumps(given), FRANKA) == given
     (tmp_path / "map.json").write_text(json.dumps(given))
-    assert key_map(str(tmp_path / "map.json"), FRANKA) == given
+    assert read_key_map(str(tmp_path / "map.json"), FRANKA) == given
 
 
 @pytest.mark.parametrize(
@@ -100,22 +100,22 @@ def test_json_on_the_command_line_and_in_a_file(tmp_path: Path) -> None:
 )
 def test_maps_that_are_none(given: str, says: str) -> None:
     with pytest.raises(VipOfflineError) as error:
-        key_map(given, FRANKA)
+        read_key_map(given, FRANKA)
     assert says in str(error.value)
 
 
 def test_a_preset_does_not_guess_between_cameras() -> None:
     two = replace(FRANKA, frames={"frame/left": (4, 6, 3), "frame/right": (4, 6, 3)})
     with pytest.raises(VipOfflineError) as error:
-        key_map("droid", two)
+        read_key_map("droid", two)
     assert "cannot tell which of frame/left, frame/right is" in str(error.value)
-    said = str(error.value).partition("--key-map '")[2].rstrip("'.")
-    assert key_map(said, two) == {"frame/left": "observation/exterior_image_1_left"}
+    suggestion = str(error.value).partition("--key-map '")[2].rstrip("'.")
+    assert read_key_map(suggestion, two) == {"frame/left": "observation/exterior_image_1_left"}
 
 
 def test_a_preset_for_one_camera() -> None:
-    one = replace(FRANKA, frames={"frame/front": (4, 6, 3)})
-    assert key_map("libero", one) == {
+    single = replace(FRANKA, frames={"frame/front": (4, 6, 3)})
+    assert read_key_map("libero", single) == {
         "frame/front": "observation/image",
         "proprio": "observation/state",
     }
@@ -138,5 +138,5 @@ def test_a_preset_for_one_camera() -> None:
 def test_observations_that_do_not_fit_the_map(change: dict[str, Any], says: str) -> None:
     theirs = {key: value for key, value in (DROID | change).items() if value is not ...}
     with pytest.raises(VipOfflineError) as error:
-        translate(theirs, key_map("droid", FRANKA), FRANKA)
+        translate(theirs, read_key_map("droid", FRANKA), FRANKA)
     assert says in str(error.value)

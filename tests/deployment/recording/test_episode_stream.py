@@ -8,77 +8,83 @@ from made_up_recordings import END, SHAPE, SUCCESS, episode, row
 
 from vip_offline.dataset.episode import Episode
 from vip_offline.deployment import export
-from vip_offline.deployment.recording.episode_stream import DESCRIBED, DISCARD, Layout, Take, Told
+from vip_offline.deployment.recording.episode_stream import (
+    DESCRIBED,
+    DISCARD_KEY,
+    EpisodeBuilder,
+    RecordingInfo,
+    RowLayout,
+)
 from vip_offline.errors import VipOfflineError
 
-TOLD = Told("push", 10.0)
+TOLD = RecordingInfo("push", 10.0)
 
 
-def streamed(take: Take, rows: list[dict[str, Any]]) -> Episode:
+def streamed(builder: EpisodeBuilder, rows: list[dict[str, Any]]) -> Episode:
     *before, last = rows
-    for each in before:
-        assert take.receive(each) is None
-    episode = take.receive(last)
+    for message in before:
+        assert builder.receive(message) is None
+    episode = builder.receive(last)
     assert episode is not None
     return episode
 
 
-def refused(message: dict[str, Any], told: Told = TOLD, before: int = 2) -> str:
+def refused(message: dict[str, Any], info: RecordingInfo = TOLD, before: int = 2) -> str:
     """What is said of a message that comes as the third row; the episode must be gone."""
-    take = Take(told, 100)
+    builder = EpisodeBuilder(info, 100)
     for index in range(before):
-        take.receive(row(index))
+        builder.receive(row(index))
     with pytest.raises(VipOfflineError) as error:
-        take.receive(message)
-    assert (take.rows, take.discarded) == (0, 1 if before else 0)
+        builder.receive(message)
+    assert (builder.rows, builder.discarded) == (0, 1 if before else 0)
     if before:
         assert f"The running episode ({before} rows) is thrown away" in str(error.value)
         # and what comes next begins a new one, of any shape
-        assert take.layout is None
+        assert builder.layout is None
     return str(error.value)
 
 
 @pytest.mark.parametrize("success", [True, False])
 def test_rows_become_an_episode(success: bool) -> None:
-    take = Take(TOLD, 100)
-    found = streamed(take, episode(4, success))
-    assert found.success is success
-    assert found.succeeded.tolist() == [False, False, False, success]
-    assert found.frames.keys() == {"front"}
-    assert found.frames["front"].shape == (4, *SHAPE)
+    builder = EpisodeBuilder(TOLD, 100)
+    built = streamed(builder, episode(4, success))
+    assert built.success is success
+    assert built.succeeded.tolist() == [False, False, False, success]
+    assert built.frames.keys() == {"front"}
+    assert built.frames["front"].shape == (4, *SHAPE)
     for index in range(4):
-        np.testing.assert_array_equal(found.frames["front"][index], row(index)["frame/front"])
-        np.testing.assert_array_equal(found.proprio[index], row(index)["proprio"])
-        np.testing.assert_array_equal(found.action[index], row(index)["action"])
-    assert found.proprio.dtype == found.action.dtype == np.dtype(np.float32)
-    assert np.isnan(found.true_reward).all()
-    assert take.rows == 4  # until it is on the disk
-    take.done()
-    assert (take.rows, take.discarded) == (0, 0)
+        np.testing.assert_array_equal(built.frames["front"][index], row(index)["frame/front"])
+        np.testing.assert_array_equal(built.proprio[index], row(index)["proprio"])
+        np.testing.assert_array_equal(built.action[index], row(index)["action"])
+    assert built.proprio.dtype == built.action.dtype == np.dtype(np.float32)
+    assert np.isnan(built.true_reward).all()
+    assert builder.rows == 4  # until it is on the disk
+    builder.done()
+    assert (builder.rows, builder.discarded) == (0, 0)
 
 
 def test_the_last_observation_may_come_without_an_action() -> None:
     rows = episode(3, success=True)
     del rows[-1]["action"]
-    found = streamed(Take(TOLD, 100), rows)
-    assert np.isnan(found.action[2]).all()
-    assert np.isfinite(found.action[:2]).all()
+    built = streamed(EpisodeBuilder(TOLD, 100), rows)
+    assert np.isnan(built.action[2]).all()
+    assert np.isfinite(built.action[:2]).all()
 
 
 def test_an_episode_after_another_looks_like_it() -> None:
-    take = Take(TOLD, 100)
-    streamed(take, episode(2, success=True))
-    take.done()
+    builder = EpisodeBuilder(TOLD, 100)
+    streamed(builder, episode(2, success=True))
+    builder.done()
     with pytest.raises(VipOfflineError, match=r"action has shape \(3,\); those before \(2,\)"):
-        take.receive(row(0, action=np.zeros(3, np.float32)))
-    assert take.discarded == 0  # of the second, nothing was there
-    assert streamed(take, episode(3, success=False, first=50)).frames["front"][0, 5, 5, 0] == 50
+        builder.receive(row(0, action=np.zeros(3, np.float32)))
+    assert builder.discarded == 0  # of the second, nothing was there
+    assert streamed(builder, episode(3, success=False, first=50)).frames["front"][0, 5, 5, 0] == 50
 
 
 def test_what_the_store_holds_is_the_measure() -> None:
-    take = Take(TOLD, 100, Layout({"frame/front": (8, 8, 3)}, 3, 2))
+    builder = EpisodeBuilder(TOLD, 100, RowLayout({"frame/front": (8, 8, 3)}, 3, 2))
     with pytest.raises(VipOfflineError, match=r"frame/front has shape \(16, 20, 3\); those before"):
-        take.receive(row(0))
+        builder.receive(row(0))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +92,7 @@ def test_what_the_store_holds_is_the_measure() -> None:
     [
         ({END: True}, "episode/end without episode/success. Say whether it succeeded"),
         ({SUCCESS: True}, "episode/success without episode/end"),
-        ({END: True, SUCCESS: True, DISCARD: True}, "both episode/discard and episode/end"),
+        ({END: True, SUCCESS: True, DISCARD_KEY: True}, "both episode/discard and episode/end"),
         ({END: 1, SUCCESS: True}, "episode/end is 1; expected true or false"),
         ({END: True, SUCCESS: "yes"}, "episode/success is 'yes'; expected true or false"),
         ({END: True, SUCCESS: np.array([True])}, "episode/success is array"),
@@ -127,77 +133,78 @@ def test_a_row_that_lacks_something(key: str) -> None:
 def test_the_first_row() -> None:
     assert "has no picture" in refused({"proprio": np.zeros(2, np.float32)}, before=0)
     assert "camera '../up'" in refused({**row(0), "frame/../up": row(0)["frame/front"]}, before=0)
-    take = Take(TOLD, 100)
+    builder = EpisodeBuilder(TOLD, 100)
     with pytest.raises(VipOfflineError, match="a transition needs two rows"):
-        take.receive(row(0) | {END: True, SUCCESS: True})
-    assert (take.rows, take.discarded) == (0, 1)
+        builder.receive(row(0) | {END: True, SUCCESS: True})
+    assert (builder.rows, builder.discarded) == (0, 1)
 
 
 def test_no_more_rows_than_memory_was_meant_for() -> None:
-    take = Take(TOLD, 3)
+    builder = EpisodeBuilder(TOLD, 3)
     for index in range(3):
-        take.receive(row(index))
+        builder.receive(row(index))
     with pytest.raises(VipOfflineError, match=r"--max-steps 3 rows.*\(3 rows\) is thrown away"):
-        take.receive(row(3))
-    assert (take.rows, take.discarded) == (0, 1)
-    assert len(streamed(take, episode(3, success=True))) == 3
+        builder.receive(row(3))
+    assert (builder.rows, builder.discarded) == (0, 1)
+    assert len(streamed(builder, episode(3, success=True))) == 3
 
 
 def test_discarding_is_counted_where_there_was_something() -> None:
-    take = Take(TOLD, 100)
-    take.receive({DISCARD: True})
-    assert take.discarded == 0
-    take.receive(row(0))
-    assert take.receive({DISCARD: np.True_}) is None
-    assert (take.rows, take.discarded) == (0, 1)
-    take.receive(row(0, **{DISCARD: False, END: False}))
-    assert take.rows == 1
+    builder = EpisodeBuilder(TOLD, 100)
+    builder.receive({DISCARD_KEY: True})
+    assert builder.discarded == 0
+    builder.receive(row(0))
+    assert builder.receive({DISCARD_KEY: np.True_}) is None
+    assert (builder.rows, builder.discarded) == (0, 1)
+    builder.receive(row(0, **{DISCARD_KEY: False, END: False}))
+    assert builder.rows == 1
 
 
 def test_the_robots_own_names() -> None:
     keys: dict[str, str | list[str]] = {"frame/front": "rgb", "proprio": ["q", "gripper"]}
-    take = Take(Told("push", 10.0, key_map=keys), 100)
+    builder = EpisodeBuilder(RecordingInfo("push", 10.0, key_map=keys), 100)
     rows = episode(3, success=True)
-    for each in rows:
-        each["rgb"] = each.pop("frame/front")
-        proprio = each.pop("proprio")
-        each |= {"q": proprio[:2], "gripper": float(proprio[2])}
-    found = streamed(take, rows)
-    np.testing.assert_array_equal(found.proprio[2], [2, 0.5, -2])
-    assert found.frames.keys() == {"front"}
-    take.done()
+    for message in rows:
+        message["rgb"] = message.pop("frame/front")
+        proprio = message.pop("proprio")
+        message |= {"q": proprio[:2], "gripper": float(proprio[2])}
+    built = streamed(builder, rows)
+    np.testing.assert_array_equal(built.proprio[2], [2, 0.5, -2])
+    assert built.frames.keys() == {"front"}
+    builder.done()
     del rows[0]["gripper"]
     with pytest.raises(VipOfflineError, match="has no 'gripper'"):
-        take.receive(rows[0])
+        builder.receive(rows[0])
 
 
 def test_names_must_fit_what_comes() -> None:
-    told = Told("push", 10.0, proprio=("x [m]", "y [m]"))
+    info = RecordingInfo("push", 10.0, proprio=("x [m]", "y [m]"))
     assert "proprio has 3 numbers; --describe names 2 (x [m], y [m])" in refused(
-        row(0), told, before=0
+        row(0), info, before=0
     )
-    told = Told("push", 10.0, action=("x [m/s]",))
-    assert "action has 2 numbers; --describe names 1" in refused(row(0), told, before=0)
+    info = RecordingInfo("push", 10.0, action=("x [m/s]",))
+    assert "action has 2 numbers; --describe names 1" in refused(row(0), info, before=0)
 
 
 @pytest.mark.parametrize(("step", "warned"), [(0.1, False), (0.11, False), (0.05, True), (1, True)])
 def test_the_clients_clock_checks_the_rate(step: float, warned: bool) -> None:
-    take = Take(TOLD, 100)
-    rows = [{**each, "observation/time": 5 + step * t} for t, each in enumerate(episode(5, True))]
-    streamed(take, rows)
-    warnings = take.warnings()
+    builder = EpisodeBuilder(TOLD, 100)
+    messages = enumerate(episode(5, True))
+    rows = [{**message, "observation/time": 5 + step * t} for t, message in messages]
+    streamed(builder, rows)
+    warnings = builder.warnings()
     assert bool(warnings) is warned
     if warned:
         assert f"{1 / step:.3g} messages per second; --control-rate is 10" in warnings[0]
-    take.done()
-    assert take.warnings() == []
+    builder.done()
+    assert builder.warnings() == []
 
 
 def test_a_time_that_stands_still() -> None:
-    take = Take(TOLD, 100)
-    take.receive(row(0, **{"observation/time": 5.0}))
+    builder = EpisodeBuilder(TOLD, 100)
+    builder.receive(row(0, **{"observation/time": 5.0}))
     with pytest.raises(VipOfflineError, match="must grow"):
-        take.receive(row(1, **{"observation/time": 5.0}))
+        builder.receive(row(1, **{"observation/time": 5.0}))
 
 
 def test_what_is_told() -> None:
@@ -209,8 +216,8 @@ def test_what_is_told() -> None:
         "control_rate": 20,
         "key_map": {"frame/front": "rgb"},
     }
-    told = Told.of("push", None, described)
-    assert told.attributes() == {
+    info = RecordingInfo.of("push", None, described)
+    assert info.attributes() == {
         "source": "client",
         "task": "push",
         "control_rate": 20.0,
@@ -219,8 +226,8 @@ def test_what_is_told() -> None:
         "action_kind": "delta",
         "gripper": "none",
     }
-    assert told.key_map == {"frame/front": "rgb"}
-    assert Told.of("push", 5, {}).attributes() == {
+    assert info.key_map == {"frame/front": "rgb"}
+    assert RecordingInfo.of("push", 5, {}).attributes() == {
         "source": "client",
         "task": "push",
         "control_rate": 5.0,
@@ -249,5 +256,5 @@ def test_what_is_told() -> None:
 )
 def test_what_is_told_wrongly(rate: float | None, described: dict[str, Any], says: str) -> None:
     with pytest.raises(VipOfflineError) as error:
-        Told.of("push", rate, described)
+        RecordingInfo.of("push", rate, described)
     assert says in str(error.value)

@@ -46,48 +46,51 @@ def test_from_a_stream_to_a_policy(tmp_path: Path) -> None:
         'proprio = ["x [m]", "y [m]", "z [m]"]\naction = ["dx [cm]", "dy [cm]"]\n'
         '[key_map]\nproprio = ["q", "z"]\n'
     )
-    with recording(store, "--describe", str(arm)) as one:
-        assert "recorder of 'push' into" in one.ready
-        with Client(port=one.port) as client:
+    with recording(store, "--describe", str(arm)) as server:
+        assert "recorder of 'push' into" in server.ready
+        with Client(port=server.port) as client:
             assert client.get_server_metadata()["proprio"] == ["x [m]", "y [m]", "z [m]"]
             for success in (True, False, True):
-                for each in episode(6, success, first=int(success)):
-                    proprio = each.pop("proprio")
-                    reply = client.infer(each | {"q": proprio[:2], "z": proprio[2:]})
+                for message in episode(6, success, first=int(success)):
+                    proprio = message.pop("proprio")
+                    reply = client.infer(message | {"q": proprio[:2], "z": proprio[2:]})
             assert (reply["recorded"], reply["episodes"], reply["in_store"]) == (6, 3, 3)
-        output = one.end(signal.SIGTERM)
-        assert one.process.returncode == 0, output
+        output = server.end(signal.SIGTERM)
+        assert server.process.returncode == 0, output
     assert "recorded 3 episodes, 18 rows (2 successes); 0 episodes discarded" in output
-    said = json.loads(run("inspect", str(store), "--json"))
-    assert (said["attributes"]["source"], said["attributes"]["control_rate"]) == ("client", 10.0)
+    output = json.loads(run("inspect", str(store), "--json"))
+    assert (output["attributes"]["source"], output["attributes"]["control_rate"]) == (
+        "client",
+        10.0,
+    )
     run("relabel", str(store), "--encoder", "pixels")
     policy = tmp_path / "policy"
     output = run("train", str(store), "--steps", "20", "--out", str(policy))
     run("ship", str(policy), "--describe", str(arm))
-    found = json.loads(run("verify", str(policy), "--json"))
-    interface = found["manifest"]["interface"]
+    report = json.loads(run("verify", str(policy), "--json"))
+    interface = report["manifest"]["interface"]
     assert interface["action"] == ["dx [cm]", "dy [cm]"]
     assert interface["control_rate"] == 10.0
     assert (policy / "SHA256SUMS").exists()
     # and the next round goes on in the same store
-    with recording(store) as one:
-        assert "which holds 3 episodes" in one.ready
-        with Client(port=one.port) as client:
-            for each in episode(2, success=True):
-                reply = client.infer(each)
-        one.end(signal.SIGINT)
+    with recording(store) as server:
+        assert "which holds 3 episodes" in server.ready
+        with Client(port=server.port) as client:
+            for message in episode(2, success=True):
+                reply = client.infer(message)
+        server.end(signal.SIGINT)
     assert (reply["episodes"], reply["in_store"]) == (1, 4)
     assert len(open_store(store)) == 4
 
 
 def test_what_is_unfinished_at_the_end_is_left_out(tmp_path: Path) -> None:
     store = tmp_path / "push.zarr"
-    with recording(store) as one, Client(port=one.port) as client:
-        for each in episode(3, success=True):
-            client.infer(each)
+    with recording(store) as server, Client(port=server.port) as client:
+        for message in episode(3, success=True):
+            client.infer(message)
         client.infer(row(0))
-        output = one.end(signal.SIGINT)
-        assert one.process.returncode == 0, output
+        output = server.end(signal.SIGINT)
+        assert server.process.returncode == 0, output
     assert "left in the middle of an episode" in output
     assert "recorded 1 episodes, 3 rows (1 successes); 1 episodes discarded" in output
     assert open_store(store).rows == 3
@@ -95,72 +98,72 @@ def test_what_is_unfinished_at_the_end_is_left_out(tmp_path: Path) -> None:
 
 def test_a_client_that_vanishes(tmp_path: Path) -> None:
     store = tmp_path / "push.zarr"
-    with recording(store) as one:
-        client = Client(port=one.port)
+    with recording(store) as server:
+        client = Client(port=server.port)
         client.infer(row(0))
         with (
             pytest.raises(VipOfflineError, match="one client at a time writes"),
-            Client(port=one.port),
+            Client(port=server.port),
         ):
             pass
         client.close()
         deadline = time.monotonic() + 20
         while True:  # the place is free again
             try:
-                with Client(port=one.port) as client:
-                    for each in episode(2, success=False):
-                        reply = client.infer(each)
+                with Client(port=server.port) as client:
+                    for message in episode(2, success=False):
+                        reply = client.infer(message)
                 break
             except VipOfflineError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
         assert (reply["episodes"], reply["discarded"]) == (1, 1)
-        output = one.end(signal.SIGTERM)
+        output = server.end(signal.SIGTERM)
     assert "(1 rows; 1 discarded in all)" in output
 
 
 def test_a_refused_row_is_told_and_closed(tmp_path: Path) -> None:
     store = tmp_path / "push.zarr"
-    with recording(store, "--max-steps", "2") as one:
-        with Client(port=one.port) as client:
+    with recording(store, "--max-steps", "2") as server:
+        with Client(port=server.port) as client:
             client.infer(row(0))
             with pytest.raises(VipOfflineError, match="episode/end without episode/success"):
                 client.infer(row(1) | {END: True})
             with pytest.raises(VipOfflineError, match="closed"):
                 client.infer(row(1))
-        with Client(port=one.port) as client:
+        with Client(port=server.port) as client:
             client.infer(row(0))
             client.infer(row(1))
             with pytest.raises(VipOfflineError, match="more than --max-steps 2 rows"):
                 client.infer(row(2) | {END: True, SUCCESS: True})
-        output = one.end(signal.SIGTERM)
+        output = server.end(signal.SIGTERM)
     assert "recorded 0 episodes" in output and "2 episodes discarded" in output
     assert not store.exists()  # nothing binds the next try to this one's task and rate
 
 
 def test_the_server_is_killed_in_the_middle(tmp_path: Path) -> None:
     store = tmp_path / "push.zarr"
-    with recording(store) as one, Client(port=one.port) as client:
-        for each in episode(4, success=True):
-            client.infer(each)
+    with recording(store) as server, Client(port=server.port) as client:
+        for message in episode(4, success=True):
+            client.infer(message)
         client.infer(row(0))
-        one.end(signal.SIGKILL)
+        server.end(signal.SIGKILL)
         with pytest.raises(VipOfflineError, match="closed"):
             client.infer(row(1))
-    found = open_store(store)
-    found.require_finished()
-    assert found.rows == 4
+    reopened = open_store(store)
+    reopened.require_finished()
+    assert reopened.rows == 4
 
 
 def test_an_api_key(tmp_path: Path) -> None:
     key = "a-key-of-some-length"
     (tmp_path / "key").write_text(key)
-    with recording(tmp_path / "push.zarr", "--api-key-file", str(tmp_path / "key")) as one:
+    with recording(tmp_path / "push.zarr", "--api-key-file", str(tmp_path / "key")) as server:
         with pytest.raises(VipOfflineError, match="401"):
-            Client(port=one.port).close()
-        with Client(port=one.port, api_key=key) as client:
+            Client(port=server.port).close()
+        with Client(port=server.port, api_key=key) as client:
             assert client.infer(row(0))["recorded"] == 1
-        assert key not in one.end(signal.SIGTERM)
+        assert key not in server.end(signal.SIGTERM)
 
 
 @pytest.mark.parametrize(
@@ -189,19 +192,19 @@ def test_what_is_refused_at_once(tmp_path: Path, options: str, says: str) -> Non
 
 def test_a_port_or_a_store_in_use(tmp_path: Path) -> None:
     store = tmp_path / "push.zarr"
-    said = ["record", str(store), "--from-client", "--task", "push", "--control-rate", "10"]
+    arguments = ["record", str(store), "--from-client", "--task", "push", "--control-rate", "10"]
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        message = run(*said, "--port", str(taken.getsockname()[1]), code=2)
-        assert "is in use on 127.0.0.1" in message
+        error = run(*arguments, "--port", str(taken.getsockname()[1]), code=2)
+        assert "is in use on 127.0.0.1" in error
     assert not store.exists()
-    with recording(store) as one:
-        with Client(port=one.port) as client:
-            for each in episode(2, success=True):
-                client.infer(each)
-        message = run(*said, "--port", "0", code=2)
-        assert "another process is writing to it" in message
-        one.end(signal.SIGTERM)
-    other = [*said[:-1], "20"]
+    with recording(store) as server:
+        with Client(port=server.port) as client:
+            for message in episode(2, success=True):
+                client.infer(message)
+        error = run(*arguments, "--port", "0", code=2)
+        assert "another process is writing to it" in error
+        server.end(signal.SIGTERM)
+    other = [*arguments[:-1], "20"]
     assert "control_rate 10.0, now 20.0" in run(*other, "--port", "0", code=2)
     assert np.isfinite(open_store(store).data("proprio")).all()
 
@@ -214,13 +217,14 @@ from vip_offline.deployment.recording import record_server
 from vip_offline.deployment.server import server
 from vip_offline.options import ServeOptions
 from vip_offline.deployment.recording.record import record_from_client
-from vip_offline.deployment.recording.episode_stream import Told
+from vip_offline.deployment.recording.episode_stream import RecordingInfo
 
 print("imported", flush=True)
 sys.stdin.readline()
 try:
     say = lambda line: print(line, flush=True)
-    record_from_client(Path(sys.argv[1]), Told("push", 10.0), ServeOptions(port=0, lost=1.0), say)
+    info = RecordingInfo("push", 10.0)
+    record_from_client(Path(sys.argv[1]), info, ServeOptions(port=0, lost=1.0), say)
 except VipOfflineError as error:
     print(error, flush=True)
 """
@@ -246,8 +250,8 @@ with only_writer(Path(sys.argv[1])):
     ) as holding:
         assert holding.stdout
         holding.stdout.readline()
-        said = ["--from-client", "--task", "push", "--control-rate", "10", "--port", "0"]
-        assert "another process is writing to it" in run("record", str(store), *said, code=2)
+        arguments = ["--from-client", "--task", "push", "--control-rate", "10", "--port", "0"]
+        assert "another process is writing to it" in run("record", str(store), *arguments, code=2)
         assert store.is_dir()
         holding.communicate("\n")
 
@@ -272,15 +276,15 @@ def test_who_is_refused_leaves_the_store_of_who_was_first(tmp_path: Path, attemp
             assert rival.stdin
             rival.stdin.write("\n")
             rival.stdin.flush()
-        said = {rival: rival.stdout.readline() for rival in rivals if rival.stdout}
-        (first,) = (rival for rival, line in said.items() if "serving" in line)
+        first_lines = {rival: rival.stdout.readline() for rival in rivals if rival.stdout}
+        (first,) = (rival for rival, line in first_lines.items() if "serving" in line)
         (second,) = (rival for rival in rivals if rival is not first)
-        assert "another process is writing to it" in said[second]
+        assert "another process is writing to it" in first_lines[second]
         assert second.wait(20) == 0
-        port = int(re.findall(r"ws://.*?:(\d+)", said[first])[0])
+        port = int(re.findall(r"ws://.*?:(\d+)", first_lines[first])[0])
         with Client(port=port) as client:
-            for each in episode(2, success=True):
-                client.infer(each)
+            for message in episode(2, success=True):
+                client.infer(message)
         first.send_signal(signal.SIGTERM)
         assert first.wait(20) == 0
     finally:
@@ -305,8 +309,8 @@ def test_a_client_that_vanished_gives_its_place_back(tmp_path: Path) -> None:
         while True:
             try:
                 with Client(port=port) as client:
-                    for each in episode(2, success=True):
-                        reply = client.infer(each)
+                    for message in episode(2, success=True):
+                        reply = client.infer(message)
                 return int(reply["episodes"])
             except VipOfflineError as error:
                 assert "one client at a time" in str(error) and time.monotonic() < deadline
@@ -318,26 +322,26 @@ def test_a_client_that_vanished_gives_its_place_back(tmp_path: Path) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    ) as one:
+    ) as server:
         try:
-            assert one.stdin and one.stdout
-            one.stdin.write("\n")
-            one.stdin.flush()
-            assert one.stdout.readline() == "imported\n"
-            port = int(re.findall(r"ws://.*?:(\d+)", one.stdout.readline())[0])
+            assert server.stdin and server.stdout
+            server.stdin.write("\n")
+            server.stdin.flush()
+            assert server.stdout.readline() == "imported\n"
+            port = int(re.findall(r"ws://.*?:(\d+)", server.stdout.readline())[0])
             asyncio.run(vanished(port))
-            one.send_signal(signal.SIGTERM)
-            assert one.wait(20) == 0
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(20) == 0
         finally:
-            one.kill()
+            server.kill()
     assert len(open_store(store)) == 1
 
 
 @pytest.mark.parametrize("module", ["websockets", "msgpack"])
 def test_what_is_not_installed_is_named(tmp_path: Path, module: str) -> None:
-    said = ["record", "a.zarr", "--from-client", "--task", "push", "--control-rate", "10"]
+    arguments = ["record", "a.zarr", "--from-client", "--task", "push", "--control-rate", "10"]
     code = (
-        f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = {said!r}\n"
+        f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = {arguments!r}\n"
         "from vip_offline.cli import main; main()"
     )
     result = subprocess.run(
@@ -348,6 +352,6 @@ def test_what_is_not_installed_is_named(tmp_path: Path, module: str) -> None:
 
 
 def test_the_key_in_the_environment(tmp_path: Path) -> None:
-    said = ["record", "a.zarr", "--from-client", "--task", "push", "--control-rate", "10"]
-    message = run(*said, code=2, **{KEY_VARIABLE: "short"})
+    arguments = ["record", "a.zarr", "--from-client", "--task", "push", "--control-rate", "10"]
+    message = run(*arguments, code=2, **{KEY_VARIABLE: "short"})
     assert f"${KEY_VARIABLE}: holds no API key" in message

@@ -13,14 +13,14 @@ from made_up_recordings import SHAPE, episode, row
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import StoreWriter, writing
-from vip_offline.deployment.recording.episode_stream import DISCARD, Told
+from vip_offline.deployment.recording.episode_stream import DISCARD_KEY, RecordingInfo
 from vip_offline.deployment.recording.record_server import Recorder, Recording
 from vip_offline.deployment.server.codec import Limits, decode, encode
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ServeOptions
 
 LIMITS = Limits(1 << 20)
-TOLD = Told("push", 10.0)
+TOLD = RecordingInfo("push", 10.0)
 
 
 @pytest.fixture
@@ -29,14 +29,14 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def messages() -> list[str]:
     return []
 
 
 @pytest.fixture
-def recorder(path: Path, said: list[str]) -> Iterator[Recorder]:
+def recorder(path: Path, messages: list[str]) -> Iterator[Recorder]:
     with writing(path, create=TOLD.attributes()) as store:
-        yield Recorder(store, TOLD, ServeOptions(), said.append, max_steps=50)
+        yield Recorder(store, TOLD, ServeOptions(), messages.append, max_steps=50)
 
 
 def told(recording: Recording, message: Any) -> dict[str, Any]:
@@ -46,18 +46,18 @@ def told(recording: Recording, message: Any) -> dict[str, Any]:
 
 
 def test_an_episode_is_in_the_store_when_the_reply_says_so(
-    recorder: Recorder, path: Path, said: list[str]
+    recorder: Recorder, path: Path, messages: list[str]
 ) -> None:
     recording = recorder.converse("connection 1")
-    replies = [told(recording, each) for each in episode(3, success=True)]
-    assert [each["recorded"] for each in replies] == [1, 2, 3]
-    assert [each["episodes"] for each in replies] == [0, 0, 1]
-    assert [each["ended"] for each in replies] == [False, False, True]
+    replies = [told(recording, message) for message in episode(3, success=True)]
+    assert [reply["recorded"] for reply in replies] == [1, 2, 3]
+    assert [reply["episodes"] for reply in replies] == [0, 0, 1]
+    assert [reply["ended"] for reply in replies] == [False, False, True]
     assert replies[2]["in_store"] == 1
-    assert said == ["episode 0: 3 rows, success"]
+    assert messages == ["episode 0: 3 rows, success"]
     assert len(open_store(path)) == 1  # while the recorder still runs
-    replies = [told(recording, each) for each in episode(2, success=False, first=7)]
-    assert [each["recorded"] for each in replies] == [1, 2]
+    replies = [told(recording, message) for message in episode(2, success=False, first=7)]
+    assert [reply["recorded"] for reply in replies] == [1, 2]
     store = open_store(path)
     assert store.meta("success").tolist() == [True, False]
     assert store.spans() == [(0, 3), (3, 5)]
@@ -77,8 +77,8 @@ def test_metadata_says_what_is_expected(recorder: Recorder) -> None:
     assert encode(before)
     assert (before["task"], before["control_rate"], before["max_steps"]) == ("push", 10.0, 50)
     recording = recorder.converse("connection 1")
-    for each in episode(2, success=True):
-        told(recording, each)
+    for message in episode(2, success=True):
+        told(recording, message)
     after = recorder.metadata()
     assert after["takes"] == {
         "frames": {"frame/front": {"shape": list(SHAPE), "dtype": "uint8", "colour": "RGB"}},
@@ -98,26 +98,26 @@ def test_one_client_at_a_time(recorder: Recorder) -> None:
 
 
 def test_who_leaves_in_the_middle_leaves_nothing(
-    recorder: Recorder, path: Path, said: list[str]
+    recorder: Recorder, path: Path, messages: list[str]
 ) -> None:
     recording = recorder.converse("connection 1")
-    for each in episode(2, success=True):
-        told(recording, each)
-    for each in episode(3, success=True)[:2]:
-        told(recording, each)
+    for message in episode(2, success=True):
+        told(recording, message)
+    for message in episode(3, success=True)[:2]:
+        told(recording, message)
     recording.close()
-    assert "connection 1: left in the middle of an episode" in said[-1]
-    assert "(2 rows; 1 discarded in all)" in said[-1]
+    assert "connection 1: left in the middle of an episode" in messages[-1]
+    assert "(2 rows; 1 discarded in all)" in messages[-1]
     assert len(open_store(path)) == 1
     assert recorder.totals["discarded"] == 1
     recorder.converse("connection 2").close()
-    assert len(said) == 2  # nothing was left there
+    assert len(messages) == 2  # nothing was left there
 
 
 def test_a_bad_row_costs_its_episode_and_no_other(recorder: Recorder, path: Path) -> None:
     recording = recorder.converse("connection 1")
-    for each in episode(3, success=True):
-        told(recording, each)
+    for message in episode(3, success=True):
+        told(recording, message)
     told(recording, row(0))
     with pytest.raises(VipOfflineError, match=r"proprio\[0\] is nan"):
         told(recording, row(1) | {"proprio": np.full(3, np.nan, np.float32)})
@@ -136,7 +136,7 @@ def test_a_bad_row_costs_its_episode_and_no_other(recorder: Recorder, path: Path
 def test_discarded_on_purpose(recorder: Recorder) -> None:
     recording = recorder.converse("connection 1")
     told(recording, row(0))
-    reply = told(recording, {DISCARD: True})
+    reply = told(recording, {DISCARD_KEY: True})
     assert (reply["recorded"], reply["discarded"], reply["episodes"]) == (0, 1, 0)
 
 
@@ -155,16 +155,16 @@ def test_a_write_that_fails_loses_one_episode(
 
     monkeypatch.setattr(StoreWriter, "append", fails)
     with pytest.raises(VipOfflineError if isinstance(failure, OSError) else RuntimeError) as error:
-        for each in episode(5, success=True, first=90):
-            told(recording, each)
+        for message in episode(5, success=True, first=90):
+            told(recording, message)
     if isinstance(failure, OSError):
         assert "No space left). The episode (5 rows) is lost; the 0 before" in str(error.value)
     assert recorder.totals["discarded"] == 1
     recording.close()
     monkeypatch.setattr(StoreWriter, "append", whole)
     again = recorder.converse("connection 2")
-    for each in episode(3, success=True):
-        told(again, each)
+    for message in episode(3, success=True):
+        told(again, message)
     store = open_store(path)
     assert (len(store), store.rows) == (1, 3)
     store.require_finished()
@@ -173,8 +173,8 @@ def test_a_write_that_fails_loses_one_episode(
     }
 
 
-def test_large_episodes_are_said_beforehand(recorder: Recorder, said: list[str]) -> None:
+def test_large_episodes_are_said_beforehand(recorder: Recorder, messages: list[str]) -> None:
     recording = replace(recorder, max_steps=3_000_000).converse("connection 1")
     assert "3000000 rows would take 2.9 GB" in told(recording, row(0))["warnings"][0]
     assert told(recording, row(1))["warnings"] == []
-    assert len(said) == 1
+    assert len(messages) == 1

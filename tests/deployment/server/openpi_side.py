@@ -32,7 +32,7 @@ def known() -> dict[str, object]:
 
 def plain(value: object) -> object:
     if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         return {"array": value.tolist(), "dtype": str(value.dtype), "shape": list(value.shape)}
     return value
@@ -40,18 +40,18 @@ def plain(value: object) -> object:
 
 def drive(port: int, key: str) -> dict[str, object]:
     policy = WebsocketClientPolicy("127.0.0.1", port, api_key=key)
-    said: dict[str, object] = {"metadata": policy.get_server_metadata()}
-    replies = [policy.infer(observation(*each)) for each in [(0.5, 0.25), (0.9, 0.25)]]
+    answers: dict[str, object] = {"metadata": policy.get_server_metadata()}
+    replies = [policy.infer(observation(*reply)) for reply in [(0.5, 0.25), (0.9, 0.25)]]
     policy.reset()
-    said["replies"] = [plain(each) for each in replies]
+    answers["replies"] = [plain(reply) for reply in replies]
     broker = ActionChunkBroker(policy, action_horizon=1)
-    said["chunk"] = [plain(broker.infer(observation(x, 0.25))) for x in (0.75, 0.8)]
+    answers["chunk"] = [plain(broker.infer(observation(x, 0.25))) for x in (0.75, 0.8)]
     broker.reset()
     try:
         policy.infer({"proprio": np.zeros(4, np.float32)})
     except RuntimeError as error:
-        said["error"] = str(error)
-    return said
+        answers["error"] = str(error)
+    return answers
 
 
 def record(port: int) -> dict[str, object]:
@@ -61,13 +61,13 @@ def record(port: int) -> dict[str, object]:
         {**observation(t / 10, 0.25), "action": np.full(2, t, np.float32)} for t in range(4)
     ]
     rows[-1].update({"episode/end": True, "episode/success": True})
-    said: dict[str, object] = {"metadata": policy.get_server_metadata()}
-    said["replies"] = [plain(policy.infer(row)) for row in rows]
+    answers: dict[str, object] = {"metadata": policy.get_server_metadata()}
+    answers["replies"] = [plain(policy.infer(row)) for row in rows]
     try:
         policy.infer({**rows[0], "action": np.zeros(3, np.float32)})
     except RuntimeError as error:
-        said["error"] = str(error)
-    return said
+        answers["error"] = str(error)
+    return answers
 
 
 if __name__ == "__main__":

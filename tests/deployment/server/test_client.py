@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(60)
 
 
 def test_it_asks_and_is_answered() -> None:
-    with serving() as one, Client(port=one.port) as client:
+    with serving() as server, Client(port=server.port) as client:
         assert client.get_server_metadata()["policy"] == "obedient"
         client.reset()
         reply = client.infer(observation(0.5, 0.25))
@@ -27,7 +27,7 @@ def test_it_asks_and_is_answered() -> None:
 
 
 def test_a_whole_address() -> None:
-    with serving() as one, Client(f"ws://127.0.0.1:{one.port}") as client:
+    with serving() as server, Client(f"ws://127.0.0.1:{server.port}") as client:
         client.infer(observation())
 
 
@@ -39,7 +39,7 @@ def test_nobody_there() -> None:
 
 
 def test_it_does_not_wait_forever() -> None:
-    with serving(timeout=5) as one, Client(port=one.port, timeout=0.3) as client:
+    with serving(timeout=5) as server, Client(port=server.port, timeout=0.3) as client:
         with pytest.raises(VipOfflineError, match=r"no answer for 0\.3 s"):
             client.infer(observation(seconds=1))
         # the late answer is not taken for that of the next question

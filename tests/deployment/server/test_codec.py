@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from vip_offline.deployment.server.codec import DTYPES, Limits, MessageError, decode, encode
+from vip_offline.deployment.server.codec import WIRE_DTYPES, Limits, MessageError, decode, encode
 
 LIMITS = Limits(1 << 20)
 # how fast each example is, is not what is tested
@@ -43,13 +43,13 @@ def same(a: Any, b: Any) -> bool:
 def wire(value: Any) -> Any:
     """As msgpack has it: NumPy's float64 is Python's float, to msgpack and to openpi's client."""
     if isinstance(value, dict):
-        return {key: wire(each) for key, each in value.items()}
+        return {key: wire(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [wire(each) for each in value]
+        return [wire(item) for item in value]
     return float(value) if isinstance(value, np.float64) else value
 
 
-kinds = st.sampled_from([np.dtype(each) for each in DTYPES if not each.startswith(">")])
+kinds = st.sampled_from([np.dtype(dtype) for dtype in WIRE_DTYPES if not dtype.startswith(">")])
 leaves = (
     st.none()
     | st.booleans()
@@ -243,7 +243,7 @@ ODD = st.none() | st.booleans() | st.integers(-3, 2**63) | st.floats() | st.text
             "__ndarray__": ODD | st.just(True),
             "__npgeneric__": ODD | st.just(True),
             "data": ODD | st.binary(max_size=64) | st.integers(),
-            "dtype": ODD | st.sampled_from([*DTYPES, "|O", "V8", "<U2", "<c8", "f4,O"]),
+            "dtype": ODD | st.sampled_from([*WIRE_DTYPES, "|O", "V8", "<U2", "<c8", "f4,O"]),
             "shape": ODD | st.lists(st.integers(-2, 2**40) | st.integers(0, 4) | ODD, max_size=10),
         },
     ).map(lambda form: {"__ndarray__": True, "data": bytes(8), "dtype": "<f4", "shape": [2]} | form)

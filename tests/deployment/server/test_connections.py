@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from vip_offline.deployment.server.client import Client
-from vip_offline.deployment.server.connections import HANDSHAKES, Accepting
+from vip_offline.deployment.server.connections import HANDSHAKES, PendingConnections
 from vip_offline.errors import VipOfflineError
 
 pytestmark = pytest.mark.timeout(60)
@@ -25,32 +25,32 @@ def silent(stack: contextlib.ExitStack, port: int, count: int) -> list[socket.so
 
 
 def test_silent_connections_give_way_to_one_that_speaks() -> None:
-    with serving(opening=50) as one, contextlib.ExitStack() as stack:
-        waiting = silent(stack, one.port, 5 * HANDSHAKES)
-        with Client(port=one.port, timeout=20) as client:
+    with serving(opening=50) as server, contextlib.ExitStack() as stack:
+        waiting = silent(stack, server.port, 5 * HANDSHAKES)
+        with Client(port=server.port, timeout=20) as client:
             assert not client.infer(observation())["guard"]["held"]
         waiting[0].settimeout(10)
         with contextlib.suppress(ConnectionResetError):
             assert waiting[0].recv(1) == b""
-        output = one.end(signal.SIGTERM)
+        output = server.end(signal.SIGTERM)
     assert (
         output.count(f"more than {HANDSHAKES} connections at once") == 2
     )  # and a count at the end
 
 
 def test_without_descriptors_it_says_so_once_and_goes_on_later() -> None:
-    with serving(files=24, opening=50) as one, Client(port=one.port, timeout=20) as robot:
+    with serving(files=24, opening=50) as server, Client(port=server.port, timeout=20) as robot:
         robot.infer(observation())
         with contextlib.ExitStack() as stack:
-            silent(stack, one.port, 60)
+            silent(stack, server.port, 60)
             until = time.monotonic() + 2.5
             while time.monotonic() < until:
                 assert not robot.infer(observation())["guard"]["held"]
-        with Client(port=one.port, timeout=20) as other:  # once asyncio has tried again
+        with Client(port=server.port, timeout=20) as other:  # once asyncio has tried again
             other.infer(observation())
         robot.infer(observation())
-        output = one.end(signal.SIGTERM)
-        assert one.process.returncode == 0
+        output = server.end(signal.SIGTERM)
+        assert server.process.returncode == 0
     # and perhaps a count at the end
     assert 1 <= output.count("is accepted: Too many open files (ulimit -n: 24)") <= 2
     assert output.count("connections are accepted again") == 1
@@ -59,19 +59,19 @@ def test_without_descriptors_it_says_so_once_and_goes_on_later() -> None:
 
 def test_who_is_connected_and_never_spoke_gives_way_where_all_are_in_use() -> None:
     with (
-        serving(max_connections=1, opening=0.5) as one,
-        Client(port=one.port),
+        serving(max_connections=1, opening=0.5) as server,
+        Client(port=server.port),
     ):
         deadline = time.monotonic() + 20
         while True:
             try:
-                with Client(port=one.port, timeout=20) as client:
+                with Client(port=server.port, timeout=20) as client:
                     client.infer(observation())
                 break
             except VipOfflineError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-        output = one.end(signal.SIGTERM)
+        output = server.end(signal.SIGTERM)
     assert "all connections are in use; another was refused." in output
     assert "all connections are in use; one that sent nothing for 0.5 s was closed." in output
 
@@ -85,7 +85,7 @@ def test_the_system_looks_after_each_connection() -> None:
         options["on"] = kept[-1].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
     async def connected() -> None:
-        accepting = Accepting(20.0, print)
+        accepting = PendingConnections(20.0, print)
         kind = accepting.connections()
         async with serve(nothing, "127.0.0.1", 0, create_connection=kind) as server:
             port = next(iter(server.sockets)).getsockname()[1]

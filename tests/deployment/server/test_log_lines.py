@@ -10,7 +10,7 @@ from vip_offline.deployment.server.log_lines import (
     AGAIN,
     BURST,
     WAITING,
-    Lines,
+    LineWriter,
     Tally,
     stdout_writable,
 )
@@ -21,42 +21,42 @@ def always(seconds: float) -> bool:
 
 
 def test_lines_come_in_order_and_all_of_them_before_the_end() -> None:
-    said: list[str] = []
-    with Lines(said.append, always) as lines:
+    messages: list[str] = []
+    with LineWriter(messages.append, always) as lines:
         for index in range(40):
             lines(f"line {index}")
         lines.last("the end")
-    assert "".join(said) == "".join(f"line {index}\n" for index in range(40)) + "the end\n"
+    assert "".join(messages) == "".join(f"line {index}\n" for index in range(40)) + "the end\n"
 
 
 def test_more_than_anybody_would_read_is_left_out_with_a_count() -> None:
-    said: list[str] = []
-    with Lines(said.append, always) as lines:
+    messages: list[str] = []
+    with LineWriter(messages.append, always) as lines:
         for _ in range(1000):
             lines("again")
         lines.last("the end")
-    written = said.count("again\n")
+    written = messages.count("again\n")
     assert BURST <= written <= BURST + 2
-    assert "the end\n" in said
-    counts = [int(line.split()[1]) for line in said if "left out" in line]
+    assert "the end\n" in messages
+    counts = [int(line.split()[1]) for line in messages if "left out" in line]
     assert sum(counts) == 1000 - written
 
 
 def test_a_writer_that_hangs_keeps_nobody_waiting() -> None:
-    said: list[str] = []
+    messages: list[str] = []
     hanging = threading.Event()
 
     def write(text: str) -> None:
         hanging.wait()
-        said.append(text)
+        messages.append(text)
 
-    with Lines(write, always, burst=float("inf")) as lines:
+    with LineWriter(write, always, burst=float("inf")) as lines:
         for _ in range(3 * WAITING):
             lines("again")
         hanging.set()
-    assert WAITING <= said.count("again\n") <= WAITING + 1
-    (count,) = (int(line.split()[1]) for line in said if "left out" in line)
-    assert count == 3 * WAITING - said.count("again\n")
+    assert WAITING <= messages.count("again\n") <= WAITING + 1
+    (count,) = (int(line.split()[1]) for line in messages if "left out" in line)
+    assert count == 3 * WAITING - messages.count("again\n")
 
 
 def test_who_never_reads_does_not_keep_it_from_ending() -> None:
@@ -64,11 +64,11 @@ def test_who_never_reads_does_not_keep_it_from_ending() -> None:
         time.sleep(seconds)
         return False
 
-    said: list[str] = []
-    with Lines(said.append, never) as lines:
+    messages: list[str] = []
+    with LineWriter(messages.append, never) as lines:
         lines("nobody reads this")
-    assert not said
-    assert not [each for each in threading.enumerate() if each.name == "lines"]
+    assert not messages
+    assert not [thread for thread in threading.enumerate() if thread.name == "lines"]
 
 
 def test_a_full_pipe_is_not_writable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,16 +87,16 @@ def test_a_full_pipe_is_not_writable(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_kind_of_event_is_said_once_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    said: list[str] = []
-    tally = Tally(said.append)
+    messages: list[str] = []
+    tally = Tally(messages.append)
     for _ in range(5):
         tally("it rains.")
-    assert said == ["it rains."]
+    assert messages == ["it rains."]
     now += AGAIN
     tally("it rains.")
-    assert said[1:] == ["it rains. (5 times since this was last said)"]
+    assert messages[1:] == ["it rains. (5 times since this was last said)"]
     tally.flush()
     tally("it rains.")
     tally.flush()
     tally.flush()
-    assert said[2:] == ["it rains."]
+    assert messages[2:] == ["it rains."]

@@ -29,12 +29,12 @@ def robot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     # it needs typing_extensions and does not say so
-    wanted = [[CLIENT, "typing_extensions"]]
+    needed = [[CLIENT, "typing_extensions"]]
     if sys.version_info >= (3, 13):
         # it asks for a NumPy below 2, of which there is no wheel; it works with those above
         needs = ["dm-tree", "msgpack", "numpy", "pillow", "typing_extensions", "websockets"]
-        wanted = [["--no-deps", CLIENT], needs]
-    for packages in wanted:
+        needed = [["--no-deps", CLIENT], needs]
+    for packages in needed:
         result = subprocess.run(
             [python, "-m", "pip", "install", "--quiet", *packages],
             capture_output=True,
@@ -43,7 +43,7 @@ def robot(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         if result.returncode:
             unreachable = ("Could not find a version", "Connection", "timed out", "resolution")
-            if any(each in result.stderr for each in unreachable):
+            if any(text in result.stderr for text in unreachable):
                 pytest.skip(
                     f"NOT TESTED AGAINST OPENPI'S CLIENT: no package index. {result.stderr}"
                 )
@@ -72,18 +72,18 @@ def test_bytes_are_the_same(robot: Path) -> None:
 
 
 def test_our_bytes_are_read_there(robot: Path) -> None:
-    said = json.loads(run(robot, "unpack", given=encode({"a": np.arange(3, dtype=np.float32)})))
-    assert said == "{'a': array([0., 1., 2.], dtype=float32)}"
+    output = json.loads(run(robot, "unpack", given=encode({"a": np.arange(3, dtype=np.float32)})))
+    assert output == "{'a': array([0., 1., 2.], dtype=float32)}"
 
 
 def test_the_stock_client(robot: Path) -> None:
     key = "a-key-of-some-length"
-    with serving(api_key=key, timeout=10) as one:
-        said = json.loads(run(robot, "drive", str(one.port), key))
-    metadata = said["metadata"]
+    with serving(api_key=key, timeout=10) as server:
+        output = json.loads(run(robot, "drive", str(server.port), key))
+    metadata = output["metadata"]
     assert (metadata["policy"], metadata["control_rate"]) == ("obedient", 10.0)
     assert metadata["interface"]["frames"]["frame/front"]["shape"] == [4, 6, 3]
-    first, second = said["replies"]
+    first, second = output["replies"]
     assert first["actions"] == {"array": [[0.5, 0.25]], "dtype": "float32", "shape": [1, 2]}
     assert second["actions"]["array"] == [[0.75, 0.25]]  # x may move by 0.25
     assert second["guard"]["step"] == ["x [m/s]"]
@@ -92,26 +92,26 @@ def test_the_stock_client(robot: Path) -> None:
     assert set(first["server_timing"]) == {"infer_ms"}
     assert set(second["server_timing"]) == {"infer_ms", "prev_total_ms"}
     # one action at a time, out of chunks of one
-    assert [each["actions"]["shape"] for each in said["chunk"]] == [[2], [2]]
-    assert said["chunk"][1]["actions"]["array"] == [np.float32(0.8), 0.25]
-    assert said["chunk"][1]["guard"]["counts"]["actions"] == 4
-    assert "observation: has no 'frame/front'" in said["error"]
-    assert "Traceback" not in said["error"]
+    assert [reply["actions"]["shape"] for reply in output["chunk"]] == [[2], [2]]
+    assert output["chunk"][1]["actions"]["array"] == [np.float32(0.8), 0.25]
+    assert output["chunk"][1]["guard"]["counts"]["actions"] == 4
+    assert "observation: has no 'frame/front'" in output["error"]
+    assert "Traceback" not in output["error"]
 
 
 def test_the_stock_client_records(robot: Path, tmp_path: Path) -> None:
     store = tmp_path / "push.zarr"
-    with recording(store) as one:
-        said = json.loads(run(robot, "record", str(one.port)))
-        output = one.end(signal.SIGTERM)
-    assert said["metadata"]["control_rate"] == 10.0
-    assert [each["recorded"] for each in said["replies"]] == [1, 2, 3, 4]
-    assert (said["replies"][3]["episodes"], said["replies"][3]["in_store"]) == (1, 1)
-    assert "action has shape (3,); those before (2,)" in said["error"]
+    with recording(store) as server:
+        answers = json.loads(run(robot, "record", str(server.port)))
+        output = server.end(signal.SIGTERM)
+    assert answers["metadata"]["control_rate"] == 10.0
+    assert [reply["recorded"] for reply in answers["replies"]] == [1, 2, 3, 4]
+    assert (answers["replies"][3]["episodes"], answers["replies"][3]["in_store"]) == (1, 1)
+    assert "action has shape (3,); those before (2,)" in answers["error"]
     assert "recorded 1 episodes, 4 rows (1 successes); 0 episodes discarded" in output
-    found = open_store(store)
-    assert found.data("action")[:, 0].tolist() == [0, 1, 2, 3]
-    assert found.frames("front", 0, 4)[3, 0, 0].tolist() == [180, 100, 40]
+    reopened = open_store(store)
+    assert reopened.data("action")[:, 0].tolist() == [0, 1, 2, 3]
+    assert reopened.frames("front", 0, 4)[3, 0, 0].tolist() == [180, 100, 40]
 
 
 def test_the_control_loop_on_the_stock_client(robot: Path, tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_the_control_loop_on_the_stock_client(robot: Path, tmp_path: Path) -> No
     root = Path(__file__).parents[3]
     options = ["--client", "openpi", "--driver", "robot_side:Noted", "--steps", "5", "--fast"]
     options += ["--set", f"notes={tmp_path / 'notes'}", "--set", "frame=front", "--set", "size=4x6"]
-    with serving(timeout=10) as one:
-        options += ["--server", f"127.0.0.1:{one.port}", "--rate", "10"]
+    with serving(timeout=10) as server:
+        options += ["--server", f"127.0.0.1:{server.port}", "--rate", "10"]
         result = subprocess.run(
             [str(robot), str(root / "recipes/robot/franka_loop.py"), *options],
             capture_output=True,

@@ -42,15 +42,15 @@ def test_a_trained_policy_is_served(policy: Path, tmp_path: Path) -> None:
         "xyz": np.array([0.1, 0.2, 0.3], np.float32),
         "gripper": 0.5,
     }
-    with started(command) as one:
-        assert str(policy) in one.ready.replace("\n", "")
-        with Client(port=one.port, api_key="a-key-of-some-length") as client:
+    with started(command) as server:
+        assert str(policy) in server.ready.replace("\n", "")
+        with Client(port=server.port, api_key="a-key-of-some-length") as client:
             metadata = client.get_server_metadata()
             reply = client.infer(observation)
         with socket.create_server(("127.0.0.1", 0)) as taken:
             message = refused(str(policy), "--port", str(taken.getsockname()[1]))
-        output = one.end(signal.SIGINT)
-        assert one.process.returncode == 0, output
+        output = server.end(signal.SIGINT)
+        assert server.process.returncode == 0, output
     assert "is in use on 127.0.0.1" in message
     assert metadata["policy"] == "policy"
     assert "a-key-of-some-length" not in json.dumps(metadata) + output
@@ -62,7 +62,7 @@ def test_a_trained_policy_is_served(policy: Path, tmp_path: Path) -> None:
             "proprio": np.array([0.1, 0.2, 0.3, 0.5], np.float32),
         }
     )
-    low, high = (np.array(each) for each in (local.interface.low, local.interface.high))
+    low, high = (np.array(limit) for limit in (local.interface.low, local.interface.high))
     np.testing.assert_allclose(reply["actions"], [np.clip(expected, low, high)], atol=1e-6)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line.get("opened", False) for line in lines] == [True, False]
@@ -90,16 +90,16 @@ def test_a_key_in_the_environment_that_is_none() -> None:
 
 
 def test_a_full_disk_costs_the_log_and_not_the_robot(tmp_path: Path) -> None:
-    said: list[str] = []
-    with log_file(Path("/dev/full"), said.append) as log:
+    messages: list[str] = []
+    with log_file(Path("/dev/full"), messages.append) as log:
         for _ in range(100):
             log("{}")
-    assert said == ["--log: No space left on device; nothing more is logged."]
-    with log_file(tmp_path / "log.jsonl", said.append) as log:
+    assert messages == ["--log: No space left on device; nothing more is logged."]
+    with log_file(tmp_path / "log.jsonl", messages.append) as log:
         for _ in range(100):
             log("{}")
     assert (tmp_path / "log.jsonl").read_text() == "{}\n" * 100
-    assert len(said) == 1
+    assert len(messages) == 1
 
 
 @pytest.mark.parametrize("module", ["websockets", "msgpack"])

@@ -35,8 +35,8 @@ KEY = "a-key-of-some-length"
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Serving]:
-    with serving(timeout=30, idle=40) as one:
-        yield one
+    with serving(timeout=30, idle=40) as server:
+        yield server
 
 
 @pytest.fixture
@@ -90,12 +90,12 @@ def test_a_bad_message_costs_its_own_connection(
 
 
 def test_what_is_sent_cannot_write_on_the_terminal() -> None:
-    with serving() as one:
-        with raw(one.port) as talk:
+    with serving() as server:
+        with raw(server.port) as talk:
             why = refused(
                 talk, encode({"\x1b[2J\nserving": 1, **{f"{i}" * 90: i for i in range(30)}})
             )
-        output = one.end(signal.SIGTERM)
+        output = server.end(signal.SIGTERM)
     assert "observation: has no 'frame/front'" in why
     assert len(why) < 600
     assert "\x1b" not in why + output
@@ -108,11 +108,11 @@ def test_frames_of_floats_are_told_apart_from_what_is_too_big(
 ) -> None:
     """Large pictures: as floats they are 4 and 8 times as many bytes as uint8."""
     size = (256, 256, 3)
-    with serving(size=size) as one, Client(port=one.port) as client:
+    with serving(size=size) as server, Client(port=server.port) as client:
         frame = np.full(size, 0.5, dtype)
         with pytest.raises(VipOfflineError) as refusal:
             client.infer(observation() | {"frame/front": frame})
-        output = one.end(signal.SIGTERM)
+        output = server.end(signal.SIGTERM)
     name = np.dtype(dtype).name
     says = f"frame/front is {name}; expected uint8 from 0 to 255, RGB. Its values lie between 0 and"
     assert says in str(refusal.value) and "send np.round(255 * frame)" in str(refusal.value)
@@ -158,7 +158,7 @@ def test_many_clients_at_once_each_get_their_own_answers(shared: Serving) -> Non
     def drive(index: int) -> list[float]:
         with Client(port=shared.port) as client:
             moved = [client.infer(observation(index / 10, 0.1))["actions"][0, 0] for _ in range(50)]
-        return [float(each) for each in set(moved)]
+        return [float(value) for value in set(moved)]
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(drive, range(8)))
@@ -204,7 +204,7 @@ def test_the_loop_goes_on_while_the_policy_thinks(shared: Serving) -> None:
 
 
 def test_silence_is_answered_with_the_hold_action_and_long_silence_with_the_end() -> None:
-    with serving(timeout=0.5, idle=1.5) as one, Client(port=one.port) as client:
+    with serving(timeout=0.5, idle=1.5) as server, Client(port=server.port) as client:
         assert client.infer(observation(0.2))["actions"].tolist() == [[np.float32(0.2), 0]]
         time.sleep(0.8)
         reply = client.infer(observation(0.2))
@@ -213,7 +213,7 @@ def test_silence_is_answered_with_the_hold_action_and_long_silence_with_the_end(
         time.sleep(2.2)
         with pytest.raises(VipOfflineError, match=r"(No whole message for 1.5 s)|(is closed)"):
             client.infer(observation())
-        output = one.end(signal.SIGTERM)
+        output = server.end(signal.SIGTERM)
     assert "closed. No whole message for 1.5 s." in output
     assert "served 3 actions on 1 connections" in output
     assert "1 held (timeout 1)" in output
@@ -222,10 +222,10 @@ def test_silence_is_answered_with_the_hold_action_and_long_silence_with_the_end(
 def test_a_slow_sender_costs_its_own_connection_only() -> None:
     """A frame begun and never ended, byte by byte; a handshake never made."""
     with (
-        serving(timeout=1.4, idle=1.5, opening=1.0) as one,
-        socket.create_connection(("127.0.0.1", one.port), 10) as silent,
-        raw(one.port) as trickling,
-        Client(port=one.port) as good,
+        serving(timeout=1.4, idle=1.5, opening=1.0) as server,
+        socket.create_connection(("127.0.0.1", server.port), 10) as silent,
+        raw(server.port) as trickling,
+        Client(port=server.port) as good,
     ):
         trickling.recv(10)
         begun = time.monotonic()
@@ -249,15 +249,15 @@ def test_a_slow_sender_costs_its_own_connection_only() -> None:
 
 
 def test_one_too_many() -> None:
-    with serving(max_connections=2) as one:
-        with Client(port=one.port) as first, Client(port=one.port):
+    with serving(max_connections=2) as server:
+        with Client(port=server.port) as first, Client(port=server.port):
             with pytest.raises(VipOfflineError, match="503"):
-                Client(port=one.port)
+                Client(port=server.port)
             first.infer(observation())
         deadline = time.monotonic() + 10
         while True:  # those who left make room
             try:
-                Client(port=one.port).close()
+                Client(port=server.port).close()
                 break
             except VipOfflineError:
                 assert time.monotonic() < deadline
@@ -265,31 +265,31 @@ def test_one_too_many() -> None:
 
 
 def test_the_key() -> None:
-    with serving(api_key=KEY) as one:
+    with serving(api_key=KEY) as server:
         for wrong in ("", "another-key-of-that-length", KEY[:-1], f"{KEY}x", "schlüssel"):
             headers = {"Authorization": f"Api-Key {wrong}"} if wrong else None
             with pytest.raises(InvalidStatus) as refusal:
-                raw(one.port, additional_headers=headers)
+                raw(server.port, additional_headers=headers)
             assert refusal.value.response.status_code == 401
-        with Client(port=one.port, api_key=KEY) as client:
+        with Client(port=server.port, api_key=KEY) as client:
             assert client.infer(observation())["guard"]["held"] is False
-        talk = http.client.HTTPConnection("127.0.0.1", one.port, timeout=10)
+        talk = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
         talk.request("GET", "/healthz")
         assert talk.getresponse().status == 200
         talk.close()
-        output = one.end(signal.SIGTERM)
+        output = server.end(signal.SIGTERM)
     assert KEY not in output
     assert "5 messages refused" in output
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_answers_what_is_under_way_and_says_goodbye(how: signal.Signals) -> None:
-    with serving() as one, raw(one.port) as busy, raw(one.port) as idle:
+    with serving() as server, raw(server.port) as busy, raw(server.port) as idle:
         busy.recv(10), idle.recv(10)
         busy.send(encode(observation(0.5, seconds=0.7)))
         time.sleep(0.2)
-        output = one.end(how)
-        assert one.process.returncode == 0
+        output = server.end(how)
+        assert server.process.returncode == 0
         reply = decode(busy.recv(10), Limits(1 << 20))  # type: ignore[arg-type]
         assert reply["actions"].tolist() == [[0.5, 0]]
         for talk in (busy, idle):
@@ -304,24 +304,24 @@ def test_a_stop_answers_what_is_under_way_and_says_goodbye(how: signal.Signals) 
 
 
 def test_a_client_that_never_reads_does_not_keep_it_from_stopping() -> None:
-    with serving(drain=0.5) as one, raw(one.port) as deaf:
+    with serving(drain=0.5) as server, raw(server.port) as deaf:
         deaf.recv(10)
         deaf.send(encode(observation(seconds=1)))
         time.sleep(0.2)
-        one.end(signal.SIGTERM)
-        assert one.process.returncode == 0
+        server.end(signal.SIGTERM)
+        assert server.process.returncode == 0
 
 
 def test_an_output_that_nobody_reads_stops_neither_the_robot_nor_the_end() -> None:
-    with serving(drain=1) as one, Client(port=one.port) as robot:
-        assert one.process.stdout
-        fcntl.fcntl(one.process.stdout.fileno(), fcntl.F_SETPIPE_SZ, 4096)
+    with serving(drain=1) as server, Client(port=server.port) as robot:
+        assert server.process.stdout
+        fcntl.fcntl(server.process.stdout.fileno(), fcntl.F_SETPIPE_SZ, 4096)
         for index in range(30):
-            with raw(one.port) as talk:
+            with raw(server.port) as talk:
                 refused(talk, encode({"a" * 400: index}))
             assert not robot.infer(observation())["guard"]["held"]
-        one.process.send_signal(signal.SIGTERM)
-        assert one.process.wait(20) == 0
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
 
 
 def test_a_connection_whose_buffers_are_full_is_closed_in_the_end() -> None:
@@ -365,8 +365,8 @@ with Client(port=int(sys.argv[1])) as client:
 
 def test_a_client_that_vanished_gives_its_place_back() -> None:
     """Its computer is stopped: the system there still takes what comes, and nobody answers."""
-    with serving(max_connections=1, lost=1) as one:
-        command = [sys.executable, "-c", ROBOT, str(one.port)]
+    with serving(max_connections=1, lost=1) as server:
+        command = [sys.executable, "-c", ROBOT, str(server.port)]
         paths = os.pathsep.join(sys.path)
         with subprocess.Popen(
             command,
@@ -382,7 +382,7 @@ def test_a_client_that_vanished_gives_its_place_back() -> None:
                 deadline = time.monotonic() + 30
                 while True:
                     try:
-                        with Client(port=one.port) as client:
+                        with Client(port=server.port) as client:
                             client.infer(observation())
                         break
                     except VipOfflineError:
@@ -390,13 +390,13 @@ def test_a_client_that_vanished_gives_its_place_back() -> None:
                         time.sleep(0.05)
             finally:
                 vanished.kill()
-        assert "keepalive ping timeout" in one.end(signal.SIGTERM)
+        assert "keepalive ping timeout" in server.end(signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
 def besieged() -> Iterator[Serving]:
-    with serving(timeout=5, lost=1) as one:
-        yield one
+    with serving(timeout=5, lost=1) as server:
+        yield server
 
 
 def memory(process: int) -> int:
@@ -404,7 +404,7 @@ def memory(process: int) -> int:
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.parametrize("hostile", hostile_clients.HOSTILE, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("hostile", hostile_clients.HOSTILE, ids=lambda value: value.__name__)
 def test_hostile_clients_cost_the_robot_nothing(
     besieged: Serving, hostile: hostile_clients.Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:

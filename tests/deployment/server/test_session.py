@@ -55,14 +55,14 @@ def test_each_connection_has_its_own_gripper() -> None:
     gripper = Gripper(1, 0.0, 0.5, 0.2, 0.3)
     interface = replace(INTERFACE, largest_step=(0.25, 0.5), grippers=(gripper,))
     ready = prepare(Obedient(interface), {}, ServeOptions(), print)
-    one, other = Session(ready, "one"), Session(ready, "other")
+    session, other = Session(ready, "one"), Session(ready, "other")
 
     def told(session: Session, raw: float) -> float:
         return float(ask(session, observation(0, raw), ready.clock())["actions"][0, 1])
 
-    assert [told(one, raw) for raw in (0.1, 0.28, 0.35, 0.22, 0.1)] == [0, 0, 0.5, 0.5, 0]
-    assert [told(each, 0.4) for each in (one, other)] == [0.5, 0.5]
-    assert [told(other, 0.1), told(one, 0.25), told(other, 0.25)] == [0, 0.5, 0]
+    assert [told(session, raw) for raw in (0.1, 0.28, 0.35, 0.22, 0.1)] == [0, 0, 0.5, 0.5, 0]
+    assert [told(member, 0.4) for member in (session, other)] == [0.5, 0.5]
+    assert [told(other, 0.1), told(session, 0.25), told(other, 0.25)] == [0, 0.5, 0]
 
 
 def test_nothing_in_a_reply_but_the_actions_is_cut_along_the_chunk() -> None:
@@ -71,7 +71,7 @@ def test_nothing_in_a_reply_but_the_actions_is_cut_along_the_chunk() -> None:
 
     def arrays(value: Any, path: str = "") -> list[str]:
         if isinstance(value, dict):
-            return [each for key in value for each in arrays(value[key], f"{path}/{key}")]
+            return [array for key in value for array in arrays(value[key], f"{path}/{key}")]
         return [path] if isinstance(value, np.ndarray | np.generic) else []
 
     assert arrays(ask(session, observation(novelty=3))) == ["/actions"]
@@ -79,13 +79,17 @@ def test_nothing_in_a_reply_but_the_actions_is_cut_along_the_chunk() -> None:
 
 def test_metadata_are_plain_and_say_no_paths() -> None:
     ready, _ = served(hold=(0.0, 0.1), stop_above=2.0)
-    said = ready.metadata()
-    assert json.loads(json.dumps(said)) == said
-    assert "secret" not in json.dumps(said)
-    assert (said["policy"], said["task"], said["control_rate"]) == ("obedient", "push", 10.0)
-    assert said["interface"]["action"] == ["x [m/s]", "y [m/s]"]
-    assert said["guard"]["hold"] == [0.0, 0.1]
-    assert said["guard"]["stop_above"] == 2.0
+    metadata = ready.metadata()
+    assert json.loads(json.dumps(metadata)) == metadata
+    assert "secret" not in json.dumps(metadata)
+    assert (metadata["policy"], metadata["task"], metadata["control_rate"]) == (
+        "obedient",
+        "push",
+        10.0,
+    )
+    assert metadata["interface"]["action"] == ["x [m/s]", "y [m/s]"]
+    assert metadata["guard"]["hold"] == [0.0, 0.1]
+    assert metadata["guard"]["stop_above"] == 2.0
 
 
 def test_the_size_limit_is_that_of_an_observation() -> None:
@@ -101,32 +105,32 @@ def test_an_option_that_the_policy_cannot_keep() -> None:
 
 
 def test_what_is_said_at_the_start() -> None:
-    said: list[str] = []
-    assert service(said).metadata()["guard"]["hold"] == "zero"
-    assert said == []
+    messages: list[str] = []
+    assert service(messages).metadata()["guard"]["hold"] == "zero"
+    assert messages == []
     positions = replace(INTERFACE, action_kind="position")
-    ready = prepare(Obedient(positions), {}, ServeOptions(), said.append)
+    ready = prepare(Obedient(positions), {}, ServeOptions(), messages.append)
     assert ready.metadata()["guard"]["hold"] == "last"
-    assert said[0] == "hold: last, since an action is a position."
-    assert "a held reply has none" in said[1]
+    assert messages[0] == "hold: last, since an action is a position."
+    assert "a held reply has none" in messages[1]
 
 
 @pytest.mark.parametrize(("timeout", "short"), [(0.05, True), (0.1, True), (0.11, False)])
 def test_a_timeout_below_the_control_period(timeout: float, short: bool) -> None:
-    said: list[str] = []
-    service(said, timeout=timeout)
-    assert bool(said) is short
+    messages: list[str] = []
+    service(messages, timeout=timeout)
+    assert bool(messages) is short
     if short:
         period = "is no longer than the policy's control period, 0.1 s at 10 Hz"
-        assert said[0].startswith(f"--timeout {timeout:g} s {period}")
+        assert messages[0].startswith(f"--timeout {timeout:g} s {period}")
 
 
 def test_an_older_policy_cannot_tell_an_upside_down_picture_and_says_so() -> None:
-    said: list[str] = []
+    messages: list[str] = []
     policy = Obedient()
     policy.manifest["colour"] = {"front": {key: COLOUR["front"][key] for key in ("mean", "std")}}
-    ready = prepare(policy, {}, ServeOptions(), said.append)
-    assert "does not say how frame/front looked in the training set" in said[0]
+    ready = prepare(policy, {}, ServeOptions(), messages.append)
+    assert "does not say how frame/front looked in the training set" in messages[0]
     assert ask(Session(ready, "one"), observation(), ready.clock())["warnings"] == []
 
 
@@ -141,8 +145,8 @@ def test_a_held_reply_before_the_first_action_has_none() -> None:
 
 
 def test_upside_down_and_frozen_cameras_are_said_once() -> None:
-    said: list[str] = []
-    ready = service(said)
+    messages: list[str] = []
+    ready = service(messages)
     ready.clock = Clock()
     session = Session(ready, "one")
     seen = observation()
@@ -155,7 +159,7 @@ def test_upside_down_and_frozen_cameras_are_said_once() -> None:
     turned, frozen = warnings
     assert turned.startswith("frame/front: looks upside down")
     assert frozen.startswith("frame/front: looks frozen. The last 20 observations")
-    assert said == [f"one: {each}" for each in warnings]
+    assert messages == [f"one: {warning}" for warning in warnings]
 
 
 @pytest.mark.parametrize(
@@ -242,17 +246,17 @@ def test_a_novelty_that_is_no_number_is_unknown() -> None:
 
 
 def test_swapped_colours_are_said_once() -> None:
-    said: list[str] = []
-    ready = service(said)
+    messages: list[str] = []
+    ready = service(messages)
     ready.clock = Clock()
     session = Session(ready, "one")
     assert COLOUR["front"]["mean"] == [180, 100, 40]
     swapped = observation()
     swapped["frame/front"] = np.ascontiguousarray(swapped["frame/front"][..., ::-1])
     warnings = [ask(session, swapped)["warnings"] for _ in range(15)]
-    assert [len(each) for each in warnings] == [0] * 9 + [1] + [0] * 5
+    assert [len(warning) for warning in warnings] == [0] * 9 + [1] + [0] * 5
     assert "frame/front: looks like BGR" in warnings[9][0]
-    assert len(said) == 1 and said[0].startswith("one: frame/front")
+    assert len(messages) == 1 and messages[0].startswith("one: frame/front")
 
 
 def test_the_robots_own_names() -> None:
@@ -282,9 +286,9 @@ def test_the_log_has_a_line_per_reply() -> None:
 
 
 def test_a_clock_that_was_set_is_said_and_in_the_log() -> None:
-    said: list[str] = []
+    messages: list[str] = []
     log: list[str] = []
-    ready, clock = prepare(Obedient(), {}, ServeOptions(), said.append, log.append), Clock()
+    ready, clock = prepare(Obedient(), {}, ServeOptions(), messages.append, log.append), Clock()
     ready.clock = clock
     session = Session(ready, "one")
     for at in range(20):
@@ -292,5 +296,5 @@ def test_a_clock_that_was_set_is_said_and_in_the_log() -> None:
         stamp = {"observation/time": 0.1 * at + (3 if at > 9 else 0)}
         assert not ask(session, observation(**stamp), clock.now)["guard"]["held"]
     line = "the client's clock was set forward by 3.000 s; it is followed from here."
-    assert said == [f"one: {line}"]
+    assert messages == [f"one: {line}"]
     assert [note for entry in log if (note := json.loads(entry).get("note"))] == [line]

@@ -8,8 +8,8 @@ from made_up_clips import pictures, rows
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips.cache import (
-    FRAMES,
-    INDEX,
+    PACK_FRAMES,
+    PACK_INDEX,
     PackedClips,
     PackIndex,
     checksum,
@@ -21,7 +21,7 @@ CLIPS = pictures(5), pictures(3, 1, (8, 8))
 
 def write_pack(folder: Path, *, checksums: bool = True) -> PackIndex:
     folder.mkdir()
-    (folder / FRAMES).write_bytes(b"".join(each.tobytes() for each in CLIPS))
+    (folder / PACK_FRAMES).write_bytes(b"".join(clip.tobytes() for clip in CLIPS))
     index = PackIndex(
         offsets=np.array([0, CLIPS[0].nbytes]),
         heights=np.array([16, 8]),
@@ -37,14 +37,14 @@ def write_pack(folder: Path, *, checksums: bool = True) -> PackIndex:
         skipped=("c: is broken\nthere",),
         fingerprint="f-16",
     )
-    index.save(folder / INDEX)
+    index.save(folder / PACK_INDEX)
     return index
 
 
 def opened(folder: Path) -> PackedClips:
-    found = open_pack(folder)
-    assert found is not None
-    return found
+    pack = open_pack(folder)
+    assert pack is not None
+    return pack
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
@@ -55,8 +55,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert (clips.group_names, clips.skipped) == (index.group_names, index.skipped)
     assert clips.fingerprint == "f-16" and clips.name(1) == index.names[1]
     for clip, frames in enumerate(CLIPS):
-        for wanted in (rows(0), rows(2, 0, 2, 1), np.arange(len(frames))):
-            np.testing.assert_array_equal(clips.read(clip, wanted), frames[wanted])
+        for requested in (rows(0), rows(2, 0, 2, 1), np.arange(len(frames))):
+            np.testing.assert_array_equal(clips.read(clip, requested), frames[requested])
 
 
 def test_threads_get_what_one_gets(tmp_path: Path) -> None:
@@ -65,34 +65,34 @@ def test_threads_get_what_one_gets(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     asked = [random.integers(0, 5, 4) for _ in range(200)]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda each: clips.read(0, each), asked))
-    for wanted, found in zip(asked, together, strict=True):
-        np.testing.assert_array_equal(found, CLIPS[0][wanted])
+        together = list(pool.map(lambda value: clips.read(0, value), asked))
+    for requested, frames in zip(asked, together, strict=True):
+        np.testing.assert_array_equal(frames, CLIPS[0][requested])
 
 
 @pytest.mark.parametrize("damage", ["cut", "longer", "index cut", "no index", "no frames"])
 def test_a_pack_that_is_not_whole_is_none(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "pack"
     write_pack(folder)
-    frames, index = (folder / FRAMES).read_bytes(), (folder / INDEX).read_bytes()
+    frames, index = (folder / PACK_FRAMES).read_bytes(), (folder / PACK_INDEX).read_bytes()
     match damage:
         case "cut":
-            (folder / FRAMES).write_bytes(frames[:-1])
+            (folder / PACK_FRAMES).write_bytes(frames[:-1])
         case "longer":
-            (folder / FRAMES).write_bytes(frames + b"0")
+            (folder / PACK_FRAMES).write_bytes(frames + b"0")
         case "index cut":
-            (folder / INDEX).write_bytes(index[:-30])
+            (folder / PACK_INDEX).write_bytes(index[:-30])
         case "no index":
-            (folder / INDEX).unlink()
+            (folder / PACK_INDEX).unlink()
         case _:
-            (folder / FRAMES).unlink()
+            (folder / PACK_FRAMES).unlink()
     assert open_pack(folder) is None
 
 
 def test_frames_that_are_cut_off_later(tmp_path: Path) -> None:
     write_pack(tmp_path / "pack")
     clips = opened(tmp_path / "pack")
-    os.truncate(tmp_path / "pack" / FRAMES, CLIPS[0].nbytes + 10)
+    os.truncate(tmp_path / "pack" / PACK_FRAMES, CLIPS[0].nbytes + 10)
     assert clips.read(0, rows(4)).shape == (1, 16, 24, 3)
     with pytest.raises(VipOfflineError, match=r"frames.bin: ends before frame 2 of b"):
         clips.read(1, rows(2))
@@ -101,9 +101,9 @@ def test_frames_that_are_cut_off_later(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", [0, CLIPS[0].nbytes - 1, CLIPS[0].nbytes, -1])
 def test_a_byte_that_was_changed(tmp_path: Path, place: int) -> None:
     write_pack(tmp_path / "pack")
-    frames = bytearray((tmp_path / "pack" / FRAMES).read_bytes())
+    frames = bytearray((tmp_path / "pack" / PACK_FRAMES).read_bytes())
     frames[place] ^= 1
-    (tmp_path / "pack" / FRAMES).write_bytes(frames)
+    (tmp_path / "pack" / PACK_FRAMES).write_bytes(frames)
     clips = opened(tmp_path / "pack")
     clip, row = {0: (0, 0), CLIPS[0].nbytes - 1: (0, 4), CLIPS[0].nbytes: (1, 0), -1: (1, 2)}[place]
     match = f"frames.bin: frame {row} of .* another checksum .* remove its folder"

@@ -1,14 +1,14 @@
 import pytest
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.clip import check_length, check_skipped
+from vip_offline.pretraining.clips.clip import check_clip_length, check_skipped
 
 
-@pytest.mark.parametrize(("length", "said"), [(0, "0 frames"), (1, "1 frame,")])
-def test_a_clip_shows_a_step(length: int, said: str) -> None:
-    with pytest.raises(VipOfflineError, match=f"a/b: has {said}"):
-        check_length("a/b", length)
-    check_length("a/b", 2)
+@pytest.mark.parametrize(("length", "message"), [(0, "0 frames"), (1, "1 frame,")])
+def test_a_clip_shows_a_step(length: int, message: str) -> None:
+    with pytest.raises(VipOfflineError, match=f"a/b: has {message}"):
+        check_clip_length("a/b", length)
+    check_clip_length("a/b", 2)
 
 
 def test_a_share_may_be_left_out() -> None:

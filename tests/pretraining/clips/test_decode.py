@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from vip_offline.dataset.media.video import resized
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips import decode
-from vip_offline.pretraining.clips.decode import small, write_frames
+from vip_offline.pretraining.clips.decode import downscaled_size, write_frames
 from vip_offline.pretraining.clips.open_clips import open_clips
 
 
 def test_the_short_side_is_made_smaller_and_never_larger() -> None:
-    assert small(480, 640, 240) == (240, 320)
-    assert small(640, 480, 240) == (320, 240)
-    assert small(100, 1000, 128) == (100, 1000)
-    assert small(128, 128, 128) == (128, 128)
-    assert small(360, 641, 224) == (224, 399)
+    assert downscaled_size(480, 640, 240) == (240, 320)
+    assert downscaled_size(640, 480, 240) == (320, 240)
+    assert downscaled_size(100, 1000, 128) == (100, 1000)
+    assert downscaled_size(128, 128, 128) == (128, 128)
+    assert downscaled_size(360, 641, 224) == (224, 399)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -26,7 +26,7 @@ def test_frames_lie_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     monkeypatch.setattr(decode, "SEGMENT", 4)
-    monkeypatch.setattr(decode, "BLOCK", 2)
+    monkeypatch.setattr(decode, "FRAME_BLOCK", 2)
     for seed, length in enumerate((3, 4, 11)):
         write_clip(tmp_path / "a" / f"{seed}", pictures(length, seed))
     write_film(tmp_path / "a" / "film.mp4", 9)
@@ -35,15 +35,18 @@ def test_frames_lie_one_after_the_other(
     written = write_frames(clips, 8, file, threads, 0, counts.append)
     assert sum(counts) == 27 and max(counts) == 4
     assert written.kept == [0, 1, 2, 3] and not written.damaged
-    wanted = [
+    expected = [
         np.stack(
-            [resized(f, small(f.shape[0], f.shape[1], 8)) for f in clips.read(c, np.arange(n))]
+            [
+                resized(f, downscaled_size(f.shape[0], f.shape[1], 8))
+                for f in clips.read(c, np.arange(n))
+            ]
         )
         for c, n in enumerate(clips.lengths)
     ]
-    assert written.sizes == [each.shape[1:3] for each in wanted] and wanted[0].shape[1] == 8
-    assert file.getvalue() == b"".join(each.tobytes() for each in wanted)
-    assert written.offsets == np.cumsum([0, *(each.nbytes for each in wanted)])[:-1].tolist()
+    assert written.sizes == [frame.shape[1:3] for frame in expected] and expected[0].shape[1] == 8
+    assert file.getvalue() == b"".join(frame.tobytes() for frame in expected)
+    assert written.offsets == np.cumsum([0, *(frame.nbytes for frame in expected)])[:-1].tolist()
 
 
 def test_few_frames_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,13 @@ from origins import demos, replay
 
 from vip_offline.dataset.importers.link import linked
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.discover import Candidate, group_of, in_folder, in_store, video
+from vip_offline.pretraining.clips.discover import (
+    Candidate,
+    group_of,
+    in_folder,
+    in_store,
+    video_candidate,
+)
 from vip_offline.pretraining.clips.folder_listing import Listing
 from vip_offline.pretraining.clips.index import Index
 from vip_offline.pretraining.clips.video_clips import Decoders
@@ -31,31 +37,31 @@ def test_clips_of_every_kind_at_any_depth(tmp_path: Path, make_store: Callable[.
     write_film(root / "kitchen" / "film.mp4")
     make_store().rename(root / "kitchen" / "demos.zarr")
     clips = found(root)
-    assert [(each.key, each.group) for each in clips] == [
+    assert [(clip.key, clip.group) for clip in clips] == [
         ("all/9", "all"),
         ("all/10", "all"),
         ("all/kitchen/film.mp4", "kitchen"),
         ("all/kitchen/a/b", "kitchen"),
         *((f"demos/front/{i}", "demos") for i in range(3)),
     ]
-    assert [each.opened().length for each in clips] == [2, 2, 6, 2, 5, 7, 6]
-    assert [each.of_store for each in clips] == [False] * 4 + [True] * 3
-    assert len({each.where for each in clips}) == len(clips)
-    assert [bool(each.take) for each in clips] == [False] * 4 + [True] * 3
-    assert len({each.take for each in clips[4:]}) == 3
+    assert [clip.opened().length for clip in clips] == [2, 2, 6, 2, 5, 7, 6]
+    assert [clip.of_store for clip in clips] == [False] * 4 + [True] * 3
+    assert len({clip.where for clip in clips}) == len(clips)
+    assert [bool(clip.take) for clip in clips] == [False] * 4 + [True] * 3
+    assert len({clip.take for clip in clips[4:]}) == 3
 
 
 def test_the_folder_itself_may_be_a_clip(tmp_path: Path) -> None:
     root = write_clip(tmp_path / "a", pictures(3))
-    assert [(each.where, each.group) for each in found(root)] == [(str(root), "a")]
+    assert [(candidate.where, candidate.group) for candidate in found(root)] == [(str(root), "a")]
 
 
 def test_a_short_clip_is_refused_when_it_is_opened(tmp_path: Path) -> None:
     write_clip(tmp_path / "a" / "short", pictures(1))
     write_film(tmp_path / "a" / "short.mp4", 1)
-    for each in found(tmp_path / "a"):
+    for candidate in found(tmp_path / "a"):
         with pytest.raises(VipOfflineError, match=r"short.*: has 1 frame, and a clip needs 2"):
-            each.opened()
+            candidate.opened()
 
 
 def test_a_link_to_a_folder_around_it_ends(tmp_path: Path) -> None:
@@ -64,7 +70,7 @@ def test_a_link_to_a_folder_around_it_ends(tmp_path: Path) -> None:
     write_clip(tmp_path / "elsewhere", pictures(2))
     (root / "clip" / "loop").symlink_to(root)
     (root / "other").symlink_to(tmp_path / "elsewhere")
-    assert [each.key for each in found(root)] == ["a/clip", "a/other"]
+    assert [candidate.key for candidate in found(root)] == ["a/clip", "a/other"]
 
 
 def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,14 +89,14 @@ def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_video_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no video")
-    one = video(tmp_path / "a.mp4", (), Index(None), Decoders())
-    assert (one.key, one.group) == ("a.mp4", "a.mp4")
+    candidate = video_candidate(tmp_path / "a.mp4", (), Index(None), Decoders())
+    assert (candidate.key, candidate.group) == ("a.mp4", "a.mp4")
     with pytest.raises(VipOfflineError, match=r"a.mp4: is no video that can be opened"):
-        one.opened()
+        candidate.opened()
 
 
 def test_a_store_and_its_cameras(store_path: Path) -> None:
-    assert [each.key for each in in_store(store_path, "front")] == [
+    assert [candidate.key for candidate in in_store(store_path, "front")] == [
         f"demos/front/{i}" for i in range(3)
     ]
     with pytest.raises(VipOfflineError, match="no camera 'back'"):
@@ -105,8 +111,10 @@ def test_a_replay_buffer_is_read_through_the_store_beside_it(tmp_path: Path) -> 
         found(root)
     linked(root / "pusht.zarr")
     clips = found(root)
-    assert [each.key for each in clips] == [f"pusht.vip/img/{i}" for i in range(3)]
-    assert [each.where for each in in_store(root / "pusht.zarr", "")] == [c.where for c in clips]
-    wanted = demos()[1].frames
+    assert [clip.key for clip in clips] == [f"pusht.vip/img/{i}" for i in range(3)]
+    assert [candidate.where for candidate in in_store(root / "pusht.zarr", "")] == [
+        c.where for c in clips
+    ]
+    expected = demos()[1].frames
     got = clips[1].opened().read(rows(2, 0, 2))
-    np.testing.assert_array_equal(got, wanted[[2, 0, 2]])
+    np.testing.assert_array_equal(got, expected[[2, 0, 2]])

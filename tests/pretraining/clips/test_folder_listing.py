@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from vip_offline.dataset.tables.file_listing import natural
-from vip_offline.pretraining.clips.folder_listing import list_folder, names_of
+from vip_offline.pretraining.clips.folder_listing import list_clips, names_of
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_is_no_series_is_listed(names: list[str]) -> None:
 def test_a_name_that_is_no_text(tmp_path: Path) -> None:
     for name in (b"a\xff.jpg", b"b.jpg"):
         (tmp_path / os.fsdecode(name)).touch()
-    names = list_folder(str(tmp_path)).pictures
+    names = list_clips(str(tmp_path)).pictures
     assert names is not None and os.fsencode(names(0)) == b"a\xff.jpg"
 
 
@@ -65,9 +65,9 @@ def test_a_folder(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     for name in ("x2", "x10", ".git", "odd.jpg"):
         (tmp_path / name).mkdir()
-    listing = list_folder(str(tmp_path))
+    listing = list_clips(str(tmp_path))
     assert listing.folders == ("odd.jpg", "x2", "x10")
     assert listing.videos == ("b9.mkv", "b10.MP4")
     assert listing.pictures is not None and listing.pictures.length == 2
     (tmp_path / "x2" / "notes.txt").touch()
-    assert list_folder(str(tmp_path / "x2")).pictures is None
+    assert list_clips(str(tmp_path / "x2")).pictures is None

@@ -7,7 +7,7 @@ from made_up_clips import pictures, write_clip, write_film
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips import index as module
-from vip_offline.pretraining.clips.folder_listing import Listing, list_folder
+from vip_offline.pretraining.clips.folder_listing import Listing, list_clips
 from vip_offline.pretraining.clips.index import Index
 from vip_offline.pretraining.clips.video_clips import Stamps, stamps_of
 
@@ -15,19 +15,19 @@ from vip_offline.pretraining.clips.video_clips import Stamps, stamps_of
 @pytest.fixture
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which folders and videos were really looked at."""
-    found: list[str] = []
+    read: list[str] = []
 
     def listing(folder: str) -> Listing:
-        found.append(folder)
-        return list_folder(folder)
+        read.append(folder)
+        return list_clips(folder)
 
     def stamps(video: str) -> Stamps:
-        found.append(video)
+        read.append(video)
         return stamps_of(video)
 
-    monkeypatch.setattr(module, "list_folder", listing)
+    monkeypatch.setattr(module, "list_clips", listing)
     monkeypatch.setattr(module, "stamps_of", stamps)
-    return found
+    return read
 
 
 def listing_of(index: Index, folder: Path) -> Listing:
@@ -38,15 +38,15 @@ def listing_of(index: Index, folder: Path) -> Listing:
 def test_a_folder_is_listed_once(tmp_path: Path, looked: list[str], names: list[str]) -> None:
     folder = write_clip(tmp_path / "a", pictures(2), names)
     first = Index(tmp_path / "deep" / "index.npz")
-    found = listing_of(first, folder)
+    listing = listing_of(first, folder)
     first.save()
     assert (
         listing_of(Index(tmp_path / "deep" / "index.npz"), folder)
-        == found
-        == list_folder(str(folder))
+        == listing
+        == list_clips(str(folder))
     )
     assert looked == [str(folder)]
-    assert [each.name for each in (tmp_path / "deep").iterdir()] == ["index.npz"]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["index.npz"]
 
 
 def test_a_folder_that_changed_is_listed_again(tmp_path: Path, looked: list[str]) -> None:
@@ -67,12 +67,12 @@ def test_a_video_is_read_once_until_it_changes(
 ) -> None:
     video = str(write_film(tmp_path / "a.mp4", rate=rate))
     first = Index(tmp_path / "index.npz")
-    found = first.stamps(video)
+    stamps = first.stamps(video)
     first.save()
     second = Index(tmp_path / "index.npz")
     again = second.stamps(video)
     assert len(looked) == 1
-    assert again(np.arange(6)) == found(np.arange(6)) and again.content == found.content
+    assert again(np.arange(6)) == stamps(np.arange(6)) and again.content == stamps.content
     second.save()
     write_film(Path(video), 7, rate=rate)
     assert Index(tmp_path / "index.npz").stamps(video).length == 7
@@ -100,7 +100,7 @@ def test_a_damaged_index_is_made_anew(
     first = Index(path)
     listing_of(first, folder)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "VERSION", 0)
+        patch.setattr(module, "INDEX_VERSION", 0)
         first.save()
     whole = path.read_bytes()
     contents = {"cut": whole[: len(whole) // 2], "empty": b"", "text": b"no archive"}
@@ -121,7 +121,7 @@ def test_whichever_byte_changed_it_is_read_or_made_anew(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for place in range(len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
-        assert listing_of(Index(path), folder) == list_folder(str(folder))
+        assert listing_of(Index(path), folder) == list_clips(str(folder))
 
 
 def test_what_is_unchanged_is_not_written_again(tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ def test_clips_of_a_table(tmp_path: Path, first: int, slash: str, relative: bool
         folder = numbered(tmp_path / name, 3 + seed, first, seed)
         lines.append(f'{seed},{name if relative else folder}{slash},{3 + seed},"open, close"')
     clips = list(in_manifest(write_manifest(tmp_path, lines)))
-    assert [each.group for each in clips] == ["kitchen", tmp_path.name]
-    opened = [each.opened() for each in clips]
-    assert [each.length for each in opened] == [3, 4]
-    assert [each.name for each in opened] == [str(tmp_path / "kitchen/a"), str(tmp_path / "b")]
+    assert [clip.group for clip in clips] == ["kitchen", tmp_path.name]
+    opened = [clip.opened() for clip in clips]
+    assert [clip.length for clip in opened] == [3, 4]
+    assert [clip.name for clip in opened] == [str(tmp_path / "kitchen/a"), str(tmp_path / "b")]
     frames = opened[1].read(np.arange(4))
     assert frames.shape == (4, 32, 32, 3)
     assert np.abs(frames[0].astype(int) - pictures(1, 1, (32, 32))[0]).mean() < 60  # jpg
@@ -54,10 +54,10 @@ def test_where_frames_begin_is_seen_at_any_of_the_first_clips(tmp_path: Path) ->
 def test_a_replaced_frame_changes_the_identity(tmp_path: Path) -> None:
     numbered(tmp_path / "b", 4, 0)
     path = write_manifest(tmp_path, ["1,b,4,"])
-    (before,) = (each.opened().identity for each in in_manifest(path))
-    (same,) = (each.opened().identity for each in in_manifest(path))
+    (before,) = (candidate.opened().identity for candidate in in_manifest(path))
+    (same,) = (candidate.opened().identity for candidate in in_manifest(path))
     (tmp_path / "b" / "000003.jpg").write_bytes(b"other")
-    (after,) = (each.opened().identity for each in in_manifest(path))
+    (after,) = (candidate.opened().identity for candidate in in_manifest(path))
     assert before == same != after
 
 

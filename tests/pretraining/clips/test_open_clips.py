@@ -16,7 +16,7 @@ from made_up_clips import (
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips import index as index_module
-from vip_offline.pretraining.clips.folder_listing import Listing, list_folder
+from vip_offline.pretraining.clips.folder_listing import Listing, list_clips
 from vip_offline.pretraining.clips.open_clips import open_clips
 
 
@@ -111,13 +111,13 @@ def test_none_can_be_used(tmp_path: Path) -> None:
 def test_no_clips(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.txt").touch()
-    for path, said in (
+    for path, message in (
         (tmp_path / "empty", "empty: holds no clip"),
         (write_manifest(tmp_path / "m", []), r"manifest.csv: holds no clip"),
         (tmp_path / "gone", "gone: is not there"),
         (tmp_path / "a.txt", r"a.txt: is no kind of file that holds clips"),
     ):
-        with pytest.raises(VipOfflineError, match=said):
+        with pytest.raises(VipOfflineError, match=message):
             open_clips([path])
     with pytest.raises(VipOfflineError, match="No clips given"):
         open_clips([])
@@ -156,9 +156,9 @@ def test_an_index_spares_the_looking(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def listing(folder: str) -> Listing:
         looked.append(folder)
-        return list_folder(folder)
+        return list_clips(folder)
 
-    monkeypatch.setattr(index_module, "list_folder", listing)
+    monkeypatch.setattr(index_module, "list_clips", listing)
     monkeypatch.setattr(index_module, "stamps_of", lambda video: pytest.fail(video))
     second = open_clips([root], index=index)
     assert looked == [] and second.fingerprint == first.fingerprint
@@ -178,8 +178,8 @@ def test_threads_get_what_one_gets(tmp_path: Path, make_store: Callable[..., Pat
     random = np.random.default_rng(0)
     chosen = random.integers(0, len(clips.lengths), 60)
     asked = [(int(clip), random.integers(0, clips.lengths[clip], 4)) for clip in chosen]
-    alone = [clips.read(*each) for each in asked]
+    alone = [clips.read(*request) for request in asked]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda each: clips.read(*each), asked))
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one, other)
+        together = list(pool.map(lambda value: clips.read(*value), asked))
+    for expected, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(expected, other)

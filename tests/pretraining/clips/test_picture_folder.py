@@ -10,15 +10,15 @@ from vip_offline.pretraining.clips.picture_folder import PictureClip
 
 
 def clip_of(folder: Path) -> PictureClip:
-    return PictureClip(str(folder), names_of(each.name for each in folder.iterdir()), "")
+    return PictureClip(str(folder), names_of(path.name for path in folder.iterdir()), "")
 
 
 def test_frames_in_any_order_and_repeated(tmp_path: Path) -> None:
     frames = pictures(12)
     clip = clip_of(write_clip(tmp_path / "a", frames))
     assert clip.length == 12
-    for wanted in (rows(3), rows(11, 0, 2, 2), np.arange(12)):
-        np.testing.assert_array_equal(clip.read(wanted), frames[wanted])
+    for requested in (rows(3), rows(11, 0, 2, 2), np.arange(12)):
+        np.testing.assert_array_equal(clip.read(requested), frames[requested])
 
 
 def test_a_missing_frame_is_named(tmp_path: Path) -> None:

@@ -12,15 +12,15 @@ from vip_offline.pretraining.clips.store_clips import clips_of
 
 
 def test_every_camera_of_every_episode(tmp_path: Path) -> None:
-    found = list(clips_of(write_two_cameras(tmp_path / "a.zarr"), ""))
-    assert [key for key, _ in found] == ["left/0", "left/1", "right/0", "right/1"]
-    assert [clip.length for _, clip in found] == [4, 3, 4, 3]
-    for (_, clip), seed in zip(found, (0, 1, 10, 11), strict=True):
+    pairs = list(clips_of(write_two_cameras(tmp_path / "a.zarr"), ""))
+    assert [key for key, _ in pairs] == ["left/0", "left/1", "right/0", "right/1"]
+    assert [clip.length for _, clip in pairs] == [4, 3, 4, 3]
+    for (_, clip), seed in zip(pairs, (0, 1, 10, 11), strict=True):
         frames = pictures(clip.length, seed)
-        for wanted in (rows(0), rows(2, 0, 0), np.arange(clip.length)):
-            np.testing.assert_array_equal(clip.read(wanted), frames[wanted])
-    assert "a.zarr, episode 1, camera right" in found[3][1].name
-    takes = [clip.take for _, clip in found]
+        for requested in (rows(0), rows(2, 0, 0), np.arange(clip.length)):
+            np.testing.assert_array_equal(clip.read(requested), frames[requested])
+    assert "a.zarr, episode 1, camera right" in pairs[3][1].name
+    takes = [clip.take for _, clip in pairs]
     assert takes[:2] == takes[2:] and takes[0] != takes[1]
 
 
@@ -32,10 +32,10 @@ def test_one_camera(tmp_path: Path) -> None:
 
 
 def test_the_content_is_the_identity(tmp_path: Path) -> None:
-    found = [clip.identity for _, clip in clips_of(write_two_cameras(tmp_path / "a.zarr"), "")]
+    identities = [clip.identity for _, clip in clips_of(write_two_cameras(tmp_path / "a.zarr"), "")]
     moved = [clip.identity for _, clip in clips_of(write_two_cameras(tmp_path / "b.zarr"), "")]
-    assert found == moved and len(set(found)) == 4
-    assert found[0] == open_store(tmp_path / "a.zarr").content("left")[0].tobytes().hex()
+    assert identities == moved and len(set(identities)) == 4
+    assert identities[0] == open_store(tmp_path / "a.zarr").content("left")[0].tobytes().hex()
 
 
 def test_a_missing_frame_is_named(store_path: Path) -> None:

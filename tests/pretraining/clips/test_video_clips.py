@@ -8,22 +8,22 @@ from made_up_clips import rows, write_film
 
 from vip_offline.dataset.media.timeline import timeline
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.video_clips import OPEN, Decoders, VideoClip, stamps_of
+from vip_offline.pretraining.clips.video_clips import OPEN_VIDEOS, Decoders, VideoClip, stamps_of
 
 
 def clip_of(path: Path, decoders: Decoders | None = None) -> VideoClip:
     return VideoClip(str(path), stamps_of(str(path)), decoders or Decoders())
 
 
-def levels(clip: VideoClip, *wanted: int) -> list[int]:
-    return [round(float(frame.mean()) / 10) for frame in clip.read(rows(*wanted))]
+def levels(clip: VideoClip, *requested: int) -> list[int]:
+    return [round(float(frame.mean()) / 10) for frame in clip.read(rows(*requested))]
 
 
 def test_frames_in_any_order_and_repeated(tmp_path: Path) -> None:
     clip = clip_of(write_film(tmp_path / "a.mp4", 20))
     assert clip.length == 20
-    for wanted in ([0], [19, 3, 3, 7], [2, 1, 0], list(range(20))):
-        assert levels(clip, *wanted) == wanted
+    for requested in ([0], [19, 3, 3, 7], [2, 1, 0], list(range(20))):
+        assert levels(clip, *requested) == requested
 
 
 def test_regular_stamps_are_kept_as_a_series(tmp_path: Path) -> None:
@@ -46,8 +46,8 @@ def test_irregular_stamps(tmp_path: Path) -> None:
                 target.mux(packet)
     clip = clip_of(tmp_path / "b.mkv")
     assert clip.stamps.listed is not None  # of 33 and 34 ms
-    for wanted in ([0], [19, 3, 3, 7], list(range(20))):
-        assert levels(clip, *wanted) == wanted
+    for requested in ([0], [19, 3, 3, 7], list(range(20))):
+        assert levels(clip, *requested) == requested
 
 
 def test_threads_get_what_one_gets(tmp_path: Path) -> None:
@@ -55,22 +55,24 @@ def test_threads_get_what_one_gets(tmp_path: Path) -> None:
     clips = [clip_of(write_film(tmp_path / f"{i}.mp4", 20, i), decoders) for i in range(3)]
     random = np.random.default_rng(0)
     asked = [(int(random.integers(3)), random.integers(0, 20, 4)) for _ in range(60)]
-    alone = [clips[clip].read(each) for clip, each in asked]
+    alone = [clips[clip].read(request) for clip, request in asked]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda each: clips[each[0]].read(each[1]), asked))
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one, other)
+        together = list(pool.map(lambda value: clips[value[0]].read(value[1]), asked))
+    for expected, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(expected, other)
 
 
 def test_few_stay_open(tmp_path: Path) -> None:
     decoders = Decoders()
-    clips = [clip_of(write_film(tmp_path / f"{i}.mp4", 2), decoders) for i in range(OPEN + 3)]
+    clips = [
+        clip_of(write_film(tmp_path / f"{i}.mp4", 2), decoders) for i in range(OPEN_VIDEOS + 3)
+    ]
     for clip in clips:
         clip.read(rows(0, 1))
-    assert len(decoders._idle) == OPEN
-    assert decoders._idle[-1].path.name == f"{OPEN + 2}.mp4"
+    assert len(decoders._idle) == OPEN_VIDEOS
+    assert decoders._idle[-1].path.name == f"{OPEN_VIDEOS + 2}.mp4"
     clips[-1].read(rows(0))
-    assert len(decoders._idle) == OPEN  # the one that was open served
+    assert len(decoders._idle) == OPEN_VIDEOS  # the one that was open served
 
 
 def test_a_cut_video_names_the_frame(tmp_path: Path) -> None:

@@ -35,12 +35,12 @@ def line_at(ax: Axes, **at: float) -> bool:
 
 
 def points_of(ax: Axes, marker: str, color: str | None = None) -> list[tuple[float, float]]:
-    found: list[tuple[float, float]] = []
+    points: list[tuple[float, float]] = []
     for line in ax.get_lines():
         if line.get_marker() == marker and color in (None, line.get_color()):
-            found += zip(np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float),
+            points += zip(np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float),
                          strict=True)  # fmt: skip
-    return found
+    return points
 
 
 def dots_in(scatter: PathCollection) -> int:
@@ -50,9 +50,10 @@ def dots_in(scatter: PathCollection) -> int:
 def curves_of(ax: Axes, color: str) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
     return [
         np.asarray(path.vertices)
-        for each in ax.collections
-        if isinstance(each, LineCollection) and to_hex(np.asarray(each.get_color())[0]) == color
-        for path in each.get_paths()
+        for collection in ax.collections
+        if isinstance(collection, LineCollection)
+        and to_hex(np.asarray(collection.get_color())[0]) == color
+        for path in collection.get_paths()
     ]
 
 
@@ -65,11 +66,11 @@ def test_curves_start_at_one_and_outcomes_differ_without_colour(ax: Axes) -> Non
     figures.draw_curves(ax, row, analysis.success)
     good, bad = curves_of(ax, BLUE), curves_of(ax, ORANGE)
     assert (len(good), len(bad)) == (8, 4)
-    assert all(each[0].tolist() == [0, 1] for each in good + bad)
+    assert all(curve[0].tolist() == [0, 1] for curve in good + bad)
     index = int(np.flatnonzero(~analysis.success)[0])
     np.testing.assert_allclose(bad[0][:, 1], normalised(row.distances[index]))
-    dashes = [each.get_linestyle()[0] for each in ax.collections
-              if isinstance(each, LineCollection)]  # fmt: skip
+    dashes = [collection.get_linestyle()[0] for collection in ax.collections
+              if isinstance(collection, LineCollection)]  # fmt: skip
     assert dashes[0] != dashes[1]
     assert points_of(ax, "o") and points_of(ax, "x")
     assert legend(ax)[:2] == ["succeeded (8)", "failed (4)"]
@@ -83,8 +84,8 @@ def test_many_curves_are_thinned_and_have_a_median(ax: Axes) -> None:
     row = make_row("many", curves, np.ones(40, bool), weightings=())
     figures.draw_curves(ax, row, np.ones(40, bool), points=10)
     thin = curves_of(ax, BLUE)
-    assert {len(each) for each in thin} == {10}
-    assert all(each[-1, 0] == 199 for each in thin)
+    assert {len(curve) for curve in thin} == {10}
+    assert all(curve[-1, 0] == 199 for curve in thin)
     median = ax.get_lines()[-1]
     assert np.asarray(median.get_ydata())[-1] == pytest.approx(np.median(ends))
     assert legend(ax) == ["succeeded (40)", "median, middle half"]
@@ -117,7 +118,7 @@ def test_one_wild_curve_does_not_flatten_the_others(ax: Axes) -> None:
 def test_curves_to_each_episodes_own_end(ax: Axes) -> None:
     analysis = make_analysis()
     figures.draw_curves(ax, analysis.rows[0], analysis.success, to="own end")
-    assert all(each[-1, 1] == 0 for each in curves_of(ax, BLUE) + curves_of(ax, ORANGE))
+    assert all(curve[-1, 1] == 0 for curve in curves_of(ax, BLUE) + curves_of(ax, ORANGE))
     assert "last frame" in ax.get_ylabel()
 
 
@@ -145,10 +146,10 @@ def test_one_episode_has_a_curve_per_row_and_grey_controls(ax: Axes) -> None:
 def test_each_row_looks_its_own_way_without_colour() -> None:
     rows = make_analysis(3, 5, [f"l{n}" for n in range(6)]).rows
     looks = figures.looks_of(rows)
-    assert len({str(each.dashes) for each in looks[:6]}) == 6
-    assert len({each.marker for each in looks[:6]}) == 6
-    assert len({str(each.dashes) for each in looks[6:]}) == 3
-    assert {each.color for each in looks[6:]} == {GREY}
+    assert len({str(look.dashes) for look in looks[:6]}) == 6
+    assert len({look.marker for look in looks[:6]}) == 6
+    assert len({str(look.dashes) for look in looks[6:]}) == 3
+    assert {look.color for look in looks[6:]} == {GREY}
 
 
 @pytest.mark.parametrize(("name", "shown"), [("lite0", "lite0"), ("a\n b", "a b")])
@@ -157,9 +158,9 @@ def test_short_names_stay(name: str, shown: str) -> None:
 
 
 def test_long_names_keep_both_ends() -> None:
-    found = figures.short("resnet50-" + "x" * 60 + "-step-9000", 20)
-    assert len(found) == 20
-    assert found.startswith("resnet50") and found.endswith("step-9000")
+    shortened = figures.short("resnet50-" + "x" * 60 + "-step-9000", 20)
+    assert len(shortened) == 20
+    assert shortened.startswith("resnet50") and shortened.endswith("step-9000")
 
 
 # --- rewards -------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def test_histograms_are_of_curves_that_start_at_one_and_meet_at_zero(ax: Axes) -
     large = make_row("large", (100 * curve,), np.ones(1, bool), weightings=())
     np.testing.assert_allclose(figures.rewards_from_one(small), [0.25, -0.125, 0.625])
     figures.draw_histogram(ax, [small, large])
-    a, b = (each for each in ax.patches if hasattr(each, "get_data"))
+    a, b = (patch for patch in ax.patches if hasattr(patch, "get_data"))
     np.testing.assert_allclose(a.get_data().values, b.get_data().values)
     assert a.get_data().values.sum() == pytest.approx(100)
     assert 0 in a.get_data().edges
@@ -190,7 +191,7 @@ def test_count_difference_of_each_bin(ax: Axes) -> None:
         curve = 1 + rng.normal(0, spread, 3000).cumsum() / 100
         rows.append(make_row(name, (curve,), np.ones(1, bool), weightings=(), plane=False))
     figures.draw_count_difference(ax, *rows)
-    histogram = reward_histogram([figures.rewards_from_one(each) for each in rows])
+    histogram = reward_histogram([figures.rewards_from_one(row) for row in rows])
     a, b = histogram.counts
     bars = {round(bar.get_x() + bar.get_width() / 2, 9): bar.get_height() for bar in ax.patches  # type: ignore[attr-defined]
             if abs(bar.get_width() - 0.9 * np.diff(histogram.edges)[0]) < 1e-12}  # type: ignore[attr-defined] # fmt: skip
@@ -210,7 +211,7 @@ def test_count_difference_of_each_bin(ax: Axes) -> None:
 def test_dense_rewards_have_their_line_and_fit(ax: Axes) -> None:
     rng = np.random.default_rng(0)
     curves = tuple(rng.uniform(1, 5, 20) for _ in range(4))
-    true = tuple(3 * -np.diff(each) + 1 for each in curves)
+    true = tuple(3 * -np.diff(curve) + 1 for curve in curves)
     row = make_row("x", curves, np.ones(4, bool), true, weightings=())
     figures.draw_dense_scatter(ax, row, true)
     assert legend(ax) == ["76 transitions", "best line, R² = 1.00"]
@@ -233,9 +234,9 @@ def test_plane_has_time_as_colour_and_outcome_as_marker(ax: Axes) -> None:
     analysis = make_analysis(one_frame=True)
     row = analysis.rows[0]
     figures.draw_plane(ax, row, analysis.success)
-    dots = [each for each in ax.collections if isinstance(each, PathCollection)]
+    dots = [collection for collection in ax.collections if isinstance(collection, PathCollection)]
     assert len(dots) == 2
-    assert sum(map(dots_in, dots)) == sum(each.frames for each in analysis.episodes)
+    assert sum(map(dots_in, dots)) == sum(episode.frames for episode in analysis.episodes)
     times = np.asarray(dots[0].get_array())
     assert times[0] == 0 and times.max() == 100
     good = dots[0].get_paths()[0].vertices, dots[1].get_paths()[0].vertices
@@ -247,7 +248,7 @@ def test_plane_has_time_as_colour_and_outcome_as_marker(ax: Axes) -> None:
 def test_plane_of_many_is_thinned_evenly(ax: Axes) -> None:
     analysis = make_analysis(20, 50)
     figures.draw_plane(ax, analysis.rows[0], analysis.success, points=100)
-    dots = [each for each in ax.collections if isinstance(each, PathCollection)]
+    dots = [collection for collection in ax.collections if isinstance(collection, PathCollection)]
     assert sum(map(dots_in, dots)) == 100
 
 
@@ -275,10 +276,10 @@ def test_one_dot_per_episode_and_the_mean_of_successes(
     assert all(-0.5 < y < 0 for _, y in good[:8]) and all(0 < y < 0.5 for _, y in bad[:4])
     means = [x for x, _ in points_of(ax, "D")]
     assert means == pytest.approx(
-        [scale * getattr(each, field)[analysis.success].mean() for each in analysis.rows]
+        [scale * getattr(row, field)[analysis.success].mean() for row in analysis.rows]
     )
     assert [label.get_text() for label in ax.get_yticklabels()] == [
-        each.name for each in analysis.rows
+        row.name for row in analysis.rows
     ]
     assert "mean ± deviation of successes" in legend(ax)
 
@@ -306,7 +307,7 @@ def test_separation_has_both_areas_their_intervals_and_chance(ax: Axes) -> None:
     spans = [np.asarray(line.get_xdata()).tolist() for line in ax.get_lines()]
     assert [0.6, 0.97] in spans and [0.3, 0.8] in spans
     assert line_at(ax, x=0.5)
-    assert [each.get_text() for each in ax.get_yticklabels()] == ["a", "b"]
+    assert [yticklabel.get_text() for yticklabel in ax.get_yticklabels()] == ["a", "b"]
 
 
 def test_sample_size_has_the_papers_tau_cloning_and_what_is_wanted(ax: Axes) -> None:
@@ -315,10 +316,10 @@ def test_sample_size_has_the_papers_tau_cloning_and_what_is_wanted(ax: Axes) -> 
     assert ax.get_xscale() == "log"
     assert line_at(ax, x=0.1) and line_at(ax, y=95) and line_at(ax, y=10)
     marked = [point for marker in "os^" for point in points_of(ax, marker)]
-    np.testing.assert_allclose(marked, [(each.tau, 10) for each in row.weightings])
+    np.testing.assert_allclose(marked, [(weighting.tau, 10) for weighting in row.weightings])
     low, high = ax.get_xlim()
     assert low < 0.1 < high
-    assert all(low < each.tau < high for each in row.weightings)
+    assert all(low < weighting.tau < high for weighting in row.weightings)
     assert legend(ax)[-1] == "the paper's tau, 0.1"
     assert [text.split(" (")[0] for text in legend(ax)[:3]] == ["step", "n-step", "return"]
 
@@ -343,7 +344,7 @@ def test_signal_is_in_multiples_of_the_noise(ax: Axes) -> None:
     np.testing.assert_allclose(points_of(ax, "o"), [(1, 0.5), (5, 2)])
     assert legend(ax) == ["a", "as much as noise"]
     assert line_at(ax, y=1)
-    assert [each.get_text() for each in ax.get_xticklabels()] == ["1", "5", "20"]
+    assert [xticklabel.get_text() for xticklabel in ax.get_xticklabels()] == ["1", "5", "20"]
 
 
 # --- all of them ---------------------------------------------------------------------------
@@ -377,8 +378,8 @@ def test_every_figure_of_anything_can_be_drawn(case: dict[str, object]) -> None:
     for draw in (figures.draw_bumps, figures.draw_order):
         text = svg(partial(draw, rows=rows, success=success), 2, "x")
         assert INK not in text
-    for one in (figures.draw_histogram, figures.draw_separation, figures.draw_signal):
-        assert svg(partial(one, rows=rows), 2, "x")
+    for draw_rows in (figures.draw_histogram, figures.draw_separation, figures.draw_signal):
+        assert svg(partial(draw_rows, rows=rows), 2, "x")
     assert svg(lambda ax: figures.draw_count_difference(ax, rows[0], rows[-1]), 2, "x")
     assert svg(lambda ax: figures.draw_curve_of(ax, rows, 0), 2, "x")
 

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from vip_offline.analysis.closed_loop.comparison import summarise
+from vip_offline.analysis.closed_loop.comparison import summarise_comparison
 from vip_offline.report.figures import comparison as figures
 
 
@@ -33,7 +33,7 @@ def points_of(ax: Axes, marker: str) -> list[tuple[list[float], list[float]]]:
 
 
 def test_success_has_a_dot_per_seed_the_mean_and_the_interval(ax: Axes) -> None:
-    summary = summarise(make_comparison())
+    summary = summarise_comparison(make_comparison())
     figures.draw_success(ax, summary)
     assert labels(ax) == list(NAMES)
     means = [x[0] for x, _ in points_of(ax, "D")]
@@ -49,22 +49,26 @@ def test_success_has_a_dot_per_seed_the_mean_and_the_interval(ax: Axes) -> None:
 
 
 def test_differences_show_zero_the_interval_and_what_was_detectable(ax: Axes) -> None:
-    summary = summarise(make_comparison())
+    summary = summarise_comparison(make_comparison())
     figures.draw_differences(ax, summary)
-    rows = {each["a"]: each for each in summary["differences"] if each["b"] == "bc"}
+    rows = {
+        difference["a"]: difference
+        for difference in summary["differences"]
+        if difference["b"] == "bc"
+    }
     assert labels(ax) == list(rows)
     assert [x[0] for x, _ in points_of(ax, "D")] == pytest.approx(
-        [100 * each["mean"] for each in rows.values()]
+        [100 * row["mean"] for row in rows.values()]
     )
     ticks = [x for x, _ in points_of(ax, "|")]
-    smallest = [100 * each["smallest_detectable"] for each in rows.values()]
+    smallest = [100 * row["smallest_detectable"] for row in rows.values()]
     assert [right for _, right in ticks] == pytest.approx(smallest)
     assert [0, 0] in [list(line.get_xdata()) for line in ax.get_lines()]  # type: ignore[arg-type]
     assert "smallest detectable" in legend(ax)
 
 
 def test_placements_keep_their_rows_and_columns(ax: Axes) -> None:
-    summary = summarise(make_comparison())
+    summary = summarise_comparison(make_comparison())
     figures.draw_placements(ax, summary)
     mesh = ax.collections[0]
     expected = np.array([arm["per_placement"] for arm in summary["arms"]])
@@ -107,7 +111,7 @@ def test_distances_start_at_one_and_tell_failures_apart(ax: Axes) -> None:
 
 def test_svg_takes_the_colour_of_the_page() -> None:
     assert to_hex(figures.INK) == figures.INK  # else matplotlib writes it in another way
-    summary = summarise(make_comparison({"bc": 0.3, "<script>$x$": 0.5, "_hidden": 0.5}))
+    summary = summarise_comparison(make_comparison({"bc": 0.3, "<script>$x$": 0.5, "_hidden": 0.5}))
     text = figures.svg(lambda ax: figures.draw_success(ax, summary), 2.0, 'a "label" <')
     assert text.startswith('<svg role="img" aria-label="a &quot;label&quot; &lt;"')
     assert "currentColor" in text
@@ -120,7 +124,7 @@ def test_svg_takes_the_colour_of_the_page() -> None:
 
 
 def test_svg_is_the_same_each_time() -> None:
-    summary = summarise(make_comparison())
+    summary = summarise_comparison(make_comparison())
     once, again = (
         figures.svg(lambda ax: figures.draw_placements(ax, summary), 2.0, "x") for _ in range(2)
     )
@@ -132,7 +136,7 @@ def test_every_figure_of_any_size_can_be_drawn(seeds: int, placements: int) -> N
     comparison = make_comparison(
         {"bc": 0.3, "名前": 0.5, "_x": 0.2}, seeds=seeds, placements=placements
     )
-    summary = summarise(comparison)
+    summary = summarise_comparison(comparison)
     for draw in (figures.draw_success, figures.draw_differences, figures.draw_placements):
         assert "名前" in figures.svg(lambda ax, draw=draw: draw(ax, summary), 2.0, "x")  # type: ignore[misc]
     assert "名前" in figures.svg(lambda ax: figures.draw_weights(ax, comparison.arms), 2.0, "x")

@@ -36,7 +36,7 @@ def test_objectives_stand_side_by_side_and_steps_below_each_other() -> None:
 
 def test_the_same_paths_are_the_same_files(tmp_path: Path) -> None:
     written = save_paths([path()], tmp_path)
-    assert [each.name for each in written] == ["figure-2.png", "figure-2.svg"]
+    assert [path.name for path in written] == ["figure-2.png", "figure-2.svg"]
     assert np.asarray(Image.open(written[0])).std() > 10
     before = written[0].read_bytes()
     assert save_paths([path()], tmp_path)[0].read_bytes() == before

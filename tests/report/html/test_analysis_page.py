@@ -10,8 +10,9 @@ from made_up_analysis import FLAGS, LABELLINGS, ODD, make_analysis
 from matplotlib.figure import Figure
 
 from vip_offline.analysis.results import Analysis, Flag
+from vip_offline.report.html import analysis_episodes, analysis_numbers
 from vip_offline.report.html import analysis_page as page
-from vip_offline.report.html.analysis_page import write_page
+from vip_offline.report.html.analysis_page import write_analysis_page
 
 
 class Seen(HTMLParser):
@@ -70,7 +71,7 @@ def read(path: Path) -> Seen:
 
 def written(analysis: Analysis, folder: Path) -> Seen:
     path = folder / "new" / "report.html"
-    write_page(analysis, path)
+    write_analysis_page(analysis, path)
     return read(path)
 
 
@@ -83,12 +84,12 @@ def row_of(seen: Seen, path: Path, heading: str) -> list[str]:
 
 def test_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     seen = written(make_analysis(), tmp_path)
-    assert any(each.startswith("data:image/jpeg") for each in seen.sources)
+    assert any(source.startswith("data:image/jpeg") for source in seen.sources)
     assert all(source.startswith(("data:image/", "#")) for source in seen.sources)
     assert not {"script", "link", "iframe", "object"} & {*seen.tags}
     source = (tmp_path / "new" / "report.html").read_text()
     assert "url(http" not in source and "@import" not in source
-    assert [each.name for each in (tmp_path / "new").iterdir()] == ["report.html"]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
 
 
 def test_every_section_figure_and_picture_is_there(tmp_path: Path) -> None:
@@ -119,26 +120,26 @@ def test_every_section_figure_and_picture_is_there(tmp_path: Path) -> None:
         "Embedding in two": 4,
     }
     for start, count in kinds.items():
-        assert sum(each.startswith(start) for each in seen.figures) == count, start
+        assert sum(figure.startswith(start) for figure in seen.figures) == count, start
     assert len(seen.figures) == sum(kinds.values()) == len({*seen.figures})
     assert seen.alts.count("episode 0, frame 29") == 2
     assert "Goal: the mean of the last frames of 7 successes (2 of 7 pictures)" in seen.text
-    strips = [each for each in seen.alts if each.startswith("8 frames of")]
+    strips = [alt for alt in seen.alts if alt.startswith("8 frames of")]
     assert len(strips) == 12
-    pairs = [each for each in seen.alts if each.startswith("weight ")]
+    pairs = [alt for alt in seen.alts if alt.startswith("weight ")]
     assert len(pairs) == sum(
         len(weighting.heaviest) for row in analysis.labellings for weighting in row.weightings
     )
     assert seen.text.index(analysis.verdict) < seen.text.index(analysis.reasons[0])
     assert seen.text.index(analysis.reasons[1]) < seen.text.index("The numbers")
-    for each in (FLAGS[1].value, "frame 11", "no-progress", "episode 1 “demo_1” (expert)"):
-        assert each in seen.text
+    for text in (FLAGS[1].value, "frame 11", "no-progress", "episode 1 “demo_1” (expert)"):
+        assert text in seen.text
 
 
 def test_what_was_left_out_is_said_before_any_number(tmp_path: Path) -> None:
     tiny = make_analysis(2, 5, LABELLINGS[:1], 0)
-    said = dataclasses.replace(tiny, left_out=("No camera.", "No failures."))
-    seen = written(said, tmp_path)
+    analysis = dataclasses.replace(tiny, left_out=("No camera.", "No failures."))
+    seen = written(analysis, tmp_path)
     assert seen.text.index("No camera.") < seen.text.index("No failures.")
     assert seen.text.index("No failures.") < seen.text.index("The numbers")
     assert "What was left out" not in written(tiny, tmp_path).text
@@ -179,7 +180,7 @@ def test_the_papers_temperature_is_read_off_the_curve() -> None:
         taus=np.array([0.01, 1.0]),
         effective_sample_size=np.array([1.0, 0.5]),
     )
-    assert page._at_papers_tau(weighting) == pytest.approx(0.75)
+    assert analysis_numbers._at_papers_tau(weighting) == pytest.approx(0.75)
 
 
 def test_text_of_others_stays_text(tmp_path: Path) -> None:
@@ -189,22 +190,22 @@ def test_text_of_others_stays_text(tmp_path: Path) -> None:
         verdict=f"{evil} $title", reasons=(evil,), left_out=(f"$numbers {evil}",),
     )  # fmt: skip
     views = tuple(
-        dataclasses.replace(each, name=evil, kind=evil, flags=(Flag("frozen-camera", evil, 2),))
-        for each in analysis.episodes
+        dataclasses.replace(episode, name=evil, kind=evil, flags=(Flag("frozen-camera", evil, 2),))
+        for episode in analysis.episodes
     )
     seen = written(dataclasses.replace(analysis, episodes=views), tmp_path)
     assert "script" not in seen.tags and "b" not in seen.tags
-    for each in (f"{evil} $title", f"$numbers {evil}", f"{evil}.zarr", ODD[0]):
-        assert each in seen.text
-    assert any(evil in each for each in seen.figures)
-    assert any(evil in each for each in seen.alts)
+    for text in (f"{evil} $title", f"$numbers {evil}", f"{evil}.zarr", ODD[0]):
+        assert text in seen.text
+    assert any(evil in figure for figure in seen.figures)
+    assert any(evil in alt for alt in seen.alts)
     assert seen.text.count(evil) > 30
 
 
 def test_odd_names_are_shown_as_they_are(tmp_path: Path) -> None:
     seen = written(make_analysis(4, 6, ODD, 0, odd=True), tmp_path)
-    for each in ODD:
-        assert f"“{each}”" in seen.text
+    for name in ODD:
+        assert f"“{name}”" in seen.text
     assert f"{ODD[0]} {ODD[1]}" in seen.text
 
 
@@ -271,30 +272,32 @@ def flagged_as(kinds: dict[int, str], episodes: int = 40) -> Analysis:
     analysis = make_analysis(episodes, 4, LABELLINGS[:1], 0, thumbnails=False, true=False)
     views = tuple(
         dataclasses.replace(
-            each,
-            flags=(Flag(kinds[each.index], "x"),) if each.index in kinds else (),  # type: ignore[arg-type]
+            episode,
+            flags=(Flag(kinds[episode.index], "x"),) if episode.index in kinds else (),  # type: ignore[arg-type]
         )
-        for each in analysis.episodes
+        for episode in analysis.episodes
     )
     return dataclasses.replace(analysis, episodes=views)
 
 
 def test_suspicious_episodes_come_first_and_others_are_there_to_compare() -> None:
     kinds = dict.fromkeys(range(20), "cut") | {15: "too-short", 30: "black-frames"}
-    chosen = page._chosen(flagged_as(kinds).episodes)
-    assert len(chosen) == page.STRIPS
-    shown = [each.index for each in chosen]
+    chosen = analysis_episodes.episodes_to_show(flagged_as(kinds).episodes)
+    assert len(chosen) == analysis_episodes.STRIPS
+    shown = [view.index for view in chosen]
     assert shown[:3] == [0, 15, 30]  # one of each kind
-    assert shown[3 : page.FLAGGED] == [1, 2, 3, 4, 5]
-    usual = chosen[page.FLAGGED :]
-    assert not any(each.flags for each in usual)
-    assert [each.success for each in usual] == [True, False, True, False]
+    assert shown[3 : analysis_episodes.STRIPS_FLAGGED] == [1, 2, 3, 4, 5]
+    usual = chosen[analysis_episodes.STRIPS_FLAGGED :]
+    assert not any(view.flags for view in usual)
+    assert [view.success for view in usual] == [True, False, True, False]
 
 
 @pytest.mark.parametrize("flagged", [0, 3, 12, 40])
 def test_no_place_is_left_empty(flagged: int) -> None:
-    chosen = page._chosen(flagged_as(dict.fromkeys(range(flagged), "cut")).episodes)
-    assert len({each.index for each in chosen}) == page.STRIPS
+    chosen = analysis_episodes.episodes_to_show(
+        flagged_as(dict.fromkeys(range(flagged), "cut")).episodes
+    )
+    assert len({view.index for view in chosen}) == analysis_episodes.STRIPS
 
 
 def test_few_episodes_are_all_shown_and_the_others_are_in_a_table(tmp_path: Path) -> None:
@@ -309,7 +312,7 @@ def test_few_episodes_are_all_shown_and_the_others_are_in_a_table(tmp_path: Path
 def test_each_picture_is_below_its_own_moment() -> None:
     figure = Figure(figsize=(6, 2))
     ax = figure.add_subplot()
-    page._align(ax, 36, 8, 0.2)
+    analysis_episodes._align(ax, 36, 8, 0.2)
     position = ax.get_position()
     assert (position.x0, position.x1) == (0, 1)
     shown = np.linspace(0, 35, 8)
@@ -322,7 +325,7 @@ def test_each_picture_is_below_its_own_moment() -> None:
 
 def test_pictures_keep_their_width_when_put_beside_each_other() -> None:
     shots = np.zeros((3, 4, 5, 3), np.uint8)
-    row = page._beside(shots)
+    row = analysis_episodes.film_strip(shots)
     assert row.shape == (4, 15, 3)
     assert not shots.any()  # what was found stays as it is
     assert np.flatnonzero(row[0, :, 0]).tolist() == [4, 5, 9, 10]
@@ -332,5 +335,5 @@ def test_two_hundred_episodes_make_a_page_that_may_be_mailed(tmp_path: Path) -> 
     analysis = make_analysis(200, 100, LABELLINGS, flagged=range(0, 200, 3))
     seen = written(analysis, tmp_path)
     assert (tmp_path / "new" / "report.html").stat().st_size < 5_000_000
-    assert sum(each.startswith("8 frames of") for each in seen.alts) == page.STRIPS
+    assert sum(alt.startswith("8 frames of") for alt in seen.alts) == analysis_episodes.STRIPS
     assert "47 more" in seen.text

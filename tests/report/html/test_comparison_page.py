@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from made_up_comparison import film, make_comparison
 
-from vip_offline.analysis.closed_loop.comparison import Comparison, summarise
+from vip_offline.analysis.closed_loop.comparison import Comparison, summarise_comparison
 from vip_offline.report.html import comparison_page as page
-from vip_offline.report.html.comparison_page import write_page
+from vip_offline.report.html.comparison_page import write_comparison_page
 from vip_offline.utils.files import write_json
 
 
@@ -62,7 +62,7 @@ def read(path: Path) -> Seen:
 
 def written(comparison: Comparison, folder: Path) -> Seen:
     path = folder / "new" / "page.html"
-    write_page(comparison, summarise(comparison), path)
+    write_comparison_page(comparison, summarise_comparison(comparison), path)
     return read(path)
 
 
@@ -81,7 +81,7 @@ def test_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
 
 def test_every_figure_picture_and_number_is_there(tmp_path: Path) -> None:
     comparison = make_comparison(videos=(("a rollout", film(tmp_path)),))
-    summary = summarise(comparison)
+    summary = summarise_comparison(comparison)
     seen = written(comparison, tmp_path)
     starts = ("Success rate", "Success of each", "Distance", "Share of the tr", "Share of seeds")
     assert len(seen.figures) == len(starts)
@@ -121,7 +121,8 @@ def test_text_of_others_stays_text(tmp_path: Path) -> None:
         minutes={evil: 1.0},
         versions={evil: evil},
         demonstrations=tuple(
-            dataclasses.replace(each, kind=evil) for each in comparison.demonstrations
+            dataclasses.replace(demonstration, kind=evil)
+            for demonstration in comparison.demonstrations
         ),
     )
     seen = written(comparison, tmp_path)
@@ -164,7 +165,7 @@ def test_one_arm_has_no_differences_to_draw(tmp_path: Path) -> None:
 
 
 def test_json_has_null_for_nan_and_keeps_its_signs(tmp_path: Path) -> None:
-    summary = summarise(make_comparison(seeds=1, placements=3))
+    summary = summarise_comparison(make_comparison(seeds=1, placements=3))
     path = tmp_path / "summary.json"
     write_json(summary, path)
     text = path.read_text(encoding="utf-8")

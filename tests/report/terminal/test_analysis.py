@@ -7,7 +7,7 @@ from made_up_analysis import make_analysis
 from vip_offline.analysis.metrics import Noise
 from vip_offline.analysis.results import Analysis
 from vip_offline.report.terminal.analysis import (
-    FLAGGED,
+    EPISODES_FLAGGED,
     mean_of,
     number,
     over_noise,
@@ -42,7 +42,7 @@ def test_bumps_and_order_are_of_successes() -> None:
     row = analysis.rows[0]
     expected = number(mean_of(row.bumps[analysis.success]))
     everything = number(mean_of(row.bumps))
-    line = next(each for each in printed(analysis).splitlines() if row.name[:8] in each)
+    line = next(line for line in printed(analysis).splitlines() if row.name[:8] in line)
     assert expected in line
     assert expected == everything or everything not in line.split()
     failures = make_analysis(4, outcomes="failures")
@@ -64,7 +64,7 @@ def test_names_are_no_markup() -> None:
 
 def test_many_suspicious_episodes_are_counted() -> None:
     text = printed(make_analysis(20, flagged=range(20)))
-    assert f"and {20 - FLAGGED} more suspicious episodes" in text
+    assert f"and {20 - EPISODES_FLAGGED} more suspicious episodes" in text
 
 
 def test_signal_over_noise() -> None:

@@ -5,7 +5,7 @@ import pytest
 from made_up_comparison import make_comparison
 from rich.cells import cell_len
 
-from vip_offline.analysis.closed_loop.comparison import summarise
+from vip_offline.analysis.closed_loop.comparison import summarise_comparison
 from vip_offline.report.terminal.comparison import multiplicity, print_comparison, span
 from vip_offline.utils.console import Console
 
@@ -22,21 +22,21 @@ def row(text: str, name: str) -> list[str]:
 
 @pytest.mark.parametrize(("seeds", "placements"), [(5, 10), (1, 1), (2, 2)])
 def test_nothing_is_wider_than_80_columns(seeds: int, placements: int) -> None:
-    text = printed(summarise(make_comparison(seeds=seeds, placements=placements)))
+    text = printed(summarise_comparison(make_comparison(seeds=seeds, placements=placements)))
     assert max(cell_len(line.rstrip()) for line in text.splitlines()) <= 80
     assert "…" not in text  # nothing is cut off either
 
 
 def test_long_names_are_folded_rather_than_cut() -> None:
     long = "rwr-by-the-return-of-an-encoder-with-a-very-long-name-indeed"
-    text = printed(summarise(make_comparison({"bc": 0.2, long: 0.9})))
+    text = printed(summarise_comparison(make_comparison({"bc": 0.2, long: 0.9})))
     assert max(cell_len(line.rstrip()) for line in text.splitlines()) <= 80
     assert "…" not in text
     assert "+70 *" in text
 
 
 def test_numbers_and_the_star() -> None:
-    text = printed(summarise(make_comparison()))
+    text = printed(summarise_comparison(make_comparison()))
     assert row(text, "bc")[1] == "30"
     assert row(text, "rwr-return")[1] == "90"
     assert "+60 *" in " ".join(row(text, "rwr-return"))
@@ -45,7 +45,7 @@ def test_numbers_and_the_star() -> None:
 
 
 def test_answer_and_verdicts_are_below_the_table() -> None:
-    summary = summarise(make_comparison())
+    summary = summarise_comparison(make_comparison())
     flat = " ".join(printed(summary).split())
     assert flat.index("excludes 0") < flat.index(summary["answer"])
     for sentence in summary["verdicts"]:
@@ -58,7 +58,7 @@ def test_answer_and_verdicts_are_below_the_table() -> None:
 
 
 def test_names_are_not_taken_for_markup() -> None:
-    text = printed(summarise(make_comparison({"bc": 0.2, "[red]hot": 0.4})))
+    text = printed(summarise_comparison(make_comparison({"bc": 0.2, "[red]hot": 0.4})))
     assert row(text, "[red]hot")[1] == "40"
     assert "[red]hot and bc cannot be told apart" in text
 

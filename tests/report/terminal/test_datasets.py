@@ -45,7 +45,7 @@ def test_a_card_for_people_and_programs(name: str) -> None:
     description = describe_card(card(name))
     assert json.loads(json.dumps(description)) == description
     texts = (description["command"], description["import"], *description["by_hand"])
-    assert not any("{" in each for each in texts)  # every place is filled in
+    assert not any("{" in text for text in texts)  # every place is filled in
     console = screen()
     print_card(description, console)
     shown = text(console)

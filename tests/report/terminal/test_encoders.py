@@ -1,7 +1,7 @@
 import io
 from typing import Any
 
-from vip_offline.report.terminal.encoders import differences, print_trial, print_validation
+from vip_offline.report.terminal.encoders import order_differences, print_trial, print_validation
 from vip_offline.utils.console import Console
 
 
@@ -58,7 +58,9 @@ def test_objectives_are_compared_task_by_task_over_the_mean_of_their_seeds() -> 
         "tcn-0": orders(0.6, 0.9),
         "lite0": orders(0.3, 0.5),
     }
-    lines = differences({"trial": trial, "trained": dict.fromkeys(("vip-0", "vip-1", "tcn-0"))})
+    lines = order_differences(
+        {"trial": trial, "trained": dict.fromkeys(("vip-0", "vip-1", "tcn-0"))}
+    )
     # gaps of 0 and -0.2: mean -0.1, standard error 0.1, t of one degree of freedom 12.71
     assert lines[0] == (
         "vip less tcn: order -0.10 (95 % interval -1.37 to +1.17, 2 tasks, mean of 2 seeds)"

@@ -35,6 +35,6 @@ def test_it_fits_the_terminal(tmp_path: Path) -> None:
     text = console.export_text()
     assert "LeRobotDataset v3.0: 3 of 3 episodes, 16 rows, 4 to 7 each (median 5), 10 Hz" in text
     assert "splits: train, valid" in text
-    line = next(each for each in text.splitlines() if each.startswith("observation.images.front"))
+    line = next(line for line in text.splitlines() if line.startswith("observation.images.front"))
     assert "video 32x32x3" in line and "camera front" in line
-    assert max(len(each) for each in text.splitlines()[1:]) <= 80
+    assert max(len(line) for line in text.splitlines()[1:]) <= 80

@@ -5,12 +5,12 @@ from pathlib import Path
 from conftest import LENGTHS
 
 from vip_offline.dataset.store import open_store
-from vip_offline.report.terminal.store import describe, print_description
+from vip_offline.report.terminal.store import describe_store, print_description
 from vip_offline.utils.console import Console
 
 
 def test_what_a_store_holds(labelled: Path) -> None:
-    description = describe(open_store(labelled))
+    description = describe_store(open_store(labelled))
     assert json.loads(json.dumps(description)) == description
     assert description["episodes"] == 3
     assert description["successes"] == 2
@@ -34,7 +34,7 @@ def test_an_empty_store(tmp_path: Path) -> None:
     with writing(path, create={"episodes_planned": 4}):
         pass
     console = Console(file=io.StringIO(), width=80)
-    print_description(describe(open_store(path)), console)
+    print_description(describe_store(open_store(path)), console)
     assert "0 of 4 episodes (none)" in console.file.getvalue()  # type: ignore[attr-defined]
 
 

@@ -1,13 +1,13 @@
 import io
 
-from vip_offline.policies.verify import Backed
+from vip_offline.policies.verify import BackendResult
 from vip_offline.report.terminal.verification import verification_table
 from vip_offline.utils.console import Console
 
 
 def test_a_row_per_backend() -> None:
     console = Console(file=io.StringIO(), width=80)
-    rows = [Backed("ONNX Runtime", 2e-6, 3e-7, 10.0), Backed("torch", 0.5, 0.2, 80.0)]
+    rows = [BackendResult("ONNX Runtime", 2e-6, 3e-7, 10.0), BackendResult("torch", 0.5, 0.2, 80.0)]
     console.print(verification_table(rows, 25.0))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     _, onnx, torch = text.splitlines()

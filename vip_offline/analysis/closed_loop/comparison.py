@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vip_offline.analysis.closed_loop.conclusions import answer, controls_of, verdict, visual_arm
+from vip_offline.analysis.closed_loop.conclusions import (
+    conclusion,
+    controls_of,
+    overall_conclusion,
+    visual_arm,
+)
 from vip_offline.analysis.closed_loop.conditions import UNKNOWN
 from vip_offline.analysis.closed_loop.statistics import (
     Difference,
@@ -26,7 +31,7 @@ WEIGHT_QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """One way to train a policy, and what its policies did."""
+    """One way to train a policy, and the outcomes of its policies."""
 
     name: str  # such as "rwr-return"
     description: str  # one sentence for the reader
@@ -40,8 +45,8 @@ class Arm:
 
 
 @dataclasses.dataclass(frozen=True)
-class Demonstration:
-    """One demonstration as the encoder saw it."""
+class DemonstrationCurve:
+    """Distances to the goal over one demonstration."""
 
     episode: int
     kind: str  # such as "expert"
@@ -62,7 +67,7 @@ class Comparison:
     horizon: int  # environment steps after which a rollout has failed
     arms: tuple[Arm, ...]
     baseline: str  # name of the arm that the others are compared to
-    demonstrations: tuple[Demonstration, ...]
+    demonstrations: tuple[DemonstrationCurve, ...]
     goals: tuple[GoalView, ...]  # what the distance is to, stage by stage
     videos: tuple[tuple[str, Path], ...]  # (caption, mp4)
     recipe: str  # resolved, as TOML
@@ -89,10 +94,10 @@ class Comparison:
             raise VipOfflineError(f"More than one arm is called {twice[0]!r}. Rename one of them.")
         expected = (len(self.seeds), len(self.placements))
         for arm in self.arms:
-            for field, found in (("success", arm.success.shape), ("steps", arm.steps.shape)):
-                if found != expected:
+            for field, shape in (("success", arm.success.shape), ("steps", arm.steps.shape)):
+                if shape != expected:
                     raise VipOfflineError(
-                        f"Arm {arm.name!r}: {field} has shape {found}, but {expected[0]} seeds and "
+                        f"Arm {arm.name!r}: {field} has shape {shape}, but {expected[0]} seeds and "
                         f"{expected[1]} placements were announced. Run the missing rollouts, or "
                         "announce only what all arms ran."
                     )
@@ -103,7 +108,7 @@ class Comparison:
                 )
 
 
-def summarise(comparison: Comparison) -> dict[str, Any]:
+def summarise_comparison(comparison: Comparison) -> dict[str, Any]:
     """Return every number and sentence of the report, ready for JSON (nan becomes null).
 
     The questions asked are each arm against the baseline, and the visual arm against each of its
@@ -111,20 +116,23 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
     """
     comparison.check()
     arms = {arm.name: arm for arm in comparison.arms}
-    asked = _questions(list(arms), comparison.baseline)
+    primary = _questions(list(arms), comparison.baseline)
     # in the order in which they are asked, the rest after them
-    others = [
+    secondary = [
         (b, a)
         for a, b in itertools.combinations(arms, 2)
-        if (a, b) not in asked and (b, a) not in asked
+        if (a, b) not in primary and (b, a) not in primary
     ]
-    found = {
-        (a, b): paired_difference(arms[a].success, arms[b].success) for a, b in [*asked, *others]
+    differences = {
+        (a, b): paired_difference(arms[a].success, arms[b].success)
+        for a, b in [*primary, *secondary]
     }
-    adjusted = holm(np.array([found[pair].p_value for pair in asked]))
-    p_holm = dict(zip(asked, adjusted.tolist(), strict=True))
+    adjusted = holm(np.array([differences[pair].p_value for pair in primary]))
+    p_holm = dict(zip(primary, adjusted.tolist(), strict=True))
     size = sample_size(comparison)
-    sentences = [verdict(*pair, found[pair], p_holm[pair], len(asked), size) for pair in asked]
+    sentences = [
+        conclusion(*pair, differences[pair], p_holm[pair], len(primary), size) for pair in primary
+    ]
     summary = {
         "task": comparison.task,
         "encoder": comparison.encoder,
@@ -135,13 +143,15 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
         "baseline": comparison.baseline,
         "arms": [_arm_numbers(arm) for arm in comparison.arms],
         "differences": [
-            _difference_numbers(a, b, difference, p_holm.get((a, b), math.nan), (a, b) in asked)
-            for (a, b), difference in found.items()
+            _difference_numbers(a, b, difference, p_holm.get((a, b), math.nan), (a, b) in primary)
+            for (a, b), difference in differences.items()
         ],
-        "answer": answer(comparison.baseline, {pair: found[pair] for pair in asked}),
+        "answer": overall_conclusion(
+            comparison.baseline, {pair: differences[pair] for pair in primary}
+        ),
         "verdicts": sentences + _notes(comparison),
-        "questions": len(asked),
-        "comparisons": len(found),
+        "questions": len(primary),
+        "comparisons": len(differences),
         "minutes": dict(comparison.minutes),
         "versions": dict(comparison.versions),
         "backend": comparison.backend,
@@ -152,13 +162,13 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
 
 
 def sample_size(comparison: Comparison) -> str:
-    """Return such as ``5 seeds × 1 placement``."""
+    """Format the sample size, such as ``5 seeds × 1 placement``."""
     counts = {"seed": len(comparison.seeds), "placement": len(comparison.placements)}
     return " × ".join(f"{n} {noun}" + "s" * (n != 1) for noun, n in counts.items())
 
 
 def _questions(names: list[str], baseline: str) -> list[tuple[str, str]]:
-    """Return the pairs (a, b) that the comparison was made for, those on vision first."""
+    """Return the planned comparisons (a, b), those about vision first."""
     versus = [(name, baseline) for name in names if name != baseline]
     visual = visual_arm(name for name in names if name != baseline)
     if visual is None:
@@ -198,14 +208,14 @@ def _weight_numbers(arm: Arm) -> dict[str, Any]:
 
 
 def _difference_numbers(
-    a: str, b: str, difference: Difference, p_holm: float, asked: bool
+    a: str, b: str, difference: Difference, p_holm: float, primary: bool
 ) -> dict[str, Any]:
     return {
         "a": a,
         "b": b,
         **dataclasses.asdict(difference),
         "differs": difference.differs,
-        "asked": asked,
+        "asked": primary,
         "p_holm": p_holm,
     }
 
@@ -231,9 +241,9 @@ def _notes(comparison: Comparison) -> list[str]:
 def _plain(value: Any) -> Any:
     """Return the value with None for nan and infinities, which JSON does not know."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value

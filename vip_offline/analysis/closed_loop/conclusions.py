@@ -26,13 +26,13 @@ LABEL = {"bc-success": "a success label instead of a reward"}
 
 
 def visual_arm(names: Iterable[str]) -> str | None:
-    """Return the arm that stands for the visual reward, None if none of these does."""
+    """Return the arm that represents the visual reward; None if none does."""
     present = set(names)
     return next((name for name in BLIND if name in present), None)
 
 
 def controls_of(visual: str) -> dict[str, str]:
-    """Return the controls of a visual arm, each with what it is."""
+    """Return the controls of a visual arm, each with its description."""
     return BLIND[visual] | LABEL
 
 
@@ -50,10 +50,10 @@ def percent(share: float | None, digits: int = 0) -> str:
     return "–" if share is None or math.isnan(share) else f"{100 * share:.{digits}f}"
 
 
-def verdict(
+def conclusion(
     a: str, b: str, difference: Difference, p_holm: float, questions: int, size: str
 ) -> str:
-    """Return one sentence on `a` against `b`.
+    """Compare `a` with `b` in one sentence.
 
     Args:
         a: name of an arm.
@@ -89,34 +89,35 @@ def verdict(
     )
 
 
-def answer(baseline: str, asked: Mapping[tuple[str, str], Difference]) -> str:
-    """Return the conclusion in a sentence or two.
+def overall_conclusion(baseline: str, primary: Mapping[tuple[str, str], Difference]) -> str:
+    """Summarise the planned comparisons in one or two sentences.
 
     Where the visual arm ran: whether its reward did anything that its controls could not. That
     claim needs every one of several differences, so it needs no adjustment for their number.
 
     Args:
         baseline: name of an arm.
-        asked: (a, b) -> a less b, in particular (arm, baseline) and (visual arm, control).
+        primary: the planned comparisons, (a, b) -> success rate of a minus that of b; in
+            particular (arm, baseline) and (visual arm, control).
     """
-    if any(difference.covers == "nothing" for difference in asked.values()):
+    if any(difference.covers == "nothing" for difference in primary.values()):
         return (
             "One seed was run, so nothing can be concluded about any arm: another seed may turn "
             "every difference round. Run five or more."
         )
-    if not asked:
+    if not primary:
         return f"Only {baseline} was run, so there is nothing to compare it with."
-    visual = visual_arm(a for a, b in asked if b == baseline)
+    visual = visual_arm(a for a, b in primary if b == baseline)
     if visual is None:
-        better = [a for (a, b), d in asked.items() if b == baseline and d.differs and d.mean > 0]
+        better = [a for (a, b), d in primary.items() if b == baseline and d.differs and d.mean > 0]
         if better:
             text = f"More often than {baseline} succeeded {_and(better)}."
         else:
             text = f"No arm can be shown to succeed more often than {baseline}."
     else:
-        controls = {b: d for (a, b), d in asked.items() if a == visual and b != baseline}
-        text = _on_vision(baseline, visual, asked[visual, baseline], controls)
-    if any(difference.covers == "seeds" for difference in asked.values()):
+        controls = {b: d for (a, b), d in primary.items() if a == visual and b != baseline}
+        text = _on_vision(baseline, visual, primary[visual, baseline], controls)
+    if any(difference.covers == "seeds" for difference in primary.values()):
         text += " All this on one placement; on others it may be different."
     return text
 
@@ -167,13 +168,13 @@ def _on_label(controls: Mapping[str, Difference]) -> str:
     """Say whether a person's label of success would have done as well; empty if it was not run."""
     text = ""
     for name, difference in controls.items():
-        what = f"{LABEL[name]} ({name})"
+        control = f"{LABEL[name]} ({name})"
         if not difference.differs:
-            text += f" From {what} it cannot be told apart."
+            text += f" From {control} it cannot be told apart."
         elif difference.mean > 0:
-            text += f" It also did more than {what}."
+            text += f" It also did more than {control}."
         else:
-            text += f" But {what} did better: where there is one, use it."
+            text += f" But {control} did better: where there is one, use it."
     return text
 
 

@@ -22,13 +22,13 @@ def processor(cpuinfo: Path = CPUINFO) -> str:
     return platform.processor() or platform.machine() or UNKNOWN
 
 
-def together(names: Iterable[str]) -> str:
-    """Different ones of these, in order; none is unknown."""
-    return " and ".join(sorted({each or UNKNOWN for each in names})) or UNKNOWN
+def joined_names(names: Iterable[str]) -> str:
+    """Join distinct names in order; "unknown" if there is none."""
+    return " and ".join(sorted({name or UNKNOWN for name in names})) or UNKNOWN
 
 
 def conditions(backend: str, model: str) -> str:
-    """Return what numbers hold for: actions that agree to 1e-5 still part ways closed loop.
+    """Describe the hardware: rollouts differ between machines though actions agree to 1e-5.
 
     Args:
         backend: of the policies, such as ``ONNX Runtime 1.20, cpu, fp32``.
@@ -41,7 +41,7 @@ def conditions(backend: str, model: str) -> str:
 
 
 def rate_notes(manifests: Mapping[str, Mapping[str, Any]], rate: float) -> list[str]:
-    """Say which policies act at another rate than that of their demonstrations.
+    """Name policies that act at another rate than that of their demonstrations.
 
     Args:
         manifests: policy -> its manifest.
@@ -49,12 +49,12 @@ def rate_notes(manifests: Mapping[str, Mapping[str, Any]], rate: float) -> list[
     """
     policies: dict[float, list[str]] = {}
     for name, manifest in manifests.items():
-        own = (manifest.get("interface") or {}).get("control_rate")
-        if own and own != rate:
-            policies.setdefault(float(own), []).append(name)
+        trained_rate = (manifest.get("interface") or {}).get("control_rate")
+        if trained_rate and trained_rate != rate:
+            policies.setdefault(float(trained_rate), []).append(name)
     return [
         f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: trained on "
-        f"demonstrations at {own:g} Hz, but the simulator acts at {rate:g} Hz: each action lasts "
-        f"{own / rate:.3g} times as long as it did there."
-        for own, names in policies.items()
+        f"demonstrations at {trained_rate:g} Hz, but the simulator acts at {rate:g} Hz: each "
+        f"action lasts {trained_rate / rate:.3g} times as long as it did there."
+        for trained_rate, names in policies.items()
     ]

@@ -9,12 +9,12 @@ from vip_offline.errors import VipOfflineError
 
 # Shares of the first distance. Where frames hardly differ it jitters by 2 to 3 %, and the extremes
 # of some hundred such frames lie six or seven standard deviations apart: up to 21 %.
-NEAR = 0.25
+NEAR_SHARE = 0.25
 AWAY = 0.25
 
 
-def reattempts(distance: ArrayLike, near: float = NEAR, away: float = AWAY) -> int:
-    """How often a curve came near, moved away, and came near again.
+def reattempts(distance: ArrayLike, near: float = NEAR_SHARE, away: float = AWAY) -> int:
+    """Count how often a curve approached the goal, moved away and approached it again.
 
     It comes near where it has fallen by `near` from the greatest value since the start or since it
     last moved away, and it moves away where it has risen by `away` from the least value since it
@@ -47,7 +47,8 @@ def reattempts(distance: ArrayLike, near: float = NEAR, away: float = AWAY) -> i
     for name, share in (("near", near), ("away", away)):
         if not (math.isfinite(share) and share > 0):
             raise VipOfflineError(
-                f"{name}={share}: must be a positive share of the first distance, such as {NEAR}."
+                f"{name}={share}: must be a positive share of the first distance, such as "
+                f"{NEAR_SHARE}."
             )
     unknown = np.flatnonzero(~(np.isfinite(distance) & (distance >= 0)))
     if len(unknown):

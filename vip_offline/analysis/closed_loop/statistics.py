@@ -26,7 +26,7 @@ POWER = 0.80
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A mean with the interval that other seeds and placements would be expected to respect."""
+    """A mean with its 95 % interval over seeds and placements."""
 
     mean: float  # success rate in [0, 1], or a difference of two in [-1, 1]
     low: float  # 95 % interval; nan where there is only one seed
@@ -38,14 +38,14 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Difference(Estimate):
-    """The success rate of one arm less that of another."""
+    """Success rate of one arm minus that of another."""
 
     p_value: float  # two-sided, of no difference; not adjusted for other comparisons
     smallest_detectable: float  # true difference that would be found in 80 % of such comparisons
 
     @property
     def differs(self) -> bool:
-        """Whether the interval excludes 0; never so with one seed."""
+        """Whether the interval excludes 0; always False with one seed."""
         return bool(self.low > 0 or self.high < 0)
 
 
@@ -155,7 +155,7 @@ def paired_difference(a: Outcomes, b: Outcomes) -> Difference:
     if a.shape[0] == 1:
         nan = float("nan")
         return Difference(float(a.mean() - b.mean()), nan, nan, nan, nan, _covers(a), nan, nan)
-    mean, error, df = (float(each) for each in paired_moments(a, b))
+    mean, error, df = (float(moment) for moment in paired_moments(a, b))
     width = quantile(df, (1 + CONFIDENCE) / 2) * error
     return Difference(
         mean=mean,
@@ -209,14 +209,14 @@ def quantile(df: float, probability: float) -> float:
 
 
 def holm(p_values: Floats) -> Floats:
-    """Return p values adjusted for being asked together (Holm 1979); nan stays nan.
+    """Adjust p values for multiple comparisons (Holm 1979); nan stays nan.
 
     Args:
         p_values: (n,), those that are nan are not counted.
     """
     adjusted = np.full(len(p_values), np.nan)
-    asked = np.flatnonzero(~np.isnan(p_values))
-    order = asked[np.argsort(p_values[asked], kind="stable")]
+    tested = np.flatnonzero(~np.isnan(p_values))
+    order = tested[np.argsort(p_values[tested], kind="stable")]
     factors = len(order) - np.arange(len(order))
     adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
     return adjusted

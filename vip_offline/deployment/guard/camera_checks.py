@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from vip_offline.deployment.guard.color_check import (
     BETTER,
-    FAR,
-    FRAMES,
+    COLOR_FRAMES,
+    FAR_COLORS,
     LEAST_STD,
     Colours,
-    sampled,
+    sample_pixels,
 )
 from vip_offline.policies.brightness import brightness_grid
 
@@ -34,7 +34,7 @@ TURNS = {
 def looks_turned(
     grids: NDArray[np.float64], mean: NDArray[np.float64], std: NDArray[np.float64]
 ) -> str:
-    """How pictures would have to be turned to fit the training set clearly better.
+    """Name the rotation or flip by which pictures fit the training set clearly better; empty: none.
 
     A brighter or darker room is the same either way up, and says nothing. A scene that looks alike
     both ways up, such as a table from above, cannot be told.
@@ -47,22 +47,22 @@ def looks_turned(
     Returns:
         A key of `TURNS`; "": they fit as they are, or neither way.
     """
-    if len(grids) < FRAMES:
+    if len(grids) < COLOR_FRAMES:
         return ""
-    seen, spread = grids[-FRAMES:].mean(0), np.maximum(std, LEAST_STD)
+    recent, spread = grids[-COLOR_FRAMES:].mean(0), np.maximum(std, LEAST_STD)
     expected = mean - mean.mean()
 
     def off(grid: NDArray[np.float64]) -> float:
         return float(np.sqrt(np.mean(((grid - grid.mean() - expected) / spread) ** 2)))
 
-    as_is = off(seen)
-    turned = {name: off(seen[where]) for name, where in TURNS.items()}
+    as_is = off(recent)
+    turned = {name: off(recent[where]) for name, where in TURNS.items()}
     best = min(turned, key=turned.__getitem__)
-    return best if as_is > FAR and as_is > BETTER * turned[best] else ""
+    return best if as_is > FAR_COLORS and as_is > BETTER * turned[best] else ""
 
 
-class Camera:
-    """One camera on one connection."""
+class CameraMonitor:
+    """Checks of one camera on one connection."""
 
     def __init__(self, key: str, reference: Mapping[str, Any]) -> None:
         """Start with no frames.
@@ -75,20 +75,20 @@ class Camera:
         self._key = key
         self._colours = Colours(reference["mean"], reference["std"]) if reference else None
         self._grid = (
-            [np.array(reference[each], np.float64) for each in ("grid_mean", "grid_std")]
+            [np.array(reference[name], np.float64) for name in ("grid_mean", "grid_std")]
             if "grid_mean" in reference
             else None
         )
-        self._grids: deque[NDArray[np.float64]] = deque(maxlen=FRAMES)
+        self._grids: deque[NDArray[np.float64]] = deque(maxlen=COLOR_FRAMES)
         self._before: NDArray[np.uint8] | None = None
         self._same = 0  # observations in a row with the frame before
         self._reach: NDArray[np.float64] | None = None  # (2, P) of the state meanwhile
         self._hung_said = False
 
     def add(self, frame: NDArray[np.uint8], proprio: NDArray[np.floating[Any]]) -> list[str]:
-        """Take one (H, W, 3) frame and the state (P,) beside it; what is to be said now."""
+        """Add one (H, W, 3) frame and its (P,) state; returns new warnings."""
         warnings = [self._swapped(frame), self._turned(frame), self._hung(frame, proprio)]
-        return [f"{self._key}: {each}" for each in warnings if each]
+        return [f"{self._key}: {warning}" for warning in warnings if warning]
 
     def _swapped(self, frame: NDArray[np.uint8]) -> str:
         if self._colours is None or not self._colours.add(frame):
@@ -102,7 +102,7 @@ class Camera:
     def _turned(self, frame: NDArray[np.uint8]) -> str:
         if self._grid is None:
             return ""
-        self._grids.append(brightness_grid(sampled(frame)))
+        self._grids.append(brightness_grid(sample_pixels(frame)))
         turn = looks_turned(np.stack(self._grids), *self._grid)
         if not turn:
             return ""

@@ -27,7 +27,7 @@ STEP = 0.25  # s, by which a difference must fall at once to be said to be a ste
 
 @dataclass(frozen=True)
 class Reading:
-    """What a stated time says."""
+    """Result of reading one time stamp."""
 
     late: float  # s that it was longer on its way than the quickest
     grew: bool = True  # whether it is after all before, or the clock was found to have stepped
@@ -46,11 +46,11 @@ class _Line:
         self._at = arrived
 
     def late(self, stamp: float, arrived: float) -> float:
-        """By how much; below 0 where it is quicker than all before."""
+        """Delay in s relative to this line; negative if faster than all before."""
         return arrived - stamp - self.least - SLEW * (arrived - self._at)
 
     def follow(self, stamp: float, arrived: float, limit: float) -> None:
-        """Take one that belongs to this line."""
+        """Update with a time stamp that belongs to this line."""
         late, waited = self.late(stamp, arrived), arrived - self._at
         if late > limit:
             self.least -= DRIFT * waited
@@ -95,15 +95,15 @@ class ClientClock:
 
     def _fallen(self, line: _Line, stamp: float, arrived: float) -> Reading:
         """Of a time that is not after those before, or follows one that was not."""
-        late, other = line.late(stamp, arrived), self._other
-        if other is None or stamp < other.newest:
+        late, candidate = line.late(stamp, arrived), self._other
+        if candidate is None or stamp < candidate.newest:
             # the same once more is a repetition, and no clock that was set
-            self._other = _Line(stamp, arrived) if stamp < line.newest else other
-        elif stamp > other.newest:
-            other.follow(stamp, arrived, self._limit)
-            if other.agree >= AGREE:
-                self._line, self._other = other, None
-                return Reading(0.0, step=-late, held=other.count - 1)
+            self._other = _Line(stamp, arrived) if stamp < line.newest else candidate
+        elif stamp > candidate.newest:
+            candidate.follow(stamp, arrived, self._limit)
+            if candidate.agree >= AGREE:
+                self._line, self._other = candidate, None
+                return Reading(0.0, step=-late, held=candidate.count - 1)
         return Reading(late, grew=False)
 
     @property

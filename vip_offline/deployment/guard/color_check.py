@@ -5,14 +5,14 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-FRAMES = 10  # that must agree, so that one odd picture warns nobody
-FAR = 3.0  # standard deviations off as they are: nearer is ordinary
+COLOR_FRAMES = 10  # that must agree, so that one odd picture warns nobody
+FAR_COLORS = 3.0  # standard deviations off as they are: nearer is ordinary
 BETTER = 2.0  # times nearer with red and blue swapped
 LEAST_STD = 2.0  # of 255: a camera's own noise; a static scene has less
 
 
-def sampled(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 3) -> evenly spread pixels of it, some 64 by 64, which are enough for a mean."""
+def sample_pixels(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) -> about (64, 64, 3) evenly spread pixels, enough for a mean."""
     return frame[:: max(1, len(frame) // 64), :: max(1, frame.shape[1] // 64)]
 
 
@@ -28,25 +28,26 @@ def looks_swapped(
         mean: (3,) of the training set's frame means.
         std: (3,) of them.
     """
-    if len(means) < FRAMES:
+    if len(means) < COLOR_FRAMES:
         return False
-    seen = means[-FRAMES:].mean(0)
+    recent = means[-COLOR_FRAMES:].mean(0)
     spread = np.maximum(std, LEAST_STD)
     # green stays where it is and would only dilute the comparison
     as_is, swapped = (
-        np.sqrt(np.mean(((each - mean) / spread)[[0, 2]] ** 2)) for each in (seen, seen[::-1])
+        np.sqrt(np.mean(((channels - mean) / spread)[[0, 2]] ** 2))
+        for channels in (recent, recent[::-1])
     )
-    return bool(as_is > FAR and as_is > BETTER * swapped)
+    return bool(as_is > FAR_COLORS and as_is > BETTER * swapped)
 
 
 class Colours:
-    """The last frames of one camera on one connection."""
+    """Mean colours of the last frames of one camera on one connection."""
 
     def __init__(self, mean: list[float], std: list[float]) -> None:
         self._mean, self._std = np.array(mean, np.float64), np.array(std, np.float64)
-        self._seen: deque[NDArray[np.float64]] = deque(maxlen=FRAMES)
+        self._seen: deque[NDArray[np.float64]] = deque(maxlen=COLOR_FRAMES)
 
     def add(self, frame: NDArray[np.uint8]) -> bool:
-        """Take one (H, W, 3) frame; whether the last ones look swapped."""
-        self._seen.append(sampled(frame).mean((0, 1), dtype=np.float64))
+        """Add one (H, W, 3) frame; returns whether the last frames look swapped."""
+        self._seen.append(sample_pixels(frame).mean((0, 1), dtype=np.float64))
         return looks_swapped(np.stack(self._seen), self._mean, self._std)

@@ -18,7 +18,10 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import Hold
 from vip_offline.policies.interface import Interface
 
-TIME, SEQUENCE = "observation/time", "observation/sequence"  # seconds; counts up; both optional
+TIME_KEY, SEQUENCE_KEY = (
+    "observation/time",
+    "observation/sequence",
+)  # seconds; counts up; both optional
 # of an action's size: less is rounding between float32 and the limits' float64
 ROUNDING = 1e-6
 COUNTERS = (1 << 16, 1 << 32)  # where the sequence numbers of small computers begin again
@@ -31,7 +34,7 @@ NONE_YET = (
 
 @dataclass(frozen=True)
 class Rules:
-    """What is limited, and when an action is held back."""
+    """Limits on actions, and when an action is replaced by the hold action."""
 
     low: NDArray[np.float64]  # (A,) least of the training set
     high: NDArray[np.float64]  # (A,) greatest
@@ -45,7 +48,7 @@ class Rules:
     def of(
         cls, interface: Interface, hold: Hold, timeout_s: float, stop_above: float | None
     ) -> Self:
-        """Of a policy.
+        """Build the rules of a policy.
 
         Raises:
             VipOfflineError: on a hold action of another length.
@@ -53,34 +56,34 @@ class Rules:
         fits = len(hold) == len(interface.action)
         if isinstance(hold, tuple) and not (fits and np.isfinite(hold).all()):
             raise VipOfflineError(
-                f"--hold {','.join(f'{each:g}' for each in hold)}: expected auto, zero, last or "
+                f"--hold {','.join(f'{value:g}' for value in hold)}: expected auto, zero, last or "
                 f"{len(interface.action)} finite numbers ({', '.join(interface.action)})."
             )
         low, high, step = (
-            np.array(each, np.float64)
-            for each in (interface.low, interface.high, interface.largest_step)
+            np.array(values, np.float64)
+            for values in (interface.low, interface.high, interface.largest_step)
         )
         return cls(low, high, step, interface.action, hold, timeout_s, stop_above)
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why an action is held back."""
+    """Reason for holding an action."""
 
     reason: str  # one word, to count by
     message: str
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """An action to send, and what was done to it."""
+class GuardDecision:
+    """The action to send, and a report of what was changed."""
 
     action: NDArray[np.float32]  # (A,); (0,): held, and there is none to hold yet
     report: dict[str, Any]  # as it goes into the reply: plain values
 
 
 class Guard:
-    """The state of one connection: what was sent, what came, when."""
+    """State of one connection: actions sent and observations received so far."""
 
     def __init__(self, rules: Rules, say: Callable[[str], None] = lambda line: None) -> None:
         """Begin a connection.
@@ -102,7 +105,7 @@ class Guard:
     def receive(
         self, observation: Mapping[str, Any], keys: tuple[str, ...], arrived: float
     ) -> Trouble | None:
-        """Look at an observation before the policy does.
+        """Check an observation before the policy sees it.
 
         Args:
             observation: by our keys.
@@ -122,7 +125,7 @@ class Guard:
             # what is finite in float64 but not in float32 would reach the policy as infinity
             if value.dtype.kind == "f" and not (np.abs(value) <= np.finfo(np.float32).max).all():
                 troubles.append(Trouble("not-finite", f"observation: {key} is not finite."))
-        return next((each for each in [self._stopped, *troubles] if each), None)
+        return next((trouble for trouble in [self._stopped, *troubles] if trouble), None)
 
     def _silence(self, arrived: float) -> Trouble | None:
         limit, before = self._rules.timeout_s, self._arrived
@@ -134,31 +137,31 @@ class Guard:
 
     def _staleness(self, observation: Mapping[str, Any], arrived: float) -> Trouble | None:
         troubles = []
-        if SEQUENCE in observation:
-            troubles.append(self._order(observation[SEQUENCE]))
-        if TIME in observation:
-            troubles.append(self._lateness(observation[TIME], arrived))
-        return next((each for each in troubles if each), None)
+        if SEQUENCE_KEY in observation:
+            troubles.append(self._order(observation[SEQUENCE_KEY]))
+        if TIME_KEY in observation:
+            troubles.append(self._lateness(observation[TIME_KEY], arrived))
+        return next((trouble for trouble in troubles if trouble), None)
 
     def _order(self, value: Any) -> Trouble | None:
-        sequence, before = _number(value, SEQUENCE), self._sequence
+        sequence, before = _number(value, SEQUENCE_KEY), self._sequence
         if before is None or sequence > before or _began_again(before, sequence):
             self._sequence = sequence
             return None
-        return _not_after(SEQUENCE, value, sequence, before)
+        return _not_after(SEQUENCE_KEY, value, sequence, before)
 
     def _lateness(self, value: Any, arrived: float) -> Trouble | None:
-        stamp, before = float(_number(value, TIME)), self._clock.newest
+        stamp, before = float(_number(value, TIME_KEY)), self._clock.newest
         reading = self._clock.read(stamp, arrived)
         if reading.step:
             way = "forward" if reading.step > 0 else "back"
-            held = f" {reading.held} observations were held until then." if reading.held else ""
+            note = f" {reading.held} observations were held until then." if reading.held else ""
             self._say(
                 f"the client's clock was set {way} by {abs(reading.step):.3f} s; it is followed "
-                f"from here.{held}"
+                f"from here.{note}"
             )
         if not reading.grew and before is not None:
-            return _not_after(TIME, value, stamp, before)
+            return _not_after(TIME_KEY, value, stamp, before)
         if reading.late > self._rules.timeout_s:
             return Trouble(
                 "stale",
@@ -170,8 +173,8 @@ class Guard:
 
     def release(
         self, action: NDArray[np.floating[Any]], novelty: float | None, now: float
-    ) -> Verdict:
-        """Send what the policy said, within limits; or hold.
+    ) -> GuardDecision:
+        """Limit an action of the policy, or replace it by the hold action.
 
         Args:
             action: (A,), in the store's own units.
@@ -182,36 +185,36 @@ class Guard:
         if rules.stop_above is not None and not (
             novelty is not None and novelty <= rules.stop_above
         ):
-            said = "unknown" if novelty is None else f"{novelty:.2f}"
+            text = "unknown" if novelty is None else f"{novelty:.2f}"
             self._stopped = Trouble(
                 "novelty",
-                f"Novelty {said} is above --stop-above {rules.stop_above:g}: held until the "
+                f"Novelty {text} is above --stop-above {rules.stop_above:g}: held until the "
                 "connection is opened again.",
             )
             return self.hold(self._stopped, novelty)
         if action.shape != rules.low.shape or not np.isfinite(action).all():
-            said = "The policy's action is not finite, or of another length."
-            return self.hold(Trouble("action", said), novelty)
+            text = "The policy's action is not finite, or of another length."
+            return self.hold(Trouble("action", text), novelty)
         if waited > rules.timeout_s:
             late = f"The answer took {waited:.3f} s; the limit is {rules.timeout_s:g} s."
             return self.hold(Trouble("slow", late), novelty)
-        wanted = action.astype(np.float64)
-        ranged = np.clip(wanted, rules.low, rules.high)
+        requested = action.astype(np.float64)
+        ranged = np.clip(requested, rules.low, rules.high)
         sent = ranged
         if self._sent is not None:
             # a hold action may lie outside of the range: the way back starts at the range's border
             origin = np.clip(self._sent, rules.low, rules.high)
             sent = np.clip(ranged, origin - rules.largest_step, origin + rules.largest_step)
         limited = {
-            "range": self._named(wanted, ranged),
+            "range": self._named(requested, ranged),
             "step": self._named(ranged, sent),
         }
         for rule, names in limited.items():
             self.counts[rule] += bool(names)
         return self._verdict(sent, None, novelty, limited)
 
-    def hold(self, trouble: Trouble, novelty: float | None = None) -> Verdict:
-        """Send the hold action; none where it is the last one, and there was none yet."""
+    def hold(self, trouble: Trouble, novelty: float | None = None) -> GuardDecision:
+        """Return the hold action; empty if it is the last action and there was none yet."""
         hold = self._rules.hold
         self.counts["held"] += 1
         self.counts[trouble.reason] += 1
@@ -233,11 +236,11 @@ class Guard:
         trouble: Trouble | None,
         novelty: float | None,
         limited: Mapping[str, list[str]] = UNLIMITED,
-    ) -> Verdict:
+    ) -> GuardDecision:
         # the next step is measured from what the robot was told, which is float32
-        told = action.astype(np.float32)
-        self._sent = told.astype(np.float64) if len(told) else None
-        self.counts["actions"] += len(told) > 0
+        released = action.astype(np.float32)
+        self._sent = released.astype(np.float64) if len(released) else None
+        self.counts["actions"] += len(released) > 0
         report = {
             "held": trouble is not None,
             "reason": trouble.reason if trouble else "",
@@ -246,11 +249,13 @@ class Guard:
             "novelty": novelty,
             "counts": dict(self.counts),
         }
-        return Verdict(told, report)
+        return GuardDecision(released, report)
 
     def _named(self, before: NDArray[np.float64], after: NDArray[np.float64]) -> list[str]:
         changed = np.abs(before - after) > ROUNDING * np.maximum(1, np.abs(before))
-        return [name for name, each in zip(self._rules.names, changed, strict=True) if each]
+        return [
+            name for name, is_changed in zip(self._rules.names, changed, strict=True) if is_changed
+        ]
 
 
 def _began_again(before: float | int, sequence: float | int) -> bool:
@@ -265,12 +270,12 @@ def _began_again(before: float | int, sequence: float | int) -> bool:
 
 
 def _not_after(key: str, value: Any, stamp: float | int, before: float | int) -> Trouble:
-    said = f"{key} is {stamp:.15g} after {before:.15g}; it must grow."
+    text = f"{key} is {stamp:.15g} after {before:.15g}; it must grow."
     dtype = np.asarray(value).dtype
     if dtype.kind == "f" and dtype.itemsize < 8:
         apart = float(np.spacing(dtype.type(abs(stamp))))
-        said += f" It is {dtype}, which cannot tell {apart:g} apart here; send float64."
-    return Trouble("stale", said)
+        text += f" It is {dtype}, which cannot tell {apart:g} apart here; send float64."
+    return Trouble("stale", text)
 
 
 def _number(value: Any, key: str) -> float | int:

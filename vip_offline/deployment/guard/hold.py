@@ -14,14 +14,14 @@ NOT_YET = "Until a connection was sent a first action, a held reply has none."
 
 @dataclass(frozen=True)
 class Holding:
-    """A choice and its reasons."""
+    """The hold action and the reasons for it."""
 
     hold: Hold
     notes: tuple[str, ...]  # sentences for the person at the terminal
 
 
-def choose_hold(interface: Interface, given: GivenHold) -> Holding:
-    """What to hold, by what the actions of a policy are.
+def choose_hold(interface: Interface, requested: GivenHold) -> Holding:
+    """Choose the hold action from the kind of the policy's actions.
 
     ``auto`` is ``zero`` for velocities and differences and ``last`` for positions. Where the
     policy's manifest does not say what they are (old ones never do), it is ``zero`` if no
@@ -29,10 +29,10 @@ def choose_hold(interface: Interface, given: GivenHold) -> Holding:
 
     Args:
         interface: of the policy.
-        given: by the user.
+        requested: the option ``--hold``.
     """
     kind = _kind(interface)
-    hold, notes = _chosen(interface, kind) if given == "auto" else (given, [])
+    hold, notes = _chosen(interface, kind) if requested == "auto" else (requested, [])
     notes += _doubts(interface, hold, kind)
     return Holding(hold, (*notes, *([NOT_YET] if hold == "last" else [])))
 
@@ -81,10 +81,10 @@ def _doubts(interface: Interface, hold: Hold, kind: str) -> list[str]:
     action = np.zeros(width) if hold == "zero" else np.array(hold, np.float64)
     if len(action) != width:
         return []  # refused elsewhere
-    called = "zero" if hold == "zero" else ",".join(f"{each:g}" for each in action)
+    called = "zero" if hold == "zero" else ",".join(f"{value:g}" for value in action)
     notes = []
     limits = zip(interface.action, interface.low, interface.high, action, strict=True)
-    outside = [name for name, low, high, each in limits if not low <= each <= high]
+    outside = [name for name, low, high, value in limits if not low <= value <= high]
     if outside:
         notes.append(
             f"hold: {called} is outside of the training set's range of {', '.join(outside)}. If it "
@@ -106,8 +106,8 @@ def _steps(jump: float) -> str:
 def _jump(interface: Interface, action: NDArray[np.float64]) -> tuple[float, str]:
     """How far (A,) is from the furthest demonstrated action, in largest steps, and where."""
     low, high, step = (
-        np.array(each, np.float64)
-        for each in (interface.low, interface.high, interface.largest_step)
+        np.array(values, np.float64)
+        for values in (interface.low, interface.high, interface.largest_step)
     )
     far = np.maximum(np.abs(low - action), np.abs(high - action))
     # of a dimension that never moved any step is infinitely larger

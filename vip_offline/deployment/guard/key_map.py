@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.policies.interface import FRAME, PROPRIO, Interface
 
-SHOWN = 32  # keys of an observation that lacks one
+KEYS_SHOWN = 32  # keys of an observation that lacks one
 KeyMap = Mapping[str, str | list[str]]
 
 # names, shapes and dtypes as openpi's examples send them; H, W are the policy's own
@@ -30,37 +30,36 @@ PRESETS: dict[str, dict[str, str | list[str]]] = {
 }
 
 
-def key_map(given: str, interface: Interface) -> dict[str, str | list[str]]:
-    """A preset, JSON, or a JSON file, for one policy.
+def read_key_map(text: str, interface: Interface) -> dict[str, str | list[str]]:
+    """Parse a key map: name of a preset, JSON, or path of a JSON file.
 
     Args:
-        given: "": the policy's own.
+        text: name of a preset, a JSON object or the path of a JSON file; "": the policy's own.
         interface: of the policy.
 
     Raises:
         VipOfflineError: if it is none, names a key that the policy does not take, or a preset
             does not say which camera is which.
     """
-    if not given:
+    if not text:
         return dict(interface.key_map)
-    if given in PRESETS:
-        return _preset(given, interface)
-    path = Path(given)
-    text = given
-    if not given.lstrip().startswith("{"):
+    if text in PRESETS:
+        return _preset(text, interface)
+    content = text
+    if not text.lstrip().startswith("{"):
+        path = Path(text)
         if not path.is_file():
             raise VipOfflineError(
-                f"--key-map {given}: is no preset, no JSON and no file."
-                f"{did_you_mean(given, PRESETS)}"
+                f"--key-map {text}: is no preset, no JSON and no file.{did_you_mean(text, PRESETS)}"
             )
-        text = path.read_text("utf-8")
+        content = path.read_text("utf-8")
     try:
-        read = json.loads(text)
+        read = json.loads(content)
     except ValueError as error:
-        raise VipOfflineError(f"--key-map {given}: is no JSON ({error}).") from None
-    if not isinstance(read, dict) or not all(_is_key(each) for each in read.values()):
+        raise VipOfflineError(f"--key-map {text}: is no JSON ({error}).") from None
+    if not isinstance(read, dict) or not all(_is_key(value) for value in read.values()):
         raise VipOfflineError(
-            f'--key-map {given}: expected {{"our key": "their key" or ["several", "keys"]}}.'
+            f'--key-map {text}: expected {{"our key": "their key" or ["several", "keys"]}}.'
         )
     for key in read:
         if key not in interface.observation_keys:
@@ -73,7 +72,7 @@ def key_map(given: str, interface: Interface) -> dict[str, str | list[str]]:
 
 def _is_key(value: Any) -> bool:
     return isinstance(value, str) or (
-        isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
+        isinstance(value, list) and bool(value) and all(isinstance(key, str) for key in value)
     )
 
 
@@ -96,7 +95,7 @@ def _preset(name: str, interface: Interface) -> dict[str, str | list[str]]:
 def translate(
     observation: Mapping[str, Any], mapped: KeyMap, interface: Interface
 ) -> dict[str, Any]:
-    """Give an observation our names; what the policy does not read stays as it is.
+    """Rename the keys of an observation to the policy's; other keys are kept as they are.
 
     Frames are renamed. For proprio the values, each one number or (k,), are put side by side in
     the order of the map. Without a copy where nothing has to be put together.
@@ -110,14 +109,14 @@ def translate(
         VipOfflineError: if a key is missing, there under both names, or is not an array.
     """
     ours, used = dict[str, Any](), set[str]()
-    few = list(observation)[:SHOWN]
+    few = list(observation)[:KEYS_SHOWN]
     for key in interface.observation_keys:
         theirs = mapped.get(key, key)
         names = [theirs] if isinstance(theirs, str) else list(theirs)
         if key in observation and key not in names:
-            if there := [name for name in names if name in observation]:
+            if aliases := [name for name in names if name in observation]:
                 raise VipOfflineError(
-                    f"observation: has both {key!r} and {there[0]!r}, which stand for the same."
+                    f"observation: has both {key!r} and {aliases[0]!r}, which stand for the same."
                 )
             names = [key]
         for name in names:
@@ -132,12 +131,12 @@ def translate(
             ours[key] = values[0]
         else:
             ours[key] = _side_by_side(values, names)
-    return {key: each for key, each in observation.items() if key not in used} | ours
+    return {key: value for key, value in observation.items() if key not in used} | ours
 
 
 def _wanted(mapped: KeyMap, interface: Interface) -> list[str]:
     theirs = [mapped.get(key, key) for key in interface.observation_keys]
-    return [name for each in theirs for name in ([each] if isinstance(each, str) else each)]
+    return [name for keys in theirs for name in ([keys] if isinstance(keys, str) else keys)]
 
 
 def _array(value: Any, name: str) -> NDArray[Any]:

@@ -14,32 +14,31 @@ from numpy.typing import NDArray
 
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store_format import check_name
-from vip_offline.deployment.guard.guard import TIME
-from vip_offline.deployment.guard.key_map import translate
+from vip_offline.deployment.guard.guard import TIME_KEY
+from vip_offline.deployment.guard.key_map import KeyMap, translate
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.policies.interface import (
     FRAME,
     PROPRIO,
     Interface,
     check_action_kind,
-    check_names,
-    check_rate,
+    check_control_rate,
+    check_dimension_names,
     frame_fault,
 )
 
-ACTION = "action"
-END, SUCCESS, DISCARD = "episode/end", "episode/success", "episode/discard"
+ACTION_KEY = "action"
+END_KEY, SUCCESS_KEY, DISCARD_KEY = "episode/end", "episode/success", "episode/discard"
 SOURCE = "client"
 MAX_STEPS = 2000  # rows of an episode, whose frames are in memory until it ends
 # what `vip-offline ship --describe` takes, so that one file serves both
-DESCRIBED = (PROPRIO, ACTION, "action_kind", "gripper", "control_rate", "key_map")
+DESCRIBED = (PROPRIO, ACTION_KEY, "action_kind", "gripper", "control_rate", "key_map")
 RATE_ERROR = 0.2  # share by which the client's own clock may differ from the rate that was said
-KeyMap = Mapping[str, str | list[str]]
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the person at the terminal says of all episodes, since no message does."""
+class RecordingInfo:
+    """Task, rate, names and key map that hold for all episodes of a recording."""
 
     task: str
     control_rate: float  # Hz
@@ -51,7 +50,7 @@ class Told:
 
     @classmethod
     def of(cls, task: str, control_rate: float | None, described: Mapping[str, Any]) -> Self:
-        """Put together an option and a described robot.
+        """Combine command-line options with a robot description.
 
         The rate is asked for and not measured: it is written into the store before the first
         message comes, a policy's limits per step hang on it, and messages arrive as the network
@@ -74,16 +73,16 @@ class Told:
                 "--control-rate: say how many actions per second the robot gets. It is not "
                 "measured, since messages may come late, or faster than they were made."
             )
-        check_rate(rate, "--control-rate")
+        check_control_rate(rate, "--control-rate")
         if control_rate is not None and rate != control_rate:
             raise VipOfflineError(
                 f"--control-rate {control_rate:g}: --describe says {rate!r}. Leave one out."
             )
-        names = {key: described.get(key, []) for key in (PROPRIO, ACTION)}
+        names = {key: described.get(key, []) for key in (PROPRIO, ACTION_KEY)}
         for key, value in names.items():
-            if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
                 raise VipOfflineError(f"--describe: {key} is {value!r}; expected a list of names.")
-            check_names(value, f"--describe: {key}")
+            check_dimension_names(value, f"--describe: {key}")
         gripper = described.get("gripper", "")
         if not isinstance(gripper, str):
             raise VipOfflineError(f"--describe: gripper is {gripper!r}; expected words.")
@@ -91,29 +90,29 @@ class Told:
             task,
             float(rate),
             tuple(names[PROPRIO]),
-            tuple(names[ACTION]),
+            tuple(names[ACTION_KEY]),
             gripper,
             check_action_kind(described.get("action_kind", ""), "--describe"),
             _key_map(described.get("key_map", {})),
         )
 
     def attributes(self) -> dict[str, Any]:
-        """Of the store. What was not said is left out, and so may be left out the next time."""
+        """Attributes of the store; empty values are left out."""
         names = {"proprio": list(self.proprio), "action": list(self.action)}
-        said = {**names, "gripper": self.gripper, "action_kind": self.action_kind}
+        attributes = {**names, "gripper": self.gripper, "action_kind": self.action_kind}
         return {
             "source": SOURCE,
             "task": self.task,
             "control_rate": self.control_rate,
-            **{key: value for key, value in said.items() if value},
+            **{key: value for key, value in attributes.items() if value},
         }
 
 
-def _key_map(given: Any) -> KeyMap:
-    if not isinstance(given, dict):
-        raise VipOfflineError(f"--describe: key_map is {given!r}; expected a table.")
-    for ours, theirs in given.items():
-        several = isinstance(theirs, list) and all(isinstance(each, str) for each in theirs)
+def _key_map(value: Any) -> KeyMap:
+    if not isinstance(value, dict):
+        raise VipOfflineError(f"--describe: key_map is {value!r}; expected a table.")
+    for ours, theirs in value.items():
+        several = isinstance(theirs, list) and all(isinstance(key, str) for key in theirs)
         if not (isinstance(theirs, str) or (several and theirs)):
             raise VipOfflineError(
                 f"--describe: key_map of {ours!r} is {theirs!r}; expected a key, or several."
@@ -122,12 +121,12 @@ def _key_map(given: Any) -> KeyMap:
             raise VipOfflineError(
                 f"--describe: key_map names {ours!r}; expected {FRAME}<camera> or {PROPRIO}."
             )
-    return dict(given)
+    return dict(value)
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How every row must look."""
+class RowLayout:
+    """Shapes that every row must have."""
 
     frames: Mapping[str, tuple[int, ...]]  # key -> (H, W, 3)
     proprio: int  # P
@@ -135,31 +134,33 @@ class Layout:
 
     @property
     def bytes_per_row(self) -> int:
-        """Of memory."""
+        """Memory of one row, bytes."""
         pictures = sum(int(np.prod(shape)) for shape in self.frames.values())
         return pictures + 4 * (self.proprio + self.action)
 
     def plain(self) -> dict[str, Any]:
-        """As a client is told."""
+        """Convert to plain values for a client."""
         frames = {
             key: {"shape": list(shape), "dtype": "uint8", "colour": "RGB"}
             for key, shape in self.frames.items()
         }
-        return {"frames": frames, PROPRIO: self.proprio, ACTION: self.action}
+        return {"frames": frames, PROPRIO: self.proprio, ACTION_KEY: self.action}
 
 
-class Take:
-    """What one client sends: one running episode after the other."""
+class EpisodeBuilder:
+    """Builds episodes from the messages of one client, one after the other."""
 
-    def __init__(self, told: Told, max_steps: int, layout: Layout | None = None) -> None:
+    def __init__(
+        self, info: RecordingInfo, max_steps: int, layout: RowLayout | None = None
+    ) -> None:
         """Start with none.
 
         Args:
-            told: of all episodes.
+            info: of all episodes.
             max_steps: rows of one episode, which bounds what is kept in memory.
             layout: of the episodes before; None: the first row says it.
         """
-        self._told, self._max_steps = told, max_steps
+        self._info, self._max_steps = info, max_steps
         self._known = layout  # of finished episodes
         self.layout = layout  # of the running one
         self.discarded = 0  # episodes that were begun and thrown away
@@ -174,18 +175,18 @@ class Take:
 
     @property
     def rows(self) -> int:
-        """Of the running episode."""
+        """Number of rows of the running episode."""
         return len(self._proprio)
 
     def drop(self) -> int:
-        """Throw the running episode away, if there is one; how many rows that were."""
+        """Discard the running episode; returns its number of rows."""
         rows = self.rows
         self.discarded += rows > 0
         self._clear()
         return rows
 
     def receive(self, message: Mapping[str, Any]) -> Episode | None:
-        """Take a row, or the episode that it ends.
+        """Add a row; returns the episode if the row ends it.
 
         Args:
             message: ``frame/<camera>`` (H, W, 3) uint8 RGB and ``proprio`` (P,) float of the
@@ -197,20 +198,23 @@ class Take:
             VipOfflineError: if it does not fit; the running episode is thrown away then.
         """
         try:
-            end, success = _flag(message, END), _flag(message, SUCCESS)
-            if _flag(message, DISCARD):
+            end, success = _flag(message, END_KEY), _flag(message, SUCCESS_KEY)
+            if _flag(message, DISCARD_KEY):
                 if end:
-                    raise VipOfflineError(f"message: both {DISCARD} and {END}; which is it?")
+                    raise VipOfflineError(
+                        f"message: both {DISCARD_KEY} and {END_KEY}; which is it?"
+                    )
                 self.drop()
                 return None
             if end and success is None:
                 raise VipOfflineError(
-                    f"message: {END} without {SUCCESS}. Say whether it succeeded, true or false; "
-                    "it is not guessed."
+                    f"message: {END_KEY} without {SUCCESS_KEY}. Say whether it succeeded, true or "
+                    "false; it is not guessed."
                 )
             if success is not None and not end:
                 raise VipOfflineError(
-                    f"message: {SUCCESS} without {END}. It belongs into an episode's last message."
+                    f"message: {SUCCESS_KEY} without {END_KEY}. It belongs into an episode's last "
+                    "message."
                 )
             self._add(message, last=bool(end))
             return self._finished(bool(success)) if end else None
@@ -223,25 +227,26 @@ class Take:
         if self.rows >= self._max_steps:
             raise VipOfflineError(
                 f"message: the episode has more than --max-steps {self._max_steps} rows. End or "
-                f"discard it earlier ({END}, {DISCARD}), or start the recorder with more."
+                f"discard it earlier ({END_KEY}, {DISCARD_KEY}), or start the recorder with more."
             )
         mine = self._ours(message)
         frames = {key: _picture(mine[key], key) for key in mine if key.startswith(FRAME)}
         proprio = _vector(mine[PROPRIO], PROPRIO)
-        none = last and ACTION not in mine and self.layout is not None
+        none = last and ACTION_KEY not in mine and self.layout is not None
         if none and self.layout is not None:
             action = np.full(self.layout.action, np.nan, np.float32)
-        elif ACTION not in mine:
+        elif ACTION_KEY not in mine:
             raise VipOfflineError(
-                f"message: has no {ACTION!r}.{did_you_mean(ACTION, message)} Every message says "
-                f"what was done in its observation; only the last, with {END}, may lack it."
+                f"message: has no {ACTION_KEY!r}.{did_you_mean(ACTION_KEY, message)} Every message "
+                f"says what was done in its observation; only the last, with {END_KEY}, may lack "
+                "it."
             )
         else:
-            action = _vector(mine[ACTION], ACTION)
-        shapes = {key: each.shape for key, each in frames.items()}
-        self._check(Layout(shapes, len(proprio), len(action)))
-        if TIME in message:
-            self._times.append(_time(message[TIME], self._times))
+            action = _vector(mine[ACTION_KEY], ACTION_KEY)
+        shapes = {key: frame.shape for key, frame in frames.items()}
+        self._check(RowLayout(shapes, len(proprio), len(action)))
+        if TIME_KEY in message:
+            self._times.append(_time(message[TIME_KEY], self._times))
         for key, frame in frames.items():
             self._frames.setdefault(key, []).append(frame)
         self._proprio.append(proprio)
@@ -249,50 +254,51 @@ class Take:
 
     def _ours(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """By our keys; what nobody asks for (a prompt) stays, and is not looked at."""
-        mapped = self._told.key_map
-        there = {key for key in message if key.startswith(FRAME)}
+        mapped = self._info.key_map
+        sent = {key for key in message if key.startswith(FRAME)}
         theirs = {
-            name for each in mapped.values() for name in ([each] if isinstance(each, str) else each)
+            name for keys in mapped.values() for name in ([keys] if isinstance(keys, str) else keys)
         }
-        wanted = self.layout.frames if self.layout else {*mapped, *(there - theirs)} - {PROPRIO}
-        if not wanted:
+        cameras = self.layout.frames if self.layout else {*mapped, *(sent - theirs)} - {PROPRIO}
+        if not cameras:
             raise VipOfflineError(
                 f"message: has no picture; expected {FRAME}<camera> (H, W, 3) uint8 RGB."
             )
-        for key in (*wanted, PROPRIO):
+        for key in (*cameras, PROPRIO):
             names = mapped.get(key, key)
             for name in [names] if isinstance(names, str) else names:
                 if name not in message and key not in message:
                     raise VipOfflineError(
                         f"message: has no {name!r}.{did_you_mean(name, list(message)[:32])}"
                     )
-        new = there - theirs - set(wanted)
+        new = sent - theirs - set(cameras)
         if new:
             raise VipOfflineError(
                 f"message: has {min(new)!r}, which the rows before had not; each row needs all."
             )
-        shapes = dict.fromkeys(sorted(wanted), (1, 1, 3))  # only the names are looked at
+        shapes = dict.fromkeys(sorted(cameras), (1, 1, 3))  # only the names are looked at
         return translate(message, mapped, Interface(shapes, (), (), (), (), ()))
 
-    def _check(self, found: Layout) -> None:
+    def _check(self, layout: RowLayout) -> None:
         if self.layout is None:
-            for key in found.frames:
+            for key in layout.frames:
                 check_name("camera", key.removeprefix(FRAME))
-            said = {PROPRIO: self._told.proprio, ACTION: self._told.action}
-            for key, names in said.items():
-                width = getattr(found, key)
+            names_of = {PROPRIO: self._info.proprio, ACTION_KEY: self._info.action}
+            for key, names in names_of.items():
+                width = getattr(layout, key)
                 if names and len(names) != width:
                     raise VipOfflineError(
                         f"message: {key} has {width} numbers; --describe names {len(names)} "
                         f"({', '.join(names)})."
                     )
-            self.layout = found
+            self.layout = layout
             return
         pairs: dict[str, tuple[Any, Any]] = {
-            key: (found.frames[key], self.layout.frames[key]) for key in self.layout.frames
+            key: (layout.frames[key], self.layout.frames[key]) for key in self.layout.frames
         }
         pairs |= {
-            key: ((getattr(found, key),), (getattr(self.layout, key),)) for key in (PROPRIO, ACTION)
+            key: ((getattr(layout, key),), (getattr(self.layout, key),))
+            for key in (PROPRIO, ACTION_KEY)
         }
         for key, (shape, before) in pairs.items():
             if shape != before:
@@ -301,7 +307,7 @@ class Take:
     def _finished(self, success: bool) -> Episode:
         if self.rows < 2:
             raise VipOfflineError(
-                f"message: {END} in the first row; a transition needs two rows at least."
+                f"message: {END_KEY} in the first row; a transition needs two rows at least."
             )
         length = self.rows
         succeeded = np.zeros(length, bool)
@@ -323,20 +329,20 @@ class Take:
         return episode
 
     def warnings(self) -> list[str]:
-        """What the client should know of the running episode, by its own clock."""
+        """Compare the client's clock with the stated control rate; returns warnings."""
         if len(self._times) != self.rows or self.rows < 3:
             return []
         measured = 1 / float(np.median(np.diff(self._times)))
-        said = self._told.control_rate
-        if abs(measured / said - 1) <= RATE_ERROR:
+        stated_rate = self._info.control_rate
+        if abs(measured / stated_rate - 1) <= RATE_ERROR:
             return []
         return [
-            f"{TIME} says {measured:.3g} messages per second; --control-rate is {said:g}. A policy "
-            "learns from what was said."
+            f"{TIME_KEY} says {measured:.3g} messages per second; --control-rate is "
+            f"{stated_rate:g}. A policy learns from what was said."
         ]
 
     def done(self) -> None:
-        """Forget the episode that `receive` gave, which is safe now."""
+        """Forget the finished episode once it is stored."""
         self._clear()
 
 
@@ -365,8 +371,8 @@ def _vector(value: Any, key: str) -> NDArray[np.float32]:
     """(D,) float32; a float64 that float32 can hold is taken, too."""
     is_array = isinstance(value, np.ndarray)
     if not is_array or value.dtype not in (np.float32, np.float64) or value.ndim != 1:
-        found = f"{value.dtype} {value.shape}" if is_array else f"a {type(value).__name__}"
-        raise VipOfflineError(f"message: {key} is {found}; expected float32 (D,).")
+        actual = f"{value.dtype} {value.shape}" if is_array else f"a {type(value).__name__}"
+        raise VipOfflineError(f"message: {key} is {actual}; expected float32 (D,).")
     if not len(value):
         raise VipOfflineError(f"message: {key} is empty.")
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused
@@ -380,8 +386,8 @@ def _vector(value: Any, key: str) -> NDArray[np.float32]:
 def _time(value: Any, before: list[float]) -> float:
     array = np.asarray(value) if isinstance(value, int | float | np.generic | np.ndarray) else None
     if array is None or array.size != 1 or array.dtype.kind not in "iuf":
-        raise VipOfflineError(f"message: {TIME} is {value!r:.80}; expected one number.")
+        raise VipOfflineError(f"message: {TIME_KEY} is {value!r:.80}; expected one number.")
     time = float(array.reshape(()))
     if not np.isfinite(time) or (before and time <= before[-1]):
-        raise VipOfflineError(f"message: {TIME} is {time:g} after {before[-1:]}; it must grow.")
+        raise VipOfflineError(f"message: {TIME_KEY} is {time:g} after {before[-1:]}; it must grow.")
     return time

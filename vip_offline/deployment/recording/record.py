@@ -7,8 +7,8 @@ from pathlib import Path
 
 from vip_offline.config import read_toml
 from vip_offline.dataset.store_writer import writing
-from vip_offline.deployment.recording.episode_stream import MAX_STEPS, Told
-from vip_offline.deployment.serving_options import check_options, is_loopback
+from vip_offline.deployment.recording.episode_stream import MAX_STEPS, RecordingInfo
+from vip_offline.deployment.serving_options import check_serve_options, is_loopback
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ServeOptions
 
@@ -39,7 +39,7 @@ def record_task(
         VipOfflineError: if the description cannot be read; see `record_from_client`.
     """
     description = read_toml(describe, DESCRIPTION) if describe is not None else {}
-    told = Told.of(task, control_rate, description)
+    told = RecordingInfo.of(task, control_rate, description)
     name = re.sub(r"[^a-zA-Z0-9]+", "-", task).strip("-")
     path = path or Path("datasets") / f"{name}.zarr"
     return record_from_client(path, told, options, say, max_steps or MAX_STEPS)
@@ -47,7 +47,7 @@ def record_task(
 
 def record_from_client(
     path: Path,
-    told: Told,
+    info: RecordingInfo,
     options: ServeOptions,
     say: Callable[[str], None],
     max_steps: int = MAX_STEPS,
@@ -56,7 +56,7 @@ def record_from_client(
 
     Args:
         path: the store; made if it is not there, continued if it is.
-        told: of all episodes.
+        info: of all episodes.
         options: who may reach it, where.
         say: given a line when it is ready, per episode, and when a connection had to be closed.
         max_steps: rows of an episode.
@@ -72,12 +72,12 @@ def record_from_client(
             f"--host {options.host}: other computers could write into the store. Give an API key "
             "by --api-key-file FILE or $VIP_OFFLINE_API_KEY, or leave --host out."
         )
-    check_options(options)
+    check_serve_options(options)
     if max_steps < 2:
         raise VipOfflineError(f"--max-steps {max_steps}: an episode has two rows at least.")
     try:
         from vip_offline.deployment.recording.record_server import Recorder
-        from vip_offline.deployment.server.server import run
+        from vip_offline.deployment.server.server import run_server
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]
         raise VipOfflineError(
@@ -85,10 +85,10 @@ def record_from_client(
         ) from None
     new = not path.exists() or not any(path.iterdir())
     # locked until the end: an episode that was recorded must not find the store taken
-    with writing(path, create=told.attributes()) as store:
-        recorder = Recorder(store, told, options, say, max_steps)
+    with writing(path, create=info.attributes()) as store:
+        recorder = Recorder(store, info, options, say, max_steps)
         try:
-            run(recorder)
+            run_server(recorder)
         finally:
             if recorder.recording is not None:  # it did not let go in time
                 recorder.recording.close()

@@ -12,13 +12,13 @@ from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import Store
 from vip_offline.dataset.store_writer import StoreWriter
 from vip_offline.deployment.recording.episode_stream import (
-    DISCARD,
-    END,
+    DISCARD_KEY,
+    END_KEY,
     MAX_STEPS,
-    SUCCESS,
-    Layout,
-    Take,
-    Told,
+    SUCCESS_KEY,
+    EpisodeBuilder,
+    RecordingInfo,
+    RowLayout,
 )
 from vip_offline.deployment.server.codec import Limits, decode, encode
 from vip_offline.deployment.server.session import PROTOCOL
@@ -29,24 +29,24 @@ from vip_offline.policies.interface import FRAME
 
 # of a message: how large the pictures are is known only with the first
 LIMITS = Limits(64 * MEGABYTE)
-LARGE = 2_000_000_000  # bytes of an episode that a person should know of beforehand
+LARGE_EPISODE = 2_000_000_000  # bytes of an episode that a person should know of beforehand
 
 
-def layout_of(store: Store) -> Layout | None:
-    """How the rows of a store look; None for one without episodes."""
+def row_layout(store: Store) -> RowLayout | None:
+    """Return the shapes of a store's rows; None for a store without episodes."""
     if not len(store):
         return None
     frames = {f"{FRAME}{camera}": store.frame_shape(camera) for camera in store.cameras}
     widths = (store.data(key, 0, 1).shape[1] for key in ("proprio", "action"))
-    return Layout(frames, *widths)
+    return RowLayout(frames, *widths)
 
 
 @dataclass
 class Recorder:
-    """One store, and the one client that writes into it."""
+    """A store and the one client that writes into it."""
 
     store: StoreWriter
-    told: Told
+    info: RecordingInfo
     options: ServeOptions
     say: Callable[[str], None]  # a line for the person at the terminal
     max_steps: int = MAX_STEPS
@@ -57,8 +57,8 @@ class Recorder:
 
     def title(self) -> str:
         """What is served, for the line that says it is ready."""
-        there = f", which holds {len(self.store)} episodes" if len(self.store) else ""
-        return f"recorder of {self.told.task!r} into {self.store.path}{there}"
+        contents = f", which holds {len(self.store)} episodes" if len(self.store) else ""
+        return f"recorder of {self.info.task!r} into {self.store.path}{contents}"
 
     def converse(self, name: str) -> "Recording":
         """Begin a connection.
@@ -72,26 +72,26 @@ class Recorder:
                 "client at a time writes. Close that one, or start another recorder with a store "
                 "and a port of its own."
             )
-        self.recording = Recording(self, name, layout_of(self.store))
+        self.recording = Recording(self, name, row_layout(self.store))
         return self.recording
 
     def metadata(self) -> dict[str, Any]:
         """What a connection is told first: plain values, no paths of this computer."""
-        layout = layout_of(self.store)
+        layout = row_layout(self.store)
         return {
             "server": f"vip-offline {__version__}",
             "protocol": PROTOCOL,
             "records": self.store.path.name,
-            "task": self.told.task,
-            "control_rate": self.told.control_rate,
+            "task": self.info.task,
+            "control_rate": self.info.control_rate,
             "episodes": len(self.store),
             "takes": layout.plain() if layout else "as in the first message",
-            "proprio": list(self.told.proprio),
-            "action": list(self.told.action),
-            "gripper": self.told.gripper,
-            "action_kind": self.told.action_kind,
-            "key_map": dict(self.told.key_map),
-            "ends": [END, SUCCESS, DISCARD],
+            "proprio": list(self.info.proprio),
+            "action": list(self.info.action),
+            "gripper": self.info.gripper,
+            "action_kind": self.info.action_kind,
+            "key_map": dict(self.info.key_map),
+            "ends": [END_KEY, SUCCESS_KEY, DISCARD_KEY],
             "max_steps": self.max_steps,
             "max_message_bytes": self.limits.size,
         }
@@ -107,15 +107,15 @@ class Recorder:
 
 
 class Recording:
-    """The connection that writes."""
+    """The connection of the client that writes."""
 
-    def __init__(self, recorder: Recorder, name: str, layout: Layout | None) -> None:
+    def __init__(self, recorder: Recorder, name: str, layout: RowLayout | None) -> None:
         self.name = name
         self._recorder = recorder
-        self._take = Take(recorder.told, recorder.max_steps, layout)
+        self._builder = EpisodeBuilder(recorder.info, recorder.max_steps, layout)
 
     def answer(self, message: bytes, arrived: float, previous_s: float | None) -> bytes:
-        """Take a row; at the end of an episode, once it is on the disk.
+        """Add a row; at the end of an episode reply once it is on the disk.
 
         Returns:
             A message with ``recorded``: rows of this episode so far, ``episodes``: finished by
@@ -125,19 +125,19 @@ class Recording:
         Raises:
             VipOfflineError: if the message does not fit, or cannot be written.
         """
-        take, recorder = self._take, self._recorder
-        before = take.discarded
+        builder, recorder = self._builder, self._recorder
+        before = builder.discarded
         try:
             read = decode(message, recorder.limits)
             if not isinstance(read, dict):
                 raise VipOfflineError(f"message: is a {type(read).__name__}; expected a map.")
-            episode = take.receive(read)
-            warnings = take.warnings() if episode else self._size(first=take.rows == 1)
-            recorded = take.rows
+            episode = builder.receive(read)
+            warnings = builder.warnings() if episode else self._size(first=builder.rows == 1)
+            recorded = builder.rows
             if episode is not None:
                 self._keep(episode)
         finally:
-            recorder.totals["discarded"] += take.discarded - before
+            recorder.totals["discarded"] += builder.discarded - before
         for warning in warnings:
             recorder.say(f"{self.name}: {warning}")
         return encode(
@@ -152,11 +152,11 @@ class Recording:
         )
 
     def _keep(self, episode: Episode) -> None:
-        recorder, take = self._recorder, self._take
+        recorder, builder = self._recorder, self._builder
         try:
             recorder.store.append(episode)
         except BaseException as error:
-            rows = take.drop()
+            rows = builder.drop()
             with suppress(OSError):  # on a full disk even this may fail; the next writer does it
                 recorder.store.drop_unfinished()
             if isinstance(error, OSError):
@@ -166,7 +166,7 @@ class Recording:
                     f"{len(recorder.store)} before it are safe."
                 ) from error
             raise
-        take.done()
+        builder.done()
         outcome = "success" if episode.success else "failure"
         recorder.totals["episodes"] += 1
         recorder.totals["rows"] += len(episode)
@@ -175,8 +175,8 @@ class Recording:
 
     def _size(self, first: bool) -> list[str]:
         """On an episode's first row: whether its longest would be large."""
-        layout, most = self._take.layout, self._recorder.max_steps
-        if not first or layout is None or layout.bytes_per_row * most <= LARGE:
+        layout, most = self._builder.layout, self._recorder.max_steps
+        if not first or layout is None or layout.bytes_per_row * most <= LARGE_EPISODE:
             return []
         size = layout.bytes_per_row * most / 1e9
         return [
@@ -185,10 +185,10 @@ class Recording:
         ]
 
     def close(self) -> None:
-        """Throw away what the connection left unfinished."""
-        before = self._take.discarded
-        rows = self._take.drop()
-        self._recorder.totals["discarded"] += self._take.discarded - before
+        """Discard the unfinished episode of the connection."""
+        before = self._builder.discarded
+        rows = self._builder.drop()
+        self._recorder.totals["discarded"] += self._builder.discarded - before
         self._recorder.recording = None
         if rows:
             self._recorder.say(

@@ -18,7 +18,7 @@ REPLY = Limits(1 << 24)
 
 
 class Client:
-    """A policy somewhere else: ``infer(observation) -> reply``, one at a time."""
+    """Client of a remote policy: ``infer(observation) -> reply``, one at a time."""
 
     def __init__(
         self, host: str = "127.0.0.1", port: int = 8000, api_key: str = "", timeout: float = 10
@@ -56,11 +56,11 @@ class Client:
         self._metadata = self._answer()
 
     def get_server_metadata(self) -> dict[str, Any]:
-        """What the server said of its policy: names, units, limits."""
+        """Return the server's metadata: names, units, limits."""
         return self._metadata
 
     def infer(self, observation: Mapping[str, Any]) -> dict[str, Any]:
-        """Send an observation; ``actions`` (1, A) float32 of the reply, read-only, is what to do.
+        """Send an observation; ``actions`` of the reply is (1, A) float32, read-only.
 
         They are (0, A) where the last action is to be held, and there was none yet: do nothing.
 
@@ -78,7 +78,7 @@ class Client:
         """Do nothing: the wire has no reset, and our policies remember nothing."""
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._stack.close()
 
     def __enter__(self) -> Self:

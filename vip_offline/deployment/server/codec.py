@@ -20,23 +20,23 @@ from vip_offline.errors import VipOfflineError
 ARRAY, SCALAR = b"__ndarray__", b"__npgeneric__"
 DATA, DTYPE, SHAPE = b"data", b"dtype", b"shape"
 # spelled out: NumPy's own parser of dtypes knows pickled objects, records and dates
-DTYPES = {
+WIRE_DTYPES = {
     f"{order}{kind}{size}": np.dtype(f"{order}{kind}{size}")
     for kind, sizes in {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8)}.items()
     for size in sizes
     for order in ("|" if size == 1 else "<>")
 }
-SHOWN = 80  # characters of what was sent
+CHARACTERS_SHOWN = 80  # characters of what was sent
 _NAMED: dict[str, tuple[type, ...]] = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float)}
 
 
 class MessageError(VipOfflineError):
-    """A message that is not one: what is wrong with it."""
+    """A message that cannot be decoded; the text says why."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a message may hold."""
+    """Limits on the size, depth and items of a message."""
 
     size: int  # bytes
     depth: int = 8  # maps and lists inside one another
@@ -46,7 +46,7 @@ class Limits:
 
 
 def encode(message: Any) -> bytes:
-    """Write maps, lists, texts, numbers, arrays and NumPy scalars.
+    """Encode maps, lists, strings, numbers, arrays and NumPy scalars.
 
     Raises:
         MessageError: on anything else, objects, records and complex numbers among it.
@@ -59,7 +59,7 @@ def encode(message: Any) -> bytes:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
-        if value.dtype.str not in DTYPES:
+        if value.dtype.str not in WIRE_DTYPES:
             raise TypeError(f"an array of {value.dtype}; expected bool, int, uint or float")
         if isinstance(value, np.generic):
             return {SCALAR: True, DATA: value.item(), DTYPE: value.dtype.str}
@@ -73,7 +73,7 @@ def _plain(value: Any) -> Any:
 
 
 def decode(message: bytes, limits: Limits) -> Any:
-    """Read what `encode`, or openpi's client, wrote.
+    """Decode what `encode`, or openpi's client, encoded.
 
     Arrays are views of their bytes, in the machine's own byte order, and read-only. Nothing is
     set aside for a length that the message only claims.
@@ -94,7 +94,7 @@ def decode(message: bytes, limits: Limits) -> Any:
     except (ValueError, msgpack.UnpackException) as error:
         # texts that are no UTF-8, and the one byte that msgpack leaves undefined
         raise MessageError(
-            f"message: is no msgpack ({str(error)[:SHOWN] or 'an undefined byte'})."
+            f"message: is no msgpack ({str(error)[:CHARACTERS_SHOWN] or 'an undefined byte'})."
         ) from None
     if reader.place != len(message):
         raise MessageError(f"message: {len(message) - reader.place} bytes after its end.")
@@ -104,13 +104,13 @@ def decode(message: bytes, limits: Limits) -> Any:
 def _shown(value: Any) -> str:
     """For a message of ours; whatever was sent, it stays short, and is not even written long."""
     if isinstance(value, str | bytes):
-        return f"{value[:SHOWN]!r}{'...' if len(value) > SHOWN else ''}"
-    if isinstance(value, list) and not all(isinstance(each, int) for each in value):
+        return f"{value[:CHARACTERS_SHOWN]!r}{'...' if len(value) > CHARACTERS_SHOWN else ''}"
+    if isinstance(value, list) and not all(isinstance(item, int) for item in value):
         return f"a list of {len(value)} values"
     if isinstance(value, dict):
         return f"a map of {len(value)} keys"
     text = str(value)  # a number, an array or none, which NumPy shortens
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return text if len(text) <= CHARACTERS_SHOWN else f"{text[:CHARACTERS_SHOWN]}..."
 
 
 class _Reader:
@@ -176,12 +176,12 @@ def _restored(read: dict[Any, Any], limits: Limits) -> Any:
 
 
 def _dtype(read: Mapping[bytes, Any]) -> np.dtype[Any]:
-    given = read[DTYPE]
-    dtype = DTYPES.get(given) if isinstance(given, str) else None
+    text = read[DTYPE]
+    dtype = WIRE_DTYPES.get(text) if isinstance(text, str) else None
     if dtype is None:
         raise MessageError(
-            f"message: dtype {_shown(given)}; expected bool, int, uint or float as NumPy writes "
-            f"them: {', '.join(each for each in DTYPES if not each.startswith('>'))}."
+            f"message: dtype {_shown(text)}; expected bool, int, uint or float as NumPy writes "
+            f"them: {', '.join(name for name in WIRE_DTYPES if not name.startswith('>'))}."
         )
     return dtype
 
@@ -190,22 +190,22 @@ def _array(read: Mapping[bytes, Any], limits: Limits) -> NDArray[Any]:
     dtype, shape, data = _dtype(read), read[SHAPE], read[DATA]
     if not isinstance(shape, list) or len(shape) > limits.depth:
         raise MessageError(f"message: an array's shape is {_shown(shape)}; expected a few sizes.")
-    if not all(type(each) is int and 0 <= each <= limits.elements for each in shape):
+    if not all(type(size) is int and 0 <= size <= limits.elements for size in shape):
         raise MessageError(
             f"message: the shape {_shown(shape)} of an array; expected sizes from 0 to "
             f"{limits.elements}."
         )
     # the product without zeros too: NumPy computes strides even of an array that holds nothing
-    if math.prod(each for each in shape if each) > limits.elements:
+    if math.prod(size for size in shape if size) > limits.elements:
         raise MessageError(
             f"message: an array of shape {_shown(shape)}; at most {limits.elements} elements."
         )
-    wanted = math.prod(shape) * dtype.itemsize
-    if not isinstance(data, bytes) or len(data) != wanted:
-        found = f"{len(data)} bytes" if isinstance(data, bytes) else f"a {type(data).__name__}"
+    expected = math.prod(shape) * dtype.itemsize
+    if not isinstance(data, bytes) or len(data) != expected:
+        actual = f"{len(data)} bytes" if isinstance(data, bytes) else f"a {type(data).__name__}"
         raise MessageError(
-            f"message: an array of shape {_shown(shape)} and dtype {dtype} has {wanted} bytes; "
-            f"its data is {found}."
+            f"message: an array of shape {_shown(shape)} and dtype {dtype} has {expected} bytes; "
+            f"its data is {actual}."
         )
     if dtype.kind == "b" and data.strip(b"\x00\x01"):
         raise MessageError("message: a bool array with bytes that are neither 0 nor 1.")

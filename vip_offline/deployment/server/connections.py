@@ -17,11 +17,11 @@ from websockets.asyncio.server import ServerConnection
 from vip_offline.deployment.server.log_lines import Tally
 
 HANDSHAKES = 32  # at once
-SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class Accepting:
-    """One server's connections before they are open."""
+class PendingConnections:
+    """Connections of one server that have not finished their handshake."""
 
     def __init__(self, lost: float, say: Callable[[str], None]) -> None:
         """Begin with none.
@@ -75,7 +75,7 @@ class Accepting:
     def failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """For the loop's ``set_exception_handler``: a line, where asyncio writes a traceback."""
         error = context.get("exception")
-        if not isinstance(error, OSError) or error.errno not in SHORT:
+        if not isinstance(error, OSError) or error.errno not in OUT_OF_FILES:
             self._failed(f"asyncio: {context.get('message')} {error!r:.200}")
         elif not self._short:
             self._short = True  # asyncio tries again once a second
@@ -87,8 +87,8 @@ class Accepting:
 
     def flush(self) -> None:
         """Say what was only counted."""
-        for each in (self._crowded, self._failed, self._out):
-            each.flush()
+        for stream in (self._crowded, self._failed, self._out):
+            stream.flush()
 
 
 class LogLines(logging.Handler):

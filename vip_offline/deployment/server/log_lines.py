@@ -34,20 +34,20 @@ def stdout_writable(seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
-def left_out(count: int) -> str:
-    """For people."""
+def lines_left_out(count: int) -> str:
+    """Format the number of lines that were left out."""
     return f"log: {count} lines were left out; more came than were read, or than one a second."
 
 
-class Lines:
-    """Takes lines from any thread, while its block runs."""
+class LineWriter:
+    """Writes lines from any thread without blocking it, while its context is open."""
 
     def __init__(
         self,
         write: Callable[[str], None],
         writable: Callable[[float], bool] = stdout_writable,
         burst: float = BURST,
-        missing: Callable[[int], str] = left_out,
+        missing: Callable[[int], str] = lines_left_out,
     ) -> None:
         """Begin with none.
 
@@ -141,7 +141,7 @@ class Lines:
 
 
 class Tally:
-    """One kind of event: said when it happens first, and then with its count, now and then."""
+    """Rate limit for one kind of event: logged at first, then with its count now and then."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say

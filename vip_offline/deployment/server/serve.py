@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vip_offline.deployment.guard.key_map import key_map
-from vip_offline.deployment.server.log_lines import Lines
-from vip_offline.deployment.serving_options import check_options
+from vip_offline.deployment.guard.key_map import read_key_map
+from vip_offline.deployment.server.log_lines import LineWriter
+from vip_offline.deployment.serving_options import check_serve_options
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ServeOptions
 from vip_offline.policies.runtime import load_policy
@@ -40,9 +40,9 @@ def serve(
     Raises:
         VipOfflineError: if an option is wrong, the policy cannot be loaded, or the port is taken.
     """
-    check_options(options)  # before the seconds that loading takes
+    check_serve_options(options)  # before the seconds that loading takes
     try:
-        from vip_offline.deployment.server.server import closing_line, run
+        from vip_offline.deployment.server.server import closing_line, run_server
         from vip_offline.deployment.server.session import prepare
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]
@@ -50,16 +50,16 @@ def serve(
             f"serve: {missing} is not installed. pip install 'vip-offline[serve]'"
         ) from None
     policy = load_policy(folder, on_prepare=say, sealed=not unsealed)
-    mapped = key_map(keys, policy.interface)
+    mapped = read_key_map(keys, policy.interface)
     with contextlib.ExitStack() as stack:
         entries = stack.enter_context(log_file(log, say)) if log else None
         service = prepare(policy, mapped, options, say, entries)
-        run(service)
+        run_server(service)
     return closing_line(service)
 
 
 @contextlib.contextmanager
-def log_file(path: Path, say: Callable[[str], None]) -> Iterator[Lines]:
+def log_file(path: Path, say: Callable[[str], None]) -> Iterator[LineWriter]:
     """Lines for a file; a full disk costs the log and not the robot, a slow one not even that."""
     with path.open("a", encoding="utf-8") as file:
         failed = False
@@ -75,7 +75,7 @@ def log_file(path: Path, say: Callable[[str], None]) -> Iterator[Lines]:
                 failed = True
                 say(f"--log: {error.strerror or error}; nothing more is logged.")
 
-        with Lines(write, lambda seconds: True, math.inf, _missing) as lines:
+        with LineWriter(write, lambda seconds: True, math.inf, _missing) as lines:
             yield lines
         if failed:
             with contextlib.suppress(OSError):  # what it could not write, once more

@@ -26,15 +26,15 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from vip_offline.deployment.server.codec import Limits, encode
-from vip_offline.deployment.server.connections import Accepting, LogLines
+from vip_offline.deployment.server.connections import LogLines, PendingConnections
 from vip_offline.deployment.server.log_lines import Tally
 from vip_offline.deployment.server.session import Service
-from vip_offline.deployment.serving_options import check_options
+from vip_offline.deployment.serving_options import check_serve_options
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ServeOptions
 
 HEALTH = "/healthz"
-SHOWN = 500  # characters of an error
+ERROR_LENGTH = 500  # characters of an error
 FAILED, LEAVING, BUSY = 1011, 1001, 1013  # close codes of RFC 6455
 CLOSING = 2.0  # s for a peer to close, too
 
@@ -50,7 +50,7 @@ class Conversation(Protocol):
 
 
 class Served(Protocol):
-    """What is behind the socket: a policy (`session.Service`), or a recorder."""
+    """What the server serves: a policy (`session.Service`) or a recorder."""
 
     @property
     def options(self) -> ServeOptions:
@@ -82,25 +82,29 @@ class Served(Protocol):
         """Begin a connection, or raise why not."""
 
 
-def run(service: Served) -> None:
-    """Serve until SIGINT or SIGTERM; then answer what is under way, say goodbye and return.
+def run_server(service: Served) -> None:
+    """Serve until SIGINT or SIGTERM; then finish running requests, say goodbye and return.
 
     Raises:
         VipOfflineError: if the address cannot be had.
     """
-    check_options(service.options)
+    check_serve_options(service.options)
     asyncio.run(_Serving(service).until_signal())
 
 
 def closing_line(service: Service) -> str:
     """What was served, in one line."""
     totals = service.totals
-    held = {
+    held_actions = {
         key: count
         for key, count in sorted(totals.items())
         if key not in ("connections", "refused", "actions", "held", "range", "step")
     }
-    why = f" ({', '.join(f'{key} {count}' for key, count in held.items())})" if held else ""
+    why = (
+        f" ({', '.join(f'{key} {count}' for key, count in held_actions.items())})"
+        if held_actions
+        else ""
+    )
     return (
         f"served {totals['actions']} actions on {totals['connections']} connections: "
         f"{totals['range']} limited in range, {totals['step']} in step, {totals['held']} held"
@@ -123,7 +127,7 @@ class _Serving:
     def __init__(self, service: Served) -> None:
         self._service = service
         self._open: dict[ServerConnection, _Open] = {}  # the oldest first
-        self._accepting = Accepting(service.options.lost, service.say)
+        self._accepting = PendingConnections(service.options.lost, service.say)
         self._crowded = Tally(service.say)
         self._stopping = asyncio.Event()
         self._all_gone = asyncio.Event()
@@ -132,8 +136,8 @@ class _Serving:
 
     async def until_signal(self) -> None:
         loop = asyncio.get_running_loop()
-        for each in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(each, self._stopping.set)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
         # it prints whole tracebacks for every port scan
         quiet = logging.getLogger("vip_offline.serve.websockets")
         quiet.addHandler(logging.NullHandler())
@@ -172,8 +176,8 @@ class _Serving:
             await self._stopping.wait()
         finally:
             # the default handlers again: a second ctrl-C ends it at once
-            for each in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(each)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
             await self._goodbye(server)
             self._worker.shutdown(wait=True, cancel_futures=True)
 
@@ -185,7 +189,11 @@ class _Serving:
     async def _goodbye(self, server: Server) -> None:
         server.close(close_connections=False)
         await asyncio.gather(
-            *(hang_up(each, LEAVING) for each, state in self._open.items() if not state.busy)
+            *(
+                hang_up(connection, LEAVING)
+                for connection, state in self._open.items()
+                if not state.busy
+            )
         )
         if self._open:
             with suppress(TimeoutError):
@@ -200,11 +208,11 @@ class _Serving:
             return connection.respond(http.HTTPStatus.OK, "OK\n")
         key = self._service.options.api_key
         if key:
-            given = request.headers.get_all("Authorization")
+            headers = request.headers.get_all("Authorization")
             # bytes: compare_digest takes no text beyond ASCII
-            wanted = f"Api-Key {key}".encode()
-            told = given[0].encode("utf-8", "surrogateescape") if len(given) == 1 else b""
-            if not hmac.compare_digest(told, wanted):
+            expected = f"Api-Key {key}".encode()
+            actual = headers[0].encode("utf-8", "surrogateescape") if len(headers) == 1 else b""
+            if not hmac.compare_digest(actual, expected):
                 self._service.totals["refused"] += 1
                 return connection.respond(
                     http.HTTPStatus.UNAUTHORIZED,
@@ -326,8 +334,8 @@ async def hang_up(connection: ServerConnection, code: int) -> None:
 
 def _shown(text: str) -> str:
     """What may quote a message goes to a terminal: no escape sequences, and not much of it."""
-    short = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-    return "".join(each if each.isprintable() else "?" for each in short)
+    short = text if len(text) <= ERROR_LENGTH else f"{text[:ERROR_LENGTH]}..."
+    return "".join(character if character.isprintable() else "?" for character in short)
 
 
 def _no_address(error: OSError, host: str, port: int) -> VipOfflineError:

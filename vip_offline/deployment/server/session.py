@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline import __version__
-from vip_offline.deployment.guard.camera_checks import Camera
-from vip_offline.deployment.guard.guard import Guard, Rules, Trouble, Verdict
+from vip_offline.deployment.guard.camera_checks import CameraMonitor
+from vip_offline.deployment.guard.guard import Guard, GuardDecision, Rules, Trouble
 from vip_offline.deployment.guard.hold import choose_hold
 from vip_offline.deployment.guard.key_map import KeyMap, translate
 from vip_offline.deployment.server.codec import Limits, decode, encode
@@ -29,7 +29,7 @@ PROTOCOL = "openpi"
 
 
 class Inferred(Protocol):
-    """What a policy says of N observations."""
+    """Output of a policy for N observations."""
 
     @property
     def action(self) -> NDArray[np.float32]:
@@ -41,7 +41,7 @@ class Inferred(Protocol):
 
 
 class ServedPolicy(Protocol):
-    """What is served: `learn.loaded.LoadedPolicy`, and whatever else keeps to this."""
+    """Protocol of the served policy: `policies.runtime.LoadedPolicy`, or any other class."""
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -68,7 +68,7 @@ class ServedPolicy(Protocol):
 
 @dataclass
 class Service:
-    """One policy and how it is served; what all connections share."""
+    """A policy and the serving options; shared by all connections."""
 
     policy: ServedPolicy
     rules: Rules
@@ -122,7 +122,7 @@ def prepare(
     say: Callable[[str], None],
     log: Callable[[str], None] | None = None,
 ) -> Service:
-    """Make a policy ready: check the options against it, and infer once, which warms it up.
+    """Check the options against a policy, and run it once to warm up.
 
     Raises:
         VipOfflineError: if an option does not fit the policy.
@@ -165,7 +165,7 @@ def prepare(
 
 
 class Session:
-    """One connection: its guard, its grippers, its cameras.
+    """One connection: its guard, grippers and camera monitors.
 
     Not to be used by two threads at once; the server has one that does all the work.
     """
@@ -177,7 +177,7 @@ class Session:
         self._grippers = GripperState(service.policy.interface.grippers)
         colour = service.policy.manifest.get("colour") or {}
         self._cameras = {
-            key: Camera(key, colour.get(key.removeprefix(FRAME)) or {})
+            key: CameraMonitor(key, colour.get(key.removeprefix(FRAME)) or {})
             for key in service.policy.interface.frames
         }
         service.policy.reset()
@@ -226,7 +226,7 @@ class Session:
         service.record(
             connection=self._name,
             infer_ms=round(infer_s * 1000, 3),
-            action=[round(float(each), 6) for each in verdict.action],
+            action=[round(float(value), 6) for value in verdict.action],
             **{key: verdict.report[key] for key in ("held", "reason", "range", "step", "novelty")},
             warnings=warnings,
         )
@@ -247,7 +247,7 @@ class Session:
     def close(self) -> None:
         """Nothing outlives a connection."""
 
-    def _infer(self, observation: Mapping[str, NDArray[Any]]) -> Verdict:
+    def _infer(self, observation: Mapping[str, NDArray[Any]]) -> GuardDecision:
         try:
             inferred = self._service.policy.infer(observation)
         except VipOfflineError as error:  # the observation was checked: it is the policy's own
@@ -272,7 +272,7 @@ class Session:
             self._service.say(f"{self._name}: {warning}")
         return warnings
 
-    def _count(self, verdict: Verdict) -> None:
+    def _count(self, verdict: GuardDecision) -> None:
         totals, report = self._service.totals, verdict.report
         totals["actions"] += len(verdict.action) > 0
         for rule in ("held", "range", "step"):

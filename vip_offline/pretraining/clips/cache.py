@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips.index import DAMAGED
 
-FRAMES = "frames.bin"
-INDEX = "index.npz"
-VERSION = 3
+PACK_FRAMES = "frames.bin"
+PACK_INDEX = "index.npz"
+PACK_VERSION = 3
 WITHOUT_CHECKSUMS = 2
 
 
@@ -39,7 +39,7 @@ def checksum(frame: NDArray[np.uint8]) -> int:
 
 @dataclass(frozen=True)
 class PackIndex:
-    """What lies where in a pack of C clips."""
+    """Positions and sizes of the frames of C clips in a pack."""
 
     offsets: NDArray[np.int64]  # (C,) bytes before a clip's first frame
     heights: NDArray[np.int64]  # (C,) px
@@ -67,7 +67,10 @@ class PackIndex:
     def save(self, path: Path) -> None:
         """Write it, and wait until it is on the disk."""
         sums = {} if self.checksums is None else {"checksums": self.checksums}
-        everything: dict[str, Any] = {"version": VERSION if sums else WITHOUT_CHECKSUMS, **sums}
+        everything: dict[str, Any] = {
+            "version": PACK_VERSION if sums else WITHOUT_CHECKSUMS,
+            **sums,
+        }
         text = json.dumps([self.group_names, self.names, self.skipped, self.fingerprint])
         with path.open("wb") as file:
             np.savez(
@@ -86,7 +89,7 @@ class PackIndex:
 
 
 class PackedClips:
-    """See `Clips`. A pack that is open; of its frames none is kept in memory."""
+    """Implements `Clips` on an open pack; frames are not kept in memory."""
 
     def __init__(self, folder: Path, index: PackIndex) -> None:
         self.lengths = index.lengths
@@ -98,7 +101,7 @@ class PackedClips:
         self.has_checksums = index.checksums is not None
         self._index = index
         self._first = np.cumsum(index.lengths) - index.lengths  # (C,) frames before each clip
-        self._frames = folder / FRAMES
+        self._frames = folder / PACK_FRAMES
         self._file = os.open(self._frames, os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
 
@@ -131,16 +134,16 @@ class PackedClips:
 
 
 def open_pack(folder: Path) -> PackedClips | None:
-    """A pack, or None where there is none that is whole."""
+    """Open a pack; None if there is none that is complete."""
     try:
-        with (folder / INDEX).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with (folder / PACK_INDEX).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             version = int(archive["version"])
-            if version not in (VERSION, WITHOUT_CHECKSUMS):
+            if version not in (PACK_VERSION, WITHOUT_CHECKSUMS):
                 return None
             text = json.loads(archive["text"].tobytes())
             numbers = ("offsets", "heights", "widths", "lengths", "groups", "takes")
             arrays = {name: np.asarray(archive[name], np.int64) for name in numbers}
-            sums = np.asarray(archive["checksums"], np.uint32) if version == VERSION else None
+            sums = np.asarray(archive["checksums"], np.uint32) if version == PACK_VERSION else None
         group_names, names, skipped, fingerprint = text
         index = PackIndex(
             **arrays,
@@ -150,7 +153,7 @@ def open_pack(folder: Path) -> PackedClips | None:
             skipped=tuple(skipped),
             fingerprint=fingerprint,
         )
-        if (folder / FRAMES).stat().st_size != index.total:
+        if (folder / PACK_FRAMES).stat().st_size != index.total:
             return None
         if sums is not None and sums.shape != (index.lengths.sum(),):
             return None

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError
 
 SHORTEST = 2  # frames: a clip of fewer shows no step
-NAMED = 3  # clips that a message names
+SKIPPED_NAMED = 3  # clips that a message names
 
 
 class Clips(Protocol):
-    """C clips. For several threads at once."""
+    """C clips; safe to read from several threads."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -25,14 +25,14 @@ class Clips(Protocol):
 
     @property
     def takes(self) -> NDArray[np.int64]:
-        """(C,) which clips show one and the same take: cameras of an episode share a number.
+        """(C,) number of the recording that each clip shows: cameras of one episode share a number.
 
         All of a take are in one group. Some numbers may be missing.
         """
 
     @property
     def group_names(self) -> tuple[str, ...]:
-        """Of the top folders or stores."""
+        """Names of the groups: top folders or stores."""
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ class Clips(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Hash by which a run that goes on sees that its clips changed."""
+        """Hash of all clips; a resumed run checks that it has not changed."""
 
     def name(self, clip: int) -> str:
         """Where it is, for messages."""
@@ -53,8 +53,8 @@ class Clips(Protocol):
         """
 
 
-class Clip(Protocol):
-    """One of them, wherever its frames are. For several threads at once."""
+class FrameClip(Protocol):
+    """One clip, whatever holds its frames; safe to read from several threads."""
 
     @property
     def name(self) -> str:
@@ -66,14 +66,14 @@ class Clip(Protocol):
 
     @property
     def identity(self) -> str:
-        """Its part of the fingerprint: another one says that the frames may be others."""
+        """Hash of the content, or of what stands for it; part of `Clips.fingerprint`."""
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """See `Clips.read`."""
 
 
-def check_length(name: str, length: int) -> None:
-    """Refuse a clip in which nothing happens.
+def check_clip_length(name: str, length: int) -> None:
+    """Refuse a clip with fewer than `SHORTEST` frames.
 
     Raises:
         VipOfflineError: naming it.
@@ -84,7 +84,7 @@ def check_length(name: str, length: int) -> None:
 
 
 def check_skipped(skipped: Sequence[str], total: int, most: float) -> None:
-    """Refuse to go on without more clips than the user allows.
+    """Refuse to continue if more clips were left out than the user allows.
 
     Args:
         skipped: name and reason of each clip that is left out.
@@ -95,8 +95,10 @@ def check_skipped(skipped: Sequence[str], total: int, most: float) -> None:
         VipOfflineError: with how many there are, and the first few.
     """
     if len(skipped) > most * total:
-        listed = "".join(f"\n  {each}" for each in skipped[:NAMED])
-        more = f"\n  and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+        listed = "".join(f"\n  {reason}" for reason in skipped[:SKIPPED_NAMED])
+        more = (
+            f"\n  and {len(skipped) - SKIPPED_NAMED} more" if len(skipped) > SKIPPED_NAMED else ""
+        )
         share = len(skipped) / total
         raise VipOfflineError(
             f"{len(skipped)} of {total} clips ({share:.1%}) cannot be used, and --max-skipped "

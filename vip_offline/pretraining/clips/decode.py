@@ -13,13 +13,13 @@ from vip_offline.pretraining.clips.cache import checksum
 from vip_offline.pretraining.clips.clip import Clips, check_skipped
 from vip_offline.utils.parallel import threaded_map
 
-BLOCK = 64  # frames that are read at once, or fewer of large ones
+FRAME_BLOCK = 64  # frames that are read at once, or fewer of large ones
 BLOCK_BYTES = 64 * 2**20
 SEGMENT = 256  # frames of a clip that one thread reads forward and hands on
 
 
-def small(height: int, width: int, side: int) -> tuple[int, int]:
-    """Height and width in px of which the shorter is `side`; never enlarged."""
+def downscaled_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """Height and width in px with a short side of `side`; never enlarged."""
     short = min(height, width)
     if short <= side:
         return height, width
@@ -38,8 +38,8 @@ class _Segment:
 
 
 @dataclass
-class Written:
-    """What is in the file so far."""
+class WrittenFrames:
+    """Sizes and offsets of the frames in the file so far, and the clips that are damaged."""
 
     kept: list[int] = field(default_factory=list)  # (K,) clips
     offsets: list[int] = field(default_factory=list)  # (K,) bytes
@@ -56,7 +56,7 @@ def write_frames(
     threads: int,
     max_skipped: float,
     on_frames: Callable[[int], None],
-) -> Written:
+) -> WrittenFrames:
     """Append every clip's frames to a file, with the short side `side`.
 
     A clip that turns out damaged, or changes its size, is taken back.
@@ -64,7 +64,7 @@ def write_frames(
     Raises:
         VipOfflineError: if more than the share `max_skipped` are, or all.
     """
-    written = Written()
+    written = WrittenFrames()
     total = len(clips.lengths) + len(clips.skipped)
 
     def segments() -> Iterator[tuple[int, int, int]]:
@@ -81,14 +81,14 @@ def write_frames(
         except VipOfflineError as error:
             return _Segment(clip, start, stop, [], str(error))
 
-    for each in threaded_map(decoded, segments(), threads):
-        if each.clip not in written.damaged:
-            damage = each.damage or _write_segment(clips, each, file, written)
+    for segment in threaded_map(decoded, segments(), threads):
+        if segment.clip not in written.damaged:
+            damage = segment.damage or _write_segment(clips, segment, file, written)
             if damage:
-                _take_back(each.clip, file, written)
-                written.damaged[each.clip] = damage
+                _take_back(segment.clip, file, written)
+                written.damaged[segment.clip] = damage
                 check_skipped((*clips.skipped, *written.damaged.values()), total, max_skipped)
-        on_frames(each.stop - each.start)
+        on_frames(segment.stop - segment.start)
     if not written.kept:
         raise VipOfflineError(
             f"None of the {total} clips can be decoded. The first: {written.damaged[0]}"
@@ -103,13 +103,13 @@ def _small_frames(
     upto = start + 1
     while start < stop:
         frames = clips.read(clip, np.arange(start, upto))
-        size = small(frames.shape[1], frames.shape[2], side)
+        size = downscaled_size(frames.shape[1], frames.shape[2], side)
         yield from (resized(frame, size) for frame in frames)
         start = upto
-        upto = min(stop, start + max(1, min(BLOCK, BLOCK_BYTES // frames[0].nbytes)))
+        upto = min(stop, start + max(1, min(FRAME_BLOCK, BLOCK_BYTES // frames[0].nbytes)))
 
 
-def _write_segment(clips: Clips, segment: _Segment, file: BinaryIO, written: Written) -> str:
+def _write_segment(clips: Clips, segment: _Segment, file: BinaryIO, written: WrittenFrames) -> str:
     """Append frames; or say why not, if their size changes within the clip."""
     clip = segment.clip
     if segment.start == 0:
@@ -130,7 +130,7 @@ def _write_segment(clips: Clips, segment: _Segment, file: BinaryIO, written: Wri
     return ""
 
 
-def _take_back(clip: int, file: BinaryIO, written: Written) -> None:
+def _take_back(clip: int, file: BinaryIO, written: WrittenFrames) -> None:
     """Remove what was written of a clip."""
     if written.kept and written.kept[-1] == clip:
         written.kept.pop()

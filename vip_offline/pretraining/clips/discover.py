@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vip_offline.dataset.importers.link import store_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.clip import Clip, check_length
+from vip_offline.pretraining.clips.clip import FrameClip, check_clip_length
 from vip_offline.pretraining.clips.index import Index
 from vip_offline.pretraining.clips.picture_folder import PictureClip
 from vip_offline.pretraining.clips.store_clips import clips_of
@@ -19,23 +19,23 @@ STORE = ".zarr"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A clip to be."""
+    """A clip that was found and not opened yet."""
 
     where: str  # full path, and what else tells it from others there
     key: str  # the same wherever the data are moved to
     group: str
-    opened: Callable[[], Clip]  # VipOfflineError: it cannot be used
+    opened: Callable[[], FrameClip]  # VipOfflineError: it cannot be used
     take: str = ""  # the same for all that show one; empty: this alone does
     of_store: bool = False
 
 
 def group_of(root: Path, parts: tuple[str, ...]) -> str:
-    """The first folder under the root, if there is one above the clip; otherwise the root."""
+    """Return the first folder under the root that holds the clip; the root if there is none."""
     return parts[0] if len(parts) > 1 else root.name
 
 
 def in_store(path: Path, camera: str) -> Iterator[Candidate]:
-    """The clips of a store of ours."""
+    """Find the clips of a store: every camera of every episode."""
     path = store_of(path)
     group = path.name.removesuffix(STORE)
     for key, clip in clips_of(path, camera):
@@ -44,15 +44,17 @@ def in_store(path: Path, camera: str) -> Iterator[Candidate]:
 
 
 def in_folder(root: Path, camera: str, index: Index, decoders: Decoders) -> Iterator[Candidate]:
-    """Folders of pictures, videos and stores, however deep."""
+    """Find folders of pictures, videos and stores, at any depth."""
     yield from _walk(root, (), frozenset(), camera, index, decoders)
 
 
-def video(root: Path, parts: tuple[str, ...], index: Index, decoders: Decoders) -> Candidate:
-    """One video under the root; with no parts, the root itself."""
+def video_candidate(
+    root: Path, parts: tuple[str, ...], index: Index, decoders: Decoders
+) -> Candidate:
+    """Return the candidate of one video under the root; without `parts` the root itself."""
     path = str(root.joinpath(*parts))
 
-    def opened() -> Clip:
+    def opened() -> FrameClip:
         return _long_enough(VideoClip(path, index.stamps(path), decoders))
 
     return Candidate(path, "/".join((root.name, *parts)), group_of(root, parts), opened)
@@ -81,7 +83,7 @@ def _walk(
         clip = PictureClip(folder, listing.pictures, str(state.st_mtime_ns))
         yield Candidate(folder, key, group, partial(_long_enough, clip))
     for name in listing.videos:
-        yield video(root, (*parts, name), index, decoders)
+        yield video_candidate(root, (*parts, name), index, decoders)
     for name in listing.folders:
         inner = (*parts, name)
         if name.endswith(STORE):
@@ -93,10 +95,10 @@ def _walk(
             yield from _walk(root, inner, above | {itself}, camera, index, decoders)
 
 
-def _long_enough(clip: Clip) -> Clip:
-    check_length(clip.name, clip.length)
+def _long_enough(clip: FrameClip) -> FrameClip:
+    check_clip_length(clip.name, clip.length)
     return clip
 
 
-def _refuse(folder: str, reason: str) -> Clip:
+def _refuse(folder: str, reason: str) -> FrameClip:
     raise VipOfflineError(f"{folder}: cannot be listed ({reason}).")

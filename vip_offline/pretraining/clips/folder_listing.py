@@ -17,7 +17,7 @@ NUMBERED = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names of a clip's pictures in order, in memory that does not grow with them.
+    """File names of a clip's pictures in order; a numbered series takes constant memory.
 
     Unless they are no series: then `listed` holds every one, padded to one width.
     """
@@ -39,7 +39,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A folder's contents, as far as they matter here, in natural order."""
+    """Sub-folders, videos and pictures of a folder, in natural order."""
 
     folders: tuple[str, ...]
     videos: tuple[str, ...]
@@ -47,11 +47,11 @@ class Listing:
 
 
 def names_of(names: Iterable[str]) -> Names:
-    """Put names into their order, as a series where they are one."""
+    """Sort names naturally, as a numbered series where they are one."""
     listed = ordered(names)
-    found = NUMBERED.fullmatch(listed[0])
-    if found:
-        prefix, digits, suffix = found.groups()
+    match = NUMBERED.fullmatch(listed[0])
+    if match:
+        prefix, digits, suffix = match.groups()
         series = Names(len(listed), len(digits), prefix, int(digits), suffix)
         if all(series(row) == name for row, name in enumerate(listed)):
             return series
@@ -60,8 +60,8 @@ def names_of(names: Iterable[str]) -> Names:
     return Names(len(listed), width, listed=b"".join(e.ljust(width, b"\0") for e in encoded))
 
 
-def list_folder(folder: str) -> Listing:
-    """Look into a folder; hidden names are passed over.
+def list_clips(folder: str) -> Listing:
+    """List a folder; hidden names are ignored.
 
     Raises:
         OSError: if it cannot be listed.

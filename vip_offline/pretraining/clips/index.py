@@ -11,22 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.folder_listing import Listing, Names, list_folder
+from vip_offline.pretraining.clips.folder_listing import Listing, Names, list_clips
 from vip_offline.pretraining.clips.video_clips import Stamps, stamps_of
 from vip_offline.utils.files import whole_file
 
-VERSION = 3  # since then listings know more suffixes, and pictures are upright
+INDEX_VERSION = 3  # since then listings know more suffixes, and pictures are upright
 # what numpy raises for an archive that is damaged, depending on where
 DAMAGED = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
 
-State = tuple[int, int]  # mtime in ns, bytes
+FileState = tuple[int, int]  # mtime in ns, bytes
 
 
 class Index:
-    """Finds again what is unchanged since it was found.
+    """Cache of folder listings and video time stamps, keyed by path, size and time.
 
     Args:
         path: of the npz, which need not be there; None: everything is looked for.
@@ -35,15 +35,15 @@ class Index:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         # records as JSON: as objects those of a folder take several times the memory
-        self._before: dict[str, tuple[State, str]] = {} if path is None else _load(path)
-        self._now: dict[str, tuple[State, str]] = {}
+        self._before: dict[str, tuple[FileState, str]] = {} if path is None else _load(path)
+        self._now: dict[str, tuple[FileState, str]] = {}
 
     def listing(self, folder: str, mtime: int) -> Listing:
-        """See `list_folder`; a folder's time changes with the names in it."""
+        """See `list_clips`; a folder's time changes with the names in it."""
         state = (mtime, 0)
         record = self._known(folder, state)
         if record is None:
-            listing = list_folder(folder)
+            listing = list_clips(folder)
             self._keep(folder, state, json.dumps(_listing_record(listing)))
             return listing
         folders, videos, pictures = record
@@ -54,10 +54,10 @@ class Index:
     def stamps(self, video: str) -> Stamps:
         """See `stamps_of`."""
         try:
-            there = Path(video).stat()
+            status = Path(video).stat()
         except OSError:
             return stamps_of(video)  # which says what is wrong
-        state = (there.st_mtime_ns, there.st_size)
+        state = (status.st_mtime_ns, status.st_size)
         record = self._known(video, state)
         if record is None:
             stamps = stamps_of(video)
@@ -69,19 +69,19 @@ class Index:
             **{**record, "listed": None if listed is None else np.array(listed, np.int64)}
         )
 
-    def _known(self, path: str, state: State) -> Any:
-        found = self._before.get(path)
-        if found is None or found[0] != state:
+    def _known(self, path: str, state: FileState) -> Any:
+        record = self._before.get(path)
+        if record is None or record[0] != state:
             return None
-        self._keep(path, *found)
-        return json.loads(found[1])
+        self._keep(path, *record)
+        return json.loads(record[1])
 
-    def _keep(self, path: str, state: State, record: str) -> None:
+    def _keep(self, path: str, state: FileState, record: str) -> None:
         if self._path is not None:
             self._now[path] = state, record
 
     def save(self) -> None:
-        """Write what was found this time, if that is something else than before."""
+        """Write the cache if it changed."""
         if self._path is None or self._now == self._before:
             return
         # threads keep them in any order
@@ -96,9 +96,9 @@ class Index:
             ) from error
 
     @staticmethod
-    def _write(path: Path, states: NDArray[np.int64], found: NDArray[np.uint8]) -> None:
+    def _write(path: Path, states: NDArray[np.int64], records: NDArray[np.uint8]) -> None:
         with whole_file(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, version=VERSION, states=states, found=found)
+            np.savez_compressed(file, version=INDEX_VERSION, states=states, found=records)
 
 
 def _listing_record(listing: Listing) -> Any:
@@ -109,17 +109,17 @@ def _listing_record(listing: Listing) -> Any:
     return [list(listing.folders), list(listing.videos), pictures]
 
 
-def _load(path: Path) -> dict[str, tuple[State, str]]:
-    """What an earlier run kept; nothing where it cannot be read, since it can be made again."""
+def _load(path: Path) -> dict[str, tuple[FileState, str]]:
+    """Read the cache of an earlier run; empty if it cannot be read."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if int(archive["version"]) != VERSION:
+            if int(archive["version"]) != INDEX_VERSION:
                 return {}
-            found = json.loads(archive["found"].tobytes())
+            records = json.loads(archive["found"].tobytes())
             states = archive["states"].tolist()
         return {
             name: ((mtime, size), record)
-            for (name, record), (mtime, size) in zip(found, states, strict=True)
+            for (name, record), (mtime, size) in zip(records, states, strict=True)
         }
     except DAMAGED:
         return {}

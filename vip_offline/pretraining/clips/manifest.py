@@ -8,20 +8,20 @@ from functools import partial
 from pathlib import Path
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.clip import Clip, check_length
+from vip_offline.pretraining.clips.clip import FrameClip, check_clip_length
 from vip_offline.pretraining.clips.discover import Candidate, group_of
 from vip_offline.pretraining.clips.folder_listing import Names
 from vip_offline.pretraining.clips.picture_folder import PictureClip
 
-NAME = "manifest.csv"
+MANIFEST_NAME = "manifest.csv"
 COLUMNS = ("path", "len")
 DIGITS = 6
-SUFFIX = ".jpg"
-LOOKED_AT = 100  # clips at which it is seen whether frames count from 0 or 1
+PICTURE_SUFFIX = ".jpg"
+SAMPLED_ROWS = 100  # clips at which it is seen whether frames count from 0 or 1
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ManifestRow:
     """One line of the table."""
 
     path: str  # as it stands there
@@ -30,7 +30,7 @@ class Row:
 
 
 def in_manifest(path: Path) -> Iterator[Candidate]:
-    """The clips of a table; none of their frames is looked for yet, but some of the first.
+    """Return the clips of a table; only the first ones' frames are checked.
 
     Raises:
         VipOfflineError: if it is no such table.
@@ -47,7 +47,7 @@ def in_manifest(path: Path) -> Iterator[Candidate]:
         yield Candidate(row.folder, key, group_of(root, parts), opened)
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[ManifestRow]:
     """The table's lines.
 
     Raises:
@@ -56,7 +56,7 @@ def read_rows(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
-            missing = [each for each in COLUMNS if each not in (table.fieldnames or ())]
+            missing = [column for column in COLUMNS if column not in (table.fieldnames or ())]
             if missing:
                 raise VipOfflineError(
                     f"{path}: has no column {missing[0]!r} (it has: "
@@ -64,12 +64,12 @@ def read_rows(path: Path) -> list[Row]:
                     f"names at least {COLUMNS[0]!r}, a clip's folder, and {COLUMNS[1]!r}, its "
                     "number of frames."
                 )
-            return [_row(path, table.line_num, each) for each in table]
+            return [_row(path, table.line_num, row) for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise VipOfflineError(f"{path}: cannot be read ({error}). Restore it.") from error
 
 
-def _row(path: Path, line: int, cells: dict[str, str | None]) -> Row:
+def _row(path: Path, line: int, cells: dict[str, str | None]) -> ManifestRow:
     folder, length = cells["path"], cells["len"]
     if not folder:
         raise VipOfflineError(f"{path}, line {line}: names no path. Complete or remove the line.")
@@ -80,27 +80,27 @@ def _row(path: Path, line: int, cells: dict[str, str | None]) -> Row:
             f"{path}, line {line}: len is {length!r}, no whole number of frames. Correct or "
             "remove the line."
         ) from None
-    return Row(folder, os.path.normpath(path.parent / folder), frames)
+    return ManifestRow(folder, os.path.normpath(path.parent / folder), frames)
 
 
-def first_number(rows: list[Row]) -> int:
-    """Whether frames count from 0 or from 1: from 0 if one of the first clips has such a frame."""
+def first_number(rows: list[ManifestRow]) -> int:
+    """Return 0 if one of the first clips has a frame of that number, else 1."""
     name = _names(1, 0)(0)
-    zero_is_there = any((Path(row.folder) / name).exists() for row in rows[:LOOKED_AT])
+    zero_is_there = any((Path(row.folder) / name).exists() for row in rows[:SAMPLED_ROWS])
     return 0 if zero_is_there else 1
 
 
 def _names(length: int, first: int) -> Names:
-    return Names(length, DIGITS, first=first, suffix=SUFFIX)
+    return Names(length, DIGITS, first=first, suffix=PICTURE_SUFFIX)
 
 
-def _opened(folder: str, length: int, first: int) -> Clip:
+def _opened(folder: str, length: int, first: int) -> FrameClip:
     """The clip, if its first and its last frame are there.
 
     Raises:
         VipOfflineError: naming the one that is not.
     """
-    check_length(folder, length)
+    check_clip_length(folder, length)
     clip = PictureClip(folder, _names(length, first), "")
     states = []
     for frame in (0, length - 1):
@@ -111,5 +111,5 @@ def _opened(folder: str, length: int, first: int) -> Clip:
             raise VipOfflineError(
                 f"{folder}: its frame {clip.names(frame)} (of {length}) {reason}."
             ) from None
-    identity = " ".join(f"{each.st_size} {each.st_mtime_ns}" for each in states)
+    identity = " ".join(f"{state.st_size} {state.st_mtime_ns}" for state in states)
     return PictureClip(folder, clip.names, identity)

@@ -11,24 +11,30 @@ from numpy.typing import NDArray
 
 from vip_offline.dataset.tables.file_listing import VIDEO_SUFFIXES
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.clip import Clip, Clips, check_skipped
-from vip_offline.pretraining.clips.discover import STORE, Candidate, in_folder, in_store, video
+from vip_offline.pretraining.clips.clip import Clips, FrameClip, check_skipped
+from vip_offline.pretraining.clips.discover import (
+    STORE,
+    Candidate,
+    in_folder,
+    in_store,
+    video_candidate,
+)
 from vip_offline.pretraining.clips.index import Index
-from vip_offline.pretraining.clips.manifest import NAME, in_manifest
+from vip_offline.pretraining.clips.manifest import MANIFEST_NAME, in_manifest
 from vip_offline.pretraining.clips.video_clips import Decoders
 from vip_offline.utils.parallel import threaded_map
 
 DIGEST = 16  # bytes of the fingerprint
 THREADS = 4  # that wait for the disk
-BATCH = 64  # clips that a thread looks at in one go
+CANDIDATES_AT_ONCE = 64  # clips that a thread looks at in one go
 
 
 class OpenClips:
-    """See `Clips`: each is read where it is."""
+    """Implements `Clips`: frames are read from where they are."""
 
     def __init__(
         self,
-        clips: Sequence[Clip],
+        clips: Sequence[FrameClip],
         groups: NDArray[np.int64],
         takes: NDArray[np.int64],
         group_names: tuple[str, ...],
@@ -61,7 +67,7 @@ def open_clips(
     on_start: Callable[[int], None] = lambda total: None,
     on_clips: Callable[[int], None] = lambda count: None,
 ) -> Clips:
-    """Find clips; folders are listed and time stamps of videos read, but no frame is decoded.
+    """Find clips: folders are listed and video time stamps read, but no frame is decoded.
 
     Args:
         paths: each a folder of clips however deep (a folder of pictures, a video, a store), a
@@ -81,42 +87,47 @@ def open_clips(
     unnoticed.
     """
     known, decoders = Index(index), Decoders()
-    found: list[tuple[Path, Candidate]] = []
+    candidates: list[tuple[Path, Candidate]] = []
     for path in paths:
-        whole = Path(os.path.abspath(path))  # noqa: PTH100 - links keep their names
-        if any(whole == other for other, _ in found):
+        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links keep their names
+        if any(absolute == folder for folder, _ in candidates):
             raise VipOfflineError(f"{path}: is given twice. Name it once.")
-        before = len(found)
-        found.extend((whole, each) for each in _candidates(whole, camera, known, decoders))
-        if len(found) == before:
+        before = len(candidates)
+        candidates.extend(
+            (absolute, candidate) for candidate in _candidates(absolute, camera, known, decoders)
+        )
+        if len(candidates) == before:
             raise VipOfflineError(
                 f"{path}: holds no clip. Clips are folders of pictures, videos "
-                f"({', '.join(VIDEO_SUFFIXES)}), stores (*{STORE}) or the lines of a {NAME}."
+                f"({', '.join(VIDEO_SUFFIXES)}), stores (*{STORE}) or the lines of a "
+                f"{MANIFEST_NAME}."
             )
-    if not found:
+    if not candidates:
         raise VipOfflineError("No clips given. Name a folder of clips, a store or a manifest.")
-    if camera and not any(each.of_store for _, each in found):
+    if camera and not any(candidate.of_store for _, candidate in candidates):
         raise VipOfflineError(f"--camera {camera}: only stores have cameras, and none is given.")
-    _check_twice(found)
-    on_start(len(found))
+    _check_twice(candidates)
+    on_start(len(candidates))
     clips, places, skipped = [], [], []
     digest = hashlib.blake2b(digest_size=DIGEST)
-    for place, clip in enumerate(_opened([each for _, each in found], on_clips)):
+    for place, clip in enumerate(_opened([candidate for _, candidate in candidates], on_clips)):
         if isinstance(clip, str):
             skipped.append(clip)
             continue
         clips.append(clip)
         places.append(place)
-        said = (found[place][1].key, clip.length, clip.identity)
-        digest.update(repr(said).encode())
+        description = (candidates[place][1].key, clip.length, clip.identity)
+        digest.update(repr(description).encode())
     known.save()
-    check_skipped(skipped, len(found), max_skipped)
+    check_skipped(skipped, len(candidates), max_skipped)
     if not clips:
-        listed = "".join(f"\n  {each}" for each in skipped[:1])
-        raise VipOfflineError(f"None of the {len(found)} clips can be used. The first:{listed}")
-    used = [found[place] for place in places]
+        listed = "".join(f"\n  {reason}" for reason in skipped[:1])
+        raise VipOfflineError(
+            f"None of the {len(candidates)} clips can be used. The first:{listed}"
+        )
+    used = [candidates[place] for place in places]
     groups, names = _groups(used)
-    takes = _takes([each for _, each in used])
+    takes = _takes([candidate for _, candidate in used])
     return OpenClips(clips, groups, takes, names, tuple(skipped), digest.hexdigest())
 
 
@@ -126,44 +137,48 @@ def _candidates(path: Path, camera: str, index: Index, decoders: Decoders) -> It
     if path.is_dir():
         if path.name.endswith(STORE) or (path / "zarr.json").exists():
             return in_store(path, camera)
-        if (path / NAME).is_file():
-            return in_manifest(path / NAME)
+        if (path / MANIFEST_NAME).is_file():
+            return in_manifest(path / MANIFEST_NAME)
         return in_folder(path, camera, index, decoders)
     if path.suffix.lower() == ".csv":
         return in_manifest(path)
     if path.suffix.lower() in VIDEO_SUFFIXES:
-        return iter([video(path, (), index, decoders)])
+        return iter([video_candidate(path, (), index, decoders)])
     raise VipOfflineError(
         f"{path}: is no kind of file that holds clips. Name a video ({', '.join(VIDEO_SUFFIXES)}), "
         "a manifest (.csv), a store or a folder."
     )
 
 
-def _check_twice(found: Sequence[tuple[Path, Candidate]]) -> None:
-    """Refuse paths that hold each other: their clips would be drawn twice as often."""
+def _check_twice(candidates: Sequence[tuple[Path, Candidate]]) -> None:
+    """Refuse paths that contain each other: their clips would be drawn twice as often."""
     owners: dict[str, Path] = {}
-    for path, each in found:
-        if owners.setdefault(each.where, path) != path:
+    for path, candidate in candidates:
+        if owners.setdefault(candidate.where, path) != path:
             raise VipOfflineError(
-                f"{each.where}: is in {owners[each.where]} as well as in {path}. Name it once."
+                f"{candidate.where}: is in {owners[candidate.where]} as well as in {path}. Name it "
+                "once."
             )
 
 
 def _opened(
     candidates: Sequence[Candidate], on_clips: Callable[[int], None]
-) -> Iterator[Clip | str]:
+) -> Iterator[FrameClip | str]:
     """Each clip, or why it cannot be used."""
 
-    def some(batch: Sequence[Candidate]) -> list[Clip | str]:
-        return [_opened_or_why(each) for each in batch]
+    def some(batch: Sequence[Candidate]) -> list[FrameClip | str]:
+        return [_opened_or_why(candidate) for candidate in batch]
 
-    batches = [candidates[at : at + BATCH] for at in range(0, len(candidates), BATCH)]
+    batches = [
+        candidates[at : at + CANDIDATES_AT_ONCE]
+        for at in range(0, len(candidates), CANDIDATES_AT_ONCE)
+    ]
     for results in threaded_map(some, batches, THREADS):
         yield from results
         on_clips(len(results))
 
 
-def _opened_or_why(candidate: Candidate) -> Clip | str:
+def _opened_or_why(candidate: Candidate) -> FrameClip | str:
     try:
         return candidate.opened()
     except VipOfflineError as error:
@@ -171,11 +186,13 @@ def _opened_or_why(candidate: Candidate) -> Clip | str:
 
 
 def _groups(
-    found: Sequence[tuple[Path, Candidate]],
+    candidates: Sequence[tuple[Path, Candidate]],
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """(C,) group of each clip, and the groups' names; a name under two paths is told by them."""
     numbers: dict[tuple[Path, str], int] = {}
-    groups = [numbers.setdefault((path, each.group), len(numbers)) for path, each in found]
+    groups = [
+        numbers.setdefault((path, candidate.group), len(numbers)) for path, candidate in candidates
+    ]
     times = Counter(name for _, name in numbers)
     return np.array(groups, np.int64), tuple(
         name if times[name] == 1 else f"{name} ({path})" for path, name in numbers
@@ -185,5 +202,8 @@ def _groups(
 def _takes(candidates: Sequence[Candidate]) -> NDArray[np.int64]:
     """(C,) take of each clip."""
     numbers: dict[str, int] = {}
-    takes = [numbers.setdefault(each.take or each.where, len(numbers)) for each in candidates]
+    takes = [
+        numbers.setdefault(candidate.take or candidate.where, len(numbers))
+        for candidate in candidates
+    ]
     return np.array(takes, np.int64)

@@ -12,9 +12,15 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.cache import FRAMES, INDEX, PackedClips, PackIndex, open_pack
+from vip_offline.pretraining.clips.cache import (
+    PACK_FRAMES,
+    PACK_INDEX,
+    PackedClips,
+    PackIndex,
+    open_pack,
+)
 from vip_offline.pretraining.clips.clip import Clips, check_skipped
-from vip_offline.pretraining.clips.decode import small, write_frames
+from vip_offline.pretraining.clips.decode import downscaled_size, write_frames
 from vip_offline.utils.files import flush
 
 PARTIAL = ".partial"
@@ -23,7 +29,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PROBED = 10  # clips of a group of which one must be readable
 
 
-def packed(
+def pack_clips(
     clips: Clips,
     side: int,
     folder: Path,
@@ -33,7 +39,7 @@ def packed(
     on_start: Callable[[int], None] = lambda frames: None,
     on_frames: Callable[[int], None] = lambda count: None,
 ) -> PackedClips:
-    """The clips with small frames, decoded into a file in `folder` unless they are there already.
+    """Decode clips into a file of small frames in `folder`, unless it exists already.
 
     Of several processes that ask for the same, one decodes and the others wait.
 
@@ -81,7 +87,7 @@ def packed(
 
 
 def packed_bytes(clips: Clips, side: int) -> int:
-    """About how many bytes `packed` writes: one frame of each group stands for the group's.
+    """Estimate the bytes that `pack_clips` writes from one frame of each group.
 
     Raises:
         VipOfflineError: if of a group's first clips none can be read.
@@ -105,7 +111,7 @@ def _probed(clips: Clips, members: NDArray[np.int64], side: int) -> int:
 
 def _frame_bytes(clips: Clips, clip: int, side: int) -> int:
     frame = clips.read(clip, np.zeros(1, np.int64))[0]
-    height, width = small(frame.shape[0], frame.shape[1], side)
+    height, width = downscaled_size(frame.shape[0], frame.shape[1], side)
     return height * width * 3
 
 
@@ -119,7 +125,7 @@ def _pack(
 ) -> None:
     partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=PARTIAL))
     try:
-        with (partial / FRAMES).open("wb") as file:
+        with (partial / PACK_FRAMES).open("wb") as file:
             written = write_frames(clips, side, file, threads, max_skipped, on_frames)
             file.flush()
             os.fsync(file.fileno())
@@ -137,7 +143,7 @@ def _pack(
             skipped=(*clips.skipped, *written.damaged.values()),
             fingerprint=f"{clips.fingerprint}-{side}",
         )
-        index.save(partial / INDEX)
+        index.save(partial / PACK_INDEX)
         flush(partial)
         if target.exists():  # and is not whole
             shutil.rmtree(target)
@@ -150,13 +156,13 @@ def _pack(
 
 def _remove_leftovers(folder: Path, name: str) -> None:
     """Remove what killed runs left, of this pack and of others that nobody is at."""
-    for each in folder.glob(f".*{PARTIAL}"):
-        owner = each.name[1:].split(".")[0]
+    for leftover in folder.glob(f".*{PARTIAL}"):
+        owner = leftover.name[1:].split(".")[0]
         if owner == name:
-            shutil.rmtree(each, ignore_errors=True)
+            shutil.rmtree(leftover, ignore_errors=True)
             continue
         try:
             with FileLock(folder / f".{owner}{LOCK}", timeout=0):
-                shutil.rmtree(each, ignore_errors=True)
+                shutil.rmtree(leftover, ignore_errors=True)
         except Timeout:
             continue

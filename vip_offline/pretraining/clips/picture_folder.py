@@ -31,14 +31,14 @@ class PictureClip:
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """See `Clips.read`."""
-        wanted, places = np.unique(rows, return_inverse=True)
-        frames = [read_picture(Path(self.path(int(row)))) for row in wanted]
-        for row, frame in zip(wanted, frames, strict=True):
+        unique, places = np.unique(rows, return_inverse=True)
+        frames = [read_picture(Path(self.path(int(row)))) for row in unique]
+        for row, frame in zip(unique, frames, strict=True):
             if frame.shape != frames[0].shape:
                 (height, width, _), (high, wide, _) = frame.shape, frames[0].shape
                 raise VipOfflineError(
                     f"{self.path(int(row))}: is {width} x {height} px, and "
-                    f"{self.names(int(wanted[0]))} is {wide} x {high}. Give a clip's frames one "
+                    f"{self.names(int(unique[0]))} is {wide} x {high}. Give a clip's frames one "
                     "size, or remove the clip."
                 )
         return np.stack([frames[place] for place in places])

@@ -23,18 +23,18 @@ class StoreClip:
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """See `Clips.read`."""
-        wanted, places = np.unique(rows, return_inverse=True)
+        unique, places = np.unique(rows, return_inverse=True)
         # neighbours in one go
-        runs = np.split(wanted, np.flatnonzero(np.diff(wanted) > 1) + 1)
+        runs = np.split(unique, np.flatnonzero(np.diff(unique) > 1) + 1)
         parts = [
             self.frames(self.start + int(run[0]), self.start + int(run[-1]) + 1) for run in runs
         ]
         frames = np.concatenate(parts)
-        return frames if len(places) == len(wanted) and (wanted == rows).all() else frames[places]
+        return frames if len(places) == len(unique) and (unique == rows).all() else frames[places]
 
 
 def clips_of(path: Path, camera: str) -> Iterator[tuple[str, StoreClip]]:
-    """(camera and episode, clip) of every episode.
+    """Yield (camera and episode, clip) of every camera and episode.
 
     Args:
         path: of the store.
@@ -47,15 +47,18 @@ def clips_of(path: Path, camera: str) -> Iterator[tuple[str, StoreClip]]:
     store.require_finished()
     # without frames `cameras_of` says so
     cameras = store.cameras if store.cameras and not camera else store.cameras_of(camera)
-    for each in cameras:
-        frames, contents = store.frame_reader(each), store.content(each)
+    for camera_name in cameras:
+        frames, contents = store.frame_reader(camera_name), store.content(camera_name)
         for episode, (start, stop) in enumerate(store.spans()):
             identity = contents[episode].tobytes().hex()
             if not contents[episode].any():
                 identity = _circumstances(store)
-            name = f"{path}, episode {episode}, camera {each}"
+            name = f"{path}, episode {episode}, camera {camera_name}"
             take = f"{path}, episode {episode}"
-            yield f"{each}/{episode}", StoreClip(name, stop - start, identity, take, start, frames)
+            yield (
+                f"{camera_name}/{episode}",
+                StoreClip(name, stop - start, identity, take, start, frames),
+            )
 
 
 def _circumstances(store: Store) -> str:

@@ -13,12 +13,12 @@ from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.media.video import Decoder, decode_frames
 from vip_offline.errors import VipOfflineError
 
-OPEN = 8  # videos that stay open between two reads
+OPEN_VIDEOS = 8  # videos that stay open between two reads
 
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
-    """When a video's frames are shown: a series where they are one, otherwise all of them."""
+    """Time stamps of a video's frames; a regular series takes constant memory."""
 
     length: int
     content: str  # hash of the compressed pictures
@@ -27,9 +27,9 @@ class Stamps:
     listed: NDArray[np.int64] | None = None  # (length,) ascending
 
     def __call__(self, rows: NDArray[np.int64]) -> list[int]:
-        """Pts of some rows."""
+        """Time stamps (pts) of some rows."""
         pts = self.first + rows * self.step if self.listed is None else self.listed[rows]
-        return [int(each) for each in pts]
+        return [int(value) for value in pts]
 
 
 def stamps_of(path: str) -> Stamps:
@@ -43,7 +43,7 @@ def stamps_of(path: str) -> Stamps:
 
 
 class Decoders:
-    """Videos that are open, each lent to one thread at a time."""
+    """Pool of open video decoders; each is used by one thread at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -51,11 +51,15 @@ class Decoders:
 
     @contextlib.contextmanager
     def lent(self, path: Path, pts: int) -> Iterator[Decoder]:
-        """One for a file, if there is a choice the one that stands closest before `pts`."""
+        """Borrow a decoder of a file, preferably the one closest before `pts`."""
         with self._lock:
-            there = [each for each in self._idle if each.path == path]
-            before = [each for each in there if each.next is not None and each.next <= pts]
-            decoder = max(before or there, key=lambda each: each.next or 0, default=None)
+            same_video = [decoder for decoder in self._idle if decoder.path == path]
+            before = [
+                decoder
+                for decoder in same_video
+                if decoder.next is not None and decoder.next <= pts
+            ]
+            decoder = max(before or same_video, key=lambda decoder: decoder.next or 0, default=None)
             if decoder is not None:
                 self._idle.remove(decoder)
         if decoder is None:
@@ -67,7 +71,7 @@ class Decoders:
             raise
         with self._lock:
             self._idle.append(decoder)
-            closed = self._idle.pop(0) if len(self._idle) > OPEN else None
+            closed = self._idle.pop(0) if len(self._idle) > OPEN_VIDEOS else None
         if closed is not None:
             closed.close()
 
@@ -92,8 +96,8 @@ class VideoClip:
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """See `Clips.read`."""
-        wanted, places = np.unique(rows, return_inverse=True)
-        pts = self.stamps(wanted)
+        unique, places = np.unique(rows, return_inverse=True)
+        pts = self.stamps(unique)
         frames: list[NDArray[np.uint8]] = []
         try:
             with self.decoders.lent(Path(self.name), pts[0]) as decoder:
@@ -103,6 +107,6 @@ class VideoClip:
                     frames.append(frame)
         except VipOfflineError as error:
             reason = str(error).removeprefix(f"{self.name}: ")
-            row = wanted[len(frames)]
+            row = unique[len(frames)]
             raise VipOfflineError(f"{self.name}, frame {row}: {reason}") from error
         return np.stack([frames[place] for place in places])

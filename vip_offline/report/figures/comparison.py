@@ -22,13 +22,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
-from vip_offline.analysis.closed_loop.comparison import Arm, Demonstration
+from vip_offline.analysis.closed_loop.comparison import Arm, DemonstrationCurve
 
 INK = "#24292f"  # text and axes; replaced by the colour of the page's text
 BLUE, ORANGE, GREEN, PINK = "#3a8fd0", "#e08a00", "#009e73", "#cc79a7"
 GREY = "#8a8f98"
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
-DPI = 160  # of layers that are drawn as pixels because they hold thousands of points
+PAGE_DPI = 160  # of layers that are drawn as pixels because they hold thousands of points
 # metadata that would differ from run to run, or name a URL
 UNDATED = {
     "svg": ("Creator", "Date", "Format", "Type"),
@@ -37,10 +37,12 @@ UNDATED = {
 }
 PATHS = re.compile(r'<path[^>]* d="[^"]*"|<use[^>]*>')
 DIGITS = re.compile(r"(\d\.\d\d)\d+")
-WIDTH = 4.7  # inches; narrow, so that text is still legible where a phone shrinks the figure
+FIGURE_WIDTH = 4.7  # inches; narrow, so that text is still legible where a phone shrinks the figure
 
 
-def svg(draw: Callable[[Axes], None], height: float, label: str, width: float = WIDTH) -> str:
+def svg(
+    draw: Callable[[Axes], None], height: float, label: str, width: float = FIGURE_WIDTH
+) -> str:
     """Return what `draw` draws as an `<svg>` element that may be put into HTML as it is.
 
     Args:
@@ -61,9 +63,9 @@ def rendered(
     height: float,
     kind: str,
     *,
-    width: float = WIDTH,
+    width: float = FIGURE_WIDTH,
     salt: str = "",
-    dpi: float = DPI,
+    dpi: float = PAGE_DPI,
     transparent: bool = False,
 ) -> bytes:
     """Return what `draw` draws as the bytes of a file: the same figure, the same bytes.
@@ -126,19 +128,26 @@ def draw_success(ax: Axes, summary: Mapping[str, Any]) -> None:
 def draw_differences(ax: Axes, summary: Mapping[str, Any]) -> None:
     """Draw each arm's success less the baseline's, and what could have been detected at all."""
     baseline = summary["baseline"]
-    rows = [each for each in summary["differences"] if each["b"] == baseline]
+    rows = [difference for difference in summary["differences"] if difference["b"] == baseline]
     ax.axvline(0, color=INK, lw=1)
     reach = 0.1
-    for row, each in enumerate(rows):
-        reach = max(reach, abs(each["mean"]), abs(each["low"] or 0), abs(each["high"] or 0))
-        color = BLUE if each["differs"] else GREY
-        if each["low"] is not None:
-            smallest = 100 * np.array([-1, 1]) * each["smallest_detectable"]
+    for row, difference in enumerate(rows):
+        reach = max(
+            reach,
+            abs(difference["mean"]),
+            abs(difference["low"] or 0),
+            abs(difference["high"] or 0),
+        )
+        color = BLUE if difference["differs"] else GREY
+        if difference["low"] is not None:
+            smallest = 100 * np.array([-1, 1]) * difference["smallest_detectable"]
             ax.plot(smallest, [row] * 2, "|", ms=13, color=ORANGE, mew=1.5, clip_on=True)
-            ax.plot([100 * each["low"], 100 * each["high"]], [row] * 2, color=color, lw=2.5)
-            reach = max(reach, min(each["smallest_detectable"], 1))
-        ax.plot(100 * each["mean"], row, "D", ms=6, color=color, mec=INK, mew=0.8)
-    name_rows(ax, [each["a"] for each in rows])
+            ax.plot(
+                [100 * difference["low"], 100 * difference["high"]], [row] * 2, color=color, lw=2.5
+            )
+            reach = max(reach, min(difference["smallest_detectable"], 1))
+        ax.plot(100 * difference["mean"], row, "D", ms=6, color=color, mec=INK, mew=0.8)
+    name_rows(ax, [difference["a"] for difference in rows])
     ax.set_xlim(-104 * reach, 104 * reach)
     ax.set_xlabel(literal(f"success less that of {baseline} (percentage points)"))
     legend(
@@ -177,7 +186,7 @@ def draw_placements(ax: Axes, summary: Mapping[str, Any]) -> None:
                 va="center",
             )
     name_rows(ax, [arm["name"] for arm in summary["arms"]], offset=0.5)
-    names = [str(each) for each in summary["placements"]]
+    names = [str(placement) for placement in summary["placements"]]
     # about 40 characters fit below the axes, a space between names included
     step = -(-len(names) * (max(map(len, names)) + 1) // 40)
     ax.set_xticks(np.arange(0, len(names), step) + 0.5, names[::step])
@@ -187,11 +196,11 @@ def draw_placements(ax: Axes, summary: Mapping[str, Any]) -> None:
     bar = ax.figure.colorbar(
         mesh, ax=ax, location="bottom", fraction=0.08, ticks=shown[:: max(1, levels // 6)]
     )
-    bar.ax.set_xticklabels([f"{100 * each:.0f}" for each in bar.get_ticks()])
+    bar.ax.set_xticklabels([f"{100 * tick:.0f}" for tick in bar.get_ticks()])
     bar.set_label(f"seeds that succeeded (%, of {S})")
-    for each in (ax, bar.ax):
-        finish(each)
-        each.tick_params(length=0)
+    for axes in (ax, bar.ax):
+        finish(axes)
+        axes.tick_params(length=0)
 
 
 def draw_weights(ax: Axes, arms: Sequence[Arm]) -> None:
@@ -206,8 +215,8 @@ def draw_weights(ax: Axes, arms: Sequence[Arm]) -> None:
         if arm.weights is None:
             continue
         heaviest = np.sort(arm.weights.astype(np.float64))[::-1]
-        held = np.concatenate([[0.0], np.cumsum(heaviest)]) / heaviest.sum()
-        curve = np.interp(grid, np.linspace(0, 1, len(held)), held)
+        cumulative = np.concatenate([[0.0], np.cumsum(heaviest)]) / heaviest.sum()
+        curve = np.interp(grid, np.linspace(0, 1, len(cumulative)), cumulative)
         alike = next(
             (group for known, group in curves if np.allclose(known, curve, atol=0.01)), None
         )
@@ -236,21 +245,21 @@ def draw_weights(ax: Axes, arms: Sequence[Arm]) -> None:
     finish(ax, grid="both")
 
 
-def draw_distances(ax: Axes, demonstrations: Sequence[Demonstration]) -> None:
+def draw_distances(ax: Axes, demonstrations: Sequence[DemonstrationCurve]) -> None:
     """Draw the embedding's distance to the goal over each demonstration, 1 at its start."""
     looks = {True: (BLUE, "-", "o", "succeeded"), False: (ORANGE, "--", "x", "failed")}
-    for each in demonstrations:
-        color, dashes, marker, _ = looks[each.success]
+    for demonstration in demonstrations:
+        color, dashes, marker, _ = looks[demonstration.success]
         # one that starts at the goal has no distance to be measured against
-        start = float(each.distance[0]) or 1.0
-        relative = each.distance / start
+        start = float(demonstration.distance[0]) or 1.0
+        relative = demonstration.distance / start
         ax.plot(relative, color=color, ls=dashes, lw=1.1, alpha=0.85)
         ax.plot(len(relative) - 1, relative[-1], marker, color=color, ms=5)
     ax.set_ylim(bottom=0)
     ax.set_xlim(left=0)
     ax.set_xlabel("environment step")
     ax.set_ylabel("distance to the goal\n(1 = at the start)")
-    present = {each.success for each in demonstrations}
+    present = {demonstration.success for demonstration in demonstrations}
     legend(
         ax,
         [

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from vip_offline.analysis.metrics import bump_fraction, normalised, order_correlation
-from vip_offline.report.figures.analysis import TIMES
+from vip_offline.report.figures.analysis.row_style import TIMES
 from vip_offline.report.figures.comparison import BLUE, GREY, UNDATED, finish
 from vip_offline.utils.files import replace_file
 
@@ -31,7 +31,7 @@ class Path2D:
         return normalised(np.linalg.norm(gaps, axis=1))
 
     def described(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """Convert to JSON values."""
         return {
             "objective": self.objective,
             "steps": self.steps,
@@ -42,7 +42,7 @@ class Path2D:
 
 def save_paths(paths: Sequence[Path2D], folder: Path) -> list[Path]:
     """Write `draw_paths` as ``figure-2.png`` and ``figure-2.svg``."""
-    height = 4.6 * len({each.steps for each in paths})
+    height = 4.6 * len({path.steps for path in paths})
     figure = Figure(figsize=(7.5, height), layout="constrained")
     draw_paths(figure, paths)
     written = []
@@ -61,8 +61,8 @@ def draw_paths(figure: Figure, paths: Sequence[Path2D]) -> None:
         figure: an empty one, of a constrained layout.
         paths: of every objective at every number of steps.
     """
-    objectives = list(dict.fromkeys(each.objective for each in paths))
-    steps = sorted({each.steps for each in paths})
+    objectives = list(dict.fromkeys(path.objective for path in paths))
+    steps = sorted({path.steps for path in paths})
     rows = np.atleast_2d(
         figure.subplots(
             2 * len(steps),
@@ -71,10 +71,10 @@ def draw_paths(figure: Figure, paths: Sequence[Path2D]) -> None:
             squeeze=False,
         )
     )
-    for each in paths:
-        column, row = objectives.index(each.objective), 2 * steps.index(each.steps)
-        _draw_path(rows[row, column], each)
-        _draw_curve(rows[row + 1, column], each)
+    for path in paths:
+        column, row = objectives.index(path.objective), 2 * steps.index(path.steps)
+        _draw_path(rows[row, column], path)
+        _draw_curve(rows[row + 1, column], path)
 
 
 def _draw_path(ax: Any, path: Path2D) -> None:
@@ -104,11 +104,11 @@ def _draw_path(ax: Any, path: Path2D) -> None:
 def _draw_curve(ax: Any, path: Path2D) -> None:
     curve: ArrayLike = path.curve
     ax.plot(curve, color=BLUE, lw=1.2)
-    found = path.described()
+    numbers = path.described()
     ax.text(
         0.98,
         0.92,
-        f"bumps {found['bumps']:.2f}, order {found['order']:.2f}",
+        f"bumps {numbers['bumps']:.2f}, order {numbers['order']:.2f}",
         transform=ax.transAxes,
         ha="right",
         va="top",

@@ -17,12 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from vip_offline.analysis.metrics import Floats
 from vip_offline.dataset.media.video import resized, write_video
 from vip_offline.errors import VipOfflineError
-from vip_offline.report.figures.analysis import PALETTE, short
+from vip_offline.report.figures.analysis.row_style import PALETTE, short
 from vip_offline.report.figures.comparison import LINES, finish, legend, literal
 
-HEIGHT = 240  # px
-WIDTH = 360  # px of the curves
-DPI = 100
+FILM_HEIGHT = 240  # px
+FILM_WIDTH = 360  # px of the curves
+FILM_DPI = 100
 RADIUS = 4  # px of the marker
 
 Pixels = NDArray[np.uint8]
@@ -49,18 +49,18 @@ def write_film(path: Path, frames: Pixels, curves: Mapping[str, ArrayLike], rate
                 f"{path}: curve {name!r} has shape {curve.shape}, and there are {len(frames)} "
                 "frames: it takes one value per frame."
             )
-    write_video(path, composed(frames, values), rate)
+    write_video(path, compose_film(frames, values), rate)
 
 
-def composed(frames: Pixels, curves: Mapping[str, Floats]) -> Pixels:
+def compose_film(frames: Pixels, curves: Mapping[str, Floats]) -> Pixels:
     """(T, H, W, 3) frames -> (T, HEIGHT, W', 3) with curves beside them, both sides even."""
     T, height, width = frames.shape[:3]
     # H.264 with halved colours takes even sizes only
-    beside = max(2, round(width * HEIGHT / height / 2) * 2)
+    beside = max(2, round(width * FILM_HEIGHT / height / 2) * 2)
     panel = _panel(curves, T)
-    film = np.empty((T, HEIGHT, beside + WIDTH, 3), np.uint8)
+    film = np.empty((T, FILM_HEIGHT, beside + FILM_WIDTH, 3), np.uint8)
     for t, frame in enumerate(frames):
-        film[t, :, :beside] = resized(frame, (HEIGHT, beside))
+        film[t, :, :beside] = resized(frame, (FILM_HEIGHT, beside))
         right = film[t, :, beside:]
         right[:] = panel.to_come
         now = round(float(panel.across[t]))
@@ -86,7 +86,11 @@ def _panel(curves: Mapping[str, Floats], T: int) -> _Panel:
     # a name in a script that matplotlib's font lacks is boxes, but no reason to stop
     with mpl.rc_context({"font.size": 8}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, layout="constrained")
+        figure = Figure(
+            figsize=(FILM_WIDTH / FILM_DPI, FILM_HEIGHT / FILM_DPI),
+            dpi=FILM_DPI,
+            layout="constrained",
+        )
         canvas = FigureCanvasAgg(figure)
         ax = figure.add_subplot()
         lines: list[Line2D] = []
@@ -112,7 +116,7 @@ def _panel(curves: Mapping[str, Floats], T: int) -> _Panel:
     for row, curve in zip(down, curves.values(), strict=True):
         known = np.isfinite(curve)
         points = np.column_stack([steps[known], curve[known]])
-        row[known] = HEIGHT - ax.transData.transform(points)[:, 1]
+        row[known] = FILM_HEIGHT - ax.transData.transform(points)[:, 1]
     colors = 255 * np.array([to_rgb(line.get_color()) for line in lines]).reshape(-1, 3)
     return _Panel(past, to_come, across, down, colors)
 

@@ -11,7 +11,7 @@ from vip_offline.analysis.results import Analysis, Row
 from vip_offline.utils.console import Console
 
 WIDTH = 80  # columns
-FLAGGED = 12  # suspicious episodes listed; the page has them all
+EPISODES_FLAGGED = 12  # suspicious episodes listed; the page has them all
 
 
 def print_analysis(analysis: Analysis, console: Console) -> None:
@@ -21,22 +21,27 @@ def print_analysis(analysis: Analysis, console: Console) -> None:
     console.print(
         Text(
             f"{analysis.store}: {len(analysis.episodes)} episodes, {success} successes, "
-            f"{sum(each.frames for each in analysis.episodes)} frames"
+            f"{sum(episode.frames for episode in analysis.episodes)} frames"
         ),
         width=width,
     )
     console.print(numbers_table(analysis), width=width)
-    flagged = [each for each in analysis.episodes if each.flags]
+    flagged = [episode for episode in analysis.episodes if episode.flags]
     if flagged:
         console.print()
         console.print(_flag_table(analysis), width=width)
-        if len(flagged) > FLAGGED:
-            console.print(f"and {len(flagged) - FLAGGED} more suspicious episodes", width=width)
+        if len(flagged) > EPISODES_FLAGGED:
+            console.print(
+                f"and {len(flagged) - EPISODES_FLAGGED} more suspicious episodes", width=width
+            )
     console.print()
     console.print(Text(analysis.verdict, style="bold"), width=width)
     for sentence in analysis.warnings:
         console.print(Text(f"warning: {sentence}", style="yellow"), width=width)
-    for sentence in (*analysis.reasons, *(f"Left out: {each}" for each in analysis.left_out)):
+    for sentence in (
+        *analysis.reasons,
+        *(f"Left out: {sentence}" for sentence in analysis.left_out),
+    ):
         # a grid indents the lines that follow the first
         row = Table.grid(padding=(0, 1))
         row.add_row("-", Text(sentence))
@@ -65,22 +70,22 @@ def numbers_table(analysis: Analysis) -> Table:
         "bumps", "order", "AUC", "95 %", "moved", *(f"S/N {n}" for n in shown), "goals"
     ):  # fmt: skip
         table.add_column(heading, justify="right", overflow="fold")
-    for each in analysis.rows:
+    for row in analysis.rows:
         table.add_row(
-            Text(each.name + " *" * each.control),
-            number(mean_of(each.bumps[analysis.judged])),
-            number(mean_of(each.order[analysis.judged])),
-            number(each.came_closer.auc if each.came_closer else math.nan),
-            interval(each.came_closer),
-            number(each.came_closer_moved.auc if each.came_closer_moved else math.nan),
-            *(number(over_noise(each, n), 1) for n in shown),
-            number(each.agreement),
+            Text(row.name + " *" * row.control),
+            number(mean_of(row.bumps[analysis.judged])),
+            number(mean_of(row.order[analysis.judged])),
+            number(row.came_closer.auc if row.came_closer else math.nan),
+            interval(row.came_closer),
+            number(row.came_closer_moved.auc if row.came_closer_moved else math.nan),
+            *(number(over_noise(row, n), 1) for n in shown),
+            number(row.agreement),
         )
     return table
 
 
 def mean_of(values: Floats) -> float:
-    """Mean of what is finite; nan of nothing."""
+    """Mean of the finite values; nan if there are none."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else math.nan
 
@@ -97,19 +102,19 @@ def number(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
-def interval(found: Separation | None) -> str:
-    """Of an area under the curve."""
-    return "-" if found is None else f"{found.low:.2f} to {found.high:.2f}"
+def interval(separation: Separation | None) -> str:
+    """Format the 95 % interval of an AUC; a dash for None."""
+    return "-" if separation is None else f"{separation.low:.2f} to {separation.high:.2f}"
 
 
 def _flag_table(analysis: Analysis) -> Table:
     table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for heading in ("episode", "suspicious", "because"):
         table.add_column(heading, overflow="fold", justify="left")
-    flagged = [each for each in analysis.episodes if each.flags]
-    for each in flagged[:FLAGGED]:
-        for place, flag in enumerate(each.flags):
-            name = f"{each.index} {each.name}".strip() if not place else ""
+    flagged = [episode for episode in analysis.episodes if episode.flags]
+    for episode in flagged[:EPISODES_FLAGGED]:
+        for place, flag in enumerate(episode.flags):
+            name = f"{episode.index} {episode.name}".strip() if not place else ""
             row = "" if flag.row is None else f" (row {flag.row})"
             table.add_row(Text(name), flag.kind, Text(flag.value + row))
     return table

@@ -17,7 +17,11 @@ WIDTH = 80  # columns
 def comparison_table(summary: Mapping[str, Any]) -> Table:
     """Return one row per arm: success, difference to the baseline, weights, steps."""
     baseline = summary["baseline"]
-    versus = {each["a"]: each for each in summary["differences"] if each["b"] == baseline}
+    versus = {
+        difference["a"]: difference
+        for difference in summary["differences"]
+        if difference["b"] == baseline
+    }
     table = Table(
         # names are the user's: Text keeps their [brackets] from being taken for markup
         title=Text(f"{summary['task']}, {summary['encoder']}: success in percent"),
@@ -115,7 +119,7 @@ def held_out_table(errors: Mapping[int, Mapping[str, float]]) -> Table:
     }
     for episode, values in rows.items():
         row = (sum(values) / len(values), min(values), max(values))
-        table.add_row(episode, *(f"{each:.4f}" for each in row))
+        table.add_row(episode, *(f"{value:.4f}" for value in row))
     every = [value for values in rows.values() for value in values]
     table.add_section()
     table.add_row("all", f"{sum(every) / len(every):.4f}", "", "")

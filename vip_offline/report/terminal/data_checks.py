@@ -9,7 +9,7 @@ from vip_offline.dataset.validation.report import DataReport
 from vip_offline.utils.console import Console
 
 WIDTH = 80
-SHORT = 300  # characters of a value that are shown; JSON has them all
+TEXT_LENGTH = 300  # characters of a value that are shown; JSON has them all
 
 
 def describe_checks(checked: DataReport) -> dict[str, Any]:
@@ -25,13 +25,13 @@ def describe_checks(checked: DataReport) -> dict[str, Any]:
         "control_rate": checked.control_rate,
         "cameras": {
             name: {
-                "size": list(each.size),
-                "rate": each.rate,
-                "frames": each.frames,
-                "repeated": each.repeated,
-                "black": each.black,
+                "size": list(camera.size),
+                "rate": camera.rate,
+                "frames": camera.frames,
+                "repeated": camera.repeated,
+                "black": camera.black,
             }
-            for name, each in checked.cameras.items()
+            for name, camera in checked.cameras.items()
         },
         "actions": {"low": actions.low.tolist(), "high": actions.high.tolist()}
         if actions
@@ -39,15 +39,15 @@ def describe_checks(checked: DataReport) -> dict[str, Any]:
         "wrong": checked.wrong,
         "findings": [
             {
-                "kind": each.kind,
-                "severity": each.severity,
-                "count": each.count,
-                "way_out": each.way_out,
+                "kind": finding.kind,
+                "severity": finding.severity,
+                "count": finding.count,
+                "way_out": finding.way_out,
                 "examples": [
-                    {"where": e.where, "file": e.file, "value": e.value} for e in each.examples
+                    {"where": e.where, "file": e.file, "value": e.value} for e in finding.examples
                 ],
             }
-            for each in checked.groups
+            for finding in checked.groups
         ],
     }
 
@@ -56,11 +56,11 @@ def print_checks(description: dict[str, Any], console: Console) -> None:
     """Print counts and ranges, then each kind of finding once, with its first place."""
     console.print(description["path"], style="bold", soft_wrap=True)
     console.print(_counts(description), highlight=False)
-    for name, each in description["cameras"].items():
-        console.print(_camera(name, each), highlight=False)
+    for name, camera in description["cameras"].items():
+        console.print(_camera(name, camera), highlight=False)
     if description["actions"]:
-        low = " ".join(f"{each:.3g}" for each in description["actions"]["low"])
-        high = " ".join(f"{each:.3g}" for each in description["actions"]["high"])
+        low = " ".join(f"{value:.3g}" for value in description["actions"]["low"])
+        high = " ".join(f"{value:.3g}" for value in description["actions"]["high"])
         console.print(f"actions: from {low}\n         to   {high}", highlight=False)
     if not description["findings"]:
         console.print("nothing is wrong")
@@ -71,14 +71,17 @@ def print_checks(description: dict[str, Any], console: Console) -> None:
     table.add_column("finding", no_wrap=True)
     table.add_column("count", justify="right")
     table.add_column("first", overflow="fold", ratio=1)
-    for each in description["findings"]:
-        colour = "red" if each["severity"] == "wrong" else "yellow"
+    for finding in description["findings"]:
+        colour = "red" if finding["severity"] == "wrong" else "yellow"
         table.add_row(
-            Text(each["severity"], colour), each["kind"], str(each["count"]), _first(each)
+            Text(finding["severity"], colour),
+            finding["kind"],
+            str(finding["count"]),
+            _first(finding),
         )
     console.print()
     console.print(table, highlight=False)
-    kinds = sum(each["severity"] == "wrong" for each in description["findings"])
+    kinds = sum(finding["severity"] == "wrong" for finding in description["findings"])
     console.print(f"{kinds} wrong, {len(description['findings']) - kinds} to note")
 
 
@@ -111,14 +114,14 @@ def _first(finding: dict[str, Any]) -> Text:
     if first["file"]:
         place = f"{place} ({first['file']})" if place else first["file"]
     value = first["value"]
-    if len(value) > SHORT:
-        value = f"{value[: SHORT - 3]}..."
+    if len(value) > TEXT_LENGTH:
+        value = f"{value[: TEXT_LENGTH - 3]}..."
     text = f"{place}: {value}" if place else value
     lines = [Text(text)]
-    others = [each["where"] for each in finding["examples"][1:] if each["where"]]
-    if others:
+    places = [example["where"] for example in finding["examples"][1:] if example["where"]]
+    if places:
         more = ", ..." if finding["count"] > len(finding["examples"]) else ""
-        lines.append(Text(f"also {', '.join(others)}{more}", "dim"))
+        lines.append(Text(f"also {', '.join(places)}{more}", "dim"))
     if finding["way_out"]:
         lines.append(Text(f"-> {finding['way_out']}", "dim"))
     return Text("\n").join(lines)

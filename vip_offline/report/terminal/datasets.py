@@ -47,8 +47,8 @@ def print_cards(cards: Iterable[Card], console: Console) -> None:
         right = heading == "episodes"
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for card in cards:
-        here = "yes" if card.state == "store" else card.state
-        table.add_row(card.name, card.episodes, card.pictures, card.size, card.licence, here)
+        state = "yes" if card.state == "store" else card.state
+        table.add_row(card.name, card.episodes, card.pictures, card.size, card.licence, state)
     console.print(table, highlight=False)
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vip_offline.analysis.closed_loop.statistics import CONFIDENCE, quantile
-from vip_offline.encoders.registry import ENCODERS, here
+from vip_offline.encoders.registry import ENCODERS, is_available
 from vip_offline.utils.console import Console
 
 WIDTH = 80  # columns
@@ -23,13 +23,13 @@ def encoders_table() -> Table:
         table.add_column(heading, justify="right" if heading == "dim" else "left", overflow="fold")
     for name, entry in ENCODERS.items():
         elsewhere = "download" if entry.origin and entry.origin.url else "--weights"
-        is_here = "yes" if here(name) else elsewhere
+        is_here = "yes" if is_available(name) else elsewhere
         table.add_row(name, str(entry.dim), entry.weights, entry.licence, is_here)
     return table
 
 
 def print_validation(summary: Mapping[str, Any], console: Console) -> None:
-    """What an encoder makes of the videos that were held out, beside pixels and random."""
+    """Print the validation of a trained encoder, beside raw pixels and a random network."""
     rows = summary["validation"]
     if not rows:
         console.print("No video was held out, so nothing says whether it learnt.")
@@ -64,11 +64,11 @@ def print_runs(numbers: Mapping[str, Any], file: Path, console: Console) -> None
 
 
 def print_trial(numbers: Mapping[str, Any], console: Console) -> None:
-    """Encoders on tasks that none was trained on, averaged over seeds where there are several."""
+    """Print the benchmark of encoders on unseen tasks, averaged over seeds."""
     trial = numbers["trial"]
     if not trial:
         return
-    tasks = sorted({task for found in trial.values() for task in found})
+    tasks = sorted({task for tasks_of_encoder in trial.values() for task in tasks_of_encoder})
     for key, title in (
         ("order", "value-order correlation (goal: mean last frame of other successes)"),
         ("auc", "success separation (area under the ROC curve)"),
@@ -77,51 +77,51 @@ def print_trial(numbers: Mapping[str, Any], console: Console) -> None:
         table.add_column("embedding", overflow="fold")
         for heading in [*tasks, "mean"]:
             table.add_column(heading, justify="right", overflow="fold")
-        for name, found in trial.items():
-            values = [_of(found[task], key) for task in tasks]
-            known = [each for each in values if each is not None]
+        for name, by_task in trial.items():
+            values = [_of(by_task[task], key) for task in tasks]
+            known = [value for value in values if value is not None]
             mean = sum(known) / len(known) if known else None
-            table.add_row(Text(name), *(_number(each) for each in [*values, mean]))
+            table.add_row(Text(name), *(_number(value) for value in [*values, mean]))
         console.print(table)
         console.print()
-    for line in differences(numbers):
+    for line in order_differences(numbers):
         console.print(Text(line), width=min(WIDTH, console.width))
 
 
-def differences(numbers: Mapping[str, Any]) -> list[str]:
-    """Each objective's value-order correlation less that of every other, task by task.
+def order_differences(numbers: Mapping[str, Any]) -> list[str]:
+    """Return sentences: order correlation of each objective minus that of every other, by task.
 
     Seeds are averaged first. The interval is Student's t over tasks: what other tasks would be
     expected to give, were these drawn from the same ones.
     """
     names: dict[str, list[str]] = {}
     for name in numbers["trial"]:
-        own = name in numbers["trained"]
-        names.setdefault(name.rpartition("-")[0] or name if own else name, []).append(name)
+        is_trained = name in numbers["trained"]
+        names.setdefault(name.rpartition("-")[0] or name if is_trained else name, []).append(name)
     orders = {
-        shown: np.mean([_orders(numbers["trial"][each]) for each in members], axis=0)
+        shown: np.mean([_orders(numbers["trial"][member]) for member in members], axis=0)
         for shown, members in names.items()
     }
     trained = [shown for shown, members in names.items() if members[0] in numbers["trained"]]
     lines = []
-    for place, one in enumerate(orders):
-        for other in list(orders)[place + 1 :] if one in trained else ():
-            gap = orders[one] - orders[other]
+    for place, first in enumerate(orders):
+        for second in list(orders)[place + 1 :] if first in trained else ():
+            gap = orders[first] - orders[second]
             n = int(np.isfinite(gap).sum())
             if n < 2:
                 continue
             mean, error = np.nanmean(gap), np.nanstd(gap, ddof=1) / n**0.5
             width = quantile(n - 1, (1 + CONFIDENCE) / 2) * error
-            seeds = f", mean of {len(names[one])} seeds" if len(names[one]) > 1 else ""
+            seeds = f", mean of {len(names[first])} seeds" if len(names[first]) > 1 else ""
             lines.append(
-                f"{one} less {other}: order {mean:+.2f} (95 % interval {mean - width:+.2f} to "
+                f"{first} less {second}: order {mean:+.2f} (95 % interval {mean - width:+.2f} to "
                 f"{mean + width:+.2f}, {n} tasks{seeds})"
             )
     return lines
 
 
-def _orders(found: Mapping[str, Any]) -> NDArray[np.float64]:
-    return np.array([found[task]["order"] for task in sorted(found)], np.float64)
+def _orders(by_task: Mapping[str, Any]) -> NDArray[np.float64]:
+    return np.array([by_task[task]["order"] for task in sorted(by_task)], np.float64)
 
 
 def _of(row: Mapping[str, Any], key: str) -> float | None:

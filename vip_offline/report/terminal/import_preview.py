@@ -83,7 +83,7 @@ def print_import(description: dict[str, Any], console: Console) -> None:
     for heading in ("column", "per row", "becomes"):
         table.add_column(heading, overflow="fold")
     for name, column in description["columns"].items():
-        shape = "x".join(str(each) for each in column["shape"]) or "1"
+        shape = "x".join(str(size) for size in column["shape"]) or "1"
         kind = column["dtype"] if column["kind"] == "numbers" else column["kind"]
         table.add_row(name, f"{kind} {shape}", ", ".join(column["becomes"]) or "left out")
     console.print(table)

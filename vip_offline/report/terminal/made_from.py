@@ -7,7 +7,7 @@ from rich.text import Text
 
 
 def provenance_table(rows: Iterable[Mapping[str, str]]) -> Table:
-    """One row for each thing that was made.
+    """Return a table with one row per derived artefact.
 
     Args:
         rows: with the keys ``what``, ``source``, ``settings``, ``still``.
@@ -15,7 +15,7 @@ def provenance_table(rows: Iterable[Mapping[str, str]]) -> Table:
     table = Table(box=None, pad_edge=False, width=80)
     for key, heading in HEADINGS.items():
         # names are the user's: Text keeps their [brackets] from being taken for markup
-        table.add_column(heading, overflow="fold", ratio=WIDTHS[key])
+        table.add_column(heading, overflow="fold", ratio=COLUMN_WIDTHS[key])
     for row in rows:
         table.add_row(*(Text(row[key]) for key in HEADINGS))
     return table
@@ -27,4 +27,4 @@ HEADINGS = {
     "settings": "settings",
     "still": "still true",
 }
-WIDTHS = {"what": 5, "source": 4, "settings": 5, "still": 5}
+COLUMN_WIDTHS = {"what": 5, "source": 4, "settings": 5, "still": 5}

@@ -36,7 +36,7 @@ def rollout_table(
     table.add_column("policy", overflow="fold")
     for heading in ("success %", "± (Table 1)" if as_table_1 else "95 %", "of"):
         table.add_column(heading, justify="right")
-    counted = {name: each for name, each in (reattempts or {}).items() if each is not None}
+    counted = {name: counts for name, counts in (reattempts or {}).items() if counts is not None}
     if counted:
         table.add_column("tried again", justify="right")
     # one sign per placement, in their order; folded where there are many
@@ -51,7 +51,7 @@ def rollout_table(
         numbers: tuple[str, ...] = (points(rate, sign=False), spread, str(len(outcomes)))
         if counted:
             again = [
-                good for good, each in zip(outcomes, counted.get(name, ()), strict=False) if each
+                good for good, count in zip(outcomes, counted.get(name, ()), strict=False) if count
             ]
             numbers += (f"{len(again)}, {sum(again)} solved" if again else "0",)
         table.add_row(Text(name), *numbers, signs)

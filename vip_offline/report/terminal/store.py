@@ -11,10 +11,10 @@ from vip_offline.utils.console import Console
 
 Description = dict[str, Any]
 BOOKKEEPING = ("arrays", "asked", "hash", "read")  # attributes that say nothing to a user
-SHORT = 66  # characters of a provenance value that fit a line
+VALUE_LENGTH = 66  # characters of a provenance value that fit a line
 
 
-def describe(store: Store) -> Description:
+def describe_store(store: Store) -> Description:
     """Return everything that `print_description` shows, ready for JSON."""
     lengths = [stop - start for start, stop in store.spans()]
     kinds = store.kinds() if lengths else []
@@ -55,9 +55,11 @@ def print_description(description: Description, console: Console) -> None:
         ),
         highlight=False,
     )
-    said = {key: attributes[key] for key in ("source", "task", "control_rate") if key in attributes}
-    if said:
-        console.print(", ".join(f"{key} {value}" for key, value in said.items()), highlight=False)
+    facts = {
+        key: attributes[key] for key in ("source", "task", "control_rate") if key in attributes
+    }
+    if facts:
+        console.print(", ".join(f"{key} {value}" for key, value in facts.items()), highlight=False)
     table = Table(box=None, pad_edge=False)
     for heading in ("array", "shape", "dtype"):
         table.add_column(heading, overflow="fold")
@@ -74,7 +76,7 @@ def print_description(description: Description, console: Console) -> None:
                 if key in BOOKKEEPING:
                     continue
                 text = str(value)
-                short = text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
+                short = text if len(text) <= VALUE_LENGTH else f"{text[: VALUE_LENGTH - 3]}..."
                 console.print(f"  {key}: {short}", highlight=False, soft_wrap=True)
 
 

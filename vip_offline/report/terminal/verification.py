@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from vip_offline.policies.verify import Backed, Verified
+from vip_offline.policies.verify import BackendResult, Verification
 from vip_offline.utils.console import Console
 
 
-def verification_table(backends: Sequence[Backed], control_rate: float | None) -> Table:
-    """One row per backend: how far its actions are from those of the computer that trained it."""
+def verification_table(backends: Sequence[BackendResult], control_rate: float | None) -> Table:
+    """Return one row per backend: its error relative to the actions at training time, and speed."""
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column("backend", overflow="fold")
     table.add_column("actions differ", justify="right")
@@ -17,21 +17,21 @@ def verification_table(backends: Sequence[Backed], control_rate: float | None) -
     table.add_column("ms each", justify="right")
     table.add_column("of a tick" if control_rate else "", justify="right")
     table.add_column("")
-    for each in backends:
-        share = each.milliseconds * control_rate / 1000 if control_rate else 0.0
+    for result in backends:
+        share = result.milliseconds * control_rate / 1000 if control_rate else 0.0
         cells = [
-            each.backend,
-            f"{each.action_error:.1g}",
-            f"{each.embedding_error:.1g}",
-            f"{each.milliseconds:.1f}",
+            result.backend,
+            f"{result.action_error:.1g}",
+            f"{result.embedding_error:.1g}",
+            f"{result.milliseconds:.1f}",
             f"{share:.0%}" if control_rate else "",
-            "the same" if each.right else "OTHER ACTIONS",
+            "the same" if result.right else "OTHER ACTIONS",
         ]
         table.add_row(*cells)
     return table
 
 
-def print_verification(result: Verified, console: Console) -> None:
+def print_verification(result: Verification, console: Console) -> None:
     """Print how many files are whole, what each backend does, and notes."""
     console.print(f"{result.files} files are as they were written", highlight=False)
     if result.backends:

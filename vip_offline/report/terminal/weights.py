@@ -5,11 +5,11 @@ from typing import Protocol
 
 from vip_offline.training.weighting.weights import FEWEST_EPISODES
 
-NEARLY_UNIFORM, FEW = 0.95, 0.2  # effective sample sizes, as shares of uniform
+NEARLY_UNIFORM, FEW_EFFECTIVE = 0.95, 0.2  # effective sample sizes, as shares of uniform
 
 
 class Summary(Protocol):
-    """What `learn.weights.WeightSummary` has."""
+    """The protocol of `training.weighting.weights.WeightSummary`."""
 
     @property
     def tau(self) -> float:
@@ -65,7 +65,9 @@ def weight_lines(summary: Summary | None, target_ess: float) -> Iterator[str]:
             "  The weights are nearly uniform: this is behaviour cloning in all but name. "
             f"{_way_out('Raise', summary, target_ess)}"
         )
-    if share < FEW and summary.helpful_tau != summary.tau:  # else it is what was asked for
+    if (
+        share < FEW_EFFECTIVE and summary.helpful_tau != summary.tau
+    ):  # else it is what was asked for
         wider = summary.helpful_tau is not None and summary.helpful_tau > summary.tau
         way_out = (
             "--tau auto --target-ess 0.4 spreads it wider."

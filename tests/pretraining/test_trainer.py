@@ -18,7 +18,7 @@ from vip_offline.encoders.checkpoints import read_state_dict
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import Computing, PretrainOptions, check_pretrain
+from vip_offline.options import Computing, PretrainOptions
 from vip_offline.pretraining import check_options, checkpoint
 from vip_offline.pretraining import losses as objectives
 from vip_offline.pretraining.check_options import check_pretrain

@@ -76,6 +76,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve a policy to a robot: openpi's WebSocket protocol, with limits on its actions."""
+    from vip_offline.deployment.server.log_lines import LineWriter
     from vip_offline.deployment.server.serve import serve as serve_folder
     from vip_offline.deployment.serving_options import read_api_key
 

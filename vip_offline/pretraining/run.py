@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vip_offline.config import dump
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError, naming
-from vip_offline.options import PretrainOptions, check_pretrain
+from vip_offline.options import PretrainOptions
 from vip_offline.pretraining.check_options import check_pretrain
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.clips.open_clips import open_clips

@@ -52,6 +52,7 @@ def record(
             raise VipOfflineError(f"--{name.replace('_', '-')}: {why}. Leave one of them out.")
     if from_client:
         from vip_offline.deployment.recording.record import record_task
+        from vip_offline.deployment.server.log_lines import LineWriter
         from vip_offline.deployment.serving_options import read_api_key
 
         if "task" not in given:

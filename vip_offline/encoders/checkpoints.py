@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 StateDict = dict[str, "Tensor"]
 MOST_PACKED = 64 * 2**20  # bytes of a zip's compressed files, unpacked: torch packs code alone
 # what torch, pickle and zipfile raise for files that are damaged, or are made to be
-DAMAGED = (
+DAMAGED_CHECKPOINT = (
     *(RuntimeError, ValueError, OSError, EOFError, LookupError, TypeError, AttributeError),
     *(AssertionError, ArithmeticError, MemoryError, pickle.UnpicklingError, struct.error),
     *(zipfile.BadZipFile, zlib.error),
@@ -64,7 +64,7 @@ def read_state_dict(path: Path) -> Mapping[str, object]:
         if zipfile.is_zipfile(path) and _is_torchscript(path):
             return state_of_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (*DAMAGED, SafetensorError) as error:
+    except (*DAMAGED_CHECKPOINT, SafetensorError) as error:
         raise VipOfflineError(
             f"{path}: is not a PyTorch checkpoint, or is cut short or damaged "
             f"({_first_line(error)}). Download it again; if `vip-offline pretrain` wrote it, "

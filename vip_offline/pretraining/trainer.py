@@ -40,7 +40,7 @@ from vip_offline.pretraining.processes import make_accelerator, with_shared_norm
 
 LOSSES = "losses.jsonl"
 CLIPS_NAMED = 8  # clips of a batch that a message names
-FRAMES_AT_ONCE = 64  # frames that validation embeds
+VALIDATION_FRAMES = 64  # frames that validation embeds
 Metrics = Mapping[str, float]
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, 3) RGB -> (N, D)
 Validate = Callable[[Embed, int], Metrics]
@@ -300,8 +300,8 @@ class _Run:
 
         def embed(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
             parts = []
-            for at in range(0, len(frames), FRAMES_AT_ONCE):
-                images = self.preprocessing(frames[at : at + FRAMES_AT_ONCE])
+            for at in range(0, len(frames), VALIDATION_FRAMES):
+                images = self.preprocessing(frames[at : at + VALIDATION_FRAMES])
                 with torch.no_grad(), self.accelerator.autocast():
                     values = network(images.to(self.accelerator.device))
                 parts.append(values.float().cpu().numpy())

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.index import DAMAGED
+from vip_offline.pretraining.clips.index import DAMAGED_INDEX
 
 PACK_FRAMES = "frames.bin"
 PACK_INDEX = "index.npz"
@@ -158,5 +158,5 @@ def open_pack(folder: Path) -> PackedClips | None:
         if sums is not None and sums.shape != (index.lengths.sum(),):
             return None
         return PackedClips(folder, index)
-    except DAMAGED:
+    except DAMAGED_INDEX:
         return None

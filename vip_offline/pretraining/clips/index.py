@@ -17,7 +17,7 @@ from vip_offline.utils.files import whole_file
 
 INDEX_VERSION = 3  # since then listings know more suffixes, and pictures are upright
 # what numpy raises for an archive that is damaged, depending on where
-DAMAGED = (
+DAMAGED_INDEX = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
@@ -121,5 +121,5 @@ def _load(path: Path) -> dict[str, tuple[FileState, str]]:
             name: ((mtime, size), record)
             for (name, record), (mtime, size) in zip(records, states, strict=True)
         }
-    except DAMAGED:
+    except DAMAGED_INDEX:
         return {}

@@ -15,7 +15,7 @@ from vip_offline.pretraining.clips.picture_folder import PictureClip
 
 MANIFEST_NAME = "manifest.csv"
 COLUMNS = ("path", "len")
-DIGITS = 6
+NAME_DIGITS = 6
 PICTURE_SUFFIX = ".jpg"
 SAMPLED_ROWS = 100  # clips at which it is seen whether frames count from 0 or 1
 
@@ -91,7 +91,7 @@ def first_number(rows: list[ManifestRow]) -> int:
 
 
 def _names(length: int, first: int) -> Names:
-    return Names(length, DIGITS, first=first, suffix=PICTURE_SUFFIX)
+    return Names(length, NAME_DIGITS, first=first, suffix=PICTURE_SUFFIX)
 
 
 def _opened(folder: str, length: int, first: int) -> FrameClip:

@@ -36,7 +36,7 @@ UNDATED = {
     "png": ("Software",),
 }
 PATHS = re.compile(r'<path[^>]* d="[^"]*"|<use[^>]*>')
-DIGITS = re.compile(r"(\d\.\d\d)\d+")
+SPARE_DIGITS = re.compile(r"(\d\.\d\d)\d+")
 FIGURE_WIDTH = 4.7  # inches; narrow, so that text is still legible where a phone shrinks the figure
 
 
@@ -54,7 +54,7 @@ def svg(
     text = rendered(draw, height, "svg", width=width, salt=label, transparent=True).decode()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     # a hundredth of a point is enough, and a third of the bytes
-    text = PATHS.sub(lambda path: DIGITS.sub(r"\1", path[0]), text)
+    text = PATHS.sub(lambda path: SPARE_DIGITS.sub(r"\1", path[0]), text)
     return text.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)
 
 

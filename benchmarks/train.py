@@ -34,6 +34,7 @@ import torch
 from d3rlpy.logging import NoopAdapterFactory
 from d3rlpy.models.encoders import VectorEncoderFactory
 from rich.table import Table
+from vip_offline.training.workers import Crew
 
 from vip_offline.recipe import TrainOptions
 from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
@@ -43,7 +44,6 @@ from vip_offline.training.data.dataset import TrainingSet
 from vip_offline.training.data.input_statistics import Statistics
 from vip_offline.training.trainer import Regression
 from vip_offline.training.weighting.scores import weigh
-from vip_offline.training.workers import Crew
 from vip_offline.utils.console import Console
 
 INPUTS, ACTIONS, EPISODES, LENGTH = 1028, 7, 20, 50

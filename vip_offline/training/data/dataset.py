@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from vip_offline.dataset.read_hashes import LENGTHS, Reads, reads
@@ -39,7 +38,7 @@ from vip_offline.training.data.action_scale import (
 from vip_offline.training.data.episode_selection import choice_notes, choose_episodes, outcomes_of
 from vip_offline.training.data.input_statistics import Statistics, input_statistics
 from vip_offline.training.data.inputs import camera_notes, inputs_of, policy_cameras
-from vip_offline.training.networks.descent import Columns, exponential_weight
+from vip_offline.training.networks.ensemble import Transitions
 from vip_offline.training.weighting.notes import reward_notes, weighting_notes
 from vip_offline.training.weighting.scores import Weighed, weigh
 
@@ -78,20 +77,15 @@ class TrainingSet:
     goal_set: NDArray[np.float32] | None = None  # (G, D) of which the nearest counts; None: no such
 
     @cached_property
-    def columns(self) -> Columns:
-        """All transitions as a regression sees them."""
-        rows = np.concatenate([each[:-1] for each in self.observations])
-        actions = np.concatenate([each[:-1] for each in self.actions])
-        scores = np.concatenate(self.weighed.slot)
-        return Columns(
+    def transitions(self) -> Transitions:
+        """All transitions as a regression (rwr, bc) sees them."""
+        assert self.weighed.weights is not None
+        rows = np.concatenate([episode[:-1] for episode in self.observations])
+        actions = np.concatenate([episode[:-1] for episode in self.actions])
+        return Transitions(
             observation=rows if self.statistics is None else self.statistics.scaled(rows),
             action=to_reach(actions, self.action_range),
-            weight=exponential_weight(
-                torch.from_numpy(scores.astype(np.float32))[:, None],
-                self.weighed.tau,
-                self.weighed.log_mean_weight,
-                self.weighed.cap,
-            ).numpy(),
+            weight=self.weighed.weights.astype(np.float32)[:, None],
         )
 
 

@@ -27,7 +27,7 @@ OnData = Callable[[TrainingSet], None]
 Say = Callable[[str], None]
 Advance = Callable[[int], list[float]]  # see `trainer.RegressionTrainer`
 # networks of an ensemble: more are not faster, and hold more memory
-MOST_TOGETHER = 10
+MOST_TOGETHER = 20
 MOST_BYTES = 2**30  # of the different observations that an ensemble learns from
 
 

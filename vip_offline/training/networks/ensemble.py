@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]  # of single precision, unless it is to be as exact as can be
 REGISTER = 32  # floats that torch's kernels treat together: two AVX-512 registers
 
 
@@ -77,7 +77,8 @@ class Ensemble:
         """Copy the states and the transitions to the device.
 
         Args:
-            states: of each network, all after the same number of steps.
+            states: of each network, all after the same number of steps. Their precision is that
+                of training.
             data: what each network learns from. The same object is copied once.
             hyperparameters: of all networks.
             device: of torch: "cpu", "cuda", "cuda:1", ...
@@ -90,9 +91,10 @@ class Ensemble:
         self._hyperparameters, self._device = hyperparameters, torch.device(device)
         self._matrices = range(0, 2 * (len(hyperparameters.widths) - 1), 2)  # among the parameters
         self._count = len(states[0].parameters)
+        self._dtype = torch.from_numpy(states[0].parameters).dtype
         actions = hyperparameters.widths[-1]
         # (A',) 1 for an action, 0 for what fills the register
-        self._is_action = (torch.arange(_padded(actions)) < actions).float().to(self._device)
+        self._is_action = (torch.arange(_padded(actions)) < actions).to(self._device, self._dtype)
         self.step = states[0].step
         self._generators = [np.random.RandomState() for _ in states]
         for generator, state in zip(self._generators, states, strict=True):
@@ -131,7 +133,7 @@ class Ensemble:
             generator.randint(size, size=shape)
             for generator, size in zip(self._generators, self._sizes, strict=True)
         ]
-        total = torch.zeros(len(drawn), device=self._device)
+        total = torch.zeros(len(drawn), dtype=self._dtype, device=self._device)
         for rows in torch.from_numpy(np.stack(drawn, axis=1)).to(self._device):
             loss = self._loss(*self._batch(rows))
             self._optimizer.zero_grad()
@@ -190,7 +192,7 @@ class Ensemble:
 
     def _to_device(self, transitions: Transitions) -> tuple[Tensor, Tensor, Tensor]:
         observation, action, weight = (
-            torch.from_numpy(column).to(self._device)
+            torch.from_numpy(column).to(self._device, self._dtype)
             for column in (transitions.observation, transitions.action, transitions.weight)
         )
         padding = _padded(action.shape[1]) - action.shape[1]
@@ -216,7 +218,7 @@ class Ensemble:
             rows, columns = views[0].shape
             # inputs of all layers but the first are outputs of the one before
             rows = _padded(rows) if index in self._matrices[1:] else rows
-            values = torch.zeros(len(views), rows, _padded(columns))
+            values = torch.zeros(len(views), rows, _padded(columns), dtype=self._dtype)
             for network, view in zip(values, views, strict=True):
                 network[: len(view), :columns] = view
             stacked.append(values.to(self._device))
@@ -227,7 +229,7 @@ class Ensemble:
         on_cpu = [values.detach().cpu() for values in stacked]
         vectors = []
         for network in range(len(self._sizes)):
-            vector = torch.empty(self._count)
+            vector = torch.empty(self._count, dtype=self._dtype)
             for view, values in zip(self._views(vector), on_cpu, strict=True):
                 view.copy_(values[network, : len(view), : view.shape[1]])
             vectors.append(vector.numpy())

@@ -133,7 +133,7 @@ def separate(policy: Regression, steps: int) -> torch.Tensor:
         rows = generator.randint(len(weight), size=policy.hyperparameters.batch_size)
         loss = (weight[rows] * (network(observation[rows]) - action[rows]) ** 2).mean()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     return nn.utils.parameters_to_vector(network.parameters()).detach()
 

@@ -75,7 +75,7 @@ def test_what_was_done_in_the_last_observation_changes_nothing(labelled: Path) -
         overwrite(labelled, "data/action", row, value)
     after = training_set(labelled, SMALL)
     np.testing.assert_array_equal(after.action_range, before.action_range)
-    np.testing.assert_array_equal(after.transitions.action, before.columns.action)
+    np.testing.assert_array_equal(after.transitions.action, before.transitions.action)
     assert all(np.isfinite(each).all() for each in after.actions)
 
 
@@ -246,7 +246,7 @@ def test_an_action_of_two_values_is_recognised_unless_it_is_to_be_a_regression(
     assert max(len(line) for line in note.splitlines()) < 80
     plain = training_set(labelled, replace(SMALL, gripper="regress"))
     assert plain.manifest["interface"]["grippers"] == []
-    np.testing.assert_array_equal(plain.transitions.action, data.columns.action)
+    np.testing.assert_array_equal(plain.transitions.action, data.transitions.action)
 
 
 def written_down(store: Path) -> dict[str, Any]:

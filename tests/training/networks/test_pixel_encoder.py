@@ -87,6 +87,7 @@ def test_d3rlpy_and_the_folder_give_the_same_actions(
     options = replace(OPTIONS, head=head, standardise=standardise)
     data = pictures(options)
     training = begin(data, options)
+    assert isinstance(training, D3rlpyTraining)
     training.advance(2)
     algo = training.finish()
     algo.save(str(tmp_path / "model.d3"))

@@ -147,28 +147,23 @@ class Ensemble:
     def states(self) -> list[NetworkState]:
         """Copies of where the networks stand."""
         moments = [self._optimizer.state[parameter] for parameter in self._parameters]
-        parts = (
-            self._unstack(self._parameters),
-            self._unstack([moment["exp_avg"] for moment in moments]),
-            self._unstack([moment["exp_avg_sq"] for moment in moments]),
-        )
-        generators = [generator.get_state(legacy=True) for generator in self._generators]
-        return [
-            NetworkState(*vectors, self.step, tuple(generator))
-            for *vectors, generator in zip(*parts, generators, strict=True)
-        ]
+        parameters = self._unstack(self._parameters)
+        exp_avg = self._unstack([moment["exp_avg"] for moment in moments])
+        exp_avg_sq = self._unstack([moment["exp_avg_sq"] for moment in moments])
+        generators = [tuple(generator.get_state(legacy=True)) for generator in self._generators]
+        steps = [self.step] * len(generators)
+        vectors = zip(parameters, exp_avg, exp_avg_sq, steps, generators, strict=True)
+        return [NetworkState(*state) for state in vectors]
 
     def _batch(self, rows: Tensor) -> list[Tensor]:
         """Rows (S, B) of the networks' own transitions -> (S, B, D), (S, B, A'), (S, B, 1)."""
-        parts = [
-            [
-                column.index_select(0, table_rows.flatten()).unflatten(0, table_rows.shape)
-                for column in table
-            ]
-            for table_rows, (_, table) in zip(
-                rows.split([count for count, _ in self._tables]), self._tables, strict=True
+        parts, start = [], 0
+        for networks, table in self._tables:
+            own = rows[start : start + networks]
+            parts.append(
+                [column.index_select(0, own.flatten()).view(*own.shape, -1) for column in table]
             )
-        ]
+            start += networks
         if len(parts) == 1:  # nothing to copy
             return parts[0]
         return [torch.cat(columns) for columns in zip(*parts, strict=True)]
@@ -206,7 +201,7 @@ class Ensemble:
             shapes += [(outputs, inputs), (1, outputs)]
         if self._hyperparameters.log_std_range is not None:
             shapes.append((1, widths[-1]))
-        parts = vector.split([math.prod(shape) for shape in shapes])
+        parts = torch.split(vector, [math.prod(shape) for shape in shapes])
         views = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
         return [view.t() if index in self._matrices else view for index, view in enumerate(views)]
 

@@ -43,7 +43,7 @@ from vip_offline.training.algorithms.replay_buffer import vector_buffer
 from vip_offline.training.data.dataset import TrainingSet
 from vip_offline.training.data.input_statistics import Statistics
 from vip_offline.training.job import CHUNK
-from vip_offline.training.networks.ensemble import NetworkState, Transitions
+from vip_offline.training.networks.ensemble import Transitions
 from vip_offline.training.run import MOST_TOGETHER
 from vip_offline.training.trainer import Regression, RegressionTrainer
 from vip_offline.training.weighting.scores import weigh
@@ -143,10 +143,12 @@ def largest_difference(data: TrainingSet, steps: int) -> float:
     policies = [Regression(data, replace(OPTIONS, seed=seed)) for seed in range(POLICIES)]
     transitions = Transitions(*(column.astype(np.float64) for column in astuple(data.transitions)))
     for policy in policies:
-        start = policy.state
-        vectors = (start.parameters, start.exp_avg, start.exp_avg_sq)
-        exact = (vector.astype(np.float64) for vector in vectors)
-        policy.state = NetworkState(*exact, start.step, start.generator)
+        policy.state = replace(
+            policy.state,
+            parameters=policy.state.parameters.astype(np.float64),
+            exp_avg=policy.state.exp_avg.astype(np.float64),
+            exp_avg_sq=policy.state.exp_avg_sq.astype(np.float64),
+        )
         policy.transitions = transitions
     expected = [separate(policy, steps) for policy in policies]
     RegressionTrainer(policies).advance(steps)

@@ -196,11 +196,11 @@ class TrainingRun:
             return text
         self.training.restore(good)
         out = self.job.out.resolve()
-        kept = out.with_name(f"{out.name}{UNTIL}{self.training.step}")
-        shutil.rmtree(kept, ignore_errors=True)
-        kept.mkdir(parents=True)
-        self._write(kept)
-        return f"{text} The last good state, after {self.training.step} steps, is in {kept}."
+        folder = out.with_name(f"{out.name}{UNTIL}{self.training.step}")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self._write(folder)
+        return f"{text} The last good state, after {self.training.step} steps, is in {folder}."
 
     def finish(self) -> None:
         """Make the policy's folder appear."""

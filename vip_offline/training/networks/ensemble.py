@@ -226,6 +226,7 @@ class Ensemble:
         for network in range(len(self._sizes)):
             vector = torch.empty(self._count, dtype=self._dtype)
             for view, values in zip(self._views(vector), on_cpu, strict=True):
-                view.copy_(values[network, : len(view), : view.shape[1]])
+                # onto what is contiguous, which torch transposes by blocks
+                view.t().copy_(values[network, : len(view), : view.shape[1]].t())
             vectors.append(vector.numpy())
         return vectors

@@ -1,6 +1,7 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from conftest import PROGRAM
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import TrainOptions
 from vip_offline.policies.policy import Policy, find_policies
+from vip_offline.training.checkpoint import read_checkpoint
 from vip_offline.training.job import TrainJob
 from vip_offline.training.run import seeded, train, train_all
 from vip_offline.utils.files import only_writer
@@ -46,7 +48,6 @@ def test_ctrl_c_is_obeyed_at_once_and_nothing_is_lost(
     assert "goes on from here" in errors
     kept = sorted(each.relative_to(tmp_path).as_posix() for each in tmp_path.glob("out/.*/*"))
     assert kept == ["out/.seed-0.partial/checkpoint.npz", "out/.seed-1.partial/checkpoint.npz"]
-    assert not list(tmp_path.glob("out/.columns*"))
 
 
 def test_a_diverged_training_stands_in_nobodys_way(
@@ -98,27 +99,48 @@ def test_a_damaged_checkpoint_is_named(labelled: Path, tmp_path: Path) -> None:
     assert (partial / "checkpoint.npz").exists()
 
 
-@pytest.mark.parametrize("noticed", [False, True])  # by the pool, before it gets the next steps
-def test_a_killed_side_process_is_said(labelled: Path, tmp_path: Path, noticed: bool) -> None:
+def test_a_killed_side_process_is_reported(labelled: Path, tmp_path: Path) -> None:
+    options = replace(SMALL, algo="awr", steps=200_000)
+    jobs = [TrainJob(labelled, seed, tmp_path / f"seed-{seed.seed}") for seed in seeded(options, 2)]
+
+    def kill() -> None:
+        while len(list(tmp_path.glob(".seed-*.partial"))) < 2:
+            time.sleep(0.05)
+        listed = subprocess.run(
+            ["pgrep", "-P", str(os.getpid()), "-f", "spawn_main"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for process in listed.stdout.split():
+            os.kill(int(process), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(VipOfflineError, match="lack of memory"):
+        train_all(jobs, 2)
+    killer.join()
+
+
+def test_ctrl_c_between_chunks_keeps_every_policy_of_an_ensemble(
+    labelled: Path, tmp_path: Path
+) -> None:
     jobs = [
-        TrainJob(labelled, each, tmp_path / f"{each.seed}")
-        for each in seeded(replace(SMALL, steps=200_000), 2)
+        TrainJob(labelled, options, tmp_path / f"seed-{options.seed}")
+        for options in seeded(replace(SMALL, steps=1000), 3)
     ]
 
-    def kill(steps: int) -> None:
+    def interrupt(steps: int) -> None:
         if steps:
-            found = subprocess.run(
-                ["pgrep", "-P", str(os.getpid()), "-f", "spawn_main"],
-                capture_output=True,
-                text=True,
-                check=False,  # the second time they may be gone
-            )
-            for each in found.stdout.split():
-                os.kill(int(each), signal.SIGKILL)
-            if noticed:
-                time.sleep(1)
+            raise KeyboardInterrupt
 
-    with pytest.raises(VipOfflineError, match="lack of memory"):
-        train_all(jobs, 2, kill)
-    assert torch.get_num_threads() >= 1
-    assert list(tmp_path.glob(".*.partial/checkpoint.npz"))  # what was done is kept
+    with pytest.raises(KeyboardInterrupt):
+        train_all(jobs, 1, interrupt)
+    kept = [read_checkpoint(tmp_path / f".seed-{seed}.partial") for seed in range(3)]
+    assert [int(checkpoint.arrays["step"]) for checkpoint in kept if checkpoint] == [100] * 3
+    threads = torch.get_num_threads()
+    progress: list[int] = []
+    train_all(jobs[:2], 2, progress.append)  # an ensemble of other members goes on from there
+    assert progress[:2] == [100, 100]
+    assert sum(progress) == 2000
+    assert torch.get_num_threads() == threads

@@ -16,23 +16,16 @@ from vip_offline.policies.policy import Policy, read_manifest
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.algorithms.models import load
 from vip_offline.training.algorithms.rwr import RWR
+from vip_offline.training.checkpoint import CHECKPOINT
 from vip_offline.training.data.dataset import TrainingSet, training_set
 from vip_offline.training.job import TrainJob
 from vip_offline.training.run import seeded, train, train_all
-from vip_offline.training.trainer import CHECKPOINT
 from vip_offline.utils.files import only_writer
 
 SMALL = TrainOptions(steps=40, hidden=(8,), tau=1.0, weight_by="step")
 
 
-@pytest.fixture
-def short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vip_offline.training.job.CHUNK", 100)
-
-
-def test_the_folder_does_what_the_model_does(
-    labelled: Path, tmp_path: Path, short_epochs: None
-) -> None:
+def test_the_folder_does_what_the_model_does(labelled: Path, tmp_path: Path) -> None:
     out = tmp_path / "policy"
     told: list[int] = []
     seen: list[TrainingSet] = []
@@ -70,7 +63,7 @@ def equal(one: Path, other: Path) -> bool:
 
 @pytest.mark.parametrize("algo", ["bc", "awr", "iql", "scratch-bc"])
 def test_training_lowers_the_loss_and_follows_the_seed(
-    labelled: Path, tmp_path: Path, short_epochs: None, algo: str
+    labelled: Path, tmp_path: Path, algo: str
 ) -> None:
     options = replace(SMALL, algo=algo, steps=600, hidden=(32,), learning_rate=3e-4)
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
@@ -87,9 +80,7 @@ def test_training_lowers_the_loss_and_follows_the_seed(
     np.testing.assert_allclose(ours, model.predict(observation), atol=1e-5)
 
 
-def test_side_by_side_each_becomes_what_it_is_alone(
-    labelled: Path, tmp_path: Path, short_epochs: None
-) -> None:
+def test_side_by_side_each_becomes_what_it_is_alone(labelled: Path, tmp_path: Path) -> None:
     options = [
         *seeded(replace(SMALL, seed=4, steps=150), 2),
         replace(SMALL, algo="bc", steps=150),
@@ -116,7 +107,7 @@ class Enough(Exception):
 
 @pytest.mark.parametrize(("algo", "processes"), [("rwr", 1), ("rwr", 2), ("iql", 1)])
 def test_stopped_and_started_again_it_ends_in_the_same_bits(
-    labelled: Path, tmp_path: Path, short_epochs: None, algo: str, processes: int
+    labelled: Path, tmp_path: Path, algo: str, processes: int
 ) -> None:
     options = replace(SMALL, algo=algo, steps=350, head="gaussian")
     jobs = [TrainJob(labelled, each, tmp_path / f"{each.seed}") for each in seeded(options, 2)]

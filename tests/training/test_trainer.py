@@ -1,7 +1,5 @@
 import io
-import os
 import pickle
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,20 +8,19 @@ import d3rlpy
 import numpy as np
 import pytest
 import torch
+from pickle_trap import Trap
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import TrainOptions
+from vip_offline.training.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
 from vip_offline.training.data.dataset import identity, training_set
 from vip_offline.training.run import train
 from vip_offline.training.trainer import (
-    CHECKPOINT,
-    Arrays,
-    ByD3rlpy,
+    D3rlpyTraining,
     Regression,
     Training,
     begin,
-    read_checkpoint,
-    write_checkpoint,
+    trainer_of,
 )
 
 SMALL = TrainOptions(steps=20, hidden=(8,), tau=1.0, weight_by="step", batch_size=8)
@@ -64,6 +61,11 @@ def assert_same(ours: Training, theirs: Training) -> None:
         np.testing.assert_array_equal(here[key], there[key], err_msg=key)
 
 
+def advance(training: Training, steps: int) -> float:
+    (loss,) = trainer_of([training]).advance(steps)
+    return loss
+
+
 def disturb() -> None:
     """What other code does to the global generators."""
     d3rlpy.seed(np.random.randint(2**31))  # noqa: NPY002
@@ -79,17 +81,17 @@ def test_a_training_that_stops_and_goes_on_is_one_that_did_not_stop(
     data = training_set(labelled, options)
     known = identity(labelled, options)
     whole = begin(data, options)
-    assert isinstance(whole, Regression if algo in ("rwr", "bc") else ByD3rlpy)
+    assert isinstance(whole, Regression if algo in ("rwr", "bc") else D3rlpyTraining)
     assert whole.step == 0
-    loss = whole.advance(20)
+    loss = advance(whole, 20)
     assert np.isfinite(loss)
 
     first = begin(data, options)
     disturb()
-    losses = [7 * first.advance(7)]
+    losses = [7 * advance(first, 7)]
     write_checkpoint(tmp_path, first.arrays(), known, [{"step": 7}])
     disturb()
-    first.advance(3)  # lost, as what follows the last checkpoint is
+    advance(first, 3)  # lost, as what follows the last checkpoint is
 
     second = begin(data, replace(options, seed=3))  # of its own it brings nothing
     disturb()
@@ -99,7 +101,7 @@ def test_a_training_that_stops_and_goes_on_is_one_that_did_not_stop(
     second.restore(found.arrays)
     assert second.step == 7
     for steps in (8, 5):
-        losses.append(steps * second.advance(steps))
+        losses.append(steps * advance(second, steps))
         disturb()
     assert sum(losses) / 20 == pytest.approx(loss, rel=1e-5)
     assert_same(second, whole)
@@ -110,11 +112,11 @@ def test_arrays_do_not_move_with_the_training(labelled: Path, algo: str) -> None
     options = replace(SMALL, algo=algo)
     data = training_set(labelled, options)
     training, other = begin(data, options), begin(data, options)
-    training.advance(5)
+    advance(training, 5)
     kept = training.arrays()
-    training.advance(5)
+    advance(training, 5)
     other.restore(kept)
-    other.advance(5)
+    advance(other, 5)
     assert_same(other, training)
 
 
@@ -124,99 +126,12 @@ def test_the_seed_is_of_the_network_and_of_the_batches(labelled: Path, algo: str
     data = training_set(labelled, options)
     first, again, other = (begin(data, replace(options, seed=seed)) for seed in (0, 0, 1))
     for each in (first, again, other):
-        each.advance(5)
+        advance(each, 5)
         disturb()
     assert_same(first, again)
     assert not np.array_equal(first.arrays()["keys"], other.arrays()["keys"])
     a, b = everything(first), everything(other)
     assert not all(torch.equal(a[key], b[key]) for key in a)
-
-
-KNOWN = {"options": {"tau": 1.0}, "store": "demos.zarr", "label": {"name": "lite0"}}
-ARRAYS: Arrays = {"step": np.array(7), "parameters": np.arange(5, dtype=np.float32)}
-
-
-def test_no_checkpoint_is_no_error(tmp_path: Path) -> None:
-    assert read_checkpoint(tmp_path) is None
-
-
-def test_a_checkpoint_is_whole_or_the_one_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_checkpoint(tmp_path, ARRAYS, KNOWN, [{"step": 7, "loss": 0.5}])
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_checkpoint(tmp_path, {"step": np.array(9)}, KNOWN, [])
-    found = read_checkpoint(tmp_path)
-    assert found is not None
-    assert found.arrays.keys() == ARRAYS.keys()
-    np.testing.assert_array_equal(found.arrays["parameters"], ARRAYS["parameters"])
-    assert found.arrays["parameters"].dtype == np.float32
-    assert (found.identity, found.metrics) == ({**KNOWN, "read": {}}, [{"step": 7, "loss": 0.5}])
-
-
-def test_a_newer_checkpoint_takes_the_place_of_the_older(tmp_path: Path) -> None:
-    for step in (7, 9):
-        write_checkpoint(tmp_path, {"step": np.array(step)}, KNOWN, [])
-    found = read_checkpoint(tmp_path)
-    assert found is not None
-    assert found.arrays["step"] == 9
-    assert [each.name for each in tmp_path.iterdir()] == [CHECKPOINT]
-
-
-def without_metrics(path: Path) -> None:
-    with path.open("wb") as file:
-        np.savez(file, step=np.array(1), identity=np.array("{}"))
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    at = data.index(np.float32(4).tobytes())  # the last parameter
-    data[at] ^= 1
-    path.write_bytes(data)
-
-
-@pytest.mark.parametrize(
-    "damage", [cut, flip, without_metrics, Path.mkdir, lambda path: path.write_bytes(b"")]
-)
-def test_a_damaged_checkpoint_says_what_to_do(
-    tmp_path: Path, damage: Callable[[Path], object]
-) -> None:
-    path = tmp_path / CHECKPOINT
-    if damage is not Path.mkdir:
-        write_checkpoint(tmp_path, ARRAYS, KNOWN, [])
-    damage(path)
-    way_out = rf"cannot be read.*Remove {tmp_path}" if damage is not Path.mkdir else "a directory"
-    with pytest.raises(VipOfflineError, match=rf"{CHECKPOINT}: .*{way_out}"):
-        read_checkpoint(tmp_path)
-
-
-class Trap:
-    """A pickle that leaves a file where it is read."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (os.mkdir, (str(self._path),))
-
-
-def test_a_checkpoint_of_pickles_is_not_read(tmp_path: Path) -> None:
-    sprung = tmp_path / "sprung"
-    with (tmp_path / CHECKPOINT).open("wb") as file:
-        np.savez(file, step=np.array(1), identity=np.array([Trap(sprung)], object))
-    assert str(sprung).encode() in (tmp_path / CHECKPOINT).read_bytes()
-    with pytest.raises(VipOfflineError, match="cannot be read"):
-        read_checkpoint(tmp_path)
-    assert not sprung.exists()
 
 
 def test_a_model_in_a_checkpoint_runs_no_code(labelled: Path, tmp_path: Path) -> None:
@@ -232,7 +147,7 @@ def test_a_training_of_other_settings_is_not_gone_on_with(labelled: Path, tmp_pa
     partial = tmp_path / ".policy.partial"
     partial.mkdir()
     training = begin(training_set(labelled, SMALL), SMALL)
-    training.advance(5)
+    advance(training, 5)
     write_checkpoint(partial, training.arrays(), identity(labelled, SMALL), [])
     before = (partial / CHECKPOINT).read_bytes()
     other = replace(SMALL, tau=2.0, seed=1)

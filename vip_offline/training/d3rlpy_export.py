@@ -43,7 +43,7 @@ class _Episodes(Sequence[EpisodeBase]):
     def __getitem__(self, index: int | slice) -> EpisodeBase | Sequence[EpisodeBase]:
         """d3rlpy looks at the first for what an episode consists of."""
         if isinstance(index, slice):
-            return [self[each] for each in range(*index.indices(len(self)))]
+            return [self[place] for place in range(*index.indices(len(self)))]
         for place, episode in enumerate(self._made()):
             if place == index:
                 return episode
@@ -86,8 +86,8 @@ def write_d3rlpy(
     labelled.require_actions("d3rlpy")
     store, label = labelled.store, labelled.label
     for camera in label.provenance["camera"].split(","):
-        there = store.embedding_provenance(label.provenance["encoder"], camera) or {}
-        check_same_embeddings(store.path, label, there)
+        provenance = store.embedding_provenance(label.provenance["encoder"], camera) or {}
+        check_same_embeddings(store.path, label, provenance)
     with path.open("w+b") as file:
         d3rlpy.dataset.dump(_Episodes(labelled, on_episode), file)
     notes = []

@@ -29,19 +29,17 @@ from vip_offline.policies.policy import (
     write_tensors,
 )
 from vip_offline.training.algorithms.models import policy_tensors, strides
-from vip_offline.training.data.dataset import TrainingSet, differences, identity
-from vip_offline.training.trainer import (
+from vip_offline.training.checkpoint import (
     CHECKPOINT,
     Arrays,
-    Regression,
-    begin,
     read_checkpoint,
     write_checkpoint,
 )
+from vip_offline.training.data.dataset import TrainingSet, differences, identity
+from vip_offline.training.trainer import begin
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
 
-# gradient steps between looks at the loss, and at what the user wants: about a second
-CHUNK, CHUNK_OF_D3RLPY = 1000, 100
+CHUNK = 100  # gradient steps between looks at the loss, and at what the user wants
 SECONDS_PER_CHECKPOINT = 10.0
 
 
@@ -87,8 +85,8 @@ def why_again(folder: Path, store: Path, options: TrainOptions) -> str:
     return "; ".join(differing.data)
 
 
-class Underway:
-    """A job under way; nobody else may enter its unfinished folder.
+class TrainingRun:
+    """A job that is being trained; no other process may enter its unfinished folder.
 
     Left before it is finished, by ctrl-C or worse, it writes down where it stands, and the next
     one goes on from there.
@@ -101,7 +99,7 @@ class Underway:
             VipOfflineError: if another process is training it, or another training stopped here.
         """
         self.job, self.data = job, data
-        self.said: list[str] = []  # sentences for the user
+        self.notes: list[str] = []  # for the user
         put_back(job.out)
         # renamed when it is whole
         self._partial = hidden_beside(job.out, "partial")
@@ -129,10 +127,10 @@ class Underway:
         for leftover in self._partial.iterdir():
             if leftover.name != CHECKPOINT:
                 leftover.unlink()
-        found = read_checkpoint(self._partial)
-        if found is None:
+        checkpoint = read_checkpoint(self._partial)
+        if checkpoint is None:
             return
-        differing = differences(found.identity, self.job.store, self.job.options)
+        differing = differences(checkpoint.identity, self.job.store, self.job.options)
         if differing.settings:
             listed = "; ".join((*differing.settings, *differing.data))
             raise VipOfflineError(
@@ -140,14 +138,14 @@ class Underway:
                 f"({listed}). Give those settings to go on with it, or remove {self._partial}."
             )
         if differing.data:
-            self.said.append(
+            self.notes.append(
                 f"{self.job.out}: its training begins anew: {'; '.join(differing.data)} since it "
                 "stopped"
             )
             (self._partial / CHECKPOINT).unlink()
             return
-        self.training.restore(found.arrays)
-        self._metrics, self._good = found.metrics, found.arrays
+        self.training.restore(checkpoint.arrays)
+        self._metrics, self._good = checkpoint.metrics, checkpoint.arrays
 
     @property
     def done(self) -> int:
@@ -157,8 +155,7 @@ class Underway:
     @property
     def chunk(self) -> int:
         """Steps to take next; chunks end where an uninterrupted training's would."""
-        size = CHUNK if isinstance(self.training, Regression) else CHUNK_OF_D3RLPY
-        return min(self.job.options.steps - self.done, size - self.done % size)
+        return min(self.job.options.steps - self.done, CHUNK - self.done % CHUNK)
 
     def settle(self, loss: float) -> None:
         """Look at what a chunk led to.
@@ -178,7 +175,7 @@ class Underway:
         if "parameters" in arrays:
             return bool(np.isfinite(arrays["parameters"]).all())
         policy = self.training.finish().impl.policy
-        return all(bool(torch.isfinite(each).all()) for each in policy.parameters())
+        return all(bool(torch.isfinite(parameter).all()) for parameter in policy.parameters())
 
     def _keep(self) -> None:
         """Write the last good state down."""
@@ -199,11 +196,11 @@ class Underway:
             return text
         self.training.restore(good)
         out = self.job.out.resolve()
-        kept = out.with_name(f"{out.name}{UNTIL}{self.training.step}")
-        shutil.rmtree(kept, ignore_errors=True)
-        kept.mkdir(parents=True)
-        self._write(kept)
-        return f"{text} The last good state, after {self.training.step} steps, is in {kept}."
+        folder = out.with_name(f"{out.name}{UNTIL}{self.training.step}")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self._write(folder)
+        return f"{text} The last good state, after {self.training.step} steps, is in {folder}."
 
     def finish(self) -> None:
         """Make the policy's folder appear."""
@@ -217,7 +214,7 @@ class Underway:
     def _write(self, folder: Path) -> None:
         algo, options = self.training.finish(), self.job.options
         algo.save(str(folder / "model.d3"))
-        lines = "".join(json.dumps(each) + "\n" for each in self._metrics)
+        lines = "".join(json.dumps(metrics) + "\n" for metrics in self._metrics)
         (folder / "metrics.jsonl").write_text(lines, encoding="utf-8")
         summary = self.data.weighed.summary
         manifest = {
@@ -234,8 +231,8 @@ class Underway:
         }
         tensors = policy_tensors(algo, self.data)
         write_tensors(folder / READ, self.data.read)
-        error = held_out_error(Policy(_torch(tensors), manifest), self.data)
-        manifest["held_out_error"] = {str(episode): each for episode, each in error.items()}
+        errors = held_out_error(Policy(_torch(tensors), manifest), self.data)
+        manifest["held_out_error"] = {str(episode): error for episode, error in errors.items()}
         write_policy(folder, tensors, manifest)
         write_sums(folder, (MANIFEST, TENSORS, READ, "model.d3", "metrics.jsonl"))
 
@@ -271,7 +268,7 @@ def held_out_error(policy: Policy, data: TrainingSet) -> dict[int, float]:
     says less than a rollout: errors that add up count like errors that cancel.
     """
     errors = {}
-    for each in data.held_out:
-        given = policy.output(each.observation)
-        errors[each.episode] = float(((given - each.action) ** 2).sum(axis=1).mean())
+    for demonstration in data.held_out:
+        difference = policy.output(demonstration.observation) - demonstration.action
+        errors[demonstration.episode] = float((difference**2).sum(axis=1).mean())
     return errors

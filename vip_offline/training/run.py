@@ -1,8 +1,7 @@
 """A labelled store -> policies, each in a folder of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -18,16 +17,18 @@ from vip_offline.options import TrainOptions
 from vip_offline.policies.policy import MANIFEST, ROLLOUTS
 from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 from vip_offline.training.data.dataset import TrainingSet, training_set
-from vip_offline.training.job import TrainJob, Underway, why_again
-from vip_offline.training.networks.descent import State
-from vip_offline.training.trainer import Regression, by_hand
-from vip_offline.training.workers import Crew
+from vip_offline.training.job import TrainingRun, TrainJob, why_again
+from vip_offline.training.trainer import Regression, is_regression, trainer_of
 from vip_offline.utils.files import put_back
 from vip_offline.utils.parallel import context, ordered_map
 
 OnSteps = Callable[[int], None]
 OnData = Callable[[TrainingSet], None]
 Say = Callable[[str], None]
+Advance = Callable[[int], list[float]]  # see `trainer.RegressionTrainer`
+# networks of an ensemble: more are not faster, and hold more memory
+MOST_TOGETHER = 20
+MOST_BYTES = 2**30  # of the different observations that an ensemble learns from
 
 
 def _silent(_: Any) -> None:
@@ -70,49 +71,53 @@ def train_all(
     on_steps: OnSteps = _silent,
     on_data: OnData = _silent,
     say: Say = _silent,
+    device: str = "cpu",
 ) -> None:
     """Train policies side by side; those that are there already are not trained again.
 
-    Regressions advance chunk by chunk, each chunk in any process; other algorithms have a process
-    to themselves. However many there are, each becomes what it would be alone.
+    Regressions of one shape are trained as ensembles, each in a thread; other algorithms have a
+    process to themselves. However many there are, each becomes what it would be alone.
 
     Args:
         jobs: of one or several stores and settings, each with a folder of its own.
-        processes: that compute, one thread each.
+        processes: threads or processes that compute side by side, on one core each.
         on_steps: called with the number of steps since the last call, of any policy.
         on_data: called for each different training set.
         say: called with a sentence for each policy that is trained again, as its data changed.
+        device: of torch, for regressions: "cpu", "cuda", ... Other algorithms use the CPU.
 
     Raises:
         VipOfflineError: see `train`; if two jobs want one folder.
     """
     if processes < 1:
         raise VipOfflineError(f"processes {processes}: must be at least 1.")
-    outs = [each.out.absolute() for each in jobs]
-    twice = [each for each in jobs if outs.count(each.out.absolute()) > 1]
-    if twice:
-        raise VipOfflineError(f"{twice[0].out}: two policies are to be trained into this folder.")
+    folders = [job.out.absolute() for job in jobs]
+    shared = [folder for folder in folders if folders.count(folder) > 1]
+    if shared:
+        raise VipOfflineError(f"{shared[0]}: two policies are to be trained into this folder.")
     missing = []
-    for each in jobs:
-        put_back(each.out)
-        why = why_again(each.out, each.store, each.options)
+    for job in jobs:
+        put_back(job.out)
+        why = why_again(job.out, job.store, job.options)
         if why:
-            rolled = (each.out / ROLLOUTS).exists()
+            rolled = (job.out / ROLLOUTS).exists()
             lost = "; its rollouts will go with it" if rolled else ""
-            say(f"{each.out}: trained again: {why} since it was trained{lost}")
-        if why or not (each.out / MANIFEST).exists():
-            missing.append(each)
-    for each in jobs:
-        if each not in missing:
-            on_steps(each.options.steps)
-    regressions = [each for each in missing if by_hand(each.options)]
-    others = [each for each in missing if not by_hand(each.options)]
-    for few, several in ((regressions, _descend), (others, _one_process_each)):
-        if min(len(few), processes) == 1:
-            for job, data in _with_data(few, on_data):
-                _one_thread(partial(_alone, job, data, on_steps, say))
-        elif few:
-            several(few, min(processes, len(few)), on_steps, on_data, say)
+            say(f"{job.out}: trained again: {why} since it was trained{lost}")
+        if why or not (job.out / MANIFEST).exists():
+            missing.append(job)
+    for job in jobs:
+        if job not in missing:
+            on_steps(job.options.steps)
+    regressions = [job for job in missing if is_regression(job.options)]
+    others = [job for job in missing if not is_regression(job.options)]
+    if min(len(others), processes) > 1:
+        _train_in_processes(others, min(len(others), processes), on_steps, on_data, say)
+        others = []
+    for alike in (regressions, others):
+        if alike:
+            _one_thread(
+                partial(_train_in_threads, alike, processes, device, on_steps, on_data, say)
+            )
 
 
 def _with_data(jobs: Sequence[TrainJob], on_data: OnData) -> Iterator[tuple[TrainJob, TrainingSet]]:
@@ -130,6 +135,10 @@ def _with_data(jobs: Sequence[TrainJob], on_data: OnData) -> Iterator[tuple[Trai
         yield from ((job, data) for job in alike)
 
 
+def _use_one_thread() -> None:
+    torch.set_num_threads(1)
+
+
 def _one_thread(work: Callable[[], None]) -> None:
     """Networks this small are slower on several."""
     threads = torch.get_num_threads()
@@ -140,72 +149,86 @@ def _one_thread(work: Callable[[], None]) -> None:
         torch.set_num_threads(threads)
 
 
-def _alone(job: TrainJob, data: TrainingSet, on_steps: OnSteps, say: Say) -> None:
-    """Train one policy here."""
-    with Underway(job, data) as run:
-        for line in run.said:
-            say(line)
-        on_steps(run.done)
-        while steps := run.chunk:
-            run.settle(run.training.advance(steps))
-            on_steps(steps)
-        run.finish()
+def _fit_together(group: Sequence[TrainingRun]) -> bool:
+    """Whether one ensemble can train these."""
+    trainings = [run.training for run in group]
+    regressions = [training for training in trainings if isinstance(training, Regression)]
+    kinds = {
+        (run.done, run.job.options.steps, training.hyperparameters)
+        for run, training in zip(group, regressions, strict=False)
+    }
+    tables = {id(training.transitions): training.transitions for training in regressions}
+    size = sum(transitions.observation.nbytes for transitions in tables.values())
+    return len(regressions) == len(group) and len(kinds) == 1 and size <= MOST_BYTES
 
 
-def _descend(
-    jobs: Sequence[TrainJob], processes: int, on_steps: OnSteps, on_data: OnData, say: Say
+def _train_in_threads(
+    jobs: Sequence[TrainJob],
+    threads: int,
+    device: str,
+    on_steps: OnSteps,
+    on_data: OnData,
+    say: Say,
 ) -> None:
-    """Train regressions, `processes` of them at a time."""
-    waiting = _with_data(jobs, on_data)
-    running: dict[Future[tuple[State, float]], tuple[Underway, int]] = {}
-    entered: list[Underway] = []
-    # the crew ends first: then nobody advances any more, and every run writes down where it stands
-    with ExitStack() as stack, Crew(processes, jobs[0].out.parent) as crew:
+    """Train ensembles, or single policies by d3rlpy, `threads` of them at a time.
 
-        def close_all() -> None:
-            for run in entered:
-                run.close()
+    Torch's kernels let go of the interpreter's lock. This thread looks at what each chunk of steps
+    led to and hands out the next.
+    """
+    most = min(MOST_TOGETHER, -(-len(jobs) // threads)) if is_regression(jobs[0].options) else 1
+    entered: list[TrainingRun] = []
+    running: dict[Future[list[float]], tuple[list[TrainingRun], Advance, int]] = {}
 
+    def groups() -> Iterator[list[TrainingRun]]:
+        group: list[TrainingRun] = []
+        for job, data in _with_data(jobs, on_data):
+            run = TrainingRun(job, data)
+            entered.append(run)
+            for note in run.notes:
+                say(note)
+            on_steps(run.done)
+            if group and not _fit_together([*group, run]):
+                yield group
+                group = []
+            group.append(run)
+            if len(group) == most:
+                yield group
+                group = []
+        if group:
+            yield group
+
+    def close_all() -> None:
+        for run in entered:
+            run.close()
+
+    # the threads end first: then nothing advances any more, and every run writes down its state
+    with ExitStack() as stack, ThreadPoolExecutor(threads, "train", _use_one_thread) as pool:
         stack.callback(close_all)
 
-        def go_on(run: Underway) -> None:
-            steps, training = run.chunk, run.training
-            if not steps:
+        def go_on(runs: list[TrainingRun], advance: Advance) -> None:
+            steps = runs[0].chunk
+            if steps:
+                running[pool.submit(advance, steps)] = runs, advance, steps
+                return
+            for run in runs:
                 run.finish()
                 run.close()
                 entered.remove(run)  # and with the last run of an arm its data
+
+        waiting = groups()
+        while True:
+            while len(running) < threads and (runs := next(waiting, None)):
+                trainer = trainer_of([run.training for run in runs], device)
+                go_on(runs, trainer.advance)
+            if not running:
                 return
-            assert isinstance(training, Regression)
-            future = crew.advance(training.state, run.data.columns, training.settings, steps)
-            running[future] = (run, steps)
-
-        def refill() -> None:
-            # one more than processes, so that none waits while a finished chunk is looked at
-            while len(running) <= processes:
-                following = next(waiting, None)
-                if following is None:
-                    return
-                run = Underway(*following)
-                entered.append(run)
-                for line in run.said:
-                    say(line)
-                on_steps(run.done)
-                go_on(run)
-
-        try:  # a process that was killed shows in a result, or when it is handed the next steps
-            refill()
-            while running:
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    run, steps = running.pop(future)
-                    assert isinstance(run.training, Regression)
-                    run.training.state, loss = future.result()
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                runs, advance, steps = running.pop(future)
+                for run, loss in zip(runs, future.result(), strict=True):
                     run.settle(loss)
-                    on_steps(steps)
-                    go_on(run)
-                refill()
-        except BrokenProcessPool:
-            raise crew.gone() from None
+                on_steps(steps * len(runs))
+                go_on(runs, advance)
 
 
 _stop: Event | None = None  # in a side process: its parent wants it to come to an end
@@ -223,21 +246,20 @@ def _look_up(_: int) -> None:
 
 
 def _run_job(job: TrainJob) -> tuple[TrainJob, list[str]]:
-    """Train one policy, in a side process; with what is to be said of it."""
-    said: list[str] = []
-    data = training_set(job.store, job.options)
-    _one_thread(partial(_alone, job, data, _look_up, said.append))
-    return job, said
+    """Train one policy, in a side process; with the notes for the user."""
+    notes: list[str] = []
+    _one_thread(partial(_train_in_threads, [job], 1, "cpu", _look_up, _silent, notes.append))
+    return job, notes
 
 
-def _one_process_each(
+def _train_in_processes(
     jobs: Sequence[TrainJob], processes: int, on_steps: OnSteps, on_data: OnData, say: Say
 ) -> None:
     """Train what d3rlpy trains, `processes` of them at a time."""
     for _ in _with_data(jobs, on_data):
-        pass  # said here; each process reads for itself
+        pass  # reported here; each process reads for itself
     stop = context().Event()
-    for job, said in ordered_map(_run_job, jobs, processes, partial(_listen, stop), stop.set):
-        for line in said:
-            say(line)
+    for job, notes in ordered_map(_run_job, jobs, processes, partial(_listen, stop), stop.set):
+        for note in notes:
+            say(note)
         on_steps(job.options.steps)

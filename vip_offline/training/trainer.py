@@ -1,84 +1,45 @@
-"""One policy's training as a thing that advances, and that stops and goes on bit for bit.
+"""Trainings of policies, which stop and go on bit for bit.
 
-Two kinds: regression by the written-out steps of `descent`, and whatever else d3rlpy trains by its
-own `fit`. Both stand, after every chunk of steps, as plain arrays.
+Two kinds: regressions (RWR, BC) of one shape, which `Ensemble` trains together, and whatever else
+d3rlpy trains by its own `fit`. Each policy stands, after every chunk of steps, as plain arrays.
 """
 
 import io
-import json
-import zipfile
-import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from d3rlpy.logging import NoopAdapterFactory
 from numpy.typing import NDArray
 
-from vip_offline.errors import VipOfflineError
 from vip_offline.options import TrainOptions
 from vip_offline.training.algorithms.models import (
     Algo,
     create,
-    settings_of,
+    hyperparameters_of,
     state_of,
     write_back,
 )
 from vip_offline.training.algorithms.replay_buffer import vector_buffer
+from vip_offline.training.checkpoint import Arrays
 from vip_offline.training.data.dataset import TrainingSet
-from vip_offline.training.networks.descent import State, advance
-from vip_offline.utils.files import whole_file
-from vip_offline.utils.regular_files import require_regular
-
-Arrays = dict[str, NDArray[Any]]
-VERSION = 2  # of a checkpoint; 1: without hashes of what is learnt from
-READ = "read"  # of an identity, see `transitions.identity`
-CHECKPOINT = "checkpoint.npz"
-# what numpy raises besides; a zip carries a checksum of each array, which is compared
-DAMAGED = (TypeError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error)
-
-
-class Training(Protocol):
-    """A policy on its way."""
-
-    @property
-    def step(self) -> int:
-        """Gradient steps taken."""
-
-    def advance(self, steps: int) -> float:
-        """Take so many steps; returns their mean loss."""
-
-    def arrays(self) -> Arrays:
-        """All that it takes to go on from here."""
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from there."""
-
-    def finish(self) -> Algo:
-        """The model of d3rlpy as it stands."""
+from vip_offline.training.networks.ensemble import Ensemble, NetworkState
 
 
 class Regression:
-    """RWR or BC of a multi-layer perceptron, by `descent`."""
+    """Training of RWR or BC with a multi-layer perceptron."""
 
     def __init__(self, data: TrainingSet, options: TrainOptions) -> None:
         self._algo = create(data, options)
-        self._data = data
-        self.settings = settings_of(self._algo)
-        self.state = state_of(self._algo, len(data.columns.weight), options.seed)
+        self.transitions = data.transitions
+        self.hyperparameters = hyperparameters_of(self._algo)
+        self.state = state_of(self._algo, len(self.transitions.weight), options.seed)
 
     @property
     def step(self) -> int:
         """Gradient steps taken."""
         return self.state.step
-
-    def advance(self, steps: int) -> float:
-        """Take so many steps; returns their mean loss."""
-        self.state, loss = advance(self.state, self._data.columns, self.settings, steps)
-        return loss
 
     def arrays(self) -> Arrays:
         """Parameters, moments, step and generator."""
@@ -95,7 +56,7 @@ class Regression:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Go on from there."""
-        self.state = State(
+        self.state = NetworkState(
             parameters=arrays["parameters"],
             exp_avg=arrays["exp_avg"],
             exp_avg_sq=arrays["exp_avg_sq"],
@@ -109,8 +70,28 @@ class Regression:
         return self._algo
 
 
-class ByD3rlpy:
-    """Any algorithm, by d3rlpy's `fit` on batches gathered by index."""
+class RegressionTrainer:
+    """Trains regressions of one shape together."""
+
+    def __init__(self, regressions: Sequence[Regression], device: str = "cpu") -> None:
+        self._regressions = regressions
+        self._ensemble = Ensemble(
+            [regression.state for regression in regressions],
+            [regression.transitions for regression in regressions],
+            regressions[0].hyperparameters,
+            device,
+        )
+
+    def advance(self, steps: int) -> list[float]:
+        """Take so many steps; returns their mean loss, per regression."""
+        losses = self._ensemble.advance(steps)
+        for regression, state in zip(self._regressions, self._ensemble.states(), strict=True):
+            regression.state = state
+        return losses
+
+
+class D3rlpyTraining:
+    """Training of any algorithm by d3rlpy's `fit`, on batches gathered by index."""
 
     def __init__(self, data: TrainingSet, options: TrainOptions) -> None:
         # before the seed is set: d3rlpy draws numbers for each episode
@@ -125,7 +106,7 @@ class ByD3rlpy:
         self._numpy = np.random.get_state(legacy=True)  # noqa: NPY002
         self._torch = torch.get_rng_state()
 
-    def advance(self, steps: int) -> float:
+    def advance(self, steps: int) -> list[float]:
         """Take so many steps; returns their mean loss."""
         np.random.set_state(self._numpy)  # noqa: NPY002
         torch.set_rng_state(self._torch)
@@ -139,7 +120,7 @@ class ByD3rlpy:
         )
         self._keep_generators()
         self.step += steps
-        return float(measured["loss" if "loss" in measured else "actor_loss"])
+        return [float(measured["loss" if "loss" in measured else "actor_loss"])]
 
     def arrays(self) -> Arrays:
         """The model with its optimisers as d3rlpy saves them, and the generators."""
@@ -168,68 +149,26 @@ class ByD3rlpy:
         return self._algo
 
 
-def by_hand(options: TrainOptions) -> bool:
-    """Whether the written-out steps know this algorithm."""
+Training: TypeAlias = Regression | D3rlpyTraining
+
+
+def is_regression(options: TrainOptions) -> bool:
+    """Whether `Ensemble` trains this algorithm."""
     return options.algo in ("rwr", "bc")
 
 
 def begin(data: TrainingSet, options: TrainOptions) -> Training:
-    """A policy that has taken no step yet."""
-    return Regression(data, options) if by_hand(options) else ByD3rlpy(data, options)
+    """The training of a policy that has taken no step yet."""
+    return Regression(data, options) if is_regression(options) else D3rlpyTraining(data, options)
 
 
-def write_checkpoint(
-    folder: Path,
-    arrays: Mapping[str, NDArray[Any]],
-    identity: Mapping[str, Any],
-    metrics: list[dict[str, float]],
-) -> None:
-    """Keep where a training stands; the file is whole or the one before it."""
-    said = {
-        "identity": json.dumps({k: v for k, v in identity.items() if k != READ}, sort_keys=True),
-        "metrics": json.dumps(metrics),
-        "version": VERSION,
-    }
-    read = {f"{READ}/{key}": hashes for key, hashes in identity.get(READ, {}).items()}
-    texts = {key: np.array(text) for key, text in said.items()}
-    everything: dict[str, Any] = {**arrays, **read, **texts}
-    with whole_file(folder / CHECKPOINT) as partial, partial.open("wb") as file:
-        np.savez(file, **everything)
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Where a training stood."""
-
-    arrays: Arrays
-    identity: dict[str, Any]  # of the training
-    metrics: list[dict[str, float]]  # so far
-
-
-def read_checkpoint(folder: Path) -> Checkpoint | None:
-    """Where a training stood; None if it never got so far.
-
-    Raises:
-        VipOfflineError: if the file is damaged.
-    """
-    path = folder / CHECKPOINT
-    if not path.exists():
-        return None
-    try:
-        with require_regular(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        version = int(arrays.pop("version", 1))
-        if version > VERSION:
-            raise VipOfflineError(
-                f"{path}: is of version {version}; this program reads 1 to {VERSION}. Update "
-                f"vip-offline, or remove {folder} to train from the beginning."
-            )
-        said, metrics = (json.loads(str(arrays.pop(key))) for key in ("identity", "metrics"))
-        names = [key for key in arrays if key.startswith(f"{READ}/")]
-        said[READ] = {key.removeprefix(f"{READ}/"): arrays.pop(key) for key in names}
-        return Checkpoint(arrays, said, metrics)
-    except (OSError, EOFError, ValueError, KeyError, *DAMAGED) as error:
-        raise VipOfflineError(
-            f"{path}: cannot be read ({error}). Remove {folder} to train from the beginning: the "
-            "steps until then are in this file alone."
-        ) from None
+def trainer_of(
+    trainings: Sequence[Training], device: str = "cpu"
+) -> RegressionTrainer | D3rlpyTraining:
+    """What takes the steps of these: regressions of one shape, or a single other training."""
+    regressions = [training for training in trainings if isinstance(training, Regression)]
+    if regressions:
+        return RegressionTrainer(regressions, device)
+    (training,) = trainings
+    assert isinstance(training, D3rlpyTraining)
+    return training

@@ -19,14 +19,14 @@ from vip_offline.options import Head, TrainOptions
 from vip_offline.training.algorithms.models import (
     Algo,
     create,
+    hyperparameters_of,
     load,
     policy_tensors,
-    settings_of,
     state_of,
     write_back,
 )
 from vip_offline.training.data.dataset import TrainingSet
-from vip_offline.training.networks.descent import advance
+from vip_offline.training.networks.ensemble import Ensemble
 
 SEED = 3
 SMALL = TrainOptions(tau=1.0, weight_by="step", hidden=(12, 8), seed=SEED)
@@ -34,10 +34,12 @@ HEADS: tuple[Head, ...] = ("deterministic", "gaussian")
 
 
 def half_way(options: TrainOptions, data: TrainingSet, steps: int = 30) -> Algo:
-    """Brought there by the written-out steps; numpy's generator stands where they left it."""
+    """Brought there by an ensemble; numpy's generator stands where that left its own."""
     algo = create(data, options)
     state = state_of(algo, TRANSITIONS, SEED)
-    state, _ = advance(state, data.columns, settings_of(algo), steps)
+    ensemble = Ensemble([state], [data.transitions], hyperparameters_of(algo))
+    ensemble.advance(steps)
+    (state,) = ensemble.states()
     write_back(algo, state)
     buffer = own_buffer(data)  # draws when it is made
     np.random.set_state(state.generator)  # noqa: NPY002
@@ -51,10 +53,10 @@ def test_d3rlpy_goes_on_as_if_it_had_never_been_away(head: Head) -> None:
     data = made_up(options)
     algo = half_way(options, data)
     whole, _ = fitted(algo, data, 60, SEED)
-    for ours, theirs in zip(parameters(algo), parameters(whole), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    for ours, theirs in zip(moments(algo), moments(whole), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for ours, theirs in zip(
+        parameters(algo) + moments(algo), parameters(whole) + moments(whole), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * np.abs(theirs).max())
     assert algo.grad_step == whole.grad_step == 60
     steps = {float(each["step"]) for each in algo.impl.policy_optim.state_dict()["state"].values()}
     assert steps == {60}
@@ -143,11 +145,13 @@ def test_actions_of_any_unit_go_through_the_network_and_back(reach: float, tmp_p
     data = made_up(SMALL, reach=reach)
     algo = create(data, SMALL)
     actions = np.concatenate([each[:-1] for each in data.actions])
-    assert 0.9 < np.abs(data.columns.action).max() < 0.92  # 5 % of the width are left on each side
+    assert (
+        0.9 < np.abs(data.transitions.action).max() < 0.92
+    )  # 5 % of the width are left on each side
     scaler = algo.config.action_scaler
-    np.testing.assert_allclose(scaler.transform_numpy(actions), data.columns.action, atol=1e-6)
+    np.testing.assert_allclose(scaler.transform_numpy(actions), data.transitions.action, atol=1e-6)
     np.testing.assert_allclose(
-        scaler.reverse_transform_numpy(data.columns.action), actions, atol=1e-6 * reach
+        scaler.reverse_transform_numpy(data.transitions.action), actions, atol=1e-6 * reach
     )
     # where the network saturates, the policy gives the ends of the range
     assert data.action_range is not None
@@ -168,7 +172,7 @@ def test_actions_are_left_as_they_are_on_request() -> None:
     assert algo.config.action_scaler is None
     assert not any(name.startswith("action_") for name in policy_tensors(algo, data))
     actions = np.concatenate([each[:-1] for each in data.actions])
-    np.testing.assert_array_equal(data.columns.action, actions)
+    np.testing.assert_array_equal(data.transitions.action, actions)
 
 
 def test_cap_temperature_and_mean_weight_reach_d3rlpy() -> None:
@@ -178,5 +182,5 @@ def test_cap_temperature_and_mean_weight_reach_d3rlpy() -> None:
     assert (config.tau, config.max_weight) == (1.0, 1.5)
     weight = np.exp(np.concatenate(data.weighed.slot) - config.log_mean_weight)
     assert weight.mean() == pytest.approx(1)
-    np.testing.assert_allclose(np.minimum(weight, 1.5), data.columns.weight[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(np.minimum(weight, 1.5), data.transitions.weight[:, 0], rtol=1e-6)
     assert create(made_up(SMALL), SMALL).config.max_weight is None

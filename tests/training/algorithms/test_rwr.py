@@ -10,8 +10,7 @@ from d3rlpy.metrics import ContinuousActionDiffEvaluator
 from d3rlpy.models.encoders import VectorEncoderFactory
 from d3rlpy.models.torch import ActionOutput
 
-from vip_offline.training.algorithms.rwr import RWR, FusedAdamFactory, RWRConfig
-from vip_offline.training.networks.descent import exponential_weight
+from vip_offline.training.algorithms.rwr import RWR, FusedAdamFactory, RWRConfig, exponential_weight
 from vip_offline.training.networks.heads import weighted_loss
 
 ACTIONS = np.array([[-0.5, 0.5], [0.5, -0.5]], np.float32)

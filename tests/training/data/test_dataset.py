@@ -75,7 +75,7 @@ def test_what_was_done_in_the_last_observation_changes_nothing(labelled: Path) -
         overwrite(labelled, "data/action", row, value)
     after = training_set(labelled, SMALL)
     np.testing.assert_array_equal(after.action_range, before.action_range)
-    np.testing.assert_array_equal(after.columns.action, before.columns.action)
+    np.testing.assert_array_equal(after.transitions.action, before.transitions.action)
     assert all(np.isfinite(each).all() for each in after.actions)
 
 
@@ -83,16 +83,16 @@ def test_the_columns_are_those_rows_scaled(labelled: Path) -> None:
     data = training_set(labelled, SMALL)
     rows = np.concatenate([each[:-1] for each in data.observations])
     changing = np.ptp(rows, axis=0) > 0
-    np.testing.assert_allclose(data.columns.observation.mean(0), 0, atol=1e-4)
-    np.testing.assert_allclose(data.columns.observation.std(0)[changing], 1, atol=0.1)
+    np.testing.assert_allclose(data.transitions.observation.mean(0), 0, atol=1e-4)
+    np.testing.assert_allclose(data.transitions.observation.std(0)[changing], 1, atol=0.1)
     actions = np.concatenate([each[:-1] for each in data.actions])
-    np.testing.assert_array_equal(data.columns.action, to_reach(actions, data.action_range))
-    np.testing.assert_allclose(np.abs(data.columns.action).max(axis=0), 1 / 1.1, rtol=1e-5)
+    np.testing.assert_array_equal(data.transitions.action, to_reach(actions, data.action_range))
+    np.testing.assert_allclose(np.abs(data.transitions.action).max(axis=0), 1 / 1.1, rtol=1e-5)
     assert data.weighed.weights is not None
-    np.testing.assert_allclose(data.columns.weight[:, 0], data.weighed.weights, rtol=1e-6)
+    np.testing.assert_allclose(data.transitions.weight[:, 0], data.weighed.weights, rtol=1e-6)
     raw = training_set(labelled, replace(SMALL, standardise=False, normalise_actions="none"))
-    np.testing.assert_array_equal(raw.columns.observation, rows)
-    np.testing.assert_array_equal(raw.columns.action, actions)
+    np.testing.assert_array_equal(raw.transitions.observation, rows)
+    np.testing.assert_array_equal(raw.transitions.action, actions)
 
 
 def test_only_successes(labelled: Path) -> None:
@@ -197,7 +197,7 @@ def test_actions_are_normalised_and_it_is_said(labelled: Path) -> None:
     np.testing.assert_allclose(data.action_range, [low, high], rtol=1e-6)
     assert data.manifest["action_scale"]["method"] == "quantile"
     np.testing.assert_array_equal(data.manifest["action_scale"]["high"], data.action_range[1])
-    np.testing.assert_allclose(data.columns.action[:, 3], 0, atol=1e-3)
+    np.testing.assert_allclose(data.transitions.action[:, 3], 0, atol=1e-3)
     (note,) = [note for note in data.notes if note.startswith("actions")]
     assert "0: 0.0009 to 0.0031, 1: 39.9 to 42.1" in " ".join(note.split())
     assert max(len(line) for line in note.splitlines()) < 80
@@ -230,7 +230,7 @@ def test_an_outlier_is_named_and_opens_no_limit(
     assert data.action_range is not None
     assert data.action_range[1, 0] == pytest.approx(highest, rel=0.01)
     assert data.actions[1][10, 0] == pytest.approx(learnt, rel=0.05)  # d3rlpy learns from these
-    assert np.abs(data.columns.action).max() < 0.92
+    assert np.abs(data.transitions.action).max() < 0.92
 
 
 def test_an_action_of_two_values_is_recognised_unless_it_is_to_be_a_regression(
@@ -248,7 +248,7 @@ def test_an_action_of_two_values_is_recognised_unless_it_is_to_be_a_regression(
     assert max(len(line) for line in note.splitlines()) < 80
     plain = training_set(labelled, replace(SMALL, gripper="regress"))
     assert plain.manifest["interface"]["grippers"] == []
-    np.testing.assert_array_equal(plain.columns.action, data.columns.action)
+    np.testing.assert_array_equal(plain.transitions.action, data.transitions.action)
 
 
 def written_down(store: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from vip_offline.training.algorithms.rwr import RWR, RWRConfig
 from vip_offline.training.data.dataset import TrainingSet
 from vip_offline.training.data.input_statistics import Statistics
 from vip_offline.training.networks.pixel_encoder import PixelsAndProprioFactory, picture_size
-from vip_offline.training.trainer import ByD3rlpy, begin
+from vip_offline.training.trainer import D3rlpyTraining, begin
 
 SIDE = 36  # px, the least that three convolutions leave something of
 PICTURE, PROPRIO = 3 * SIDE**2, 2
@@ -87,6 +87,7 @@ def test_d3rlpy_and_the_folder_give_the_same_actions(
     options = replace(OPTIONS, head=head, standardise=standardise)
     data = pictures(options)
     training = begin(data, options)
+    assert isinstance(training, D3rlpyTraining)
     training.advance(2)
     algo = training.finish()
     algo.save(str(tmp_path / "model.d3"))
@@ -106,7 +107,7 @@ def test_d3rlpy_and_the_folder_give_the_same_actions(
 def test_it_learns_to_see_brightness() -> None:
     data = pictures()
     training = begin(data, OPTIONS)
-    assert isinstance(training, ByD3rlpy)
+    assert isinstance(training, D3rlpyTraining)
     before = parameters(training.finish())
     training.advance(100)
     algo = training.finish()

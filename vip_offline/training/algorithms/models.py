@@ -20,7 +20,7 @@ from vip_offline.training.algorithms.awr import AWRConfig
 from vip_offline.training.algorithms.rwr import RWR, FusedAdamFactory, RWRConfig
 from vip_offline.training.data.dataset import TrainingSet
 from vip_offline.training.data.input_statistics import STANDARD_EPSILON
-from vip_offline.training.networks.descent import Settings, State
+from vip_offline.training.networks.ensemble import Hyperparameters, NetworkState
 from vip_offline.training.networks.heads import MAX_LOG_STD, MIN_LOG_STD
 from vip_offline.training.networks.pixel_encoder import PixelsAndProprioFactory, picture_size
 from vip_offline.training.weighting.scores import LARGEST_AWR_WEIGHT
@@ -138,14 +138,14 @@ def _action_scaler(data: TrainingSet) -> MinMaxActionScaler | None:
     return MinMaxActionScaler(minimum=data.action_range[0], maximum=data.action_range[1])
 
 
-def settings_of(algo: RWR) -> Settings:
+def hyperparameters_of(algo: RWR) -> Hyperparameters:
     """What its gradient step is made of."""
     assert algo.impl is not None
     group = algo.impl.policy_optim.param_groups[0]
     gaussian = isinstance(algo.impl.policy, NormalPolicy)
     linear = _linear(algo)
-    return Settings(
-        widths=(linear[0].in_features, *(each.out_features for each in linear)),
+    return Hyperparameters(
+        widths=(linear[0].in_features, *(layer.out_features for layer in linear)),
         log_std_range=(MIN_LOG_STD, MAX_LOG_STD) if gaussian else None,
         batch_size=algo.config.batch_size,
         learning_rate=group["lr"],
@@ -156,23 +156,23 @@ def settings_of(algo: RWR) -> Settings:
 
 def _linear(algo: Algo) -> list[nn.Linear]:
     """The policy's layers, which were registered in the order in which they are applied."""
-    return [each for each in algo.impl.policy.modules() if isinstance(each, nn.Linear)]
+    return [module for module in algo.impl.policy.modules() if isinstance(module, nn.Linear)]
 
 
 def _convolutions(algo: Algo) -> list[nn.Conv2d]:
     """Those before the dense layers, if the policy starts from pixels."""
-    return [each for each in algo.impl.policy.modules() if isinstance(each, nn.Conv2d)]
+    return [module for module in algo.impl.policy.modules() if isinstance(module, nn.Conv2d)]
 
 
 def strides(algo: Algo) -> list[int]:
     """Of its convolutions."""
-    return [int(each.stride[0]) for each in _convolutions(algo)]
+    return [int(layer.stride[0]) for layer in _convolutions(algo)]
 
 
 def _parameters(algo: RWR) -> list[torch.Tensor]:
-    """In the order of `descent.State`."""
+    """In the order of `NetworkState`."""
     assert algo.impl is not None
-    layers = [each for linear in _linear(algo) for each in (linear.weight, linear.bias)]
+    layers = [values for layer in _linear(algo) for values in (layer.weight, layer.bias)]
     policy = algo.impl.policy
     if isinstance(policy, NormalPolicy):
         assert isinstance(policy._logstd, nn.Parameter)
@@ -180,17 +180,17 @@ def _parameters(algo: RWR) -> list[torch.Tensor]:
     return layers
 
 
-def state_of(algo: RWR, transitions: int, seed: int) -> State:
+def state_of(algo: RWR, transitions: int, seed: int) -> NetworkState:
     """An untrained model as plain arrays, and the generator that d3rlpy's `fit` would draw from."""
-    flat = torch.cat([each.detach().reshape(-1) for each in _parameters(algo)]).numpy()
+    flat = torch.cat([values.detach().reshape(-1) for values in _parameters(algo)]).numpy()
     generator = np.random.RandomState(seed)  # what `d3rlpy.seed` makes of numpy's global one
     generator.randint(transitions)  # `fit` looks at one transition to learn the shapes
     zeros = np.zeros_like(flat)
     state = generator.get_state(legacy=True)
-    return State(flat, zeros, zeros, 0, tuple(state))
+    return NetworkState(flat, zeros, zeros, 0, tuple(state))
 
 
-def write_back(algo: RWR, state: State) -> None:
+def write_back(algo: RWR, state: NetworkState) -> None:
     """Give a model the parameters and moments of a state, as if `fit` had brought it there."""
     assert algo.impl is not None
     optimizer, start = algo.impl.policy_optim, 0
@@ -198,8 +198,8 @@ def write_back(algo: RWR, state: State) -> None:
         for parameter in _parameters(algo):
             stop = start + parameter.numel()
             values, exp_avg, exp_avg_sq = (
-                torch.from_numpy(each[start:stop]).view_as(parameter)
-                for each in (state.parameters, state.exp_avg, state.exp_avg_sq)
+                torch.from_numpy(vector[start:stop]).view_as(parameter)
+                for vector in (state.parameters, state.exp_avg, state.exp_avg_sq)
             )
             parameter.copy_(values)
             optimizer.state[parameter] = {
@@ -227,8 +227,8 @@ def policy_tensors(algo: Algo, data: TrainingSet) -> dict[str, Floats]:
         tensors[GOAL_SET] = data.goal_set
     convolutions = _convolutions(algo)
     modules: dict[str, nn.Conv2d | nn.Linear] = {
-        **{f"convolution.{index}": each for index, each in enumerate(convolutions)},
-        **{f"hidden.{index}": each for index, each in enumerate(hidden)},
+        **{f"convolution.{index}": layer for index, layer in enumerate(convolutions)},
+        **{f"hidden.{index}": layer for index, layer in enumerate(hidden)},
         "out": out,
     }
     for name, module in modules.items():

@@ -33,7 +33,7 @@ class Picked(Sequence[Transition]):
     def __getitem__(self, index: int | slice) -> Transition | Sequence[Transition]:
         """As d3rlpy's own buffer would have picked it."""
         if isinstance(index, slice):
-            return [self[each] for each in range(*index.indices(len(self)))]
+            return [self[place] for place in range(*index.indices(len(self)))]
         episode, row = self._buffer.buffer[int(self._indices[index])]
         return self._buffer.transition_picker(episode, row)
 
@@ -62,20 +62,20 @@ class VectorReplayBuffer(ReplayBuffer):
         super().__init__(
             InfiniteBuffer(), episodes=episodes, action_space=action_space, action_size=action_size
         )
-        if any(isinstance(each.observations, list | tuple) for each in episodes):
+        if any(isinstance(episode.observations, list | tuple) for episode in episodes):
             raise TypeError("Observations of several parts: use d3rlpy's own ReplayBuffer.")
-        rows = np.cumsum([0, *(len(each.actions) for each in episodes)])
-        counts = [each.transition_count for each in episodes]
+        rows = np.cumsum([0, *(len(episode.actions) for episode in episodes)])
+        counts = [episode.transition_count for episode in episodes]
         # an episode that ends by timeout has one transition less than rows
         self._row = np.concatenate(
             [start + np.arange(count) for start, count in zip(rows, counts, strict=False)]
         )
         last = np.cumsum(counts) - 1
-        ended = np.array([each.terminated for each in episodes])
+        ended = np.array([episode.terminated for episode in episodes])
         self._terminal = np.zeros((len(self._row), 1), np.float32)
         self._terminal[last[ended]] = 1
         for name in ("observations", "actions", "rewards"):
-            column = np.concatenate([getattr(each, name) for each in episodes])
+            column = np.concatenate([getattr(episode, name) for episode in episodes])
             self._columns[name] = np.asarray(column, np.float32)
 
     def append_episode(self, episode: EpisodeBase) -> None:

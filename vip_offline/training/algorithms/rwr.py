@@ -8,6 +8,7 @@ head, same likelihood, same batches.
 import dataclasses
 from collections.abc import Iterable
 
+import torch
 from d3rlpy.algos import QLearningAlgoBase, QLearningAlgoImplBase
 from d3rlpy.base import DeviceArg, LearnableConfig, register_learnable
 from d3rlpy.constants import ActionSpace
@@ -25,8 +26,27 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from vip_offline.options import Head
-from vip_offline.training.networks.descent import exponential_weight
 from vip_offline.training.networks.heads import create_policy, sample, weighted_loss
+
+
+def exponential_weight(
+    score: Tensor, tau: float, log_mean_weight: float = 0.0, max_weight: float | None = None
+) -> Tensor:
+    """exp(tau R) of Eq. 7, over its mean in the training set, capped.
+
+    Of a batch, where d3rlpy's `fit` trains; of the whole set see `weights.regression_weights`.
+
+    Args:
+        score: (B, 1), R: the one-step reward in the paper.
+        tau: the temperature; 0 is behaviour cloning.
+        log_mean_weight: log of the mean weight over the training set, which weights are divided by.
+        max_weight: cap of the result.
+
+    Returns:
+        (B, 1).
+    """
+    weight = torch.exp(tau * score - log_mean_weight)
+    return weight if max_weight is None else weight.clamp(max=max_weight)
 
 
 @dataclasses.dataclass()

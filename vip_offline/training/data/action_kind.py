@@ -42,15 +42,15 @@ def guess_action_kind(
     ]
     if not pairs:
         return ""
-    action = _few(np.concatenate([each for each, _ in pairs]))  # (N, A)
-    state = _few(np.concatenate([each[:-lead] for _, each in pairs]))  # (N, P)
+    action = _few(np.concatenate([rows for rows, _ in pairs]))  # (N, A)
+    state = _few(np.concatenate([rows[:-lead] for _, rows in pairs]))  # (N, P)
     same = _correlation(action, state) >= SAME
     spread = np.subtract(*np.percentile(action, (95, 5), axis=0))  # (A,)
-    apart = np.stack([np.median(np.abs(state - each[:, None]), axis=0) for each in action.T])
+    apart = np.stack([np.median(np.abs(state - column[:, None]), axis=0) for column in action.T])
     is_position = (same & (apart <= NEAR * spread[:, None])).any(axis=1)  # (A,)
     is_change = np.zeros(action.shape[1], bool)
     for ticks in HORIZONS:
-        moves = [each[ticks : len(each) - lead + ticks] - each[:-lead] for _, each in pairs]
+        moves = [rows[ticks : len(rows) - lead + ticks] - rows[:-lead] for _, rows in pairs]
         moved = _few(np.concatenate(moves))  # (N, P)
         about_zero = _cosine(action, moved) >= FOLLOWS
         is_change |= (about_zero & (_correlation(action, moved) >= FOLLOWS)).any(axis=1)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from vip_offline.dataset.read_hashes import LENGTHS, Reads, reads
@@ -41,7 +40,7 @@ from vip_offline.training.data.action_scale import (
 from vip_offline.training.data.episode_selection import choice_notes, choose_episodes, outcomes_of
 from vip_offline.training.data.input_statistics import Statistics, input_statistics
 from vip_offline.training.data.inputs import camera_notes, inputs_of, policy_cameras
-from vip_offline.training.networks.descent import Columns, exponential_weight
+from vip_offline.training.networks.ensemble import Transitions
 from vip_offline.training.weighting.notes import reward_notes, weighting_notes
 from vip_offline.training.weighting.scores import Weighed, weigh
 
@@ -80,20 +79,15 @@ class TrainingSet:
     goal_set: NDArray[np.float32] | None = None  # (G, D) of which the nearest counts; None: no such
 
     @cached_property
-    def columns(self) -> Columns:
-        """All transitions as a regression sees them."""
-        rows = np.concatenate([each[:-1] for each in self.observations])
-        actions = np.concatenate([each[:-1] for each in self.actions])
-        scores = np.concatenate(self.weighed.slot)
-        return Columns(
+    def transitions(self) -> Transitions:
+        """All transitions as a regression (rwr, bc) sees them."""
+        assert self.weighed.weights is not None
+        rows = np.concatenate([episode[:-1] for episode in self.observations])
+        actions = np.concatenate([episode[:-1] for episode in self.actions])
+        return Transitions(
             observation=rows if self.statistics is None else self.statistics.scaled(rows),
             action=to_reach(actions, self.action_range),
-            weight=exponential_weight(
-                torch.from_numpy(scores.astype(np.float32))[:, None],
-                self.weighed.tau,
-                self.weighed.log_mean_weight,
-                self.weighed.cap,
-            ).numpy(),
+            weight=self.weighed.weights.astype(np.float32)[:, None],
         )
 
 
@@ -184,7 +178,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     if outliers.listed:
         kept = method not in ("quantile", "std")
         notes.append(outlier_note(outliers, chosen, limits, kept=kept))
-    notes += [gripper_note(one) for one in grippers]
+    notes += [gripper_note(gripper) for gripper in grippers]
     width = observations[0].shape[1]
     if measured.constant:
         notes.append(f"inputs: {measured.constant} of {width} never change in the training set")
@@ -220,14 +214,14 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         ).plain(),
         "action_scale": None if reach is None else _scale(method, reach),
         "action_outliers": [
-            {**asdict(one), "episode": chosen[one.episode]} for one in outliers.listed
+            {**asdict(outlier), "episode": chosen[outlier.episode]} for outlier in outliers.listed
         ],
         "embedding_size": inputs.embedding.shape[1],
         "proprio_size": proprio.shape[1],
         "action_size": action.shape[1],
         "episodes": chosen,
         "held_out": kept_back,
-        "placements": [int(each) for each in store.meta("placement")],
+        "placements": [int(placement) for placement in store.meta("placement")],
     }
     read = reads(store, sources(store, options))
     manifest["data_sha256"] = data_hash(store, inputs.cameras)
@@ -299,16 +293,16 @@ def _interface(
     kind = kind or SIMULATED_KINDS.get(source, "")
     guess = "" if kind else guess_action_kind(actions, proprios)
     proprio = store.data("proprio", 0, 1).shape[1]
-    said = [str(each) for each in attributes.get("proprio", [])]
-    if len(said) != proprio:
-        said = [f"proprio[{place}]" for place in range(proprio)]
+    names_of_proprio = [str(name) for name in attributes.get("proprio", [])]
+    if len(names_of_proprio) != proprio:
+        names_of_proprio = [f"proprio[{place}]" for place in range(proprio)]
     return Interface(
         frames=frames,
-        proprio=tuple(said),
+        proprio=tuple(names_of_proprio),
         action=names,
         low=tuple(outliers.low.tolist()),
         high=tuple(outliers.high.tolist()),
-        largest_step=tuple(float(each) for each in np.max(steps, axis=0)),
+        largest_step=tuple(np.max(steps, axis=0).astype(float).tolist()),
         gripper=gripper,
         grippers=grippers,
         control_rate=attributes.get("control_rate"),
@@ -374,25 +368,25 @@ def differences(before: Mapping[str, Any], path: Path, options: TrainOptions) ->
     A policy from before there was an option of `BEFORE` is told from one that has its default.
     """
     now = identity(path, options)
-    wanted = json.loads(json.dumps({k: v for k, v in now.items() if k != "read"}))
+    requested = json.loads(json.dumps({k: v for k, v in now.items() if k != "read"}))
     # an option that is younger than what was written down had its default
     older = {key: value for key, (value, _) in BEFORE.items()}
     had = {**json.loads(json.dumps(asdict(TrainOptions()))), **older, **before["options"]}
     # "the only labelling" is the one that was trained on, however many there are by now
-    for options_, label in ((had, before["label"]), (wanted["options"], wanted["label"])):
+    for options_, label in ((had, before["label"]), (requested["options"], requested["label"])):
         options_["label"] = options_["label"] or label.get("name", "")
     settings = [
         f"{key} {had[key]!r}, now {value!r}"
         if key in before["options"] or key not in BEFORE
         else f"trained {BEFORE[key][1]} ({key} {had[key]!r}), now {value!r}"
-        for key, value in wanted["options"].items()
+        for key, value in requested["options"].items()
         if had[key] != value
     ]
     labels = [
         {k: v for k, v in label.items() if k not in (*OF_DATA, "asked")}
-        for label in (before["label"], wanted["label"])
+        for label in (before["label"], requested["label"])
     ]
-    asked = [label["label"].get("asked") for label in (before, wanted)]
+    asked = [label["label"].get("asked") for label in (before, requested)]
     if labels[0] != labels[1] or (all(asked) and asked[0] != asked[1]):
         name = before["label"].get("name")
         settings.append(f"label {name!r} was made again, with other settings")
@@ -403,7 +397,7 @@ def differences(before: Mapping[str, Any], path: Path, options: TrainOptions) ->
             data.append("its demonstrations are others")
     # however it was named: from another folder, or by its full path
     if data and Path(before["store"]).resolve() != path.resolve():
-        settings.append(f"store {before['store']!r}, now {wanted['store']!r}")
+        settings.append(f"store {before['store']!r}, now {requested['store']!r}")
     return Differences(tuple(settings), tuple(data))
 
 
@@ -442,7 +436,7 @@ def _check_within_unit(
 
 def _check_finite(name: str, values: NDArray[Any], where: str) -> None:
     if not np.isfinite(values).all():
-        row, column = (int(each) for each in np.argwhere(~np.isfinite(values))[0])
+        row, column = (int(place) for place in np.argwhere(~np.isfinite(values))[0])
         raise VipOfflineError(
             f"{where}: {name}[{row}, {column}] is {values[row, column]}. Repair the store, or "
             "record or import it without this episode."

@@ -60,7 +60,7 @@ def choose_episodes(
             "learn from.",
         )
     drawn = np.random.default_rng(0).permutation(successes)[: options.hold_out]
-    kept_back = sorted(int(each) for each in drawn)
+    kept_back = sorted(drawn.tolist())
     pool = successes if options.only_successes else range(len(store))
     chosen = [index for index in pool if index not in kept_back]
     if not chosen:
@@ -69,10 +69,10 @@ def choose_episodes(
         spans = store.spans()
         lengths = [spans[index][1] - spans[index][0] - 1 for index in chosen]
         ends = [outcomes[index] for index in chosen]
-        kept = best_share(
+        best = best_share(
             controlled(ends, lengths, options.control, options.seed), options.keep_best
         )
-        chosen = [chosen[place] for place in kept]
+        chosen = [chosen[place] for place in best]
     return chosen, kept_back
 
 

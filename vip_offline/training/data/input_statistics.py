@@ -47,7 +47,7 @@ def input_statistics(
         observations: per episode (T, D + P), embedding ++ proprioception; last rows count not.
         embedding_size: D. Embedding and proprioception are kinds of their own.
     """
-    rows = np.concatenate([each[:-1] for each in observations])
+    rows = np.concatenate([episode[:-1] for episode in observations])
     mean, std = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
     constant = np.ptp(rows, axis=0) == 0
     std = np.where(constant, 1.0, std)

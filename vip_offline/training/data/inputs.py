@@ -42,7 +42,7 @@ def inputs_of(store: Store, path: Path, options: TrainOptions) -> Inputs:
         return _pixels(store, path, options)
     label = store.label(options.label)
     encoder, cameras = label.provenance["encoder"], policy_cameras(store, label, options)
-    missing = [each for each in cameras if not store.embedded(encoder, each).all()]
+    missing = [camera for camera in cameras if not store.embedded(encoder, camera).all()]
     if missing and options.cameras:
         raise VipOfflineError(
             f"{path}: camera {missing[0]!r} is not embedded by {encoder} yet. `vip-offline train "
@@ -105,13 +105,13 @@ def check_same_embeddings(
     """
     name, camera = label.provenance["encoder"], label.provenance["camera"]
     fit = fit_of(provenance)
-    wanted = "" if fit == "crop" else f" --fit {fit}"
+    option = "" if fit == "crop" else f" --fit {fit}"
     for key in ("weights_sha256", "preprocessing") if compare_view else ("weights_sha256",):
         if label.provenance.get(key) != provenance.get(key):
             raise VipOfflineError(
                 f"{path}: label {label.name!r} was made from other embeddings than those under "
                 f"{name}/{camera} ({key} differs). Run `vip-offline relabel {path} --encoder "
-                f"{name}{wanted} --name {label.name} --overwrite`."
+                f"{name}{option} --name {label.name} --overwrite`."
             )
 
 
@@ -139,10 +139,10 @@ def camera_notes(cameras: Sequence[str], label: Mapping[str, Any]) -> list[str]:
     labelled = str(label["camera"]).split(",")
     if list(cameras) == labelled:
         return []
-    said = f"cameras: the policy sees {', '.join(cameras)}; the reward saw {', '.join(labelled)}"
+    note = f"cameras: the policy sees {', '.join(cameras)}; the reward saw {', '.join(labelled)}"
     if set(labelled) <= set(cameras):
-        return [said]
+        return [note]
     return [
-        f"{said}. It does not see its goal, so rollouts say nothing of distances to the goal and "
+        f"{note}. It does not see its goal, so rollouts say nothing of distances to the goal and "
         "of re-attempts"
     ]

@@ -55,7 +55,7 @@ class PixelsAndProprioFactory(EncoderFactory):
 
     size: int = 64  # px, square
     filters: list[list[int]] = dataclasses.field(
-        default_factory=lambda: [list(each) for each in FILTERS]
+        default_factory=lambda: [list(layer) for layer in FILTERS]
     )
     hidden_units: list[int] = dataclasses.field(default_factory=lambda: [256, 256])
 

@@ -66,12 +66,12 @@ def weigh(
         VipOfflineError: if no temperature meets the target.
     """
     if options.algo in ("awr", "iql"):
-        returns = [discounted_return(each, options.discount) for each in rewards]
+        returns = [discounted_return(reward, options.discount) for reward in rewards]
         # in one unit for every encoder: temperatures mean something, and values are learnt as fast
         scale = _scale(returns)
         if options.algo == "iql":
-            return Weighed([each / scale for each in rewards], 0.0, None, None)
-        returns = [each / scale for each in returns]
+            return Weighed([reward / scale for reward in rewards], 0.0, None, None)
+        returns = [value / scale for value in returns]
         tau = 1 / options.beta
         if len(returns) < 2:
             return Weighed(returns, tau, None, None)
@@ -81,7 +81,7 @@ def weigh(
         weights /= weights.mean()
         return Weighed(returns, tau, weights, summarise_weights(weights, tau))
     if options.weighs_by == "outcome" and options.algo not in CLONING:
-        return _by_outcome(outcomes, [len(each) for each in rewards], options)
+        return _by_outcome(outcomes, [len(reward) for reward in rewards], options)
     scores = _scores(rewards, observations, options)
     scores, tau = _temperature(scores, rewards, options)
     flat, cap = np.concatenate(scores), options.weight_cap or None
@@ -145,14 +145,14 @@ def _scores(
     if options.weighs_by == "step" or options.algo in CLONING:
         scores = rewards
     elif options.weighs_by == "n-step":
-        scores = [n_step_return(each, options.n_steps) for each in rewards]
+        scores = [n_step_return(reward, options.n_steps) for reward in rewards]
     else:
-        scores = [return_to_go(each) for each in rewards]
+        scores = [return_to_go(reward) for reward in rewards]
         if options.weighs_by == "advantage":
             scores = advantage(scores, observations)
     if options.standardise_scores:
         centre, scale = float(np.concatenate(scores).mean()), _scale(scores)
-        scores = [(each - centre) / scale for each in scores]
+        scores = [(score - centre) / scale for score in scores]
     return scores
 
 
@@ -167,7 +167,7 @@ def _temperature(
     flat = np.concatenate(scores)
     cap = options.weight_cap or None
     tau = tau_for(flat, options.target_ess, cap) if options.tau == "auto" else float(options.tau)
-    splits = np.cumsum([len(each) for each in scores])[:-1]
+    splits = np.cumsum([len(score) for score in scores])[:-1]
     if options.control == "permuted":
         # the same weights on other transitions: what is left if the reward meant nothing
         flat = np.random.default_rng(options.seed).permutation(flat)
@@ -175,8 +175,8 @@ def _temperature(
     if options.control == "clock":
         # as strong as the reward's weights are, but by time alone
         share = effective_sample_size(regression_weights(flat, tau, cap))
-        longest = max(len(each) for each in rewards)
-        scores = [clock(len(each), longest) for each in rewards]
+        longest = max(len(reward) for reward in rewards)
+        scores = [clock(len(reward), longest) for reward in rewards]
         flat = np.concatenate(scores)
         return scores, tau_for(flat, share, cap) if share < 1 - 1e-9 and np.ptp(flat) > 0 else 0.0
     return scores, tau

@@ -96,8 +96,8 @@ def advantage(
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import GroupKFold
 
-    lengths = [len(each) for each in score]
-    cut = [each[:length] for each, length in zip(observation, lengths, strict=True)]
+    lengths = [len(values) for values in score]
+    cut = [inputs[:length] for inputs, length in zip(observation, lengths, strict=True)]
     rows, flat = np.concatenate(cut).astype(np.float64), np.concatenate(score)
     episode = np.repeat(np.arange(len(lengths)), lengths)
     expected = np.empty(len(flat))
@@ -109,7 +109,7 @@ def advantage(
         low, high, slack = flat[others].min(), flat[others].max(), flat[others].std()
         expected[own] = ridge.predict(scaled[own]).clip(low - slack, high + slack)
     ends = np.cumsum(lengths)[:-1]
-    return [each - value for each, value in zip(score, np.split(expected, ends), strict=True)]
+    return [values - value for values, value in zip(score, np.split(expected, ends), strict=True)]
 
 
 def clock(transitions: int, horizon: int) -> NDArray[np.float64]:

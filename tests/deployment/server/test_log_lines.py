@@ -55,8 +55,9 @@ def test_a_writer_that_hangs_keeps_nobody_waiting() -> None:
             lines("again")
         hanging.set()
     assert WAITING <= messages.count("again\n") <= WAITING + 1
-    (count,) = (int(line.split()[1]) for line in messages if "left out" in line)
-    assert count == 3 * WAITING - messages.count("again\n")
+    # once or, if the thread began late, twice
+    counts = [int(line.split()[1]) for line in messages if "left out" in line]
+    assert counts and sum(counts) == 3 * WAITING - messages.count("again\n")
 
 
 def test_who_never_reads_does_not_keep_it_from_ending() -> None:

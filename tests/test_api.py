@@ -19,6 +19,7 @@ from vip_offline import (
 from vip_offline.errors import VipOfflineError
 
 
+@pytest.mark.slow
 def test_from_a_store_to_an_action(store_path: Path, tmp_path: Path) -> None:
     lines = list[str]()
     label = relabel(str(store_path), RelabelOptions(encoder="pixels"), say=lines.append)

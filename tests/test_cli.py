@@ -18,6 +18,8 @@ from origins import lerobot, replay
 
 from vip_offline import __version__
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}

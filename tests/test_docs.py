@@ -20,6 +20,7 @@ def blocks(language: str) -> list[str]:
     return [token.content for token in tokens if token.type == "fence" and token.info == language]
 
 
+@pytest.mark.slow
 def test_the_commands_exist_with_their_options() -> None:
     commands = [
         line.split("#")[0].split()
@@ -59,6 +60,7 @@ def test_policy_folders_are_where_the_commands_write_them() -> None:
         assert re.fullmatch(rf"({written})(/seed-\d)?", folder), folder
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 def test_policies_are_where_the_readme_says(smoke: Path, tmp_path: Path) -> None:
     store = smoke / "datasets/smoke.zarr"
@@ -76,6 +78,7 @@ def test_the_scripts_are_there() -> None:
     assert "bash tests/run.sh" in (ROOT / ".ci/run").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 def test_the_tree_is_the_one_that_inspect_prints(smoke: Path) -> None:
     """Same arrays, dtypes and trailing shapes, for another number of rows and another encoder."""
@@ -95,6 +98,7 @@ def test_the_tree_is_the_one_that_inspect_prints(smoke: Path) -> None:
         assert shape.count(",") == theirs[name][0].count(","), name
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 def test_the_python_runs(smoke: Path) -> None:
     for block in blocks("python"):

@@ -165,6 +165,7 @@ def test_rollouts_count_as_done(meant: dict[str, Any]) -> None:
     assert verify(Path("shipped")).manifest["success"]["rollouts"] == 2
 
 
+@pytest.mark.slow
 def test_old_rollouts_say_that_their_making_is_unknown(meant: dict[str, Any]) -> None:
     """And that the demonstrations had another rate than the simulator."""
     wanted = ["--placements", "2", "--horizon", "3", "--videos", "1"]

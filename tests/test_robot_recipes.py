@@ -102,6 +102,7 @@ def made_up(notes: Path, *more: str) -> list[str]:
     return options
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 @pytest.mark.parametrize("pace", ["--fast", "in real time"])
 def test_a_simulated_arm_through_the_socket(server: Serving, pace: str) -> None:
@@ -115,6 +116,7 @@ def test_a_simulated_arm_through_the_socket(server: Serving, pace: str) -> None:
     assert "13 actions" in server.end(signal.SIGTERM)  # and one before anything moved
 
 
+@pytest.mark.slow
 def test_the_rate_is_kept(server: Serving, notes: Path) -> None:
     options = ["--steps", "20", "--rate", "80", "--patience", "5"]
     result = loop(server, *made_up(notes), *options)
@@ -126,6 +128,7 @@ def test_the_rate_is_kept(server: Serving, notes: Path) -> None:
     assert (19 + missed - 1) / 80 <= times[-1] - times[0] <= (19 + missed + 8) / 80
 
 
+@pytest.mark.slow
 def test_what_is_done_is_what_the_server_said(server: Serving, notes: Path) -> None:
     loop(server, *made_up(notes), "--steps", "3", "--fast", "--patience", "5")
     for each in noted(notes):
@@ -134,6 +137,7 @@ def test_what_is_done_is_what_the_server_said(server: Serving, notes: Path) -> N
             assert max(map(abs, each["act"])) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_server_that_dies_or_says_nothing_stops_the_robot(
     server: Serving, notes: Path, by: signal.Signals
@@ -150,6 +154,7 @@ def test_a_server_that_dies_or_says_nothing_stops_the_robot(
     assert stop["at"] - last["at"] < 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_whoever_ends_it_the_robot_is_stopped(
     server: Serving, notes: Path, by: signal.Signals
@@ -175,6 +180,7 @@ def test_whoever_ends_it_the_robot_is_stopped(
     assert kinds(notes)[-1] == "stop"
 
 
+@pytest.mark.slow
 def test_a_driver_that_fails_is_stopped(server: Serving, notes: Path) -> None:
     result = loop(server, *made_up(notes, "fail=4"), "--patience", "5")
     assert result.returncode == 1
@@ -182,6 +188,7 @@ def test_a_driver_that_fails_is_stopped(server: Serving, notes: Path) -> None:
     assert kinds(notes)[-2:] == ["observe", "stop"]
 
 
+@pytest.mark.slow
 def test_a_robot_that_cannot_be_stopped_is_shouted_about(server: Serving, notes: Path) -> None:
     result = loop(server, *made_up(notes, "stop=fails"), "--steps", "2", "--patience", "5")
     assert result.returncode == 1
@@ -189,6 +196,7 @@ def test_a_robot_that_cannot_be_stopped_is_shouted_about(server: Serving, notes:
     assert "was stopped" not in result.stdout
 
 
+@pytest.mark.slow
 def test_a_policy_that_is_held_stops_the_robot(policy: Path, notes: Path) -> None:
     command = [*PROGRAM, "serve", str(policy), "--port", "0", "--timeout", "20"]
     with started([*command, "--stop-above", "1e-9"]) as one:
@@ -200,6 +208,7 @@ def test_a_policy_that_is_held_stops_the_robot(policy: Path, notes: Path) -> Non
     assert [each["act"] for each in noted(notes) if "act" in each] == [[0.0] * 4] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "says"),
     [
@@ -218,6 +227,7 @@ def test_a_driver_of_another_kind_is_not_moved(
     assert "act" not in kinds(notes)
 
 
+@pytest.mark.slow
 def test_another_rate_is_not_the_policys(server: Serving, notes: Path) -> None:
     result = loop(server, *made_up(notes), "--rate", "20")
     assert result.returncode == 2
@@ -230,6 +240,7 @@ def test_nobody_there(tmp_path: Path) -> None:
     assert "cannot connect" in result.stderr and "Nothing was moved" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [True, False, None])
 def test_what_it_does_can_be_recorded(
     server: Serving, notes: Path, tmp_path: Path, done: bool | None
@@ -254,6 +265,7 @@ def test_what_it_does_can_be_recorded(
     assert found.frames("corner", 0, rows)[:, 0, 0, 0].tolist() == list(range(2, rows + 2))
 
 
+@pytest.mark.slow
 def test_an_episode_that_was_cut_short_is_not_recorded(
     server: Serving, notes: Path, tmp_path: Path
 ) -> None:
@@ -266,6 +278,7 @@ def test_an_episode_that_was_cut_short_is_not_recorded(
     assert "recorded 0 episodes" in output and "1 episodes discarded" in output
 
 
+@pytest.mark.slow
 def test_a_recorder_that_dies_does_not_stop_the_robot(
     server: Serving, notes: Path, tmp_path: Path
 ) -> None:
@@ -277,6 +290,7 @@ def test_a_recorder_that_dies_does_not_stop_the_robot(
     assert kinds(notes).count("act") == 12
 
 
+@pytest.mark.slow
 def test_a_recorder_of_another_rate(server: Serving, notes: Path, tmp_path: Path) -> None:
     with recording(tmp_path / "again.zarr") as recorder:
         result = loop(server, *made_up(notes), "--record", f"127.0.0.1:{recorder.port}")

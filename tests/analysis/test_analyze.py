@@ -122,6 +122,7 @@ def test_labellings_side_by_side(labelled: Path) -> None:
         analyse(labelled, AnalyzeOptions(labels=("othr",)))
 
 
+@pytest.mark.slow
 def test_controls_see_what_the_encoder_saw(tmp_path: Path) -> None:
     path = trained_policy(tmp_path, "pixels", fit="pad").parent / "demos.zarr"
     relabel(path, RelabelOptions(encoder="random-resnet18"))
@@ -190,6 +191,7 @@ def test_short_and_constant_episodes(tmp_path: Path) -> None:
     assert np.isnan(row(analysis, "pixels").order[1:]).all()
 
 
+@pytest.mark.slow
 def test_the_heaviest_transitions_do_not_overlap(tmp_path: Path) -> None:
     levels = [0, 1, 2, 3, 40, 41, 42, 43, 44, 45, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99]
     path = make(tmp_path / "g.zarr", (levels, True), (levels, True), ([0] * 20, False))

@@ -68,6 +68,7 @@ def figures_of(dom: str) -> Figures:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", [False, True])
 def test_a_browser_finds_every_figure_and_nothing_to_complain_of(odd: bool, tmp_path: Path) -> None:
     names = ODD if odd else LABELLINGS
@@ -89,6 +90,7 @@ def test_a_browser_finds_every_figure_and_nothing_to_complain_of(odd: bool, tmp_
     assert all(len(picture) > 200 for picture in pictures)
 
 
+@pytest.mark.slow
 def test_the_browser_would_complain(tmp_path: Path) -> None:
     """Or the test above could not fail."""
     write_analysis_page(make_analysis(3, 5, LABELLINGS[:1], 0), tmp_path / "report.html")

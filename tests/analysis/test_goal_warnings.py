@@ -2,6 +2,7 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from made_up_analysis import make_analysis
 from made_up_grey import make
 
@@ -20,6 +21,7 @@ def moving_goals(path: Path) -> Path:
     return make(path, *((levels, True) for levels in ends), ([100, 105, 100], False))
 
 
+@pytest.mark.slow
 def test_a_mean_of_goals_that_lie_apart(tmp_path: Path) -> None:
     path = moving_goals(tmp_path / "g.zarr")
     relabel(path, RelabelOptions(encoder="pixels"))
@@ -39,6 +41,7 @@ def test_a_mean_of_goals_that_lie_apart(tmp_path: Path) -> None:
     assert '<p class="warning">pixels: the goal pictures' in page
 
 
+@pytest.mark.slow
 def test_goals_that_agree_are_no_news(tmp_path: Path) -> None:
     path = make(tmp_path / "g.zarr", ([0, 90], True), ([0, 110], True), ([0, 0], False))
     relabel(path, RelabelOptions(encoder="pixels"))

@@ -30,6 +30,7 @@ def test_episodes_are_paired() -> None:
     assert like.low < 0 < like.high
 
 
+@pytest.mark.slow
 def test_the_interval_is_that_of_drawing_episodes() -> None:
     other = RNG.normal(size=30)
     difference = auc_difference("a", GOOD, "b", other, SUCCESS)

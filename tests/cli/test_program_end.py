@@ -108,6 +108,7 @@ def test_stopped(body: str, number: int, code: int, tmp_path: Path) -> None:
     assert errors == "Stopped. The same command goes on from here.\n"
 
 
+@pytest.mark.slow
 def test_outputs_that_nobody_takes(tmp_path: Path) -> None:
     command = " ".join([*PROGRAM, "encoders"])
     for how, code, said in (

@@ -26,6 +26,7 @@ def store(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_what_is_left_is_as_it_was_before_it_came(store: Path) -> None:
     before = contents(store)
     relabel(store, replace(PIXELS, camera="front", name="last", goal=("last",)))
@@ -51,6 +52,7 @@ def test_all_cameras_of_an_encoder(store: Path) -> None:
     assert open_store(store).keys("embeddings/pixels") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "embeddings", "part"),
     [
@@ -77,6 +79,7 @@ def test_what_is_refused_changes_nothing(
     assert contents(store) == before
 
 
+@pytest.mark.slow
 def test_not_while_another_writes(store: Path) -> None:
     with (
         writing(store),

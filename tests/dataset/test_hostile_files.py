@@ -443,6 +443,7 @@ def at(tmp_path: Path) -> Iterator[Path]:
             assert SECRET not in file.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
 def test_it_is_refused_in_words(

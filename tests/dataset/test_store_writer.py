@@ -133,6 +133,7 @@ except VipOfflineError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_what_was_finished(tmp_path: Path) -> None:
     """On a real file system of 3 MB, in a mount namespace of its own."""
     folder = tmp_path / "small"
@@ -245,6 +246,7 @@ class Killed(Exception):
     """An end that nothing in the program expects."""
 
 
+@pytest.mark.slow
 def test_an_append_that_was_killed_leaves_what_was_committed(
     store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,6 +306,7 @@ def test_states_that_a_killed_process_left_out_are_written_by_the_next(store_pat
     assert not open_store(store_path).touched("data/frames_front").any()
 
 
+@pytest.mark.slow
 def test_a_reader_beside_the_writer_never_finds_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ from vip_offline.utils.files import only_writer
 DATED = ("created", "shipped")
 
 
+@pytest.mark.slow
 def test_the_manifest_says_it_all(shipped_once: Path) -> None:
     manifest = read_manifest(shipped_once)
     store = open_store(shipped_once.parent / "demos.zarr")
@@ -73,6 +74,7 @@ def test_the_manifest_says_it_all(shipped_once: Path) -> None:
     assert modes == {0o444}
 
 
+@pytest.mark.slow
 def test_the_same_training_gives_the_same_bytes(tmp_path: Path) -> None:
     """Also from another process's memory layout: each is trained and shipped anew."""
     folders = []
@@ -97,6 +99,7 @@ def test_the_same_training_gives_the_same_bytes(tmp_path: Path) -> None:
             assert first == second, name
 
 
+@pytest.mark.slow
 def test_another_store_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
     folder = trained_policy(tmp_path, "pixels")
     ship(folder)
@@ -124,6 +127,7 @@ def test_another_encoder_is_refused(tmp_path: Path) -> None:
     assert "policy.onnx" in read_sums(folder)  # it is as ready as it was
 
 
+@pytest.mark.slow
 def test_demonstrations_that_were_changed_are_seen(tmp_path: Path) -> None:
     folder = trained_policy(tmp_path, "pixels")
     root = zarr.open_group(tmp_path / "demos.zarr")
@@ -138,6 +142,7 @@ def test_demonstrations_that_were_changed_are_seen(tmp_path: Path) -> None:
     ship(folder)
 
 
+@pytest.mark.slow
 def test_a_policy_from_before_actions_were_normalised_ships_and_is_told_from_todays(
     tmp_path: Path,
 ) -> None:
@@ -170,6 +175,7 @@ def test_a_step_is_within_an_episode(tmp_path: Path) -> None:
     assert (interface["low"], interface["high"]) == ([0, 0], [21, 42])
 
 
+@pytest.mark.slow
 def test_what_the_user_says_of_it(tmp_path: Path) -> None:
     folder = trained_policy(tmp_path, "pixels")
     described = {"action": ["dx [cm]", "dy [cm]"], "gripper": "none", "control_rate": 25}
@@ -196,6 +202,7 @@ def test_what_the_user_says_of_it(tmp_path: Path) -> None:
         ship(folder, described={"control_rate": "fast"})
 
 
+@pytest.mark.slow
 def test_without_the_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is the way out for one that cannot be exported, so nothing is."""
     folder = trained_policy(tmp_path, "vip-mini")
@@ -258,6 +265,7 @@ def test_what_another_process_writes_to_is_left_alone(tmp_path: Path, held: str)
     load_policy(folder, sealed=True)
 
 
+@pytest.mark.slow
 def test_labellings_that_came_later_change_nothing_but_its_own_made_again_does(
     tmp_path: Path,
 ) -> None:
@@ -273,6 +281,7 @@ def test_labellings_that_came_later_change_nothing_but_its_own_made_again_does(
         ship(folder)
 
 
+@pytest.mark.slow
 def test_cameras_of_its_own_travel(tmp_path: Path) -> None:
     """In their order, through the graph, onto the card; the goal picture is the reward's camera."""
     cameras = ("wrist", "front")

@@ -16,6 +16,7 @@ from vip_offline.options import Computing
 NETWORKS = ["lite0", "vip", "dinov2-s", "clip-rn50"]  # one of each kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_back_ends_agree_with_eager_fp32(name: str, tmp_path: Path) -> None:
     torch.manual_seed(1)
@@ -56,6 +57,7 @@ def test_nothing_else_runs_in_place_of_what_was_asked_for(monkeypatch: pytest.Mo
         choose_backend(Computing("onnx", precision="fp16"))
 
 
+@pytest.mark.slow
 def test_mixed_precision_is_refused_where_it_gives_other_embeddings() -> None:
     fine = load_encoder("random-resnet18", computing=Computing(precision="fp16"))
     exact = load_encoder("random-resnet18", computing=Computing("torch"))
@@ -66,6 +68,7 @@ def test_mixed_precision_is_refused_where_it_gives_other_embeddings() -> None:
         load_encoder("lite0", computing=Computing(precision="fp16"))
 
 
+@pytest.mark.slow
 def test_threads_are_left_as_they_were() -> None:
     before = torch.get_num_threads()
     encoder = load_encoder("random-resnet18")

@@ -17,6 +17,7 @@ EAGER = Computing(backend="torch")
 HERE = [name for name, entry in ENCODERS.items() if entry.origin is None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_the_contract_of_an_encoder(name: str) -> None:
     encoder, frames = load_encoder(name), pictures(5)
@@ -34,6 +35,7 @@ def test_the_contract_of_an_encoder(name: str) -> None:
     assert load_encoder(name).provenance == provenance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_a_frame_does_not_depend_on_its_batch_mates(name: str) -> None:
     encoder, frames = load_encoder(name), pictures(4)
@@ -126,6 +128,7 @@ def in_published_layout(name: str) -> dict[str, object]:
 PUBLISHED = ["r3m-18", "moco-v2", "clip-vit-b32", "liv", "mae-vit-b", "dinov2-s"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_layouts_load_strictly(name: str, tmp_path: Path) -> None:
     content, path = in_published_layout(name), tmp_path / "model.pt"
@@ -151,6 +154,7 @@ def test_published_layouts_load_strictly(name: str, tmp_path: Path) -> None:
         load_encoder(name, path)
 
 
+@pytest.mark.slow
 def test_an_openai_archive_loads(tmp_path: Path) -> None:
     """OpenAI's files are TorchScript, in half precision."""
     visual = module("clip-vit-b32").half()
@@ -202,6 +206,7 @@ def test_dinov2_position_embedding_is_resized_as_the_hub_does() -> None:
     torch.testing.assert_close(grid[5, inner, 1], places[inner], atol=0.06, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_model_is_recognised(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.save(in_published_layout("r3m-18"), path)

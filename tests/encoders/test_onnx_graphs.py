@@ -37,6 +37,7 @@ def test_a_graph_is_made_once() -> None:
     assert [path.name for path in first.parent.iterdir()] == [first.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["another network", "cut short"])
 def test_a_graph_that_is_not_the_networks_is_made_anew(damage: str) -> None:
     """An entry of one's own may have changed, whatever its weights' hash says."""

@@ -20,6 +20,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_prompt_is_embedded_as_open_clip_does(checkpoint: Path) -> None:
     prompt = "close the drawer, gently"
     embedding = embed_text("liv", prompt, str(checkpoint))
@@ -40,6 +41,7 @@ def test_prompts_that_the_tower_would_cut(checkpoint: Path, prompt: str) -> None
         embed_text("liv", prompt, str(checkpoint))
 
 
+@pytest.mark.slow
 def test_a_file_without_the_text_tower(checkpoint: Path, tmp_path: Path) -> None:
     state = torch.load(checkpoint, weights_only=True)["liv"]
     visual = {key: value for key, value in state.items() if ".visual." in key}

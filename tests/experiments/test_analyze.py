@@ -27,6 +27,7 @@ def analyze(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.slow
 def test_the_command_leaves_a_page_numbers_figures_and_films(
     labelled: Path, tmp_path: Path
 ) -> None:
@@ -51,6 +52,7 @@ def test_the_command_leaves_a_page_numbers_figures_and_films(
     assert max(len(each) for each in done.stdout.splitlines() if "->" not in each) <= 80
 
 
+@pytest.mark.slow
 def test_json_is_json_alone(labelled: Path, tmp_path: Path) -> None:
     done = analyze(labelled, "--json", "--out", tmp_path / "x", cwd=tmp_path)
     assert json.loads(done.stdout)["store"] == str(labelled)

@@ -22,7 +22,7 @@ from vip_offline.experiments.compare import (
 from vip_offline.options import CompareOptions, Recipe, TrainOptions
 from vip_offline.simulation.rollout import existing_rollouts
 
-pytestmark = pytest.mark.sim
+pytestmark = [pytest.mark.sim, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 from conftest import PROGRAM
 from made_up_policies import trained_policy
 
 from vip_offline.experiments.delete import delete_stage
 
 
+@pytest.mark.slow
 def test_what_is_freed_and_which_policies_name_it(tmp_path: Path) -> None:
     folder = trained_policy(tmp_path, "pixels")
     store, other = tmp_path / "demos.zarr", tmp_path / "other"
@@ -23,6 +25,7 @@ def test_what_is_freed_and_which_policies_name_it(tmp_path: Path) -> None:
     assert "holds it no longer (there are: none)" in shipping.stderr
 
 
+@pytest.mark.slow
 def test_the_command(labelled: Path, tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -109,6 +109,7 @@ def quiet_bar() -> Bar:
     return lambda description, total, unit: bar(Console(), description, total, unit)
 
 
+@pytest.mark.slow
 def test_the_command(labelled: Path, tmp_path: Path) -> None:
     done = run("export", str(labelled), "out.hdf5", "--to", "robomimic", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

@@ -123,6 +123,7 @@ def test_encoders_are_tried_on_held_out_tasks_alone(recipe: Path) -> None:
     assert all(task.startswith(HELD_OUT) for task in tried)
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_no_training_task_shares_an_object_with_a_held_out_one(recipe: Path) -> None:
@@ -132,6 +133,7 @@ def test_no_training_task_shares_an_object_with_a_held_out_one(recipe: Path) -> 
     assert not found
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 def test_what_other_tasks_share_is_found() -> None:
     """Those that the recipe leaves out, and why: a block, a wall, a cube of 4 cm."""

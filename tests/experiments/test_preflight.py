@@ -35,6 +35,7 @@ def store_of(path: Path, task: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 @pytest.mark.parametrize(
     ("task", "part"),
@@ -69,6 +70,7 @@ def test_stores_that_cannot_be_rolled_out(tmp_path: Path) -> None:
         check_simulated(two, both, ROLLOUT)
 
 
+@pytest.mark.slow
 def test_other_weights_are_refused_before_training(tmp_path: Path) -> None:
     path = store_of(tmp_path / "demos.zarr", "drawer-close")
     mini = Path(__file__).parents[2] / "vip_offline/encoders/weights/vip-mini.pt"

@@ -143,6 +143,7 @@ def test_episodes_that_were_appended(labelled: Path, policy: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["rwr", "iql"])
 def test_a_training_that_stopped_begins_anew(labelled: Path, tmp_path: Path, algo: str) -> None:
     options = replace(SMALL, algo=algo, steps=2500 if algo == "rwr" else 250)
@@ -166,6 +167,7 @@ def test_a_training_that_stopped_begins_anew(labelled: Path, tmp_path: Path, alg
     np.testing.assert_array_equal(kept, alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["bc", "iql"])
 def test_two_processes(labelled: Path, tmp_path: Path, algo: str) -> None:
     jobs = [
@@ -214,6 +216,7 @@ def test_a_killed_swap_is_put_back(labelled: Path, policy: Path) -> None:
     assert still(policy) == [TRUE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "said_of_export", "said_of_analysis"),
     [
@@ -245,6 +248,7 @@ def padded(video: Path, size: int) -> None:
         file.write(room.to_bytes(4, "big") + b"free" + bytes(room - 8))
 
 
+@pytest.mark.slow
 def test_a_linked_video_of_the_same_size(tmp_path: Path) -> None:
     lerobot(tmp_path / "set")
     (video,) = (tmp_path / "set").rglob("*.mp4")

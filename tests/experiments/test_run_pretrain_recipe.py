@@ -47,6 +47,7 @@ def recipe(tmp_path: Path, *videos: Path) -> PretrainRecipe:
     )
 
 
+@pytest.mark.slow
 def test_each_objective_is_trained_and_drawn(
     make_store: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_each_objective_is_trained_and_drawn(
     assert again["paths"] == numbers["paths"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_loads_like_the_model(make_store: Callable[..., Path], tmp_path: Path) -> None:
     store = make_store(lengths=(5, 6, 7, 8, 5, 6), successes=(True,) * 6)
     run_pretrain_recipe(recipe(tmp_path, store), SHOW, lambda line: None)
@@ -108,6 +110,7 @@ def test_what_would_fail_late_is_refused_at_once(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 def test_tasks_are_recorded_and_encoders_tried_on_others(tmp_path: Path) -> None:
     wanted = PretrainRecipe(

@@ -34,6 +34,7 @@ def test_the_whole_chain(smoke: Path) -> None:
     load_recipe(smoke / "runs/smoke/recipe.toml")
 
 
+@pytest.mark.slow
 def test_started_again_it_only_reports(smoke: Path) -> None:
     before = {
         path: path.stat().st_mtime_ns
@@ -47,6 +48,7 @@ def test_started_again_it_only_reports(smoke: Path) -> None:
     assert after == before
 
 
+@pytest.mark.slow
 def test_stopped_in_the_middle_of_training_it_goes_on(smoke: Path, tmp_path: Path) -> None:
     shutil.copytree(smoke / "recipes", tmp_path / "recipes")
     shutil.copytree(smoke / "datasets", tmp_path / "datasets")
@@ -70,6 +72,7 @@ def test_stopped_in_the_middle_of_training_it_goes_on(smoke: Path, tmp_path: Pat
     assert numbers["differences"] == undisturbed["differences"]
 
 
+@pytest.mark.slow
 def test_a_refused_run_changes_nothing(smoke: Path, tmp_path: Path) -> None:
     for name in ("recipes", "datasets", "runs"):
         shutil.copytree(smoke / name, tmp_path / name)
@@ -84,6 +87,7 @@ def test_a_refused_run_changes_nothing(smoke: Path, tmp_path: Path) -> None:
     assert {each for each in before if after[each] != before[each]} <= {minutes}
 
 
+@pytest.mark.slow
 def test_other_placements_are_rolled_out_and_filmed_again(smoke: Path, tmp_path: Path) -> None:
     for name in ("recipes", "datasets", "runs"):
         shutil.copytree(smoke / name, tmp_path / name)

@@ -16,6 +16,7 @@ from vip_offline.utils.console import Console, bar
 pytestmark = pytest.mark.sim
 
 
+@pytest.mark.slow
 def test_what_was_done_is_said(tmp_path: Path) -> None:
     recipe = Recipe(
         store=str(tmp_path / "x.zarr"),

@@ -118,6 +118,7 @@ def test_finding_policies(tmp_path: Path) -> None:
         find_policies([tmp_path / "elsewhere"], named=True)
 
 
+@pytest.mark.slow
 def test_loading_needs_neither_trainer_nor_store_nor_simulator(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from vip_offline.policies.policy import Policy; "

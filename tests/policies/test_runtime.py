@@ -40,6 +40,7 @@ def observations(
     return {**frames, "proprio": generator.normal(size=(count, 4)).astype(np.float32)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
 def test_it_acts_as_what_was_trained(shipped: Path, backend: str) -> None:
     given = observations(3)
@@ -58,6 +59,7 @@ def test_it_acts_as_what_was_trained(shipped: Path, backend: str) -> None:
     assert inferred.embedding.shape == (3, 128)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", ["pad", "squash"])
 def test_it_sees_frames_as_its_training_set_was_seen(tmp_path: Path, fit: Fit) -> None:
     folder = trained_policy(tmp_path, fit=fit)
@@ -77,6 +79,7 @@ def test_it_sees_frames_as_its_training_set_was_seen(tmp_path: Path, fit: Fit) -
     assert f"| fit of its frames | {fit} |" in (elsewhere / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_table_of_encoders_changes_no_policy(tmp_path: Path) -> None:
     """An earlier release brought the frames to its encoder in another way."""
     folder = trained_policy(tmp_path)
@@ -103,6 +106,7 @@ def test_novelty_of_the_training_set_and_of_noise(shipped_once: Path) -> None:
     assert strange[0] > known.max() + 0.5
 
 
+@pytest.mark.slow
 def test_neither_d3rlpy_nor_zarr_nor_a_simulator(shipped: Path) -> None:
     """In a fresh interpreter that has none of them, nor a network; and nothing is unpickled."""
     code = f"""
@@ -206,6 +210,7 @@ def test_a_goal_of_another_encoder(shipped: Path) -> None:
         load_policy(shipped)
 
 
+@pytest.mark.slow
 def test_the_nearest_of_several_goals(tmp_path: Path) -> None:
     store, folder = trained_policy(tmp_path).parent / "demos.zarr", tmp_path / "near"
     one_goal = load_policy(tmp_path / "policy")
@@ -244,6 +249,7 @@ def test_an_encoder_of_another_kind(shipped: Path) -> None:
         load_policy(shipped, backend="torch")
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_not_made_ready(tmp_path: Path) -> None:
     folder = trained_policy(tmp_path, "pixels", cameras=("left", "right"))
     policy = load_policy(folder)
@@ -265,6 +271,7 @@ def test_a_folder_that_was_not_made_ready(tmp_path: Path) -> None:
     np.testing.assert_allclose(graph.action, inferred.action, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_pixels_without_an_encoder(tmp_path: Path) -> None:
     folder = trained_policy(tmp_path, algo="scratch-bc")
     before = load_policy(folder).act(observations(2))

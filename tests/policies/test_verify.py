@@ -53,6 +53,7 @@ def test_other_versions_are_said(shipped: Path) -> None:
     assert any("of a control tick at 100000 Hz" in note for note in verification.notes)
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_not_made_ready(tmp_path: Path) -> None:
     with pytest.raises(VipOfflineError, match=r"not made ready.*vip-offline ship"):
         verify(trained_policy(tmp_path, "pixels"))

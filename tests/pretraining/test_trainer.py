@@ -25,6 +25,8 @@ from vip_offline.pretraining.check_options import check_pretrain
 from vip_offline.pretraining.initialization import initial_networks
 from vip_offline.pretraining.trainer import Embed, Report, Trained, keep_lines, loss_of, pretrain
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parents[1]
 CLIPS = MadeUpClips()
 

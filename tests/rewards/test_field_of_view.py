@@ -113,6 +113,7 @@ def test_a_goal_picture_goes_the_frames_way(tmp_path: Path) -> None:
     np.testing.assert_array_equal(store.label("picture").reward, store.label("frame").reward)
 
 
+@pytest.mark.slow
 def test_frames_of_224_px_are_taken_as_they_are(tmp_path: Path, r3m: RelabelOptions) -> None:
     """And a larger goal picture of the same view is brought to their size, not cropped."""
     path, picture = store_of(tmp_path / "native.zarr", front=(224, 224)), tmp_path / "goal.png"
@@ -129,6 +130,7 @@ def test_frames_of_224_px_are_taken_as_they_are(tmp_path: Path, r3m: RelabelOpti
     assert label.provenance["preprocessing"]["resize"] == 224
 
 
+@pytest.mark.slow
 def test_embeddings_of_an_earlier_release_go_on_in_its_way(
     tmp_path: Path, r3m: RelabelOptions
 ) -> None:
@@ -162,6 +164,7 @@ def test_embeddings_of_an_earlier_release_go_on_in_its_way(
         relabel(path, replace(r3m, name="frame", goal=("0:4",)))
 
 
+@pytest.mark.slow
 def test_cameras_of_which_one_alone_would_be_cropped(tmp_path: Path, r3m: RelabelOptions) -> None:
     path = store_of(tmp_path / "two.zarr", front=(224, 224), wrist=(96, 96))
     both = replace(r3m, camera="front,wrist")

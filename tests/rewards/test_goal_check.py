@@ -61,6 +61,7 @@ def test_good_goals_are_not_questioned(store: Path, tmp_path: Path) -> None:
     assert notes(store, picture(tmp_path / "bright.png", 240, 255, 250)) == ()
 
 
+@pytest.mark.slow
 def test_successes_that_end_apart(tmp_path: Path) -> None:
     path = make(tmp_path / "g.zarr", *(([100, level], True) for level in (0, 60, 140, 200)))
     (note,) = notes(path, "nearest:successes")

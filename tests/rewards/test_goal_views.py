@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from vip_offline.dataset.store import open_store
@@ -31,6 +32,7 @@ def test_a_frame_is_shown_under_its_name(store_path: Path) -> None:
     assert (view.name, view.count, view.notes) == ("Goal: frame 0:-1", 1, ())
 
 
+@pytest.mark.slow
 def test_of_many_the_first_few_are_shown_with_the_count(make_store: Callable[..., Path]) -> None:
     path = make_store(lengths=(5,) * (PICTURES_SHOWN + 2), successes=(True,) * (PICTURES_SHOWN + 2))
     for goal in ("successes", "nearest:successes", "last"):
@@ -89,6 +91,7 @@ def test_frames_that_are_not_in_the_store_are_said_to_be_missing(store_path: Pat
     assert view.notes == ("The frames of camera elsewhere are not in the store.",)
 
 
+@pytest.mark.slow
 def test_labellings_with_one_goal_share_it(store_path: Path) -> None:
     for name, goal in (("a", "0:1"), ("b", "0:1"), ("c", "0:2")):
         relabel(store_path, replace(PIXELS, name=name, goal=(goal,)))

@@ -44,6 +44,7 @@ def test_an_episodes_own_goals_are_left_out() -> None:
     assert goals.others(1).tolist() == [[1.0], [2.0], [3.0]]
 
 
+@pytest.mark.slow
 def test_a_labelling_by_hand(tmp_path: Path) -> None:
     path = three_successes(tmp_path / "g.zarr")
     assert relabel(path, NEAREST).goal == (
@@ -78,6 +79,7 @@ def test_reach_is_a_share_of_the_first_distance(tmp_path: Path) -> None:
     assert reward[3:5].tolist() == [0, 0]
 
 
+@pytest.mark.slow
 def test_several_cameras_and_cosine(tmp_path: Path) -> None:
     path = tmp_path / "two.zarr"
     with writing(path, create={"task": "x"}) as store:

@@ -17,6 +17,7 @@ from vip_offline.rewards.relabel import relabel
 FRONT = RelabelOptions(encoder="pixels", camera="front", name="a", fit="squash")
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_embedded_as_the_labelling_was(tmp_path: Path) -> None:
     path, other = two_cameras(tmp_path / "two.zarr"), two_cameras(tmp_path / "other.zarr")
     relabel(path, FRONT)

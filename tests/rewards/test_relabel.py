@@ -67,6 +67,7 @@ def test_labels_stand_side_by_side(labelled: Path) -> None:
     assert store.label("pixels").provenance["dim"] == 3072
 
 
+@pytest.mark.slow
 def test_another_labelling_of_the_name_is_kept_unless_told(labelled: Path) -> None:
     other = replace(PIXELS, encoder="random-resnet18", name="pixels")
     with pytest.raises(VipOfflineError, match=r"made with other settings \(.*encoder.*overwrite"):
@@ -116,6 +117,7 @@ def test_names_that_are_none(store_path: Path, name: str) -> None:
     assert open_store(store_path).keys("embeddings") == []
 
 
+@pytest.mark.slow
 def test_two_cameras_side_by_side(tmp_path: Path) -> None:
     """The embedding of both is one vector: its squared distance is the sum of theirs."""
     path = two_cameras(tmp_path / "two.zarr")
@@ -158,6 +160,7 @@ def test_a_picture_of_another_shape_is_noted(labelled: Path, tmp_path: Path) -> 
     assert "has 64 x 32 px, the frames 32 x 32: it shows another field of view" in done.notes[0]
 
 
+@pytest.mark.slow
 def test_what_is_embedded_needs_no_encoder(
     labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +204,7 @@ def test_how_many_reached_their_goals(labelled: Path) -> None:
     assert open_store(labelled).label("staged").provenance["reach"] == RelabelOptions.reach
 
 
+@pytest.mark.slow
 def test_words_are_a_goal(store_path: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = open_clip.CLIP(**open_clip.get_model_config("ViT-B-32-quickgelu"))
@@ -249,6 +253,7 @@ def test_labels_of_many_blocks_are_those_of_one(
     np.testing.assert_array_equal(open_store(labelled).label("pieces").reward, whole)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_valid_store_that_goes_on(make_store: Callable[..., Path]) -> None:
     path = make_store(lengths=(12,) * 20, successes=(True,) * 20)
     command = [*PROGRAM, "relabel", str(path), "--encoder", "random-resnet18", "--backend", "torch"]

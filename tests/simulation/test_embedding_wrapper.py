@@ -53,6 +53,7 @@ def faultless() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 @pytest.mark.usefixtures("faultless")
 def test_gymnasium_finds_no_fault_in_a_real_environment() -> None:

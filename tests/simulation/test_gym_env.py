@@ -24,6 +24,7 @@ def test_gymnasium_finds_no_fault(environment: Metaworld) -> None:
     environment.close()
 
 
+@pytest.mark.slow
 def test_gymnasium_makes_it_and_finds_no_fault() -> None:
     """By an entry point, as a user registers it; then the other render modes are tried as well."""
     spec = gym.envs.registration.EnvSpec(

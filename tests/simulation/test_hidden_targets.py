@@ -63,6 +63,7 @@ def test_a_drawn_target_is_constant_or_moves_with_what_is_drawn(task: str) -> No
     assert is_visible(*placed(task, hidden_goal=False))
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 @pytest.mark.parametrize("task", sorted(MARKED))
 def test_a_marker_is_fixed_and_the_object_is_not(task: str) -> None:
@@ -87,6 +88,7 @@ def test_a_task_that_is_not_known_here_is_refused() -> None:
         check_target("juggle", hidden_goal=False)
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 def test_the_first_picture_is_of_its_own_placement() -> None:
     # Meta-World moves the drawer's body and looks where it is at the first step only
@@ -112,6 +114,7 @@ def test_a_placement_that_never_fits_ends_in_a_message() -> None:
         simulator.renderer = None
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 def test_a_store_says_how_its_target_was_placed(tmp_path: Path) -> None:
     options = RecordOptions(task="push", episodes=1, failures=1, image_size=16, max_steps=3)
@@ -125,6 +128,7 @@ def test_a_store_says_how_its_target_was_placed(tmp_path: Path) -> None:
         record(tmp_path / "marked.zarr", options, processes=1)
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 def test_a_store_from_before_is_recognised_and_can_be_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "old.zarr"

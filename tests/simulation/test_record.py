@@ -32,6 +32,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_frames_can_be_embedded_in_the_process_that_recorded_them(tmp_path: Path) -> None:
     """Drawing in it as well would end it with a segmentation fault, where Mesa draws."""
     code = (
@@ -55,6 +56,7 @@ def test_kinds_have_equal_shares_fixed_beforehand() -> None:
     assert len(set(placements)) == 30
 
 
+@pytest.mark.slow
 def test_the_store_says_what_happened(recorded: Path) -> None:
     store = open_store(recorded)
     store.require_finished()
@@ -70,6 +72,7 @@ def test_the_store_says_what_happened(recorded: Path) -> None:
     assert store.data("proprio").shape == (store.rows, 4)
 
 
+@pytest.mark.slow
 def test_stored_actions_lead_to_the_stored_rows(recorded: Path) -> None:
     """Row t is the observation before action t."""
     store = open_store(recorded)
@@ -88,6 +91,7 @@ def test_stored_actions_lead_to_the_stored_rows(recorded: Path) -> None:
                     assert store.data("true_reward")[start + row] == np.float32(reward)
 
 
+@pytest.mark.slow
 def test_two_processes_record_the_same(recorded: Path, tmp_path: Path) -> None:
     record(tmp_path / "b.zarr", SMALL, processes=2)
     assert contents(tmp_path / "b.zarr") == contents(recorded)
@@ -144,6 +148,7 @@ def until_killed_in_the_middle(arguments: list[str], path: Path, begun: str, see
     process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_kill_9_and_again_is_as_if_undisturbed(recorded: Path, tmp_path: Path, seed: int) -> None:
     path = tmp_path / "a.zarr"

@@ -91,6 +91,7 @@ def interpreted(code: str, *given: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("later", ["import torchvision", "from vip_offline.encoders import mini"])
 def test_what_embeds_may_be_imported_after_the_first_frame(later: str) -> None:
     """Where Mesa draws, the process ended there with a segmentation fault."""
@@ -103,6 +104,7 @@ def test_an_environment_that_nobody_closed_says_nothing() -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_fork_lets_go_of_what_it_cannot_draw_with() -> None:
     result = interpreted(
         f"{BEGIN}\nif os.fork() == 0: sys.exit(0)\nprint(os.waitstatus_to_exitcode(os.wait()[1]))"
@@ -110,11 +112,13 @@ def test_a_fork_lets_go_of_what_it_cannot_draw_with() -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, "0\n", "")
 
 
+@pytest.mark.slow
 def test_forks_of_a_process_that_drew_nothing_draw() -> None:
     result = interpreted(VECTOR)
     assert (result.returncode, result.stdout) == (0, "(2, 48, 48, 3)\n"), result.stderr
 
 
+@pytest.mark.slow
 def test_forks_of_a_process_that_has_drawn_are_refused() -> None:
     """They waited forever, be it that the parent's environment was closed."""
     result = interpreted(VECTOR, "drawn")
@@ -123,6 +127,7 @@ def test_forks_of_a_process_that_has_drawn_are_refused() -> None:
     assert "context='spawn'" in result.stderr
 
 
+@pytest.mark.slow
 def test_forks_of_a_process_that_has_embedded_are_refused() -> None:
     """They waited forever: the encoder's threads are in the first process alone."""
     embedded = VECTOR.replace("return Metaworld", "return EmbedPixels(Metaworld").replace(
@@ -136,6 +141,7 @@ def test_forks_of_a_process_that_has_embedded_are_refused() -> None:
     assert "had loaded an encoder before" in result.stderr
 
 
+@pytest.mark.slow
 def test_an_environment_that_was_made_before_the_fork_is_refused() -> None:
     result = interpreted(f"{BEGIN}\nif os.fork() == 0: environment.reset(seed=0)\nos.wait()")
     assert "VipOfflineError: This process was forked from one" in result.stderr
@@ -159,6 +165,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "policies/rwr"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["record", "rollout"])
 @pytest.mark.parametrize(("variables", "why"), BACKENDS, ids=lambda value: "")
 def test_a_backend_that_cannot_draw_here_is_one_message(

@@ -42,6 +42,7 @@ def edit(folder: Path, **changes: object) -> None:
     write_sums(folder, read_sums(folder))  # as if it had been trained so
 
 
+@pytest.mark.slow
 def test_results_films_and_no_second_time(policies: list[Path]) -> None:
     finished: list[Path] = []
     results = rollout(policies, OPTIONS, on_rollout=lambda folder, success: finished.append(folder))
@@ -59,6 +60,7 @@ def test_results_films_and_no_second_time(policies: list[Path]) -> None:
     assert finished == []
 
 
+@pytest.mark.slow
 def test_the_number_of_simulators_changes_nothing(policies: list[Path]) -> None:
     """The closed loop is each policy's own: same actions, whoever else is rolled out."""
     from vip_offline.simulation.metaworld import Simulator

@@ -8,6 +8,7 @@ from vip_offline.simulation.vector_env import VectorSimulator
 pytestmark = pytest.mark.sim
 
 
+@pytest.mark.slow
 def test_slots_are_environments_of_their_own() -> None:
     action = np.array([0.2, 0.9, -0.1, 1.0], np.float32)
     with VectorSimulator("drawer-close", 48, processes=2, environments=2) as simulators:
@@ -27,6 +28,7 @@ def test_slots_are_environments_of_their_own() -> None:
             np.testing.assert_array_equal(expected.proprio, second.proprio[row])
 
 
+@pytest.mark.slow
 def test_what_breaks_over_there_is_said_here() -> None:
     with VectorSimulator("drawer-close", 32, processes=1, environments=1) as simulators:
         simulators({0: 1})
@@ -34,6 +36,7 @@ def test_what_breaks_over_there_is_said_here() -> None:
             simulators({0: np.zeros((2, 9), np.float32)})
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_said_here() -> None:
     with VectorSimulator("drawer-close", 32, processes=1, environments=1) as simulators:
         simulators({0: 1})

@@ -59,6 +59,7 @@ def test_the_choice_follows_the_seed_and_takes_kinds_in_turn(module: Path) -> No
     assert drawn([module], module.parent, 4, 8) != one
 
 
+@pytest.mark.slow
 def test_tests_see_a_mutant_or_do_not(module: Path) -> None:
     tests = module.with_name("test_thing.py")
     tests.write_text("from thing import Thing\n\n\ndef test():\n    assert Thing.grow(1, 2) == 3\n")

@@ -22,7 +22,7 @@ from torture.trials import (
     mounts,
 )
 
-pytestmark = [pytest.mark.torture, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(300), pytest.mark.slow]
 # one of each kind, without a simulator
 SHORT = [
     each

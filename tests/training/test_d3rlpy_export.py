@@ -27,6 +27,7 @@ def loaded(path: Path) -> ReplayBuffer:
         return ReplayBuffer.load(file, InfiniteBuffer())
 
 
+@pytest.mark.slow
 def test_d3rlpy_loads_what_training_sees(labelled: Path, tmp_path: Path) -> None:
     counted: list[int] = []
     done = write_d3rlpy(open_labelled(labelled), tmp_path / "buffer.h5", counted.append)
@@ -90,6 +91,7 @@ def test_a_label_of_other_embeddings_is_refused(labelled: Path, tmp_path: Path) 
         write_d3rlpy(open_labelled(labelled), tmp_path / "buffer.h5", silent)
 
 
+@pytest.mark.slow
 def test_a_store_without_actions_is_refused(labelled: Path, tmp_path: Path) -> None:
     overwrite_attribute(labelled, "", arrays=None)
     (labelled / "data/action").rename(tmp_path / "gone")

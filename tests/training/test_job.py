@@ -21,6 +21,7 @@ from vip_offline.utils.files import only_writer
 SMALL = TrainOptions(steps=40, hidden=(8,), tau=1.0, weight_by="step")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["rwr", "iql"])
 def test_ctrl_c_is_obeyed_at_once_and_nothing_is_lost(
     labelled: Path, tmp_path: Path, algo: str
@@ -50,6 +51,7 @@ def test_ctrl_c_is_obeyed_at_once_and_nothing_is_lost(
     assert kept == ["out/.seed-0.partial/checkpoint.npz", "out/.seed-1.partial/checkpoint.npz"]
 
 
+@pytest.mark.slow
 def test_a_diverged_training_stands_in_nobodys_way(
     labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +101,7 @@ def test_a_damaged_checkpoint_is_named(labelled: Path, tmp_path: Path) -> None:
     assert (partial / "checkpoint.npz").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_side_process_is_reported(labelled: Path, tmp_path: Path) -> None:
     options = replace(SMALL, algo="awr", steps=200_000)
     jobs = [TrainJob(labelled, seed, tmp_path / f"seed-{seed.seed}") for seed in seeded(options, 2)]
@@ -122,6 +125,7 @@ def test_a_killed_side_process_is_reported(labelled: Path, tmp_path: Path) -> No
     killer.join()
 
 
+@pytest.mark.slow
 def test_ctrl_c_between_chunks_keeps_every_policy_of_an_ensemble(
     labelled: Path, tmp_path: Path
 ) -> None:

@@ -61,6 +61,7 @@ def equal(one: Path, other: Path) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["bc", "awr", "iql", "scratch-bc"])
 def test_training_lowers_the_loss_and_follows_the_seed(
     labelled: Path, tmp_path: Path, algo: str
@@ -80,6 +81,7 @@ def test_training_lowers_the_loss_and_follows_the_seed(
     np.testing.assert_allclose(ours, model.predict(observation), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_side_by_side_each_becomes_what_it_is_alone(labelled: Path, tmp_path: Path) -> None:
     options = [
         *seeded(replace(SMALL, seed=4, steps=150), 2),
@@ -105,6 +107,7 @@ class Enough(Exception):
     """The user's patience ends."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("algo", "processes"), [("rwr", 1), ("rwr", 2), ("iql", 1)])
 def test_stopped_and_started_again_it_ends_in_the_same_bits(
     labelled: Path, tmp_path: Path, algo: str, processes: int
@@ -149,6 +152,7 @@ def test_the_action_error_on_episodes_held_out(labelled: Path, tmp_path: Path) -
     assert policy.manifest["held_out_error"] == {str(each.episode): pytest.approx(error, rel=1e-5)}
 
 
+@pytest.mark.slow
 def test_actions_come_back_in_the_stores_unit(labelled: Path, tmp_path: Path) -> None:
     for row in range(18):
         overwrite(labelled, "data/action", row, 5.0 if row % 2 else -5.0)
@@ -162,6 +166,7 @@ def test_actions_come_back_in_the_stores_unit(labelled: Path, tmp_path: Path) ->
     np.testing.assert_allclose(given, theirs, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_trained_policy_is_kept(labelled: Path, tmp_path: Path) -> None:
     out = tmp_path / "policy"
     train(labelled, SMALL, out)
@@ -189,6 +194,7 @@ def test_a_store_recorded_again_is_another_store(labelled: Path, tmp_path: Path)
     assert not list(tmp_path.glob(".policy*"))
 
 
+@pytest.mark.slow
 def test_two_trainings_into_one_folder(labelled: Path, tmp_path: Path) -> None:
     partial = tmp_path / ".policy.partial"
     partial.mkdir()
@@ -199,6 +205,7 @@ def test_two_trainings_into_one_folder(labelled: Path, tmp_path: Path) -> None:
     assert not partial.exists()
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_no_policy_is_left_alone(labelled: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")

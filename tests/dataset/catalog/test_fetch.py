@@ -118,6 +118,7 @@ def of_server(server: Hub, name: str = "image.hdf5") -> Card:
     return replace(known, fetch=replace(known.fetch, url=f"{address(server)}/{name}"))
 
 
+@pytest.mark.slow
 def test_a_file_by_http_and_its_import(hub: Hub) -> None:
     robomimic(hub.root / "image.hdf5", solved=(0, 1, 2))
     data_set, progress = of_server(hub), []
@@ -147,6 +148,7 @@ def test_a_server_that_has_it_no_longer(hub: Hub) -> None:
     assert card("robomimic-lift-ph").state == "fetch"
 
 
+@pytest.mark.slow
 def test_a_hub_by_its_own_client(hub: Hub) -> None:
     pytest.importorskip("huggingface_hub")
     lerobot(hub.root)
@@ -250,6 +252,7 @@ def test_what_was_put_there_by_hand_is_imported(name: str, put: Callable[[Path],
     assert (len(store), store.rows) == (len(LENGTHS), sum(LENGTHS))
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 def test_a_recording() -> None:
     known = card("metaworld-drawer-close")

@@ -90,6 +90,7 @@ def padded(values: Any) -> Any:
     return np.concatenate([values, np.full((1, *values.shape[1:]), empty, values.dtype)])
 
 
+@pytest.mark.slow
 @given(SHAPES)
 @settings(max_examples=6, deadline=None)
 def test_import_export_import_loses_nothing(shape: Shape) -> None:
@@ -159,6 +160,7 @@ def test_minari_reads_frames_without_loss(tmp_path: Path, monkeypatch: pytest.Mo
     assert json.loads(exported.storage.metadata["visual_reward"])["label"] == "made"
 
 
+@pytest.mark.slow
 def test_a_recorded_store_comes_back(tmp_path: Path) -> None:
     before = with_rewards(recorded(tmp_path / "a.zarr", last_action=False)).store
     done = write_minari(with_rewards(before.path), tmp_path / "b", silent)

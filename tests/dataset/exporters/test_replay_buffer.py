@@ -57,6 +57,7 @@ def write_source(path: Path, shape: Shape) -> None:
     root.create_array("meta/episode_ends", data=np.cumsum(shape.lengths))
 
 
+@pytest.mark.slow
 @given(SHAPES)
 @settings(max_examples=5, deadline=None)
 def test_import_export_import_loses_nothing(shape: Shape) -> None:
@@ -107,6 +108,7 @@ def test_layout_is_what_zarr_2_and_diffusion_policy_expect(
     assert isinstance(made, dict) and made["encoder"] == "pixels"
 
 
+@pytest.mark.slow
 def test_a_recorded_store_comes_back(tmp_path: Path) -> None:
     before = with_rewards(recorded(tmp_path / "a.zarr")).store
     write_replay(with_rewards(before.path), tmp_path / "b", silent)
@@ -128,6 +130,7 @@ def test_a_row_without_action_is_left_out_and_said(tmp_path: Path) -> None:
     assert "last observation of 2 episodes is left out" in " ".join(done.notes)
 
 
+@pytest.mark.slow
 def test_an_earlier_visual_reward_is_kept_under_another_name(tmp_path: Path) -> None:
     write_replay(with_rewards(recorded(tmp_path / "a.zarr")), tmp_path / "b", silent)
     again = imported(tmp_path / "b", tmp_path / "b.zarr")

@@ -57,6 +57,7 @@ def write_source(path: Path, shape: Shape) -> None:
             file.create_dataset(f"mask/{split}", data=np.array(members, "S"))
 
 
+@pytest.mark.slow
 @given(SHAPES)
 @settings(max_examples=8, deadline=None)
 def test_import_export_import_loses_nothing(shape: Shape) -> None:

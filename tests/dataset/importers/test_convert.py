@@ -63,6 +63,7 @@ def test_frames_are_drawn_at_another_size(tmp_path: Path) -> None:
     assert store.frames("img", 0, 2).shape == (2, 16, 24, 3)
 
 
+@pytest.mark.slow
 @given(
     lengths=st.lists(st.integers(2, 5), min_size=1, max_size=4),
     dtype=st.sampled_from(["float32", "float64", "int64", "uint8", "bool"]),

@@ -61,6 +61,7 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     assert len(open_store(tmp_path / "store.zarr")) == 2
 
 
+@pytest.mark.slow
 def test_a_killed_import_goes_on_with_the_next_episode(tmp_path: Path) -> None:
     replay(tmp_path / "set.zarr", lengths=(3,) * 6)
     wait = (
@@ -124,6 +125,7 @@ def test_many_small_episodes_are_written_together() -> None:
     assert [len(batch) for batch in episode_batches(iter([episode] * 3), seconds=0)] == [1, 1, 1]
 
 
+@pytest.mark.slow
 def test_ten_thousand_tiny_episodes(tmp_path: Path) -> None:
     lengths = (2,) * 10_000
     made = [*demos((2,) * 4)] * 2500

@@ -158,6 +158,7 @@ def test_only_files_are_opened(tmp_path: Path) -> None:
         timeline(tmp_path / "a.mp4")
 
 
+@pytest.mark.slow
 def test_a_frame_beyond_all_size_is_refused(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mkv"), "w") as container:
         stream = container.add_stream("ffv1", rate=10)

@@ -30,6 +30,7 @@ def ordered(sent: Floats, delays: Floats) -> Floats:
     return arrived - sent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift", [-1e-4, 2e-5, 1e-4])
 def test_a_week_of_drift_and_of_queues_that_come_and_go(drift: float) -> None:
     """Every three seconds one observation; one in a thousand is really late, and only those are."""

@@ -40,6 +40,7 @@ def run(*arguments: str, code: int = 0, **environment: str) -> str:
     return result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_from_a_stream_to_a_policy(tmp_path: Path) -> None:
     store, arm = tmp_path / "push.zarr", tmp_path / "arm.toml"
     arm.write_text(
@@ -190,6 +191,7 @@ def test_what_is_refused_at_once(tmp_path: Path, options: str, says: str) -> Non
     assert not (tmp_path / "a.zarr").exists()
 
 
+@pytest.mark.slow
 def test_a_port_or_a_store_in_use(tmp_path: Path) -> None:
     store = tmp_path / "push.zarr"
     arguments = ["record", str(store), "--from-client", "--task", "push", "--control-rate", "10"]
@@ -256,6 +258,7 @@ with only_writer(Path(sys.argv[1])):
         holding.communicate("\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attempt", range(3))
 def test_who_is_refused_leaves_the_store_of_who_was_first(tmp_path: Path, attempt: int) -> None:
     """Two at the same instant, while neither has made the store yet."""
@@ -294,6 +297,7 @@ def test_who_is_refused_leaves_the_store_of_who_was_first(tmp_path: Path, attemp
     assert len(open_store(store)) == 1
 
 
+@pytest.mark.slow
 def test_a_client_that_vanished_gives_its_place_back(tmp_path: Path) -> None:
     """It took a connection, and answers nothing: no ping, no goodbye."""
 

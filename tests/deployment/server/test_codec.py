@@ -69,6 +69,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.text(max_size=8), values, max_size=5))
 def test_there_and_back(message: dict[str, Any]) -> None:
@@ -192,6 +193,7 @@ def read(message: bytes) -> Any:
         return None
 
 
+@pytest.mark.slow
 @many
 @given(st.binary(max_size=300))
 @example(b"\xde\xff\xff" * 50)
@@ -207,6 +209,7 @@ FORMS = [
 ]
 
 
+@pytest.mark.slow
 @many
 @given(
     st.sampled_from(FORMS),
@@ -235,6 +238,7 @@ def test_valid_messages_with_bytes_changed(
 ODD = st.none() | st.booleans() | st.integers(-3, 2**63) | st.floats() | st.text() | st.binary()
 
 
+@pytest.mark.slow
 @many
 @given(
     st.fixed_dictionaries(

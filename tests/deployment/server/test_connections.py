@@ -38,6 +38,7 @@ def test_silent_connections_give_way_to_one_that_speaks() -> None:
     )  # and a count at the end
 
 
+@pytest.mark.slow
 def test_without_descriptors_it_says_so_once_and_goes_on_later() -> None:
     with serving(files=24, opening=50) as server, Client(port=server.port, timeout=20) as robot:
         robot.infer(observation())

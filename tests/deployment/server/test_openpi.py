@@ -16,7 +16,7 @@ from vip_offline.dataset.store import open_store
 from vip_offline.deployment.server.codec import Limits, decode, encode
 
 # an environment is made first
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.slow]
 CLIENT = "openpi-client==0.1.2"
 SIDE = Path(__file__).with_name("openpi_side.py")
 LIMITS = Limits(1 << 20)

@@ -18,6 +18,8 @@ from vip_offline.deployment.server.serve import log_file
 from vip_offline.deployment.serving_options import KEY_VARIABLE
 from vip_offline.policies.runtime import load_policy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def policy(labelled: Path, tmp_path: Path) -> Path:

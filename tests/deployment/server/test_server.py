@@ -165,6 +165,7 @@ def test_many_clients_at_once_each_get_their_own_answers(shared: Serving) -> Non
     assert answers == [[float(np.float32(index / 10))] for index in range(8)]
 
 
+@pytest.mark.slow
 def test_who_asks_again_and_again_does_not_crowd_out_the_others(shared: Serving) -> None:
     """One connection sends 40 questions at once, each of 50 ms; another waits for one of them."""
     with raw(shared.port) as greedy, Client(port=shared.port) as patient:
@@ -190,6 +191,7 @@ def test_who_asks_again_and_again_does_not_crowd_out_the_others(shared: Serving)
         sending.join()
 
 
+@pytest.mark.slow
 def test_the_loop_goes_on_while_the_policy_thinks(shared: Serving) -> None:
     with raw(shared.port) as slow:
         slow.recv(10)
@@ -203,6 +205,7 @@ def test_the_loop_goes_on_while_the_policy_thinks(shared: Serving) -> None:
         slow.recv(10)
 
 
+@pytest.mark.slow
 def test_silence_is_answered_with_the_hold_action_and_long_silence_with_the_end() -> None:
     with serving(timeout=0.5, idle=1.5) as server, Client(port=server.port) as client:
         assert client.infer(observation(0.2))["actions"].tolist() == [[np.float32(0.2), 0]]
@@ -219,6 +222,7 @@ def test_silence_is_answered_with_the_hold_action_and_long_silence_with_the_end(
     assert "1 held (timeout 1)" in output
 
 
+@pytest.mark.slow
 def test_a_slow_sender_costs_its_own_connection_only() -> None:
     """A frame begun and never ended, byte by byte; a handshake never made."""
     with (
@@ -324,6 +328,7 @@ def test_an_output_that_nobody_reads_stops_neither_the_robot_nor_the_end() -> No
         assert server.process.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_a_connection_whose_buffers_are_full_is_closed_in_the_end() -> None:
     """A peer that reads nothing: websockets' own close would wait for it without end."""
 
@@ -363,6 +368,7 @@ with Client(port=int(sys.argv[1])) as client:
 """
 
 
+@pytest.mark.slow
 def test_a_client_that_vanished_gives_its_place_back() -> None:
     """Its computer is stopped: the system there still takes what comes, and nobody answers."""
     with serving(max_connections=1, lost=1) as server:
@@ -404,6 +410,7 @@ def memory(process: int) -> int:
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", hostile_clients.HOSTILE, ids=lambda value: value.__name__)
 def test_hostile_clients_cost_the_robot_nothing(
     besieged: Serving, hostile: hostile_clients.Hostile, monkeypatch: pytest.MonkeyPatch

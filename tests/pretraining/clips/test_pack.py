@@ -191,6 +191,7 @@ def test_what_another_packer_is_at_is_let_be(tmp_path: Path, clips: Clips) -> No
     assert not theirs.exists()
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_decodes(tmp_path: Path, clips: Clips) -> None:
     first = packer(tmp_path, 0.2)
     wait_for(tmp_path / "p" / "at-it-1")

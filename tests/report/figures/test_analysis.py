@@ -350,6 +350,7 @@ def test_signal_is_in_multiples_of_the_noise(ax: Axes) -> None:
 # --- all of them ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case",
     [

@@ -10,6 +10,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.report.figures.save import save_figures
 
 
+@pytest.mark.slow
 def test_one_file_per_figure_labelling_and_format(tmp_path: Path) -> None:
     analysis = make_analysis(4, 8, LABELLINGS[:2], 1, thumbnails=False)
     paths = save_figures(analysis, tmp_path / "figures")
@@ -31,6 +32,7 @@ def test_one_file_per_figure_labelling_and_format(tmp_path: Path) -> None:
     assert "succeeded (3)</text>" in text  # as text, which may be edited
 
 
+@pytest.mark.slow
 def test_the_same_figures_are_the_same_files(tmp_path: Path) -> None:
     analysis = make_analysis(3, 6, LABELLINGS[:1], 0, thumbnails=False)
     for folder in ("a", "b"):
@@ -40,6 +42,7 @@ def test_the_same_figures_are_the_same_files(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_names_of_others_make_file_names(tmp_path: Path) -> None:
     names = ("../../x/y", "VIP", "vip", "<>:", "名前")
     analysis = make_analysis(3, 5, names, 0, thumbnails=False, true=False)
@@ -51,6 +54,7 @@ def test_names_of_others_make_file_names(tmp_path: Path) -> None:
     assert all(path.parent == tmp_path and path.is_file() for path in paths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["failures", "nan", "one frame"])
 def test_what_has_no_numbers_has_no_file(kind: str, tmp_path: Path) -> None:
     analysis = make_analysis(
@@ -64,6 +68,7 @@ def test_what_has_no_numbers_has_no_file(kind: str, tmp_path: Path) -> None:
     assert ("bumps" in names) == (kind != "one frame")
 
 
+@pytest.mark.slow
 def test_pdf_is_a_format_and_gif_is_not(tmp_path: Path) -> None:
     analysis = make_analysis(2, 5, LABELLINGS[:1], 0, thumbnails=False, true=False)
     paths = save_figures(analysis, tmp_path, formats=["pdf"])

@@ -82,6 +82,7 @@ def row_of(seen: Seen, path: Path, heading: str) -> list[str]:
     return [re.sub("<[^>]*>", " ", cell).strip() for cell in re.findall("<td.*?</td>", line)]
 
 
+@pytest.mark.slow
 def test_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     seen = written(make_analysis(), tmp_path)
     assert any(source.startswith("data:image/jpeg") for source in seen.sources)
@@ -92,6 +93,7 @@ def test_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
 
 
+@pytest.mark.slow
 def test_every_section_figure_and_picture_is_there(tmp_path: Path) -> None:
     analysis = make_analysis(flagged=(1, 4))
     seen = written(analysis, tmp_path)
@@ -136,6 +138,7 @@ def test_every_section_figure_and_picture_is_there(tmp_path: Path) -> None:
         assert text in seen.text
 
 
+@pytest.mark.slow
 def test_what_was_left_out_is_said_before_any_number(tmp_path: Path) -> None:
     tiny = make_analysis(2, 5, LABELLINGS[:1], 0)
     analysis = dataclasses.replace(tiny, left_out=("No camera.", "No failures."))
@@ -145,6 +148,7 @@ def test_what_was_left_out_is_said_before_any_number(tmp_path: Path) -> None:
     assert "What was left out" not in written(tiny, tmp_path).text
 
 
+@pytest.mark.slow
 def test_numbers_of_labellings_stand_beside_those_of_controls(tmp_path: Path) -> None:
     analysis = make_analysis()
     seen = written(analysis, tmp_path)
@@ -183,6 +187,7 @@ def test_the_papers_temperature_is_read_off_the_curve() -> None:
     assert analysis_numbers._at_papers_tau(weighting) == pytest.approx(0.75)
 
 
+@pytest.mark.slow
 def test_text_of_others_stays_text(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     analysis = make_analysis(
@@ -202,6 +207,7 @@ def test_text_of_others_stays_text(tmp_path: Path) -> None:
     assert seen.text.count(evil) > 30
 
 
+@pytest.mark.slow
 def test_odd_names_are_shown_as_they_are(tmp_path: Path) -> None:
     seen = written(make_analysis(4, 6, ODD, 0, odd=True), tmp_path)
     for name in ODD:
@@ -209,6 +215,7 @@ def test_odd_names_are_shown_as_they_are(tmp_path: Path) -> None:
     assert f"{ODD[0]} {ODD[1]}" in seen.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case",
     [
@@ -243,12 +250,14 @@ def test_what_is_missing_leaves_no_hole(case: dict[str, Any], tmp_path: Path) ->
         assert "answer" not in (tmp_path / "new" / "report.html").read_text().split("</style>")[1]
 
 
+@pytest.mark.slow
 def test_an_episode_without_a_goal_of_others_has_no_curve_but_time(tmp_path: Path) -> None:
     seen = written(make_analysis(4, nan=True), tmp_path)
     assert "not every transition's reward is known" in seen.text
     assert "Distances to the goal over episode 0 “demo_0” (expert)" in seen.figures
 
 
+@pytest.mark.slow
 def test_an_older_page_stays_until_the_new_one_is_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +309,7 @@ def test_no_place_is_left_empty(flagged: int) -> None:
     assert len({view.index for view in chosen}) == analysis_episodes.STRIPS
 
 
+@pytest.mark.slow
 def test_few_episodes_are_all_shown_and_the_others_are_in_a_table(tmp_path: Path) -> None:
     seen = written(make_analysis(5, 6, LABELLINGS[:1], 0), tmp_path)
     assert "episodes 5 are here" not in seen.text and "in numbers" not in seen.text
@@ -331,6 +341,7 @@ def test_pictures_keep_their_width_when_put_beside_each_other() -> None:
     assert np.flatnonzero(row[0, :, 0]).tolist() == [4, 5, 9, 10]
 
 
+@pytest.mark.slow
 def test_two_hundred_episodes_make_a_page_that_may_be_mailed(tmp_path: Path) -> None:
     analysis = make_analysis(200, 100, LABELLINGS, flagged=range(0, 200, 3))
     seen = written(analysis, tmp_path)

@@ -72,6 +72,7 @@ def test_a_finding_without_episodes(tmp_path: Path) -> None:
     assert "has no actions" in " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_the_program_says_it_by_its_exit_code(broken: Path, tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -11,6 +11,8 @@ from vip_offline.training.algorithms.awr import AWR, AWRConfig, advantage_weight
 from vip_offline.training.algorithms.replay_buffer import vector_buffer
 from vip_offline.training.algorithms.rwr import FusedAdamFactory
 
+pytestmark = pytest.mark.slow
+
 SITUATIONS = np.eye(2, 3, dtype=np.float32)
 ACTIONS = np.array([[-0.5, 0.5], [0.5, -0.5]], np.float32)
 # in the first situation everything ends well; which action is better differs

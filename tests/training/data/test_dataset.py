@@ -119,6 +119,7 @@ def test_held_out_episodes_are_successes_and_the_same_for_all(labelled: Path) ->
         training_set(labelled, replace(SMALL, hold_out=2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "part"),
     [
@@ -292,6 +293,7 @@ def test_inputs_that_never_change_are_not_blown_up(labelled: Path) -> None:
     assert any("4 of 3076 never change" in note for note in data.notes)
 
 
+@pytest.mark.slow
 def test_inputs_that_hardly_change_are_counted(labelled: Path) -> None:
     noise = np.random.default_rng(0).normal(0, 1e-5, sum(LENGTHS))
     proprio = open_store(labelled).data("proprio").copy()
@@ -309,6 +311,7 @@ def test_pixels_need_no_label(store_path: Path) -> None:
     assert identity(store_path, replace(SMALL, algo="scratch-bc"))["label"] == {}
 
 
+@pytest.mark.slow
 def test_scratch_bc_sees_the_whole_frame_where_it_is_told(tmp_path: Path) -> None:
     store = trained_policy(tmp_path, "pixels", fit="pad").parent / "demos.zarr"
     cropped, padded = (
@@ -321,6 +324,7 @@ def test_scratch_bc_sees_the_whole_frame_where_it_is_told(tmp_path: Path) -> Non
     assert "fit" not in cropped.manifest["encoder"]["preprocessing"]
 
 
+@pytest.mark.slow
 def test_what_a_label_saw_is_not_chosen_again(tmp_path: Path) -> None:
     store = trained_policy(tmp_path, "pixels", fit="pad").parent / "demos.zarr"
     assert training_set(store, SMALL).manifest["encoder"]["preprocessing"]["fit"] == "pad"

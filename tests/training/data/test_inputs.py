@@ -30,6 +30,7 @@ def store(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_policy_sees_the_cameras_named_and_the_reward_stays(store: Path) -> None:
     opened = open_store(store)
     wrist, front = (opened.embedding("pixels", each)[0] for each in ("wrist", "front"))

@@ -141,6 +141,7 @@ def trained_by_torch(
     return network.vector(), total / steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize(("hidden", "shape", "batch_size"), SHAPES)

@@ -104,6 +104,7 @@ def test_d3rlpy_and_the_folder_give_the_same_actions(
     np.testing.assert_allclose(given, np.asarray(algo.predict(x)), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_learns_to_see_brightness() -> None:
     data = pictures()
     training = begin(data, OPTIONS)

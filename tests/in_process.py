@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ def invoke(*arguments: str | Path, cwd: Path | None = None, **environment: str) 
     with (
         contextlib.chdir(cwd or Path.cwd()),
         patch.dict(os.environ, environment),
+        patch.object(sys, "argv", ["vip-offline", *map(str, arguments)]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

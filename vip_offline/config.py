@@ -26,10 +26,10 @@ def _fits(value: Any, annotation: Any) -> bool:
     if origin is Literal:
         return value in typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, each) for each in typing.get_args(annotation))
+        return any(_fits(value, choice) for choice in typing.get_args(annotation))
     if origin is tuple:
         item = typing.get_args(annotation)[0]
-        return isinstance(value, list | tuple) and all(_fits(each, item) for each in value)
+        return isinstance(value, list | tuple) and all(_fits(entry, item) for entry in value)
     if annotation is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if annotation is int:
@@ -41,9 +41,9 @@ def _spelled(annotation: Any) -> str:
     """Name an annotation the way a user would: ``step or return``, ``a number or auto``."""
     origin = typing.get_origin(annotation)
     if origin is Literal:
-        return " or ".join(repr(each) for each in typing.get_args(annotation))
+        return " or ".join(repr(choice) for choice in typing.get_args(annotation))
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_spelled(each) for each in typing.get_args(annotation))
+        return " or ".join(_spelled(choice) for choice in typing.get_args(annotation))
     if origin is tuple:
         return f"a list of {_spelled(typing.get_args(annotation)[0])}"
     return {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}.get(
@@ -164,7 +164,7 @@ def read_toml(path: Path, what: str = "recipe") -> dict[str, Any]:
     try:
         return tomllib.loads(read_description(path, HANDWRITTEN))
     except FileNotFoundError:
-        near = sorted(str(each) for each in path.parent.glob("*.toml"))
+        near = sorted(str(neighbour) for neighbour in path.parent.glob("*.toml"))
         hint = f" There are: {', '.join(near)}." if near else ""
         raise VipOfflineError(f"{path}: no such {what}.{hint}") from None
     except (ValueError, RecursionError, OSError) as error:  # of huge numbers and deep tables, too
@@ -175,7 +175,7 @@ def _literal(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
-        return f"[{', '.join(_literal(each) for each in value)}]"
+        return f"[{', '.join(_literal(item) for item in value)}]"
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'

@@ -41,7 +41,7 @@ def naming(path: Path) -> Iterator[None]:
 def about(error: BaseException) -> str:
     """The file that an error is about, as it says itself or as `naming` says; "" if neither."""
     if isinstance(error, OSError) and error.filename:
-        both = [os.fsdecode(each) for each in (error.filename, error.filename2) if each]
+        both = [os.fsdecode(name) for name in (error.filename, error.filename2) if name]
         return " -> ".join(both)
     notes = (str(note) for note in getattr(error, "__notes__", ()))
     return next((note.removeprefix(_ABOUT) for note in notes if note.startswith(_ABOUT)), "")

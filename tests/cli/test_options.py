@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import pytest
 import typer
 import typer.main
+from in_process import refusal
 from typer.testing import CliRunner
 
 from vip_offline.cli import app
@@ -126,3 +127,9 @@ def test_a_renamed_flag_is_named_in_errors() -> None:
     assert options_of(kind, "--rollout-processes", "3").processes == 3
     with pytest.raises(VipOfflineError, match=r"^--rollout-processes 0: must be at least 1"):
         options_of(kind, "--rollout-processes", "0")
+
+
+def test_an_error_names_the_flag_that_was_typed() -> None:
+    assert "error: --episodes 0: must be" in refusal("rollout", "p", "--episodes", "0")
+    assert "error: --episodes 0: must be" in refusal("rollout", "p", "--episodes=0")
+    assert "error: --placements 0: must be" in refusal("rollout", "p", "--placements", "0")

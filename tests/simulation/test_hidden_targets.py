@@ -141,4 +141,4 @@ def test_a_store_from_before_is_recognised_and_can_be_gone_on_with(tmp_path: Pat
     assert is_hidden("push", open_store(path).attributes)
     with pytest.raises(VipOfflineError, match="recorded with its target hidden"):
         record(path, options, processes=1)
-    assert record(path, marked, processes=1).there == 1
+    assert record(path, marked, processes=1).existing == 1

@@ -8,6 +8,7 @@ def relabel(store: StoreArgument = None, *, options: RelabelOptions) -> None: ..
 import dataclasses
 import functools
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -77,13 +78,19 @@ def with_options(command: Command) -> Command:
             try:
                 check_ranges(options)
             except OptionError as error:
-                flags = {field.name: field.flags[0] for field in fields.values()}
+                flags = {field.name: _typed(field) for field in fields.values()}
                 raise error.renamed(flags[error.name]) from None
         command(**values)
 
     flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return flat
+
+
+def _typed(field: Field) -> str:
+    """Which of an option's flags stands on the command line; else the main one."""
+    words = {word.partition("=")[0] for word in sys.argv}
+    return next((flag for flag in field.flags if flag in words), field.flags[0])
 
 
 def _parameter(name: str, field: Field) -> inspect.Parameter:

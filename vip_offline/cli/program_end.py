@@ -118,13 +118,13 @@ def _report(error: Exception) -> int:
     if message is not None:
         _fail(message)
         return REFUSED
-    said = f"{type(error).__name__}: {error} (a bug in vip-offline)"
+    summary = f"{type(error).__name__}: {error} (a bug in vip-offline)"
     try:
         path = writable_cache("tracebacks") / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
         path.write_text(f"{sys.argv}\n{traceback.format_exc()}", "utf-8", "backslashreplace")
-        _fail(f"{said}. Please report it with {path}, which says where.")
+        _fail(f"{summary}. Please report it with {path}, which says where.")
     except (OSError, VipOfflineError):
-        _fail(f"{said}. `vip-offline --traceback COMMAND ...` says where.")
+        _fail(f"{summary}. `vip-offline --traceback COMMAND ...` says where.")
     return BUG
 
 
@@ -158,8 +158,8 @@ def message_of(error: BaseException) -> str | None:
 def _not_utf8(error: UnicodeError) -> str:
     """The quoted text that could not be encoded, such as a path in JSON."""
     text = error.object if isinstance(error, UnicodeEncodeError) else ""
-    found = re.search(r'[^"\n]*[\ud800-\udfff][^"\n]*', text)
-    return f"{printable(found[0])}: " if found else ""
+    line = re.search(r'[^"\n]*[\ud800-\udfff][^"\n]*', text)
+    return f"{printable(line[0])}: " if line else ""
 
 
 def _command() -> str:
@@ -172,7 +172,7 @@ def _ended(text: str) -> str:
 
 def _says_no_memory(error: BaseException) -> bool:
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(each in text for each in NO_MEMORY)
+    return isinstance(error, RuntimeError) and any(phrase in text for phrase in NO_MEMORY)
 
 
 def _from_library(error: BaseException) -> bool:

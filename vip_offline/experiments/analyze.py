@@ -31,7 +31,7 @@ def check_analyze(options: AnalyzeOptions) -> None:
         VipOfflineError: naming the option, its value and the range.
     """
     check_ranges(options)
-    twice = [each for each in options.labels if options.labels.count(each) > 1]
+    twice = [label for label in options.labels if options.labels.count(label) > 1]
     if twice:
         raise VipOfflineError(f"--label {twice[0]}: is given twice.")
 
@@ -55,10 +55,10 @@ def analyze_stage(
     store = open_store(path)
     record = made_from(store, _sources(store, options))
     write_json({**summarise_analysis(analysis), "made_from": record}, out / "analysis.json")
-    said = [f"-> {out / 'report.html'}", f"-> {out / 'analysis.json'}"]
+    messages = [f"-> {out / 'report.html'}", f"-> {out / 'analysis.json'}"]
     if figures:
         saved = save_figures(analysis, out / "figures")
-        said.append(f"-> {out / 'figures'}: {len(saved)} files")
+        messages.append(f"-> {out / 'figures'}: {len(saved)} files")
     if options.films:
         chosen = list(_filmed(analysis))[: options.films]
         store = open_store(path)
@@ -66,8 +66,8 @@ def analyze_stage(
             for index in chosen:
                 _film(store, analysis, index, out / "films" / f"episode-{index}.mp4")
                 advance(1)
-        said.append(f"-> {out / 'films'}: {len(chosen)} films")
-    return analysis, said
+        messages.append(f"-> {out / 'films'}: {len(chosen)} films")
+    return analysis, messages
 
 
 def _sources(store: Store, options: AnalyzeOptions) -> list[str]:
@@ -98,10 +98,10 @@ def _check_store(path: Path, options: AnalyzeOptions) -> None:
 
 def _filmed(analysis: Analysis) -> Iterator[int]:
     """Episodes, a success and a failure in turn."""
-    good = [each.index for each in analysis.episodes if each.success]
-    bad = [each.index for each in analysis.episodes if not each.success]
+    good = [episode.index for episode in analysis.episodes if episode.success]
+    bad = [episode.index for episode in analysis.episodes if not episode.success]
     for place in range(max(len(good), len(bad))):
-        yield from (each[place] for each in (good, bad) if place < len(each))
+        yield from (outcome[place] for outcome in (good, bad) if place < len(outcome))
 
 
 def _film(store: Store, analysis: Analysis, index: int, path: Path) -> None:
@@ -109,9 +109,9 @@ def _film(store: Store, analysis: Analysis, index: int, path: Path) -> None:
     camera = str(label.provenance["camera"]).split(",")[0]
     start, stop = store.spans()[index]
     curves = {
-        each.name: normalised(each.distances[index])
-        for each in analysis.labellings
-        if np.isfinite(each.distances[index]).all()
+        labelling.name: normalised(labelling.distances[index])
+        for labelling in analysis.labellings
+        if np.isfinite(labelling.distances[index]).all()
     }
     rate = float(store.attributes.get("control_rate") or RATE)
     write_film(path, store.frames(camera, start, stop), curves, rate)

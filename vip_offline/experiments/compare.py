@@ -201,7 +201,7 @@ def jobs(recipe: Recipe) -> dict[str, list[TrainJob]]:
 def labelled_before(out: Path) -> str:
     """Name of the labelling that the comparison in this folder is of; empty: there is none yet."""
     manifests = sorted((out / "policies").glob(f"*/*/{MANIFEST}"))
-    names = (read_manifest(each.parent)["label"].get("name", "") for each in manifests)
+    names = (read_manifest(path.parent)["label"].get("name", "") for path in manifests)
     return next((name for name in names if name), "")
 
 
@@ -271,14 +271,14 @@ def gather(recipe: Recipe) -> Comparison:
             Arm(
                 name=name,
                 description=arm_spec(name).description,
-                success=np.array([each.success for each in results]),
-                steps=np.array([each.steps for each in results]),
+                success=np.array([result.success for result in results]),
+                steps=np.array([result.steps for result in results]),
                 tau=weighed.tau,
                 effective_sample_size=summary.effective_sample_size if summary else float("nan"),
                 weights=weighed.weights,
                 weight_on_successes=weight_on(
                     weighed.weights,
-                    [len(each) - 1 for each in data.observations],
+                    [len(observations) - 1 for observations in data.observations],
                     store.meta("success")[data.manifest["episodes"]],
                 ),
             )
@@ -301,8 +301,8 @@ def gather(recipe: Recipe) -> Comparison:
         demonstrations=tuple(_demonstrations(store, camera, label.distance)),
         goals=goal_views(store, camera, label.provenance),
         videos=tuple(videos),
-        backend=joined_names(each.backend for each in rolled),
-        processor=joined_names(each.processor for each in rolled),
+        backend=joined_names(results.backend for results in rolled),
+        processor=joined_names(results.processor for results in rolled),
         recipe=dump(recipe),
         minutes=read_minutes(recipe),
         versions=versions(),
@@ -377,9 +377,11 @@ def timed(recipe: Recipe, stage: str) -> Iterator[None]:
 
 def read_minutes(recipe: Recipe) -> dict[str, float]:
     """Stage -> minutes so far; counted anew where the file is damaged, see `damaged_notes`."""
-    found = read_json(Path(recipe.out) / MINUTES)
-    times = found.values() if found else ()
-    return dict(found) if found and all(isinstance(each, int | float) for each in times) else {}
+    minutes = read_json(Path(recipe.out) / MINUTES)
+    times = minutes.values() if minutes else ()
+    return (
+        dict(minutes) if minutes and all(isinstance(value, int | float) for value in times) else {}
+    )
 
 
 def damaged_notes(recipe: Recipe) -> Iterator[str]:

@@ -67,7 +67,9 @@ def check_simulated(path: Path, train: TrainOptions, rollout: RolloutOptions) ->
             "the simulator draws one. Name one with --cameras (in a recipe train.cameras)."
         )
     first, last = rollout.first_placement, rollout.first_placement + rollout.placements
-    seen = sorted(int(each) for each in store.meta("placement") if first <= each < last)
+    seen = sorted(
+        int(placement) for placement in store.meta("placement") if first <= placement < last
+    )
     if seen:
         raise VipOfflineError(
             f"{path}: holds placements {seen[:SOME]}, which are to be evaluated. Choose another "
@@ -82,11 +84,11 @@ def check_cameras(recipe: Recipe) -> None:
         VipOfflineError: naming the camera that is recorded.
     """
     named = {
-        "relabel.camera": tuple(each for each in recipe.relabel.camera.split(",") if each),
+        "relabel.camera": tuple(camera for camera in recipe.relabel.camera.split(",") if camera),
         "train.cameras": recipe.train.cameras,
     }
     for option, cameras in named.items():
-        unknown = [each for each in cameras if each != recipe.record.camera]
+        unknown = [camera for camera in cameras if camera != recipe.record.camera]
         if unknown:
             raise VipOfflineError(
                 f"{option}: {unknown[0]!r} is not recorded; the simulator draws one camera, "

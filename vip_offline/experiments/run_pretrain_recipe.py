@@ -51,15 +51,15 @@ def check_pretrain_recipe(recipe: PretrainRecipe) -> None:
             f"paths_at: Fig. 2 is of two dimensions, and backbone {options.backbone} has "
             f"{entry_of(options.backbone).dim}. Take {options.backbone}-d2."
         )
-    wrong = [each for each in recipe.paths_at if each > options.steps or each % options.save_every]
+    wrong = [step for step in recipe.paths_at if step > options.steps or step % options.save_every]
     if wrong or (recipe.paths_at and options.keep * options.save_every < options.steps):
         raise VipOfflineError(
             f"paths_at {list(recipe.paths_at)}: must be multiples of pretrain.save_every "
             f"({options.save_every}) up to pretrain.steps ({options.steps}), all of them kept "
             f"(pretrain.keep is {options.keep})."
         )
-    for _, each in _recordings(recipe, ""):
-        planned_episodes(each.record)
+    for _, recording in _recordings(recipe, ""):
+        planned_episodes(recording.record)
     for name in recipe.trial.encoders:
         check_encoder(name)
 
@@ -79,12 +79,12 @@ def _recordings(recipe: PretrainRecipe, part: str) -> list[tuple[Path, Recipe]]:
         ("train", recipe.tasks, train),
         ("trial", trial.tasks, held),
     ]
-    found = []
+    recordings = []
     for name, tasks, options in parts:
         for task in tasks if part in ("", name) else ():
             path = folder / name / f"{task}.zarr"
-            found.append((path, Recipe(store=str(path), record=replace(options, task=task))))
-    return found
+            recordings.append((path, Recipe(store=str(path), record=replace(options, task=task))))
+    return recordings
 
 
 def run_pretrain_recipe(
@@ -100,13 +100,13 @@ def run_pretrain_recipe(
         VipOfflineError: see the stages.
     """
     check_pretrain_recipe(recipe)
-    for path, each in _recordings(recipe, "") if is_first() else ():
-        said = record_stage(each, bar)
-        if "are there" not in said:
-            say(f"{path.stem}: {said}")
+    for path, recording in _recordings(recipe, "") if is_first() else ():
+        message = record_stage(recording, bar)
+        if "are there" not in message:
+            say(f"{path.stem}: {message}")
     out = Path(recipe.out)
     out.mkdir(parents=True, exist_ok=True)
-    videos = [Path(each) for each in recipe.videos]
+    videos = [Path(video) for video in recipe.videos]
     videos += [path for path, _ in _recordings(recipe, "train")]
     trained: dict[str, Any] = {}
     for name, options in recipe.runs().items():
@@ -114,8 +114,8 @@ def run_pretrain_recipe(
         if name:
             say(f"{name}:")
         shared = options.pack_folder or str(out / "packed")
-        found = pretrain_stage(videos, replace(options, pack_folder=shared), folder, bar, say)
-        trained[name or options.objective] = summary_of(found, options)
+        result = pretrain_stage(videos, replace(options, pack_folder=shared), folder, bar, say)
+        trained[name or options.objective] = summary_of(result, options)
     if not is_first():
         return {}
     stores = [path for path, _ in _recordings(recipe, "trial")]
@@ -124,10 +124,10 @@ def run_pretrain_recipe(
     numbers = {
         "recipe": recipe.name,
         "trained": trained,
-        "paths": [each.described() for each in paths],
+        "paths": [path.described() for path in paths],
         "trial": {
-            encoder: {task: described(each) for task, each in found.items()}
-            for encoder, found in rows.items()
+            encoder: {task: described(result) for task, result in results.items()}
+            for encoder, results in rows.items()
         },
     }
     write_json(numbers, out / NUMBERS)
@@ -166,13 +166,13 @@ def checkpoint_at(folder: Path, step: int) -> Path:
     Raises:
         VipOfflineError: if it is not there, with those that are.
     """
-    there = dict(numbered_checkpoints(folder))
-    if step not in there:
+    checkpoints = dict(numbered_checkpoints(folder))
+    if step not in checkpoints:
         raise VipOfflineError(
-            f"{folder}: has no checkpoint of step {step}; there are {sorted(there)}. Steps of "
-            "paths_at must be multiples of save_every, and `keep` must reach back to them."
+            f"{folder}: has no checkpoint of step {step}; there are {sorted(checkpoints)}. "
+            "Steps of paths_at must be multiples of save_every, and `keep` must reach back to them."
         )
-    return there[step]
+    return checkpoints[step]
 
 
 def _trial(
@@ -185,22 +185,22 @@ def _trial(
         wanted.append((name or options.objective, options.backbone, folder / MODEL))
     wanted += [(name, name, None) for name in recipe.trial.encoders]
     frames = sum(open_store(path).rows for path in stores)
-    found = {}
+    results = {}
     with bar("try encoders", frames * len(wanted), "frame") as advance:
         for shown, encoder, weights in wanted:
-            found[shown] = benchmark_encoder(encoder, weights, stores, advance)
-    return found
+            results[shown] = benchmark_encoder(encoder, weights, stores, advance)
+    return results
 
 
-def described(found: BenchmarkResult) -> dict[str, Any]:
+def described(result: BenchmarkResult) -> dict[str, Any]:
     """As JSON takes it."""
-    apart = found.apart
+    apart = result.apart
     return {
-        "order": found.order,
-        "bumps": found.bumps,
+        "order": result.order,
+        "bumps": result.bumps,
         "auc": None
         if apart is None
         else {"value": apart.auc, "low": apart.low, "high": apart.high},
-        "successes": found.successes,
-        "failures": found.failures,
+        "successes": result.successes,
+        "failures": result.failures,
     }

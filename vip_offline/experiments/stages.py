@@ -24,11 +24,11 @@ def record_stage(recipe: Recipe, bar: Bar) -> str:
         done = record(
             Path(recipe.store),
             recipe.record,
-            on_start=lambda there, planned: advance(there),
+            on_start=lambda present, planned: advance(present),
             on_episode=lambda episode: advance(1),
         )
     if not done.episodes:
-        return f"record: all {done.there} episodes are there"
+        return f"record: all {done.existing} episodes are there"
     again = f", {done.discarded} attempts thrown away" if done.discarded else ""
     return f"record: {done.episodes} episodes, {done.frames} frames{again} -> {recipe.store}"
 
@@ -51,9 +51,9 @@ def import_stage(
 
     with bar("import", 0, "episode") as advance:
 
-        def on_start(there: int, planned: int) -> None:
+        def on_start(present: int, planned: int) -> None:
             advance(total=planned)
-            advance(there)
+            advance(present)
 
         write = import_anew if overwrite else import_source
         done = write(source, store, options, on_start=on_start, on_episodes=advance)
@@ -89,13 +89,13 @@ def seal_stage(path: Path) -> list[str]:
     from vip_offline.dataset.seal import seal
 
     done = seal(path)
-    said = [f"accepted as it is: {name}/zarr.json" for name in done.descriptions]
+    messages = [f"accepted as it is: {name}/zarr.json" for name in done.descriptions]
     if done.hashed:
-        said.append(
+        messages.append(
             f"sealed: all that {path} holds is hashed. `vip-offline upgrade {path}` would give it "
             "checksums that are compared at every reading."
         )
-    return said or [f"{path}: every description has its checksum"]
+    return messages or [f"{path}: every description has its checksum"]
 
 
 def upgrade_stage(path: Path, bar: Bar) -> str:
@@ -154,9 +154,9 @@ def link_stage(path: Path, bar: Bar, say: Callable[[str], None]) -> None:
     fresh = not beside(path).exists()
     with bar("link", 0, "episode") as advance:
 
-        def on_start(there: int, planned: int) -> None:
+        def on_start(present: int, planned: int) -> None:
             advance(total=planned)
-            advance(there)
+            advance(present)
 
         store = linked(path, on_start=on_start, on_episodes=advance)
     if fresh:
@@ -239,7 +239,7 @@ def relabel_stage(
     if done.reached is not None:
         goals = max(1, len(options.stages))
         for goal in range(1, goals + 1):
-            count = sum(each >= goal for each in done.reached)
+            count = sum(reached >= goal for reached in done.reached)
             which = f"goal {goal} of {goals}" if goals > 1 else "the goal"
             say(f"relabel: {which} reached in {count} of {len(done.reached)} episodes")
     what = "written" if done.written else "is there"

@@ -55,8 +55,8 @@ def train_stage(
     alone = out is not None and training.seeds == 1
     folder = out or default_folder(path, options)
     jobs = [
-        TrainJob(path, each, folder if alone else folder / f"seed-{each.seed}")
-        for each in seeded(options, training.seeds)
+        TrainJob(path, arm, folder if alone else folder / f"seed-{arm.seed}")
+        for arm in seeded(options, training.seeds)
     ]
 
     def on_data(data: TrainingSet) -> None:

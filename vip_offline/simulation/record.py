@@ -36,7 +36,7 @@ class Recorded:
     """Result of `record`."""
 
     episodes: int  # written now
-    there: int  # before
+    existing: int  # before
     frames: int  # written now
     discarded: int  # attempts that ended otherwise than their kind says
 

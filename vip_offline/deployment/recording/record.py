@@ -39,10 +39,10 @@ def record_task(
         VipOfflineError: if the description cannot be read; see `record_from_client`.
     """
     description = read_toml(describe, DESCRIPTION) if describe is not None else {}
-    told = RecordingInfo.of(task, control_rate, description)
+    recording = RecordingInfo.of(task, control_rate, description)
     name = re.sub(r"[^a-zA-Z0-9]+", "-", task).strip("-")
     path = path or Path("datasets") / f"{name}.zarr"
-    return record_from_client(path, told, options, say, max_steps or MAX_STEPS)
+    return record_from_client(path, recording, options, say, max_steps or MAX_STEPS)
 
 
 def record_from_client(

@@ -335,3 +335,15 @@ def test_a_reader_beside_the_writer_never_finds_damage(
         embedded = [reader.embedded(name, "front").tolist() for name in reader.encoders]
         seen.add((len(reader), str(embedded), tuple(reader.label_names)))
     assert {(1, "[]", ()), (2, "[[False, False]]", ()), (2, "[[True, True]]", ("pixels",))} <= seen
+
+
+def test_a_store_grows_where_nothing_may_be_written_beside_it(store_path: Path) -> None:
+    """As a volume of its own does, or a folder that belongs to somebody else."""
+    episode = dataclasses.replace(brightness_episode(4, True, 9), success_labelled=False)
+    beside = store_path.with_name(f".{store_path.name}.staging")
+    with writing(store_path, create=PLAN) as store:
+        beside.touch()  # a file: no folder can be made there
+        store.append(episode)
+    assert beside.is_file()
+    assert open_store(store_path).success_labelled.tolist() == [True, True, True, False]
+    assert not [*store_path.glob(".*")]

@@ -21,6 +21,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.utils.files import flush, hidden_beside
 
 WRITTEN: Any = {"write_empty_chunks": True}
+NEW = ".new"  # in a store: an array that is being made; readers pass over hidden names
 TEXT_BYTES = 512  # bytes of a name or a path
 # bytes of a chunk of the small arrays; the one that an episode ends in is written again
 CHUNK_BYTES, MOST_ROWS, LEAST_ROWS = 512 * 2**10, 16384, 256
@@ -66,9 +67,11 @@ class ArrayWriter(Store):
             chunk = 1 if frames else rows_per_chunk(tail, dtype)
             shard = rows_per_shard(tail)
             self.make_parents(key)
-            # one that has rows at once appears with them, see `put_first`
-            made = DurableStore(self.staging) if rows else self._durable
-            shutil.rmtree(self.staging, ignore_errors=True)
+            # one that has rows at once appears with them, see `put_first`; it is made within the
+            # store, which may be a volume of its own in a folder where nothing may be written
+            hidden = self.path / NEW
+            shutil.rmtree(hidden, ignore_errors=True)
+            made = DurableStore(hidden) if rows else self._durable
             array = zarr.create_array(
                 made,
                 name=None if rows else key,
@@ -88,7 +91,7 @@ class ArrayWriter(Store):
             if rows:
                 array[:] = fill
                 made.sync()
-                self.staging.rename(self.path / key)
+                hidden.rename(self.path / key)
                 flush((self.path / key).parent)
                 array = self.array(key)
             return array

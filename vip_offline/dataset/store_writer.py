@@ -14,7 +14,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from vip_offline.dataset.array_writer import WRITTEN, ArrayWriter, rows_per_chunk, staging_of
+from vip_offline.dataset.array_writer import NEW, WRITTEN, ArrayWriter, rows_per_chunk, staging_of
 from vip_offline.dataset.embeddings import Embedding
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.frame_hashes import hash_all, hashed_keys, states_when_hashed
@@ -360,6 +360,7 @@ class StoreWriter(ArrayWriter):
             if not final.exists():
                 replaced.rename(final)
         shutil.rmtree(self.staging, ignore_errors=True)
+        shutil.rmtree(self.path / NEW, ignore_errors=True)
         for where, folders, names in os.walk(self.path, topdown=False):
             for name in names:
                 if LEFTOVER.fullmatch(name):

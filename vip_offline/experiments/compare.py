@@ -14,11 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline import __version__
-from vip_offline.analysis.closed_loop.comparison import (
-    Arm,
-    Comparison,
-    DemonstrationCurve,
-)
+from vip_offline.analysis.closed_loop.comparison import Arm, Comparison, DemonstrationCurve
 from vip_offline.analysis.closed_loop.conditions import joined_names
 from vip_offline.config import dump
 from vip_offline.dataset.store import Store, open_store

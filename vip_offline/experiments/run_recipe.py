@@ -26,13 +26,7 @@ from vip_offline.experiments.compare import (
 )
 from vip_offline.experiments.preflight import check_cameras, check_simulated, check_weights
 from vip_offline.experiments.stages import cameras_stage, record_stage, relabel_stage
-from vip_offline.options import (
-    CompareOptions,
-    Recipe,
-    RelabelOptions,
-    RolloutOptions,
-    TrainOptions,
-)
+from vip_offline.options import CompareOptions, Recipe, RelabelOptions, RolloutOptions, TrainOptions
 from vip_offline.options.fields import OptionError
 from vip_offline.report.html.comparison_page import write_comparison_page
 from vip_offline.rewards.relabel import check_relabel

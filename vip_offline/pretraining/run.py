@@ -22,12 +22,7 @@ from vip_offline.pretraining.clips.open_clips import open_clips
 from vip_offline.pretraining.clips.pack import pack_clips, packed_bytes
 from vip_offline.pretraining.dataloader import packing_side
 from vip_offline.pretraining.trainer import Embed, Metrics, Report, Trained, pretrain
-from vip_offline.pretraining.validation import (
-    CLIPS,
-    ProgressMetrics,
-    Validation,
-    held_out,
-)
+from vip_offline.pretraining.validation import CLIPS, ProgressMetrics, Validation, held_out
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import only_writer, replace_file, require_writable, write_json
 from vip_offline.utils.parallel import forget_ranks, is_first

@@ -8,17 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.analysis.controls import (
-    random_features,
-    random_weights,
-    raw_pixels,
-    shrink,
-)
-from vip_offline.analysis.metrics import (
-    bump_fraction,
-    leave_one_out_goals,
-    order_correlation,
-)
+from vip_offline.analysis.controls import random_features, random_weights, raw_pixels, shrink
+from vip_offline.analysis.metrics import bump_fraction, leave_one_out_goals, order_correlation
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.trainer import Embed
 

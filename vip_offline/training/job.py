@@ -29,12 +29,7 @@ from vip_offline.policies.policy import (
     write_tensors,
 )
 from vip_offline.training.algorithms.models import policy_tensors, strides
-from vip_offline.training.checkpoint import (
-    CHECKPOINT,
-    Arrays,
-    read_checkpoint,
-    write_checkpoint,
-)
+from vip_offline.training.checkpoint import CHECKPOINT, Arrays, read_checkpoint, write_checkpoint
 from vip_offline.training.data.dataset import TrainingSet, differences, identity
 from vip_offline.training.trainer import begin
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place

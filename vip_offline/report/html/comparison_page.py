@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vip_offline.analysis.closed_loop.comparison import (
-    Comparison,
-    DemonstrationCurve,
-    sample_size,
-)
+from vip_offline.analysis.closed_loop.comparison import Comparison, DemonstrationCurve, sample_size
 from vip_offline.analysis.closed_loop.conclusions import percent, points
 from vip_offline.analysis.closed_loop.conditions import conditions
 from vip_offline.report.figures import comparison as figures

@@ -13,11 +13,7 @@ from d3rlpy.constants import ActionSpace
 from d3rlpy.models.builders import create_value_function
 from d3rlpy.models.encoders import EncoderFactory, make_encoder_field
 from d3rlpy.models.torch import Policy, ValueFunction
-from d3rlpy.optimizers.optimizers import (
-    OptimizerFactory,
-    OptimizerWrapper,
-    make_optimizer_field,
-)
+from d3rlpy.optimizers.optimizers import OptimizerFactory, OptimizerWrapper, make_optimizer_field
 from d3rlpy.torch_utility import Modules, TorchMiniBatch
 from d3rlpy.types import Shape, TorchObservation
 from torch import Tensor

@@ -6,14 +6,7 @@ from matplotlib.lines import Line2D
 
 from vip_offline.analysis.results import Row
 from vip_offline.report.figures.analysis.row_style import MARKERS
-from vip_offline.report.figures.comparison import (
-    BLUE,
-    GREEN,
-    INK,
-    PINK,
-    finish,
-    legend,
-)
+from vip_offline.report.figures.comparison import BLUE, GREEN, INK, PINK, finish, legend
 
 PAPERS_TAU = 0.1  # appendix F.2
 CLONING_SIZE = 0.95  # effective sample size above which weights hardly differ from none

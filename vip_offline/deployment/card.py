@@ -130,7 +130,7 @@ def _success_line(success: Mapping[str, Any]) -> str:
 def _graph_line(manifest: Mapping[str, Any]) -> str:
     graph = manifest.get("onnx")
     if not graph:
-        return "There is no `policy.onnx`: ONNX was not installed where this was made."
+        return "There is no `policy.onnx`: this policy could not be made one."
     if graph["takes"] == "embedding":
         name = manifest["encoder"]["encoder"]
         return (

@@ -20,7 +20,7 @@ from vip_offline.deployment.card import policy_card
 from vip_offline.deployment.goal_image import goal_picture
 from vip_offline.encoders.encoder import load_network, rebuild_encoder
 from vip_offline.encoders.onnx_graphs import cached_graph
-from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.errors import VipOfflineError
 from vip_offline.options import TrainOptions
 from vip_offline.policies.brightness import brightness_grid
 from vip_offline.policies.checksums import (
@@ -31,7 +31,7 @@ from vip_offline.policies.checksums import (
     replace_listed,
     write_sums,
 )
-from vip_offline.policies.interface import FRAME, PROPRIO, Interface
+from vip_offline.policies.interface import FRAME, PROPRIO, Interface, check_described
 from vip_offline.policies.novelty import training_embeddings
 from vip_offline.policies.onnx_export import write_graph
 from vip_offline.policies.policy import (
@@ -62,8 +62,6 @@ from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in
 
 CARD, PICTURE = "README.md", "goal.png"
 COLOUR_FRAMES = 64  # whose mean colour is taken
-# what a user may say
-DESCRIBED = ("proprio", "action", "action_kind", "gripper", "control_rate", "key_map")
 
 
 def ship(
@@ -198,7 +196,7 @@ def _ship(
         )
         manifest["onnx"] = {"takes": takes, "opset": opset_of(folder / GRAPH)}
         files.append(GRAPH)
-    except (ImportError, VipOfflineError) as error:
+    except VipOfflineError as error:
         (folder / GRAPH).unlink(missing_ok=True)
         manifest.pop("onnx", None)
         notes.append(f"no {GRAPH}: {error}")
@@ -254,11 +252,7 @@ def _check(folder: Path) -> None:
 
 def _described(interface: Interface, described: Mapping[str, Any]) -> Interface:
     """What the store says, with what the user says."""
-    unknown = [key for key in described if key not in DESCRIBED]
-    if unknown:
-        raise VipOfflineError(
-            f"--describe: unknown key {unknown[0]!r}.{did_you_mean(unknown[0], DESCRIBED)}"
-        )
+    check_described(described)
     plain = {**interface.plain(), **described}
     if "action_kind" in described:
         plain["action_kind_guessed"] = False

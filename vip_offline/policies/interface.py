@@ -25,6 +25,8 @@ ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
 # of a velocity or a difference 0 stands still, of a position it does not
 ACTION_KINDS = ("velocity", "delta", "position")
 HIGHEST_RATE = 1e6  # Hz
+# what a person may say of a robot: one file for `ship --describe` and `record --describe`
+DESCRIBED = (PROPRIO, "action", "action_kind", "gripper", "control_rate", "key_map")
 SIMULATED_KINDS = {"metaworld": "delta"}
 
 
@@ -192,6 +194,19 @@ class Interface:
             key_map=key_map,
             action_kind=kind,
             action_kind_guessed=guessed,
+        )
+
+
+def check_described(described: Mapping[str, Any]) -> None:
+    """Refuse keys of a description that are none of `DESCRIBED`.
+
+    Raises:
+        VipOfflineError: with the nearest known key.
+    """
+    unknown = [key for key in described if key not in DESCRIBED]
+    if unknown:
+        raise VipOfflineError(
+            f"--describe: unknown key {unknown[0]!r}.{did_you_mean(unknown[0], DESCRIBED)}"
         )
 
 

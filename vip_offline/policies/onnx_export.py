@@ -83,15 +83,11 @@ def write_graph(
         takes: ``embedding``: leave the encoder out.
 
     Raises:
-        VipOfflineError: if onnx is not installed.
+        VipOfflineError: if frames are too small for the encoder.
     """
-    try:
-        import onnx
-        from onnx import TensorProto, helper
-    except ImportError:
-        raise VipOfflineError(
-            "policy.onnx: onnx is not installed. pip install 'vip-offline[onnx]'"
-        ) from None
+    import onnx
+    from onnx import TensorProto, helper
+
     graph, inputs, opsets, ir = _Nodes(), [], [helper.make_opsetid("", OPSET)], 8
     if takes == "frames":
         pictures = []

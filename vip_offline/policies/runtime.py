@@ -216,7 +216,7 @@ def load_policy(
     Args:
         folder: as training wrote it.
         backend: ``onnx`` runs ``policy.onnx``, ``torch`` the same from the safetensors; ``auto``
-            is ONNX Runtime where it is installed and the folder has the graph.
+            is ONNX Runtime where the folder has the graph.
         encoder: use this one, loaded before, in place of the folder's own.
         weights: checkpoint of the encoder, for a folder that does not hold it.
         on_prepare: called with a sentence before work of some seconds.
@@ -246,15 +246,12 @@ def load_policy(
     _check_goal(folder, policy.manifest)
     known = _reference(folder, policy) if REFERENCE in checksums else None
     has_graph = checksums and policy.manifest.get("onnx", {}).get("takes") == "frames"
-    installed = _has_onnxruntime()
-    if backend == "onnx" and not (has_graph and installed):
+    if backend == "onnx" and not has_graph:
         raise VipOfflineError(
             f"{folder}: has no {GRAPH} that takes frames. Run `vip-offline ship {folder}`, or use "
             "the backend torch."
-            if installed
-            else "The backend onnx is not installed. pip install onnxruntime"
         )
-    if encoder is None and backend != "torch" and has_graph and installed:
+    if encoder is None and backend != "torch" and has_graph:
         graph = _Onnx(folder / GRAPH)
         expected = set(interface.observation_keys)
         if graph.takes != expected:
@@ -268,12 +265,6 @@ def load_policy(
     encoder = encoder.seeing(seen_by(folder, policy.manifest))
     check_encoder_of(folder, policy.manifest, encoder)
     return LoadedPolicy(folder, policy, interface, _Torch(policy, encoder), known)
-
-
-def _has_onnxruntime() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("onnxruntime") is not None
 
 
 def _encoder(

@@ -18,10 +18,8 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import Hold
 from vip_offline.policies.interface import Interface
 
-TIME_KEY, SEQUENCE_KEY = (
-    "observation/time",
-    "observation/sequence",
-)  # seconds; counts up; both optional
+# both optional: seconds; counts up
+TIME_KEY, SEQUENCE_KEY = "observation/time", "observation/sequence"
 # of an action's size: less is rounding between float32 and the limits' float64
 ROUNDING = 1e-6
 COUNTERS = (1 << 16, 1 << 32)  # where the sequence numbers of small computers begin again

@@ -23,6 +23,7 @@ from vip_offline.policies.interface import (
     Interface,
     check_action_kind,
     check_control_rate,
+    check_described,
     check_dimension_names,
     frame_fault,
 )
@@ -31,8 +32,6 @@ ACTION_KEY = "action"
 END_KEY, SUCCESS_KEY, DISCARD_KEY = "episode/end", "episode/success", "episode/discard"
 SOURCE = "client"
 MAX_STEPS = 2000  # rows of an episode, whose frames are in memory until it ends
-# what `vip-offline ship --describe` takes, so that one file serves both
-DESCRIBED = (PROPRIO, ACTION_KEY, "action_kind", "gripper", "control_rate", "key_map")
 RATE_ERROR = 0.2  # share by which the client's own clock may differ from the rate that was said
 
 
@@ -60,11 +59,7 @@ class RecordingInfo:
             VipOfflineError: if the rate is missing, said twice or no rate, or a key of the
                 description is unknown or of another kind.
         """
-        unknown = [key for key in described if key not in DESCRIBED]
-        if unknown:
-            raise VipOfflineError(
-                f"--describe: unknown key {unknown[0]!r}.{did_you_mean(unknown[0], DESCRIBED)}"
-            )
+        check_described(described)
         if not task.strip():
             raise VipOfflineError("--task: say in a few words what the robot is to do.")
         rate = described.get("control_rate", control_rate)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from vip_offline.deployment.guard.key_map import read_key_map
 from vip_offline.deployment.server.log_lines import LineWriter
+from vip_offline.deployment.server.server import closing_line, run_server
+from vip_offline.deployment.server.session import prepare
 from vip_offline.deployment.serving_options import check_serve_options
-from vip_offline.errors import VipOfflineError
 from vip_offline.options import ServeOptions
 from vip_offline.policies.runtime import load_policy
 
@@ -41,14 +42,6 @@ def serve(
         VipOfflineError: if an option is wrong, the policy cannot be loaded, or the port is taken.
     """
     check_serve_options(options)  # before the seconds that loading takes
-    try:
-        from vip_offline.deployment.server.server import closing_line, run_server
-        from vip_offline.deployment.server.session import prepare
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        raise VipOfflineError(
-            f"serve: {missing} is not installed. pip install 'vip-offline[serve]'"
-        ) from None
     policy = load_policy(folder, on_prepare=say, sealed=not unsealed)
     mapped = read_key_map(keys, policy.interface)
     with contextlib.ExitStack() as stack:

@@ -28,6 +28,19 @@ class Backend(Protocol):
         """(N, 3, S, S) float32 -> (N, D) float32."""
 
 
+def check_device(device: str) -> None:
+    """Refuse a device that torch cannot compute on here.
+
+    Raises:
+        VipOfflineError: naming it.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise VipOfflineError(
+            "--device cuda: torch finds no CUDA device here (torch.cuda.is_available() is False). "
+            "Use --device cpu, or install a torch that fits the driver."
+        )
+
+
 def choose_backend(computing: Computing) -> Literal["torch", "onnx"]:
     """Resolve the backend; ``auto`` is ONNX Runtime on the CPU in fp32, else torch.
 
@@ -35,8 +48,7 @@ def choose_backend(computing: Computing) -> Literal["torch", "onnx"]:
         VipOfflineError: if it cannot run here. Nothing else is used in its place.
     """
     backend, device, precision = computing.backend, computing.device, computing.precision
-    if device == "cuda" and not torch.cuda.is_available():
-        raise VipOfflineError("--device cuda: torch finds no CUDA device here. Use --device cpu.")
+    check_device(device)
     if backend == "onnx" and (device, precision) != ("cpu", "fp32"):
         raise VipOfflineError(
             f"--backend onnx: runs on the CPU in fp32, not on {device} in {precision}. Use "

@@ -3,7 +3,7 @@
 One small frozen dataclass per stage. The names of fields are stored in manifests and recipes.
 """
 
-from vip_offline.options.data import ImportOptions, InspectOptions, RecordOptions
+from vip_offline.options.data import TAIL, ImportOptions, InspectOptions, RecordOptions
 from vip_offline.options.policy import (
     CompareOptions,
     Control,
@@ -38,7 +38,15 @@ from vip_offline.options.reward import (
 )
 from vip_offline.options.serve import GivenHold, Hold, ServeOptions
 
+# options of earlier releases, which files of theirs still name, and what they are always now
+WITHDRAWN: dict[type, dict[str, object]] = {
+    RecordOptions: {"tail": TAIL},
+    TrainOptions: {"standardise_scores": False},
+}
+
 __all__ = [
+    "TAIL",
+    "WITHDRAWN",
     "AnalyzeOptions",
     "BackendName",
     "CompareOptions",

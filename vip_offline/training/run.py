@@ -211,7 +211,8 @@ def _train_in_threads(
                 running[pool.submit(advance, steps)] = runs, advance, steps
                 return
             for run in runs:
-                run.finish()
+                if warning := run.finish():
+                    say(warning)
                 run.close()
                 entered.remove(run)  # and with the last run of an arm its data
 

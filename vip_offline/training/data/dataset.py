@@ -17,7 +17,7 @@ from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_format import OF_DATA, settings_of
 from vip_offline.dataset.validation.outliers import Outliers, find_outliers
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.options import TrainOptions
+from vip_offline.options import WITHDRAWN, TrainOptions
 from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.policies.gripper import Gripper, find_grippers, gripper_note
 from vip_offline.policies.interface import (
@@ -382,6 +382,9 @@ def differences(before: Mapping[str, Any], path: Path, options: TrainOptions) ->
         for key, value in requested["options"].items()
         if had[key] != value
     ]
+    for key, value in WITHDRAWN[TrainOptions].items():
+        if had.get(key, value) != value:
+            settings.append(f"{key} {had[key]!r}, now {value!r}")
     labels = [
         {k: v for k, v in label.items() if k not in (*OF_DATA, "asked")}
         for label in (before["label"], requested["label"])

@@ -135,10 +135,6 @@ def load_recipe(path: Path) -> Recipe:
 def naming_keys(path: Path, recipe: type) -> Iterator[None]:
     """Within the block, an error about an option names the file and the key, not the flag.
 
-    Args:
-        path: of the recipe file.
-        recipe: its dataclass, whose fields are the names of tables.
-
     Raises:
         VipOfflineError: such as ``x.toml: train.tau = -1: must be at least 0.``
     """
@@ -161,10 +157,6 @@ def _check_tables(path: Path, recipe: Recipe | PretrainRecipe) -> None:
 
 def read_toml(path: Path, what: str = "recipe") -> dict[str, Any]:
     """A TOML file's content.
-
-    Args:
-        path: of the file.
-        what: it is, for the message.
 
     Raises:
         VipOfflineError: if it is missing, or is not TOML of at most `HANDWRITTEN` bytes.

@@ -170,11 +170,6 @@ def load_network(
 def rebuild_encoder(name: str, state: StateDict, sha256: str) -> Encoder:
     """Rebuild an encoder from the tensors of its network, in torch on the CPU.
 
-    Args:
-        name: of the encoder.
-        state: the network's state, as it was when it was loaded.
-        sha256: of the file that it was loaded from.
-
     Raises:
         VipOfflineError: on tensors that are not this encoder's.
     """

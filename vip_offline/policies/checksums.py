@@ -87,12 +87,7 @@ def read_sums(folder: Path) -> dict[str, str]:
 
 
 def changed_files(folder: Path, among: tuple[str, ...] | None = None) -> list[str]:
-    """Describe files that are missing or differ from their checksum; empty if all are intact.
-
-    Args:
-        folder: of the policy.
-        among: look at these files alone.
-    """
+    """Describe files that are missing or differ from their checksum; empty if all are intact."""
     problems = []
     for name, digest in read_sums(folder).items():
         if among is not None and name not in among:

@@ -126,10 +126,6 @@ class Interface:
     def read(cls, plain: Any, where: str) -> Self:
         """Read from the ``interface`` of a manifest.
 
-        Args:
-            plain: what `plain` gave.
-            where: the file, for the message.
-
         Raises:
             VipOfflineError: if something is missing, or is of another kind or length.
         """
@@ -213,10 +209,6 @@ def check_described(described: Mapping[str, Any]) -> None:
 def check_dimension_names(names: Sequence[str], where: str) -> None:
     """Refuse duplicate names of dimensions.
 
-    Args:
-        names: of proprio or actions.
-        where: a file or an option, and the key.
-
     Raises:
         VipOfflineError: with the name and its places.
     """
@@ -232,10 +224,6 @@ def check_dimension_names(names: Sequence[str], where: str) -> None:
 def check_control_rate(rate: Any, where: str) -> None:
     """Refuse a control rate that is not a positive number of Hz.
 
-    Args:
-        rate: in Hz; None: not known.
-        where: a file or an option, and the key.
-
     Raises:
         VipOfflineError: with the value.
     """
@@ -246,11 +234,7 @@ def check_control_rate(rate: Any, where: str) -> None:
 
 
 def frame_fault(frame: NDArray[Any]) -> str:
-    """What is wrong with a frame that is not uint8, and how to put it right.
-
-    Args:
-        frame: of any shape.
-    """
+    """What is wrong with a frame that is not uint8, and how to put it right."""
     fault = f"is {frame.dtype}; expected uint8 from 0 to 255, RGB."
     low, high = (float(reduce(frame, initial=0)) for reduce in (np.min, np.max))
     if frame.dtype.kind != "f" or not (np.isfinite(low) and np.isfinite(high)):
@@ -264,10 +248,6 @@ def frame_fault(frame: NDArray[Any]) -> str:
 
 def check_action_kind(kind: Any, where: str) -> str:
     """Refuse an unknown kind of action.
-
-    Args:
-        kind: one of `ACTION_KINDS`, or "": not known.
-        where: a file or an option, for the message.
 
     Raises:
         VipOfflineError: naming the kinds.

@@ -77,13 +77,6 @@ def pretrain_stage(
 
     Every process of several runs this; the first alone writes.
 
-    Args:
-        videos: see `open_clips`.
-        options: all knobs.
-        out: folder of the run.
-        bar: shows progress.
-        say: prints a line.
-
     Raises:
         VipOfflineError: see `open_clips`, `pack_clips` and `pretrain`.
     """

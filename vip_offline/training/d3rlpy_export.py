@@ -75,11 +75,6 @@ def write_d3rlpy(
 ) -> ExportResult:
     """Write what ``ReplayBuffer.load(file, InfiniteBuffer())`` reads.
 
-    Args:
-        labelled: what is written.
-        path: of a file that is not there; see `atomic_output`.
-        on_episode: called with 1 for each episode.
-
     Raises:
         VipOfflineError: if there are no actions, or the label is of other embeddings.
     """

@@ -84,12 +84,6 @@ class Guard:
     """State of one connection: actions sent and observations received so far."""
 
     def __init__(self, rules: Rules, say: Callable[[str], None] = lambda line: None) -> None:
-        """Begin a connection.
-
-        Args:
-            rules: of the policy.
-            say: given a sentence for the person at the terminal.
-        """
         self._rules = rules
         self._say = say
         self._sent: NDArray[np.float64] | None = None  # (A,) the action before

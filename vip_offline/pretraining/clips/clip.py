@@ -86,11 +86,6 @@ def check_clip_length(name: str, length: int) -> None:
 def check_skipped(skipped: Sequence[str], total: int, most: float) -> None:
     """Refuse to continue if more clips were left out than the user allows.
 
-    Args:
-        skipped: name and reason of each clip that is left out.
-        total: clips, those among them.
-        most: share that may be left out.
-
     Raises:
         VipOfflineError: with how many there are, and the first few.
     """

@@ -74,11 +74,6 @@ def draw_count_difference(ax: Axes, a_row: Row, b_row: Row) -> None:
     """Draw how many more rewards of each size one row has than another (below Fig. 7).
 
     (|a| - |b|) / |b| per bin, nothing where b has none, cut off at `CUT`.
-
-    Args:
-        ax: to draw on.
-        a_row: a labelling.
-        b_row: what it is compared with.
     """
     histogram = reward_histogram([rewards_from_one(a_row), rewards_from_one(b_row)])
     edges = histogram.edges
@@ -114,10 +109,7 @@ def draw_count_difference(ax: Axes, a_row: Row, b_row: Row) -> None:
 def draw_dense_scatter(ax: Axes, row: Row, true_rewards: Sequence[ArrayLike]) -> None:
     """Draw a labelling's reward against the true dense one, with the best line (Fig. 17 to 19).
 
-    Args:
-        ax: to draw on.
-        row: a labelling or a control.
-        true_rewards: per episode (T - 1,), as `Analysis.true_rewards`.
+    True rewards are (T - 1,) per episode, as `Analysis.true_rewards`.
     """
     visual = np.concatenate([np.zeros(0), *row.rewards])
     true = np.concatenate(

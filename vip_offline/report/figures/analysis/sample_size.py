@@ -17,10 +17,6 @@ def draw_effective_sample_size(ax: Axes, row: Row) -> None:
 
     With lines where weights hardly differ from cloning, and at the size `--tau auto` aims at, and
     the paper's temperature.
-
-    Args:
-        ax: to draw on.
-        row: one that has `weightings`.
     """
     handles: list[Line2D] = []
     ax.axvline(PAPERS_TAU, color=INK, lw=1, ls="--")

@@ -24,6 +24,9 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         "vip-offline serve .    # openpi's WebSocket protocol, on this computer alone",
         "```",
         "",
+        "A robot needs the files that `SHA256SUMS` lists; others (rollouts, videos, `model.d3`, "
+        "`metrics.jsonl`) may stay behind.",
+        "",
         "```python",
         "from vip_offline.policies.runtime import load_policy",
         "",

@@ -96,38 +96,27 @@ def ship(
         stack.enter_context(only_writer(folder))
         if path.is_dir():  # otherwise `differences` says what is wrong with it
             stack.enter_context(only_writer(path, shared=True))
-        return _ship_whole(folder, path, weights, described, takes, on_prepare)
-
-
-def _ship_whole(
-    folder: Path,
-    path: Path,
-    weights: Path | None,
-    described: Mapping[str, Any] | None,
-    takes: Literal["frames", "embedding"],
-    on_prepare: Callable[[str], None],
-) -> list[str]:
-    """Make a copy of the folder ready and put it in its place: it is whole at every moment."""
-    finish_replacement(folder)
-    copy = hidden_beside(folder, "shipped")
-    shutil.rmtree(copy, ignore_errors=True)
-    try:
-        shutil.copytree(folder, copy, symlinks=True)
-        notes = _ship(copy, path, weights, described, takes, on_prepare)
-        put_in_place(copy, folder)
-        return notes
-    except VipOfflineError as error:
-        error.args = (str(error).replace(str(copy), str(folder)),)
-        raise
-    finally:
+        finish_replacement(folder)
+        # a copy of the folder is made ready and put in its place: it is whole at every moment
+        copy = hidden_beside(folder, "shipped")
         shutil.rmtree(copy, ignore_errors=True)
+        try:
+            shutil.copytree(folder, copy, symlinks=True)
+            notes = _ship(copy, path, weights, described or {}, takes, on_prepare)
+            put_in_place(copy, folder)
+            return notes
+        except VipOfflineError as error:
+            error.args = (str(error).replace(str(copy), str(folder)),)
+            raise
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
 
 
 def _ship(
     folder: Path,
     path: Path,
     weights: Path | None,
-    described: Mapping[str, Any] | None,
+    described: Mapping[str, Any],
     takes: Literal["frames", "embedding"],
     on_prepare: Callable[[str], None],
 ) -> list[str]:
@@ -148,9 +137,8 @@ def _ship(
             f"({'; '.join(differing)}). Name the store with --store, or train again."
         )
     data = training_set(path, options)
-    interface = _described(
-        Interface.read(manifest["interface"], str(folder / MANIFEST)), described or {}
-    )
+    interface = Interface.read(manifest["interface"], str(folder / MANIFEST))
+    interface = _described(interface, described)
     name = manifest["encoder"]["encoder"]
     network, sha256 = load_network(name, weights)
     state = network.state_dict()
@@ -176,7 +164,11 @@ def _ship(
     }
     manifest["goal"] = _goal(opened, manifest, folder)
     files += [name for name in (PICTURE, READ) if (folder / name).exists()]
-    reference = training_embeddings(*_embeddings(data, manifest["embedding_size"]))
+    lengths = [len(observations) for observations in data.observations]
+    reference = training_embeddings(
+        np.concatenate(data.observations)[:, : manifest["embedding_size"]],
+        np.repeat(np.arange(len(lengths)), lengths),
+    )
     write_tensors(
         folder / REFERENCE,
         {"embedding": reference.embedding, "scale": np.array([reference.scale])},
@@ -186,7 +178,7 @@ def _ship(
         graph = None
         if takes == "frames" and any(True for _ in network.parameters()):
             graph = cached_graph(name, network, encoder.preprocessing.crop, sha256, on_prepare)
-        write_graph(
+        opset = write_graph(
             folder / GRAPH,
             Policy(policy.tensors, manifest),
             interface,
@@ -194,7 +186,7 @@ def _ship(
             encoder.preprocessing,
             takes,
         )
-        manifest["onnx"] = {"takes": takes, "opset": opset_of(folder / GRAPH)}
+        manifest["onnx"] = {"takes": takes, "opset": opset}
         files.append(GRAPH)
     except VipOfflineError as error:
         (folder / GRAPH).unlink(missing_ok=True)
@@ -209,7 +201,10 @@ def _ship(
     write_samples(folder / SAMPLES, Samples(samples, exact.action, exact.embedding))
     (folder / CARD).write_text(policy_card(manifest), encoding="utf-8")
     write_sums(folder, files)
-    _check(folder)
+    if problems := verify(folder).problems:
+        raise VipOfflineError(
+            f"{folder}: {'; '.join(problems)}. Ship it --without-encoder, and report this."
+        )
     return notes
 
 
@@ -231,23 +226,6 @@ def _options(folder: Path, manifest: Mapping[str, Any], path: Path) -> TrainOpti
             f"{name}` and the settings under label in {folder / MANIFEST}, or train again."
         )
     return replace(options, label=name)
-
-
-def opset_of(path: Path) -> int:
-    """Return the version of ONNX's operators that a graph uses."""
-    import onnx
-
-    model = onnx.load(path, load_external_data=False)
-    return next(int(imported.version) for imported in model.opset_import if imported.domain == "")
-
-
-def _check(folder: Path) -> None:
-    """Refuse to export a policy that does not reproduce its samples here."""
-    verified = verify(folder)
-    if verified.problems:
-        raise VipOfflineError(
-            f"{folder}: {'; '.join(verified.problems)}. Ship it --without-encoder, and report this."
-        )
 
 
 def _described(interface: Interface, described: Mapping[str, Any]) -> Interface:
@@ -309,13 +287,6 @@ def _goal(store: Store, manifest: Mapping[str, Any], folder: Path) -> dict[str, 
         "encoder": encoder["encoder"],
         "weights_sha256": encoder["weights_sha256"],
     }
-
-
-def _embeddings(data: TrainingSet, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """(N, D) of the training set, and the episode of each."""
-    rows = np.concatenate([observations[:, :width] for observations in data.observations])
-    lengths = [len(observations) for observations in data.observations]
-    return rows, np.repeat(np.arange(len(lengths)), lengths)
 
 
 def _samples(store: Store, data: TrainingSet, interface: Interface) -> dict[str, NDArray[Any]]:

@@ -131,7 +131,7 @@ class Interface:
         """
         try:
             proprio, action = (_texts(plain[key]) for key in (PROPRIO, "action"))
-            limits = {key: _numbers(plain[key]) for key in ("low", "high", "largest_step")}
+            limits = {key: tuple(map(float, plain[key])) for key in ("low", "high", "largest_step")}
             frames = {str(key): _shape(camera["shape"]) for key, camera in plain["frames"].items()}
             rate, key_map = plain["control_rate"], dict(plain["key_map"])
             gripper = str(plain["gripper"])
@@ -267,10 +267,6 @@ def _texts(values: Any) -> tuple[str, ...]:
     if not _are_texts(values):
         raise TypeError(f"{values!r} is no list of names")
     return tuple(values)
-
-
-def _numbers(values: Any) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
 
 
 def _shape(values: Any) -> tuple[int, int, int]:

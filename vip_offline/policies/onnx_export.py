@@ -70,8 +70,8 @@ def write_graph(
     encoder: Path | None,
     preprocessing: Preprocessing,
     takes: Literal["frames", "embedding"] = "frames",
-) -> None:
-    """Write ``policy.onnx``.
+) -> int:
+    """Write ``policy.onnx``; returns the version of ONNX's operators that it uses.
 
     Args:
         path: of the file.
@@ -132,6 +132,7 @@ def write_graph(
     )
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
+    return next(int(imported.version) for imported in opsets if imported.domain == "")
 
 
 def _preprocessed(

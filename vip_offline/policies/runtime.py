@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vip_offline.encoders.encoder import Encoder, load_encoder, rebuild_encoder
 from vip_offline.encoders.preprocessing import Preprocessing
-from vip_offline.errors import VipOfflineError
+from vip_offline.errors import VipOfflineError, first_line
 from vip_offline.options import BackendName
 from vip_offline.policies.checksums import SUMS, changed_files, read_sums, unlisted_files
 from vip_offline.policies.gripper import GripperState, snap_grippers
@@ -90,11 +90,10 @@ class _Onnx:
                 path, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime raises what it likes
-            reasons = str(error).strip().splitlines() or [type(error).__name__]
             raise VipOfflineError(
-                f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({reasons[0]}). "
-                "Update it (pip install -U onnxruntime), copy the folder again, or use the "
-                "backend torch."
+                f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it "
+                f"({first_line(error)}). Update it (pip install -U onnxruntime), copy the folder "
+                "again, or use the backend torch."
             ) from None
         self.takes = {node.name for node in self._session.get_inputs()}
         self.name = f"ONNX Runtime {onnxruntime.__version__}, cpu, fp32"

@@ -136,14 +136,14 @@ class Guard:
         return next((trouble for trouble in troubles if trouble), None)
 
     def _order(self, value: Any) -> Trouble | None:
-        sequence, before = _number(value, SEQUENCE_KEY), self._sequence
+        sequence, before = read_number(value, f"observation: {SEQUENCE_KEY}"), self._sequence
         if before is None or sequence > before or _began_again(before, sequence):
             self._sequence = sequence
             return None
         return _not_after(SEQUENCE_KEY, value, sequence, before)
 
     def _lateness(self, value: Any, arrived: float) -> Trouble | None:
-        stamp, before = float(_number(value, TIME_KEY)), self._clock.newest
+        stamp, before = float(read_number(value, f"observation: {TIME_KEY}")), self._clock.newest
         reading = self._clock.read(stamp, arrived)
         if reading.step:
             way = "forward" if reading.step > 0 else "back"
@@ -270,11 +270,16 @@ def _not_after(key: str, value: Any, stamp: float | int, before: float | int) ->
     return Trouble("stale", text)
 
 
-def _number(value: Any, key: str) -> float | int:
+def read_number(value: Any, name: str) -> float | int:
+    """A finite number that a client sent.
+
+    Raises:
+        VipOfflineError: beginning with `name`, such as ``observation: observation/time``.
+    """
     array = np.asarray(value) if isinstance(value, int | float | np.generic | np.ndarray) else None
     if array is None or array.size != 1 or array.dtype.kind not in "iuf":
-        raise VipOfflineError(f"observation: {key} is {value!r:.80}; expected one number.")
+        raise VipOfflineError(f"{name} is {value!r:.80}; expected one number.")
     number: float | int = array.reshape(()).item()
     if not math.isfinite(number):
-        raise VipOfflineError(f"observation: {key} is {number}; expected a finite number.")
+        raise VipOfflineError(f"{name} is {number}; expected a finite number.")
     return number

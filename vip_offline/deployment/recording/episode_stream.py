@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store_format import check_name
-from vip_offline.deployment.guard.guard import TIME_KEY
+from vip_offline.deployment.guard.guard import TIME_KEY, read_number
 from vip_offline.deployment.guard.key_map import KeyMap, translate
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.policies.interface import (
@@ -379,10 +379,7 @@ def _vector(value: Any, key: str) -> NDArray[np.float32]:
 
 
 def _time(value: Any, before: list[float]) -> float:
-    array = np.asarray(value) if isinstance(value, int | float | np.generic | np.ndarray) else None
-    if array is None or array.size != 1 or array.dtype.kind not in "iuf":
-        raise VipOfflineError(f"message: {TIME_KEY} is {value!r:.80}; expected one number.")
-    time = float(array.reshape(()))
-    if not np.isfinite(time) or (before and time <= before[-1]):
+    time = float(read_number(value, f"message: {TIME_KEY}"))
+    if before and time <= before[-1]:
         raise VipOfflineError(f"message: {TIME_KEY} is {time:g} after {before[-1:]}; it must grow.")
     return time

@@ -157,7 +157,9 @@ class _Serving:
         except OSError as error:
             raise _no_address(error, options.host, options.port) from None
         try:
-            self._ready(server)
+            host, port = next(iter(server.sockets)).getsockname()[:2]
+            where = f"[{host}]" if ":" in host else host
+            self._service.say(f"serving ws://{where}:{port} {self._service.title()}")
             await self._stopping.wait()
         finally:
             # the default handlers again: a second ctrl-C ends it at once
@@ -165,11 +167,6 @@ class _Serving:
                 loop.remove_signal_handler(number)
             await self._goodbye(server)
             self._worker.shutdown(wait=True, cancel_futures=True)
-
-    def _ready(self, server: Server) -> None:
-        host, port = next(iter(server.sockets)).getsockname()[:2]
-        where = f"[{host}]" if ":" in host else host
-        self._service.say(f"serving ws://{where}:{port} {self._service.title()}")
 
     async def _goodbye(self, server: Server) -> None:
         server.close(close_connections=False)

@@ -190,7 +190,7 @@ def ready_clips(
             )
     if packs:
         with bar("pack frames", 0, "frame") as advance:
-            pack = pack_clips(
+            clips = pack_clips(
                 clips,
                 side,
                 Path(options.pack_folder) if options.pack_folder else out / "packed",
@@ -199,12 +199,6 @@ def ready_clips(
                 on_start=lambda total: advance(total=total),
                 on_frames=advance,
             )
-        if not pack.has_checksums:
-            say(
-                "the packed frames are from before they had checksums, so damage in them would go "
-                "unnoticed; remove them to have them decoded anew"
-            )
-        clips = pack
     if clips.skipped:
         say(f"left out {len(clips.skipped)} videos:")
         for line in clips.skipped[:SKIPPED_SHOWN]:

@@ -131,7 +131,7 @@ def compare_stages(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict
         The summary; also written to the recipe's `out`, with a page and the resolved recipe.
     """
     _say_damaged(recipe, say)
-    return _compare_alone(recipe, bar, say)
+    return _compare(recipe, bar, say)
 
 
 def _say_damaged(recipe: Recipe, say: Callable[[str], None]) -> None:
@@ -139,14 +139,16 @@ def _say_damaged(recipe: Recipe, say: Callable[[str], None]) -> None:
         say(f"note: {note}")
 
 
-def _compare_alone(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
+def _compare(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
     out = Path(recipe.out)
     require_writable(out)
     with naming(out), only_writer(out):
-        return _compare(recipe, out, bar, say)
+        return _compare_alone(recipe, out, bar, say)
 
 
-def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
+def _compare_alone(
+    recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]
+) -> dict[str, Any]:
     store = open_store(Path(recipe.store))
     label, task = store.label(recipe.train.label), str(store.attributes.get("task", ""))
     if is_hidden(task, store.attributes):
@@ -190,4 +192,4 @@ def run_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str
         say(record_stage(recipe, bar))
     with timed(recipe, "relabel"):
         say(relabel_stage(recipe, bar, say))
-    return _compare_alone(recipe, bar, say)
+    return _compare(recipe, bar, say)

@@ -1,6 +1,6 @@
 """Record demonstrations of a scripted expert, and failures, into a store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -179,7 +179,10 @@ def record(
         recorded = len(store)
         on_start(recorded, len(planned))
         frames = discarded = 0
-        for episode, thrown in _episodes(planned[recorded:], options, processes):
+        # never in this process, be it for one episode: Mesa, which draws where there is no graphics
+        # card, brings an LLVM that ends the process when torchvision later loads that of triton
+        work = partial(record_planned, options=options)
+        for episode, thrown in process_map(work, planned[recorded:], processes):
             store.append(episode)
             frames += len(episode)
             discarded += thrown
@@ -211,11 +214,3 @@ def _target_attribute(path: Path, task: str, target: Target) -> dict[str, Target
         if "target" not in attributes:  # from before this was written down
             return {}
     return {"target": target}
-
-
-def _episodes(
-    planned: list[tuple[str, int]], options: RecordOptions, processes: int
-) -> Iterator[tuple[Episode, int]]:
-    # never in this process, be it for one episode: Mesa, which draws where there is no graphics
-    # card, brings an LLVM that ends the process when torchvision later loads that of triton
-    yield from process_map(partial(record_planned, options=options), planned, processes)

@@ -4,10 +4,10 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -231,7 +231,8 @@ class TrainingRun:
         }
         tensors = policy_tensors(algo, self.data)
         write_tensors(folder / READ, self.data.read)
-        errors = held_out_error(Policy(_torch(tensors), manifest), self.data)
+        network = {key: torch.from_numpy(np.array(value)) for key, value in tensors.items()}
+        errors = held_out_error(Policy(network, manifest), self.data)
         manifest["held_out_error"] = {str(episode): error for episode, error in errors.items()}
         write_policy(folder, tensors, manifest)
         write_sums(folder, (MANIFEST, TENSORS, READ, "model.d3", "metrics.jsonl"))
@@ -254,10 +255,6 @@ class TrainingRun:
             with contextlib.suppress(OSError):  # a full disk; what was kept before stays
                 self._keep()
         self._clear_away()
-
-
-def _torch(tensors: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    return {key: torch.from_numpy(np.array(value)) for key, value in tensors.items()}
 
 
 def spike_note(folder: Path, losses: Sequence[float]) -> str:

@@ -24,8 +24,9 @@ from vip_offline.encoders.architectures import (
 )
 from vip_offline.encoders.checkpoints import CheckpointLayout
 from vip_offline.encoders.preprocessing import Colour, Preprocessing
-from vip_offline.encoders.weight_files import Origin, Progress, cached_weights, fetch_weights
+from vip_offline.encoders.weight_files import Origin, cached_weights, fetch_weights
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.utils.download import Progress
 from vip_offline.utils.files import sha256_of
 from vip_offline.utils.regular_files import require_regular
 

@@ -47,11 +47,7 @@ REPORT, NUMBERS = "report.html", "comparison.json"
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Refuse a recipe whose last stage would fail, before its first begins.
-
-    Raises:
-        VipOfflineError: see the checks of the stages.
-    """
+    """Refuse a recipe whose last stage would fail, before its first begins."""
     planned_episodes(recipe.record)
     check_comparison(recipe)
     # a placement may be recorded up to ATTEMPTS times, with seeds STRIDE apart
@@ -69,11 +65,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def check_comparison(recipe: Recipe) -> None:
-    """Refuse arms that cannot be trained or rolled out, whoever recorded the store.
-
-    Raises:
-        VipOfflineError: see the checks of the stages.
-    """
+    """Refuse arms that cannot be trained or rolled out, whoever recorded the store."""
     check_relabel(recipe.relabel)
     check_encoder(recipe.relabel.encoder, recipe.relabel.weights)
     check_options(recipe.train)
@@ -179,11 +171,7 @@ def files_of(recipe: Recipe) -> tuple[Path, Path]:
 
 
 def run_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
-    """The whole chain; started again, it goes on from what is not done.
-
-    Raises:
-        VipOfflineError: see the stages.
-    """
+    """The whole chain; started again, it goes on from what is not done."""
     check_recipe(recipe)
     check_cameras(recipe)
     require_writable(Path(recipe.out))

@@ -96,8 +96,12 @@ def progress_metrics(
         bumps.append(bump_fraction(distances))
         order.append(order_correlation(distances))
         order_from_zero.append(order_correlation(np.linalg.norm(values - goal, axis=1)))
-    means = (mean_of(values) for values in (bumps, order, order_from_zero))
-    return ProgressMetrics(*means, clips=len(embeddings))
+    return ProgressMetrics(
+        bumps=mean_of(bumps),
+        order=mean_of(order),
+        order_others=mean_of(order_from_zero),
+        clips=len(embeddings),
+    )
 
 
 class Validation:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from vip_offline.analysis.closed_loop.statistics import success_interval
 from vip_offline.config import options_from, read_toml
+from vip_offline.dataset.media.pictures import read_picture
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_format import now, settings_of
 from vip_offline.deployment.card import policy_card
-from vip_offline.deployment.goal_image import goal_picture
 from vip_offline.encoders.encoder import load_network, rebuild_encoder
 from vip_offline.encoders.onnx_graphs import cached_graph
 from vip_offline.errors import VipOfflineError
@@ -287,6 +287,20 @@ def _goal(store: Store, manifest: Mapping[str, Any], folder: Path) -> dict[str, 
         "encoder": encoder["encoder"],
         "weights_sha256": encoder["weights_sha256"],
     }
+
+
+def goal_picture(
+    store: Store, camera: str, provenance: Mapping[str, Any]
+) -> NDArray[np.uint8] | None:
+    """Return one of the goal pictures; None if the goal is a prompt or its file is gone."""
+    rows = provenance["goal_rows"]
+    if not rows and not provenance["stages"]:  # each episode's own last frame
+        rows = [store.spans()[0][1] - 1]
+    if rows:
+        picture: NDArray[np.uint8] = store.frames(camera, rows[-1], rows[-1] + 1)[0]
+        return picture
+    files = [path for path in provenance["stages"][-1]["pictures"] if Path(path).is_file()]
+    return read_picture(Path(files[0])) if files else None
 
 
 def _samples(store: Store, data: TrainingSet, interface: Interface) -> dict[str, NDArray[Any]]:

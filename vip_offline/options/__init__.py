@@ -7,22 +7,13 @@ from vip_offline.options.data import TAIL, ImportOptions, InspectOptions, Record
 from vip_offline.options.policy import (
     CompareOptions,
     Control,
-    GripperMode,
     Head,
     NormaliseActions,
     RolloutOptions,
     TrainOptions,
     WeightBy,
 )
-from vip_offline.options.pretrain import (
-    Mixed,
-    Negatives,
-    Norm,
-    Objective,
-    Pack,
-    PretrainOptions,
-    Sampling,
-)
+from vip_offline.options.pretrain import Objective, PretrainOptions, Sampling
 from vip_offline.options.recipe import PretrainRecipe, Recipe, TrialOptions
 from vip_offline.options.reward import (
     AnalyzeOptions,
@@ -31,10 +22,8 @@ from vip_offline.options.reward import (
     DeleteOptions,
     Device,
     Fit,
-    Precision,
     RelabelOptions,
     Reward,
-    Similarity,
 )
 from vip_offline.options.serve import GivenHold, Hold, ServeOptions
 
@@ -56,18 +45,12 @@ __all__ = [
     "Device",
     "Fit",
     "GivenHold",
-    "GripperMode",
     "Head",
     "Hold",
     "ImportOptions",
     "InspectOptions",
-    "Mixed",
-    "Negatives",
-    "Norm",
     "NormaliseActions",
     "Objective",
-    "Pack",
-    "Precision",
     "PretrainOptions",
     "PretrainRecipe",
     "Recipe",
@@ -77,7 +60,6 @@ __all__ = [
     "RolloutOptions",
     "Sampling",
     "ServeOptions",
-    "Similarity",
     "TrainOptions",
     "TrialOptions",
     "WeightBy",

@@ -118,12 +118,10 @@ class LoadedPolicy:
         self.folder = folder
         self.manifest: dict[str, Any] = dict(policy.manifest)
         self.interface = interface
-        self.goal: Float32Array | None = (
-            policy.tensors[GOAL].numpy() if GOAL in policy.tensors else None
-        )  # (K, D)
-        self.goal_set: Float32Array | None = (
-            policy.tensors[GOAL_SET].numpy() if GOAL_SET in policy.tensors else None
-        )  # (G, D)
+        self.goal, self.goal_set = (  # (K, D), (G, D)
+            policy.tensors[key].numpy() if key in policy.tensors else None
+            for key in (GOAL, GOAL_SET)
+        )
         self._goal_columns = goal_columns(policy.manifest)
         self.backend = brain.name
         self.network = policy

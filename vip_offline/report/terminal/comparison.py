@@ -43,7 +43,7 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
             Text(arm["name"]),
             points(success["mean"], sign=False),
             span(success["low"], success["high"], sign=False),
-            _starred(difference) if difference else "",
+            points(difference["mean"]) + " *" * difference["differs"] if difference else "",
             span(difference["low"], difference["high"]) if difference else "",
             percent(arm["effective_sample_size"]),
             "-" if steps is None else f"{steps:.0f}",
@@ -92,10 +92,6 @@ def span(low: float | None, high: float | None, sign: bool = True) -> str:
     if low is None or high is None:
         return "-"
     return f"{points(low, sign)} to {points(high, sign)}"
-
-
-def _starred(difference: Mapping[str, Any]) -> str:
-    return points(difference["mean"]) + (" *" if difference["differs"] else "")
 
 
 def held_out_table(errors: Mapping[int, Mapping[str, float]]) -> Table:

@@ -41,21 +41,18 @@ def describe_store(store: Store) -> Description:
     }
 
 
-def _unlabelled(description: Description) -> str:
-    """How many count as successes because nothing says otherwise."""
-    count = description["unlabelled"]
-    return f" ({count} not labelled: counted as successes)" if count else ""
-
-
 def print_description(description: Description, console: Console) -> None:
     """Print the store's tree, its episodes, and how each embedding and labelling was made."""
     attributes = description["attributes"]
     planned = attributes.get("episodes_planned", description["episodes"])
     console.print(description["path"], style="bold", soft_wrap=True)
     kinds = ", ".join(f"{count} {kind}" for kind, count in description["kinds"].items())
+    # how many count as successes because nothing says otherwise
+    unlabelled = description["unlabelled"]
+    counted = f" ({unlabelled} not labelled: counted as successes)" if unlabelled else ""
     console.print(
         f"{description['episodes']} of {planned} episodes ({kinds or 'none'}), "
-        f"{description['successes']} successes{_unlabelled(description)}, "
+        f"{description['successes']} successes{counted}, "
         f"{description['rows']} rows"
         + (
             f", lengths {description['lengths'][0]} to {description['lengths'][1]}" if kinds else ""

@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from vip_offline.analysis.metrics import Floats, normalised
 from vip_offline.analysis.results import Row
@@ -78,7 +78,7 @@ def draw_curves(
         if many:
             _draw_band(ax, mine, look)
         tops += [float(curve.max()) for curve in mine]
-    if any(len(group) >= BAND_EPISODES for group in _groups(known, success)):
+    if any((known & (success == outcome)).sum() >= BAND_EPISODES for outcome in OUTCOMES):
         handles.append(Patch(fc=GREY, alpha=0.35, lw=0, label="median, middle half"))
     _limit_height(ax, np.array(tops))
     ax.set_xlim(0, max([1, *(len(curve) - 1 for curve in curves)]))
@@ -90,10 +90,6 @@ def draw_curves(
         ax.set_ylabel("distance to its last frame\n(1 = at the start)")
     legend(ax, handles, columns=2)
     finish(ax, grid="y")
-
-
-def _groups(known: NDArray[np.bool_], success: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    return [np.flatnonzero(known & (success == outcome)) for outcome in OUTCOMES]
 
 
 def reduce_points(curve: Floats, points: int) -> Floats:

@@ -29,7 +29,8 @@ def draw_bumps(ax: Axes, rows: Sequence[Row], success: ArrayLike) -> None:
     """Draw each episode's share of bumps, and for successes mean and deviation as in Table 5."""
     ax.axvline(50, color=INK, lw=1, ls=":")
     _draw_dots(ax, rows, lambda row: 100 * row.bumps, success, "a random walk has 50 %")
-    ax.set_xlim(-2, max(62.0, 1.05 * 100 * _largest([row.bumps for row in rows])))
+    every = np.concatenate([np.zeros(1), *(row.bumps for row in rows)])
+    ax.set_xlim(-2, max(62.0, 1.05 * 100 * float(np.nanmax(every))))
     ax.set_xlabel("transitions that lead away from the end (%)")
 
 
@@ -40,11 +41,6 @@ def draw_order(ax: Axes, rows: Sequence[Row], success: ArrayLike) -> None:
     ax.set_xlim(-1.04, 1.04)
     ax.set_xticks([-1, -0.5, 0, 0.5, 1])
     ax.set_xlabel("correlation of nearness with time")
-
-
-def _largest(values: Sequence[Floats]) -> float:
-    every = np.concatenate([np.zeros(1), *values])
-    return float(every[np.isfinite(every)].max())
 
 
 def _draw_dots(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROGRAM
+from counted import Counted
 from store_files import contents
 
 from vip_offline.errors import VipOfflineError
@@ -35,10 +36,10 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_each_format_is_written_and_the_store_stays_as_it_is(
     labelled: Path, tmp_path: Path, format_: str, there: str
 ) -> None:
-    before, started, counted = contents(labelled), list[int](), list[int]()
+    before, counted = contents(labelled), Counted()
     out = tmp_path / "new" / "out"
-    done = export(labelled, out, format_, on_start=started.append, on_episodes=counted.append)
-    assert (done.episodes, started, sum(counted)) == (3, [3], 3)
+    done = export(labelled, out, format_, advance=counted)
+    assert (done.episodes, counted.totals, counted.done) == (3, [3], 3)
     assert (out / there).is_file()
     assert names(out.parent) == {"out", "out.made-from.json"}
     assert contents(labelled) == before
@@ -73,12 +74,13 @@ def test_what_cannot_be_exported_leaves_nothing(labelled: Path, tmp_path: Path) 
 def test_an_interrupt_leaves_nothing(labelled: Path, tmp_path: Path) -> None:
     there = names(tmp_path)
 
-    def stop(count: int) -> None:
-        raise KeyboardInterrupt
+    def stop(amount: int = 0, total: int | None = None) -> None:
+        if amount:
+            raise KeyboardInterrupt
 
     for format_ in ("robomimic", "d3rlpy", "zarr", "minari"):
         with pytest.raises(KeyboardInterrupt):
-            export(labelled, tmp_path / "out", format_, on_episodes=stop)
+            export(labelled, tmp_path / "out", format_, advance=stop)
         assert names(tmp_path) == there
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counted import Counted
 from made_up_cameras import two_cameras
 from store_files import contents
 from torch import nn
@@ -22,11 +23,9 @@ def test_what_is_missing_is_embedded_as_the_labelling_was(tmp_path: Path) -> Non
     path, other = two_cameras(tmp_path / "two.zarr"), two_cameras(tmp_path / "other.zarr")
     relabel(path, FRONT)
     assert missing_cameras(open_store(path), "a", ("wrist", "front")) == ["wrist"]
-    started, frames = list[int](), list[int]()
-    done = embed_cameras(
-        path, "a", ("wrist", "front"), on_start=started.append, on_frames=frames.append
-    )
-    assert (done, sum(frames), started) == (18, 18, [18])
+    counted = Counted()
+    done = embed_cameras(path, "a", ("wrist", "front"), advance=counted)
+    assert (done, counted.done, counted.totals) == (18, 18, [18])
     assert open_store(path).label_names == ["a"]
     relabel(other, replace(FRONT, camera="wrist"))
     (mine, made), (theirs, expected) = (

@@ -9,7 +9,6 @@ from vip_offline.analysis.demonstrations import Demonstrations, demonstrations_o
 from vip_offline.analysis.episode_flags import EpisodeData, flags_of
 from vip_offline.analysis.frame_features import (
     FrameFeatures,
-    OnFrames,
     read_frame_features,
     thumbnail,
 )
@@ -22,21 +21,18 @@ from vip_offline.dataset.store import Store, open_store
 from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.options import AnalyzeOptions
 from vip_offline.rewards.goal_views import goals_of
+from vip_offline.utils.console import Advance
 
 
 def analyse(
-    path: Path,
-    options: AnalyzeOptions,
-    on_start: OnFrames = lambda frames: None,
-    on_frames: OnFrames = lambda frames: None,
+    path: Path, options: AnalyzeOptions, advance: Advance = lambda amount=0, total=None: None
 ) -> Analysis:
     """Measure whether the labellings of a store describe progress.
 
     Args:
         path: the store.
         options: which labellings, and at what their weights are looked at.
-        on_start: called with the number of frames that will be looked at.
-        on_frames: called with a number of frames after they were.
+        advance: told the frames to look at in total, then those of each episode.
 
     Raises:
         VipOfflineError: if there is no such store or labelling, or it is unfinished.
@@ -45,7 +41,7 @@ def analyse(
     store.require_finished()
     labels = [store.label(name) for name in options.labels or [store.label().name]]
     left_out: list[str] = []
-    features = _frame_features(store, labels[0], on_start, on_frames, left_out)
+    features = _frame_features(store, labels[0], advance, left_out)
     shared = demonstrations_of(store, features, options)
     if shared.true_rewards is None:
         left_out.append("No dense true reward is stored, so none is compared with (Fig. 17-19).")
@@ -90,7 +86,7 @@ def analyse(
 
 
 def _frame_features(
-    store: Store, label: Label, on_start: OnFrames, on_frames: OnFrames, left_out: list[str]
+    store: Store, label: Label, advance: Advance, left_out: list[str]
 ) -> list[FrameFeatures] | None:
     camera = str(label.provenance["camera"]).split(",")[0]
     if camera not in store.cameras:
@@ -99,8 +95,8 @@ def _frame_features(
             "controls by raw pixels and by a random network, and no look at the camera itself."
         )
         return None
-    on_start(store.rows)
-    return read_frame_features(store, camera, on_frames, fit_of(label.provenance))
+    advance(total=store.rows)
+    return read_frame_features(store, camera, advance, fit_of(label.provenance))
 
 
 def _with_pictures(store: Store, row: Row, label: Label) -> Row:

@@ -48,9 +48,7 @@ def analyze_stage(
     _check_store(path, options)
     require_writable(out)
     with bar("look at frames", 0, "frame") as advance:
-        analysis = analyse(
-            path, options, on_start=lambda total: advance(total=total), on_frames=advance
-        )
+        analysis = analyse(path, options, advance)
     write_analysis_page(analysis, out / "report.html")
     store = open_store(path)
     record = made_from(store, _sources(store, options))

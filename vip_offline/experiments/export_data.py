@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.utils.console import Bar
+from vip_offline.utils.console import Advance, Bar
 
 if TYPE_CHECKING:
     from vip_offline.dataset.exporters.labelled_episodes import ExportResult, LabelledStore
@@ -41,8 +41,7 @@ def export(
     format_: str,
     label: str = "",
     *,
-    on_start: Callable[[int], None] = lambda episodes: None,
-    on_episodes: Callable[[int], None] = lambda count: None,
+    advance: Advance = lambda amount=0, total=None: None,
 ) -> "ExportResult":
     """Write a store's episodes and rewards in another format; the store stays as it is.
 
@@ -51,8 +50,7 @@ def export(
         out: the file or folder to write, which appears when it is whole.
         format_: one of `FORMATS`.
         label: name of the labelling; empty: the only one.
-        on_start: called with the number of episodes.
-        on_episodes: called with how many more are written.
+        advance: told the episodes in total, then each that is written.
 
     Raises:
         VipOfflineError: if something is there already, the store is unfinished or not labelled, or
@@ -70,8 +68,8 @@ def export(
     keys += [f"frames/{camera}" for camera in opened.cameras]
     record = {"what": f"export to {format_}", "label": name, **made_from(opened, keys)}
     with atomic_output(out) as partial:
-        on_start(len(opened))
-        done = write(labelled, partial, on_episodes)
+        advance(total=len(opened))
+        done = write(labelled, partial, advance)
         record_of(partial).write_text(json.dumps(record, indent=2), encoding="utf-8")
     return done
 
@@ -86,14 +84,7 @@ def export_stage(
 ) -> str:
     """Export with a progress bar; says what was done."""
     with bar("export", 0, "episode") as advance:
-        done = export(
-            store,
-            out,
-            format_,
-            label,
-            on_start=lambda episodes: advance(total=episodes),
-            on_episodes=advance,
-        )
+        done = export(store, out, format_, label, advance=advance)
     for note in done.notes:
         say(f"note: {note}")
     return f"export: {done.episodes} episodes, {done.rows} rows -> {out}"

@@ -190,8 +190,7 @@ def cameras_stage(
             name,
             options.cameras,
             weights,
-            on_start=lambda total: advance(total=total),
-            on_frames=advance,
+            advance=advance,
             on_prepare=say,
         )
     say(f"embed: {frames} frames of {', '.join(missing)} by {encoder}")
@@ -226,8 +225,7 @@ def relabel_stage(
             Path(recipe.store),
             options,
             overwrite=overwrite,
-            on_start=lambda frames: advance(total=frames),
-            on_frames=advance,
+            advance=advance,
             on_prepare=say,
         )
     for reason in done.again:

@@ -174,8 +174,7 @@ def ready_clips(
             camera=options.camera,
             max_skipped=options.max_skipped,
             index=out / "clips.npz",
-            on_start=lambda total: advance(total=total),
-            on_clips=advance,
+            advance=advance,
         )
     preprocessing = entry_of(options.backbone).preprocessing
     side = packing_side(preprocessing.resize, preprocessing.crop)
@@ -196,8 +195,7 @@ def ready_clips(
                 Path(options.pack_folder) if options.pack_folder else out / "packed",
                 threads=options.readers,
                 max_skipped=options.max_skipped,
-                on_start=lambda total: advance(total=total),
-                on_frames=advance,
+                advance=advance,
             )
     if clips.skipped:
         say(f"left out {len(clips.skipped)} videos:")

@@ -10,6 +10,7 @@ from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.encoders.registry import check_encoder, known_provenance
 from vip_offline.errors import VipOfflineError
 from vip_offline.rewards.field_of_view import field_of_view
+from vip_offline.utils.console import Advance
 
 
 def missing_cameras(store: Store, label: str, cameras: Sequence[str]) -> list[str]:
@@ -29,8 +30,7 @@ def embed_cameras(
     cameras: Sequence[str],
     weights: str = "",
     *,
-    on_start: Callable[[int], None] = lambda frames: None,
-    on_frames: Callable[[int], None] = lambda frames: None,
+    advance: Advance = lambda amount=0, total=None: None,
     on_prepare: Callable[[str], None] = lambda sentence: None,
 ) -> int:
     """Embed further cameras with the encoder, weights and fit of a labelling.
@@ -42,8 +42,7 @@ def embed_cameras(
         label: name of the labelling; empty: the only one.
         cameras: that a policy is to see.
         weights: checkpoint of the encoder, where it needs one.
-        on_start: called with the number of frames to embed, before the first.
-        on_frames: called with the number of frames after each batch.
+        advance: told the frames to embed in total, then those of each batch.
         on_prepare: called with a sentence before work of some seconds that is done once.
 
     Returns:
@@ -70,8 +69,8 @@ def embed_cameras(
     with writing(path) as writer:
         writer.require_finished()
         lengths = [stop - start for start, stop in writer.spans()]
-        on_start(
-            sum(
+        advance(
+            total=sum(
                 length
                 for camera in missing
                 for length, done in zip(lengths, writer.embedded(encoder, camera), strict=True)
@@ -79,7 +78,7 @@ def embed_cameras(
             )
         )
         seeing = loaded.seeing(view.preprocessing)
-        return sum(embed_store(writer, seeing, camera, on_frames=on_frames) for camera in missing)
+        return sum(embed_store(writer, seeing, camera, on_frames=advance) for camera in missing)
 
 
 def _check_weights(path: Path, label: str, expected: str, actual: str) -> None:

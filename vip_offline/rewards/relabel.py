@@ -27,9 +27,6 @@ from vip_offline.rewards.goals import (
     goal_set_of,
     read_pictures,
 )
-
-if TYPE_CHECKING:
-    from vip_offline.encoders.encoder import Encoder
 from vip_offline.rewards.label_episodes import label_store
 from vip_offline.rewards.label_provenance import (
     LazyEncoder,
@@ -39,6 +36,10 @@ from vip_offline.rewards.label_provenance import (
     label_settings,
     sources_of,
 )
+from vip_offline.utils.console import Advance
+
+if TYPE_CHECKING:
+    from vip_offline.encoders.encoder import Encoder
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,7 @@ def relabel(
     options: RelabelOptions,
     *,
     overwrite: bool = False,
-    on_start: Callable[[int], None] = lambda frames: None,
-    on_frames: Callable[[int], None] = lambda frames: None,
+    advance: Advance = lambda amount=0, total=None: None,
     on_prepare: Callable[[str], None] = lambda sentence: None,
     loaded: "Encoder | None" = None,
 ) -> Relabelled:
@@ -126,8 +126,7 @@ def relabel(
         path: the store.
         options: encoder, camera, goal, reward, name.
         overwrite: replace a labelling of this name that was made differently.
-        on_start: called with the number of frames to embed, before the first.
-        on_frames: called with the number of frames after each batch.
+        advance: told the frames to embed in total, then those of each batch.
         on_prepare: called with a sentence before work of some seconds that is done once.
         loaded: the options' encoder, where the caller has it already.
 
@@ -154,7 +153,7 @@ def relabel(
         provenance = label_settings(identity, options, goals, camera, len(store))
         exists, why = existing_label(store, name, provenance, overwrite=overwrite)
         again += [f"label {name!r} is made again: {why}"] if why else []
-        backend, embedded = _embed(store, work, cameras, on_start, on_frames)
+        backend, embedded = _embed(store, work, cameras, advance)
         goal = goal_embeddings(
             store,
             goals,
@@ -214,11 +213,7 @@ def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str
 
 
 def _embed(
-    store: StoreWriter,
-    work: LazyEncoder,
-    cameras: list[str],
-    on_start: Callable[[int], None],
-    on_frames: Callable[[int], None],
+    store: StoreWriter, work: LazyEncoder, cameras: list[str], advance: Advance
 ) -> tuple[str, int]:
     """Embed what is missing; returns the backend and the number of frames."""
     options = work.options
@@ -229,8 +224,8 @@ def _embed(
     from vip_offline.encoders.embed_store import embed_store
 
     encoder = work.encoder()
-    on_start(sum(int(lengths[rows].sum()) for rows in missing.values()))
+    advance(total=sum(int(lengths[rows].sum()) for rows in missing.values()))
     embedded = sum(
-        embed_store(store, encoder, camera, options.batch_size, on_frames) for camera in cameras
+        embed_store(store, encoder, camera, options.batch_size, advance) for camera in cameras
     )
     return encoder.backend.name, embedded

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counted import Counted
 from made_up_clips import (
     pictures,
     rows,
@@ -31,19 +32,14 @@ def test_clips_of_several_paths(tmp_path: Path, make_store: Callable[..., Path])
     film = write_film(tmp_path / "film.mp4")
     table = write_manifest(tmp_path / "ego4d", ["0,x/clip/,2,"])
     write_clip(tmp_path / "ego4d/x/clip", pictures(2), ["000000.jpg", "000001.jpg"])
-    totals: list[int] = []
-    counts: list[int] = []
-    clips = open_clips(
-        [folder, store, film, table.parent],
-        on_start=totals.append,
-        on_clips=counts.append,
-    )
+    counted = Counted()
+    clips = open_clips([folder, store, film, table.parent], advance=counted)
     assert clips.lengths.tolist() == [4, 5, 6, 5, 7, 6, 6, 2]
     assert clips.lengths.dtype == clips.groups.dtype == np.int64
     assert clips.groups.tolist() == [0, 0, 0, 1, 1, 1, 2, 3]
     assert clips.group_names == ("a", "demos", "film.mp4", "x")
     assert clips.takes.dtype == np.int64 and len(set(clips.takes.tolist())) == 8
-    assert clips.skipped == () and totals == [8] and sum(counts) == 8
+    assert clips.skipped == () and counted.totals == [8] and counted.done == 8
     assert clips.name(1) == str(folder / "1")
     np.testing.assert_array_equal(clips.read(2, rows(5, 0)), pictures(6, 2)[[5, 0]])
     assert clips.read(4, rows(0)).shape == (1, 32, 32, 3)

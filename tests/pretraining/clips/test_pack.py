@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counted import Counted
 from filelock import FileLock
 from made_up_clips import pictures, rows, write_clip, write_film, write_two_cameras
 from store_files import lose_frame
@@ -37,10 +38,9 @@ def left(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("side", [SIDE, 20, 100])
 def test_the_same_frames_smaller(tmp_path: Path, clips: Clips, side: int) -> None:
-    totals: list[int] = []
-    counts: list[int] = []
-    pack = pack_clips(clips, side, tmp_path / "p", on_start=totals.append, on_frames=counts.append)
-    assert totals == [clips.lengths.sum()] == [sum(counts)]
+    counted = Counted()
+    pack = pack_clips(clips, side, tmp_path / "p", advance=counted)
+    assert counted.totals == [clips.lengths.sum()] == [counted.done]
     for name in ("lengths", "groups", "takes"):
         np.testing.assert_array_equal(getattr(pack, name), getattr(clips, name))
     assert (pack.group_names, pack.skipped) == (clips.group_names, ())
@@ -59,7 +59,9 @@ def test_the_same_frames_smaller(tmp_path: Path, clips: Clips, side: int) -> Non
 
 def test_a_pack_is_made_once(tmp_path: Path, clips: Clips) -> None:
     first = pack_clips(clips, SIDE, tmp_path / "p")
-    again = pack_clips(clips, SIDE, tmp_path / "p", on_start=lambda frames: pytest.fail("decoded"))
+    counted = Counted()
+    again = pack_clips(clips, SIDE, tmp_path / "p", advance=counted)
+    assert not counted.totals  # nothing was decoded
     np.testing.assert_array_equal(again.read(3, rows(0, 5)), first.read(3, rows(0, 5)))
     assert again.fingerprint == first.fingerprint == f"{clips.fingerprint}-{SIDE}"
     pack_clips(clips, SIDE + 1, tmp_path / "p")
@@ -81,10 +83,10 @@ def test_a_pack_that_is_not_whole_is_made_again(tmp_path: Path, clips: Clips, fi
     expected = pack_clips(clips, SIDE, tmp_path / "p").read(0, rows(0, 1))
     path = next((tmp_path / "p").glob(f"*/{file}"))
     path.write_bytes(path.read_bytes()[:-40])
-    starts: list[int] = []
-    again = pack_clips(clips, SIDE, tmp_path / "p", on_start=starts.append)
+    counted = Counted()
+    again = pack_clips(clips, SIDE, tmp_path / "p", advance=counted)
     np.testing.assert_array_equal(again.read(0, rows(0, 1)), expected)
-    assert len(starts) == 1 and len(left(tmp_path / "p")) == 1
+    assert len(counted.totals) == 1 and len(left(tmp_path / "p")) == 1
 
 
 def test_a_damaged_clip_is_left_out(tmp_path: Path, clips: Clips) -> None:
@@ -147,11 +149,14 @@ PACK = """
     from vip_offline.pretraining.clips.open_clips import open_clips
     from vip_offline.pretraining.clips.pack import pack_clips
     started = []
-    def on_frames(count):
+    def advance(amount=0, total=None):
+        if total is not None:
+            started.append(total)
+            return
         Path(sys.argv[2], f"at-it-{len(started)}").touch()
         time.sleep(float(sys.argv[3]))
     clips = open_clips([Path(sys.argv[1])])
-    pack = pack_clips(clips, 8, Path(sys.argv[2]), on_start=started.append, on_frames=on_frames)
+    pack = pack_clips(clips, 8, Path(sys.argv[2]), advance=advance)
     print(len(started), pack.read(0, pack.lengths[:1] - 1).sum())
 """
 
@@ -224,12 +229,12 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, clips: Clips) -> None:
 
 
 def test_threads_wait_for_each_other(tmp_path: Path, clips: Clips) -> None:
-    starts: list[int] = []
+    counted = Counted()
     threads = [
         threading.Thread(
             target=pack_clips,
             args=(clips, SIDE, tmp_path / "p"),
-            kwargs={"on_start": starts.append},
+            kwargs={"advance": counted},
         )
         for _ in range(3)
     ]
@@ -237,4 +242,4 @@ def test_threads_wait_for_each_other(tmp_path: Path, clips: Clips) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(starts) == 1 and len(left(tmp_path / "p")) == 1
+    assert len(counted.totals) == 1 and len(left(tmp_path / "p")) == 1

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from vip_offline.pretraining.clips.discover import (
 from vip_offline.pretraining.clips.index import Index
 from vip_offline.pretraining.clips.manifest import MANIFEST_NAME, in_manifest
 from vip_offline.pretraining.clips.video_clips import Decoders
+from vip_offline.utils.console import Advance
 from vip_offline.utils.parallel import threaded_map
 
 DIGEST = 16  # bytes of the fingerprint
@@ -59,8 +60,7 @@ def open_clips(
     camera: str = "",
     max_skipped: float = 0.01,
     index: Path | None = None,
-    on_start: Callable[[int], None] = lambda total: None,
-    on_clips: Callable[[int], None] = lambda count: None,
+    advance: Advance = lambda amount=0, total=None: None,
 ) -> Clips:
     """Find clips: folders are listed and video time stamps read, but no frame is decoded.
 
@@ -70,8 +70,7 @@ def open_clips(
         camera: of stores; all of them if none is named.
         max_skipped: share of the clips that may be left out since they cannot be used.
         index: npz in which it is kept what was found; None: nowhere.
-        on_start: called with the number of clips found.
-        on_clips: called with how many more of them were looked at.
+        advance: told the clips that were found in total, then those that were looked at.
 
     Raises:
         VipOfflineError: if a path holds no clip, or more than that share cannot be used.
@@ -102,10 +101,10 @@ def open_clips(
     if camera and not any(candidate.of_store for _, candidate in candidates):
         raise VipOfflineError(f"--camera {camera}: only stores have cameras, and none is given.")
     _check_twice(candidates)
-    on_start(len(candidates))
+    advance(total=len(candidates))
     clips, places, skipped = [], [], []
     digest = hashlib.blake2b(digest_size=DIGEST)
-    for place, clip in enumerate(_opened([candidate for _, candidate in candidates], on_clips)):
+    for place, clip in enumerate(_opened([candidate for _, candidate in candidates], advance)):
         if isinstance(clip, str):
             skipped.append(clip)
             continue
@@ -156,9 +155,7 @@ def _check_twice(candidates: Sequence[tuple[Path, Candidate]]) -> None:
             )
 
 
-def _opened(
-    candidates: Sequence[Candidate], on_clips: Callable[[int], None]
-) -> Iterator[FrameClip | str]:
+def _opened(candidates: Sequence[Candidate], advance: Advance) -> Iterator[FrameClip | str]:
     """Each clip, or why it cannot be used."""
 
     def some(batch: Sequence[Candidate]) -> list[FrameClip | str]:
@@ -170,7 +167,7 @@ def _opened(
     ]
     for results in threaded_map(some, batches, THREADS):
         yield from results
-        on_clips(len(results))
+        advance(len(results))
 
 
 def _opened_or_why(candidate: Candidate) -> FrameClip | str:

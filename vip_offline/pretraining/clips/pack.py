@@ -21,6 +21,7 @@ from vip_offline.pretraining.clips.cache import (
 )
 from vip_offline.pretraining.clips.clip import Clips, check_skipped
 from vip_offline.pretraining.clips.decode import downscaled_size, write_frames
+from vip_offline.utils.console import Advance
 from vip_offline.utils.files import flush
 
 PARTIAL = ".partial"
@@ -36,8 +37,7 @@ def pack_clips(
     *,
     threads: int = 2,
     max_skipped: float = 0.01,
-    on_start: Callable[[int], None] = lambda frames: None,
-    on_frames: Callable[[int], None] = lambda count: None,
+    advance: Advance = lambda amount=0, total=None: None,
 ) -> PackedClips:
     """Decode clips into a file of small frames in `folder`, unless it exists already.
 
@@ -49,8 +49,7 @@ def pack_clips(
         folder: where packs lie; each has a folder of its own.
         threads: that decode.
         max_skipped: share of the clips that may be left out, those left out so far among them.
-        on_start: called with the number of frames to decode, if they are not there.
-        on_frames: called with how many more were dealt with.
+        advance: told the frames to decode in total, if they are not there, then those that were.
 
     Raises:
         VipOfflineError: if more clips are damaged than that, or the disk is full; nothing is left
@@ -64,8 +63,8 @@ def pack_clips(
             pack = open_pack(folder / name)
             if pack is None:
                 _remove_leftovers(folder, name)
-                on_start(int(clips.lengths.sum()))
-                _pack(clips, side, folder / name, threads, max_skipped, on_frames)
+                advance(total=int(clips.lengths.sum()))
+                _pack(clips, side, folder / name, threads, max_skipped, advance)
                 pack = open_pack(folder / name)
     except OSError as error:
         if error.errno in FULL:

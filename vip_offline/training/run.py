@@ -193,12 +193,16 @@ def _train_in_threads(
         if group:
             yield group
 
+    def close_all() -> None:
+        for run in entered:
+            run.close()
+
     # the threads end first: then nothing advances any more, and every run writes down its state
     with (
         ExitStack() as stack,
         ThreadPoolExecutor(threads, "train", torch.set_num_threads, (1,)) as pool,
     ):
-        stack.callback(lambda: [run.close() for run in entered])
+        stack.callback(close_all)
 
         def go_on(runs: list[TrainingRun], advance: Advance) -> None:
             steps = runs[0].chunk

@@ -11,12 +11,14 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vip_offline.options.fields import Field, OptionError, check_ranges, fields_of
 from vip_offline.options.text import from_text, is_text, metavar_of, to_text
+from vip_offline.utils.path_arguments import named
 
 Command = Callable[..., None]
 
@@ -112,4 +114,6 @@ def _value(field: Field, value: Any) -> Any:
     """The value of a field from what typer gives."""
     if is_text(field):
         return from_text(field, value)
+    if isinstance(value, Path):
+        return named(value)
     return tuple(value) if isinstance(value, list) else value

@@ -1,7 +1,6 @@
 """Commands that make stores of demonstrations and look at them."""
 
 import contextlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,14 +10,24 @@ import typer
 from vip_offline.cli import _app as shared
 from vip_offline.cli._options import Part, with_options
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import ImportOptions, InspectOptions, Recipe, RecordOptions, ServeOptions
+from vip_offline.options import (
+    ClientOptions,
+    ImportOptions,
+    InspectOptions,
+    Recipe,
+    RecordOptions,
+    ServeOptions,
+)
 from vip_offline.utils.console import Console
 from vip_offline.utils.path_arguments import named
 
 # a server that records gives no actions; between two episodes a person puts things back
-RECORDING = Part(without=("timeout", "hold", "stop_above"), defaults={"port": 8001, "idle": 3600.0})
+RECORDING = Part(
+    without=("timeout", "hold", "stop_above", "key_map", "log", "unsealed"),
+    defaults={"port": 8001, "idle": 3600.0},
+)
 # options of `record` that mean something with a client, or with the simulator, alone
-FROM_CLIENT = ("control_rate", "describe", "api_key_file", *RECORDING.fields(ServeOptions))
+FROM_CLIENT = ("control_rate", "describe", *RECORDING.fields(ServeOptions))
 FROM_SIMULATOR = Part(without=("task", "max_steps")).fields(RecordOptions)
 
 NewStore = typer.Argument(callback=named, metavar="[STORE]", help="Default: datasets/<name>.zarr.")
@@ -34,35 +43,24 @@ def record(
     store: Annotated[Path | None, NewStore] = None,
     *,
     options: RecordOptions,
-    from_client: Annotated[
-        bool, typer.Option("--from-client", help="Record what a robot streams, by openpi's client.")
-    ] = False,
-    control_rate: Annotated[
-        float | None, typer.Option(help="Actions per second of a client.", show_default=False)
-    ] = None,
-    describe: shared.Describe = None,
+    client: ClientOptions,
     serving: Annotated[ServeOptions, RECORDING],
-    api_key_file: shared.ApiKeyFile = None,
 ) -> None:
     """Record a scripted expert, and failures, in a simulator; or what a robot's client streams."""
     given = shared.given(context)
-    for name in FROM_SIMULATOR if from_client else FROM_CLIENT:
+    for name in FROM_SIMULATOR if client.from_client else FROM_CLIENT:
         if name in given:
-            why = "belongs to the simulator" if from_client else "needs --from-client"
+            why = "belongs to the simulator" if client.from_client else "needs --from-client"
             raise VipOfflineError(f"--{name.replace('_', '-')}: {why}. Leave one of them out.")
-    if from_client:
+    if client.from_client:
         from vip_offline.deployment.recording.record import record_task
         from vip_offline.deployment.server.log_lines import LineWriter
-        from vip_offline.deployment.serving_options import read_api_key
 
         if "task" not in given:
             raise VipOfflineError("--task: say in a few words what the robot is to do.")
-        serving = replace(serving, api_key=read_api_key(api_key_file))
         steps = options.max_steps if "max_steps" in given else None
         with LineWriter.on(Console()) as lines:
-            lines.last(
-                record_task(store, options.task, control_rate, describe, serving, lines, steps)
-            )
+            lines.last(record_task(store, options.task, client, serving, lines, steps))
         return
     from vip_offline.experiments.stages import record_stage
 
@@ -147,7 +145,7 @@ def inspect(
             path, aside.bar, aside.print, console.say, seal=options.seal, verify=options.verify
         )
         if as_json:
-            typer.echo(json.dumps(description, indent=2))
+            shared.print_json(description)
         else:
             print_inspection(description, changed, console, verified=options.verify)
         failed = bool(changed) and options.verify
@@ -187,6 +185,6 @@ def datasets(
     elif name:
         shared.show(describe_card(card(name)), print_card, console, as_json)
     elif as_json:
-        typer.echo(json.dumps([describe_card(card) for card in cards().values()], indent=2))
+        shared.print_json([describe_card(card) for card in cards().values()])
     else:
         print_cards(cards().values(), console)

@@ -1,6 +1,5 @@
 """Commands that train and evaluate policies."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -77,8 +76,7 @@ def rollout(
     for folder in results:
         note_success(folder)
     if as_json:
-        rollouts = {str(folder): asdict(rolled) for folder, rolled in results.items()}
-        typer.echo(json.dumps(rollouts, indent=2))
+        shared.print_json({str(folder): asdict(rolled) for folder, rolled in results.items()})
     else:
         console.print(outcome_table(results, as_table_1=as_table_1))
     for note in control_rate_notes([*results]):

@@ -1,6 +1,5 @@
 """Commands that train encoders, and label, judge and export rewards."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -52,11 +51,7 @@ def relabel(
 
 @shared.app.command(rich_help_panel=shared.REWARD)
 @with_options
-def delete(
-    store: shared.StoreArgument = None,
-    *,
-    options: DeleteOptions,
-) -> None:
+def delete(store: shared.StoreArgument = None, *, options: DeleteOptions) -> None:
     """Delete labellings and embeddings from a store; the demonstrations stay."""
     from vip_offline.experiments.delete import delete_stage
 
@@ -90,7 +85,7 @@ def analyze(
     check_stage(path, console.bar, console.print)
     analysis, lines = analyze_stage(path, options, folder, console.bar, figures=figures)
     if as_json:
-        typer.echo(json.dumps(summarise_analysis(analysis), indent=2, ensure_ascii=False))
+        shared.print_json(summarise_analysis(analysis))
         return
     print_analysis(analysis, console)
     for line in lines:
@@ -128,7 +123,7 @@ def pretrain(
     with first_process_prints(console) as shown:
         result = pretrain_stage(videos, options, folder, shown.bar, shown.print)
         if as_json and shown is console:
-            typer.echo(json.dumps(summary_of(result, options), indent=2))
+            shared.print_json(summary_of(result, options))
         elif not as_json:
             print_validation(summary_of(result, options), shown)
             shown.say(f"-> {result.trained.model}")

@@ -21,7 +21,7 @@ from vip_offline.deployment.goal_image import goal_picture
 from vip_offline.encoders.encoder import load_network, rebuild_encoder
 from vip_offline.encoders.onnx_graphs import cached_graph
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.options import TrainOptions
+from vip_offline.options import ShipOptions, TrainOptions
 from vip_offline.policies.brightness import brightness_grid
 from vip_offline.policies.checksums import (
     SUMS,
@@ -383,10 +383,7 @@ def is_shipped(folder: Path) -> bool:
 
 def ship_all(
     policies: Sequence[Path] | None,
-    store: Path | None,
-    weights: str,
-    describe: Path | None,
-    takes: Literal["frames", "embedding"],
+    options: ShipOptions,
     bar: Bar,
     say: Callable[[str], None],
 ) -> None:
@@ -394,10 +391,7 @@ def ship_all(
 
     Args:
         policies: folders; None: the only ones under ``runs/``.
-        store: what they were trained on, if it was moved.
-        weights: checkpoint file of their encoder; empty: it ships with its weights.
-        describe: TOML file that describes the robot; None: nothing does.
-        takes: what ``policy.onnx`` takes.
+        options: what goes along.
         bar: of progress.
         say: called with lines for the user.
 
@@ -405,16 +399,16 @@ def ship_all(
         VipOfflineError: if there are none, or the description cannot be read; see `ship`.
     """
     folders = find_policies(policies or [Path("runs")], named=bool(policies))
-    described = read_toml(describe, "file (--describe)") if describe is not None else None
-    checkpoint = Path(weights) if weights else None
+    file = options.describe
+    described = read_toml(file, "file (--describe)") if file is not None else None
     with bar("ship", len(folders), "policy") as advance:
         for folder in folders:
             notes = ship(
                 folder,
-                store=store,
-                weights=checkpoint,
+                store=options.store,
+                weights=Path(options.weights) if options.weights else None,
                 described=described,
-                takes=takes,
+                takes="embedding" if options.without_encoder else "frames",
                 on_prepare=say,
             )
             advance(1)

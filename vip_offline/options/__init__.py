@@ -3,7 +3,7 @@
 One small frozen dataclass per stage. The names of fields are stored in manifests and recipes.
 """
 
-from vip_offline.options.data import ImportOptions, InspectOptions, RecordOptions
+from vip_offline.options.data import ClientOptions, ImportOptions, InspectOptions, RecordOptions
 from vip_offline.options.policy import (
     CompareOptions,
     Control,
@@ -36,11 +36,12 @@ from vip_offline.options.reward import (
     Reward,
     Similarity,
 )
-from vip_offline.options.serve import GivenHold, Hold, ServeOptions
+from vip_offline.options.serve import GivenHold, Hold, ServeOptions, ShipOptions
 
 __all__ = [
     "AnalyzeOptions",
     "BackendName",
+    "ClientOptions",
     "CompareOptions",
     "Computing",
     "Control",
@@ -69,6 +70,7 @@ __all__ = [
     "RolloutOptions",
     "Sampling",
     "ServeOptions",
+    "ShipOptions",
     "Similarity",
     "TrainOptions",
     "TrialOptions",

@@ -74,7 +74,7 @@ def rollout(
         policies, options, aside.bar, aside.say, encoder=encoder, weights=weights
     )
     for folder in results:
-        note_success(folder)
+        note_success(folder, aside.say)
     if as_json:
         shared.print_json({str(folder): asdict(rolled) for folder, rolled in results.items()})
     else:

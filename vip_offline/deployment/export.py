@@ -357,15 +357,25 @@ def _success(folder: Path) -> dict[str, Any]:
     }
 
 
-def note_success(folder: Path) -> None:
+def note_success(folder: Path, say: Callable[[str], None]) -> None:
     """Add the success rate of new rollouts to an exported folder; others are not changed.
 
     A folder whose files are not as they are listed is left alone too, so that they stay refused.
+
+    Args:
+        folder: of the policy.
+        say: called with a sentence if the folder was left alone.
     """
     with only_writer(folder):
         finish_replacement(folder)
         sums = read_sums(folder)
-        if SAMPLES not in sums or changed_files(folder):
+        if SAMPLES not in sums:
+            return
+        if problems := changed_files(folder):
+            say(
+                f"note: {folder}: {'; '.join(problems)}, so its success rate is not noted in it. "
+                f"`vip-offline ship {folder}` makes it whole again."
+            )
             return
         manifest = dict(Policy.load(folder).manifest)
         success = _success(folder)
@@ -377,8 +387,8 @@ def note_success(folder: Path) -> None:
 
 
 def is_shipped(folder: Path) -> bool:
-    """Whether a folder was exported, not only trained."""
-    return SAMPLES in read_sums(folder)
+    """Whether a folder was exported, not only trained, and is whole."""
+    return SAMPLES in read_sums(folder) and not changed_files(folder)
 
 
 def ship_all(

@@ -102,7 +102,7 @@ def train_all(
         if why:
             rolled = (job.out / ROLLOUTS).exists()
             lost = "; its rollouts will go with it" if rolled else ""
-            say(f"{job.out}: trained again: {why} since it was trained{lost}")
+            say(f"{job.out}: trained again: {why}{lost}")
         if why or not (job.out / MANIFEST).exists():
             missing.append(job)
     for job in jobs:

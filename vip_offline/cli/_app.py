@@ -30,13 +30,13 @@ app = typer.Typer(
 StoreArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[STORE]", callback=storable, help="Default: the only one under datasets/."
+        metavar="STORE", callback=storable, help="Default: the only one under datasets/."
     ),
 ]
 PoliciesArgument = Annotated[
     list[Path] | None,
     typer.Argument(
-        callback=all_named, metavar="[POLICY]...", help="Default: the only ones under runs/."
+        callback=all_named, metavar="POLICY", help="Default: the only ones under runs/."
     ),
 ]
 PolicyArgument = Annotated[

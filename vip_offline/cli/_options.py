@@ -103,7 +103,7 @@ def _parameter(name: str, field: Field) -> inspect.Parameter:
     elif is_text(field):
         annotation, default, metavar = str, to_text(default), metavar_of(field)
     elif typing.get_origin(annotation) is tuple:
-        annotation, default = list[str], list(default)
+        annotation, default, metavar = list[str], list(default), "<str>"
     shown = field.option.default_text or not (default in ("", None, []) or default is False)
     info = typer.Option(*flags, help=str(field.option), metavar=metavar, show_default=shown)
     kind = inspect.Parameter.KEYWORD_ONLY

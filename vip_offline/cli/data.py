@@ -30,7 +30,7 @@ RECORDING = Part(
 FROM_CLIENT = ("control_rate", "describe", *RECORDING.fields(ServeOptions))
 FROM_SIMULATOR = Part(without=("task", "max_steps")).fields(RecordOptions)
 
-NewStore = typer.Argument(callback=named, metavar="[STORE]", help="Default: datasets/<name>.zarr.")
+NewStore = typer.Argument(callback=named, metavar="STORE", help="Default: datasets/<name>.zarr.")
 Format = Annotated[
     str, typer.Option("--format", help="Format: lerobot, robomimic, zarr, minari or folders.")
 ]
@@ -46,7 +46,7 @@ def record(
     client: ClientOptions,
     serving: Annotated[ServeOptions, RECORDING],
 ) -> None:
-    """Record a scripted expert, and failures, in a simulator; or what a robot's client streams."""
+    """Record demonstrations of a scripted expert in the simulator, or those of a robot's client."""
     given = shared.given(context)
     for name in FROM_SIMULATOR if client.from_client else FROM_CLIENT:
         if name in given:
@@ -88,7 +88,7 @@ def import_(
     ] = False,
     as_json: shared.AsJson = False,
 ) -> None:
-    """Import what you have: LeRobot, robomimic, Minari, diffusion_policy, videos, folders."""
+    """Import a data set: LeRobot, robomimic, Minari, diffusion_policy, videos, folders."""
     from vip_offline.dataset.importers.registry import open_source
     from vip_offline.dataset.importers.run import plan_import
     from vip_offline.experiments.stages import import_stage
@@ -115,7 +115,7 @@ def inspect(
         Path | None,
         typer.Argument(
             callback=named,
-            metavar="[STORE]",
+            metavar="STORE",
             help="A store (default: the only one under datasets/), or what was made of one: "
             "policies, a comparison, an analysis, an export. With --check also what import takes.",
         ),
@@ -125,7 +125,7 @@ def inspect(
     form: Format = "",
     as_json: shared.AsJson = False,
 ) -> None:
-    """Show what a store holds, what was made of it, and whether that is still true."""
+    """Show what a store holds, what was made of it, and what is out of date."""
     from vip_offline.dataset.store import default_store
 
     path, console, aside = store or default_store(), Console(), Console(stderr=True)
@@ -155,7 +155,7 @@ def inspect(
 
 @shared.app.command(rich_help_panel=shared.DATA)
 def upgrade(store: shared.StoreArgument = None) -> None:
-    """Rewrite a store of an earlier release in today's format, with checksums."""
+    """Rewrite a store of an earlier release in the current format, with checksums."""
     from vip_offline.experiments.stages import upgrade_stage
 
     console = Console()
@@ -165,14 +165,14 @@ def upgrade(store: shared.StoreArgument = None) -> None:
 @shared.app.command(rich_help_panel=shared.DATA)
 def datasets(
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="Show its card; default: list them all.")
+        str, typer.Argument(metavar="NAME", help="Data set whose card is shown. Default: list all.")
     ] = "",
     fetch: Annotated[
-        bool, typer.Option("--fetch", help="Get it, or say what is to be done by hand.")
+        bool, typer.Option("--fetch", help="Download it, or print what must be done by hand.")
     ] = False,
     as_json: shared.AsJson = False,
 ) -> None:
-    """List known data sets: licence, size, whether they are here, how they are had."""
+    """List known data sets: licence, size, whether they are here, and how to get them."""
     from vip_offline.dataset.catalog.card import card, cards
     from vip_offline.experiments.fetch_data import fetch_stage
     from vip_offline.report.terminal.datasets import describe_card, print_card, print_cards

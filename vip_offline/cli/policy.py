@@ -64,7 +64,7 @@ def rollout(
     ] = False,
     as_json: shared.AsJson = False,
 ) -> None:
-    """Run policies closed loop in the simulator, on placements they have not seen."""
+    """Run policies closed loop in the simulator, on unseen object placements."""
     from vip_offline.deployment.export import note_success
     from vip_offline.experiments.rollout import control_rate_notes, outcome_table, rollout_stage
 
@@ -95,7 +95,7 @@ def compare(
     weights: shared.Weights = "",
     out: Annotated[Path | None, shared.out_option("runs/<store>-compare")] = None,
 ) -> None:
-    """Does the reward help? Arms and controls on the same data, seeds and placements."""
+    """Compare policies trained with and without the reward, and controls, on the same data."""
     from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 
     quiet_d3rlpy()

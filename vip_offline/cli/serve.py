@@ -12,7 +12,7 @@ from vip_offline.utils.console import Console
 @shared.app.command(rich_help_panel=shared.POLICY)
 @with_options
 def ship(policies: shared.PoliciesArgument = None, *, options: ShipOptions) -> None:
-    """Make policy folders whole for another computer (`train` does it too)."""
+    """Add to policy folders what another computer needs (`train` does it too)."""
     from vip_offline.deployment.export import ship_all
 
     ship_all(policies, options, Console(stderr=True).bar, Console().say)
@@ -20,7 +20,7 @@ def ship(policies: shared.PoliciesArgument = None, *, options: ShipOptions) -> N
 
 @shared.app.command(rich_help_panel=shared.POLICY)
 def verify(folder: shared.PolicyArgument, as_json: shared.AsJson = False) -> None:
-    """Does a policy do on this computer what it did where it was trained?"""
+    """Check that a policy acts on this computer as it did where it was trained."""
     from vip_offline.policies.verify import verify as recompute
     from vip_offline.report.terminal.verification import print_verification
 
@@ -41,7 +41,7 @@ def verify(folder: shared.PolicyArgument, as_json: shared.AsJson = False) -> Non
 @shared.app.command(rich_help_panel=shared.POLICY)
 @with_options
 def serve(folder: shared.PolicyArgument, *, options: ServeOptions) -> None:
-    """Serve a policy to a robot: openpi's WebSocket protocol, with limits on its actions."""
+    """Serve a policy to a robot by openpi's WebSocket protocol, with limits on its actions."""
     from vip_offline.deployment.server.log_lines import LineWriter
     from vip_offline.deployment.server.serve import serve as serve_folder
 

@@ -266,7 +266,7 @@ def test_a_linked_video_of_the_same_size(tmp_path: Path) -> None:
     store = imported(tmp_path / "set", tmp_path / "store.zarr").path
     relabel(store, PIXELS)
     assert train(store, tmp_path / "policy") == []
-    frames = np.concatenate([each.frames for each in demos()])
+    frames = np.concatenate([demo.frames for demo in demos()])
     frames[7] = 255 - frames[7]
     write_video(video, frames, 10)
     padded(video, 8192)

@@ -18,10 +18,6 @@ from vip_offline.errors import VipOfflineError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-FEWER = (
-    "fewer processes take less (train and rollout --processes; processes in a recipe's [compare] "
-    "or [rollout])"
-)
 
 
 def context() -> SpawnContext:
@@ -138,26 +134,21 @@ def children_ignore_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def gone(exit_code: int | None, what: str = "A side process", fewer: str = FEWER) -> str:
-    """The message for a process that ended without reporting an error.
-
-    Args:
-        exit_code: as `multiprocessing` gives it; None: not known.
-        what: it was.
-        fewer: how less memory is taken.
-    """
+def _gone(exit_code: int | None) -> str:
+    """The message for a process that ended without reporting an error; None: code not known."""
     if exit_code in (None, -signal.SIGKILL, -signal.SIGTERM):
         return (
-            f"{what} was killed, most likely for lack of memory. Run the same command again; "
-            f"{fewer}."
+            "A side process was killed, most likely for lack of memory. Run the same command "
+            "again; fewer processes take less (train and rollout --processes; processes in a "
+            "recipe's [compare] or [rollout])."
         )
     if exit_code < 0:
         name = signal.Signals(-exit_code).name
         return (
-            f"{what} crashed ({name}): a fault in a library, or a driver that does not fit. Run "
-            "the same command with one process, and look at what that says."
+            f"A side process crashed ({name}): a fault in a library, or a driver that does not "
+            "fit. Run the same command with one process, and look at what that says."
         )
-    return f"{what} could not start (exit code {exit_code}); what it said stands above."
+    return f"A side process could not start (exit code {exit_code}); what it said stands above."
 
 
 def startup_error(error: BaseException) -> VipOfflineError:
@@ -228,7 +219,7 @@ class SidePool:
             process.join(5)  # its exit code may not have been asked for yet
         codes = [process.exitcode for process in self._started.values()]
         first = [code for code in codes if code not in (None, 0, -signal.SIGTERM)]
-        return VipOfflineError(gone(next(iter(first), None)))
+        return VipOfflineError(_gone(next(iter(first), None)))
 
     def __enter__(self) -> Self:
         return self

@@ -39,7 +39,6 @@ AS_INTEGERS = ("PNG", "PPM")
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 BITS_PER_SAMPLE = 258  # tag of TIFF
 
-MOST_PIXELS = 80_000_000  # below those of which Pillow warns; 8K video has 33 million
 CHANNELS = (1, 3, 4)
 SMALLEST = 16  # px of a side, from which on an array may be of pictures: a Jacobian is smaller
 
@@ -95,14 +94,13 @@ def read_picture(source: Path | bytes, where: str = "") -> NDArray[np.uint8]:
         return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def picture_shape(source: Path | bytes, where: str = "") -> tuple[int, int, int]:
+def picture_shape(source: Path | bytes) -> tuple[int, int, int]:
     """(H, W, 3) that `read_picture` gives, found without decoding.
 
     Raises:
         VipOfflineError: if it is not there, or its beginning is damaged.
     """
-    where = where or str(source if isinstance(source, Path) else "a picture")
-    with _opened(source, where) as picture:
+    with _opened(source) as picture:
         width, height = picture.size
         if picture.format == "TIFF":  # Pillow gives its size upright, and keeps the tag
             stored = picture.tag_v2.get(256), picture.tag_v2.get(257)  # type: ignore[attr-defined]
@@ -115,14 +113,13 @@ def picture_shape(source: Path | bytes, where: str = "") -> tuple[int, int, int]
         return (width, height, 3) if turned else (height, width, 3)
 
 
-def is_sixteen_bit(source: Path | bytes, where: str = "") -> bool:
+def is_sixteen_bit(path: Path) -> bool:
     """Whether a picture is grey of 16 bits, which may be depth.
 
     Raises:
         VipOfflineError: as `picture_shape`.
     """
-    where = where or str(source if isinstance(source, Path) else "a picture")
-    with _opened(source, where) as picture:
+    with _opened(path) as picture:
         return _is_sixteen_bit(picture)
 
 
@@ -223,7 +220,8 @@ def _is_sixteen_bit(picture: Image.Image) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(source: Path | bytes, where: str) -> Iterator[Image.Image]:
+def _opened(source: Path | bytes, where: str = "") -> Iterator[Image.Image]:
+    where = where or str(source if isinstance(source, Path) else "a picture")
     file = io.BytesIO(source) if isinstance(source, bytes) else require_regular(source)
     try:
         with Image.open(file) as picture:

@@ -10,7 +10,6 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.media.frame_rate import RATE, rate_of
 from vip_offline.dataset.media.orientation import AS_STORED, Orientation, orientation_of
 from vip_offline.dataset.media.video_file import (
     first_stream,
@@ -31,7 +30,6 @@ class Timeline:
     pts: NDArray[np.int64]  # (F,) ascending, in units of `time_base`
     time_base: Fraction  # seconds
     shape: tuple[int, int, int]  # (H, W, 3), upright
-    rate: float | None  # usual frames per second, by what the file says where its stamps agree
     turn: Orientation  # by which stored frames are upright
     start: int  # pts at which time starts
     counted: bool  # the k-th frame is shown k-th, whatever its packet says
@@ -121,7 +119,6 @@ def timeline(path: Path) -> Timeline:
             pts=pts,
             time_base=Fraction(stream.time_base),
             shape=turn.shape(stream.height, stream.width),
-            rate=_rate(stream, pts),
             turn=turn,
             start=int(pts[0]) if container.format.name in CLOCKS else 0,
             counted=counted,
@@ -149,10 +146,3 @@ def _counted_frames(path: Path) -> tuple[Any, NDArray[np.int64]]:
         if first is None:
             raise VipOfflineError(f"{path}: holds no picture.")
         return first, np.array(pts, np.int64)
-
-
-def _rate(stream: Any, pts: NDArray[np.int64]) -> float | None:
-    """Median frames per second: after dropped frames the container gives a mean over the gaps."""
-    declared = float(stream.average_rate) if stream.average_rate else None
-    own = rate_of(np.multiply(pts, float(stream.time_base), dtype=np.float64))
-    return declared if own is None or (declared and abs(own / declared - 1) <= RATE) else own

@@ -59,9 +59,9 @@ class TableBuilder:
         notes = tuple(self.notes)
         return Table(self.columns, self.values, self.left_out, notes, self.units, self.words)
 
-    def unique(self, name: str, among: Sequence[str] = ()) -> str:
+    def unique(self, name: str) -> str:
         """The name, with a number behind it where another column has it already."""
-        taken, count, fresh = {*self.columns, *self.values, *self.left_out, *among}, 1, name
+        taken, count, fresh = {*self.columns, *self.values, *self.left_out}, 1, name
         while fresh in taken:
             count += 1
             fresh = f"{name}.{count}"

@@ -1,7 +1,7 @@
 """Interface of every importer: a catalogue, and the columns of an episode."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -139,11 +139,3 @@ def refuse_defects(
     for name, error in defects.items():
         if name in actions or not pictures:
             raise VipOfflineError(error)
-
-
-def need_library(module: str, what: str, extra: str) -> Callable[[ImportError], VipOfflineError]:
-    """A function from an ImportError to the error that names the extra to install."""
-    return lambda error: VipOfflineError(
-        f"{what} is read with {module}, which is not installed ({error}). "
-        f"pip install 'vip-offline[{extra}]'"
-    )

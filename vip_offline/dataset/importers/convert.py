@@ -3,7 +3,8 @@
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +22,15 @@ from vip_offline.dataset.importers.base.source import (
 )
 from vip_offline.dataset.importers.key_mapping import at_frames, extras_of, stored_as
 from vip_offline.dataset.media.orientation import AS_STORED
-from vip_offline.dataset.media.timeline import Timeline, timeline
+from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.media.video import Decoder, decode_frames, resized, stacked
 from vip_offline.dataset.storage.content_hash import content_of
-from vip_offline.dataset.tables.resampling import CLOSE, step_of
+from vip_offline.dataset.tables.resampling import CLOSE, nearest_rows, step_of
 from vip_offline.dataset.tables.timestamps import seconds_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ImportOptions
 
 OPEN_VIDEOS = 8  # videos at a time: of cameras that advance side by side
-
-
-@dataclass
-class _Timelines:
-    """Cache of the time lines of the last video files."""
-
-    kept: dict[Path, Timeline] = field(default_factory=dict)
-
-    def __call__(self, path: Path) -> Timeline:
-        if path not in self.kept:
-            while len(self.kept) >= OPEN_VIDEOS:
-                self.kept.pop(next(iter(self.kept)))
-            self.kept[path] = timeline(path)
-        return self.kept[path]
 
 
 def _numbers(rows: EpisodeColumns, names: Sequence[str], length: int) -> NDArray[np.float32]:
@@ -72,7 +59,7 @@ class Converter:
         self._extras = stored_as(extras_of(catalogue, keys))
         self._starts = np.cumsum(catalogue.lengths) - catalogue.lengths
         self._splits = stored_as(catalogue.splits)
-        self._timelines = _Timelines()
+        self._timeline = lru_cache(OPEN_VIDEOS)(timeline)
         self._decoders: dict[Path, Decoder] = {}
         self._beside = ThreadPoolExecutor(1)  # decodes; ffmpeg does without the interpreter's lock
         self._decoding: list[Future[None]] = []  # what the episode at hand waits for
@@ -222,7 +209,7 @@ class Converter:
         if isinstance(values, VideoSpan):
             clip = self._clip(values, length, where)
             distinct, rows = np.unique(clip.pts, return_inverse=True)  # one frame, two rows
-            stamps = [int(stamp) for stamp in distinct]
+            stamps: list[int] = distinct.tolist()
             if self._options.copy_frames:
                 frames = stacked(
                     decode_frames(self._decoder(values.file), stamps, size), values.file
@@ -269,15 +256,11 @@ class Converter:
 
     def _clip(self, span: VideoSpan, length: int, where: str) -> VideoReference:
         """Match the rows of a span to frames of the video by time stamp."""
-        line = self._timelines(span.file)
+        line = self._timeline(span.file)
         pts = line.pts
         if len(span.seconds):
             times = line.seconds
-            right = np.searchsorted(times, span.seconds).clip(1, max(1, len(times) - 1))
-            left = right - 1
-            right = right.clip(max=len(times) - 1)
-            nearer = np.abs(times[left] - span.seconds) <= np.abs(times[right] - span.seconds)
-            nearest = np.where(nearer, left, right)
+            nearest = nearest_rows(times, span.seconds)
             off = np.abs(times[nearest] - span.seconds)
             bad = off > span.tolerance
             if bad.any():

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.validation.checks import STILL, Finding
+from vip_offline.dataset.validation.checks import STILL
+from vip_offline.dataset.validation.findings import Finding
 
 SPAN = 4  # rows whose mean is compared with that of as many rows behind them
 SLOW = 0.1  # share of the speed that an episode's fastest 5 % have, up to which it stands still
@@ -73,8 +74,7 @@ def check_idle(idle: Sequence[Idle], rate: float | None) -> list[Finding]:
         for count, episode in sorted(long, key=lambda pair: -pair[0]):
             seconds = f" ({count / rate:.1f} s)" if rate else ""
             value = f"about {count} of {episode.rows} rows at its {place} stand still{seconds}"
-            way_out = "a policy learns to wait there; cut them off if that is not meant"
-            findings.append(Finding(f"idle-{place}", "note", value, way_out, where=episode.where))
+            findings.append(Finding(f"idle-{place}", value, where=episode.where))
     return findings
 
 

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from vip_offline.dataset.media.frame_rate import rate_of
 from vip_offline.dataset.media.timeline import Timeline
 from vip_offline.dataset.validation.checks import (
-    Finding,
     Range,
-    Severity,
     check_action_range,
     check_camera_sizes,
     check_constant,
@@ -27,6 +25,7 @@ from vip_offline.dataset.validation.checks import (
     moved,
     range_of,
 )
+from vip_offline.dataset.validation.findings import Finding, Severity
 from vip_offline.dataset.validation.idle import Idle, check_idle, idle_of
 from vip_offline.dataset.validation.outliers import find_outliers
 from vip_offline.errors import VipOfflineError
@@ -121,8 +120,7 @@ class ReportBuilder:
 
     def refuse(self, error: VipOfflineError, where: str = "") -> None:
         """Add an error as a finding."""
-        way_out = "what can be read is imported with --skip-broken"
-        self.add([Finding("unreadable", "wrong", str(error), way_out)], where)
+        self.add([Finding("unreadable", str(error))], where)
 
     def numbers(self, where: str, proprio: NDArray[Any], action: NDArray[Any]) -> bool:
         """Check (T, P) proprio and (T, A) action of an episode; returns whether the robot moves."""
@@ -147,8 +145,7 @@ class ReportBuilder:
                 f"action[{outlier.row}, {outlier.dimension}] is {outlier.value:.4g}; the rest "
                 f"of dimension {outlier.dimension} reaches from {low:.4g} to {high:.4g}"
             )
-            way_out = "train clips it to the rest; repair it, or leave the episode out"
-            self.add([Finding("outlier", "note", value, way_out)], episodes[outlier.episode])
+            self.add([Finding("outlier", value)], episodes[outlier.episode])
 
     def pictures(
         self,

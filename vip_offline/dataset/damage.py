@@ -59,12 +59,9 @@ def damaged(
 
 
 def way_out(store: StoreArrays, key: str, *, described: bool = True) -> str:
-    """How a user restores an array: the command that computes it again, or a backup.
+    """How a user restores an array or group: the command that computes it again, or a backup.
 
-    Args:
-        store: that holds it.
-        key: of an array or group.
-        described: whether its description is there.
+    `described` says whether its description is there.
     """
     group, _, name = key.partition("/")
     if group in ("embeddings", "labels"):

@@ -73,10 +73,7 @@ class Episode:
         return len(self.action)
 
     def check(self, where: str) -> None:
-        """Refuse arrays that cannot be one episode.
-
-        Args:
-            where: names the episode in the message, e.g. ``datasets/x.zarr, episode 3``.
+        """Refuse arrays that cannot be one episode; `where` names it in the message.
 
         Raises:
             VipOfflineError: on lengths that differ, fewer than two rows, wrong dtypes or

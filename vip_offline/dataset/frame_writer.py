@@ -18,12 +18,6 @@ from vip_offline.errors import VipOfflineError
 def append_frames(writer: ArrayWriter, episodes: Sequence[Episode], start: int, index: int) -> None:
     """Append the frames of all cameras, or references to them, and their hashes.
 
-    Args:
-        writer: of the store.
-        episodes: that come next.
-        start: their first row.
-        index: number of the first of them.
-
     Raises:
         VipOfflineError: if frames have another size than those before them.
     """

@@ -39,16 +39,10 @@ class StaleError(VipOfflineError):
 
 
 def reads(store: Store, keys: Iterable[str]) -> dict[str, NDArray[np.uint8]]:
-    """Hashes of the present content of arrays.
+    """Hashes of the present content of arrays, (E, SHORT) by key.
 
-    Args:
-        store: that is read.
-        keys: ``lengths`` of the episodes, ``frames/CAMERA``, ``embeddings/ENCODER/CAMERA``, an
-            array of ``data``, ``extras`` or ``meta``, or a labelling's such as
-            ``labels/NAME/reward``.
-
-    Returns:
-        key -> (E, SHORT).
+    Keys are ``lengths`` of the episodes, ``frames/CAMERA``, ``embeddings/ENCODER/CAMERA``, an array
+    of ``data``, ``extras`` or ``meta``, or a labelling's such as ``labels/NAME/reward``.
     """
     return {key: _hashes(store, key) for key in keys}
 

@@ -103,11 +103,7 @@ class Store(StoreArrays):
         return sorted(storage.camera for storage in storages if storage is not None)
 
     def camera(self, name: str, option: str = "--camera") -> str:
-        """The named camera, or the only one if no name is given.
-
-        Args:
-            name: of the camera; empty: the only one.
-            option: command line option to mention in the message.
+        """The named camera, or the only one if no name is given; messages mention the option.
 
         Raises:
             VipOfflineError: if it is not there, or none is named and there are several.

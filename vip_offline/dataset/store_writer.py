@@ -249,13 +249,7 @@ class StoreWriter(ArrayWriter):
     def write_embeddings(
         self, encoder: str, camera: str, episodes: Mapping[int, NDArray[np.float32]]
     ) -> None:
-        """Store embeddings and the hashes of their frames: of all these episodes, or of none.
-
-        Args:
-            encoder: that computed them.
-            camera: whose frames.
-            episodes: index -> (T, D).
-        """
+        """Store (T, D) embeddings and the hashes of their frames: of all episodes, or of none."""
         key, spans = f"embeddings/{encoder}/{camera}", self.spans()
         array, mark = self.array(key), self.array(f"{key}@content")
         for index, values in episodes.items():

@@ -25,18 +25,11 @@ def upgrade(
     on_start: Callable[[int], None] = lambda arrays: None,
     on_array: Callable[[int], None] = lambda arrays: None,
 ) -> bool:
-    """Rewrite a store with checksums, its frames in shards.
+    """Rewrite a store with checksums, its frames in shards; whether there was something to do.
 
     It is written beside the store and put in its place when it is whole; an upgrade that is
-    interrupted leaves the store as it was.
-
-    Args:
-        path: of the store.
-        on_start: called with the number of arrays.
-        on_array: called with 1 after each.
-
-    Returns:
-        Whether there was something to do.
+    interrupted leaves the store as it was. `on_start` is called with the number of arrays, and
+    `on_array` with 1 after each.
 
     Raises:
         VipOfflineError: if it is no store, another process writes to it, or stored frames are not

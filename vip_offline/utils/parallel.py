@@ -44,11 +44,9 @@ _FIRST: dict[str, int] = {}  # what was done -> the process that did it first, a
 
 
 def check_not_forked(done: str, lost: str) -> None:
-    """Refuse operations that deadlock in a forked process.
+    """Refuse, once the process that this one was forked from had `done` something.
 
-    Args:
-        done: what, as in "had drawn before".
-        lost: what of it a fork has not.
+    A fork has not what was made for it: `lost` names that.
 
     Raises:
         VipOfflineError: with the ways out.

@@ -84,10 +84,7 @@ class LabelledStore:
     def names(self, keys: ColumnMap, camera: str, proprio: str) -> dict[str, str]:
         """Frames of each camera and proprio -> the name in the origin, or else the one given here.
 
-        Args:
-            keys: see `keys_of`.
-            camera: for frames, with ``{}`` in the camera's place.
-            proprio: for proprio.
+        ``{}`` in the name of frames stands for the camera.
         """
         names = {f"frames {c}": keys.cameras.get(c) or camera.format(c) for c in self.store.cameras}
         name = own_name(keys.proprio)
@@ -168,11 +165,7 @@ class LabelledStore:
 
 
 def open_labelled(path: Path, label: str = "") -> LabelledStore:
-    """Open a finished store and one of its labellings.
-
-    Args:
-        path: of a store.
-        label: name of the labelling; empty: the only one.
+    """Open a finished store and one of its labellings: the named one, or else the only one.
 
     Raises:
         VipOfflineError: if there is no such store, it is unfinished, or it has no such labelling.
@@ -211,10 +204,7 @@ def notes_of(
 ) -> Iterator[str]:
     """Sentences on what an export has otherwise than the store.
 
-    Args:
-        labelled: what was written.
-        names: column, see `LabelledEpisode.columns` -> its name in the export.
-        shortened: episodes whose last row was left out.
+    Names are those of `LabelledEpisode.columns`; `shortened` episodes lack their last row.
     """
     if shortened:
         yield f"the last observation of {shortened} episodes is left out: no action was taken in it"

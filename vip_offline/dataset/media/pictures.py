@@ -61,17 +61,11 @@ WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def read_picture(source: Path | bytes, where: str = "") -> NDArray[np.uint8]:
-    """Decode a picture.
-
-    Args:
-        source: a file, or what one holds.
-        where: by which errors name it; otherwise the file's path.
-
-    Returns:
-        (H, W, 3) uint8 RGB, upright.
+    """Decode a file, or what one holds, to (H, W, 3) uint8 RGB, upright.
 
     Raises:
-        VipOfflineError: if it is not there, damaged, not one picture, or of unknown scale.
+        VipOfflineError: if it is not there, damaged, not one picture, or of unknown scale. It
+            names `where`, or else the file.
     """
     where = where or str(source if isinstance(source, Path) else "a picture")
     with _opened(source, where) as picture:
@@ -132,11 +126,9 @@ def sixteen_bit_note(camera: str) -> str:
 
 
 def rgb(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
-    """Pictures of an array as (T, H, W, 3) uint8.
+    """(T, H, W, 3) uint8 pictures of an array.
 
-    Args:
-        array: (T, H, W, C) or (T, C, H, W) of C = 1, 3 or 4, or (T, H, W).
-        where: by which errors name it.
+    It is (T, H, W, C) or (T, C, H, W) of C = 1, 3 or 4, or (T, H, W).
 
     Raises:
         VipOfflineError: if they have another shape, are masks, or of unknown scale.
@@ -159,10 +151,6 @@ def pictures_shape(shape: tuple[int, ...], dtype: Any) -> tuple[int, int, int] |
     """(H, W, 3) that `rgb` makes of each row of an array; None: its rows are no pictures.
 
     Grey of floats, or of integers of more than 16 bits, is depth, a mask, a matrix.
-
-    Args:
-        shape: of one row.
-        dtype: of the array.
     """
     kind = np.dtype(dtype)
     if kind.kind not in "uif":

@@ -109,13 +109,7 @@ def is_plain(array: zarr.Array[Any]) -> bool:
 
 
 def read_chunks(folder: Path, array: zarr.Array[Any], start: int, stop: int) -> NDArray[Any]:
-    """(stop - start, ...) rows of an array that is not sharded.
-
-    Args:
-        folder: of the array.
-        array: see `is_plain`.
-        start: first row.
-        stop: the row behind the last.
+    """(stop - start, ...) rows of an array that is not sharded, see `is_plain`.
 
     Raises:
         ShardError: if a chunk is missing or damaged.
@@ -159,12 +153,7 @@ def _wrong(row: int, why: str) -> ShardError:
 
 
 class ShardReader:
-    """Rows of one sharded array, for several threads.
-
-    Args:
-        folder: of the array.
-        array: see `is_readable`.
-    """
+    """Rows of one sharded array, see `is_readable`, for several threads."""
 
     def __init__(self, folder: Path, array: zarr.Array[Any]) -> None:
         assert array.shards is not None

@@ -80,11 +80,7 @@ class ParsedColumn:
 
 
 def comma_meaning(cells: Any) -> str:
-    """What commas are in a column: ``decimal``, ``thousands``, ``either``, or empty for none.
-
-    Args:
-        cells: string array of pyarrow, (T,), null where there is no cell.
-    """
+    """What commas are in a column: ``decimal``, ``thousands``, ``either``, or empty for none."""
     present = _present(pc.utf8_trim_whitespace(cells))
     if not len(present) or not pc.any(pc.match_substring_regex(present, "[,.].*[,.]|,")).as_py():
         return ""
@@ -104,12 +100,9 @@ def plain_numbers(cells: Any) -> NDArray[Any] | None:
 
 
 def parse_cells(cells: Any, decimal: str = "") -> ParsedColumn:
-    """Read a column of text.
+    """Read a (T,) string array of pyarrow, null where there is no cell.
 
-    Args:
-        cells: string array of pyarrow, (T,), null where there is no cell.
-        decimal: what other columns of the table say of commas: ``decimal``, ``thousands`` or
-            nothing.
+    What other columns of the table say of commas is ``decimal``, ``thousands`` or nothing.
 
     Returns:
         Numbers with NaN where there are none, true and false as bool (float where one is

@@ -202,13 +202,10 @@ def _without_none(cell: Any) -> Any:
 
 
 def as_bools(values: Any) -> NDArray[np.bool_] | None:
-    """A column of successes in any form: bool, 0 and 1, or words such as true, no, success.
+    """(T,) bool of successes in any form: bool, 0 and 1, or words such as true, no, success.
 
-    Args:
-        values: (T,) or (T, 1) array or sequence, or one value.
-
-    Returns:
-        (T,) bool; None if it is none of these, or if one is missing.
+    Of a (T,) or (T, 1) array or sequence, or one value; None if it is none of these, or one is
+    missing.
     """
     array = np.atleast_1d(np.asarray(values))
     if array.ndim > 1 and array.size != len(array):

@@ -244,12 +244,9 @@ def mark_frames(
 def check_frames(
     repeats: NDArray[np.bool_], black: NDArray[np.bool_], *, moves: bool
 ) -> list[Finding]:
-    """Black and repeated frames of one camera in an episode.
+    """Black and repeated frames of one camera in an episode, by (T,) marks of `mark_frames`.
 
-    Args:
-        repeats: (T,) whether a frame equals the one before.
-        black: (T,).
-        moves: whether the robot moves in this episode.
+    A camera that shows one frame is wrong only where the robot `moves`.
     """
     rows = len(repeats)
     if rows and black.all():

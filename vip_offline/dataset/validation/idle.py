@@ -61,12 +61,7 @@ def idle_of(where: str, proprio: NDArray[Any], action: NDArray[Any]) -> Idle:
 
 
 def check_idle(idle: Sequence[Idle], rate: float | None) -> list[Finding]:
-    """Episodes that begin or end idle for long enough, the longest first.
-
-    Args:
-        idle: of each episode.
-        rate: Hz, of rows; None: not known.
-    """
+    """Episodes that begin or end idle for long enough, the longest first; the rate is in Hz."""
     findings = []
     for place in ("start", "end"):
         counts = [(getattr(episode, place), episode) for episode in idle]

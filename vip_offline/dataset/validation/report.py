@@ -194,14 +194,7 @@ class ReportBuilder:
     def result(
         self, path: Path, kind: str, lengths: NDArray[np.int64], rate: float | None
     ) -> DataReport:
-        """Check all episodes together, then report.
-
-        Args:
-            path: of the data set or store.
-            kind: its format, in words.
-            lengths: (E,) rows of each episode.
-            rate: Hz of the rows; None: not known.
-        """
+        """Check all episodes, of (E,) lengths and a rate in Hz, together; then report."""
         self.add(check_lengths(lengths, self.names) if len(self.names) == len(lengths) else [])
         self.add(check_success(self.successes, self.names))
         self.add(check_unlabelled(self.silent, len(lengths)))

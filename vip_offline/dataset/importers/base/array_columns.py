@@ -15,14 +15,9 @@ LEAST_PIXELS = (
 def column_of(
     name: str, shape: tuple[int, ...], dtype: Any, rows: int, whose: str = "the episode has"
 ) -> Column | str:
-    """The column that an array makes, or the reason why it makes none.
+    """The column that an array of a shape and a numpy dtype makes, or why it makes none.
 
-    Args:
-        name: of the array.
-        shape: of all of it.
-        dtype: of numpy.
-        rows: that it must have.
-        whose: they are, for the reason.
+    It must have so many rows; the reason calls them those of `whose`.
     """
     kind = np.dtype(dtype).kind
     if kind in "SUT":

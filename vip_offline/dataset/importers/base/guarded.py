@@ -25,10 +25,6 @@ def readable_errors(where: str, way_out: str) -> Iterator[None]:
     h5py, zarr, numcodecs, pyarrow, zipfile, json and Minari raise whatever their lowest layer
     raises, down to OverflowError and RecursionError: no list of them is complete. MemoryError is
     among them, since a damaged or hostile file asks for any size.
-
-    Args:
-        where: file, and episode if it is known.
-        way_out: one or more sentences.
     """
     try:
         yield
@@ -51,11 +47,7 @@ def _brief(error: BaseException) -> str:
 
 
 class GuardedSource:
-    """Wraps a source and converts its errors.
-
-    Args:
-        path: of the origin.
-        make: opens it.
+    """Opens a source, and converts its errors.
 
     Raises:
         VipOfflineError: if it cannot be opened.

@@ -66,11 +66,7 @@ def of_another_tool(path: Path) -> str:
 
 
 def hdf5_of_another_tool(names: Set[str]) -> str:
-    """The tool whose unsupported HDF5 layout a file has, and how to convert it; "" if unknown.
-
-    Args:
-        names: of what lies at its root.
-    """
+    """How to convert a file of HDF5 with these names at its root, by the tool that wrote it."""
     if {"observations", "action"} <= names:
         return (
             " This is one episode as ACT and ALOHA write it. Convert the set to LeRobot, or write "

@@ -18,14 +18,10 @@ SUCCESS_WORDS = {
 
 
 def truth(value: Any, where: str) -> bool | None:
-    """Parse a success value; None if it is missing.
-
-    Args:
-        value: a bool, number or word, also as an array that holds one.
-        where: file, episode and name, for the error.
+    """Parse a bool, number or word, also an array that holds one; None if it is missing.
 
     Raises:
-        VipOfflineError: if it is neither true nor false.
+        VipOfflineError: if it is neither true nor false; `where` names file, episode and name.
     """
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
@@ -55,10 +51,6 @@ IN_A_NAME = re.compile(
 
 def success_of_files(once: Mapping[str, Any], where: str) -> tuple[bool | None, tuple[str, ...]]:
     """Episode-level success in an episode's files, and the names it was found under.
-
-    Args:
-        once: what stands once in them.
-        where: the episode, for the error.
 
     Raises:
         VipOfflineError: if a name promises an answer and gives none, or two contradict.

@@ -14,7 +14,7 @@ from vip_offline.dataset.damage import damaged
 from vip_offline.dataset.frame_hashes import file_hashes, recorded_hashes
 from vip_offline.dataset.storage.durable_store import DurableStore
 from vip_offline.dataset.storage.file_states import FIELDS, STATE
-from vip_offline.dataset.storage.shards import rows_per_shard
+from vip_offline.dataset.storage.shards import rows_per_file, rows_per_shard
 from vip_offline.dataset.store import Store
 from vip_offline.dataset.store_format import Attributes
 from vip_offline.errors import VipOfflineError
@@ -131,7 +131,7 @@ class ArrayWriter(Store):
         Raises:
             VipOfflineError: if the chunk in which they begin is damaged.
         """
-        key, rows = array.path, (array.shards or array.chunks)[0]
+        key, rows = array.path, rows_per_file(array)
         if start % rows:  # what is there of that chunk is written again with it
             self.read_array(array, key, start - 1, start)
         if array.shape[0] < start + len(values):

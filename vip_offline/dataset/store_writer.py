@@ -23,6 +23,7 @@ from vip_offline.dataset.frame_writer import append_frames
 from vip_offline.dataset.labels import LABEL_ARRAYS, Label
 from vip_offline.dataset.storage.content_hash import DIGEST, HASH_KIND, content_of, hashes_of
 from vip_offline.dataset.storage.durable_store import DurableStore
+from vip_offline.dataset.storage.shards import array_file, rows_per_file
 from vip_offline.dataset.store import Store, open_as
 from vip_offline.dataset.store_format import LEFTOVER, REPLACED, Attributes, check_name
 from vip_offline.dataset.store_settings import check_same_making, create_store
@@ -126,7 +127,7 @@ class StoreWriter(ArrayWriter):
             for key in self.keys(group):
                 array = self.array(f"{group}/{key}")
                 if array.shape[0] > length:
-                    rows = (array.shards or array.chunks)[0]
+                    rows = rows_per_file(array)
                     if length % rows:
                         # resize drops whole files; the rest of the last one it leaves as it is
                         self.read_array(array, f"{group}/{key}", length - 1, length)
@@ -164,8 +165,7 @@ class StoreWriter(ArrayWriter):
         """Remove chunks of an embedding that cannot be read: all of their episodes are embedded."""
         array = self.array(key)
         for number in np.flatnonzero(self._unreadable(array, key)):
-            name = array.metadata.encode_chunk_key((int(number), 0))
-            (self.path / key / name).unlink(missing_ok=True)
+            array_file(self.path / key, array, int(number)).unlink(missing_ok=True)
 
     def _unreadable(self, array: zarr.Array[Any], key: str) -> NDArray[np.bool_]:
         """(F,) chunks whose file changed and that cannot be read."""

@@ -1,8 +1,6 @@
 """Appends the frames of new episodes, or references to them, and their hashes."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -13,6 +11,7 @@ from vip_offline.dataset.episode import Episode, VideoReference, ZarrReference
 from vip_offline.dataset.storage.content_hash import DIGEST, HASH_KIND, content_of
 from vip_offline.dataset.store_format import check_name
 from vip_offline.errors import VipOfflineError
+from vip_offline.utils.files import path_from
 
 
 def append_frames(writer: ArrayWriter, episodes: Sequence[Episode], start: int, index: int) -> None:
@@ -81,9 +80,7 @@ def _append_links(
         "file": str(first.file.absolute()),
         "array": first.array,
         "frame_shape": list(first.shape),
-        "file_from_store": Path(
-            os.path.relpath(first.file.resolve(), writer.path.resolve())
-        ).as_posix(),
+        "file_from_store": path_from(writer.path, first.file),
     }
     rows = writer.require_array(f"data/rows_{camera}", (), np.int64, -1, attributes)
     parts = [np.arange(link.start, link.start + link.rows) for link in links]

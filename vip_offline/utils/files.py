@@ -107,6 +107,11 @@ def hidden_beside(path: Path, ending: str) -> Path:
     return real.with_name(f".{real.name}.{ending}")
 
 
+def path_from(store: Path, other: Path) -> str:
+    """Path of a file or folder relative to a store, since both may be moved together."""
+    return Path(os.path.relpath(other.resolve(), store.resolve())).as_posix()
+
+
 def replaced_of(path: Path) -> Path:
     """Temporary name of an old folder while it is replaced."""
     return hidden_beside(path, "replaced")

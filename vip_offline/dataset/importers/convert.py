@@ -81,10 +81,7 @@ class Converter:
         keys, length = self._keys, int(self._catalogue.lengths[index])
         name = self._catalogue.names[index]
         where = f"{self._source.path}, episode {name}"
-        numbers = {column_and_part(spec)[0] for spec in (*keys.proprio, *keys.action)}
-        needed = {*keys.cameras.values(), *numbers, *self._extras}
-        needed |= {column for column in (keys.success, keys.reward, keys.time) if column}
-        rows = self._source.read(index, sorted(needed))
+        rows = self._source.read(index, sorted(keys.used() | {*self._extras}))
         rows = at_frames(rows, self._catalogue.columns, keys)
         frames: dict[str, NDArray[np.uint8]] = {}
         clips: dict[str, VideoReference] = {}
@@ -111,11 +108,7 @@ class Converter:
         rows = replace(rows, columns=columns)
         self._check_times(rows, where)
         succeeded = self._succeeded(rows, length, where)
-        reward = (
-            _one(rows, keys.reward).astype(np.float32)
-            if keys.reward
-            else np.full(length, np.nan, np.float32)
-        )
+        reward = _one(rows, keys.reward) if keys.reward else np.full(length, np.nan)
         success = rows.success
         if success is None and keys.success:
             success = bool(succeeded.any())
@@ -126,7 +119,7 @@ class Converter:
             proprio=_numbers(rows, keys.proprio, length),
             action=_numbers(rows, keys.action, length),
             succeeded=succeeded,
-            true_reward=reward,
+            true_reward=reward.astype(np.float32),
             # what nobody calls a failure is a demonstration of the task
             success=True if success is None else success,
             success_labelled=success is not None,
@@ -162,9 +155,7 @@ class Converter:
     def _alike(self, name: str, values: NDArray[Any], where: str) -> NDArray[Any]:
         """One column, cast to the dtype that it has in all episodes."""
         column = self._catalogue.columns[name]
-        if column.kind != "numbers":
-            return values
-        if values.dtype == column.dtype:
+        if column.kind != "numbers" or values.dtype == column.dtype:
             return values
         cast = values.astype(column.dtype)
         if not np.array_equal(cast, values, equal_nan=values.dtype.kind == "f"):
@@ -265,12 +256,9 @@ class Converter:
             bad = off > span.tolerance
             if bad.any():
                 row = int(np.argmax(bad))
-                beyond = span.seconds[row] > times[-1]
-                gap = (
-                    f"the video ends at {times[-1]:.3f} s"
-                    if beyond
-                    else f"the nearest frame is {off[row]:.3f} s off"
-                )
+                gap = f"the nearest frame is {off[row]:.3f} s off"
+                if span.seconds[row] > times[-1]:
+                    gap = f"the video ends at {times[-1]:.3f} s"
                 raise VipOfflineError(
                     f"{where}: row {row} of {length} needs the frame at {span.seconds[row]:.3f} s "
                     f"of {span.file}, but {gap} (allowed: {span.tolerance:.3f} s). Repair the "

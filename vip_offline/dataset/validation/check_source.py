@@ -17,7 +17,12 @@ from vip_offline.dataset.importers.base.source import (
     Source,
     VideoSpan,
 )
-from vip_offline.dataset.importers.key_mapping import at_frames, map_columns, missing_roles
+from vip_offline.dataset.importers.key_mapping import (
+    at_frames,
+    map_columns,
+    missing_roles,
+    single_numbers,
+)
 from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.media.video import FrameReader
 from vip_offline.dataset.tables.resampling import Series
@@ -91,19 +96,11 @@ def _check_episode(
 ) -> None:
     keys, rows = catalogue.keys, int(catalogue.lengths[index])
     where = f"episode {catalogue.names[index]}"
-    times = [
-        name
-        for name, column in catalogue.columns.items()
-        if column.kind == "numbers"
-        and int(np.prod(column.shape, dtype=int)) == 1
-        and (name == keys.time or is_time(name))
-    ]
-    needed = {*keys.cameras.values(), *keys.proprio, *keys.action, *times}
-    needed |= {column for column in (keys.success, keys.reward) if column}
+    times = [n for n in single_numbers(catalogue.columns) if n == keys.time or is_time(n)]
     try:
         if index in catalogue.broken:
             raise VipOfflineError(catalogue.broken[index])
-        original = source.read(index, sorted(needed))
+        original = source.read(index, sorted(keys.used() | {*times}))
         resampled = at_frames(original, catalogue.columns, keys)
     except VipOfflineError as error:
         report.refuse(error, where)

@@ -38,15 +38,6 @@ OnFrames = Callable[[int], None]  # so many more are read
 
 
 @dataclass(frozen=True)
-class Example:
-    """Place and value of one finding."""
-
-    where: str
-    file: str
-    value: str
-
-
-@dataclass(frozen=True)
 class FindingGroup:
     """All findings of one kind."""
 
@@ -54,7 +45,7 @@ class FindingGroup:
     severity: Severity
     count: int
     way_out: str
-    examples: tuple[Example, ...]  # the first ones
+    examples: tuple[Finding, ...]  # the first ones
 
 
 @dataclass(frozen=True)
@@ -106,17 +97,12 @@ class ReportBuilder:
     def add(self, findings: Sequence[Finding], where: str = "", file: str = "") -> None:
         """Add findings; `where` and `file` are of those that name none of their own."""
         for finding in findings:
-            example = Example(finding.where or where, finding.file or file, finding.value)
-            known = self.groups.get(finding.kind)
-            if known is None:
-                self.groups[finding.kind] = FindingGroup(
-                    finding.kind, finding.severity, 1, finding.way_out, (example,)
-                )
-                continue
-            examples = known.examples
-            if len(examples) < EXAMPLES:
-                examples = (*examples, example)
-            self.groups[finding.kind] = replace(known, count=known.count + 1, examples=examples)
+            placed = replace(finding, where=finding.where or where, file=finding.file or file)
+            group = self.groups.get(finding.kind) or FindingGroup(
+                finding.kind, finding.severity, 0, finding.way_out, ()
+            )
+            examples = (*group.examples, placed)[:EXAMPLES]
+            self.groups[finding.kind] = replace(group, count=group.count + 1, examples=examples)
 
     def refuse(self, error: VipOfflineError, where: str = "") -> None:
         """Add an error as a finding."""

@@ -7,9 +7,8 @@ import numpy as np
 from vip_offline.dataset.importers.base.source import Column
 from vip_offline.dataset.media.pictures import not_a_view, pictures_shape
 
-LEAST_PIXELS = (
-    16 * 16
-)  # numbers per row from which on a depth map or a mask is meant, not a few flags
+# numbers per row from which on a depth map or a mask is meant, not a few flags
+LEAST_PIXELS = 16 * 16
 
 
 def column_of(

@@ -42,14 +42,8 @@ from vip_offline.errors import VipOfflineError
 
 INDEX_COLUMNS = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 PICTURE_PREFIX = "observation.images."
-FORMAT_FILES = (
-    "meta",
-    "data",
-    "videos",
-    "images",
-    "README.md",
-    "LICENSE",
-)  # of a data set's folder
+# of a data set's folder
+FORMAT_FILES = ("meta", "data", "videos", "images", "README.md", "LICENSE")
 
 
 class LeRobot:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vip_offline.dataset.array_writer import ArrayWriter
 from vip_offline.dataset.episode import Episode, VideoReference, ZarrReference
-from vip_offline.dataset.storage.content_hash import DIGEST, HASH_KIND, content_of
+from vip_offline.dataset.storage.content_hash import HASH_KIND, content_of
 from vip_offline.dataset.store_format import check_name
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.files import path_from
@@ -24,9 +24,8 @@ def append_frames(writer: ArrayWriter, episodes: Sequence[Episode], start: int, 
     for camera in (*first.frames, *first.clips, *first.links):
         check_name("camera", camera)
     for camera in first.frames:
-        _append_stored(
-            writer, camera, [episode.frames[camera] for episode in episodes], start, index
-        )
+        frames = [episode.frames[camera] for episode in episodes]
+        _append_stored(writer, camera, frames, start, index)
     for camera in first.clips:
         _append_clips(writer, camera, [episode.clips[camera] for episode in episodes], start, index)
     for camera in first.links:
@@ -65,10 +64,8 @@ def _append_clips(
             )
     writer.put(pts, start, np.concatenate([clip.pts for clip in clips]))
     writer.append_texts(f"video_{camera}", [str(clip.file) for clip in clips], index)
-    size = writer.require_array(
-        f"meta/video_bytes_{camera}", (), np.int64, -1, {}, index + len(clips)
-    )
-    writer.put(size, index, np.array([clip.size for clip in clips], np.int64))
+    sizes = np.array([clip.size for clip in clips], np.int64)
+    writer.append_rows(f"meta/video_bytes_{camera}", index, sizes, -1, {})
     _append_contents(writer, camera, [clip.content for clip in clips], index)
 
 
@@ -91,7 +88,5 @@ def _append_links(
 def _append_contents(
     writer: ArrayWriter, camera: str, contents: Sequence[NDArray[np.uint8]], index: int
 ) -> None:
-    stop = index + len(contents)
-    attributes = {"hash": HASH_KIND}
-    array = writer.require_array(f"meta/content_{camera}", (DIGEST,), np.uint8, 0, attributes, stop)
-    writer.put(array, index, np.stack(contents))
+    hashes = np.stack(contents)
+    writer.append_rows(f"meta/content_{camera}", index, hashes, 0, {"hash": HASH_KIND})

@@ -67,11 +67,7 @@ def _hashes(store: Store, key: str) -> NDArray[np.uint8]:
 
 def changed_reads(before: Reads, after: Reads) -> list[str]:
     """Changes in words; arrays for which one side has no hashes are ignored."""
-    lengths = (
-        {len(hashes) for hashes in before.values()},
-        {len(hashes) for hashes in after.values()},
-    )
-    episodes, now = (max(counts, default=0) for counts in lengths)
+    episodes, now = (max(map(len, side.values()), default=0) for side in (before, after))
     if before and after and episodes != now:
         count = abs(now - episodes)
         verb = "was" if count == 1 else "were"

@@ -64,36 +64,26 @@ class StoreWriter(ArrayWriter):
         for key, (parts, fill) in rows.items():
             values = np.concatenate(parts)
             if 0 not in values.shape[1:]:
-                stop = start + len(values)
-                array = self.require_array(key, values.shape[1:], values.dtype, fill, {}, stop)
-                self.put(array, start, values)
+                self.append_rows(key, start, values, fill, {})
         self.append_codes("kind", [episode.kind for episode in episodes], index)
         if any(episode.task for episode in episodes) or self.find("meta/instruction") is not None:
             self.append_codes("instruction", [episode.task for episode in episodes], index)
-        about: dict[str, tuple[list[Any], Any, Any]] = {
+        ends = start + np.cumsum([len(episode) for episode in episodes])
+        about: dict[str, tuple[Any, Any, Any]] = {
             "success": ([episode.success for episode in episodes], np.bool_, False),
             "placement": ([episode.placement for episode in episodes], np.int64, -1),
-            "episode_ends": (
-                list(start + np.cumsum([len(episode) for episode in episodes])),
-                np.int64,
-                0,
-            ),
+            "episode_ends": (ends, np.int64, 0),
         }
         if any(episode.origin >= 0 for episode in episodes):
             about["source_episode"] = [episode.origin for episode in episodes], np.int64, -1
-        unlabelled = not all(episode.success_labelled for episode in episodes)
-        if unlabelled or self.find("meta/success_labelled") is not None:
-            labelled = [episode.success_labelled for episode in episodes]
+        labelled = [episode.success_labelled for episode in episodes]
+        if not all(labelled) or self.find("meta/success_labelled") is not None:
             about["success_labelled"] = labelled, np.bool_, True
         for split in self.attributes.get("splits", []):
-            about[f"split_{split}"] = (
-                [split in episode.splits for episode in episodes],
-                np.bool_,
-                False,
-            )
-        for name, (values_, dtype, empty) in about.items():
-            array = self.require_array(f"meta/{name}", (), dtype, empty, {}, index + len(episodes))
-            self.put(array, index, np.array(values_, dtype))
+            belongs = [split in episode.splits for episode in episodes]
+            about[f"split_{split}"] = belongs, np.bool_, False
+        for name, (column, dtype, empty) in about.items():
+            self.append_rows(f"meta/{name}", index, np.array(column, dtype), empty, {})
         if any(episode.name for episode in episodes) or self.find("meta/name") is not None:
             self.append_texts("name", [episode.name for episode in episodes], index)
         done = self.require_array("meta/done", (), np.bool_, False, {})
@@ -208,16 +198,10 @@ class StoreWriter(ArrayWriter):
                 key = f"embeddings/{encoder}/{camera}"
                 if "@" in camera or self.find(f"{key}@hash") is not None:
                     continue
-                made, hashes = (
-                    Embedding(self, encoder, camera).made(),
-                    np.zeros((len(self), DIGEST), np.uint8),
-                )
-                for index in np.flatnonzero(made):
+                hashes = np.zeros((len(self), DIGEST), np.uint8)
+                for index in np.flatnonzero(Embedding(self, encoder, camera).made()):
                     hashes[index] = content_of(self.rows_of(key, *self.spans()[index]))
-                array = self.require_array(
-                    f"{key}@hash", (DIGEST,), np.uint8, 0, {"hash": HASH_KIND}
-                )
-                self.put(array, 0, hashes)
+                self.append_rows(f"{key}@hash", 0, hashes, 0, {"hash": HASH_KIND})
                 self.know_states(key)
         self.sync()
 
@@ -235,8 +219,7 @@ class StoreWriter(ArrayWriter):
             contents[index] = storage.hash_episode(int(index))
         key, frames = f"meta/content_{camera}", storage.key
         if len(changed) or len(unknown):
-            array = self.require_array(key, (DIGEST,), np.uint8, 0, {"hash": HASH_KIND}, len(self))
-            self.put(array, 0, contents)
+            self.append_rows(key, 0, contents, 0, {"hash": HASH_KIND})
             if isinstance(storage, VideoFrames):
                 sizes = storage.file_states()[:, 0]
                 self.put(self.array(f"meta/video_bytes_{camera}"), 0, sizes)

@@ -23,6 +23,8 @@ UNSTORED = 2**30
 # bytes of values per byte on the disk: zstd makes 8 MB of one value into 300 bytes
 EXPANSION = 100_000
 
+CELL_BYTES = 8  # bytes of a number in a table
+
 
 def require_stored(where: str, claimed: int, sizes: Iterable[int]) -> None:
     """Refuse arrays that claim far more bytes in memory than their files hold, by the files' sizes.

@@ -135,11 +135,8 @@ class LabelledStore:
         """Episodes in the order of the store; memory does not grow with their number."""
         store, spans = self.store, self.store.spans()
         extras, splits = store.keys("extras"), store.attributes.get("splits", [])
-        success, names, tasks = (
-            store.meta("success"),
-            store.texts("name"),
-            store.texts("instruction"),
-        )
+        success = store.meta("success")
+        names, tasks = store.texts("name"), store.texts("instruction")
         belongs = {split: store.meta(f"split_{split}") for split in splits}
         for block in store.episode_blocks():
             begin, end = spans[block[0]][0], spans[block[-1]][1]

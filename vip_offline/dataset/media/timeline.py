@@ -1,6 +1,8 @@
 """Time stamps of a video's frames, and hashes of its compressed pictures."""
 
+import contextlib
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -80,7 +82,7 @@ def timeline(path: Path) -> Timeline:
         stamps: list[int] = []
         keys: list[bool] = []
         digests: list[bytes] = []
-        try:
+        with _undamaged(path, stamps):
             for packet in container.demux(stream):
                 if first is None and not counted:
                     try:
@@ -101,11 +103,6 @@ def timeline(path: Path) -> Timeline:
                 stamps.append(packet.pts or 0)
                 keys.append(packet.is_keyframe)
                 digests.append(hashlib.blake2b(bytes(packet), digest_size=16).digest())
-        except av.error.FFmpegError as error:
-            raise VipOfflineError(
-                f"{path}: is damaged after picture {len(stamps)} ({error.strerror}). Restore it, "
-                "or leave out the episodes that need it."
-            ) from error
         if not stamps or not stream.height * stream.width:
             raise VipOfflineError(f"{path}: holds no picture.")
         packets = np.array(stamps, np.int64)
@@ -129,20 +126,27 @@ def timeline(path: Path) -> Timeline:
         )
 
 
+@contextlib.contextmanager
+def _undamaged(path: Path, pictures: Sequence[int]) -> Iterator[None]:
+    """Say of a damaged video after how many pictures it is."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        raise VipOfflineError(
+            f"{path}: is damaged after picture {len(pictures)} ({error.strerror}). Restore it, or "
+            "leave out the episodes that need it."
+        ) from error
+
+
 def _counted_frames(path: Path) -> tuple[Any, NDArray[np.int64]]:
     """The first frame, and the stamps of all: a video is decoded once to know their order."""
     with open_video(path) as container:
         pts: list[int] = []
         first = None
-        try:
+        with _undamaged(path, pts):
             for frame in frames_in_order(container, first_stream(container, path)):
                 first = first or frame
                 pts.append(frame.pts)
-        except av.error.FFmpegError as error:
-            raise VipOfflineError(
-                f"{path}: is damaged after picture {len(pts)} ({error.strerror}). Restore it, or "
-                "leave out the episodes that need it."
-            ) from error
         if first is None:
             raise VipOfflineError(f"{path}: holds no picture.")
         return first, np.array(pts, np.int64)

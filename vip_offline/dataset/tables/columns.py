@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vip_offline.dataset.tables.cells import EXACT, FALSE, SENTENCES, TRUE, parse_cells
+from vip_offline.dataset.tables.cells import EXACT, FALSE, SENTENCES, TRUE, parse_cells, spread
 from vip_offline.errors import VipOfflineError
 
 NANOSECONDS = {"secs": "nsecs", "sec": "nanosec"}  # ROS 1, ROS 2
@@ -170,10 +170,7 @@ class TableBuilder:
             return
         if plain.dtype.kind in "iu" and plain.size and np.abs(plain).max() <= EXACT:
             plain = plain.astype(np.float64)  # the next episode may hold fractions
-        if len(rows) < len(cells):
-            full = np.full((len(cells), *plain.shape[1:]), np.nan)
-            full[[cell is not None for cell in cells]] = plain
-            plain = full
+        plain = spread(plain, np.array([cell is not None for cell in cells]))
         self.add_column(name, plain, where=where)
 
     def add_column(

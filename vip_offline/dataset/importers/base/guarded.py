@@ -1,5 +1,6 @@
 """A source that turns every library error into a `VipOfflineError`."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from vip_offline.dataset.importers.base.source import (
 )
 from vip_offline.dataset.tables.resampling import Series
 from vip_offline.errors import VipOfflineError
+
+SURROGATE = re.compile("[\ud800-\udfff]")  # what stands for bytes that are no UTF-8
 
 
 @contextmanager
@@ -64,7 +67,7 @@ class GuardedSource:
         with readable_errors(str(self.path), "Its description is damaged. Restore it."):
             catalogue = self._source.catalogue()
         for name in (*catalogue.names, *catalogue.columns):
-            if not _is_text(name):
+            if SURROGATE.search(name):
                 raise VipOfflineError(
                     f"{self.path}: {name!r} is a name that is not UTF-8, which no store can hold. "
                     "Rename it."
@@ -88,15 +91,6 @@ class GuardedSource:
     def close(self) -> None:
         """See `Source.close`."""
         self._source.close()
-
-
-def _is_text(name: str) -> bool:
-    """Whether a name is valid UTF-8; other bytes appear as lone surrogates."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _unlike(values: Any, column: Column) -> str:

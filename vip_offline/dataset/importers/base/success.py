@@ -58,16 +58,11 @@ def success_of_files(once: Mapping[str, Any], where: str) -> tuple[bool | None, 
     answers: dict[str, bool] = {}
     for name, value in once.items():
         last = name.split(".")[-1].lower()
-        if last in (*SUCCESS_NAMES, *DENIES) or (
-            last in OUTCOME_COLUMNS
-            and isinstance(value, str)
-            and value.strip().lower() in SUCCESS_WORDS
-        ):
+        word = isinstance(value, str) and value.strip().lower() in SUCCESS_WORDS
+        if last in (*SUCCESS_NAMES, *DENIES) or (last in OUTCOME_COLUMNS and word):
             answer = truth(value, f"{where}: {name}")
-        else:
-            continue
-        if answer is not None:
-            answers[name] = answer != (last in DENIES)
+            if answer is not None:
+                answers[name] = answer != (last in DENIES)
     if len({*answers.values()}) > 1:
         raise VipOfflineError(f"{where}: {answers} contradict each other. Leave one.")
     return next(iter(answers.values()), None), tuple(answers)

@@ -30,7 +30,6 @@ NO_POSITION = re.compile(
     r"vel|speed|eff|torque|force|load|acc|cmd|command|target|goal|desired|current|temp|name|err|pwm|"
     r"volt|status|limit"
 )
-TASK = ("task", "instruction", "language_instruction")  # what is to be done, in words
 REWARD_NAMES = ("true_reward", "reward", "rewards")
 
 

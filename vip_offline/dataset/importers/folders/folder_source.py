@@ -24,7 +24,6 @@ from vip_offline.dataset.importers.base.source import (
 )
 from vip_offline.dataset.importers.base.success import success_of_files, success_of_name
 from vip_offline.dataset.importers.folders.column_roles import (
-    TASK,
     action_of,
     proprio_of,
     reward_of,
@@ -40,6 +39,7 @@ from vip_offline.dataset.importers.folders.parts import (
 )
 from vip_offline.dataset.importers.folders.row_timing import Alignment, PartTiming, align
 from vip_offline.dataset.media.pictures import not_a_view, rgb
+from vip_offline.dataset.tables.cells import SENTENCES
 from vip_offline.dataset.tables.read_table import as_bools
 from vip_offline.dataset.tables.resampling import Series, nearest_rows, step_of
 from vip_offline.errors import VipOfflineError
@@ -182,9 +182,9 @@ class FolderSource:
                 columns[name] = replace(column, resampled=moved)
                 sources[name] = contents
         success, success_columns = success_of_files(once, str(files.where))
-        used = (*success_columns, *(name for name in TASK if isinstance(once.get(name), str)))
+        used = (*success_columns, *(name for name in SENTENCES if isinstance(once.get(name), str)))
         left_out |= {n: "stands once in its file, not in every row" for n in once if n not in used}
-        task = next((str(once[name]) for name in TASK if isinstance(once.get(name), str)), "")
+        task = next((str(once[name]) for name in SENTENCES if isinstance(once.get(name), str)), "")
         notes = [note for camera in cameras for note in camera.notes]
         if success is None and not any(success_of([*table.columns]) for table in tables):
             success = success_of_name(files.name)

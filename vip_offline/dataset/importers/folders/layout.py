@@ -43,7 +43,6 @@ from vip_offline.errors import VipOfflineError
 __all__ = ["EpisodeFiles", "FolderLayout", "NoEpisode", "Part", "layout", "pictures_of"]
 
 DEPTH = 4  # folders within folders in which episodes are looked for
-NUMBER = re.compile(r"\d+")
 
 
 class NoEpisode(VipOfflineError):
@@ -194,7 +193,7 @@ def _rest(medium: Path, stem: str, exact: bool) -> str | None:
 
 
 def _pattern(stem: str) -> str:
-    return NUMBER.sub("#", stem)
+    return re.sub(r"\d+", "#", stem)
 
 
 # --- one episode, or a folder for each -----------------------------------------------------

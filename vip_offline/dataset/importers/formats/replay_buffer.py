@@ -155,16 +155,14 @@ class ReplayBuffer:
 
     def _scale(self, name: str, array: zarr.Array[Any]) -> str:
         """Why an image array has no usable value range, by its first two rows; "" if it has."""
-        where = f"{self.path}: data/{name}"
         if array.dtype == np.uint8:
             return ""
         try:
-            with readable_errors(where, ""):
-                first = np.asarray(array[:2])
-        except VipOfflineError:
-            return ""  # a chunk is damaged: reading its episode says so
+            first = np.asarray(array[:2])
+        except Exception:  # a chunk is damaged: reading its episode says so
+            return ""
         try:
-            rgb(first, where)
+            rgb(first, f"{self.path}: data/{name}")
         except VipOfflineError as error:
             return str(error)
         return ""
@@ -173,14 +171,13 @@ class ReplayBuffer:
         """Episodes without rows, or whose rows are not there."""
         broken = {}
         for index in np.flatnonzero((lengths < 1) | (self._ends > self._stored)):
-            message = (
-                f"{self.path}, episode {index}: meta/episode_ends[{index}] is {self._ends[index]}"
-            )
+            why = f"but data has {self._stored} rows"
+            if lengths[index] < 1:
+                why = "where the one before it ends: it has no rows"
             broken[int(index)] = (
-                f"{message}, where the one before it ends: it has no rows. "
-                if lengths[index] < 1
-                else f"{message}, but data has {self._stored} rows. "
-            ) + "Restore it, or leave such episodes out with --skip-broken."
+                f"{self.path}, episode {index}: meta/episode_ends[{index}] is {self._ends[index]}, "
+                f"{why}. {REPAIR}"
+            )
         return broken
 
     def _read_meta(self) -> dict[str, str]:
@@ -236,13 +233,10 @@ class ReplayBuffer:
             array = self._array(name)
             size = max(1, int(np.prod(array.shape[1:], dtype=int)) * array.dtype.itemsize)
             try:
-                begin, block = (
-                    start,
-                    np.asarray(array[start : max(stop, start + READ_BYTES // size)]),
-                )
+                block = np.asarray(array[start : max(stop, start + READ_BYTES // size)])
             except Exception:  # damage further on is not this episode's
                 return np.asarray(array[start:stop])
-            self._blocks[name] = begin, block
+            begin, self._blocks[name] = start, (start, block)
         return block[start - begin : stop - begin]
 
     def close(self) -> None:

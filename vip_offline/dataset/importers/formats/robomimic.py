@@ -6,6 +6,7 @@ Isaac Lab, MimicGen, LIBERO and robocasa write the same layout with groups of th
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,8 @@ class Robomimic:
         pictures = [name for name, column in columns.items() if column.kind == "pictures"]
         if not pictures:
             notes.append(
-                "there are no pictures: robomimic renders them with "
-                "dataset_states_to_obs.py; without, nothing can be relabelled"
+                "there are no pictures: robomimic renders them with dataset_states_to_obs.py; "
+                "without, nothing can be relabelled"
             )
         if "problem_info" in self._data.attrs:
             notes.append(
@@ -289,9 +290,8 @@ class Robomimic:
 
     def _task(self, demo: Any) -> str:
         """Task instruction: per episode (robocasa) or per file (LIBERO)."""
-        words = _lang(str(demo.attrs.get("ep_meta", "{}")), "lang")
-        return words or _lang(
-            str(self._data.attrs.get("problem_info", "{}")), "language_instruction"
+        return _lang(demo, "ep_meta", "lang") or _lang(
+            self._data, "problem_info", "language_instruction"
         )
 
     def _success(self, episode: int) -> bool | None:
@@ -304,16 +304,15 @@ class Robomimic:
             if has(demo, name):  # as a whole, or per row, which is a column
                 item = member(demo, name)
                 return truth(item[()], where) if _is_single(item) else None
-        if not has(demo, "rewards") or not self._rewarded():
+        if not has(demo, "rewards") or not self._rewarded:
             return None
         # machine-generated sets hold failures: their reward never becomes 1
         return bool((member(demo, "rewards")[()] >= SOLVED).any())
 
+    @cached_property
     def _rewarded(self) -> bool:
         """Whether any demonstration has the reward of a success: in many files all are 0."""
-        if not hasattr(self, "_any"):
-            self._any = any(map(self._solved, range(len(self._demos))))
-        return self._any
+        return any(map(self._solved, range(len(self._demos))))
 
     def _solved(self, episode: int) -> bool:
         try:
@@ -348,10 +347,10 @@ def _arm(columns: Mapping[str, Column]) -> tuple[str, ...]:
     return ()
 
 
-def _lang(text: str, key: str) -> str:
-    """A sentence in a JSON object; "" if there is none."""
+def _lang(group: Any, attribute: str, key: str) -> str:
+    """A sentence in a JSON object among the attributes of a group; "" if there is none."""
     try:
-        value = json.loads(text)
+        value = json.loads(str(group.attrs.get(attribute, "{}")))
     except ValueError:
         return ""
     words = value.get(key, "") if isinstance(value, dict) else ""

@@ -192,12 +192,7 @@ class SidePool:
     """Worker processes that end with this one, ignore ctrl-C and report start-up errors."""
 
     def __init__(self, processes: int, setup: Callable[[], None]) -> None:
-        """Processes are started on demand.
-
-        Args:
-            processes: at most.
-            setup: runs first in each.
-        """
+        """Start so many processes at most, on demand; `setup` runs first in each."""
         self._pool = ProcessPoolExecutor(processes, context(), _start, (setup,))
         self._started: dict[int, BaseProcess] = {}
 
@@ -226,19 +221,6 @@ class SidePool:
         self._pool.shutdown()
 
 
-def ordered_map(
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    processes: int,
-    setup: Callable[[], None] = _nothing,
-    on_stop: Callable[[], None] = _nothing,
-) -> Iterator[Result]:
-    """`process_map`; with one process nothing is started: the work is done here."""
-    if processes <= 1:
-        return map(function, items)
-    return process_map(function, items, processes, setup, on_stop)
-
-
 def process_map(
     function: Callable[[Item], Result],
     items: Iterable[Item],
@@ -264,6 +246,18 @@ def process_map(
         except BaseException:
             on_stop()
             raise
+
+
+def ordered_map(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    processes: int,
+    *hooks: Callable[[], None],
+) -> Iterator[Result]:
+    """`process_map`; with one process nothing is started: the work is done here."""
+    if processes <= 1:
+        return map(function, items)
+    return process_map(function, items, processes, *hooks)
 
 
 def threaded_map(

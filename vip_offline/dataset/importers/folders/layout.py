@@ -108,9 +108,8 @@ def _apply_list(
     columns = sorted({column for row in rows.values() for column in row})
     use = f"taken of it: {', '.join(columns)}" if columns and named else "nothing in it is taken"
     why = f"is a list that names {named} of {len(episodes)} episodes; {use}"
-    return replace(
-        divided, episodes=tuple(episodes), left_out={**divided.left_out, table.name: why}
-    )
+    left_out = {**divided.left_out, table.name: why}
+    return replace(divided, episodes=tuple(episodes), left_out=left_out)
 
 
 def _bare(video: Path) -> EpisodeFiles:
@@ -136,10 +135,8 @@ def _pairs(path: Path, inside: FolderContents) -> FolderLayout | None:
         else:
             lone.append(medium)
     matched = [table for table, belonging in media_of.items() if belonging]
-    like = {_pattern(table.stem) for table in matched}
-    unlike = [
-        table for table in media_of if table not in matched and _pattern(table.stem) not in like
-    ]
+    like = {_pattern(table.stem) for table in matched}  # also of those that are matched
+    unlike = [table for table in media_of if _pattern(table.stem) not in like]
     several = len({table.stem for table in matched}) > 1
     if not matched or ((unlike or lone) and not several):
         return None
@@ -147,10 +144,7 @@ def _pairs(path: Path, inside: FolderContents) -> FolderLayout | None:
     for stem in dict.fromkeys(table.stem for table in media_of if table not in unlike):
         tables = [table for table in media_of if table.stem == stem]
         belonging = list(dict.fromkeys(medium for table in tables for medium in media_of[table]))
-        parts = [
-            Part(_rest(medium, stem, exact) or "video", medium, kind_of(medium))
-            for medium in belonging
-        ]
+        parts = [Part(_rest(m, stem, exact) or "video", m, kind_of(m)) for m in belonging]
         # tables of one name, as demo_0.csv and demo_0.json, are told apart by what they are
         parts += [Part("" if len(tables) == 1 else t.suffix[1:], t, "table") for t in tables]
         where = tables[0].with_suffix("")

@@ -80,11 +80,8 @@ def read_part(
         line = timeline(part.path)
         timing = _timing(part, len(line.pts), line.seconds, "its time stamps", clock)
         column = Column("video", line.shape, "uint8")
-        notes = (
-            (f"{part.path.name}: of its {line.views} video streams the first is taken",)
-            if line.views > 1
-            else ()
-        )
+        several = f"{part.path.name}: of its {line.views} video streams the first is taken"
+        notes = (several,) if line.views > 1 else ()
         return PartContents(part, timing, {part.name: column}, notes=notes, stamps=line.seconds)
     if part.kind == "pictures":
         return _pictures(part, clock)

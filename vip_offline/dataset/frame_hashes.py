@@ -95,6 +95,16 @@ def hashed_keys(store: Store) -> list[str]:
     return keys
 
 
+def unrecorded_keys(store: Store) -> list[str]:
+    """Keys of frames whose file states are not all recorded: their writer was killed."""
+    keys = []
+    for key in map(store.frames_key, store.cameras if store.checked and len(store) else ()):
+        then, now = store.known_states(key), store.file_states(key)
+        if len(then) < len(now) or not then.any(axis=1).all():
+            keys.append(key)
+    return keys
+
+
 def hash_all(
     store: Store,
     on_rows: OnRows = lambda rows: None,

@@ -17,7 +17,12 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from vip_offline.dataset.array_writer import NEW, WRITTEN, ArrayWriter, rows_per_chunk, staging_of
 from vip_offline.dataset.embeddings import Embedding
 from vip_offline.dataset.episode import Episode
-from vip_offline.dataset.frame_hashes import hash_all, hashed_keys, states_when_hashed
+from vip_offline.dataset.frame_hashes import (
+    hash_all,
+    hashed_keys,
+    states_when_hashed,
+    unrecorded_keys,
+)
 from vip_offline.dataset.frame_storage import VideoFrames
 from vip_offline.dataset.frame_writer import append_frames
 from vip_offline.dataset.labels import LABEL_ARRAYS, Label
@@ -184,11 +189,9 @@ class StoreWriter(ArrayWriter):
 
     def know_missing_states(self) -> None:
         """Record the file states that a process killed after its last episode did not record."""
-        for camera in self.cameras:
-            key = self.frames_key(camera)
-            then, now = self.known_states(key), self.file_states(key)
-            if len(then) < len(now) or not then.any(axis=1).all():
-                hash_all(self, keys=[key])
+        keys = unrecorded_keys(self)
+        if keys:
+            hash_all(self, keys=keys)
         self.remember_states()
 
     def hash_embeddings(self) -> None:

@@ -67,7 +67,11 @@ class Store(StoreArrays):
             return
         keys = cast("Sequence[str]", array.attrs["read"])
         then = self.read_array(array, "sealed/read", 0, len(self))
-        known = {key: then[:, place] for place, key in enumerate(keys) if self._is_there(key)}
+        known = {
+            key: then[:, place]
+            for place, key in enumerate(keys)
+            if not key.startswith("labels/") or key.split("/")[1] in self.label_names
+        }
         now = {key: values[: len(then)] for key, values in reads(self, known).items()}
         changes = changed_reads(known, now)
         if changes:
@@ -76,9 +80,6 @@ class Store(StoreArrays):
                 "was changed. Restore it from a copy; if it was changed on purpose, "
                 f"`vip-offline inspect {self.path} --seal` accepts it as it is."
             )
-
-    def _is_there(self, key: str) -> bool:
-        return not key.startswith("labels/") or key.split("/")[1] in self.label_names
 
     def _check_index(self) -> None:
         """Refuse episode ends that do not ascend, or reach beyond the data."""

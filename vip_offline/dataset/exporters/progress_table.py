@@ -26,7 +26,7 @@ from vip_offline.dataset.exporters.labelled_episodes import (
 from vip_offline.dataset.exporters.lerobot_origin import index_of, lerobot_origin
 from vip_offline.errors import VipOfflineError
 
-BLOCK_ROWS = 2**16  # that are written at once
+GROUP_ROWS = 2**16  # that are written at once
 SCHEMA = pyarrow.schema(
     [
         ("index", pyarrow.int64()),
@@ -83,7 +83,7 @@ def write_progress(
             ]
             pending.append(pyarrow.table(columns, schema=SCHEMA))
             rows += length
-            if sum(map(len, pending)) >= BLOCK_ROWS:
+            if sum(map(len, pending)) >= GROUP_ROWS:
                 writer.write_table(pyarrow.concat_tables(pending))
                 pending.clear()
             on_episode(1)

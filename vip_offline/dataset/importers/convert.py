@@ -24,13 +24,12 @@ from vip_offline.dataset.importers.key_mapping import at_frames, extras_of, stor
 from vip_offline.dataset.media.orientation import AS_STORED
 from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.media.video import Decoder, decode_frames, resized, stacked
+from vip_offline.dataset.media.video_file import OPEN_VIDEOS
 from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.tables.resampling import CLOSE, nearest_rows, step_of
 from vip_offline.dataset.tables.timestamps import seconds_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ImportOptions
-
-OPEN_VIDEOS = 8  # videos at a time: of cameras that advance side by side
 
 
 def _numbers(rows: EpisodeColumns, names: Sequence[str], length: int) -> NDArray[np.float32]:

@@ -209,16 +209,11 @@ def as_bools(values: Any) -> NDArray[np.bool_] | None:
         return None
     array = array.reshape(len(array))
     if array.dtype.kind in "OSU":
-        words = [_word(cell) for cell in array.tolist()]
+        texts = (c.decode("utf-8", "replace") if isinstance(c, bytes) else c for c in array.flat)
+        words = [str(text).strip().lower() for text in texts]
         if not {*words} <= {*TRUE, *FALSE, "1", "0", "1.0", "0.0"}:
             return None
         return np.array([word in (*TRUE, "1", "1.0") for word in words], bool)
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         return None
     return array.astype(bool)
-
-
-def _word(cell: Any) -> str:
-    return (
-        (cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)).strip().lower()
-    )

@@ -25,6 +25,7 @@ from vip_offline.dataset.importers.key_mapping import (
 )
 from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.media.video import FrameReader
+from vip_offline.dataset.media.video_file import OPEN_VIDEOS
 from vip_offline.dataset.tables.resampling import Series
 from vip_offline.dataset.tables.timestamps import is_time
 from vip_offline.dataset.validation.checks import (
@@ -36,7 +37,7 @@ from vip_offline.dataset.validation.checks import (
 )
 from vip_offline.dataset.validation.findings import Finding
 from vip_offline.dataset.validation.report import (
-    BLOCK_FRAMES,
+    CHECK_FRAMES,
     CameraSummary,
     DataReport,
     OnStart,
@@ -44,8 +45,6 @@ from vip_offline.dataset.validation.report import (
 )
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ImportOptions
-
-TIMELINES = 8  # videos whose time stamps are: cameras that advance side by side
 
 
 def check_source(source: Source, report: ReportBuilder, on_start: OnStart) -> DataReport:
@@ -149,7 +148,7 @@ def _check_camera(
         videos.expect(camera, column)
         frames = np.asarray(values)
         blocks = (
-            frames[start : start + BLOCK_FRAMES] for start in range(0, len(frames), BLOCK_FRAMES)
+            frames[start : start + CHECK_FRAMES] for start in range(0, len(frames), CHECK_FRAMES)
         )
         for _ in report.pictures(where, camera, blocks, tolerance=0, moves=moves):
             pass
@@ -178,7 +177,7 @@ class _Videos:
     def __init__(self, catalogue: Catalogue, report: ReportBuilder, path: Path) -> None:
         self._catalogue, self._report = catalogue, report
         self._root = catalogue.videos or path
-        self._timeline = lru_cache(TIMELINES)(timeline)
+        self._timeline = lru_cache(OPEN_VIDEOS)(timeline)
         self._met: set[Path] = set()  # files whose rate was compared
         self._reader = FrameReader(None)
 
@@ -218,8 +217,8 @@ class _Videos:
 
     def blocks(self, file: Path, pts: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
         """Blocks of (n, H, W, 3) frames at these pts."""
-        for start in range(0, len(pts), BLOCK_FRAMES):
-            yield self._reader(file, pts[start : start + BLOCK_FRAMES])
+        for start in range(0, len(pts), CHECK_FRAMES):
+            yield self._reader(file, pts[start : start + CHECK_FRAMES])
 
     def close(self) -> None:
         """Close the file that is open."""

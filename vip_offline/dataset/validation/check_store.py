@@ -16,10 +16,10 @@ from vip_offline.dataset.storage.content_hash import content_of_blocks
 from vip_offline.dataset.store import Store
 from vip_offline.dataset.validation.checks import LOSSY, check_steady, check_video_rate
 from vip_offline.dataset.validation.findings import Finding
-from vip_offline.dataset.validation.report import BLOCK_FRAMES, DataReport, OnStart, ReportBuilder
+from vip_offline.dataset.validation.report import CHECK_FRAMES, DataReport, OnStart, ReportBuilder
 from vip_offline.errors import VipOfflineError
 
-BLOCK_ROWS = 16384  # of columns that are in memory at once
+CHECK_ROWS = 16384  # of columns that are in memory at once
 
 
 def check_store(store: Store, report: ReportBuilder, on_start: OnStart) -> DataReport:
@@ -70,8 +70,8 @@ def _check_rest(store: Store, report: ReportBuilder) -> None:
             continue
         try:
             rows = store.array(key).shape[0] if shape != "()" else 0
-            for start in range(0, rows, BLOCK_ROWS):
-                store.rows_of(key, start, start + BLOCK_ROWS)
+            for start in range(0, rows, CHECK_ROWS):
+                store.rows_of(key, start, start + CHECK_ROWS)
         except VipOfflineError as error:
             report.add([Finding("damaged", str(error))], key)
 
@@ -96,8 +96,8 @@ def _check_frames(store: Store, camera: str, moves: list[bool], report: ReportBu
     reader, contents = store.frame_reader(camera), store.recorded_content(camera)
     for index, (start, stop) in enumerate(store.spans()):
         where = f"episode {report.names[index]}"
-        begins = range(start, stop, BLOCK_FRAMES)
-        blocks = (reader(begin, min(begin + BLOCK_FRAMES, stop)) for begin in begins)
+        begins = range(start, stop, CHECK_FRAMES)
+        blocks = (reader(begin, min(begin + CHECK_FRAMES, stop)) for begin in begins)
         passing = report.pictures(where, camera, blocks, tolerance=0, moves=moves[index])
         try:
             first = next(passing)
@@ -153,8 +153,8 @@ def _check_videos(
                 report.add(check_video_rate(rate, seconds), f"camera {camera}", name)
             # a camera that was resampled may show one frame in two rows
             report.add(check_steady(np.unique(pts) * float(line.time_base)), place, name)
-            begins = range(start, stop, BLOCK_FRAMES)
-            blocks = (reader(begin, min(begin + BLOCK_FRAMES, stop)) for begin in begins)
+            begins = range(start, stop, CHECK_FRAMES)
+            blocks = (reader(begin, min(begin + CHECK_FRAMES, stop)) for begin in begins)
             shape: tuple[int, ...] = ()
             for block in report.pictures(
                 where, camera, blocks, tolerance=LOSSY, moves=moves[index], file=name

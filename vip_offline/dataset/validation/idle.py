@@ -65,16 +65,13 @@ def check_idle(idle: Sequence[Idle], rate: float | None) -> list[Finding]:
     findings = []
     for place in ("start", "end"):
         counts = [(getattr(episode, place), episode) for episode in idle]
-        long = [pair for pair in counts if pair[0] >= _least(pair[1].rows, rate)]
+        brief = MIN_SECONDS * rate if rate else MIN_ROWS
+        long = [pair for pair in counts if pair[0] >= max(LEAST, min(brief, LONG * pair[1].rows))]
         for count, episode in sorted(long, key=lambda pair: -pair[0]):
             seconds = f" ({count / rate:.1f} s)" if rate else ""
             value = f"about {count} of {episode.rows} rows at its {place} stand still{seconds}"
             findings.append(Finding(f"idle-{place}", value, where=episode.where))
     return findings
-
-
-def _least(rows: int, rate: float | None) -> float:
-    return max(LEAST, min(MIN_SECONDS * rate if rate else MIN_ROWS, LONG * rows))
 
 
 def _still(state: NDArray[np.float64], action: NDArray[np.float64]) -> int:

@@ -30,7 +30,7 @@ from vip_offline.dataset.validation.idle import Idle, check_idle, idle_of
 from vip_offline.dataset.validation.outliers import find_outliers
 from vip_offline.errors import VipOfflineError
 
-BLOCK_FRAMES = 32  # frames that are in memory at once
+CHECK_FRAMES = 32  # frames that are in memory at once
 EXAMPLES = 3  # places that are named of each kind of finding
 
 OnStart = Callable[[int], None]  # frames in all
@@ -148,7 +148,9 @@ class ReportBuilder:
         before: NDArray[np.uint8] | None = None
         for block in blocks:
             if before is None:
-                self._meet(camera, (int(block.shape[1]), int(block.shape[2])), where, file)
+                size = int(block.shape[1]), int(block.shape[2])
+                known = self.cameras.setdefault(camera, CameraSummary(size, None, 0, 0, 0))
+                self.add(check_size(size, known.size), f"{where}, camera {camera}", file)
             again, dark, before = mark_frames(block, before, tolerance)
             repeats.append(again)
             black.append(dark)
@@ -165,10 +167,6 @@ class ReportBuilder:
                 repeated=known.repeated + int(marks.sum()),
                 black=known.black + int(darks.sum()),
             )
-
-    def _meet(self, camera: str, size: tuple[int, int], where: str, file: str) -> None:
-        known = self.cameras.setdefault(camera, CameraSummary(size, None, 0, 0, 0))
-        self.add(check_size(size, known.size), f"{where}, camera {camera}", file)
 
     def rate(self, camera: str, line: Timeline) -> None:
         """Record the frame rate of a camera's first video, in Hz."""

@@ -30,12 +30,12 @@ from vip_offline.dataset.storage.zarr_arrays import array_at, array_keys, base_o
 from vip_offline.dataset.zarr_frames import open_zarr
 from vip_offline.errors import VipOfflineError
 
-READ_BYTES = 8 * 2**20  # bytes of an array that are read at once
+AHEAD_BYTES = 8 * 2**20  # bytes of an array that are read at once
 PROPRIO_NAMES = ("proprio", "state", "robot_state", "agent_pos", "robot_eef_pose", "qpos")
 UMI = ("robot0_eef_pos", "robot0_eef_rot_axis_angle", "robot0_gripper_width")
 ACTION_NAMES = ("action", "actions")
 REPAIR = "Restore it, or leave such episodes out with --skip-broken."
-FORMAT_FILES = ("data", "meta", "zarr.json")  # of a buffer's folder, beside hidden files
+BUFFER_FILES = ("data", "meta", "zarr.json")  # of a buffer's folder, beside hidden files
 
 
 class ReplayBuffer:
@@ -201,7 +201,7 @@ class ReplayBuffer:
         return {
             item.name: "is no part of a replay buffer"
             for item in base_of(self.path, self._root).iterdir()
-            if item.name not in FORMAT_FILES and not item.name.startswith(".")
+            if item.name not in BUFFER_FILES and not item.name.startswith(".")
         }
 
     def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
@@ -233,7 +233,7 @@ class ReplayBuffer:
             array = self._array(name)
             size = max(1, int(np.prod(array.shape[1:], dtype=int)) * array.dtype.itemsize)
             try:
-                block = np.asarray(array[start : max(stop, start + READ_BYTES // size)])
+                block = np.asarray(array[start : max(stop, start + AHEAD_BYTES // size)])
             except Exception:  # damage further on is not this episode's
                 return np.asarray(array[start:stop])
             begin, self._blocks[name] = start, (start, block)

@@ -5,7 +5,7 @@ Isaac Lab, MimicGen, LIBERO and robocasa write the same layout with groups of th
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,7 @@ class Robomimic:
                 "LIBERO's pictures stand on their heads, as its renderer gives them: a robot's "
                 "camera does not"
             )
+        arms = (tuple(name for name in names if name in columns) for names in ARM_NAMES)
         return Catalogue(
             format="robomimic HDF5",
             columns=columns,
@@ -117,7 +118,8 @@ class Robomimic:
                     name.removeprefix("obs/").removesuffix("_image").replace("/", "."): name
                     for name in pictures
                 },
-                proprio=_arm(columns),
+                # the first of the known sets of names of which any is there
+                proprio=next(filter(None, arms), ()),
                 action=("actions",),
                 success="".join(guessed([*columns], SUCCESS_COLUMNS)),
                 # where rewards were filled with others, the simulator's stand beside them
@@ -336,15 +338,6 @@ def _may_be_a_group(data: Any, name: str) -> bool:
 def _is_single(item: Any) -> bool:
     """Whether a dataset holds one value of a whole demonstration."""
     return isinstance(item, h5py.Dataset) and item.shape in ((), (1,))
-
-
-def _arm(columns: Mapping[str, Column]) -> tuple[str, ...]:
-    """The first of the known sets of names of which any is there."""
-    for names in ARM_NAMES:
-        present = tuple(name for name in names if name in columns)
-        if present:
-            return present
-    return ()
 
 
 def _lang(group: Any, attribute: str, key: str) -> str:

@@ -92,11 +92,7 @@ class StoreArrays:
         return array
 
     def _names(self, key: str) -> list[str]:
-        """Names of what lies in a group, sorted; none if there is no such group.
-
-        Raises:
-            VipOfflineError: see `node`.
-        """
+        """Names of what lies in a group, sorted; none if there is no such group."""
         if key and not isinstance(self.node(key), zarr.Group):
             return []
         folders = (path for path in (self.path / key).iterdir() if _has_files(path))

@@ -269,11 +269,7 @@ def import_source(
 def _check_origin(
     store: Store, origin: Path, convert: Converter, on_episodes: Callable[[int], None]
 ) -> None:
-    """Refuse to resume if the content of the origin changed.
-
-    Raises:
-        VipOfflineError: naming what changed, and the episodes.
-    """
+    """Refuse to resume if the content of the origin changed."""
     changed: dict[str, list[int]] = {}
     contents = {camera: store.recorded_content(camera) for camera in store.cameras}
     numbers = store.meta("source_episode")

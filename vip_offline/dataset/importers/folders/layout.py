@@ -207,11 +207,7 @@ def _one(path: Path, inside: FolderContents) -> FolderLayout | None:
 
 
 def _refuse_several(path: Path, inside: FolderContents) -> None:
-    """Refuse to make one episode of videos, or tables, that are numbered as episodes are.
-
-    Raises:
-        VipOfflineError: names two of them.
-    """
+    """Refuse to make one episode of videos, or tables, that are numbered as episodes are."""
     for paths in (media_in(inside), inside.tables):
         names = [name_of(path) for path in paths]
         two = pairing.alike(names)
@@ -364,11 +360,7 @@ def _media(folder: Path) -> bool:
 
 
 def _episode(folder: Path, name: str) -> EpisodeFiles:
-    """All parts of one episode's folder.
-
-    Raises:
-        VipOfflineError: if two of its parts would bear one name.
-    """
+    """All parts of one episode's folder."""
     parts, left_out, broken = list[Part](), dict[str, str](), list[str]()
     for below in _gather(folder, (), DEPTH):
         parts += below.parts

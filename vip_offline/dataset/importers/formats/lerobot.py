@@ -65,11 +65,7 @@ class LeRobot:
         return bool(self._info["codebase_version"] == "v3.0")
 
     def _inside(self, relative: str, source: str) -> Path:
-        """A path from the metadata, inside the data set's folder.
-
-        Raises:
-            VipOfflineError: if it leads out of the folder.
-        """
+        """A path from the metadata, inside the data set's folder."""
         pure = PurePosixPath(relative)
         if pure.is_absolute() or ".." in pure.parts:
             raise VipOfflineError(

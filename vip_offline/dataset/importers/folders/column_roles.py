@@ -33,20 +33,14 @@ NO_POSITION = re.compile(
 REWARD_NAMES = ("true_reward", "reward", "rewards")
 
 
-def last(name: str) -> str:
-    """``robot.Qpos`` and ``obs/qpos`` -> ``qpos``: a column without the file or group it is in."""
-    return (
-        re.split(r"[./]", name)[-1].strip().lower()
-        if not COLUMN_PART.search(name)
-        else _of_parts(name)
-    )
-
-
 COLUMN_PART = re.compile(r"[.\[](\d+)\]?$")
 
 
-def _of_parts(name: str) -> str:
-    """``robot.action.3`` -> ``action.3``: the number belongs to the name."""
+def last(name: str) -> str:
+    """``robot.Qpos`` and ``obs/qpos`` -> ``qpos``, without the file or group a column is in.
+
+    A number belongs to the name: ``robot.action.3`` -> ``action.3``.
+    """
     stem = COLUMN_PART.sub("", name)
     return re.split(r"[./]", stem)[-1].strip().lower() + name[len(stem) :]
 

@@ -333,3 +333,18 @@ def test_inspect_prints_one_table(labelled: Path, policy: Path) -> None:
     assert row["still"] == "no: actions of episode 1 changed; train makes it again"
     result = CliRunner().invoke(app, ["inspect", str(labelled), "--json"])
     assert [row["still"] for row in json.loads(result.stdout)["made"]] == [TRUE, TRUE]
+
+
+def test_inspect_says_what_it_was_given_and_what_it_takes(labelled: Path, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("taken on Monday")
+    for path, said in (
+        (note, "note.txt: is a file, and no export of a store"),
+        (
+            labelled / "data",
+            f"data: lies in a store. Name all of it: `vip-offline inspect {labelled}`",
+        ),
+        (labelled / "zarr.json", "zarr.json: lies in a store"),
+    ):
+        result = CliRunner().invoke(app, ["inspect", str(path)])
+        assert isinstance(result.exception, VipOfflineError) and said in str(result.exception)

@@ -251,7 +251,7 @@ def test_mistakes_on_a_store_leave_it_alone(smoke: Path) -> None:
             "--target-ess 2: must be above 0 and below 1.",
         ),
         (["compare", "--arms", "bc,x"], "Unknown arm 'x'"),
-        (["record", "datasets/smoke.zarr", "--tail", "2"], "made with other settings"),
+        (["record", "datasets/smoke.zarr", "--max-steps", "50"], "made with other settings"),
     ):
         assert part in refusal(*arguments, cwd=smoke)
     assert contents(store) == before

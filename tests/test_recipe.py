@@ -48,6 +48,13 @@ def test_paths_follow_the_name(tmp_path: Path) -> None:
     assert recipe.train == dataclasses.replace(TrainOptions(), tau=1, label="lite0")
 
 
+def test_options_of_earlier_releases_are_read_where_they_say_what_is_so_now(tmp_path: Path) -> None:
+    old = "[record]\ntail = 6\n[train]\nstandardise_scores = false\n"
+    assert load_recipe(written(tmp_path, old)).train == load_recipe(written(tmp_path, "")).train
+    with pytest.raises(VipOfflineError, match=r"\[record\]: tail = 3: is no option any more"):
+        load_recipe(written(tmp_path, "[record]\ntail = 3\n"))
+
+
 def test_every_arm_sees_what_the_label_saw(tmp_path: Path) -> None:
     (tmp_path / "wide.toml").write_text('[relabel]\nfit = "pad"\n')
     assert load_recipe(tmp_path / "wide.toml").train.fit == "pad"

@@ -14,7 +14,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import TrainOptions
 from vip_offline.policies.policy import Policy, find_policies
 from vip_offline.training.checkpoint import read_checkpoint
-from vip_offline.training.job import TrainJob
+from vip_offline.training.job import TrainJob, spike_note
 from vip_offline.training.run import seeded, train, train_all
 from vip_offline.utils.files import only_writer
 
@@ -67,6 +67,16 @@ def test_a_diverged_training_stands_in_nobodys_way(
     train(labelled, replace(wild, learning_rate=1e-3), out)
     assert find_policies([out.parent], named=True) == [out]
     assert find_policies([kept], named=True) == [kept]
+
+
+@pytest.mark.parametrize(
+    ("end", "spiked"), [([0.015, 0.02], True), ([0.004, 0.004], False), ([0.0, 0.002], False)]
+)
+def test_a_loss_that_ends_in_a_spike_is_said(end: list[float], spiked: bool) -> None:
+    losses = [1.0 / (1 + step) ** 1.3 for step in range(198)]  # 0.001 at its end
+    note = spike_note(Path("runs/push/bc/seed-3"), [*losses, *end])
+    assert note.startswith("warning: runs/push/bc/seed-3: the loss ends in a spike") is spiked
+    assert bool(note) is spiked
 
 
 def test_what_another_process_trains_is_left_alone(labelled: Path, tmp_path: Path) -> None:

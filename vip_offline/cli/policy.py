@@ -19,7 +19,9 @@ def train(
     store: shared.StoreArgument = None,
     *,
     options: TrainOptions,
-    training: Annotated[CompareOptions, Part(only=("seeds", "processes"), defaults={"seeds": 1})],
+    training: Annotated[
+        CompareOptions, Part(only=("seeds", "processes", "device"), defaults={"seeds": 1})
+    ],
     weights: shared.Weights = "",
     out: Annotated[Path | None, shared.out_option("runs/<store>/<settings>/seed-<seed>")] = None,
 ) -> None:

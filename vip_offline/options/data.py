@@ -13,6 +13,7 @@ Describe = Annotated[
         "key_map."
     ),
 ]
+TAIL = 6  # steps that a recording keeps after success, so that its last frame is a goal image
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,6 @@ class RecordOptions:
             ge=2,
         ),
     ] = 100
-    # so that the last frame is a goal image
-    tail: Annotated[int, Option("Steps that are kept after success.", ge=1, le=500)] = 6
     # an episode is tried up to 20 times, with seeds 1000 apart
     first_placement: Annotated[
         int,

@@ -14,7 +14,7 @@ Fit = Literal["crop", "pad", "squash"]
 
 _Backend = Annotated[
     BackendName,
-    Option("Runtime of the encoder. auto: ONNX Runtime if installed and on the CPU, else torch."),
+    Option("Runtime of the encoder. auto: ONNX Runtime on the CPU in fp32, else torch."),
 ]
 _Device = Annotated[Device, Option("Device of the encoder.")]
 _Precision = Annotated[

@@ -28,12 +28,7 @@ def joined_names(names: Iterable[str]) -> str:
 
 
 def conditions(backend: str, model: str) -> str:
-    """Describe the hardware: rollouts differ between machines though actions agree to 1e-5.
-
-    Args:
-        backend: of the policies, such as ``ONNX Runtime 1.20, cpu, fp32``.
-        model: of the processor.
-    """
+    """Describe the hardware: rollouts differ between machines though actions agree to 1e-5."""
     return (
         f"Computed by {backend} on {model}. Another backend or processor rounds otherwise, which "
         "can decide single rollouts."
@@ -41,12 +36,7 @@ def conditions(backend: str, model: str) -> str:
 
 
 def rate_notes(manifests: Mapping[str, Mapping[str, Any]], rate: float) -> list[str]:
-    """Name policies that act at another rate than that of their demonstrations.
-
-    Args:
-        manifests: policy -> its manifest.
-        rate: of the simulator, in Hz.
-    """
+    """Name policies that act at another rate, in Hz, than that of their demonstrations."""
     policies: dict[float, list[str]] = {}
     for name, manifest in manifests.items():
         trained_rate = (manifest.get("interface") or {}).get("control_rate")

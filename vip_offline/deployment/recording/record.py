@@ -8,6 +8,8 @@ from pathlib import Path
 from vip_offline.config import read_toml
 from vip_offline.dataset.store_writer import writing
 from vip_offline.deployment.recording.episode_stream import MAX_STEPS, RecordingInfo
+from vip_offline.deployment.recording.record_server import Recorder
+from vip_offline.deployment.server.server import run_server
 from vip_offline.deployment.serving_options import check_serve_options, is_loopback, with_api_key
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ClientOptions, ServeOptions
@@ -74,14 +76,6 @@ def record_from_client(
     check_serve_options(options)
     if max_steps < 2:
         raise VipOfflineError(f"--max-steps {max_steps}: an episode has two rows at least.")
-    try:
-        from vip_offline.deployment.recording.record_server import Recorder
-        from vip_offline.deployment.server.server import run_server
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        raise VipOfflineError(
-            f"record: {missing} is not installed. pip install 'vip-offline[serve]'"
-        ) from None
     new = not path.exists() or not any(path.iterdir())
     # locked until the end: an episode that was recorded must not find the store taken
     with writing(path, create=info.attributes()) as store:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from vip_offline.deployment.guard.key_map import read_key_map
 from vip_offline.deployment.server.log_lines import LineWriter
+from vip_offline.deployment.server.server import closing_line, run_server
+from vip_offline.deployment.server.session import prepare
 from vip_offline.deployment.serving_options import check_serve_options, with_api_key
-from vip_offline.errors import VipOfflineError
 from vip_offline.options import ServeOptions
 from vip_offline.policies.runtime import load_policy
 
@@ -35,14 +36,6 @@ def serve(
     """
     options = with_api_key(options)
     check_serve_options(options)  # before the seconds that loading takes
-    try:
-        from vip_offline.deployment.server.server import closing_line, run_server
-        from vip_offline.deployment.server.session import prepare
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        raise VipOfflineError(
-            f"serve: {missing} is not installed. pip install 'vip-offline[serve]'"
-        ) from None
     policy = load_policy(folder, on_prepare=say, sealed=not options.unsealed)
     mapped = read_key_map(options.key_map, policy.interface)
     with contextlib.ExitStack() as stack:

@@ -384,6 +384,15 @@ def ship_all(
         bar: of progress.
         say: called with lines for the user.
 
+    Args:
+        policies: folders; None: the only ones under ``runs/``.
+        store: what they were trained on, if it was moved.
+        weights: checkpoint file of their encoder; empty: it ships with its weights.
+        describe: TOML file that describes the robot; None: nothing does.
+        takes: what ``policy.onnx`` takes.
+        bar: of progress.
+        say: called with lines for the user.
+
     Raises:
         VipOfflineError: if there are none, or the description cannot be read; see `ship`.
     """
@@ -407,7 +416,13 @@ def ship_all(
 
 
 def ship_if_possible(folder: Path, weights: str, say: Callable[[str], None]) -> None:
-    """`ship` a policy that was just trained, or say what is missing; it is a policy in any case."""
+    """`ship` a policy that was just trained, or say what is missing; it is a policy in any case.
+
+    Args:
+        folder: of the policy.
+        weights: checkpoint file of its encoder; empty: it ships with its weights.
+        say: called with lines for the user.
+    """
     if is_shipped(folder):
         return
     try:

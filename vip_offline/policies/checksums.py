@@ -95,7 +95,12 @@ def read_sums(folder: Path, path: Path | None = None) -> dict[str, str]:
 
 
 def changed_files(folder: Path, among: tuple[str, ...] | None = None) -> list[str]:
-    """Describe files that are missing or differ from their checksum; empty if all are intact."""
+    """Describe files that are missing or differ from their checksum; empty if all are intact.
+
+    Args:
+        folder: of the policy.
+        among: look at these files alone.
+    """
     problems = []
     coming = read_sums(folder, _next(folder, SUMS))  # of a replacement that was killed
     for name, digest in read_sums(folder).items():

@@ -35,6 +35,15 @@ def record_task(
         say: called with lines for the user.
         max_steps: rows of an episode; None: `MAX_STEPS`.
 
+    Args:
+        path: the store; None: under ``datasets/``, named after the task.
+        task: in words.
+        control_rate: actions per second; None: the description says it.
+        describe: TOML file that describes the robot; None: nothing does.
+        options: who may reach it, where.
+        say: called with lines for the user.
+        max_steps: rows of an episode; None: `MAX_STEPS`.
+
     Raises:
         VipOfflineError: if the description cannot be read; see `record_from_client`.
     """

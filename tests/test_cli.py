@@ -363,7 +363,7 @@ def test_a_full_disk_in_an_export_leaves_nothing(form: str, labelled: Path, tmp_
         "error: out: no space is left (File too large). Free some space and run the same command "
         "again."
     )
-    assert [each.name for each in tmp_path.iterdir()] == [labelled.name]
+    assert [path.name for path in tmp_path.iterdir()] == [labelled.name]
 
 
 def test_a_full_disk_and_an_old_rank_in_pretraining(labelled: Path, tmp_path: Path) -> None:

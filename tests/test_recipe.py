@@ -125,7 +125,7 @@ def test_runs_of_several_objectives_and_seeds() -> None:
     options = PretrainOptions(steps=30, seed=5)
     recipe = PretrainRecipe(options, objectives=("vip", "tcn"), seeds=2)
     assert list(recipe.runs()) == ["vip-5", "vip-6", "tcn-5", "tcn-6"]
-    assert {each.steps for each in recipe.runs().values()} == {30}
+    assert {run.steps for run in recipe.runs().values()} == {30}
     frames = dataclasses.replace(recipe, equal_frames=True).runs()
     # 30 steps of four frames are 40 of three
     assert (frames["vip-6"].steps, frames["tcn-6"].steps, frames["tcn-6"].seed) == (30, 40, 6)

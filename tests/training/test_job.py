@@ -47,7 +47,7 @@ def test_ctrl_c_is_obeyed_at_once_and_nothing_is_lost(
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert "goes on from here" in errors
-    kept = sorted(each.relative_to(tmp_path).as_posix() for each in tmp_path.glob("out/.*/*"))
+    kept = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("out/.*/*"))
     assert kept == ["out/.seed-0.partial/checkpoint.npz", "out/.seed-1.partial/checkpoint.npz"]
 
 
@@ -91,7 +91,7 @@ def test_what_another_process_trains_is_left_alone(labelled: Path, tmp_path: Pat
                 train_all([mine, shared], processes)
             assert partial.exists()
     train_all([mine, shared], 2)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["0", "1", labelled.name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", labelled.name]
 
 
 def test_jobs_that_cannot_be_done(labelled: Path, tmp_path: Path) -> None:

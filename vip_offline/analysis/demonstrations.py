@@ -39,7 +39,13 @@ class Demonstrations:
 def demonstrations_of(
     store: Store, features: list[FrameFeatures] | None, options: AnalyzeOptions
 ) -> Demonstrations:
-    """Read from a store what all rows share."""
+    """Read from a store what all rows share.
+
+    Args:
+        store: finished.
+        features: per episode what its frames show; None: no frames are stored.
+        options: of the analysis.
+    """
     spans, true = store.spans(), None
     if "true_reward" in store.keys("data"):
         column = store.data("true_reward").astype(np.float64)

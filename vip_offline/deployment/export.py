@@ -21,7 +21,7 @@ from vip_offline.deployment.card import policy_card
 from vip_offline.encoders.encoder import load_network, rebuild_encoder
 from vip_offline.encoders.onnx_graphs import cached_graph
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import TrainOptions
+from vip_offline.options import ShipOptions, TrainOptions
 from vip_offline.policies.brightness import brightness_grid
 from vip_offline.policies.checksums import (
     SUMS,
@@ -336,15 +336,25 @@ def _success(folder: Path) -> dict[str, Any]:
     }
 
 
-def note_success(folder: Path) -> None:
+def note_success(folder: Path, say: Callable[[str], None]) -> None:
     """Add the success rate of new rollouts to an exported folder; others are not changed.
 
     A folder whose files are not as they are listed is left alone too, so that they stay refused.
+
+    Args:
+        folder: of the policy.
+        say: called with a sentence if the folder was left alone.
     """
     with only_writer(folder):
         finish_replacement(folder)
         sums = read_sums(folder)
-        if SAMPLES not in sums or changed_files(folder):
+        if SAMPLES not in sums:
+            return
+        if problems := changed_files(folder):
+            say(
+                f"note: {folder}: {'; '.join(problems)}, so its success rate is not noted in it. "
+                f"`vip-offline ship {folder}` makes it whole again."
+            )
             return
         manifest = dict(Policy.load(folder).manifest)
         success = _success(folder)
@@ -356,35 +366,47 @@ def note_success(folder: Path) -> None:
 
 
 def is_shipped(folder: Path) -> bool:
-    """Whether a folder was exported, not only trained."""
-    return SAMPLES in read_sums(folder)
+    """Whether a folder was exported, not only trained, and is whole."""
+    return SAMPLES in read_sums(folder) and not changed_files(folder)
 
 
 def ship_all(
     policies: Sequence[Path] | None,
-    store: Path | None,
-    weights: str,
-    describe: Path | None,
-    takes: Literal["frames", "embedding"],
+    options: ShipOptions,
     bar: Bar,
     say: Callable[[str], None],
 ) -> None:
     """`ship` several policies.
 
+    Args:
+        policies: folders; None: the only ones under ``runs/``.
+        options: what goes along.
+        bar: of progress.
+        say: called with lines for the user.
+
+    Args:
+        policies: folders; None: the only ones under ``runs/``.
+        store: what they were trained on, if it was moved.
+        weights: checkpoint file of their encoder; empty: it ships with its weights.
+        describe: TOML file that describes the robot; None: nothing does.
+        takes: what ``policy.onnx`` takes.
+        bar: of progress.
+        say: called with lines for the user.
+
     Raises:
         VipOfflineError: if there are none, or the description cannot be read; see `ship`.
     """
     folders = find_policies(policies or [Path("runs")], named=bool(policies))
-    described = read_toml(describe, "file (--describe)") if describe is not None else None
-    checkpoint = Path(weights) if weights else None
+    file = options.describe
+    described = read_toml(file, "file (--describe)") if file is not None else None
     with bar("ship", len(folders), "policy") as advance:
         for folder in folders:
             notes = ship(
                 folder,
-                store=store,
-                weights=checkpoint,
+                store=options.store,
+                weights=Path(options.weights) if options.weights else None,
                 described=described,
-                takes=takes,
+                takes="embedding" if options.without_encoder else "frames",
                 on_prepare=say,
             )
             advance(1)
@@ -394,7 +416,13 @@ def ship_all(
 
 
 def ship_if_possible(folder: Path, weights: str, say: Callable[[str], None]) -> None:
-    """`ship` a policy that was just trained, or say what is missing; it is a policy in any case."""
+    """`ship` a policy that was just trained, or say what is missing; it is a policy in any case.
+
+    Args:
+        folder: of the policy.
+        weights: checkpoint file of its encoder; empty: it ships with its weights.
+        say: called with lines for the user.
+    """
     if is_shipped(folder):
         return
     try:

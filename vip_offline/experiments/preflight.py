@@ -15,6 +15,11 @@ SOME = 5  # placements that a message lists
 def check_weights(store: Store, label: str, weights: str) -> None:
     """Refuse a checkpoint other than the one that a labelling was made with.
 
+    Args:
+        store: of the demonstrations.
+        label: name of the labelling; empty: the only one.
+        weights: path of the checkpoint; empty: the encoder has its own, or must be given one.
+
     Raises:
         VipOfflineError: if it is missing, or of another sha256.
     """

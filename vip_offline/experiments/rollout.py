@@ -26,6 +26,14 @@ def rollout_stage(
 ) -> dict[Path, Rollouts]:
     """Roll out policies on unseen placements.
 
+    Args:
+        policies: folders; None: the only ones under ``runs/``.
+        options: placements and processes; at most all placements are filmed.
+        bar: of progress.
+        say: called with notes that belong beside the numbers.
+        encoder: of the frames; empty: the policy's own.
+        weights: checkpoint file of that encoder.
+
     Raises:
         VipOfflineError: see `rollout`.
     """

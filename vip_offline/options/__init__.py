@@ -3,7 +3,13 @@
 One small frozen dataclass per stage. The names of fields are stored in manifests and recipes.
 """
 
-from vip_offline.options.data import TAIL, ImportOptions, InspectOptions, RecordOptions
+from vip_offline.options.data import (
+    TAIL,
+    ClientOptions,
+    ImportOptions,
+    InspectOptions,
+    RecordOptions,
+)
 from vip_offline.options.policy import (
     CompareOptions,
     Control,
@@ -21,11 +27,12 @@ from vip_offline.options.reward import (
     Computing,
     DeleteOptions,
     Device,
+    ExportOptions,
     Fit,
     RelabelOptions,
     Reward,
 )
-from vip_offline.options.serve import GivenHold, Hold, ServeOptions
+from vip_offline.options.serve import GivenHold, Hold, ServeOptions, ShipOptions
 
 # options of earlier releases, which files of theirs still name, and what they are always now
 WITHDRAWN: dict[type, dict[str, object]] = {
@@ -38,11 +45,13 @@ __all__ = [
     "WITHDRAWN",
     "AnalyzeOptions",
     "BackendName",
+    "ClientOptions",
     "CompareOptions",
     "Computing",
     "Control",
     "DeleteOptions",
     "Device",
+    "ExportOptions",
     "Fit",
     "GivenHold",
     "Head",
@@ -60,6 +69,7 @@ __all__ = [
     "RolloutOptions",
     "Sampling",
     "ServeOptions",
+    "ShipOptions",
     "TrainOptions",
     "TrialOptions",
     "WeightBy",

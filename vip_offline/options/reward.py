@@ -150,3 +150,12 @@ class AnalyzeOptions:
     films: Annotated[
         int, Option("Number of episodes to write as mp4, video beside the distance curve.", ge=0)
     ] = 0
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What of a store is exported."""
+
+    label: Annotated[
+        str, Option("Labelling to export.", default_text="the only one of the store")
+    ] = ""

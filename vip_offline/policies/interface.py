@@ -224,6 +224,10 @@ def check_dimension_names(names: Sequence[str], where: str) -> None:
 def check_control_rate(rate: Any, where: str) -> None:
     """Refuse a control rate that is not a positive number of Hz.
 
+    Args:
+        rate: in Hz; None: not known.
+        where: a file or an option, and the key.
+
     Raises:
         VipOfflineError: with the value.
     """
@@ -248,6 +252,10 @@ def frame_fault(frame: NDArray[Any]) -> str:
 
 def check_action_kind(kind: Any, where: str) -> str:
     """Refuse an unknown kind of action.
+
+    Args:
+        kind: one of `ACTION_KINDS`, or "": not known.
+        where: a file or an option, for the message.
 
     Raises:
         VipOfflineError: naming the kinds.

@@ -16,7 +16,7 @@ from vip_offline import __version__
 from vip_offline.dataset.store_format import now, settings_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import TrainOptions
-from vip_offline.policies.checksums import write_sums
+from vip_offline.policies.checksums import changed_files, write_sums
 from vip_offline.policies.policy import (
     MANIFEST,
     READ,
@@ -34,6 +34,7 @@ from vip_offline.training.data.dataset import TrainingSet, differences, identity
 from vip_offline.training.trainer import begin, is_regression
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
 
+TRAINED = (MANIFEST, TENSORS, READ, "model.d3", "metrics.jsonl")  # files of a trained policy
 CHUNK = 100  # gradient steps between looks at the loss, and at what the user wants
 SECONDS_PER_CHECKPOINT = 10.0
 # of `spike_note`; a policy that ended in a spike, at 14 times the loss of its siblings, had 0 of 10
@@ -60,7 +61,7 @@ def is_trained(folder: Path, store: Path, options: TrainOptions) -> bool:
 
 
 def why_again(folder: Path, store: Path, options: TrainOptions) -> str:
-    """What of the data changed since this folder's policy was trained; empty: nothing.
+    """What of the data or of the policy's own files changed since it was trained; empty: nothing.
 
     Raises:
         VipOfflineError: if the folder holds something else than the policy of these options.
@@ -80,7 +81,10 @@ def why_again(folder: Path, store: Path, options: TrainOptions) -> str:
             f"{folder}: holds a policy that was trained otherwise ({listed}). Give another --out, "
             "or remove the folder."
         )
-    return "; ".join(differing.data)
+    if differing.data:
+        return f"{'; '.join(differing.data)} since it was trained"
+    # a copy that was taken while the folder was replaced, or damage
+    return "; ".join(changed_files(folder, TRAINED))
 
 
 class TrainingRun:
@@ -235,7 +239,7 @@ class TrainingRun:
         errors = held_out_error(Policy(network, manifest), self.data)
         manifest["held_out_error"] = {str(episode): error for episode, error in errors.items()}
         write_policy(folder, tensors, manifest)
-        write_sums(folder, (MANIFEST, TENSORS, READ, "model.d3", "metrics.jsonl"))
+        write_sums(folder, TRAINED)
 
     def _clear_away(self) -> None:
         """Let go of the folder; one that no training could go on from is removed."""

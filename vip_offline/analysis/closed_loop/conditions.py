@@ -28,7 +28,12 @@ def joined_names(names: Iterable[str]) -> str:
 
 
 def conditions(backend: str, model: str) -> str:
-    """Describe the hardware: rollouts differ between machines though actions agree to 1e-5."""
+    """Describe the hardware: rollouts differ between machines though actions agree to 1e-5.
+
+    Args:
+        backend: of the policies, such as ``ONNX Runtime 1.20, cpu, fp32``.
+        model: of the processor.
+    """
     return (
         f"Computed by {backend} on {model}. Another backend or processor rounds otherwise, which "
         "can decide single rollouts."
@@ -36,7 +41,12 @@ def conditions(backend: str, model: str) -> str:
 
 
 def rate_notes(manifests: Mapping[str, Mapping[str, Any]], rate: float) -> list[str]:
-    """Name policies that act at another rate, in Hz, than that of their demonstrations."""
+    """Name policies that act at another rate than that of their demonstrations.
+
+    Args:
+        manifests: policy -> its manifest.
+        rate: of the simulator, in Hz.
+    """
     policies: dict[float, list[str]] = {}
     for name, manifest in manifests.items():
         trained_rate = (manifest.get("interface") or {}).get("control_rate")

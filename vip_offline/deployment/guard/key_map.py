@@ -31,7 +31,11 @@ PRESETS: dict[str, dict[str, str | list[str]]] = {
 
 
 def read_key_map(text: str, interface: Interface) -> dict[str, str | list[str]]:
-    """Parse a key map: name of a preset, JSON, or path of a JSON file; "": the policy's own.
+    """Parse a key map: name of a preset, JSON, or path of a JSON file.
+
+    Args:
+        text: name of a preset, a JSON object or the path of a JSON file; "": the policy's own.
+        interface: of the policy.
 
     Raises:
         VipOfflineError: if it is none, names a key that the policy does not take, or a preset
@@ -95,6 +99,11 @@ def translate(
 
     Frames are renamed. For proprio the values, each one number or (k,), are put side by side in
     the order of the map. Without a copy where nothing has to be put together.
+
+    Args:
+        observation: as it came.
+        mapped: our key -> theirs.
+        interface: of the policy.
 
     Raises:
         VipOfflineError: if a key is missing, there under both names, or is not an array.

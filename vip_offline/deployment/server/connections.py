@@ -24,7 +24,12 @@ class PendingConnections:
     """Connections of one server that have not finished their handshake."""
 
     def __init__(self, lost: float, say: Callable[[str], None]) -> None:
-        """Begin with none."""
+        """Begin with none.
+
+        Args:
+            lost: s after which a peer that answers nothing is gone.
+            say: takes a line for the person at the terminal.
+        """
         self._lost = lost
         self._knocking: dict[ServerConnection, None] = {}  # the oldest first
         self._crowded, self._failed, self._out = Tally(say), Tally(say), Tally(say)

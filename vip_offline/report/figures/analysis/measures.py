@@ -26,7 +26,13 @@ from vip_offline.report.figures.comparison import BLUE, GREY, INK, ORANGE, finis
 
 
 def draw_bumps(ax: Axes, rows: Sequence[Row], success: ArrayLike) -> None:
-    """Draw each episode's share of bumps, and for successes mean and deviation as in Table 5."""
+    """Draw each episode's share of bumps, and for successes mean and deviation as in Table 5.
+
+    Args:
+        ax: to draw on.
+        rows: labellings and controls.
+        success: (E,) bool.
+    """
     ax.axvline(50, color=INK, lw=1, ls=":")
     _draw_dots(ax, rows, lambda row: 100 * row.bumps, success, "a random walk has 50 %")
     every = np.concatenate([np.zeros(1), *(row.bumps for row in rows)])
@@ -35,7 +41,13 @@ def draw_bumps(ax: Axes, rows: Sequence[Row], success: ArrayLike) -> None:
 
 
 def draw_order(ax: Axes, rows: Sequence[Row], success: ArrayLike) -> None:
-    """Draw how well each episode's distances order its frames in time."""
+    """Draw how well each episode's distances order its frames in time.
+
+    Args:
+        ax: to draw on.
+        rows: labellings and controls.
+        success: (E,) bool.
+    """
     ax.axvline(0, color=INK, lw=1, ls=":")
     _draw_dots(ax, rows, lambda row: row.order, success, "no order")
     ax.set_xlim(-1.04, 1.04)
@@ -95,6 +107,10 @@ def draw_separation(ax: Axes, rows: Sequence[Row]) -> None:
     """Draw how well coming closer tells successes from failures, with 95 % intervals.
 
     Against all failures, and against those that moved as far as successes did.
+
+    Args:
+        ax: to draw on.
+        rows: labellings and controls; one that could not be compared keeps an empty line.
     """
     ax.axvline(0.5, color=INK, lw=1, ls=":")
     for place, row in enumerate(rows):
@@ -126,7 +142,12 @@ def draw_separation(ax: Axes, rows: Sequence[Row]) -> None:
 
 
 def draw_signal(ax: Axes, rows: Sequence[Row]) -> None:
-    """Draw how much a distance changes over n steps, over how much it changes over nothing."""
+    """Draw how much a distance changes over n steps, over how much it changes over nothing.
+
+    Args:
+        ax: to draw on.
+        rows: labellings and controls; one without noise, such as time, has no such ratio.
+    """
     ax.axhline(1, color=INK, lw=1, ls=":")
     handles: list[Any] = []
     every = sorted({n for row in rows for n in row.signal})

@@ -109,7 +109,10 @@ def draw_count_difference(ax: Axes, a_row: Row, b_row: Row) -> None:
 def draw_dense_scatter(ax: Axes, row: Row, true_rewards: Sequence[ArrayLike]) -> None:
     """Draw a labelling's reward against the true dense one, with the best line (Fig. 17 to 19).
 
-    True rewards are (T - 1,) per episode, as `Analysis.true_rewards`.
+    Args:
+        ax: to draw on.
+        row: a labelling or a control.
+        true_rewards: per episode (T - 1,), as `Analysis.true_rewards`.
     """
     visual = np.concatenate([np.zeros(0), *row.rewards])
     true = np.concatenate(

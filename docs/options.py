@@ -6,6 +6,7 @@ from vip_offline.options import (
     AnalyzeOptions,
     CompareOptions,
     ImportOptions,
+    LookOptions,
     PretrainOptions,
     PretrainRecipe,
     Recipe,
@@ -29,6 +30,7 @@ paper. A recipe is a TOML file with a table per stage that holds what differs fr
 SECTIONS = {
     "`record`, `[record]`": RecordOptions,
     "`import`": ImportOptions,
+    "`look`": LookOptions,
     "`relabel`, `[relabel]`": RelabelOptions,
     "`analyze`": AnalyzeOptions,
     "`pretrain`, `[pretrain]`": PretrainOptions,

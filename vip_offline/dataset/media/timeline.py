@@ -106,7 +106,7 @@ def timeline(path: Path) -> Timeline:
         except av.error.FFmpegError as error:
             raise VipOfflineError(
                 f"{path}: is damaged after picture {len(stamps)} ({error.strerror}). Restore it, "
-                "or leave out the episodes that need it."
+                "or leave it out."
             ) from error
         if not stamps or not stream.height * stream.width:
             raise VipOfflineError(f"{path}: holds no picture.")
@@ -144,7 +144,7 @@ def _counted_frames(path: Path) -> tuple[Any, NDArray[np.int64]]:
         except av.error.FFmpegError as error:
             raise VipOfflineError(
                 f"{path}: is damaged after picture {len(pts)} ({error.strerror}). Restore it, or "
-                "leave out the episodes that need it."
+                "leave it out."
             ) from error
         if first is None:
             raise VipOfflineError(f"{path}: holds no picture.")

@@ -35,12 +35,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from vip_offline.analysis.look import SHORT, look_at
+from vip_offline.analysis.look import SHORT, look_at, open_look
 from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.media.video import Decoder, decode_frames, decode_small
 from vip_offline.encoders.encoder import Encoder, load_encoder
 from vip_offline.experiments.look import write_look
-from vip_offline.options import LookOptions
 from vip_offline.utils.console import Console
 
 CLIP = Path(__file__).parents[1] / "recipes/example_clip.py"
@@ -51,7 +50,7 @@ Frames = Iterator[NDArray[np.uint8]]
 
 def look(path: Path, encoder: Encoder, out: Path) -> None:
     """All that the command does, but for loading."""
-    for found in look_at([path], LookOptions(), encoder):
+    for found in look_at(open_look([path], ""), encoder):
         write_look(found, out)
 
 
@@ -68,7 +67,7 @@ def decode_and_embed(
 
 def batches(frames: Frames, size: int) -> Iterator[list[NDArray[np.uint8]]]:
     """Lists of so many frames."""
-    while batch := [frame for frame, _ in zip(frames, range(size), strict=False)]:
+    while batch := [frame for _, frame in zip(range(size), frames, strict=False)]:
         yield batch
 
 

@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +35,11 @@ from vip_offline.dataset.media.pictures import read_picture
 from vip_offline.dataset.media.timeline import Timeline, timeline
 from vip_offline.dataset.media.video import Decoder, decode_small, resized, stacked
 from vip_offline.dataset.validation.checks import LOSSY
-from vip_offline.encoders.encoder import Encoder
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import LookOptions
 from vip_offline.rewards.functions import goal_distance
+
+if TYPE_CHECKING:
+    from vip_offline.encoders.encoder import Encoder
 
 # px of the shorter side at which frames are looked at: with lite0 on 1080p the curve is that of
 # full-size frames within 2 % and correlates with it at 0.998
@@ -120,14 +121,18 @@ class _Features:
         return self.embedding, self.pixels, self.random
 
 
-def check_look(videos: Sequence[Path], goal: str) -> None:
-    """Refuse files that are not there, and a video that is given twice.
+def open_look(paths: Sequence[Path], goal: str) -> "Opened":
+    """Open videos and goal picture, before an encoder is loaded.
+
+    Args:
+        paths: of videos.
+        goal: path of a picture; empty: there is none.
 
     Raises:
-        VipOfflineError: naming the file.
+        VipOfflineError: if one is not there, cannot be read, is given twice, or has one frame.
     """
     seen: dict[Path, Path] = {}
-    for path in videos:
+    for path in paths:
         if not path.exists():
             raise VipOfflineError(f"{path}: is no file. Name a video.")
         real = path.resolve()
@@ -139,34 +144,45 @@ def check_look(videos: Sequence[Path], goal: str) -> None:
         seen[real] = path
     if goal and not Path(goal).is_file():
         raise VipOfflineError(f"--goal {goal}: is no file. Name a picture.")
+    picture = read_picture(Path(goal)) if goal else None
+    videos = tuple(_Video(path, timeline(path)) for path in paths)
+    for video in videos:
+        if len(video.stamps) < 2:
+            raise VipOfflineError(
+                f"{video.path}: holds one picture, and a curve takes two or more. Name a video."
+            )
+    return Opened(videos, goal, picture)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What is looked at."""
+
+    videos: tuple[_Video, ...]
+    goal: str  # path of the goal picture, or empty
+    picture: Pixels | None  # (H, W, 3)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames of all videos."""
+        return sum(len(video.stamps) for video in self.videos)
 
 
 def look_at(
-    videos: Sequence[Path],
-    options: LookOptions,
-    encoder: Encoder,
-    on_start: OnFrames = lambda frames: None,
-    on_frames: OnFrames = lambda frames: None,
+    opened: Opened, encoder: "Encoder", on_frames: OnFrames = lambda frames: None
 ) -> Iterator[Look]:
     """Yield a look at each video.
 
     Args:
-        videos: of one task; see `check_look`.
-        options: the goal.
+        opened: videos of one task.
         encoder: loaded, with the fit that is wanted.
-        on_start: called with the number of frames of all videos.
         on_frames: called with the number of frames after each batch.
 
     Raises:
-        VipOfflineError: if a video cannot be decoded or has one frame, or the goal is no picture.
+        VipOfflineError: if a video cannot be decoded, or its frames change their size.
     """
-    opened = [_Video(path, timeline(path)) for path in videos]
-    for video in opened:
-        if len(video.stamps) < 2:
-            raise VipOfflineError(f"{video.path}: holds one picture. A curve takes two or more.")
-    on_start(sum(len(video.stamps) for video in opened))
-    goals = _given(opened, options.goal, encoder) if options.goal else _own(opened, encoder)
-    for video, goal in zip(opened, goals, strict=True):
+    goals = _own(opened.videos, encoder) if opened.picture is None else _given(opened, encoder)
+    for video, goal in zip(opened.videos, goals, strict=True):
         yield _look(video, goal, encoder, on_frames)
 
 
@@ -180,24 +196,25 @@ class _Goal:
     picture: Pixels | None = None
 
 
-def _given(videos: Sequence[_Video], goal: str, encoder: Encoder) -> list[_Goal]:
+def _given(opened: Opened, encoder: "Encoder") -> list[_Goal]:
     """A picture as the goal of each video."""
-    picture = read_picture(Path(goal))
-    height, width = picture.shape[:2]
+    assert opened.picture is not None
+    height, width = opened.picture.shape[:2]
     share = min(1.0, SHORT / min(height, width))
-    small = resized(picture, (max(1, round(height * share)), max(1, round(width * share))))
+    size = max(1, round(height * share)), max(1, round(width * share))
+    small = resized(opened.picture, size)
     return [
         _Goal(
-            f"the picture {goal}",
+            f"the picture {opened.goal}",
             _plain(_features(small[None], _seeing(encoder, video))),
-            _shape_notes(video, goal, (height, width), encoder),
+            _shape_notes(video, opened.goal, (height, width), encoder),
             small,
         )
-        for video in videos
+        for video in opened.videos
     ]
 
 
-def _own(videos: Sequence[_Video], encoder: Encoder) -> list[_Goal]:
+def _own(videos: Sequence[_Video], encoder: "Encoder") -> list[_Goal]:
     """A video's own last frame; of several videos the mean of the others'."""
     ends = [_last_and_first(video, encoder) for video in videos]
     last = [_plain(features) for features, _ in ends]
@@ -221,7 +238,7 @@ def _plain(features: _Features) -> tuple[Floats, ...]:
     return tuple(rows[0].astype(np.float64) for rows in features.all)
 
 
-def _last_and_first(video: _Video, encoder: Encoder) -> tuple[_Features, Floats]:
+def _last_and_first(video: _Video, encoder: "Encoder") -> tuple[_Features, Floats]:
     """Features of the last frame, and the embedding of the first."""
     encoder, decoder = _seeing(encoder, video), Decoder(video.path)
     try:
@@ -233,22 +250,22 @@ def _last_and_first(video: _Video, encoder: Encoder) -> tuple[_Features, Floats]
     return _features(last[None], encoder), start
 
 
-def _seeing(encoder: Encoder, video: _Video) -> Encoder:
+def _seeing(encoder: "Encoder", video: _Video) -> "Encoder":
     return encoder.seeing(encoder.preprocessing.for_frames(*video.shape))
 
 
-def _features(frames: Pixels, encoder: Encoder) -> _Features:
+def _features(frames: Pixels, encoder: "Encoder") -> _Features:
     return _Features(encoder(frames), *_controls(frames, encoder, random_weights()))
 
 
 def _controls(
-    frames: Pixels, encoder: Encoder, weights: Sequence[NDArray[np.float32]]
+    frames: Pixels, encoder: "Encoder", weights: Sequence[NDArray[np.float32]]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     small = shrink(frames, NETWORK_SIDE, encoder.preprocessing.fit)
     return raw_pixels(small), random_features(small, weights)
 
 
-def _look(video: _Video, goal: _Goal, encoder: Encoder, on_frames: OnFrames) -> Look:
+def _look(video: _Video, goal: _Goal, encoder: "Encoder", on_frames: OnFrames) -> Look:
     encoder = _seeing(encoder, video)
     stamps, weights = video.stamps, random_weights()
     seconds = video.timeline.seconds - video.timeline.seconds[0]
@@ -344,7 +361,7 @@ def _likeness(one: Floats, other: Floats) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def _cut_notes(video: _Video, encoder: Encoder) -> list[str]:
+def _cut_notes(video: _Video, encoder: "Encoder") -> list[str]:
     """What of the frames is not looked at."""
     if encoder.preprocessing.fit != "crop":
         return []
@@ -357,7 +374,7 @@ def _cut_notes(video: _Video, encoder: Encoder) -> list[str]:
     ]
 
 
-def _shape_notes(video: _Video, other: str, size: tuple[int, int], encoder: Encoder) -> list[str]:
+def _shape_notes(video: _Video, other: str, size: tuple[int, int], encoder: "Encoder") -> list[str]:
     """Whether the goal has another shape than the video, and what was done about it."""
     (height, width), (high, wide) = video.shape, size
     if abs((wide / high) / (width / height) - 1) <= ASPECT:

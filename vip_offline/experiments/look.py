@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from vip_offline.analysis.look import Look, check_look, look_at, summarise_look
+from vip_offline.analysis.look import Look, look_at, open_look, summarise_look
 from vip_offline.encoders.registry import check_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.stages import download_stage
@@ -35,11 +35,11 @@ def look_stage(
         say: called with a sentence before work that is done once.
 
     Raises:
-        VipOfflineError: see `look_at`; or if a video lies where its film would be written.
+        VipOfflineError: see `open_look`, `look_at` and `output_folders`.
     """
     check_ranges(options)
     check_encoder(options.encoder, options.weights)
-    check_look(videos, options.goal)
+    opened = open_look(videos, options.goal)
     folders = output_folders(videos, out)
     for folder in folders:
         require_writable(folder)
@@ -55,9 +55,8 @@ def look_stage(
         fit=options.fit,
         way_out="Use --backend torch.",
     )
-    with bar("look", 0, "frame") as advance:
-        looks = look_at(videos, options, encoder, lambda total: advance(total=total), advance)
-        for look, folder in zip(looks, folders, strict=True):
+    with bar("look", opened.frames, "frame") as advance:
+        for look, folder in zip(look_at(opened, encoder, advance), folders, strict=True):
             write_look(look, folder)
             yield look, folder
 

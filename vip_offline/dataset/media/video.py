@@ -31,7 +31,7 @@ def write_video(
     path: Path,
     frames: Iterable[NDArray[np.uint8]],
     rate: float,
-    options: Mapping[str, str] = {"crf": "20"},  # noqa: B006 (nobody changes it)
+    options: Mapping[str, str] = {"crf": "20"},
 ) -> None:
     """Write H.264 that browsers play; the file appears when it is whole.
 

@@ -8,6 +8,7 @@ limited length are in memory, however long the video is.
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +24,8 @@ from vip_offline.analysis.controls import (
     raw_pixels,
     shrink,
 )
-from vip_offline.analysis.goal_warnings import FEW_SUCCESSES, WIDE, WIDE_OF_FEW
 from vip_offline.analysis.metrics import (
     Floats,
-    goal_agreement,
     is_flat,
     leave_one_out_goals,
     order_correlation,
@@ -48,6 +47,8 @@ FILM_RATE = 15.0  # frames per second of the film at most
 FILM_FRAMES = 900  # of the film at most: it shows a longer video faster
 QUALITY = 90  # of the JPEGs by which the film's frames are kept
 ASPECT = 0.02  # share by which sides of pictures may differ before it is said
+APART = 1.0  # times their way, from which on videos' goals lie too far from each other to be one
+OWN = "its own last frame"  # the goal of a single video
 CONTROLS = ("raw pixels", "random network")
 
 Pixels = NDArray[np.uint8]
@@ -219,7 +220,7 @@ def _own(videos: Sequence[_Video], encoder: "Encoder") -> list[_Goal]:
     ends = [_last_and_first(video, encoder) for video in videos]
     last = [_plain(features) for features, _ in ends]
     if len(videos) == 1:
-        return [_Goal("its own last frame", last[0], [])]
+        return [_Goal(OWN, last[0], [])]
     first, count = videos[0], len(videos)
     notes = [_shape_notes(video, str(first.path), first.shape, encoder) for video in videos]
     notes[0] += _scene_notes([goal[0] for goal in last], [start for _, start in ends], videos)
@@ -407,12 +408,15 @@ def _scene_notes(
                     f"{videos[row].path} and {videos[other].path} end in the same picture. Are "
                     "they one recording?"
                 ]
-    agreement = goal_agreement(goals, starts)
-    if agreement > (WIDE if len(goals) >= FEW_SUCCESSES else WIDE_OF_FEW):
+    # not `goal_agreement`: of two scenes the mean goal lies half-way, and so do the starts from it
+    gaps = [np.linalg.norm(a - b) for a, b in combinations(goals, 2)]
+    ways = [np.linalg.norm(start - goal) for start, goal in zip(starts, goals, strict=True)]
+    apart = float(np.mean(gaps) / (np.mean(ways) or 1.0))
+    if apart >= APART:
         return [
-            f"the videos' last frames lie {agreement:.0%} as far from each other as their first "
-            "frames do from the goal: do they show one scene and one task? Look at each alone, or "
-            "give a --goal picture."
+            f"the videos' last frames lie {apart:.0%} as far from each other as from their own "
+            "first frames: do they show one scene and one task? Look at each alone, or give a "
+            "--goal picture."
         ]
     return []
 

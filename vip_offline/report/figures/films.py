@@ -107,13 +107,14 @@ def draw_panel(
 
     Args:
         curves: name -> (T,).
-        times: (T,) ascending, from 0.
+        times: (T,) ascending, from 0; of whole numbers the axis has whole ticks.
         size: (height, width) in px.
         top: greatest value that the axis has room for.
         labels: of the axes, across and up.
         font_size: in points, of which 72 are `FILM_DPI` px.
     """
-    times, (height, width) = np.asarray(times, np.float64), size
+    (height, width), whole = size, np.asarray(times).dtype.kind == "i"
+    times = np.asarray(times, np.float64)
     # a name in a script that matplotlib's font lacks is boxes, but no reason to stop
     with mpl.rc_context({"font.size": font_size}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -131,7 +132,7 @@ def draw_panel(
             lines += ax.plot(times, curve, color=color, ls=dashes, lw=1.8, label=label)
         ax.set_xlim(0, 1.03 * (times[-1] or 1.0))  # room for the marker
         ax.set_ylim(0, 1.05 * top)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=whole))
         ax.set_xlabel(labels[0])
         ax.set_ylabel(labels[1])
         legend(ax, lines, columns=COLUMNS if width > FILM_WIDTH else 2)

@@ -121,7 +121,8 @@ def _top(look: Look) -> float:
 def film_panel(look: Look) -> CurvePanel:
     """The curves that run below a film."""
     rows, (width, _) = look.film.rows, _film_sizes(look)
-    label = AXES[0] if look.film.speed < 1.5 else f"time (s), {look.film.speed:.0f} times as fast"
+    faster = f", {look.film.speed:.0f} times as fast" if look.film.speed > 1.5 else ""
+    label = f"{AXES[0]}{faster}; controls are scaled to the greatest distance of {look.encoder}"
     return draw_panel(
         {short(name, 22): distance[rows] for name, distance in scaled_curves(look).items()},
         look.seconds[rows],

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vip_offline.analysis.look import Look
+from vip_offline.analysis.look import OWN, Look
 from vip_offline.utils.console import Console
 
 COLUMNS, ROWS = 68, 9  # characters of the curve; 80 columns with its scale
@@ -22,7 +22,8 @@ def print_look(look: Look, folder: Path, console: Console) -> None:
         f"{look.video}: {len(look.seconds)} frames, {look.seconds[-1]:.1f} s, {width} x {height} px"
     )
     curve = look.curves[0]
-    console.say(f"Distance of each frame to {look.goal}, by {curve.name} (embedding units):")
+    ends = ", where it ends at 0" if look.goal == OWN else ""
+    console.say(f"Distance to {look.goal}{ends}, by {curve.name} (embedding units):")
     for line in curve_lines(curve.distance, look.seconds[-1], console.encoding):
         console.say(line)
     console.print(controls_line(look), highlight=False)
@@ -32,18 +33,19 @@ def print_look(look: Look, folder: Path, console: Console) -> None:
 
 
 def controls_line(look: Look) -> str:
-    """What pixels, a random network and a clock would have drawn, in a sentence or two."""
+    """What pixels, a random network and a clock would have drawn, in three sentences."""
     curve, *controls = look.curves
     drawn = ", ".join(f"{control.name} {_number(control.likeness)}" for control in controls)
-    alike = [control.name for control in controls if control.likeness >= LIKE]
+    alike = " and ".join(control.name for control in controls if control.likeness >= LIKE)
     verdict = (
-        f"so this curve alone is no evidence for {curve.name}"
+        f"{alike}: nearly the same, so this video alone is no evidence for {curve.name}."
         if alike
-        else "so none of them draws this curve"
+        else f"None of them draws nearly the same (r of {LIKE})."
     )
     return (
-        f"Nearer with time: rank correlation {_number(curve.order)}, {curve.closer:.0%} of steps. "
-        f"Likeness of the controls' curves (r): {drawn}; {verdict}."
+        f"Correlation (r) with what controls would have drawn: {drawn}. {verdict} "
+        f"Nearness to the goal rises with time at a rank correlation of {_number(curve.order)}; "
+        f"{curve.closer:.0%} of the steps come closer."
     )
 
 

@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    turns, length = (2, 3.0) if quick else (7, 10.0)
+    turns, length = (2, 3.0) if quick else (5, 10.0)
     encoder = load_encoder("lite0")
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / "my-video.mp4", Path(folder) / "out"

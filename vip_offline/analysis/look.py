@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 # px of the shorter side at which frames are looked at: with lite0 on 1080p the curve is that of
 # full-size frames within 2 % and correlates with it at 0.998
 SHORT = 360
-FILM_RATE = 15.0  # frames per second of the film at most
-FILM_FRAMES = 900  # of the film at most: it shows a longer video faster
+FILM_RATE = 10.0  # frames per second of the film at most
+FILM_FRAMES = 600  # of the film at most: it shows a longer video faster
 QUALITY = 90  # of the JPEGs by which the film's frames are kept
 ASPECT = 0.02  # share by which sides of pictures may differ before it is said
 APART = 1.0  # times their way, from which on videos' goals lie too far from each other to be one

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vip_offline.dataset.media.orientation import orientation_of
+from vip_offline.dataset.media.orientation import Orientation, orientation_of
 from vip_offline.dataset.media.video_file import (
     first_stream,
     frames_in_order,
@@ -198,10 +198,8 @@ def decode_frames(
     Raises:
         VipOfflineError: if a frame is not there or cannot be decoded.
     """
-    stamps = {*pts}
-    for frame in decoder(pts):
-        if frame.pts in stamps:
-            yield resized(_pixels(frame, decoder.path), size)
+    for frame, turn in _turned(decoder, pts):
+        yield resized(turn(frame.to_ndarray(format="rgb24")), size)
 
 
 def decode_small(decoder: Decoder, pts: Sequence[int], short: int) -> Iterator[NDArray[np.uint8]]:
@@ -218,15 +216,24 @@ def decode_small(decoder: Decoder, pts: Sequence[int], short: int) -> Iterator[N
     Raises:
         VipOfflineError: if a frame is not there or cannot be decoded.
     """
-    stamps = {*pts}
+    for frame, turn in _turned(decoder, pts):
+        share = min(1.0, short / min(frame.height, frame.width))
+        size = round(frame.width * share), round(frame.height * share)
+        small = frame.reformat(*size, "rgb24", interpolation="AREA")
+        yield turn(small.to_ndarray(format="rgb24"))
+
+
+def _turned(decoder: Decoder, pts: Sequence[int]) -> Iterator[tuple[Any, Orientation]]:
+    """Frames at these pts, and how they are turned: as the first one.
+
+    PyAV's side data and its frame hold each other, so a frame that is asked for it is kept until
+    the garbage collector comes by, which hundreds of megabytes do not make it do.
+    """
+    stamps, turn = {*pts}, None
     for frame in decoder(pts):
         if frame.pts in stamps:
-            share = min(1.0, short / min(frame.height, frame.width))
-            small = frame.reformat(
-                round(frame.width * share), round(frame.height * share), "rgb24",
-                interpolation="AREA",
-            )  # fmt: skip
-            yield orientation_of(frame, decoder.path)(small.to_ndarray(format="rgb24"))
+            turn = turn or orientation_of(frame, decoder.path)
+            yield frame, turn
 
 
 def _pixels(frame: Any, path: Path, *, upright: bool = True) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 import gc
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import av
@@ -173,7 +174,7 @@ def test_a_frame_beyond_all_size_is_refused(tmp_path: Path) -> None:
         timeline(tmp_path / "a.mkv")
 
 
-@pytest.mark.parametrize("decode", [decode_frames, lambda *video: decode_small(*video, 16)])
+@pytest.mark.parametrize("decode", [decode_frames, partial(decode_small, short=16)])
 def test_frames_that_went_by_take_no_memory(
     tmp_path: Path, decode: Callable[[Decoder, list[int]], Iterator[NDArray[np.uint8]]]
 ) -> None:

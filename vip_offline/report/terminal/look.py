@@ -40,7 +40,7 @@ def controls_line(look: Look) -> str:
     verdict = (
         f"{alike}: nearly the same, so this video alone is no evidence for {curve.name}."
         if alike
-        else f"None of them draws nearly the same (r of {LIKE})."
+        else f"None of them draws nearly the same (r of {LIKE} or more)."
     )
     return (
         f"Correlation (r) with what controls would have drawn: {drawn}. {verdict} "

@@ -4,8 +4,12 @@ from pathlib import Path
 
 from vip_offline.options import (
     AnalyzeOptions,
+    ClientOptions,
     CompareOptions,
+    DeleteOptions,
+    ExportOptions,
     ImportOptions,
+    InspectOptions,
     LookOptions,
     PretrainOptions,
     PretrainRecipe,
@@ -14,6 +18,7 @@ from vip_offline.options import (
     RelabelOptions,
     RolloutOptions,
     ServeOptions,
+    ShipOptions,
     TrainOptions,
     TrialOptions,
 )
@@ -29,7 +34,11 @@ paper. A recipe is a TOML file with a table per stage that holds what differs fr
 """
 SECTIONS = {
     "`record`, `[record]`": RecordOptions,
+    "`record --from-client`": ClientOptions,
     "`import`": ImportOptions,
+    "`inspect`": InspectOptions,
+    "`delete`": DeleteOptions,
+    "`export`": ExportOptions,
     "`look`": LookOptions,
     "`relabel`, `[relabel]`": RelabelOptions,
     "`analyze`": AnalyzeOptions,
@@ -38,6 +47,7 @@ SECTIONS = {
     "`rollout` and `compare`, `[rollout]`": RolloutOptions,
     "`compare`, `[compare]`": CompareOptions,
     "`serve` and `record --from-client`": ServeOptions,
+    "`ship`": ShipOptions,
     "Recipes": Recipe,
     "Recipes with `[pretrain]`": PretrainRecipe,
     "`[trial]`": TrialOptions,

@@ -1,22 +1,21 @@
 """Commands that train encoders, and label, judge and export rewards."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vip_offline.cli import _app as shared
-from vip_offline.cli._options import Part, with_options
+from vip_offline.cli._options import with_options
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import (
     AnalyzeOptions,
     DeleteOptions,
+    ExportOptions,
     LookOptions,
     PretrainOptions,
     Recipe,
     RelabelOptions,
-    TrainOptions,
 )
 from vip_offline.utils.console import Console, first_process_prints
 from vip_offline.utils.path_arguments import all_named, all_storable
@@ -45,8 +44,7 @@ def look(
     console = Console(stderr=as_json)
     looks = look_stage(videos, options, out, console.bar, console.print)
     if as_json:
-        numbers = [summarise_look(video, every_frame=False) for video, _ in looks]
-        typer.echo(json.dumps(numbers, indent=2, ensure_ascii=False))
+        shared.print_json([summarise_look(video, every_frame=False) for video, _ in looks])
         return
     for video, folder in looks:
         print_look(video, folder, console)
@@ -66,11 +64,13 @@ def relabel(
     store: shared.StoreArgument = None,
     *,
     options: RelabelOptions,
-    overwrite: Annotated[bool, typer.Option(help="Replace a labelling of this name.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a labelling of this name.")
+    ] = False,
 ) -> None:
-    """Write the reward of every transition: how much closer it came to the goal (Eq. 1).
+    """Compute the reward of every transition: how much closer it came to the goal (Eq. 1).
 
-    The embeddings stay in the store: another goal or reward takes no time.
+    Embeddings stay in the store, so another goal or reward takes no time.
     """
     from vip_offline.experiments.stages import link_stage, relabel_stage
 
@@ -83,12 +83,8 @@ def relabel(
 
 @shared.app.command(rich_help_panel=shared.REWARD)
 @with_options
-def delete(
-    store: shared.StoreArgument = None,
-    *,
-    options: DeleteOptions,
-) -> None:
-    """Delete labellings and embeddings from a store; the demonstrations stay."""
+def delete(store: shared.StoreArgument = None, *, options: DeleteOptions) -> None:
+    """Delete labellings and embeddings from a store. The demonstrations stay."""
     from vip_offline.experiments.delete import delete_stage
 
     for line in delete_stage(shared.store_path(store), options.labels, options.embeddings):
@@ -107,7 +103,7 @@ def analyze(
     ] = False,
     as_json: shared.AsJson = False,
 ) -> None:
-    """Say whether a labelling's reward means progress on these demonstrations, before training.
+    """Analyse whether the reward measures progress on your demonstrations, before training.
 
     Writes a page (report.html) and every number (analysis.json).
     """
@@ -121,7 +117,7 @@ def analyze(
     check_stage(path, console.bar, console.print)
     analysis, lines = analyze_stage(path, options, folder, console.bar, figures=figures)
     if as_json:
-        typer.echo(json.dumps(summarise_analysis(analysis), indent=2, ensure_ascii=False))
+        shared.print_json(summarise_analysis(analysis))
         return
     print_analysis(analysis, console)
     for line in lines:
@@ -144,11 +140,11 @@ def pretrain(
     options: PretrainOptions,
     as_json: shared.AsJson = False,
 ) -> None:
-    """Train an encoder of your own on videos, by VIP, TCN or LSTD (paper, section 4).
+    """Train your own encoder on videos by VIP, TCN or LSTD (paper, section 4).
 
-    The result loads by `relabel --encoder BACKBONE --weights OUT/model.pt`.
+    Use the result by `relabel --encoder BACKBONE --weights OUT/model.pt`.
 
-    Started again, it goes on. On several GPUs or nodes it is started by
+    Started again, it continues. On several GPUs or nodes, start it by
     `torchrun --nproc_per_node N -m vip_offline pretrain ...`
     """
     from vip_offline.pretraining.run import pretrain_stage, summary_of
@@ -159,7 +155,7 @@ def pretrain(
     with first_process_prints(console) as shown:
         result = pretrain_stage(videos, options, folder, shown.bar, shown.print)
         if as_json and shown is console:
-            typer.echo(json.dumps(summary_of(result, options), indent=2))
+            shared.print_json(summary_of(result, options))
         elif not as_json:
             print_validation(summary_of(result, options), shown)
             shown.say(f"-> {result.trained.model}")
@@ -183,9 +179,9 @@ def export(
         typer.Option(help="Format: lerobot-progress, lerobot, robomimic, minari, zarr or d3rlpy."),
     ],
     *,
-    options: Annotated[TrainOptions, Part(only=("label",))],
+    options: ExportOptions,
 ) -> None:
-    """Give the rewards back, in the format that your data came in or another one."""
+    """Export the rewards, in the format of your data or in another one."""
     from vip_offline.experiments.export_data import export_stage
     from vip_offline.experiments.stages import check_stage
 

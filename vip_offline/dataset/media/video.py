@@ -67,12 +67,7 @@ def resized(frame: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[n
 
 
 class Decoder:
-    """An open video that decodes forward, and seeks only when it must.
-
-    Args:
-        path: of the video.
-        threads: that decode; 0: one per core.
-    """
+    """An open video that decodes forward, and seeks only when it must; 0 threads: one per core."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         self.path = path
@@ -190,10 +185,7 @@ def decode_frames(
 ) -> Iterator[NDArray[np.uint8]]:
     """The frames at these ascending pts, (H, W, 3) RGB and upright, one after the other.
 
-    Args:
-        decoder: of the video.
-        pts: see `timeline`.
-        size: (height, width) to draw them at; None: as they are.
+    They are drawn at a size (height, width), or as they are.
 
     Raises:
         VipOfflineError: if a frame is not there or cannot be decoded.
@@ -263,11 +255,8 @@ class FrameReader:
     """Frames of several videos by their pts, for several threads that each take a share.
 
     One decoder goes forward through the file; what it passes on the way is kept for a while,
-    so that shares may be asked for in any order.
-
-    Args:
-        size: (height, width) to draw frames at; None: as they are.
-        upright: whether frames are turned; a store of an earlier release has them as stored.
+    so that shares may be asked for in any order. Frames are drawn at a size (height, width), or as
+    they are, and are upright unless a store of an earlier release has them as stored.
     """
 
     def __init__(self, size: tuple[int, int] | None, *, upright: bool = True) -> None:

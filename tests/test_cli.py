@@ -37,12 +37,12 @@ def test_help_lists_the_commands_in_the_order_of_the_data() -> None:
     result = invoke("--help")
     assert result.code == 0
     order = ["record", "import", "inspect", "datasets"]
-    order += ["encoders", "relabel", "delete", "analyze", "pretrain", "export"]
+    order += ["look", "encoders", "relabel", "delete", "analyze", "pretrain", "export"]
     order += ["train", "rollout", "compare", "ship", "verify", "serve"]
     places = [result.stdout.index(f"\n  {name} ") for name in order]
     assert places == sorted(places)
     assert "--install-completion" in result.stdout
-    for heading, name in (("Data", "record"), ("Reward", "encoders"), ("Policy", "train")):
+    for heading, name in (("Data", "record"), ("Reward", "look"), ("Policy", "train")):
         assert re.search(rf"^{heading}:\n  {name} ", result.stdout, re.MULTILINE)
     assert "(Eq. 7), through d3rlpy." in result.stdout
 

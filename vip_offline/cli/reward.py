@@ -12,12 +12,42 @@ from vip_offline.options import (
     AnalyzeOptions,
     DeleteOptions,
     ExportOptions,
+    LookOptions,
     PretrainOptions,
     Recipe,
     RelabelOptions,
 )
 from vip_offline.utils.console import Console, first_process_prints
 from vip_offline.utils.path_arguments import all_named, all_storable
+
+
+@shared.app.command(rich_help_panel=shared.REWARD)
+@with_options
+def look(
+    videos: Annotated[
+        list[Path],
+        typer.Argument(callback=all_storable, help="Videos of one task.", show_default=False),
+    ],
+    *,
+    options: LookOptions,
+    out: Annotated[Path | None, shared.out_option("runs/look/<name of the video>")] = None,
+    as_json: shared.AsJson = False,
+) -> None:
+    """Draw how far each frame of a video is from the goal, and what a clock would have drawn.
+
+    Writes a picture (look.png), a film (look.mp4) and every number (look.json).
+    """
+    from vip_offline.analysis.look import summarise_look
+    from vip_offline.experiments.look import look_stage
+    from vip_offline.report.terminal.look import print_look
+
+    console = Console(stderr=as_json)
+    looks = look_stage(videos, options, out, console.bar, console.print)
+    if as_json:
+        shared.print_json([summarise_look(video, every_frame=False) for video, _ in looks])
+        return
+    for video, folder in looks:
+        print_look(video, folder, console)
 
 
 @shared.app.command(rich_help_panel=shared.REWARD)

@@ -29,6 +29,7 @@ from vip_offline.options.reward import (
     Device,
     ExportOptions,
     Fit,
+    LookOptions,
     RelabelOptions,
     Reward,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "Hold",
     "ImportOptions",
     "InspectOptions",
+    "LookOptions",
     "NormaliseActions",
     "Objective",
     "PretrainOptions",

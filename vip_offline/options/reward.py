@@ -20,6 +20,13 @@ _Device = Annotated[Device, Option("Device of the encoder.")]
 _Precision = Annotated[
     Precision, Option("Precision of the encoder. fp16: mixed precision of torch, made for CUDA.")
 ]
+_Fit = Annotated[
+    Fit,
+    Option(
+        "How frames become square. crop: the central square, as the encoders' authors do; "
+        "pad: the whole frame between bars; squash: the whole frame, its aspect ratio ignored."
+    ),
+]
 # of train and analyze
 NSteps = Annotated[int, Option("Horizon of --weight-by n-step in environment steps.", ge=1)]
 TargetEss = Annotated[
@@ -43,6 +50,27 @@ class Computing:
 
 
 @dataclass(frozen=True)
+class LookOptions:
+    """What `look` draws of a video."""
+
+    goal: Annotated[
+        str,
+        Option(
+            "Goal picture.",
+            "Eq. 1",
+            default_text="the video's own last frame; of several videos the mean of the others'",
+        ),
+    ] = ""
+    encoder: Annotated[
+        str, Option("Frozen encoder; `vip-offline encoders` lists them.", "section 4")
+    ] = "lite0"
+    weights: Annotated[str, Option("Checkpoint file of the encoder, if it ships without.")] = ""
+    fit: _Fit = "crop"
+    backend: _Backend = Computing.backend
+    device: _Device = Computing.device
+
+
+@dataclass(frozen=True)
 class RelabelOptions:
     """Rewards from a frozen encoder (Eq. 1)."""
 
@@ -57,13 +85,7 @@ class RelabelOptions:
             default_text="the only one",
         ),
     ] = ""
-    fit: Annotated[
-        Fit,
-        Option(
-            "How frames become square. crop: the central square, as the encoders' authors do; "
-            "pad: the whole frame between bars; squash: the whole frame, its aspect ratio ignored."
-        ),
-    ] = "crop"
+    fit: _Fit = "crop"
     name: Annotated[str, Option("Name of the labelling.", default_text="that of the encoder")] = ""
     goal: Annotated[
         tuple[str, ...],

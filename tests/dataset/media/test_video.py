@@ -1,4 +1,7 @@
+import gc
 import os
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import av
@@ -12,6 +15,7 @@ from vip_offline.dataset.media.video import (
     Decoder,
     FrameReader,
     decode_frames,
+    decode_small,
     resized,
     write_video,
 )
@@ -169,3 +173,37 @@ def test_a_frame_beyond_all_size_is_refused(tmp_path: Path) -> None:
             container.mux(packet)
     with pytest.raises(VipOfflineError, match=r"a\.mkv: is 16384 x 4112 px; at most"):
         timeline(tmp_path / "a.mkv")
+
+
+@pytest.mark.parametrize("decode", [decode_frames, partial(decode_small, short=16)])
+def test_frames_that_went_by_take_no_memory(
+    tmp_path: Path, decode: Callable[[Decoder, list[int]], Iterator[NDArray[np.uint8]]]
+) -> None:
+    """Whether the collector of cycles comes by or not: it does not know how large a frame is."""
+    ramp(tmp_path / "a.mp4")
+    decoder = Decoder(tmp_path / "a.mp4")
+    gc.collect()
+    gc.disable()
+    try:
+        levels = [
+            int(pixels[0, 0, 0])
+            for pixels in decode(decoder, [int(s) for s in timeline(decoder.path).pts])
+        ]
+        alive = sum(isinstance(item, av.VideoFrame) for item in gc.get_objects())
+    finally:
+        gc.enable()
+    decoder.close()
+    assert len(levels) == 60 and np.abs(np.diff(levels) - 4).max() <= 3
+    assert alive < 20  # what the decoder's threads had ready
+
+
+def test_small_frames_are_means_of_areas(tmp_path: Path) -> None:
+    columns = np.tile(np.array([40, 200], np.uint8).repeat(2), 16)
+    frames = np.broadcast_to(columns[None, None, :, None], (2, 32, 64, 3))
+    write_video(tmp_path / "a.mp4", np.ascontiguousarray(frames), 10, {"crf": "1"})
+    decoder, pts = Decoder(tmp_path / "a.mp4"), [int(s) for s in timeline(tmp_path / "a.mp4").pts]
+    first, _ = decode_small(decoder, pts, 8)
+    assert first.shape == (8, 16, 3)
+    assert np.abs(first[:, 1:-1].astype(int) - 120).max() < 8
+    assert next(decode_small(decoder, pts, 99)).shape == (32, 64, 3)
+    decoder.close()

@@ -134,7 +134,7 @@ def _undamaged(path: Path, pictures: Sequence[int]) -> Iterator[None]:
     except av.error.FFmpegError as error:
         raise VipOfflineError(
             f"{path}: is damaged after picture {len(pictures)} ({error.strerror}). Restore it, or "
-            "leave out the episodes that need it."
+            "leave it out."
         ) from error
 
 

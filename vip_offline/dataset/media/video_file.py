@@ -40,7 +40,7 @@ def open_video(path: Path) -> Any:
             ) from error
         raise VipOfflineError(
             f"{path}: is no video that can be opened ({error.strerror or error}). Restore it, or "
-            "leave out the episodes that need it."
+            "leave it out."
         ) from error
 
 

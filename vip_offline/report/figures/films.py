@@ -23,6 +23,7 @@ from vip_offline.report.figures.comparison import LINES, finish, legend, literal
 FILM_HEIGHT = 240  # px
 FILM_WIDTH = 360  # px of the curves
 FILM_DPI = 100
+COLUMNS = 4  # of the legend of curves that are wider than that
 RADIUS = 4  # px of the marker
 
 Pixels = NDArray[np.uint8]
@@ -57,37 +58,68 @@ def compose_film(frames: Pixels, curves: Mapping[str, Floats]) -> Pixels:
     T, height, width = frames.shape[:3]
     # H.264 with halved colours takes even sizes only
     beside = max(2, round(width * FILM_HEIGHT / height / 2) * 2)
-    panel = _panel(curves, T)
+    top = max((curve[np.isfinite(curve)].max(initial=1) for curve in curves.values()), default=1.0)
+    panel = draw_panel(
+        curves,
+        np.arange(T),
+        (FILM_HEIGHT, FILM_WIDTH),
+        top=float(top),
+        labels=("frame", "distance to the goal\n(1 = at the start)"),
+        font_size=8,
+    )
     film = np.empty((T, FILM_HEIGHT, beside + FILM_WIDTH, 3), np.uint8)
     for t, frame in enumerate(frames):
         film[t, :, :beside] = resized(frame, (FILM_HEIGHT, beside))
-        right = film[t, :, beside:]
-        right[:] = panel.to_come
-        now = round(float(panel.across[t]))
-        right[:, : now + 1] = panel.past[:, : now + 1]
-        for down, color in zip(panel.down[:, t], panel.colors, strict=True):
-            if np.isfinite(down):
-                _put_marker(right, now, round(float(down)), color)
+        film[t, :, beside:] = panel.at(t)
     return film
 
 
 @dataclass(frozen=True)
-class _Panel:
+class CurvePanel:
     """Axes are drawn twice for a whole film; each frame is put together from the two."""
 
-    past: Pixels  # (HEIGHT, WIDTH, 3) with curves
-    to_come: Pixels  # (HEIGHT, WIDTH, 3) with hints of them
+    past: Pixels  # (height, width, 3) with curves
+    to_come: Pixels  # (height, width, 3) with hints of them
     across: Floats  # (T,) pixels from the left
     down: Floats  # (C, T) pixels from the top of each curve; nan where it is not finite
     colors: Floats  # (C, 3) from 0 to 255
 
+    def at(self, t: int) -> Pixels:
+        """(height, width, 3) at a row: curves up to there, each with its marker."""
+        drawn, now = self.to_come.copy(), round(float(self.across[t]))
+        drawn[:, : now + 1] = self.past[:, : now + 1]
+        for down, color in zip(self.down[:, t], self.colors, strict=True):
+            if np.isfinite(down):
+                _put_marker(drawn, now, round(float(down)), color)
+        return drawn
 
-def _panel(curves: Mapping[str, Floats], T: int) -> _Panel:
+
+def draw_panel(
+    curves: Mapping[str, Floats],
+    times: ArrayLike,
+    size: tuple[int, int],
+    *,
+    top: float,
+    labels: tuple[str, str],
+    font_size: float,
+) -> CurvePanel:
+    """Draw the curves of a film.
+
+    Args:
+        curves: name -> (T,).
+        times: (T,) ascending, from 0; of whole numbers the axis has whole ticks.
+        size: (height, width) in px.
+        top: greatest value that the axis has room for.
+        labels: of the axes, across and up.
+        font_size: in points, of which 72 are `FILM_DPI` px.
+    """
+    (height, width), whole = size, np.asarray(times).dtype.kind == "i"
+    times = np.asarray(times, np.float64)
     # a name in a script that matplotlib's font lacks is boxes, but no reason to stop
-    with mpl.rc_context({"font.size": 8}), warnings.catch_warnings():
+    with mpl.rc_context({"font.size": font_size}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(
-            figsize=(FILM_WIDTH / FILM_DPI, FILM_HEIGHT / FILM_DPI),
+            figsize=(width / FILM_DPI, height / FILM_DPI),
             dpi=FILM_DPI,
             layout="constrained",
         )
@@ -97,28 +129,26 @@ def _panel(curves: Mapping[str, Floats], T: int) -> _Panel:
         for place, (name, curve) in enumerate(curves.items()):
             color, dashes = PALETTE[place % len(PALETTE)], LINES[place % len(LINES)]
             label = literal(short(name, 22))
-            lines += ax.plot(curve, color=color, ls=dashes, lw=1.8, label=label)
-        every = np.concatenate([np.ones(1), *curves.values()])
-        ax.set_xlim(0, 1.03 * max(T - 1, 1))  # room for the marker
-        ax.set_ylim(0, 1.05 * float(every[np.isfinite(every)].max()))
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set_xlabel("frame")
-        ax.set_ylabel("distance to the goal\n(1 = at the start)")
-        legend(ax, lines, columns=2)
+            lines += ax.plot(times, curve, color=color, ls=dashes, lw=1.8, label=label)
+        ax.set_xlim(0, 1.03 * (times[-1] or 1.0))  # room for the marker
+        ax.set_ylim(0, 1.05 * top)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=whole))
+        ax.set_xlabel(labels[0])
+        ax.set_ylabel(labels[1])
+        legend(ax, lines, columns=COLUMNS if width > FILM_WIDTH else 2)
         finish(ax, grid="y")
         past = _pixels(canvas)
         for line in lines:
             line.set_alpha(0.15)
         to_come = _pixels(canvas)
-    steps = np.arange(T, dtype=np.float64)
-    across = ax.transData.transform(np.column_stack([steps, np.zeros(T)]))[:, 0]
-    down = np.full((len(curves), T), np.nan)
+    across = ax.transData.transform(np.column_stack([times, np.zeros(len(times))]))[:, 0]
+    down = np.full((len(curves), len(times)), np.nan)
     for row, curve in zip(down, curves.values(), strict=True):
         known = np.isfinite(curve)
-        points = np.column_stack([steps[known], curve[known]])
-        row[known] = FILM_HEIGHT - ax.transData.transform(points)[:, 1]
+        points = np.column_stack([times[known], curve[known]])
+        row[known] = height - ax.transData.transform(points)[:, 1]
     colors = 255 * np.array([to_rgb(line.get_color()) for line in lines]).reshape(-1, 3)
-    return _Panel(past, to_come, across, down, colors)
+    return CurvePanel(past, to_come, across, down, colors)
 
 
 def _pixels(canvas: FigureCanvasAgg) -> Pixels:

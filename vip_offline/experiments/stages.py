@@ -218,7 +218,7 @@ def cameras_stage(
 def download_stage(encoder: str, bar: Bar) -> None:
     """Bring an encoder's weights into the cache, if they are neither there nor carried."""
     from vip_offline.encoders.registry import download_weights
-    from vip_offline.encoders.weight_files import BLOCK
+    from vip_offline.utils.download import BLOCK
 
     with bar("download", 0, "MB") as advance:
         download_weights(

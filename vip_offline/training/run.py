@@ -108,7 +108,7 @@ def train_all(
         if why:
             rolled = (job.out / ROLLOUTS).exists()
             lost = "; its rollouts will go with it" if rolled else ""
-            say(f"{job.out}: trained again: {why} since it was trained{lost}")
+            say(f"{job.out}: trained again: {why}{lost}")
         if why or not (job.out / MANIFEST).exists():
             missing.append(job)
     for job in jobs:
@@ -139,10 +139,6 @@ def _with_data(jobs: Sequence[TrainJob], on_data: OnData) -> Iterator[tuple[Trai
         data = training_set(alike[0].store, alike[0].options)
         on_data(data)
         yield from ((job, data) for job in alike)
-
-
-def _use_one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def _one_thread(work: Callable[[], None]) -> None:
@@ -208,7 +204,10 @@ def _train_in_threads(
             run.close()
 
     # the threads end first: then nothing advances any more, and every run writes down its state
-    with ExitStack() as stack, ThreadPoolExecutor(threads, "train", _use_one_thread) as pool:
+    with (
+        ExitStack() as stack,
+        ThreadPoolExecutor(threads, "train", torch.set_num_threads, (1,)) as pool,
+    ):
         stack.callback(close_all)
 
         def go_on(runs: list[TrainingRun], advance: Advance) -> None:
@@ -217,7 +216,8 @@ def _train_in_threads(
                 running[pool.submit(advance, steps)] = runs, advance, steps
                 return
             for run in runs:
-                run.finish()
+                if warning := run.finish():
+                    say(warning)
                 run.close()
                 entered.remove(run)  # and with the last run of an arm its data
 

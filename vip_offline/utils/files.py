@@ -32,7 +32,7 @@ def require_writable(folder: Path) -> None:
         OSError: as the system gives it, with the path: a file in its place, no rights, no space.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
+    with tempfile.TemporaryFile(dir=folder):  # which has no name that a killed process leaves
         pass
 
 

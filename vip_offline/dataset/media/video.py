@@ -173,7 +173,7 @@ def decode_frames(
 ) -> Iterator[NDArray[np.uint8]]:
     """The frames at these ascending pts, (H, W, 3) RGB and upright, one after the other.
 
-    They are drawn at a size (height, width), or as they are.
+    They are drawn at a size (height, width); None: as they are.
 
     Raises:
         VipOfflineError: if a frame is not there or cannot be decoded.

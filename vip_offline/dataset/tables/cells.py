@@ -66,7 +66,10 @@ class ParsedColumn:
 
 
 def comma_meaning(cells: Any) -> str:
-    """What commas are in a column: ``decimal``, ``thousands``, ``either``, or empty for none."""
+    """What commas are in a column: ``decimal``, ``thousands``, ``either``, or empty for none.
+
+    The column is a (T,) string array of pyarrow, null where there is no cell.
+    """
     cells = pc.utf8_trim_whitespace(cells)
     present = cells.filter(pc.invert(_is_missing(cells)))
     if not len(present) or not pc.any(pc.match_substring_regex(present, "[,.].*[,.]|,")).as_py():

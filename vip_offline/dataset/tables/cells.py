@@ -92,7 +92,7 @@ def plain_numbers(cells: Any) -> NDArray[Any] | None:
 def parse_cells(cells: Any, decimal: str = "") -> ParsedColumn:
     """Read a (T,) string array of pyarrow, null where there is no cell.
 
-    What other columns of the table say of commas is ``decimal``, ``thousands`` or nothing.
+    What other columns of the table say of commas is ``decimal``, ``thousands`` or, as "", nothing.
 
     Returns:
         Numbers with NaN where there are none, true and false as bool (float where one is

@@ -17,6 +17,8 @@ from vip_offline.utils.files import path_from
 def append_frames(writer: ArrayWriter, episodes: Sequence[Episode], start: int, index: int) -> None:
     """Append the frames of all cameras, or references to them, and their hashes.
 
+    `start` is the first row of these episodes, `index` the number of the first of them.
+
     Raises:
         VipOfflineError: if frames have another size than those before them.
     """

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import zarr
+from numpy.typing import NDArray
 
 from vip_offline.dataset.frame_storage import storage_at
 from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.storage.durable_store import DurableStore
 from vip_offline.dataset.store import Store, open_as, open_store
-from vip_offline.dataset.store_format import SCHEMA_VERSION
+from vip_offline.dataset.store_format import SCHEMA_VERSION, Attributes
 from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
@@ -75,16 +76,33 @@ def _rewrite(
         if storage is not None and not storage.external:
             _check_frames(old, storage.camera)
         for start in range(0, max(rows, 1), step):
-            values = old.rows_of(key, start, start + step)
-            if key.startswith("goals/"):
-                _, encoder, content = key.split("/")
-                writer.write_goal(encoder, content, values, about)
-                continue
-            tail, fill = array.shape[1:], array.fill_value
-            copied = writer.require_array(key, tail, array.dtype, fill, about)
-            if len(values):
-                writer.put(copied, start, values)
+            _put_rows(writer, key, start, old.rows_of(key, start, start + step), array, about)
         on_array(1)
+    _finish_copy(writer)
+    with writing(new) as store:
+        store.hash_embeddings()
+
+
+def _put_rows(
+    writer: StoreWriter,
+    key: str,
+    start: int,
+    values: NDArray[Any],
+    like: zarr.Array[Any],
+    attributes: Attributes,
+) -> None:
+    """Copy rows of another store's array."""
+    if key.startswith("goals/"):
+        _, encoder, content = key.split("/")
+        writer.write_goal(encoder, content, values, attributes)
+        return
+    array = writer.require_array(key, like.shape[1:], like.dtype, like.fill_value, attributes)
+    if len(values):
+        writer.put(array, start, values)
+
+
+def _finish_copy(writer: StoreWriter) -> None:
+    """Record frame hashes, file states and the list of arrays of a copied store."""
     for camera in writer.cameras:
         storage = writer.frame_storage(camera)
         if not storage.external:  # others are looked at when they are used
@@ -92,8 +110,6 @@ def _rewrite(
             writer.know_states(storage.key)
     writer.list_arrays()
     writer.sync()
-    with writing(new) as store:
-        store.hash_embeddings()
 
 
 def _check_frames(store: Store, camera: str) -> None:

@@ -92,7 +92,10 @@ class _Count(ProgressColumn):
 def bar(
     console: rich.console.Console, description: str, total: int, unit: str
 ) -> Iterator[Advance]:
-    """A progress bar on a terminal, nothing elsewhere; a total of 0 is not known, or not yet."""
+    """A progress bar on a terminal, nothing elsewhere.
+
+    A total of 0 units is not known, or not known yet; `unit` names one in words.
+    """
     with Progress(
         TextColumn("{task.description:<24}", markup=False),
         BarColumn(bar_width=16),

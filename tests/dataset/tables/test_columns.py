@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vip_offline.dataset.tables.columns import TableBuilder, as_bools
+from vip_offline.dataset.tables.columns import Table, as_bools
 
 NAN = float("nan")
 
@@ -36,25 +36,25 @@ def test_successes_in_any_form(values: Any, expected: list[bool] | None) -> None
 
 @pytest.mark.parametrize("names", [("x", "x", "x"), ("x", "x", "x.2"), ("x.2", "x", "x")])
 def test_columns_of_one_name_are_all_kept(names: tuple[str, ...]) -> None:
-    builder = TableBuilder(Path("log"))
+    builder = Table(Path("log"))
     for value, name in enumerate(names):
         builder.add_array(name, np.array([value]))
-    read = builder.table()
+    read = builder.finished()
     assert sorted(column[0] for column in read.columns.values()) == [0, 1, 2]
     assert any("more than one column is called" in note for note in read.notes)
 
 
 def test_a_note_counts_the_rows_without_a_number() -> None:
-    builder = TableBuilder(Path("log"))
+    builder = Table(Path("log"))
     builder.add_column("x", np.array([[1, NAN], [1, 2], [NAN, NAN], [NAN, 1], [NAN, 2]]))
-    (note,) = builder.table().notes
+    (note,) = builder.finished().notes
     assert note == "column 'x': no number in row 0, row 2, row 3, ... (4 in all); NaN there"
 
 
 def test_whole_numbers_are_floats_unless_that_loses_digits() -> None:
-    builder = TableBuilder(Path("log"))
+    builder = Table(Path("log"))
     builder.add_objects("x", [0, 1])
     builder.add_objects("stamp", [1764000000000000000, 1764000000000000001])
-    columns = builder.table().columns
+    columns = builder.finished().columns
     assert columns["x"].dtype == np.float64
     assert columns["stamp"].tolist() == [1764000000000000000, 1764000000000000001]

@@ -17,7 +17,7 @@ KNOWN = {"t": [0.0, 0.1, 0.2], "x": [1.5, -2.25, 1e-3], "n": [7.0, 8.0, 9.0]}
 def table(tmp_path: Path, text: str | bytes) -> Table:
     path = tmp_path / "log.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return read_delimited(path).table()
+    return read_delimited(path).finished()
 
 
 def holds(read: Table, columns: dict[str, list[Any]]) -> None:
@@ -210,7 +210,7 @@ def test_files_of_words(tmp_path: Path) -> None:
         ("task.txt", "pick up the 2 cubes\n", {"task": "pick up the 2 cubes"}),
     ):
         (tmp_path / name).write_text(text)
-        read = read_delimited(tmp_path / name).table()
+        read = read_delimited(tmp_path / name).finished()
         assert (read.columns, read.values) == ({}, values)
         assert read.left_out == ({} if values else {"notes": "words"})
 
@@ -218,7 +218,7 @@ def test_files_of_words(tmp_path: Path) -> None:
 def test_units_of_columns(tmp_path: Path) -> None:
     assert table(tmp_path, "t [ms],a[0],f (N)\n0,1,2\n").units == {"t [ms]": "ms", "f (N)": "N"}
     assert table(tmp_path, "t;x\n[s];-\n0;1\n").units == {"t": "s", "x": "-"}
-    assert table(tmp_path, "t,x\ns,m\n0,1\n").notes == ("line 2 holds units (s, m)",)
+    assert table(tmp_path, "t,x\ns,m\n0,1\n").notes == ["line 2 holds units (s, m)"]
 
 
 def test_files_longer_than_what_tells_their_dialect(tmp_path: Path) -> None:

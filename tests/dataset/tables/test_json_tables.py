@@ -50,7 +50,7 @@ FORMS: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, str]]] = {
 def test_forms_of_json(tmp_path: Path, name: str) -> None:
     content, columns, values, left_out = FORMS[name]
     (tmp_path / "x.json").write_text(json.dumps(content), encoding="utf-8-sig")
-    read = read_json_table(tmp_path / "x.json").table()
+    read = read_json_table(tmp_path / "x.json").finished()
     assert list(read.columns) == list(columns)
     for column, expected in columns.items():
         np.testing.assert_array_equal(read.columns[column], expected)
@@ -59,9 +59,9 @@ def test_forms_of_json(tmp_path: Path, name: str) -> None:
 
 def test_one_object_per_line(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('{"t":0,"x":1}\n\n{"t":1}\n')
-    read = read_json_lines(tmp_path / "x.jsonl").table()
+    read = read_json_lines(tmp_path / "x.jsonl").finished()
     np.testing.assert_array_equal(read.columns["x"], [1, NAN])
-    assert read.notes == ("column 'x': no number in line 3 (1 in all); NaN there",)
+    assert read.notes == ["column 'x': no number in line 3 (1 in all); NaN there"]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ def atomic_output(out: Path) -> Iterator[Path]:
     """A temporary path to write to; it is renamed to `out` when the block ends without an error.
 
     Other files that the block writes beside the temporary path are moved beside `out`, and replace
-    files of the same names. The temporary path is in a hidden folder beside `out`, on the same
-    file system. What a killed process left in that folder is removed by the next process.
+    files of the same names. The temporary path is in a hidden folder beside `out`, which is made,
+    on the same file system. What a killed process left there is removed by the next process.
 
     Raises:
         VipOfflineError: if something is there, or another process is writing it.

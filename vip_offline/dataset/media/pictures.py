@@ -150,7 +150,8 @@ def rgb(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
 def pictures_shape(shape: tuple[int, ...], dtype: Any) -> tuple[int, int, int] | None:
     """(H, W, 3) that `rgb` makes of each row of an array; None: its rows are no pictures.
 
-    Grey of floats, or of integers of more than 16 bits, is depth, a mask, a matrix.
+    The shape is of one row. Grey of floats, or of integers of more than 16 bits, is depth, a mask,
+    a matrix.
     """
     kind = np.dtype(dtype)
     if kind.kind not in "uif":

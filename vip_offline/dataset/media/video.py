@@ -185,7 +185,7 @@ def decode_frames(
 ) -> Iterator[NDArray[np.uint8]]:
     """The frames at these ascending pts, (H, W, 3) RGB and upright, one after the other.
 
-    They are drawn at a size (height, width), or as they are.
+    They are drawn at a size (height, width); None: as they are.
 
     Raises:
         VipOfflineError: if a frame is not there or cannot be decoded.
@@ -255,8 +255,8 @@ class FrameReader:
     """Frames of several videos by their pts, for several threads that each take a share.
 
     One decoder goes forward through the file; what it passes on the way is kept for a while,
-    so that shares may be asked for in any order. Frames are drawn at a size (height, width), or as
-    they are, and are upright unless a store of an earlier release has them as stored.
+    so that shares may be asked for in any order. Frames are drawn at a size (height, width); None:
+    as they are. They are upright unless a store of an earlier release has them as stored.
     """
 
     def __init__(self, size: tuple[int, int] | None, *, upright: bool = True) -> None:

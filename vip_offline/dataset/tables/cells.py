@@ -66,7 +66,10 @@ class ParsedColumn:
 
 
 def comma_meaning(cells: Any) -> str:
-    """What commas are in a column: ``decimal``, ``thousands``, ``either``, or empty for none."""
+    """What commas are in a column: ``decimal``, ``thousands``, ``either``, or empty for none.
+
+    The column is a (T,) string array of pyarrow, null where there is no cell.
+    """
     cells = pc.utf8_trim_whitespace(cells)
     present = cells.filter(pc.invert(_is_missing(cells)))
     if not len(present) or not pc.any(pc.match_substring_regex(present, "[,.].*[,.]|,")).as_py():
@@ -89,7 +92,7 @@ def plain_numbers(cells: Any) -> NDArray[Any] | None:
 def parse_cells(cells: Any, decimal: str = "") -> ParsedColumn:
     """Read a (T,) string array of pyarrow, null where there is no cell.
 
-    What other columns of the table say of commas is ``decimal``, ``thousands`` or nothing.
+    What other columns of the table say of commas is ``decimal``, ``thousands`` or, as "", nothing.
 
     Returns:
         Numbers with NaN where there are none, true and false as bool (float where one is

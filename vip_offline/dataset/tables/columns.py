@@ -1,9 +1,9 @@
-"""A table in memory and its builder, which records why a column is left out."""
+"""A table in memory, which records why a column is left out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -18,37 +18,26 @@ SHOWN = 3  # lines that a note names
 Where = Callable[[int], str]  # row -> how a file's reader calls it: "line 7"
 
 
-@dataclass(frozen=True)
-class Table:
-    """Columns, episode-level values and notes of one file."""
-
-    columns: Mapping[str, NDArray[Any]]  # name -> (T, ...) bool, int or float
-    values: Mapping[str, Any]  # what stands once in the file: bool, number or text
-    left_out: Mapping[str, str]  # column -> why it is in neither
-    notes: tuple[str, ...]  # what was guessed, and where numbers are missing
-    units: Mapping[str, str]  # column -> its unit, where the file says so
-    words: Mapping[str, Sequence[str | None]]  # (T,) of columns that are left out for that
-
-
 def row_of(row: int) -> str:
     """Name of a row in messages, for files without lines."""
     return f"row {row}"
 
 
 @dataclass
-class TableBuilder:
-    """Takes the columns of a file one by one, in any form."""
+class Table:
+    """Columns, episode-level values and notes of one file, which are taken one by one."""
 
     path: Path
-    columns: dict[str, NDArray[Any]] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    units: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, NDArray[Any]] = field(default_factory=dict)  # (T, ...) bool, int or float
+    values: dict[str, Any] = field(default_factory=dict)  # once in the file: bool, number or text
+    left_out: dict[str, str] = field(default_factory=dict)  # column -> why it is in neither
+    notes: list[str] = field(default_factory=list)  # what was guessed, where numbers are missing
+    units: dict[str, str] = field(default_factory=dict)  # of columns, where the file says so
+    # (T,) of columns that are left out for being words
     words: dict[str, Sequence[str | None]] = field(default_factory=dict)
 
-    def table(self) -> Table:
-        """What was taken; a ROS stamp in two columns is one column of seconds, too."""
+    def finished(self) -> Self:
+        """The table; a ROS stamp in two columns is one column of seconds, too."""
         for name in tuple(self.columns):
             stem, _, last = name.rpartition(".")
             rest = f"{stem}.{NANOSECONDS[last]}" if last in NANOSECONDS else ""
@@ -56,8 +45,7 @@ class TableBuilder:
                 self.columns[stem] = self.columns[name] + self.columns[rest] / 1e9
                 self.units[stem] = "s"
                 self.notes.append(f"column {stem!r}: from {name!r} and {rest!r}")
-        notes = tuple(self.notes)
-        return Table(self.columns, self.values, self.left_out, notes, self.units, self.words)
+        return self
 
     def unique(self, name: str) -> str:
         """The name, with a number behind it where another column has it already."""

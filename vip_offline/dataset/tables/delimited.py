@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from vip_offline.dataset.tables.cells import SENTENCES, comma_meaning, plain_numbers
-from vip_offline.dataset.tables.columns import TableBuilder, Where, row_of
+from vip_offline.dataset.tables.columns import Table, Where, row_of
 from vip_offline.dataset.tables.dialect import Dialect, dialect_of, is_prose
 from vip_offline.errors import VipOfflineError
 
@@ -20,14 +20,14 @@ _ODD_LINE = re.compile(rb"(?:^|[\r\n])[ \t]*(?:[#%\r\n]|$)")
 _UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\[\]()\d][^\[\]()]*?)\s*[\])]$")
 
 
-def read_delimited(path: Path) -> TableBuilder:
+def read_delimited(path: Path) -> Table:
     """Read a table of text, in whatever dialect and encoding.
 
     Raises:
         VipOfflineError: on lines of several widths, cells that are no number among numbers, and
             where there are no rows. The message names line, column and value.
     """
-    builder = TableBuilder(path)
+    builder = Table(path)
     data = _as_utf8(path, builder.notes)
     lines = _lines(data[:HEAD].decode("utf-8", "ignore"))
     if len(data) > HEAD:
@@ -49,7 +49,7 @@ def read_delimited(path: Path) -> TableBuilder:
     return builder
 
 
-def _add_prose(builder: TableBuilder, lines: list[str]) -> None:
+def _add_prose(builder: Table, lines: list[str]) -> None:
     """Take a file of words: ``task.txt`` with one line gives the task."""
     name = builder.path.stem
     texts = [line.strip() for line in lines if line.strip()]
@@ -163,7 +163,7 @@ def _without_empty_end(columns: list[Any], notes: list[str]) -> list[Any]:
     return [cells.slice(0, filled) for cells in columns]
 
 
-def _add_columns(builder: TableBuilder, layout: Dialect, columns: list[Any], where: Where) -> None:
+def _add_columns(builder: Table, layout: Dialect, columns: list[Any], where: Where) -> None:
     other = [cells for cells in columns if plain_numbers(cells) is None]
     meanings = {comma_meaning(cells) for cells in other} & {"decimal", "thousands"}
     decimal = meanings.pop() if len(meanings) == 1 else ""

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vip_offline.dataset.tables.columns import TableBuilder, row_of
+from vip_offline.dataset.tables.columns import Table, row_of
 from vip_offline.errors import VipOfflineError
 
 
-def read_json_table(path: Path) -> TableBuilder:
+def read_json_table(path: Path) -> Table:
     """Read a list of row objects, an object of columns or of values, or lists of numbers.
 
     Raises:
         VipOfflineError: if it is no JSON, or holds no table.
     """
-    builder = TableBuilder(path)
+    table = Table(path)
     content = _parse(path, path.read_text(encoding="utf-8-sig"), 0)
     if isinstance(content, dict) and {"columns", "data"} <= set(content) <= _SPLIT:
         names = [str(name) for name in content["columns"]]  # as pandas writes orient="split"
@@ -24,26 +24,26 @@ def read_json_table(path: Path) -> TableBuilder:
         raise VipOfflineError(f"{path}: holds nothing. Write a list of rows, or leave it out.")
     if isinstance(content, list):
         if all(isinstance(row, dict) for row in content):
-            _add_rows(builder, "", content)
+            _add_rows(table, "", content)
         else:
-            builder.add_objects("values", content)
+            table.add_objects("values", content)
     elif isinstance(content, dict):
-        _add_object(builder, "", content)
+        _add_object(table, "", content)
     else:
-        builder.values["value"] = content
-    return builder
+        table.values["value"] = content
+    return table
 
 
 _SPLIT = {"columns", "data", "index"}
 
 
-def read_json_lines(path: Path) -> TableBuilder:
+def read_json_lines(path: Path) -> Table:
     """Read one row object per line.
 
     Raises:
         VipOfflineError: on a line that is no object, by its number.
     """
-    builder = TableBuilder(path)
+    table = Table(path)
     rows, numbers = [], []
     lines = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").split("\n")
     for number, line in enumerate(lines, 1):
@@ -58,8 +58,8 @@ def read_json_lines(path: Path) -> TableBuilder:
         numbers.append(number)
     if not rows:
         raise VipOfflineError(f"{path}: holds no rows. Write one object per row.")
-    _add_rows(builder, "", rows, numbers)
-    return builder
+    _add_rows(table, "", rows, numbers)
+    return table
 
 
 def _parse(path: Path, text: str, line: int) -> Any:
@@ -89,7 +89,7 @@ def _flat(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _add_rows(
-    builder: TableBuilder, prefix: str, rows: list[dict[str, Any]], numbers: Sequence[int] = ()
+    table: Table, prefix: str, rows: list[dict[str, Any]], numbers: Sequence[int] = ()
 ) -> None:
     flat = [_flat(row, prefix) for row in rows]
 
@@ -97,26 +97,26 @@ def _add_rows(
         return f"line {numbers[row]}" if numbers else row_of(row)
 
     for name in dict.fromkeys(name for row in flat for name in row):
-        builder.add_objects(name, [row.get(name) for row in flat], where)
+        table.add_objects(name, [row.get(name) for row in flat], where)
 
 
-def _add_object(builder: TableBuilder, prefix: str, content: dict[str, Any]) -> None:
+def _add_object(table: Table, prefix: str, content: dict[str, Any]) -> None:
     for key, value in content.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):
             indices = [str(index) for index in range(len(value))]
             if value and list(value) == indices:  # a column as pandas writes it
-                builder.add_objects(name, list(value.values()))
+                table.add_objects(name, list(value.values()))
             else:
-                _add_object(builder, f"{name}.", value)
+                _add_object(table, f"{name}.", value)
         elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-            _add_rows(builder, f"{name}.", value)
+            _add_rows(table, f"{name}.", value)
         elif isinstance(value, list):
             if value:
-                builder.add_objects(name, value)
+                table.add_objects(name, value)
             else:
-                builder.left_out[name] = "empty"
+                table.left_out[name] = "empty"
         elif value is None:
-            builder.left_out[name] = "null"
+            table.left_out[name] = "null"
         else:
-            builder.values[name] = value
+            table.values[name] = value

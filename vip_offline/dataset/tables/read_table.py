@@ -21,7 +21,7 @@ import pyarrow.feather
 import pyarrow.parquet
 
 from vip_offline.dataset.tables.cells import spread
-from vip_offline.dataset.tables.columns import Table, TableBuilder, as_bools
+from vip_offline.dataset.tables.columns import Table, as_bools
 from vip_offline.dataset.tables.delimited import read_delimited
 from vip_offline.dataset.tables.json_tables import read_json_lines, read_json_table
 from vip_offline.dataset.tables.timestamps import is_time, seconds_of
@@ -101,11 +101,11 @@ def read_table(path: Path) -> Table:
             builder = _read_arrow(path, suffix)
     except UNREADABLE as error:
         raise VipOfflineError(f"{path}: cannot be read ({error}). Restore it.") from error
-    return builder.table()
+    return builder.finished()
 
 
-def _read_numpy(path: Path) -> TableBuilder:
-    builder = TableBuilder(path)
+def _read_numpy(path: Path) -> Table:
+    builder = Table(path)
     with path.open("rb") as file:
         begin = file.read(6)
         if begin[:1] == b"\x80":
@@ -168,8 +168,8 @@ def _without_pickle(load: Callable[[], Any]) -> Any:
         return None
 
 
-def _read_arrow(path: Path, suffix: str) -> TableBuilder:
-    builder = TableBuilder(path)
+def _read_arrow(path: Path, suffix: str) -> Table:
+    builder = Table(path)
     # not read_table: it refuses two columns of one name
     table = _read_parquet(path) if suffix == ".parquet" else _read_ipc(path)
     while any(pa.types.is_struct(field.type) for field in table.schema):
@@ -198,7 +198,7 @@ def _read_ipc(path: Path) -> Any:
         return pa.ipc.open_stream(file).read_all()
 
 
-def _add_arrow(builder: TableBuilder, name: str, column: Any) -> None:
+def _add_arrow(builder: Table, name: str, column: Any) -> None:
     """Take an array of pyarrow, (T,), of any type."""
     kind = column.type
     if isinstance(kind, pa.BaseExtensionType):
@@ -227,7 +227,7 @@ def _is_list(kind: Any) -> bool:
     )
 
 
-def _add_lists(builder: TableBuilder, name: str, column: Any) -> None:
+def _add_lists(builder: Table, name: str, column: Any) -> None:
     """Take lists of one length as (T, k), nested ones as (T, k, l)."""
     shape: list[int] = []
     rows, gaps = len(column), np.zeros(len(column), bool)

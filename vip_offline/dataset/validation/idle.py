@@ -61,7 +61,10 @@ def idle_of(where: str, proprio: NDArray[Any], action: NDArray[Any]) -> Idle:
 
 
 def check_idle(idle: Sequence[Idle], rate: float | None) -> list[Finding]:
-    """Episodes that begin or end idle for long enough, the longest first; the rate is in Hz."""
+    """Episodes that begin or end idle for long enough, the longest first.
+
+    The rate of rows is in Hz; None: not known.
+    """
     findings = []
     for place in ("start", "end"):
         counts = [(getattr(episode, place), episode) for episode in idle]

@@ -178,7 +178,10 @@ class ReportBuilder:
     def result(
         self, path: Path, kind: str, lengths: NDArray[np.int64], rate: float | None
     ) -> DataReport:
-        """Check all episodes, of (E,) lengths and a rate in Hz, together; then report."""
+        """Check all episodes, of (E,) lengths, together; then report.
+
+        The rate of rows is in Hz; None: not known.
+        """
         self.add(check_lengths(lengths, self.names) if len(self.names) == len(lengths) else [])
         self.add(check_success(self.successes, self.names))
         self.add(check_unlabelled(self.silent, len(lengths)))

@@ -89,7 +89,10 @@ def of_another_tool(path: Path) -> str:
 
 
 def hdf5_of_another_tool(names: Set[str]) -> str:
-    """How to convert a file of HDF5 with these names at its root, by the tool that wrote it."""
+    """How to convert a file of HDF5 with these names at its root, by the tool that wrote it.
+
+    It is "" where that is unknown.
+    """
     for needed, way_out in HDF5_ROOTS:
         if needed <= names:
             return way_out

@@ -230,7 +230,7 @@ def int8_correlation(folder: Path, episodes: int, calibration: int) -> float:
     Calibrated on frames of the very set that is labelled, and judged on all of its transitions.
     """
     options = RecordOptions(episodes=episodes, failures=episodes * 2 // 3)
-    recorded = [record_planned(each, options)[0] for each in planned_episodes(options)]
+    recorded = [record_planned(episode, options)[0] for episode in planned_episodes(options)]
     close_simulator(options)
     encoder = load_encoder("lite0", computing=Computing("onnx"))
     assert isinstance(encoder.backend, OnnxRuntime)
@@ -348,7 +348,7 @@ def main() -> None:
             ("limit: fp32 matrix product", limit),
         ):
             ends = (np.median(values), min(values), max(values))
-            table.add_row(side, *(f"{each:.1f}" for each in ends))
+            table.add_row(side, *(f"{end:.1f}" for end in ends))
         console.print(table)
         console.print(result)
         if not quick:

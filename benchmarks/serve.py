@@ -316,7 +316,7 @@ def table_of(measured: Measured, work: float, title: str) -> Table:
         table.add_row(heading, style="bold")
         for side, values in sides.items():
             numbers = (np.median(values), np.quantile(values, 0.99), np.max(values))
-            table.add_row(f"  {side}", *(f"{each:.1f}" for each in numbers), str(len(values)))
+            table.add_row(f"  {side}", *(f"{number:.1f}" for number in numbers), str(len(values)))
         if "ResNet" in heading:
             table.add_row("  limit: its arithmetic as one product", f"{limit:.1f}", "", "", "")
         table.add_section()

@@ -62,7 +62,7 @@ def made_up_data() -> TrainingSet:
         generator.standard_normal((LENGTH, INPUTS), dtype=np.float32) for _ in range(EPISODES)
     ]
     rewards = [generator.standard_normal(LENGTH - 1) for _ in range(EPISODES)]
-    rows = np.concatenate([each[:-1] for each in observations])
+    rows = np.concatenate([observation[:-1] for observation in observations])
     return TrainingSet(
         observations=observations,
         actions=[

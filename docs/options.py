@@ -4,8 +4,12 @@ from pathlib import Path
 
 from vip_offline.options import (
     AnalyzeOptions,
+    ClientOptions,
     CompareOptions,
+    DeleteOptions,
+    ExportOptions,
     ImportOptions,
+    InspectOptions,
     PretrainOptions,
     PretrainRecipe,
     Recipe,
@@ -13,6 +17,7 @@ from vip_offline.options import (
     RelabelOptions,
     RolloutOptions,
     ServeOptions,
+    ShipOptions,
     TrainOptions,
     TrialOptions,
 )
@@ -28,7 +33,11 @@ paper. A recipe is a TOML file with a table per stage that holds what differs fr
 """
 SECTIONS = {
     "`record`, `[record]`": RecordOptions,
+    "`record --from-client`": ClientOptions,
     "`import`": ImportOptions,
+    "`inspect`": InspectOptions,
+    "`delete`": DeleteOptions,
+    "`export`": ExportOptions,
     "`relabel`, `[relabel]`": RelabelOptions,
     "`analyze`": AnalyzeOptions,
     "`pretrain`, `[pretrain]`": PretrainOptions,
@@ -36,6 +45,7 @@ SECTIONS = {
     "`rollout` and `compare`, `[rollout]`": RolloutOptions,
     "`compare`, `[compare]`": CompareOptions,
     "`serve` and `record --from-client`": ServeOptions,
+    "`ship`": ShipOptions,
     "Recipes": Recipe,
     "Recipes with `[pretrain]`": PretrainRecipe,
     "`[trial]`": TrialOptions,

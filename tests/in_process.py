@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from vip_offline.cli import app
-from vip_offline.cli.program_end import REFUSED, exit_code_of
+from vip_offline.utils.program_end import REFUSED, exit_code_of
 
 
 @dataclass(frozen=True)

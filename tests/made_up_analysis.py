@@ -83,7 +83,7 @@ def make_weighting(
         tau = tau_for(score, target_ess)
     except VipOfflineError:
         tau = float("nan")
-    lengths = [len(each) for each in rewards]
+    lengths = [len(reward) for reward in rewards]
     weights = regression_weights(score, tau) if np.isfinite(tau) else np.ones(len(score))
     mine = np.repeat(success, lengths)
     told = success.any() and not success.all()
@@ -121,9 +121,9 @@ def make_row(
     rng = np.random.default_rng(5)
     closer = np.array([each[0] - each[-1] for each in distances])
     rewards = tuple(potential_difference(each)[:-1] for each in distances)
-    known = [each for each in distances if np.isfinite(each).all()]
+    known = [distance for distance in distances if np.isfinite(distance).all()]
     step = 0.02 * float(np.mean([each[0] for each in known])) if known else 0.0
-    whole = len(known) == len(distances) and any(len(each) for each in rewards)
+    whole = len(known) == len(distances) and any(len(reward) for reward in rewards)
     points = tuple(
         np.column_stack([np.nan_to_num(each), rng.normal(0, 0.1, len(each)).cumsum()])
         for each in distances

@@ -28,7 +28,7 @@ class MadeUpClips:
         self.lengths = np.full(count, length, np.int64)
         self.groups = np.zeros(count, np.int64)
         self.takes = np.arange(count)
-        self.group_names = ("made up",)
+        self.group_names: tuple[str, ...] = ("made up",)
         self.skipped: tuple[str, ...] = ()
         self.fingerprint = f"{count} of {length}, seed {seed}"
         coarse = random.integers(0, 40, (count, 1, 8, 8, 3))

@@ -99,16 +99,16 @@ def fitted(algo: Algo, data: TrainingSet, steps: int, seed: int) -> tuple[Algo, 
 
 def parameters(algo: Algo) -> list[NDArray[np.float32]]:
     """Of the policy network, copies."""
-    return [each.detach().numpy().copy() for each in algo.impl.policy.parameters()]
+    return [parameter.detach().numpy().copy() for parameter in algo.impl.policy.parameters()]
 
 
 def moments(algo: Algo) -> list[NDArray[np.float32]]:
     """Of its Adam, in the order of the parameters."""
     optimizer: Any = algo.impl.policy_optim
     return [
-        optimizer.state[each][name].numpy().copy()
+        optimizer.state[parameter][name].numpy().copy()
         for name in ("exp_avg", "exp_avg_sq")
-        for each in algo.impl.policy.parameters()
+        for parameter in algo.impl.policy.parameters()
     ]
 
 

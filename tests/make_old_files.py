@@ -136,7 +136,7 @@ def write() -> None:
     train(STORE, training("rwr", "tiny-shaping"), Path("shipped"))
     rollout([Path("shipped")], RolloutOptions(2, horizon=3, videos=0), weights=str(MODEL))
     ship(Path("shipped"), weights=MODEL)
-    note_success(Path("shipped"))
+    note_success(Path("shipped"), print)
     for algo in STEPS:
         stop(algo, Path("unfinished") / algo)
     for pickle in Path("policies").rglob("model.d3"):  # large; that of `shipped` stays

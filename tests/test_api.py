@@ -43,6 +43,15 @@ def test_options_out_of_range_are_refused(store_path: Path) -> None:
         train(store_path, seeds=0)
 
 
+def test_a_device_that_is_not_here_is_refused(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(VipOfflineError, match="--device cuda: torch finds no CUDA device here"):
+        train(labelled, TrainOptions(steps=2), out=tmp_path / "out", device="cuda")
+    assert not (tmp_path / "out").exists()
+
+
 def test_names_are_listed_and_documented() -> None:
     for name in vip_offline.__all__:
         assert name in dir(vip_offline)

@@ -251,7 +251,7 @@ def test_mistakes_on_a_store_leave_it_alone(smoke: Path) -> None:
             "--target-ess 2: must be above 0 and below 1.",
         ),
         (["compare", "--arms", "bc,x"], "Unknown arm 'x'"),
-        (["record", "datasets/smoke.zarr", "--tail", "2"], "made with other settings"),
+        (["record", "datasets/smoke.zarr", "--max-steps", "50"], "made with other settings"),
     ):
         assert part in refusal(*arguments, cwd=smoke)
     assert contents(store) == before
@@ -363,7 +363,7 @@ def test_a_full_disk_in_an_export_leaves_nothing(form: str, labelled: Path, tmp_
         "error: out: no space is left (File too large). Free some space and run the same command "
         "again."
     )
-    assert [each.name for each in tmp_path.iterdir()] == [labelled.name]
+    assert [path.name for path in tmp_path.iterdir()] == [labelled.name]
 
 
 def test_a_full_disk_and_an_old_rank_in_pretraining(labelled: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from vip_offline.cli import app
 PACKAGE = Path(vip_offline.__file__).parent
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 FLAGS = {
-    verb: {flag for each in command.params for flag in (*each.opts, *each.secondary_opts)}
+    verb: {flag for param in command.params for flag in (*param.opts, *param.secondary_opts)}
     for verb, command in COMMANDS.items()
 }
 ANYWHERE = {"--help", "--version", "--traceback"}
@@ -78,7 +78,9 @@ def unknown(text: str, shown_by: tuple[str, ...]) -> list[str]:
     --resize"; else to whatever command shows the sentence.
     """
     commands = re.findall(r"vip-offline ([a-z]+)", text)
-    wrong = [f"vip-offline {each}" for each in commands if each not in {*COMMANDS, *PHRASES}]
+    wrong = [
+        f"vip-offline {command}" for command in commands if command not in {*COMMANDS, *PHRASES}
+    ]
     for clause in re.split(r"[.;:,()](?=\s|$)|[()]", text):
         for match in re.finditer(r"(?<![\w-])--[a-z][\w-]*\w", clause):
             named = [each for each in re.findall(r"[a-z]+", clause[: match.start()].lower())
@@ -86,7 +88,7 @@ def unknown(text: str, shown_by: tuple[str, ...]) -> list[str]:
             verbs, flag = tuple(named[-1:]) or shown_by, match.group()
             if flag in ANYWHERE | FOREIGN:
                 continue
-            wrong += [f"{flag} of {each}" for each in verbs if flag not in FLAGS[each]]
+            wrong += [f"{flag} of {verb}" for verb in verbs if flag not in FLAGS[verb]]
             if not verbs and not any(flag in flags for flags in FLAGS.values()):
                 wrong.append(flag)
     return wrong

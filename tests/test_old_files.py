@@ -161,7 +161,7 @@ def test_rollouts_count_as_done(meant: dict[str, Any]) -> None:
     assert (result.placements, result.success) == ((100_000, 100_001), (False, False))
     assert result.steps == (3, 3)
     assert (result.backend, result.processor) == ("unknown", "unknown")
-    note_success(Path("shipped"))
+    note_success(Path("shipped"), print)
     assert verify(Path("shipped")).manifest["success"]["rollouts"] == 2
 
 

@@ -48,6 +48,13 @@ def test_paths_follow_the_name(tmp_path: Path) -> None:
     assert recipe.train == dataclasses.replace(TrainOptions(), tau=1, label="lite0")
 
 
+def test_options_of_earlier_releases_are_read_where_they_say_what_is_so_now(tmp_path: Path) -> None:
+    old = "[record]\ntail = 6\n[train]\nstandardise_scores = false\n"
+    assert load_recipe(written(tmp_path, old)).train == load_recipe(written(tmp_path, "")).train
+    with pytest.raises(VipOfflineError, match=r"\[record\]: tail = 3: is no option any more"):
+        load_recipe(written(tmp_path, "[record]\ntail = 3\n"))
+
+
 def test_every_arm_sees_what_the_label_saw(tmp_path: Path) -> None:
     (tmp_path / "wide.toml").write_text('[relabel]\nfit = "pad"\n')
     assert load_recipe(tmp_path / "wide.toml").train.fit == "pad"
@@ -118,7 +125,7 @@ def test_runs_of_several_objectives_and_seeds() -> None:
     options = PretrainOptions(steps=30, seed=5)
     recipe = PretrainRecipe(options, objectives=("vip", "tcn"), seeds=2)
     assert list(recipe.runs()) == ["vip-5", "vip-6", "tcn-5", "tcn-6"]
-    assert {each.steps for each in recipe.runs().values()} == {30}
+    assert {run.steps for run in recipe.runs().values()} == {30}
     frames = dataclasses.replace(recipe, equal_frames=True).runs()
     # 30 steps of four frames are 40 of three
     assert (frames["vip-6"].steps, frames["tcn-6"].steps, frames["tcn-6"].seed) == (30, 40, 6)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vip_offline.options import CompareOptions, Recipe, RelabelOptions, TrainOptions
+from vip_offline.options import CompareOptions, Device, Recipe, RelabelOptions, TrainOptions
 
 if TYPE_CHECKING:
     from vip_offline.dataset.labels import Label
@@ -91,6 +91,7 @@ def train(
     out: Path | str | None = None,
     seeds: int = 1,
     processes: int = CompareOptions.processes,
+    device: Device = "cpu",
     weights: Path | str = "",
     say: Callable[[str], None] = _silent,
 ) -> list[Path]:
@@ -105,6 +106,7 @@ def train(
             ``runs/<store>/<settings>``, as by the command.
         seeds: number of policies.
         processes: training processes, one thread each.
+        device: to train rwr and bc on; other algorithms use the CPU.
         weights: checkpoint file of the labelling's encoder, if it ships without.
         say: called with lines about weights, data and what is missing.
 
@@ -121,7 +123,7 @@ def train(
     from vip_offline.deployment.export import ship_if_possible
     from vip_offline.experiments.train import train_stage
 
-    training = CompareOptions(seeds=seeds, processes=processes)
+    training = CompareOptions(seeds=seeds, processes=processes, device=device)
     path, folder = Path(store), None if out is None else Path(out)
     folders = train_stage(path, options, training, _no_bar, say, folder, str(weights))
     for policy in folders:

@@ -5,6 +5,8 @@ Unknown tables and keys are refused with the nearest known name.
 
 import contextlib
 import dataclasses
+import functools
+import json
 import tomllib
 import types
 import typing
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.options import PretrainRecipe, Recipe
+from vip_offline.options import WITHDRAWN, PretrainRecipe, Recipe
 from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.utils.size_limits import HANDWRITTEN, read_description
 
@@ -62,12 +64,18 @@ def options_from(kind: type[Options], values: Mapping[str, Any], source: str) ->
     Raises:
         VipOfflineError: on an unknown key or a value of another type.
     """
-    hints = typing.get_type_hints(kind)
+    hints, withdrawn = typing.get_type_hints(kind), WITHDRAWN.get(kind, {})
     fields: dict[str, Any] = {}
     for key, value in values.items():
-        if key not in hints:
+        if key in withdrawn:
+            if value != withdrawn[key]:
+                raise VipOfflineError(
+                    f"{source}: {key} = {value!r}: is no option any more; it is "
+                    f"{withdrawn[key]!r} always. Use the release that wrote this."
+                )
+        elif key not in hints:
             raise VipOfflineError(f"{source}: unknown key {key!r}.{did_you_mean(key, hints)}")
-        if dataclasses.is_dataclass(hints[key]):
+        elif dataclasses.is_dataclass(hints[key]):
             if not isinstance(value, Mapping):
                 raise VipOfflineError(f"{source}: {key} is a table; write [{key}] on its own line.")
             fields[key] = options_from(typing.cast("type", hints[key]), value, f"{source} [{key}]")
@@ -127,10 +135,6 @@ def load_recipe(path: Path) -> Recipe:
 def naming_keys(path: Path, recipe: type) -> Iterator[None]:
     """Within the block, an error about an option names the file and the key, not the flag.
 
-    Args:
-        path: of the recipe file.
-        recipe: its dataclass, whose fields are the names of tables.
-
     Raises:
         VipOfflineError: such as ``x.toml: train.tau = -1: must be at least 0.``
     """
@@ -154,10 +158,6 @@ def _check_tables(path: Path, recipe: Recipe | PretrainRecipe) -> None:
 def read_toml(path: Path, what: str = "recipe") -> dict[str, Any]:
     """A TOML file's content.
 
-    Args:
-        path: of the file.
-        what: it is, for the message.
-
     Raises:
         VipOfflineError: if it is missing, or is not TOML of at most `HANDWRITTEN` bytes.
     """
@@ -171,15 +171,8 @@ def read_toml(path: Path, what: str = "recipe") -> dict[str, Any]:
         raise VipOfflineError(f"{path}: cannot be read as TOML: {error}.") from None
 
 
-def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return f"[{', '.join(_literal(item) for item in value)}]"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return repr(value)
+# bools, numbers, texts and lists of them are written alike in TOML and in JSON
+_literal = functools.partial(json.dumps, ensure_ascii=False)
 
 
 def dump(options: Any) -> str:

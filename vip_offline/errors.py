@@ -26,6 +26,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"{hint} Known: {', '.join(known)}."
 
 
+def first_line(error: object) -> str:
+    """The first line of an error's text; of one without a text its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Whatever goes wrong in the block was about this file or folder, if it names none itself."""

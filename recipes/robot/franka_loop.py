@@ -203,7 +203,7 @@ def differences(
             if values[0].shape != shape or values[0].dtype != np.uint8:
                 has = f"{values[0].dtype} {values[0].shape}"
                 found.append(f"{ours} is {has}; the policy takes uint8 {shape}")
-        elif sum(each.size for each in values) != shape[0]:
+        elif sum(value.size for value in values) != shape[0]:
             width = sum(each.size for each in values)
             found.append(f"proprio has {width} numbers; the policy takes {shape[0]}")
     for what, said in (("proprio", driver.proprio), ("action", driver.action)):

@@ -17,7 +17,9 @@ def test_every_flag_is_whole(verb: str) -> None:
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     words = set(re.findall(r"--?[\w-]+", result.stdout))
-    flags = {flag for each in COMMANDS[verb].params for flag in (*each.opts, *each.secondary_opts)}
+    flags = {
+        flag for param in COMMANDS[verb].params for flag in (*param.opts, *param.secondary_opts)
+    }
     assert {each for each in flags if each.startswith("-")} <= words
     assert max(map(len, lines)) <= 80
     assert "…" not in result.stdout

@@ -13,8 +13,10 @@ from vip_offline.cli._options import Part, with_options
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import (
     AnalyzeOptions,
+    ClientOptions,
     CompareOptions,
     DeleteOptions,
+    ExportOptions,
     ImportOptions,
     InspectOptions,
     PretrainOptions,
@@ -22,6 +24,7 @@ from vip_offline.options import (
     RelabelOptions,
     RolloutOptions,
     ServeOptions,
+    ShipOptions,
     TrainOptions,
 )
 from vip_offline.options.fields import fields_of
@@ -30,7 +33,7 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 # what a command leaves out: arms are about it, or a recording server gives no actions
 LEFT_OUT = {
     ("compare", TrainOptions): {"algo", "weight_by", "n_steps", "control"},
-    ("record", ServeOptions): {"timeout", "hold", "stop_above"},
+    ("record", ServeOptions): {"timeout", "hold", "stop_above", "key_map", "log", "unsealed"},
 }
 RENAMED: dict[tuple[str, str, type], str] = {
     ("compare", "--processes", RolloutOptions): "--rollout-processes"
@@ -46,6 +49,7 @@ RENAMED: dict[tuple[str, str, type], str] = {
         ("inspect", InspectOptions),
         ("relabel", RelabelOptions),
         ("delete", DeleteOptions),
+        ("export", ExportOptions),
         ("analyze", AnalyzeOptions),
         ("pretrain", PretrainOptions),
         ("train", TrainOptions),
@@ -53,6 +57,8 @@ RENAMED: dict[tuple[str, str, type], str] = {
         ("compare", CompareOptions),
         ("compare", TrainOptions),
         ("compare", RolloutOptions),
+        ("record", ClientOptions),
+        ("ship", ShipOptions),
         ("serve", ServeOptions),
     ],
 )

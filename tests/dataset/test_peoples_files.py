@@ -339,6 +339,30 @@ def test_where_nobody_says_so_the_import_does(tmp_path: Path) -> None:
     assert check(tmp_path / "store.zarr").successes is None
 
 
+def test_what_a_killed_import_left_unhashed_is_hashed_with_a_bar(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    from vip_offline.experiments.stages import import_stage
+    from vip_offline.utils.console import bar
+
+    robot(tmp_path / "set/ep0")
+    video(tmp_path / "set/ep0/front.mp4")
+    bars: list[tuple[str, int]] = []
+
+    def noted(name: str, total: int, unit: str) -> Any:
+        bars.append((name, total))
+        return bar(Console(quiet=True), name, total, unit)
+
+    store = tmp_path / "store.zarr"
+    for _ in range(2):
+        import_stage(open_source(tmp_path / "set"), store, ImportOptions(), noted, print)
+    assert [name for name, _ in bars] == ["import", "import"]
+    shutil.rmtree(store / "files")
+    import_stage(open_source(tmp_path / "set"), store, ImportOptions(), noted, print)
+    assert bars[2:] == [("check", 12), ("import", 0)]
+    assert not open_store(store).touched("data/pts_front").any()
+
+
 # --- time ----------------------------------------------------------------------------------
 
 

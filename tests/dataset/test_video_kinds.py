@@ -7,6 +7,7 @@ import pytest
 from made_up_films import KINDS, ramp, write
 from numpy.typing import NDArray
 
+from vip_offline.dataset.media.frame_rate import rate_of
 from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.media.video import Decoder, FrameReader, decode_frames
 from vip_offline.dataset.tables.file_listing import VIDEO_SUFFIXES
@@ -33,7 +34,7 @@ def test_every_kind_that_can_be_written_here_is_listed() -> None:
 def test_each_frame_is_the_one_that_is_asked_for(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path / f"a.{kind}")
     line = timeline(path)
-    rate, frames = line.rate, read(path, *range(50))
+    rate, frames = rate_of(line.seconds), read(path, *range(50))
     assert len(line.pts) == 50 and rate == pytest.approx(25)
     np.testing.assert_allclose(line.seconds - line.seconds[0], np.arange(50) / 25, atol=2e-3)
     if kind not in ("wmv", "mpg", "mpeg"):  # these know only some grey levels
@@ -67,7 +68,7 @@ def test_an_edit_list_cuts_off_or_delays(tmp_path: Path, shift: int) -> None:
 
 def test_dropped_frames_leave_the_usual_rate(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", 12, at=np.delete(np.arange(15), [4, 5, 9]))
-    assert timeline(path).rate == pytest.approx(25, rel=0.02)
+    assert rate_of(timeline(path).seconds) == pytest.approx(25, rel=0.02)
 
 
 def test_frames_that_change_their_size_are_refused_unless_drawn_at_one(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from vip_offline.config import options_from
 from vip_offline.dataset.delete import delete
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
-from vip_offline.deployment.export import note_success, ship
+from vip_offline.deployment.export import note_success, ship, ship_if_possible
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import RelabelOptions, RolloutOptions, TrainOptions
 from vip_offline.policies.brightness import brightness_grid
@@ -223,8 +223,8 @@ def test_without_the_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_rollouts_found_goes_into_the_folder(tmp_path: Path) -> None:
-    folder = trained_policy(tmp_path, "pixels")
-    note_success(folder)  # was not made ready: nothing happens
+    folder, said = trained_policy(tmp_path, "pixels"), list[str]()
+    note_success(folder, said.append)  # was not made ready: nothing happens
     ship(folder)
     options = RolloutOptions()
     result = {
@@ -234,7 +234,8 @@ def test_what_rollouts_found_goes_into_the_folder(tmp_path: Path) -> None:
         "horizon": 200,
     }
     (folder / RESULT).write_text(json.dumps(result))
-    note_success(folder)
+    note_success(folder, said.append)
+    assert said == []
     success = read_manifest(folder)["success"]
     assert (success["successes"], success["rollouts"]) == (9, 10)
     assert (success["backend"], success["processor"]) == ("unknown", "unknown")  # an old result
@@ -245,6 +246,16 @@ def test_what_rollouts_found_goes_into_the_folder(tmp_path: Path) -> None:
     assert changed_files(folder) == []
     assert "README.md" in read_sums(folder)
     load_policy(folder)
+
+    # one that is not whole is left as it is, so that it stays refused
+    (folder / "README.md").unlink()
+    (folder / RESULT).write_text(json.dumps({**result, "horizon": 100}))
+    note_success(folder, said.append)
+    assert "README.md is missing, so its success rate is not noted" in said[0]
+    assert read_manifest(folder)["success"] == success
+    ship_if_possible(folder, "", said.append)  # as `train` does
+    assert read_manifest(folder)["success"]["horizon"] == 100
+    assert changed_files(folder) == []
 
 
 @pytest.mark.parametrize("held", ["policy", "demos.zarr"])

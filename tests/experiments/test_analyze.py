@@ -40,9 +40,9 @@ def test_the_command_leaves_a_page_numbers_figures_and_films(
     page = (out / "report.html").read_text()
     assert found["verdict"][:40] in page
     assert "<svg" in page
-    assert {each.suffix for each in (out / "figures").iterdir()} == {".png", ".svg"}
+    assert {path.suffix for path in (out / "figures").iterdir()} == {".png", ".svg"}
     films = sorted((out / "films").iterdir())
-    assert [each.name for each in films] == ["episode-0.mp4", "episode-1.mp4"]
+    assert [film.name for film in films] == ["episode-0.mp4", "episode-1.mp4"]
     line = timeline(films[0])
     assert len(line.pts) == 5
     assert FrameReader(line.shape[:2])(films[0], line.pts).max() > 60

@@ -91,9 +91,9 @@ def test_everything_is_gathered(recipe: Recipe) -> None:
     assert comparison.arms[1].weights is not None
     assert comparison.arms[1].weights.mean() == pytest.approx(1)
     assert {each.kind for each in comparison.demonstrations} == {"expert", "frozen"}
-    for each in comparison.demonstrations:
-        assert each.thumbnails.shape == (8, 64, 64, 3)
-        assert np.isfinite(each.distance).all()
+    for demonstration in comparison.demonstrations:
+        assert demonstration.thumbnails.shape == (8, 64, 64, 3)
+        assert np.isfinite(demonstration.distance).all()
     assert comparison.backend.startswith(("torch", "ONNX Runtime"))
     assert comparison.processor == processor()
     (goal,) = comparison.goals

@@ -14,7 +14,7 @@ from vip_offline.utils.console import Bar
 
 
 def names(folder: Path) -> set[str]:
-    return {each.name for each in folder.iterdir()}
+    return {path.name for path in folder.iterdir()}
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -29,7 +29,8 @@ from vip_offline.experiments.analyze import analyze_stage
 from vip_offline.experiments.export_data import export
 from vip_offline.experiments.provenance import TRUE, made_of_folder, made_of_store
 from vip_offline.options import AnalyzeOptions, RelabelOptions, TrainOptions
-from vip_offline.policies.policy import ROLLOUTS
+from vip_offline.policies.checksums import changed_files
+from vip_offline.policies.policy import ROLLOUTS, read_manifest, write_manifest
 from vip_offline.policies.runtime import load_policy
 from vip_offline.rewards.relabel import relabel
 from vip_offline.training.job import TrainJob
@@ -120,6 +121,15 @@ def test_what_a_labelling_reads_and_is(
         (line,) = train(labelled, policy)
         assert line.startswith(f"{policy}: trained again: ")
     assert still(policy) == [TRUE]
+
+
+def test_a_damaged_policy_is_trained_again(labelled: Path, policy: Path) -> None:
+    """Such as a copy that was taken while the folder was replaced."""
+    write_manifest(policy, {**read_manifest(policy), "loss": 0.0})
+    (line,) = train(labelled, policy)
+    assert line.endswith("trained again: manifest.json was changed since it was written")
+    assert changed_files(policy) == []
+    assert train(labelled, policy) == []
 
 
 def test_rollouts_go_with_the_policy_that_they_are_of(labelled: Path, policy: Path) -> None:
@@ -256,7 +266,7 @@ def test_a_linked_video_of_the_same_size(tmp_path: Path) -> None:
     store = imported(tmp_path / "set", tmp_path / "store.zarr").path
     relabel(store, PIXELS)
     assert train(store, tmp_path / "policy") == []
-    frames = np.concatenate([each.frames for each in demos()])
+    frames = np.concatenate([demo.frames for demo in demos()])
     frames[7] = 255 - frames[7]
     write_video(video, frames, 10)
     padded(video, 8192)
@@ -323,3 +333,18 @@ def test_inspect_prints_one_table(labelled: Path, policy: Path) -> None:
     assert row["still"] == "no: actions of episode 1 changed; train makes it again"
     result = CliRunner().invoke(app, ["inspect", str(labelled), "--json"])
     assert [row["still"] for row in json.loads(result.stdout)["made"]] == [TRUE, TRUE]
+
+
+def test_inspect_says_what_it_was_given_and_what_it_takes(labelled: Path, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("taken on Monday")
+    for path, said in (
+        (note, "note.txt: is a file, and no export of a store"),
+        (
+            labelled / "data",
+            f"data: lies in a store. Name all of it: `vip-offline inspect {labelled}`",
+        ),
+        (labelled / "zarr.json", "zarr.json: lies in a store"),
+    ):
+        result = CliRunner().invoke(app, ["inspect", str(path)])
+        assert isinstance(result.exception, VipOfflineError) and said in str(result.exception)

@@ -56,7 +56,7 @@ def test_each_objective_is_trained_and_drawn(
     numbers = run_pretrain_recipe(recipe(tmp_path, store), SHOW, said.append)
     out = tmp_path / "out"
     assert list(numbers["trained"]) == ["vip-0", "tcn-0"]
-    assert [(each["objective"], each["steps"]) for each in numbers["paths"]] == [
+    assert [(number["objective"], number["steps"]) for number in numbers["paths"]] == [
         ("vip", 2),
         ("vip", 4),
         ("tcn", 2),
@@ -124,8 +124,8 @@ def test_tasks_are_recorded_and_encoders_tried_on_others(tmp_path: Path) -> None
     numbers = run_pretrain_recipe(wanted, SHOW, lambda line: None)
     assert numbers["trained"]["vip"]["clips"] == 4  # of six; one of each task is held out
     assert list(numbers["trial"]) == ["vip", "pixels"]
-    for found in numbers["trial"].values():
-        assert found["drawer-close"]["successes"] == 2
-        assert -1 <= found["drawer-close"]["order"] <= 1
-        assert 0 <= found["drawer-close"]["auc"]["value"] <= 1
+    for number in numbers["trial"].values():
+        assert number["drawer-close"]["successes"] == 2
+        assert -1 <= number["drawer-close"]["order"] <= 1
+        assert 0 <= number["drawer-close"]["auc"]["value"] <= 1
     assert (tmp_path / "data" / "trial" / "drawer-close.zarr").is_dir()

@@ -78,7 +78,7 @@ def test_a_refused_run_changes_nothing(smoke: Path, tmp_path: Path) -> None:
         shutil.copytree(smoke / name, tmp_path / name)
     recipe = tmp_path / "recipes/smoke.toml"
     recipe.write_text(recipe.read_text().replace("tau = 1.0", "tau = 7.0"))
-    before = {each: each.read_bytes() for each in (tmp_path / "runs").rglob("*") if each.is_file()}
+    before = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
     result = subprocess.run(RUN, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "tau 1.0, now 7.0" in result.stderr
@@ -101,7 +101,7 @@ def test_other_placements_are_rolled_out_and_filmed_again(smoke: Path, tmp_path:
     assert result.returncode == 0, result.stderr
     assert "train: all are there" in result.stdout
     assert "rollout: 6 policies" in result.stdout
-    films = sorted(each.name for each in (tmp_path / "runs").rglob("*.mp4"))
+    films = sorted(path.name for path in (tmp_path / "runs").rglob("*.mp4"))
     assert films == ["placement-200000.mp4"] * 3
 
 

@@ -62,8 +62,8 @@ def test_texts_that_are_no_value(kind: type, name: str, text: str, message: str)
 def test_a_default_is_the_value_of_its_text(kind: type) -> None:
     texts = [field for field in fields_of(kind) if is_text(field)]
     assert texts
-    for each in texts:
-        assert from_text(each, to_text(each.default)) == each.default
+    for text in texts:
+        assert from_text(text, to_text(text.default)) == text.default
 
 
 def test_plain_types_are_not_read_here() -> None:

@@ -75,10 +75,12 @@ def test_what_is_killed_while_it_replaces_is_whole_again(
         else:
             replace_listed(folder, ["a", "b"], {"a": "new a", "b": "new b"})
     assert (folder / SUMS).exists()
+    assert changed_files(folder) == []  # for readers it is whole meanwhile
+    assert {path.name for path in folder.iterdir() if path.name[0] != "."} == {"a", "b", SUMS}
     finish_replacement(folder)
     assert changed_files(folder) == []
     assert (folder / "a").read_bytes() == (before if renames == 0 else b"new a")
-    assert not list(folder.glob(f"*{NEXT}"))
+    assert not list(folder.glob(f".*{NEXT}"))
 
 
 def test_what_must_be_listed(folder: Path) -> None:

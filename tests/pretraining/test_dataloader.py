@@ -31,7 +31,8 @@ class Ramps:
     def __init__(self, height: int = 80, width: int = 120, count: int = 5) -> None:
         self.lengths = np.full(count, 9, np.int64)
         self.groups, self.takes = np.zeros(count, np.int64), np.arange(count)
-        self.group_names, self.fingerprint = ("ramps",), "ramps"
+        self.group_names: tuple[str, ...] = ("ramps",)
+        self.fingerprint = "ramps"
         self.skipped: tuple[str, ...] = ()
         down, across = np.mgrid[:height, :width]
         self._place = np.stack([down, across, np.zeros_like(down)], axis=-1).astype(np.uint8)

@@ -617,7 +617,7 @@ def test_settings_that_cannot_be_met_are_refused(
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(VipOfflineError, match="--device cuda: torch sees no GPU"):
+    with pytest.raises(VipOfflineError, match="--device cuda: torch finds no CUDA device"):
         check_pretrain(small(device="cuda"))
 
 

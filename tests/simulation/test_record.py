@@ -15,7 +15,7 @@ from store_files import contents
 
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import RecordOptions
+from vip_offline.options import TAIL, RecordOptions
 from vip_offline.simulation.experts import FAILURES
 from vip_offline.simulation.metaworld import Simulator
 from vip_offline.simulation.record import planned_episodes, record
@@ -66,8 +66,8 @@ def test_the_store_says_what_happened(recorded: Path) -> None:
     assert lengths[2:] == [30] * 4
     for start, stop in store.spans()[:2]:
         succeeded = store.data("succeeded")[start:stop]
-        assert succeeded.sum() == SMALL.tail
-        assert succeeded[-SMALL.tail :].all()  # the last frame is a goal picture
+        assert succeeded.sum() == TAIL
+        assert succeeded[-TAIL:].all()  # the last frame is a goal picture
     assert np.isnan(store.data("true_reward")).sum() == 6
     assert store.data("proprio").shape == (store.rows, 4)
 
@@ -99,8 +99,8 @@ def test_two_processes_record_the_same(recorded: Path, tmp_path: Path) -> None:
 
 def test_other_settings_do_not_mix(recorded: Path) -> None:
     before = contents(recorded)
-    with pytest.raises(VipOfflineError, match=r"made with other settings.*tail"):
-        record(recorded, replace(SMALL, tail=3))
+    with pytest.raises(VipOfflineError, match=r"made with other settings.*record"):
+        record(recorded, replace(SMALL, max_steps=SMALL.max_steps + 1))
     assert contents(recorded) == before
 
 

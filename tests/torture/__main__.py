@@ -49,9 +49,7 @@ def main(
         if name not in every:
             raise typer.BadParameter(f"{name}: no fault; there are {', '.join(every)}")
     named = [
-        each
-        for each in rows
-        if not commands or any(each.name.startswith(word) for word in commands)
+        row for row in rows if not commands or any(row.name.startswith(word) for word in commands)
     ]
     if not mounts():
         left_out = [name for name in faults if name in ("disk full", "no inodes", "read-only")]

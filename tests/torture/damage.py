@@ -155,10 +155,12 @@ def damaged(bench: Bench, command: Command, calm: Calm, fault: str, seed: int) -
     elif command.checks and ended.output == calm.output and before != calm.before:
         wrong.append(f"(c) sees nothing: {name}")
     elif ended.code == calm.code:
+        said = _named(name, command.victim, ended.output) and path.name in ended.output
         for key in sorted(calm.after.keys() | now.keys()):
             made = calm.after.get(key) != calm.before.get(key) or key not in before
             other = now.get(key) != calm.after.get(key) and key not in calm.unsteady
-            if made and other and not _is_of(name, key):
+            left = said and now.get(key) == before.get(key)  # not written, with the reason
+            if made and other and not left and not _is_of(name, key):
                 wrong.append(f"(c) used in {key}: {name}")
     else:
         if not _named(name, command.victim, ended.output):

@@ -78,9 +78,9 @@ def _within(node: ast.AST) -> Iterator[ast.AST]:
                 yield child
                 yield from _within(child)
     if isinstance(node, ast.Call):
-        for each in node.args:  # the one `args` that is no declaration
-            yield each
-            yield from _within(each)
+        for arg in node.args:  # the one `args` that is no declaration
+            yield arg
+            yield from _within(arg)
 
 
 def changes(node: ast.AST) -> dict[str, Callable[[ast.AST], None]]:
@@ -184,7 +184,7 @@ def passes(tree: Path, tests: list[str], limit: float) -> bool:
 
 def drawn(modules: list[Path], root: Path, count: int, seed: int) -> list[Mutant]:
     """So many mutants of all, of each kind about as many."""
-    every = [each for module in modules for each in mutants(module, root)]
+    every = [mutant for module in modules for mutant in mutants(module, root)]
     random.Random(seed).shuffle(every)
     turn: dict[str, int] = {}
 
@@ -208,7 +208,7 @@ def main(
     from rich.table import Table
 
     console = Console(markup=False, highlight=False, width=80)
-    chosen = drawn([each.resolve() for each in modules], ROOT, count, seed)
+    chosen = drawn([module.resolve() for module in modules], ROOT, count, seed)
     with tempfile.TemporaryDirectory(prefix="mutants-") as base:
         trees = SimpleQueue[Path]()
         for number in range(jobs):

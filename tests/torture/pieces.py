@@ -76,7 +76,7 @@ def _below(path: Path, top: Path) -> Iterator[tuple[str, str]]:
     elif any((path / sign).exists() for sign in ("meta/info.json", "data/metadata.json")):
         # a data set of LeRobot or Minari: one piece
         parts = sorted(each for each in path.rglob("*") if each.is_file())
-        yield name, digest(*(_readable(each, top) for each in parts))
+        yield name, digest(*(_readable(part, top) for part in parts))
     else:
         for each in sorted(path.iterdir()):
             yield from _below(each, top)

@@ -64,7 +64,7 @@ def test_tests_see_a_mutant_or_do_not(module: Path) -> None:
     tests = module.with_name("test_thing.py")
     tests.write_text("from thing import Thing\n\n\ndef test():\n    assert Thing.grow(1, 2) == 3\n")
     assert passes(module.parent, ["test_thing.py"], 60)
-    (minus,) = (each for each in mutants(module, module.parent) if "value - by" in each.diff)
+    (minus,) = (mutant for mutant in mutants(module, module.parent) if "value - by" in mutant.diff)
     module.write_text(minus.source)
     assert not passes(module.parent, ["test_thing.py"], 60)
 

@@ -47,7 +47,7 @@ def test_a_newer_checkpoint_takes_the_place_of_the_older(tmp_path: Path) -> None
     found = read_checkpoint(tmp_path)
     assert found is not None
     assert found.arrays["step"] == 9
-    assert [each.name for each in tmp_path.iterdir()] == [CHECKPOINT]
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
 
 
 def without_metrics(path: Path) -> None:

@@ -14,7 +14,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import TrainOptions
 from vip_offline.policies.policy import Policy, find_policies
 from vip_offline.training.checkpoint import read_checkpoint
-from vip_offline.training.job import TrainJob
+from vip_offline.training.job import TrainJob, spike_note
 from vip_offline.training.run import seeded, train, train_all
 from vip_offline.utils.files import only_writer
 
@@ -47,7 +47,7 @@ def test_ctrl_c_is_obeyed_at_once_and_nothing_is_lost(
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert "goes on from here" in errors
-    kept = sorted(each.relative_to(tmp_path).as_posix() for each in tmp_path.glob("out/.*/*"))
+    kept = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("out/.*/*"))
     assert kept == ["out/.seed-0.partial/checkpoint.npz", "out/.seed-1.partial/checkpoint.npz"]
 
 
@@ -69,6 +69,16 @@ def test_a_diverged_training_stands_in_nobodys_way(
     assert find_policies([kept], named=True) == [kept]
 
 
+@pytest.mark.parametrize(
+    ("end", "spiked"), [([0.015, 0.02], True), ([0.004, 0.004], False), ([0.0, 0.002], False)]
+)
+def test_a_loss_that_ends_in_a_spike_is_said(end: list[float], spiked: bool) -> None:
+    losses = [1.0 / (1 + step) ** 1.3 for step in range(198)]  # 0.001 at its end
+    note = spike_note(Path("runs/push/bc/seed-3"), [*losses, *end])
+    assert note.startswith("warning: runs/push/bc/seed-3: the loss ends in a spike") is spiked
+    assert bool(note) is spiked
+
+
 def test_what_another_process_trains_is_left_alone(labelled: Path, tmp_path: Path) -> None:
     mine, shared = (
         TrainJob(labelled, each, tmp_path / f"{each.seed}") for each in seeded(SMALL, 2)
@@ -81,7 +91,7 @@ def test_what_another_process_trains_is_left_alone(labelled: Path, tmp_path: Pat
                 train_all([mine, shared], processes)
             assert partial.exists()
     train_all([mine, shared], 2)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["0", "1", labelled.name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", labelled.name]
 
 
 def test_jobs_that_cannot_be_done(labelled: Path, tmp_path: Path) -> None:

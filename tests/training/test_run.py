@@ -27,6 +27,7 @@ SMALL = TrainOptions(steps=40, hidden=(8,), tau=1.0, weight_by="step")
 
 def test_the_folder_does_what_the_model_does(labelled: Path, tmp_path: Path) -> None:
     out = tmp_path / "policy"
+    (tmp_path / ".columns-7.partial").mkdir()  # of an earlier release that was killed
     told: list[int] = []
     seen: list[TrainingSet] = []
     train(labelled, replace(SMALL, steps=130), out, told.append, seen.append)
@@ -44,7 +45,7 @@ def test_the_folder_does_what_the_model_does(labelled: Path, tmp_path: Path) -> 
     assert share == data.weighed.summary.effective_sample_size
     lines = (out / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [100, 130]
-    assert {each.name for each in tmp_path.iterdir()} == {"policy", labelled.name}
+    assert {path.name for path in tmp_path.iterdir()} == {"policy", labelled.name}
 
 
 def losses(folder: Path) -> list[float]:
@@ -88,7 +89,7 @@ def test_side_by_side_each_becomes_what_it_is_alone(labelled: Path, tmp_path: Pa
         replace(SMALL, algo="bc", steps=150),
         replace(SMALL, algo="awr", steps=150),
     ]
-    assert [each.seed for each in options] == [4, 5, 0, 0]
+    assert [option.seed for option in options] == [4, 5, 0, 0]
     threads, told = torch.get_num_threads(), list[int]()
     train_all(
         [TrainJob(labelled, each, tmp_path / f"{i}") for i, each in enumerate(options)],
@@ -221,7 +222,7 @@ def test_raw_inputs_are_an_option(labelled: Path, tmp_path: Path) -> None:
     assert torch.equal(tensors["std"], torch.ones(3076))
     train(labelled, SMALL, tmp_path / "scaled")
     observations = np.concatenate(
-        [each[:-1] for each in training_set(labelled, SMALL).observations]
+        [observation[:-1] for observation in training_set(labelled, SMALL).observations]
     )
     np.testing.assert_allclose(
         Policy.load(tmp_path / "scaled").tensors["mean"], observations.mean(0), atol=1e-5

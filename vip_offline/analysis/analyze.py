@@ -15,12 +15,7 @@ from vip_offline.analysis.frame_features import (
 )
 from vip_offline.analysis.goal_warnings import goal_warnings
 from vip_offline.analysis.recommendation import against_best, recommend
-from vip_offline.analysis.results import (
-    Analysis,
-    EpisodeView,
-    HeavyTransition,
-    Row,
-)
+from vip_offline.analysis.results import Analysis, EpisodeView, HeavyTransition, Row
 from vip_offline.analysis.rows import control_rows, goal_rows_of, labelling_row
 from vip_offline.dataset.labels import Label
 from vip_offline.dataset.store import Store, open_store

@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.analysis.frame_features import FrameFeatures
-from vip_offline.analysis.metrics import (
-    Floats,
-    is_flat,
-)
+from vip_offline.analysis.metrics import Floats, is_flat
 from vip_offline.dataset.store import Store
 from vip_offline.options import AnalyzeOptions
 from vip_offline.rewards.functions import goal_distance
@@ -57,7 +54,10 @@ def demonstrations_of(
             true = tuple(column[start : stop - 1] for start, stop in spans)
     identical = None
     if features is not None:
-        identical = [_identical(episode) for episode in features]
+        identical = [
+            np.abs(np.diff(episode.pixels.astype(np.int16), axis=0)).mean(axis=1) <= IDENTICAL
+            for episode in features
+        ]
     return Demonstrations(
         spans=spans,
         success=store.meta("success").astype(bool),
@@ -66,11 +66,6 @@ def demonstrations_of(
         true_rewards=true,
         options=options,
     )
-
-
-def _identical(features: FrameFeatures) -> NDArray[np.bool_]:
-    change = np.abs(np.diff(features.pixels.astype(np.int16), axis=0)).mean(axis=1)
-    return np.asarray(change <= IDENTICAL)
 
 
 def _movement(store: Store, features: list[FrameFeatures] | None) -> Floats | None:

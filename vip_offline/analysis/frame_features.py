@@ -14,6 +14,7 @@ from vip_offline.analysis.controls import (
     raw_pixels,
     shrink,
 )
+from vip_offline.dataset.frame_storage import VideoFrames
 from vip_offline.dataset.store import Store
 from vip_offline.dataset.validation.checks import LOSSY, mark_frames
 from vip_offline.options import Fit
@@ -53,7 +54,7 @@ def read_frame_features(
     """
     read, weights = store.frame_reader(camera), random_weights()
     # a codec changes a picture that stood still, so frames of videos are compared loosely
-    tolerance = LOSSY if f"pts_{camera}" in store.keys("data") else 0
+    tolerance = LOSSY if isinstance(store.frame_storage(camera), VideoFrames) else 0
 
     def episode(span: tuple[int, int]) -> FrameFeatures:
         start, stop = span

@@ -59,6 +59,13 @@ def order_correlation(distance: ArrayLike) -> float:
     return float(np.corrcoef(ranks, np.arange(len(ranks)))[0, 1])
 
 
+def mean_of(values: ArrayLike) -> float:
+    """Mean of the finite values; nan if there are none."""
+    values = np.asarray(values, np.float64)
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
 def is_flat(values: ArrayLike) -> bool:
     """Whether all values are one but for rounding, by the scale of the greatest."""
     values = np.asarray(values, np.float64)

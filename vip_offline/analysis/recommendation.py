@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.analysis.decision_rule import Score, gain_of
-from vip_offline.analysis.metrics import Floats, Separation
+from vip_offline.analysis.metrics import Floats, Separation, mean_of
 from vip_offline.analysis.paired_auc import AucDifference, auc_difference
 from vip_offline.analysis.results import Row, Weighting
 from vip_offline.training.weighting.weights import effective_sample_size, regression_weights
@@ -29,6 +29,10 @@ SPOKEN = {  # name of a control -> in a sentence, and its verbs
     "random network": ("a random network", "does", "puts"),
     TIME_CONTROL: ("the length of an episode alone", "does", "puts"),
 }
+SUCCESS_ONLY = (
+    "Among successes alone no weighting was seen to help, and some harm (three simulated tasks, "
+    "see the README); compare before you rely on one."
+)
 ORDERED = 0.5  # correlation with time below which a success does not look like progress
 
 
@@ -53,7 +57,7 @@ def recommend(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, lis
             f"No verdict: no episode is marked as a {which}, and the rule rests on how much of the "
             "weight goes to successes."
         )
-        return verdict, [_success_only(), *reasons] if success.all() else reasons
+        return verdict, [SUCCESS_ONLY, *reasons] if success.all() else reasons
     best = ranked(labellings)[0]
     gain, weighting = _best_gain(best), _best(best)
     if weighting is None:
@@ -193,13 +197,6 @@ def _ranking(labellings: Sequence[Row], compared: Sequence[AucDifference]) -> li
     ]
 
 
-def _success_only() -> str:
-    return (
-        "Among successes alone no weighting was seen to help, and some harm (three simulated "
-        "tasks, see the README); compare before you rely on one."
-    )
-
-
 def _about(row: Row, success: NDArray[np.bool_]) -> list[str]:
     """What is noteworthy of one labelling."""
     sentences = []
@@ -252,7 +249,7 @@ def _ceilings(controls: Sequence[Row]) -> list[str]:
     """Measures by which even a control is as good as can be, so that they say nothing."""
     sentences = []
     for measure, values in (
-        ("order correlation", {row.name: _mean(row.order) for row in controls}),
+        ("order correlation", {row.name: mean_of(row.order) for row in controls}),
         ("AUC", {row.name: _auc(row) for row in controls}),
     ):
         # the clock orders time by its making; that is no news
@@ -298,11 +295,6 @@ def _best_gain(row: Row) -> float:
 
 def _gain(weighting: Weighting) -> float:
     return gain_of(weighting.on_successes, weighting.of_successes)
-
-
-def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else math.nan
 
 
 def _auc(row: Row) -> float:

@@ -144,7 +144,10 @@ def summarise_analysis(analysis: Analysis) -> dict[str, Any]:
         "task": analysis.task,
         "verdict": analysis.verdict,
         "reasons": list(analysis.reasons),
-        "against_best": [_difference(difference) for difference in analysis.against_best],
+        "against_best": [
+            {k: _number(v) if isinstance(v, float) else v for k, v in asdict(difference).items()}
+            for difference in analysis.against_best
+        ],
         "warnings": list(analysis.warnings),
         "left_out": list(analysis.left_out),
         "episodes": [
@@ -170,12 +173,10 @@ def _row(row: Row, judged: NDArray[np.bool_]) -> dict[str, Any]:
         "goal_from_others": row.goal_from_others,
         "bump_fraction": {**_spread(row.bumps[judged]), "per_episode": _plain(row.bumps)},
         "order_correlation": {**_spread(row.order[judged]), "per_episode": _plain(row.order)},
-        "came_closer": _separation(row.came_closer),
-        "came_closer_moved": _separation(row.came_closer_moved),
+        "came_closer": row.came_closer and asdict(row.came_closer),
+        "came_closer_moved": row.came_closer_moved and asdict(row.came_closer_moved),
         "goal_agreement": _number(row.agreement),
-        "noise": None
-        if row.noise is None
-        else {"step": _number(row.noise.step), "pairs": row.noise.pairs},
+        "noise": row.noise and {"step": _number(row.noise.step), "pairs": row.noise.pairs},
         "signal": {str(n): _number(value) for n, value in row.signal.items()},
         "dense_fit": _number(row.dense_fit),
         "weightings": [
@@ -206,15 +207,6 @@ def _spread(values: Floats) -> dict[str, Any]:
     deviation = float(known.std(ddof=1)) if len(known) > 1 else None
     return {"mean": float(known.mean()) if len(known) else None, "std": deviation,
             "episodes": len(known)}  # fmt: skip
-
-
-def _separation(separation: Separation | None) -> dict[str, Any] | None:
-    return None if separation is None else asdict(separation)
-
-
-def _difference(difference: AucDifference) -> dict[str, Any]:
-    plain = asdict(difference)
-    return {key: _number(v) if isinstance(v, float) else v for key, v in plain.items()}
 
 
 def _plain(values: Floats) -> list[float | None]:

@@ -4,10 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.analysis.demonstrations import Demonstrations
-from vip_offline.analysis.metrics import (
-    Floats,
-    is_flat,
-)
+from vip_offline.analysis.metrics import Floats, is_flat
 from vip_offline.analysis.results import HeavyTransition, Weighting
 from vip_offline.errors import VipOfflineError
 from vip_offline.training.weighting.weights import (

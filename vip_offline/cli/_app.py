@@ -10,9 +10,9 @@ import typer
 
 from vip_offline import __version__
 from vip_offline.cli.help_page import PanelledGroup
-from vip_offline.cli.program_end import TRACEBACK
 from vip_offline.utils.console import Console
 from vip_offline.utils.path_arguments import all_named, named, storable
+from vip_offline.utils.program_end import TRACEBACK
 
 DATA, REWARD, POLICY = "Data", "Reward", "Policy"  # headings of the help page
 
@@ -30,35 +30,19 @@ app = typer.Typer(
 StoreArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[STORE]", callback=storable, help="Default: the only one under datasets/."
+        metavar="STORE", callback=storable, help="Default: the only one under datasets/."
     ),
 ]
 PoliciesArgument = Annotated[
     list[Path] | None,
     typer.Argument(
-        callback=all_named, metavar="[POLICY]...", help="Default: the only ones under runs/."
+        callback=all_named, metavar="POLICY", help="Default: the only ones under runs/."
     ),
 ]
 PolicyArgument = Annotated[
     Path, typer.Argument(callback=named, metavar="POLICY", help="A policy folder.")
 ]
 Weights = Annotated[str, typer.Option(help="Checkpoint file of the labelling's encoder.")]
-Describe = Annotated[
-    Path | None,
-    typer.Option(
-        callback=named,
-        help="TOML file that describes the robot: proprio, action, action_kind, gripper, "
-        "control_rate, key_map.",
-        dir_okay=False,
-    ),
-]
-ApiKeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        help="File with the API key that clients must send. Default: $VIP_OFFLINE_API_KEY.",
-        dir_okay=False,
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -92,6 +76,11 @@ def before_command(
         os.environ[TRACEBACK] = "1"
 
 
+def print_json(value: Any) -> None:
+    """Print a value for programs."""
+    typer.echo(json.dumps(value, indent=2))
+
+
 def given(context: typer.Context) -> set[str]:
     """Names of the options that stand on the command line."""
     return {
@@ -117,6 +106,6 @@ def show(
 ) -> None:
     """Print a description for people, or as JSON."""
     if as_json:
-        typer.echo(json.dumps(description, indent=2))
+        print_json(description)
     else:
         print_it(description, console)

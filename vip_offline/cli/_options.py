@@ -11,12 +11,14 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vip_offline.options.fields import Field, OptionError, check_ranges, fields_of
 from vip_offline.options.text import from_text, is_text, metavar_of, to_text
+from vip_offline.utils.path_arguments import named
 
 Command = Callable[..., None]
 
@@ -101,7 +103,7 @@ def _parameter(name: str, field: Field) -> inspect.Parameter:
     elif is_text(field):
         annotation, default, metavar = str, to_text(default), metavar_of(field)
     elif typing.get_origin(annotation) is tuple:
-        annotation, default = list[str], list(default)
+        annotation, default, metavar = list[str], list(default), "<str>"
     shown = field.option.default_text or not (default in ("", None, []) or default is False)
     info = typer.Option(*flags, help=str(field.option), metavar=metavar, show_default=shown)
     kind = inspect.Parameter.KEYWORD_ONLY
@@ -112,4 +114,6 @@ def _value(field: Field, value: Any) -> Any:
     """The value of a field from what typer gives."""
     if is_text(field):
         return from_text(field, value)
+    if isinstance(value, Path):
+        return named(value)
     return tuple(value) if isinstance(value, list) else value

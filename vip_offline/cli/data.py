@@ -1,7 +1,6 @@
 """Commands that make stores of demonstrations and look at them."""
 
 import contextlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +10,27 @@ import typer
 from vip_offline.cli import _app as shared
 from vip_offline.cli._options import Part, with_options
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import ImportOptions, InspectOptions, Recipe, RecordOptions, ServeOptions
+from vip_offline.options import (
+    ClientOptions,
+    ImportOptions,
+    InspectOptions,
+    Recipe,
+    RecordOptions,
+    ServeOptions,
+)
 from vip_offline.utils.console import Console
 from vip_offline.utils.path_arguments import named
 
 # a server that records gives no actions; between two episodes a person puts things back
-RECORDING = Part(without=("timeout", "hold", "stop_above"), defaults={"port": 8001, "idle": 3600.0})
+RECORDING = Part(
+    without=("timeout", "hold", "stop_above", "key_map", "log", "unsealed"),
+    defaults={"port": 8001, "idle": 3600.0},
+)
 # options of `record` that mean something with a client, or with the simulator, alone
-FROM_CLIENT = ("control_rate", "describe", "api_key_file", *RECORDING.fields(ServeOptions))
+FROM_CLIENT = ("control_rate", "describe", *RECORDING.fields(ServeOptions))
 FROM_SIMULATOR = Part(without=("task", "max_steps")).fields(RecordOptions)
 
-NewStore = typer.Argument(callback=named, metavar="[STORE]", help="Default: datasets/<name>.zarr.")
+NewStore = typer.Argument(callback=named, metavar="STORE", help="Default: datasets/<name>.zarr.")
 Format = Annotated[
     str, typer.Option("--format", help="Format: lerobot, robomimic, zarr, minari or folders.")
 ]
@@ -34,35 +43,24 @@ def record(
     store: Annotated[Path | None, NewStore] = None,
     *,
     options: RecordOptions,
-    from_client: Annotated[
-        bool, typer.Option("--from-client", help="Record what a robot streams, by openpi's client.")
-    ] = False,
-    control_rate: Annotated[
-        float | None, typer.Option(help="Actions per second of a client.", show_default=False)
-    ] = None,
-    describe: shared.Describe = None,
+    client: ClientOptions,
     serving: Annotated[ServeOptions, RECORDING],
-    api_key_file: shared.ApiKeyFile = None,
 ) -> None:
-    """Record a scripted expert, and failures, in a simulator; or what a robot's client streams."""
+    """Record demonstrations of a scripted expert in the simulator, or those of a robot's client."""
     given = shared.given(context)
-    for name in FROM_SIMULATOR if from_client else FROM_CLIENT:
+    for name in FROM_SIMULATOR if client.from_client else FROM_CLIENT:
         if name in given:
-            why = "belongs to the simulator" if from_client else "needs --from-client"
+            why = "belongs to the simulator" if client.from_client else "needs --from-client"
             raise VipOfflineError(f"--{name.replace('_', '-')}: {why}. Leave one of them out.")
-    if from_client:
+    if client.from_client:
         from vip_offline.deployment.recording.record import record_task
         from vip_offline.deployment.server.log_lines import LineWriter
-        from vip_offline.deployment.serving_options import read_api_key
 
         if "task" not in given:
             raise VipOfflineError("--task: say in a few words what the robot is to do.")
-        serving = replace(serving, api_key=read_api_key(api_key_file))
         steps = options.max_steps if "max_steps" in given else None
         with LineWriter.on(Console()) as lines:
-            lines.last(
-                record_task(store, options.task, control_rate, describe, serving, lines, steps)
-            )
+            lines.last(record_task(store, options.task, client, serving, lines, steps))
         return
     from vip_offline.experiments.stages import record_stage
 
@@ -90,7 +88,7 @@ def import_(
     ] = False,
     as_json: shared.AsJson = False,
 ) -> None:
-    """Import what you have: LeRobot, robomimic, Minari, diffusion_policy, videos, folders."""
+    """Import a data set: LeRobot, robomimic, Minari, diffusion_policy, videos, folders."""
     from vip_offline.dataset.importers.registry import open_source
     from vip_offline.dataset.importers.run import plan_import
     from vip_offline.experiments.stages import import_stage
@@ -117,7 +115,7 @@ def inspect(
         Path | None,
         typer.Argument(
             callback=named,
-            metavar="[STORE]",
+            metavar="STORE",
             help="A store (default: the only one under datasets/), or what was made of one: "
             "policies, a comparison, an analysis, an export. With --check also what import takes.",
         ),
@@ -127,7 +125,7 @@ def inspect(
     form: Format = "",
     as_json: shared.AsJson = False,
 ) -> None:
-    """Show what a store holds, what was made of it, and whether that is still true."""
+    """Show what a store holds, what was made of it, and what is out of date."""
     from vip_offline.dataset.store import default_store
 
     path, console, aside = store or default_store(), Console(), Console(stderr=True)
@@ -147,7 +145,7 @@ def inspect(
             path, aside.bar, aside.print, console.say, seal=options.seal, verify=options.verify
         )
         if as_json:
-            typer.echo(json.dumps(description, indent=2))
+            shared.print_json(description)
         else:
             print_inspection(description, changed, console, verified=options.verify)
         failed = bool(changed) and options.verify
@@ -157,7 +155,7 @@ def inspect(
 
 @shared.app.command(rich_help_panel=shared.DATA)
 def upgrade(store: shared.StoreArgument = None) -> None:
-    """Rewrite a store of an earlier release in today's format, with checksums."""
+    """Rewrite a store of an earlier release in the current format, with checksums."""
     from vip_offline.experiments.stages import upgrade_stage
 
     console = Console()
@@ -167,14 +165,14 @@ def upgrade(store: shared.StoreArgument = None) -> None:
 @shared.app.command(rich_help_panel=shared.DATA)
 def datasets(
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="Show its card; default: list them all.")
+        str, typer.Argument(metavar="NAME", help="Data set whose card is shown. Default: list all.")
     ] = "",
     fetch: Annotated[
-        bool, typer.Option("--fetch", help="Get it, or say what is to be done by hand.")
+        bool, typer.Option("--fetch", help="Download it, or print what must be done by hand.")
     ] = False,
     as_json: shared.AsJson = False,
 ) -> None:
-    """List known data sets: licence, size, whether they are here, how they are had."""
+    """List known data sets: licence, size, whether they are here, and how to get them."""
     from vip_offline.dataset.catalog.card import card, cards
     from vip_offline.experiments.fetch_data import fetch_stage
     from vip_offline.report.terminal.datasets import describe_card, print_card, print_cards
@@ -187,6 +185,6 @@ def datasets(
     elif name:
         shared.show(describe_card(card(name)), print_card, console, as_json)
     elif as_json:
-        typer.echo(json.dumps([describe_card(card) for card in cards().values()], indent=2))
+        shared.print_json([describe_card(card) for card in cards().values()])
     else:
         print_cards(cards().values(), console)

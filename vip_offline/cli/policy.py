@@ -1,6 +1,5 @@
 """Commands that train and evaluate policies."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +19,9 @@ def train(
     store: shared.StoreArgument = None,
     *,
     options: TrainOptions,
-    training: Annotated[CompareOptions, Part(only=("seeds", "processes"), defaults={"seeds": 1})],
+    training: Annotated[
+        CompareOptions, Part(only=("seeds", "processes", "device"), defaults={"seeds": 1})
+    ],
     weights: shared.Weights = "",
     out: Annotated[Path | None, shared.out_option("runs/<store>/<settings>/seed-<seed>")] = None,
 ) -> None:
@@ -65,7 +66,7 @@ def rollout(
     ] = False,
     as_json: shared.AsJson = False,
 ) -> None:
-    """Run policies closed loop in the simulator, on placements they have not seen."""
+    """Run policies closed loop in the simulator, on unseen object placements."""
     from vip_offline.deployment.export import note_success
     from vip_offline.experiments.rollout import control_rate_notes, outcome_table, rollout_stage
 
@@ -75,10 +76,9 @@ def rollout(
         policies, options, aside.bar, aside.say, encoder=encoder, weights=weights
     )
     for folder in results:
-        note_success(folder)
+        note_success(folder, aside.say)
     if as_json:
-        rollouts = {str(folder): asdict(rolled) for folder, rolled in results.items()}
-        typer.echo(json.dumps(rollouts, indent=2))
+        shared.print_json({str(folder): asdict(rolled) for folder, rolled in results.items()})
     else:
         console.print(outcome_table(results, as_table_1=as_table_1))
     for note in control_rate_notes([*results]):
@@ -97,7 +97,7 @@ def compare(
     weights: shared.Weights = "",
     out: Annotated[Path | None, shared.out_option("runs/<store>-compare")] = None,
 ) -> None:
-    """Does the reward help? Arms and controls on the same data, seeds and placements."""
+    """Compare policies trained with and without the reward, and controls, on the same data."""
     from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 
     quiet_d3rlpy()

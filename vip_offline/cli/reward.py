@@ -1,21 +1,20 @@
 """Commands that train encoders, and label, judge and export rewards."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vip_offline.cli import _app as shared
-from vip_offline.cli._options import Part, with_options
+from vip_offline.cli._options import with_options
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import (
     AnalyzeOptions,
     DeleteOptions,
+    ExportOptions,
     PretrainOptions,
     Recipe,
     RelabelOptions,
-    TrainOptions,
 )
 from vip_offline.utils.console import Console, first_process_prints
 from vip_offline.utils.path_arguments import all_named, all_storable
@@ -35,11 +34,13 @@ def relabel(
     store: shared.StoreArgument = None,
     *,
     options: RelabelOptions,
-    overwrite: Annotated[bool, typer.Option(help="Replace a labelling of this name.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a labelling of this name.")
+    ] = False,
 ) -> None:
-    """Write the reward of every transition: how much closer it came to the goal (Eq. 1).
+    """Compute the reward of every transition: how much closer it came to the goal (Eq. 1).
 
-    The embeddings stay in the store: another goal or reward takes no time.
+    Embeddings stay in the store, so another goal or reward takes no time.
     """
     from vip_offline.experiments.stages import link_stage, relabel_stage
 
@@ -52,12 +53,8 @@ def relabel(
 
 @shared.app.command(rich_help_panel=shared.REWARD)
 @with_options
-def delete(
-    store: shared.StoreArgument = None,
-    *,
-    options: DeleteOptions,
-) -> None:
-    """Delete labellings and embeddings from a store; the demonstrations stay."""
+def delete(store: shared.StoreArgument = None, *, options: DeleteOptions) -> None:
+    """Delete labellings and embeddings from a store. The demonstrations stay."""
     from vip_offline.experiments.delete import delete_stage
 
     for line in delete_stage(shared.store_path(store), options.labels, options.embeddings):
@@ -76,7 +73,7 @@ def analyze(
     ] = False,
     as_json: shared.AsJson = False,
 ) -> None:
-    """Say whether a labelling's reward means progress on these demonstrations, before training.
+    """Analyse whether the reward measures progress on your demonstrations, before training.
 
     Writes a page (report.html) and every number (analysis.json).
     """
@@ -90,7 +87,7 @@ def analyze(
     check_stage(path, console.bar, console.print)
     analysis, lines = analyze_stage(path, options, folder, console.bar, figures=figures)
     if as_json:
-        typer.echo(json.dumps(summarise_analysis(analysis), indent=2, ensure_ascii=False))
+        shared.print_json(summarise_analysis(analysis))
         return
     print_analysis(analysis, console)
     for line in lines:
@@ -113,11 +110,11 @@ def pretrain(
     options: PretrainOptions,
     as_json: shared.AsJson = False,
 ) -> None:
-    """Train an encoder of your own on videos, by VIP, TCN or LSTD (paper, section 4).
+    """Train your own encoder on videos by VIP, TCN or LSTD (paper, section 4).
 
-    The result loads by `relabel --encoder BACKBONE --weights OUT/model.pt`.
+    Use the result by `relabel --encoder BACKBONE --weights OUT/model.pt`.
 
-    Started again, it goes on. On several GPUs or nodes it is started by
+    Started again, it continues. On several GPUs or nodes, start it by
     `torchrun --nproc_per_node N -m vip_offline pretrain ...`
     """
     from vip_offline.pretraining.run import pretrain_stage, summary_of
@@ -128,7 +125,7 @@ def pretrain(
     with first_process_prints(console) as shown:
         result = pretrain_stage(videos, options, folder, shown.bar, shown.print)
         if as_json and shown is console:
-            typer.echo(json.dumps(summary_of(result, options), indent=2))
+            shared.print_json(summary_of(result, options))
         elif not as_json:
             print_validation(summary_of(result, options), shown)
             shown.say(f"-> {result.trained.model}")
@@ -152,9 +149,9 @@ def export(
         typer.Option(help="Format: lerobot-progress, lerobot, robomimic, minari, zarr or d3rlpy."),
     ],
     *,
-    options: Annotated[TrainOptions, Part(only=("label",))],
+    options: ExportOptions,
 ) -> None:
-    """Give the rewards back, in the format that your data came in or another one."""
+    """Export the rewards, in the format of your data or in another one."""
     from vip_offline.experiments.export_data import export_stage
     from vip_offline.experiments.stages import check_stage
 

@@ -15,7 +15,7 @@ from vip_offline.utils.parallel import is_first
 def run(
     recipe: Annotated[Path, typer.Argument(help="A TOML file; see recipes/.")],
 ) -> None:
-    """Chain the stages of a recipe; started again, go on from the first unfinished one."""
+    """Run the stages of a recipe. Started again, it continues with the first unfinished one."""
     from vip_offline.config import load_pretrain_recipe, load_recipe, naming_keys
 
     encoders_recipe = load_pretrain_recipe(recipe)

@@ -14,7 +14,7 @@ from vip_offline.dataset.damage import damaged
 from vip_offline.dataset.frame_hashes import file_hashes, recorded_hashes
 from vip_offline.dataset.storage.durable_store import DurableStore
 from vip_offline.dataset.storage.file_states import FIELDS, STATE
-from vip_offline.dataset.storage.shards import rows_per_shard
+from vip_offline.dataset.storage.shards import rows_per_file, rows_per_shard
 from vip_offline.dataset.store import Store
 from vip_offline.dataset.store_format import Attributes
 from vip_offline.errors import VipOfflineError
@@ -131,7 +131,7 @@ class ArrayWriter(Store):
         Raises:
             VipOfflineError: if the chunk in which they begin is damaged.
         """
-        key, rows = array.path, (array.shards or array.chunks)[0]
+        key, rows = array.path, rows_per_file(array)
         if start % rows:  # what is there of that chunk is written again with it
             self.read_array(array, key, start - 1, start)
         if array.shape[0] < start + len(values):
@@ -155,11 +155,18 @@ class ArrayWriter(Store):
         if stop > array.shape[0]:
             array.resize((stop, *array.shape[1:]))
 
+    def append_rows(
+        self, key: str, start: int, values: NDArray[Any], fill: Any, attributes: Attributes
+    ) -> None:
+        """Append rows to an array, which appears with them; see `require_array`."""
+        stop = start + len(values)
+        array = self.require_array(key, values.shape[1:], values.dtype, fill, attributes, stop)
+        self.put(array, start, values)
+
     def append_codes(self, key: str, texts: Sequence[str], index: int) -> None:
         """Append categorical texts: (E,) int16 codes, with the list of names as an attribute."""
-        array = self.require_array(
-            f"meta/{key}", (), np.int16, -1, {"names": []}, index + len(texts)
-        )
+        stop = index + len(texts)
+        array = self.require_array(f"meta/{key}", (), np.int16, -1, {"names": []}, stop)
         names = [*cast("list[str]", array.attrs["names"])]
         fresh = [text for text in dict.fromkeys(texts) if text not in names]
         if fresh:
@@ -173,9 +180,6 @@ class ArrayWriter(Store):
         Raises:
             VipOfflineError: if a text is longer.
         """
-        encoding = {"encoding": "utf-8"}
-        stop = index + len(texts)
-        array = self.require_array(f"meta/{key}", (TEXT_BYTES,), np.uint8, 0, encoding, stop)
         values = np.zeros((len(texts), TEXT_BYTES), np.uint8)
         for row, text in zip(values, texts, strict=True):
             data = text.encode()
@@ -184,7 +188,7 @@ class ArrayWriter(Store):
                     f"{self.path}: {key} {text!r} is longer than {TEXT_BYTES} bytes."
                 )
             row[: len(data)] = np.frombuffer(data, np.uint8)
-        self.put(array, index, values)
+        self.append_rows(f"meta/{key}", index, values, 0, {"encoding": "utf-8"})
 
     def list_arrays(self) -> None:
         """Record the names of all arrays, so that a deleted array is noticed."""

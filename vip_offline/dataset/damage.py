@@ -8,12 +8,10 @@ import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec, ShardingCodec
 
-from vip_offline.dataset.storage.shards import ShardError
+from vip_offline.dataset.storage.shards import ShardError, array_file, rows_per_file
 from vip_offline.errors import VipOfflineError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from vip_offline.dataset.store_arrays import StoreArrays
 
 
@@ -35,9 +33,9 @@ def check_present(
     """
     if stop <= start or not is_checked(array) or 0 in array.shape[1:]:
         return
-    rows = _rows_per_file(array)
+    rows = rows_per_file(array)
     for number in range(start // rows, (stop - 1) // rows + 1):
-        if not _file(store, array, key, number).exists():
+        if not array_file(store.path / key, array, number).exists():
             raise _error(store, array, key, number, "is missing")
 
 
@@ -45,10 +43,11 @@ def damaged(
     store: StoreArrays, array: zarr.Array[Any], key: str, start: int, stop: int, error: Exception
 ) -> VipOfflineError:
     """The error for rows that cannot be read; it names the first damaged chunk."""
-    rows = _rows_per_file(array)
+    rows = rows_per_file(array)
     if isinstance(error, ShardError):
         number = error.row // rows
-        state = "is missing" if not _file(store, array, key, number).exists() else "is damaged"
+        there = array_file(store.path / key, array, number).exists()
+        state = "is damaged" if there else "is missing"
         return _error(store, array, key, number, f"{state} ({error})")
     for number in range(start // rows, (max(start + 1, stop) - 1) // rows + 1):
         try:
@@ -59,12 +58,9 @@ def damaged(
 
 
 def way_out(store: StoreArrays, key: str, *, described: bool = True) -> str:
-    """How a user restores an array: the command that computes it again, or a backup.
+    """How a user restores an array or group: the command that computes it again, or a backup.
 
-    Args:
-        store: that holds it.
-        key: of an array or group.
-        described: whether its description is there.
+    `described` says whether its description is there.
     """
     group, _, name = key.partition("/")
     if group in ("embeddings", "labels"):
@@ -84,20 +80,11 @@ def way_out(store: StoreArrays, key: str, *, described: bool = True) -> str:
     return f"It is in this store alone: restore it from a copy, or {again}."
 
 
-def _rows_per_file(array: zarr.Array[Any]) -> int:
-    return int((array.shards or array.chunks)[0])
-
-
-def _file(store: StoreArrays, array: zarr.Array[Any], key: str, number: int) -> Path:
-    name = array.metadata.encode_chunk_key((number, *(0 for _ in array.shape[1:])))
-    return store.path / key / name
-
-
 def _error(
     store: StoreArrays, array: zarr.Array[Any], key: str, number: int, state: str
 ) -> VipOfflineError:
-    rows = _rows_per_file(array)
-    name = _file(store, array, key, number).relative_to(store.path / key)
+    rows = rows_per_file(array)
+    name = array_file(store.path / key, array, number).relative_to(store.path / key)
     stop = min((number + 1) * rows, array.shape[0])
     return VipOfflineError(
         f"{store.path}: {key}: {name} {state}. It holds "

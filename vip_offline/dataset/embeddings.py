@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,35 +84,6 @@ class Embedding:
         return self
 
 
-def complete(store: Store, encoder: str, cameras: str) -> list[Embedding]:
-    """Complete embeddings by one encoder of the cameras in ``a,b``."""
-    return [Embedding(store, encoder, name).require_complete() for name in cameras.split(",")]
-
-
-def embedding_blocks(
-    store: Store, encoder: str, cameras: str, rows: int
-) -> Iterator[tuple[range, NDArray[np.float32]]]:
-    """See `Store.embedding_blocks`."""
-    keys = [embedding.key for embedding in complete(store, encoder, cameras)]
-    spans = store.spans()
-    for episodes in store.episode_blocks(rows):
-        begin, end = spans[episodes[0]][0], spans[episodes[-1]][1]
-        values = np.concatenate([store.rows_of(key, begin, end) for key in keys], axis=1)
-        if not np.isfinite(values).all():
-            bad = int(np.argmin(np.isfinite(values).all(axis=1))) + begin
-            index = next(i for i, (_, stop) in enumerate(spans) if bad < stop)
-            raise VipOfflineError(
-                f"{store.path}, episode {index}: the embedding by {encoder} holds a value that "
-                f"is not finite. Delete it with `vip-offline delete {store.path} --embedding "
-                f"{keys[0].removeprefix('embeddings/')}` and run `vip-offline relabel` again."
-            )
-        yield episodes, values
-
-
-def embedding_rows(
-    store: Store, encoder: str, cameras: str, rows: list[int]
-) -> NDArray[np.float32]:
-    """See `Store.embedding_rows`."""
-    keys = [embedding.key for embedding in complete(store, encoder, cameras)]
-    parts = [np.concatenate([store.rows_of(key, r, r + 1) for r in rows]) for key in keys]
-    return np.concatenate(parts, axis=1)
+def complete_keys(store: Store, encoder: str, cameras: str) -> list[str]:
+    """Keys of the complete embeddings by one encoder of the cameras in ``a,b``."""
+    return [Embedding(store, encoder, name).require_complete().key for name in cameras.split(",")]

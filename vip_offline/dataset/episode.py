@@ -1,6 +1,6 @@
 """One demonstration: its arrays, their shapes, and the check before it is stored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,26 +73,17 @@ class Episode:
         return len(self.action)
 
     def check(self, where: str) -> None:
-        """Refuse arrays that cannot be one episode.
-
-        Args:
-            where: names the episode in the message, e.g. ``datasets/x.zarr, episode 3``.
+        """Refuse arrays that cannot be one episode; `where` names it in the message.
 
         Raises:
             VipOfflineError: on lengths that differ, fewer than two rows, wrong dtypes or
                 shapes, and on values that are not finite.
         """
-        arrays: dict[str, NDArray[Any] | VideoReference | ZarrReference] = {
-            **{f"frames of camera {name}": frames for name, frames in self.frames.items()},
-            "proprio": self.proprio,
-            "action": self.action,
-            "succeeded": self.succeeded,
-            "true_reward": self.true_reward,
-            **{f"frames of camera {name}": clip for name, clip in self.clips.items()},
-            **{f"frames of camera {name}": link for name, link in self.links.items()},
-            **self.extras,
-        }
-        lengths = {name: len(array) for name, array in arrays.items()}
+        names = ("proprio", "action", "succeeded", "true_reward")
+        views: dict[str, Sized] = {**self.frames, **self.clips, **self.links}
+        lengths = {f"frames of camera {name}": len(view) for name, view in views.items()}
+        lengths |= {name: len(getattr(self, name)) for name in names}
+        lengths |= {name: len(column) for name, column in self.extras.items()}
         if len(set(lengths.values())) > 1:
             listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise VipOfflineError(

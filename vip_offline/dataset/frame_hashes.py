@@ -48,8 +48,8 @@ def current(
         key: of the array, or of the one that says where its frames are.
         recorded: (E, 16) recorded hashes; zeros where there is none.
         hash_of: computes the hash of one episode.
-        on_rows: called with the number of rows of each episode that was hashed.
-        every: hash all episodes, not only those whose files were touched.
+        on_rows: see `hash_all`.
+        every: see `hash_all`.
     """
     states = store.file_states(key).tobytes()
     place = (str(store.path.resolve()), key)
@@ -95,6 +95,16 @@ def hashed_keys(store: Store) -> list[str]:
     return keys
 
 
+def unrecorded_keys(store: Store) -> list[str]:
+    """Keys of frames whose file states are not all recorded: their writer was killed."""
+    keys = []
+    for key in map(store.frames_key, store.cameras if store.checked and len(store) else ()):
+        then, now = store.known_states(key), store.file_states(key)
+        if len(then) < len(now) or not then.any(axis=1).all():
+            keys.append(key)
+    return keys
+
+
 def hash_all(
     store: Store,
     on_rows: OnRows = lambda rows: None,
@@ -102,13 +112,9 @@ def hash_all(
     every: bool = False,
     keys: Sequence[str] = (),
 ) -> dict[str, NDArray[np.int64]]:
-    """Hash the episodes whose files changed since their hash was recorded, or all episodes.
+    """Hash the episodes whose files changed since their hash was recorded, or `every` episode.
 
-    Args:
-        store: whose episodes.
-        on_rows: called with the number of rows of each episode that was hashed.
-        every: hash what was not touched, too.
-        keys: of these arrays alone.
+    `on_rows` is called with the number of rows of each episode that was hashed.
 
     Returns:
         Array -> episodes that are not what they were; of none is left out.
@@ -160,14 +166,7 @@ def file_hashes(
 def same_bytes(
     store: Store, key: str, episodes: Sequence[int], recorded: NDArray[np.uint8]
 ) -> list[bool]:
-    """Which of these episodes lie only in files whose bytes match the recorded hashes.
-
-    Args:
-        store: whose episodes.
-        key: see `file_hashes`.
-        episodes: numbers, in ascending order.
-        recorded: see `file_hashes`.
-    """
+    """Which of these ascending episodes lie only in files whose bytes match the recorded hashes."""
     known = store.known_files(key)[:, STATE]
     if not known.any():
         return [False for _ in episodes]

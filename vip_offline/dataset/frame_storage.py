@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 
 HASH_FRAMES = 64  # frames that are in memory at once while they are hashed
 
-ReadFrames = Callable[
-    [int, int], NDArray[np.uint8]
-]  # (start, stop) rows -> (stop - start, H, W, 3)
+# (start, stop) rows -> (stop - start, H, W, 3)
+ReadFrames = Callable[[int, int], NDArray[np.uint8]]
 HashEpisode = Callable[[int], NDArray[np.uint8]]  # episode -> (16,)
 
 

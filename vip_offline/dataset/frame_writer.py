@@ -1,8 +1,6 @@
 """Appends the frames of new episodes, or references to them, and their hashes."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -10,19 +8,14 @@ from numpy.typing import NDArray
 
 from vip_offline.dataset.array_writer import ArrayWriter
 from vip_offline.dataset.episode import Episode, VideoReference, ZarrReference
-from vip_offline.dataset.storage.content_hash import DIGEST, HASH_KIND, content_of
+from vip_offline.dataset.storage.content_hash import HASH_KIND, content_of
 from vip_offline.dataset.store_format import check_name
 from vip_offline.errors import VipOfflineError
+from vip_offline.utils.files import path_from
 
 
 def append_frames(writer: ArrayWriter, episodes: Sequence[Episode], start: int, index: int) -> None:
     """Append the frames of all cameras, or references to them, and their hashes.
-
-    Args:
-        writer: of the store.
-        episodes: that come next.
-        start: their first row.
-        index: number of the first of them.
 
     Raises:
         VipOfflineError: if frames have another size than those before them.
@@ -31,9 +24,8 @@ def append_frames(writer: ArrayWriter, episodes: Sequence[Episode], start: int, 
     for camera in (*first.frames, *first.clips, *first.links):
         check_name("camera", camera)
     for camera in first.frames:
-        _append_stored(
-            writer, camera, [episode.frames[camera] for episode in episodes], start, index
-        )
+        frames = [episode.frames[camera] for episode in episodes]
+        _append_stored(writer, camera, frames, start, index)
     for camera in first.clips:
         _append_clips(writer, camera, [episode.clips[camera] for episode in episodes], start, index)
     for camera in first.links:
@@ -72,10 +64,8 @@ def _append_clips(
             )
     writer.put(pts, start, np.concatenate([clip.pts for clip in clips]))
     writer.append_texts(f"video_{camera}", [str(clip.file) for clip in clips], index)
-    size = writer.require_array(
-        f"meta/video_bytes_{camera}", (), np.int64, -1, {}, index + len(clips)
-    )
-    writer.put(size, index, np.array([clip.size for clip in clips], np.int64))
+    sizes = np.array([clip.size for clip in clips], np.int64)
+    writer.append_rows(f"meta/video_bytes_{camera}", index, sizes, -1, {})
     _append_contents(writer, camera, [clip.content for clip in clips], index)
 
 
@@ -87,9 +77,7 @@ def _append_links(
         "file": str(first.file.absolute()),
         "array": first.array,
         "frame_shape": list(first.shape),
-        "file_from_store": Path(
-            os.path.relpath(first.file.resolve(), writer.path.resolve())
-        ).as_posix(),
+        "file_from_store": path_from(writer.path, first.file),
     }
     rows = writer.require_array(f"data/rows_{camera}", (), np.int64, -1, attributes)
     parts = [np.arange(link.start, link.start + link.rows) for link in links]
@@ -100,7 +88,5 @@ def _append_links(
 def _append_contents(
     writer: ArrayWriter, camera: str, contents: Sequence[NDArray[np.uint8]], index: int
 ) -> None:
-    stop = index + len(contents)
-    attributes = {"hash": HASH_KIND}
-    array = writer.require_array(f"meta/content_{camera}", (DIGEST,), np.uint8, 0, attributes, stop)
-    writer.put(array, index, np.stack(contents))
+    hashes = np.stack(contents)
+    writer.append_rows(f"meta/content_{camera}", index, hashes, 0, {"hash": HASH_KIND})

@@ -56,7 +56,7 @@ def read_label(store: Store, name: str) -> Label:
     if name not in names:
         raise VipOfflineError(f"{store.path}: no label {name!r}.{did_you_mean(name, names)}")
     key = f"labels/{name}"
-    attributes = _attributes(store, name)
+    attributes = dict(cast("zarr.Group", store.node(key)).attrs)
     for array in cast("Sequence[str]", attributes.get("arrays", ())):
         store.array(f"{key}/{array}")
     reward, distance = store.rows_of(f"{key}/reward"), store.rows_of(f"{key}/distance")
@@ -82,7 +82,7 @@ def read_label(store: Store, name: str) -> Label:
     changes = [*_outdated(store, known)] or changed_reads(known, reads(store, known))
     if changes:
         raise StaleError(f"{store.path}: label {name!r}", changes, way_out)
-    return Label(name, reward, distance, goal, label_provenance(store, name), goal_set, read)
+    return Label(name, reward, distance, goal, store.label_provenance(name), goal_set, read)
 
 
 def _outdated(store: Store, read: Reads) -> Iterator[str]:
@@ -94,13 +94,3 @@ def _outdated(store: Store, read: Reads) -> Iterator[str]:
             episodes = np.flatnonzero(store.outdated(encoder, camera))
             if len(episodes):
                 yield f"the embedding {name} of {episodes_in_words(episodes)} is outdated"
-
-
-def _attributes(store: Store, name: str) -> Attributes:
-    return dict(cast("zarr.Group", store.node(f"labels/{name}")).attrs)
-
-
-def label_provenance(store: Store, name: str) -> Attributes:
-    """Reward, encoder, goal and options that made a labelling."""
-    attributes = _attributes(store, name)
-    return {key: value for key, value in attributes.items() if key not in ("arrays", "read")}

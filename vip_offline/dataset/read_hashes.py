@@ -39,16 +39,10 @@ class StaleError(VipOfflineError):
 
 
 def reads(store: Store, keys: Iterable[str]) -> dict[str, NDArray[np.uint8]]:
-    """Hashes of the present content of arrays.
+    """Hashes of the present content of arrays, (E, SHORT) by key.
 
-    Args:
-        store: that is read.
-        keys: ``lengths`` of the episodes, ``frames/CAMERA``, ``embeddings/ENCODER/CAMERA``, an
-            array of ``data``, ``extras`` or ``meta``, or a labelling's such as
-            ``labels/NAME/reward``.
-
-    Returns:
-        key -> (E, SHORT).
+    Keys are ``lengths`` of the episodes, ``frames/CAMERA``, ``embeddings/ENCODER/CAMERA``, an array
+    of ``data``, ``extras`` or ``meta``, or a labelling's such as ``labels/NAME/reward``.
     """
     return {key: _hashes(store, key) for key in keys}
 
@@ -73,11 +67,7 @@ def _hashes(store: Store, key: str) -> NDArray[np.uint8]:
 
 def changed_reads(before: Reads, after: Reads) -> list[str]:
     """Changes in words; arrays for which one side has no hashes are ignored."""
-    lengths = (
-        {len(hashes) for hashes in before.values()},
-        {len(hashes) for hashes in after.values()},
-    )
-    episodes, now = (max(counts, default=0) for counts in lengths)
+    episodes, now = (max(map(len, side.values()), default=0) for side in (before, after))
     if before and after and episodes != now:
         count = abs(now - episodes)
         verb = "was" if count == 1 else "were"

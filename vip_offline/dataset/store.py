@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
-from vip_offline.dataset.embeddings import Embedding, complete, embedding_blocks, embedding_rows
+from vip_offline.dataset.embeddings import Embedding, complete_keys
 from vip_offline.dataset.frame_hashes import current
 from vip_offline.dataset.frame_storage import FrameStorage, ReadFrames, storage_at, storage_of
-from vip_offline.dataset.labels import Label, label_provenance, read_label
+from vip_offline.dataset.labels import Label, read_label
 from vip_offline.dataset.read_hashes import changed_reads, reads
 from vip_offline.dataset.storage.durable_store import DurableStore
 from vip_offline.dataset.storage.file_states import FIELDS, STATE, states_of, touched
@@ -66,7 +67,11 @@ class Store(StoreArrays):
             return
         keys = cast("Sequence[str]", array.attrs["read"])
         then = self.read_array(array, "sealed/read", 0, len(self))
-        known = {key: then[:, place] for place, key in enumerate(keys) if self._is_there(key)}
+        known = {
+            key: then[:, place]
+            for place, key in enumerate(keys)
+            if not key.startswith("labels/") or key.split("/")[1] in self.label_names
+        }
         now = {key: values[: len(then)] for key, values in reads(self, known).items()}
         changes = changed_reads(known, now)
         if changes:
@@ -75,9 +80,6 @@ class Store(StoreArrays):
                 "was changed. Restore it from a copy; if it was changed on purpose, "
                 f"`vip-offline inspect {self.path} --seal` accepts it as it is."
             )
-
-    def _is_there(self, key: str) -> bool:
-        return not key.startswith("labels/") or key.split("/")[1] in self.label_names
 
     def _check_index(self) -> None:
         """Refuse episode ends that do not ascend, or reach beyond the data."""
@@ -103,11 +105,7 @@ class Store(StoreArrays):
         return sorted(storage.camera for storage in storages if storage is not None)
 
     def camera(self, name: str, option: str = "--camera") -> str:
-        """The named camera, or the only one if no name is given.
-
-        Args:
-            name: of the camera; empty: the only one.
-            option: command line option to mention in the message.
+        """The named camera, or the only one if no name is given; messages mention the option.
 
         Raises:
             VipOfflineError: if it is not there, or none is named and there are several.
@@ -237,27 +235,36 @@ class Store(StoreArrays):
             VipOfflineError: if it is not there, or not for every finished episode.
         """
         parts = [rows for _, rows in self.embedding_blocks(encoder, camera, max(1, self.rows))]
-        first, *_ = complete(self, encoder, camera.split(",")[0])
-        return np.concatenate(parts), dict(self.array(first.key).attrs)
+        provenance = self.embedding_provenance(encoder, camera.split(",")[0])
+        return np.concatenate(parts), provenance or {}
 
     def embedding_blocks(
         self, encoder: str, camera: str, rows: int = BLOCK_ROWS
     ) -> Iterator[tuple[range, NDArray[np.float32]]]:
-        """Whole episodes and their (n, D) rows, a few at a time, however many there are.
-
-        Args:
-            encoder: whose embedding.
-            camera: of which camera; of ``a,b`` the embeddings of both, side by side.
-            rows: as many as are read at once, unless one episode alone has more.
+        """Whole episodes and their (n, D) rows, so many at a time; see `embedding`.
 
         Raises:
-            VipOfflineError: see `embedding`.
+            VipOfflineError: see `embedding`; and on a value that is not finite.
         """
-        return embedding_blocks(self, encoder, camera, rows)
+        keys, spans = complete_keys(self, encoder, camera), self.spans()
+        for episodes in self.episode_blocks(rows):
+            begin, end = spans[episodes[0]][0], spans[episodes[-1]][1]
+            values = np.concatenate([self.rows_of(key, begin, end) for key in keys], axis=1)
+            if not np.isfinite(values).all():
+                bad = int(np.argmin(np.isfinite(values).all(axis=1))) + begin
+                index = int(np.searchsorted(self.ends, bad, "right"))
+                raise VipOfflineError(
+                    f"{self.path}, episode {index}: the embedding by {encoder} holds a value that "
+                    f"is not finite. Delete it with `vip-offline delete {self.path} --embedding "
+                    f"{keys[0].removeprefix('embeddings/')}` and run `vip-offline relabel` again."
+                )
+            yield episodes, values
 
     def embedding_rows(self, encoder: str, camera: str, rows: list[int]) -> NDArray[np.float32]:
         """(G, D) embeddings of G rows, each read by itself; see `embedding`."""
-        return embedding_rows(self, encoder, camera, rows)
+        keys = complete_keys(self, encoder, camera)
+        parts = [np.concatenate([self.rows_of(key, r, r + 1) for r in rows]) for key in keys]
+        return np.concatenate(parts, axis=1)
 
     def embedded(self, encoder: str, camera: str) -> NDArray[np.bool_]:
         """(E,) finished episodes that have an embedding of their present frames."""
@@ -307,7 +314,8 @@ class Store(StoreArrays):
 
     def label_provenance(self, name: str) -> Attributes:
         """Reward, encoder, goal and options that made a labelling."""
-        return label_provenance(self, name)
+        attributes = dict(cast("zarr.Group", self.node(f"labels/{name}")).attrs)
+        return {key: value for key, value in attributes.items() if key not in ("arrays", "read")}
 
 
 def open_store(path: Path) -> Store:

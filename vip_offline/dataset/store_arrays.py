@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from vip_offline.dataset.damage import check_present, damaged, way_out
 from vip_offline.dataset.storage.content_hash import DIGEST, HASH_KIND
 from vip_offline.dataset.storage.durable_store import DurableStore
-from vip_offline.dataset.storage.shards import ShardError, is_plain, read_chunks
+from vip_offline.dataset.storage.shards import (
+    ShardError,
+    array_file,
+    is_plain,
+    read_chunks,
+    rows_per_file,
+)
 from vip_offline.dataset.store_format import LEFTOVER, Attributes
 from vip_offline.errors import VipOfflineError
 
@@ -86,11 +92,7 @@ class StoreArrays:
         return array
 
     def _names(self, key: str) -> list[str]:
-        """Names of what lies in a group, sorted; none if there is no such group.
-
-        Raises:
-            VipOfflineError: see `node`.
-        """
+        """Names of what lies in a group, sorted; none if there is no such group."""
         if key and not isinstance(self.node(key), zarr.Group):
             return []
         folders = (path for path in (self.path / key).iterdir() if _has_files(path))
@@ -232,15 +234,12 @@ class StoreArrays:
     def files(self, key: str) -> list[Path]:
         """Files that hold an array, in the order of its rows, whether they exist or not."""
         array = self.array(key)
-        files = -(-array.shape[0] // self.rows_per_file(key))
-        folder, tail = self.path / key, (0,) * (array.ndim - 1)
-        name = array.metadata.encode_chunk_key
-        return [folder / name((number, *tail)) for number in range(files)]
+        files = -(-array.shape[0] // rows_per_file(array))
+        return [array_file(self.path / key, array, number) for number in range(files)]
 
     def rows_per_file(self, key: str) -> int:
         """Rows of an array that one file holds: a chunk, or a shard."""
-        array = self.array(key)
-        return (array.shards or array.chunks)[0]
+        return rows_per_file(self.array(key))
 
     def tree(self) -> list[tuple[str, str, str, Attributes]]:
         """(path, shape, dtype, attributes) of every array and attributed group, sorted."""

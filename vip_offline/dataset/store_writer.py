@@ -17,12 +17,18 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from vip_offline.dataset.array_writer import NEW, WRITTEN, ArrayWriter, rows_per_chunk, staging_of
 from vip_offline.dataset.embeddings import Embedding
 from vip_offline.dataset.episode import Episode
-from vip_offline.dataset.frame_hashes import hash_all, hashed_keys, states_when_hashed
+from vip_offline.dataset.frame_hashes import (
+    hash_all,
+    hashed_keys,
+    states_when_hashed,
+    unrecorded_keys,
+)
 from vip_offline.dataset.frame_storage import VideoFrames
 from vip_offline.dataset.frame_writer import append_frames
 from vip_offline.dataset.labels import LABEL_ARRAYS, Label
 from vip_offline.dataset.storage.content_hash import DIGEST, HASH_KIND, content_of, hashes_of
 from vip_offline.dataset.storage.durable_store import DurableStore
+from vip_offline.dataset.storage.shards import array_file, rows_per_file
 from vip_offline.dataset.store import Store, open_as
 from vip_offline.dataset.store_format import LEFTOVER, REPLACED, Attributes, check_name
 from vip_offline.dataset.store_settings import check_same_making, create_store
@@ -63,36 +69,26 @@ class StoreWriter(ArrayWriter):
         for key, (parts, fill) in rows.items():
             values = np.concatenate(parts)
             if 0 not in values.shape[1:]:
-                stop = start + len(values)
-                array = self.require_array(key, values.shape[1:], values.dtype, fill, {}, stop)
-                self.put(array, start, values)
+                self.append_rows(key, start, values, fill, {})
         self.append_codes("kind", [episode.kind for episode in episodes], index)
         if any(episode.task for episode in episodes) or self.find("meta/instruction") is not None:
             self.append_codes("instruction", [episode.task for episode in episodes], index)
-        about: dict[str, tuple[list[Any], Any, Any]] = {
+        ends = start + np.cumsum([len(episode) for episode in episodes])
+        about: dict[str, tuple[Any, Any, Any]] = {
             "success": ([episode.success for episode in episodes], np.bool_, False),
             "placement": ([episode.placement for episode in episodes], np.int64, -1),
-            "episode_ends": (
-                list(start + np.cumsum([len(episode) for episode in episodes])),
-                np.int64,
-                0,
-            ),
+            "episode_ends": (ends, np.int64, 0),
         }
         if any(episode.origin >= 0 for episode in episodes):
             about["source_episode"] = [episode.origin for episode in episodes], np.int64, -1
-        unlabelled = not all(episode.success_labelled for episode in episodes)
-        if unlabelled or self.find("meta/success_labelled") is not None:
-            labelled = [episode.success_labelled for episode in episodes]
+        labelled = [episode.success_labelled for episode in episodes]
+        if not all(labelled) or self.find("meta/success_labelled") is not None:
             about["success_labelled"] = labelled, np.bool_, True
         for split in self.attributes.get("splits", []):
-            about[f"split_{split}"] = (
-                [split in episode.splits for episode in episodes],
-                np.bool_,
-                False,
-            )
-        for name, (values_, dtype, empty) in about.items():
-            array = self.require_array(f"meta/{name}", (), dtype, empty, {}, index + len(episodes))
-            self.put(array, index, np.array(values_, dtype))
+            belongs = [split in episode.splits for episode in episodes]
+            about[f"split_{split}"] = belongs, np.bool_, False
+        for name, (column, dtype, empty) in about.items():
+            self.append_rows(f"meta/{name}", index, np.array(column, dtype), empty, {})
         if any(episode.name for episode in episodes) or self.find("meta/name") is not None:
             self.append_texts("name", [episode.name for episode in episodes], index)
         done = self.require_array("meta/done", (), np.bool_, False, {})
@@ -126,7 +122,7 @@ class StoreWriter(ArrayWriter):
             for key in self.keys(group):
                 array = self.array(f"{group}/{key}")
                 if array.shape[0] > length:
-                    rows = (array.shards or array.chunks)[0]
+                    rows = rows_per_file(array)
                     if length % rows:
                         # resize drops whole files; the rest of the last one it leaves as it is
                         self.read_array(array, f"{group}/{key}", length - 1, length)
@@ -164,8 +160,7 @@ class StoreWriter(ArrayWriter):
         """Remove chunks of an embedding that cannot be read: all of their episodes are embedded."""
         array = self.array(key)
         for number in np.flatnonzero(self._unreadable(array, key)):
-            name = array.metadata.encode_chunk_key((int(number), 0))
-            (self.path / key / name).unlink(missing_ok=True)
+            array_file(self.path / key, array, int(number)).unlink(missing_ok=True)
 
     def _unreadable(self, array: zarr.Array[Any], key: str) -> NDArray[np.bool_]:
         """(F,) chunks whose file changed and that cannot be read."""
@@ -194,11 +189,9 @@ class StoreWriter(ArrayWriter):
 
     def know_missing_states(self) -> None:
         """Record the file states that a process killed after its last episode did not record."""
-        for camera in self.cameras:
-            key = self.frames_key(camera)
-            then, now = self.known_states(key), self.file_states(key)
-            if len(then) < len(now) or not then.any(axis=1).all():
-                hash_all(self, keys=[key])
+        keys = unrecorded_keys(self)
+        if keys:
+            hash_all(self, keys=keys)
         self.remember_states()
 
     def hash_embeddings(self) -> None:
@@ -208,16 +201,10 @@ class StoreWriter(ArrayWriter):
                 key = f"embeddings/{encoder}/{camera}"
                 if "@" in camera or self.find(f"{key}@hash") is not None:
                     continue
-                made, hashes = (
-                    Embedding(self, encoder, camera).made(),
-                    np.zeros((len(self), DIGEST), np.uint8),
-                )
-                for index in np.flatnonzero(made):
+                hashes = np.zeros((len(self), DIGEST), np.uint8)
+                for index in np.flatnonzero(Embedding(self, encoder, camera).made()):
                     hashes[index] = content_of(self.rows_of(key, *self.spans()[index]))
-                array = self.require_array(
-                    f"{key}@hash", (DIGEST,), np.uint8, 0, {"hash": HASH_KIND}
-                )
-                self.put(array, 0, hashes)
+                self.append_rows(f"{key}@hash", 0, hashes, 0, {"hash": HASH_KIND})
                 self.know_states(key)
         self.sync()
 
@@ -235,8 +222,7 @@ class StoreWriter(ArrayWriter):
             contents[index] = storage.hash_episode(int(index))
         key, frames = f"meta/content_{camera}", storage.key
         if len(changed) or len(unknown):
-            array = self.require_array(key, (DIGEST,), np.uint8, 0, {"hash": HASH_KIND}, len(self))
-            self.put(array, 0, contents)
+            self.append_rows(key, 0, contents, 0, {"hash": HASH_KIND})
             if isinstance(storage, VideoFrames):
                 sizes = storage.file_states()[:, 0]
                 self.put(self.array(f"meta/video_bytes_{camera}"), 0, sizes)
@@ -249,13 +235,7 @@ class StoreWriter(ArrayWriter):
     def write_embeddings(
         self, encoder: str, camera: str, episodes: Mapping[int, NDArray[np.float32]]
     ) -> None:
-        """Store embeddings and the hashes of their frames: of all these episodes, or of none.
-
-        Args:
-            encoder: that computed them.
-            camera: whose frames.
-            episodes: index -> (T, D).
-        """
+        """Store (T, D) embeddings and the hashes of their frames: of all episodes, or of none."""
         key, spans = f"embeddings/{encoder}/{camera}", self.spans()
         array, mark = self.array(key), self.array(f"{key}@content")
         for index, values in episodes.items():

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import zarr
-from numpy.typing import NDArray
 
 from vip_offline.dataset.frame_storage import storage_at
 from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.storage.durable_store import DurableStore
 from vip_offline.dataset.store import Store, open_as, open_store
-from vip_offline.dataset.store_format import SCHEMA_VERSION, Attributes
+from vip_offline.dataset.store_format import SCHEMA_VERSION
 from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
@@ -25,18 +24,11 @@ def upgrade(
     on_start: Callable[[int], None] = lambda arrays: None,
     on_array: Callable[[int], None] = lambda arrays: None,
 ) -> bool:
-    """Rewrite a store with checksums, its frames in shards.
+    """Rewrite a store with checksums, its frames in shards; whether there was something to do.
 
     It is written beside the store and put in its place when it is whole; an upgrade that is
-    interrupted leaves the store as it was.
-
-    Args:
-        path: of the store.
-        on_start: called with the number of arrays.
-        on_array: called with 1 after each.
-
-    Returns:
-        Whether there was something to do.
+    interrupted leaves the store as it was. `on_start` is called with the number of arrays, and
+    `on_array` with 1 after each.
 
     Raises:
         VipOfflineError: if it is no store, another process writes to it, or stored frames are not
@@ -83,33 +75,16 @@ def _rewrite(
         if storage is not None and not storage.external:
             _check_frames(old, storage.camera)
         for start in range(0, max(rows, 1), step):
-            _put_rows(writer, key, start, old.rows_of(key, start, start + step), array, about)
+            values = old.rows_of(key, start, start + step)
+            if key.startswith("goals/"):
+                _, encoder, content = key.split("/")
+                writer.write_goal(encoder, content, values, about)
+                continue
+            tail, fill = array.shape[1:], array.fill_value
+            copied = writer.require_array(key, tail, array.dtype, fill, about)
+            if len(values):
+                writer.put(copied, start, values)
         on_array(1)
-    _finish_copy(writer)
-    with writing(new) as store:
-        store.hash_embeddings()
-
-
-def _put_rows(
-    writer: StoreWriter,
-    key: str,
-    start: int,
-    values: NDArray[Any],
-    like: zarr.Array[Any],
-    attributes: Attributes,
-) -> None:
-    """Copy rows of another store's array."""
-    if key.startswith("goals/"):
-        _, encoder, content = key.split("/")
-        writer.write_goal(encoder, content, values, attributes)
-        return
-    array = writer.require_array(key, like.shape[1:], like.dtype, like.fill_value, attributes)
-    if len(values):
-        writer.put(array, start, values)
-
-
-def _finish_copy(writer: StoreWriter) -> None:
-    """Record frame hashes, file states and the list of arrays of a copied store."""
     for camera in writer.cameras:
         storage = writer.frame_storage(camera)
         if not storage.external:  # others are looked at when they are used
@@ -117,6 +92,8 @@ def _finish_copy(writer: StoreWriter) -> None:
             writer.know_states(storage.key)
     writer.list_arrays()
     writer.sync()
+    with writing(new) as store:
+        store.hash_embeddings()
 
 
 def _check_frames(store: Store, camera: str) -> None:

@@ -24,6 +24,9 @@ def policy_card(manifest: Mapping[str, Any]) -> str:
         "vip-offline serve .    # openpi's WebSocket protocol, on this computer alone",
         "```",
         "",
+        "A robot needs the files that `SHA256SUMS` lists; others (rollouts, videos, `model.d3`, "
+        "`metrics.jsonl`) may stay behind.",
+        "",
         "```python",
         "from vip_offline.policies.runtime import load_policy",
         "",
@@ -130,7 +133,7 @@ def _success_line(success: Mapping[str, Any]) -> str:
 def _graph_line(manifest: Mapping[str, Any]) -> str:
     graph = manifest.get("onnx")
     if not graph:
-        return "There is no `policy.onnx`: ONNX was not installed where this was made."
+        return "There is no `policy.onnx`: this policy could not be made one."
     if graph["takes"] == "embedding":
         name = manifest["encoder"]["encoder"]
         return (

@@ -14,14 +14,14 @@ from PIL import Image
 
 from vip_offline.analysis.closed_loop.statistics import success_interval
 from vip_offline.config import options_from, read_toml
+from vip_offline.dataset.media.pictures import read_picture
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_format import now, settings_of
 from vip_offline.deployment.card import policy_card
-from vip_offline.deployment.goal_image import goal_picture
 from vip_offline.encoders.encoder import load_network, rebuild_encoder
 from vip_offline.encoders.onnx_graphs import cached_graph
-from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.options import TrainOptions
+from vip_offline.errors import VipOfflineError
+from vip_offline.options import ShipOptions, TrainOptions
 from vip_offline.policies.brightness import brightness_grid
 from vip_offline.policies.checksums import (
     SUMS,
@@ -31,7 +31,7 @@ from vip_offline.policies.checksums import (
     replace_listed,
     write_sums,
 )
-from vip_offline.policies.interface import FRAME, PROPRIO, Interface
+from vip_offline.policies.interface import FRAME, PROPRIO, Interface, check_described
 from vip_offline.policies.novelty import training_embeddings
 from vip_offline.policies.onnx_export import write_graph
 from vip_offline.policies.policy import (
@@ -62,8 +62,6 @@ from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in
 
 CARD, PICTURE = "README.md", "goal.png"
 COLOUR_FRAMES = 64  # whose mean colour is taken
-# what a user may say
-DESCRIBED = ("proprio", "action", "action_kind", "gripper", "control_rate", "key_map")
 
 
 def ship(
@@ -98,38 +96,27 @@ def ship(
         stack.enter_context(only_writer(folder))
         if path.is_dir():  # otherwise `differences` says what is wrong with it
             stack.enter_context(only_writer(path, shared=True))
-        return _ship_whole(folder, path, weights, described, takes, on_prepare)
-
-
-def _ship_whole(
-    folder: Path,
-    path: Path,
-    weights: Path | None,
-    described: Mapping[str, Any] | None,
-    takes: Literal["frames", "embedding"],
-    on_prepare: Callable[[str], None],
-) -> list[str]:
-    """Make a copy of the folder ready and put it in its place: it is whole at every moment."""
-    finish_replacement(folder)
-    copy = hidden_beside(folder, "shipped")
-    shutil.rmtree(copy, ignore_errors=True)
-    try:
-        shutil.copytree(folder, copy, symlinks=True)
-        notes = _ship(copy, path, weights, described, takes, on_prepare)
-        put_in_place(copy, folder)
-        return notes
-    except VipOfflineError as error:
-        error.args = (str(error).replace(str(copy), str(folder)),)
-        raise
-    finally:
+        finish_replacement(folder)
+        # a copy of the folder is made ready and put in its place: it is whole at every moment
+        copy = hidden_beside(folder, "shipped")
         shutil.rmtree(copy, ignore_errors=True)
+        try:
+            shutil.copytree(folder, copy, symlinks=True)
+            notes = _ship(copy, path, weights, described or {}, takes, on_prepare)
+            put_in_place(copy, folder)
+            return notes
+        except VipOfflineError as error:
+            error.args = (str(error).replace(str(copy), str(folder)),)
+            raise
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
 
 
 def _ship(
     folder: Path,
     path: Path,
     weights: Path | None,
-    described: Mapping[str, Any] | None,
+    described: Mapping[str, Any],
     takes: Literal["frames", "embedding"],
     on_prepare: Callable[[str], None],
 ) -> list[str]:
@@ -150,9 +137,8 @@ def _ship(
             f"({'; '.join(differing)}). Name the store with --store, or train again."
         )
     data = training_set(path, options)
-    interface = _described(
-        Interface.read(manifest["interface"], str(folder / MANIFEST)), described or {}
-    )
+    interface = Interface.read(manifest["interface"], str(folder / MANIFEST))
+    interface = _described(interface, described)
     name = manifest["encoder"]["encoder"]
     network, sha256 = load_network(name, weights)
     state = network.state_dict()
@@ -178,7 +164,11 @@ def _ship(
     }
     manifest["goal"] = _goal(opened, manifest, folder)
     files += [name for name in (PICTURE, READ) if (folder / name).exists()]
-    reference = training_embeddings(*_embeddings(data, manifest["embedding_size"]))
+    lengths = [len(observations) for observations in data.observations]
+    reference = training_embeddings(
+        np.concatenate(data.observations)[:, : manifest["embedding_size"]],
+        np.repeat(np.arange(len(lengths)), lengths),
+    )
     write_tensors(
         folder / REFERENCE,
         {"embedding": reference.embedding, "scale": np.array([reference.scale])},
@@ -188,7 +178,7 @@ def _ship(
         graph = None
         if takes == "frames" and any(True for _ in network.parameters()):
             graph = cached_graph(name, network, encoder.preprocessing.crop, sha256, on_prepare)
-        write_graph(
+        opset = write_graph(
             folder / GRAPH,
             Policy(policy.tensors, manifest),
             interface,
@@ -196,9 +186,9 @@ def _ship(
             encoder.preprocessing,
             takes,
         )
-        manifest["onnx"] = {"takes": takes, "opset": opset_of(folder / GRAPH)}
+        manifest["onnx"] = {"takes": takes, "opset": opset}
         files.append(GRAPH)
-    except (ImportError, VipOfflineError) as error:
+    except VipOfflineError as error:
         (folder / GRAPH).unlink(missing_ok=True)
         manifest.pop("onnx", None)
         notes.append(f"no {GRAPH}: {error}")
@@ -211,7 +201,10 @@ def _ship(
     write_samples(folder / SAMPLES, Samples(samples, exact.action, exact.embedding))
     (folder / CARD).write_text(policy_card(manifest), encoding="utf-8")
     write_sums(folder, files)
-    _check(folder)
+    if problems := verify(folder).problems:
+        raise VipOfflineError(
+            f"{folder}: {'; '.join(problems)}. Ship it --without-encoder, and report this."
+        )
     return notes
 
 
@@ -235,30 +228,9 @@ def _options(folder: Path, manifest: Mapping[str, Any], path: Path) -> TrainOpti
     return replace(options, label=name)
 
 
-def opset_of(path: Path) -> int:
-    """Return the version of ONNX's operators that a graph uses."""
-    import onnx
-
-    model = onnx.load(path, load_external_data=False)
-    return next(int(imported.version) for imported in model.opset_import if imported.domain == "")
-
-
-def _check(folder: Path) -> None:
-    """Refuse to export a policy that does not reproduce its samples here."""
-    verified = verify(folder)
-    if verified.problems:
-        raise VipOfflineError(
-            f"{folder}: {'; '.join(verified.problems)}. Ship it --without-encoder, and report this."
-        )
-
-
 def _described(interface: Interface, described: Mapping[str, Any]) -> Interface:
     """What the store says, with what the user says."""
-    unknown = [key for key in described if key not in DESCRIBED]
-    if unknown:
-        raise VipOfflineError(
-            f"--describe: unknown key {unknown[0]!r}.{did_you_mean(unknown[0], DESCRIBED)}"
-        )
+    check_described(described)
     plain = {**interface.plain(), **described}
     if "action_kind" in described:
         plain["action_kind_guessed"] = False
@@ -317,11 +289,18 @@ def _goal(store: Store, manifest: Mapping[str, Any], folder: Path) -> dict[str, 
     }
 
 
-def _embeddings(data: TrainingSet, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """(N, D) of the training set, and the episode of each."""
-    rows = np.concatenate([observations[:, :width] for observations in data.observations])
-    lengths = [len(observations) for observations in data.observations]
-    return rows, np.repeat(np.arange(len(lengths)), lengths)
+def goal_picture(
+    store: Store, camera: str, provenance: Mapping[str, Any]
+) -> NDArray[np.uint8] | None:
+    """Return one of the goal pictures; None if the goal is a prompt or its file is gone."""
+    rows = provenance["goal_rows"]
+    if not rows and not provenance["stages"]:  # each episode's own last frame
+        rows = [store.spans()[0][1] - 1]
+    if rows:
+        picture: NDArray[np.uint8] = store.frames(camera, rows[-1], rows[-1] + 1)[0]
+        return picture
+    files = [path for path in provenance["stages"][-1]["pictures"] if Path(path).is_file()]
+    return read_picture(Path(files[0])) if files else None
 
 
 def _samples(store: Store, data: TrainingSet, interface: Interface) -> dict[str, NDArray[Any]]:
@@ -357,15 +336,25 @@ def _success(folder: Path) -> dict[str, Any]:
     }
 
 
-def note_success(folder: Path) -> None:
+def note_success(folder: Path, say: Callable[[str], None]) -> None:
     """Add the success rate of new rollouts to an exported folder; others are not changed.
 
     A folder whose files are not as they are listed is left alone too, so that they stay refused.
+
+    Args:
+        folder: of the policy.
+        say: called with a sentence if the folder was left alone.
     """
     with only_writer(folder):
         finish_replacement(folder)
         sums = read_sums(folder)
-        if SAMPLES not in sums or changed_files(folder):
+        if SAMPLES not in sums:
+            return
+        if problems := changed_files(folder):
+            say(
+                f"note: {folder}: {'; '.join(problems)}, so its success rate is not noted in it. "
+                f"`vip-offline ship {folder}` makes it whole again."
+            )
             return
         manifest = dict(Policy.load(folder).manifest)
         success = _success(folder)
@@ -377,20 +366,23 @@ def note_success(folder: Path) -> None:
 
 
 def is_shipped(folder: Path) -> bool:
-    """Whether a folder was exported, not only trained."""
-    return SAMPLES in read_sums(folder)
+    """Whether a folder was exported, not only trained, and is whole."""
+    return SAMPLES in read_sums(folder) and not changed_files(folder)
 
 
 def ship_all(
     policies: Sequence[Path] | None,
-    store: Path | None,
-    weights: str,
-    describe: Path | None,
-    takes: Literal["frames", "embedding"],
+    options: ShipOptions,
     bar: Bar,
     say: Callable[[str], None],
 ) -> None:
     """`ship` several policies.
+
+    Args:
+        policies: folders; None: the only ones under ``runs/``.
+        options: what goes along.
+        bar: of progress.
+        say: called with lines for the user.
 
     Args:
         policies: folders; None: the only ones under ``runs/``.
@@ -405,16 +397,16 @@ def ship_all(
         VipOfflineError: if there are none, or the description cannot be read; see `ship`.
     """
     folders = find_policies(policies or [Path("runs")], named=bool(policies))
-    described = read_toml(describe, "file (--describe)") if describe is not None else None
-    checkpoint = Path(weights) if weights else None
+    file = options.describe
+    described = read_toml(file, "file (--describe)") if file is not None else None
     with bar("ship", len(folders), "policy") as advance:
         for folder in folders:
             notes = ship(
                 folder,
-                store=store,
-                weights=checkpoint,
+                store=options.store,
+                weights=Path(options.weights) if options.weights else None,
                 described=described,
-                takes=takes,
+                takes="embedding" if options.without_encoder else "frames",
                 on_prepare=say,
             )
             advance(1)

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from vip_offline.errors import VipOfflineError
@@ -47,6 +48,11 @@ def read_api_key(path: Path | None) -> str:
             "Make one: python -c 'import secrets; print(secrets.token_urlsafe())'."
         )
     return key
+
+
+def with_api_key(options: ServeOptions) -> ServeOptions:
+    """Options with the API key that their file or the environment holds; see `read_api_key`."""
+    return replace(options, api_key=options.api_key or read_api_key(options.api_key_file))
 
 
 def check_serve_options(options: ServeOptions) -> None:

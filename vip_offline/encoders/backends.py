@@ -1,6 +1,5 @@
 """What computes a network: ONNX Runtime or torch on the CPU, torch on CUDA."""
 
-import importlib.util
 import os
 import threading
 from pathlib import Path
@@ -29,25 +28,34 @@ class Backend(Protocol):
         """(N, 3, S, S) float32 -> (N, D) float32."""
 
 
+def check_device(device: str) -> None:
+    """Refuse a device that torch cannot compute on here.
+
+    Raises:
+        VipOfflineError: naming it.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise VipOfflineError(
+            "--device cuda: torch finds no CUDA device here (torch.cuda.is_available() is False). "
+            "Use --device cpu, or install a torch that fits the driver."
+        )
+
+
 def choose_backend(computing: Computing) -> Literal["torch", "onnx"]:
-    """Resolve the backend; ``auto`` is ONNX Runtime on the CPU where it is installed, else torch.
+    """Resolve the backend; ``auto`` is ONNX Runtime on the CPU in fp32, else torch.
 
     Raises:
         VipOfflineError: if it cannot run here. Nothing else is used in its place.
     """
     backend, device, precision = computing.backend, computing.device, computing.precision
-    installed = all(importlib.util.find_spec(package) for package in ("onnxruntime", "onnxscript"))
-    if device == "cuda" and not torch.cuda.is_available():
-        raise VipOfflineError("--device cuda: torch finds no CUDA device here. Use --device cpu.")
-    if backend == "onnx" and not installed:
-        raise VipOfflineError("--backend onnx: is not installed. pip install 'vip-offline[onnx]'")
+    check_device(device)
     if backend == "onnx" and (device, precision) != ("cpu", "fp32"):
         raise VipOfflineError(
             f"--backend onnx: runs on the CPU in fp32, not on {device} in {precision}. Use "
             "--backend torch."
         )
     if backend == "auto":
-        return "onnx" if installed and (device, precision) == ("cpu", "fp32") else "torch"
+        return "onnx" if (device, precision) == ("cpu", "fp32") else "torch"
     return backend
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vip_offline.errors import VipOfflineError
+from vip_offline.errors import VipOfflineError, first_line
 from vip_offline.utils.regular_files import require_regular
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def read_state_dict(path: Path) -> Mapping[str, object]:
     except (*DAMAGED_CHECKPOINT, SafetensorError) as error:
         raise VipOfflineError(
             f"{path}: is not a PyTorch checkpoint, or is cut short or damaged "
-            f"({_first_line(error)}). Download it again; if `vip-offline pretrain` wrote it, "
+            f"({first_line(error)}). Download it again; if `vip-offline pretrain` wrote it, "
             "remove it and run that again, which goes on from its last checkpoint."
         ) from None
     if not isinstance(content, Mapping):
@@ -109,10 +109,6 @@ def _check_sizes(path: Path, content: Mapping[Any, object], inside: str = "") ->
                     f"{path}: {inside}{name} states {tuple(value.shape)} and holds less. Download "
                     "it again, or save it as a dense tensor."
                 )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def unwrap(content: Mapping[str, object], layout: CheckpointLayout) -> StateDict | None:

@@ -16,9 +16,8 @@ from vip_offline.dataset.store_format import now
 from vip_offline.dataset.store_writer import StoreWriter
 from vip_offline.encoders.encoder import Encoder
 
-WRITE_INTERVAL = (
-    0.5  # after which whole episodes are written: each time costs some flushes of the disk
-)
+# s, after which whole episodes are written: each time costs some flushes of the disk
+WRITE_INTERVAL = 0.5
 RowSpan = tuple[int, int]  # from, up to
 
 
@@ -47,7 +46,6 @@ def embed_store(
     Raises:
         VipOfflineError: if the store holds this name from another encoder.
     """
-    store.accept_frames(camera)
     store.accept_frames(camera)
     provenance = {"backend": encoder.backend.name, "code_version": __version__, "created": now()}
     store.begin_embedding(encoder.name, camera, encoder.dim, encoder.provenance | provenance)

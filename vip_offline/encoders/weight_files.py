@@ -11,19 +11,7 @@ from urllib.parse import urlsplit
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.cache_folder import cache_home, writable_cache
-from vip_offline.utils.download import BLOCK, Progress, download_file
-from vip_offline.utils.files import sha256_of
-
-__all__ = [
-    "BLOCK",
-    "Origin",
-    "Progress",
-    "cache_folder",
-    "cached_weights",
-    "fetch_weights",
-    "sha256_of",
-]
-
+from vip_offline.utils.download import Progress, download_file
 
 WEIGHTS = "weights"  # of the cache
 
@@ -54,11 +42,6 @@ def _place(name: str, origin: Origin) -> Path:
 
 def fetch_weights(name: str, origin: Origin, progress: Progress = lambda done, total: None) -> Path:
     """Return the weights file from the cache, after a download if need be.
-
-    Args:
-        name: of the encoder.
-        origin: its address.
-        progress: called after every block.
 
     Raises:
         VipOfflineError: if there is no address, no network, or the file has another hash.

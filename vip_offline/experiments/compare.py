@@ -14,14 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline import __version__
-from vip_offline.analysis.closed_loop.comparison import (
-    Arm,
-    Comparison,
-    DemonstrationCurve,
-)
+from vip_offline.analysis.closed_loop.comparison import Arm, Comparison, DemonstrationCurve
 from vip_offline.analysis.closed_loop.conditions import joined_names
 from vip_offline.config import dump
 from vip_offline.dataset.store import Store, open_store
+from vip_offline.encoders.backends import check_device
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.options import CompareOptions, Recipe, RolloutOptions
 from vip_offline.options.fields import check_ranges
@@ -182,6 +179,7 @@ def check_compare(options: CompareOptions) -> None:
             "the others are measured against it."
         )
     check_ranges(options)
+    check_device(options.device)
 
 
 def jobs(recipe: Recipe) -> dict[str, list[TrainJob]]:
@@ -226,7 +224,8 @@ def train_arms(recipe: Recipe, bar: Bar, say: Callable[[str], None] = lambda lin
     missing = [job for job in every if not is_trained(job.out, job.store, job.options)]
     total = len(missing) * recipe.train.steps
     with timed(recipe, "train"), bar("train", total, "step") as advance:
-        train_all(missing, recipe.compare.processes, on_steps=advance, say=say)
+        compare = recipe.compare
+        train_all(missing, compare.processes, on_steps=advance, say=say, device=compare.device)
     return len(missing)
 
 

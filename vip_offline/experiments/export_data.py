@@ -1,5 +1,6 @@
 """A labelled store, with its rewards, in another format: which one, and that it appears whole."""
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,36 +14,25 @@ if TYPE_CHECKING:
 
     Writer = Callable[[LabelledStore, Path, Callable[[int], None]], ExportResult]
 
-FORMATS = ("lerobot-progress", "lerobot", "robomimic", "minari", "zarr", "d3rlpy")
+_EXPORTERS = "vip_offline.dataset.exporters."
+# format -> module and function that write it; the module imports its library
+FORMATS = {
+    "lerobot-progress": (f"{_EXPORTERS}progress_table", "write_progress"),
+    "lerobot": (f"{_EXPORTERS}lerobot", "write_lerobot"),
+    "robomimic": (f"{_EXPORTERS}robomimic", "write_robomimic"),
+    "minari": (f"{_EXPORTERS}minari", "write_minari"),
+    "zarr": (f"{_EXPORTERS}replay_buffer", "write_replay"),
+    "d3rlpy": ("vip_offline.training.d3rlpy_export", "write_d3rlpy"),
+}
+COLUMNS = ("action", "proprio", "succeeded", "true_reward")
 
 
 def _writer(format_: str) -> "Writer":
-    """What writes a format; each imports its library."""
-    if format_ == "lerobot-progress":
-        from vip_offline.dataset.exporters.progress_table import write_progress
-
-        return write_progress
-    if format_ == "lerobot":
-        from vip_offline.dataset.exporters.lerobot import write_lerobot
-
-        return write_lerobot
-    if format_ == "robomimic":
-        from vip_offline.dataset.exporters.robomimic import write_robomimic
-
-        return write_robomimic
-    if format_ == "minari":
-        from vip_offline.dataset.exporters.minari import write_minari
-
-        return write_minari
-    if format_ == "zarr":
-        from vip_offline.dataset.exporters.replay_buffer import write_replay
-
-        return write_replay
-    if format_ == "d3rlpy":
-        from vip_offline.training.d3rlpy_export import write_d3rlpy
-
-        return write_d3rlpy
-    raise VipOfflineError(f"--to {format_}: no such format.{did_you_mean(format_, FORMATS)}")
+    if format_ not in FORMATS:
+        raise VipOfflineError(f"--to {format_}: no such format.{did_you_mean(format_, FORMATS)}")
+    module, function = FORMATS[format_]
+    writer: Writer = getattr(importlib.import_module(module), function)
+    return writer
 
 
 def export(
@@ -84,9 +74,6 @@ def export(
         done = write(labelled, partial, on_episodes)
         record_of(partial).write_text(json.dumps(record, indent=2), encoding="utf-8")
     return done
-
-
-COLUMNS = ("action", "proprio", "succeeded", "true_reward")
 
 
 def record_of(out: Path) -> Path:

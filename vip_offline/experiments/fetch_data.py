@@ -10,10 +10,6 @@ from vip_offline.utils.download import BLOCK
 def fetch_stage(name: str, console: Console) -> None:
     """Fetch a data set, or print what is to be done by hand.
 
-    Args:
-        name: of its card.
-        console: for the licence and the commands that run.
-
     Raises:
         VipOfflineError: if there is no such card, or it cannot be fetched.
     """

@@ -101,16 +101,17 @@ def made_of_folder(path: Path) -> Iterator[Made]:
     comparison = read_json(path / "comparison.json")
     if comparison is not None:
         rollouts = comparison.get("made_from", {}).get("rollouts", {})
-        changed = [name for name, digest in rollouts.items() if _sha(path / name) != digest]
+        files = {name: path / name / RESULT for name in rollouts}
+        changed = [
+            name
+            for name, file in files.items()
+            if not file.is_file() or sha256_of(file) != rollouts[name]
+        ]
         still = f"no: rollouts of {', '.join(changed)} changed" if changed else TRUE
         source = f"rollouts of {len(rollouts)} policies"
         yield Made(f"comparison {path}", source, "", still if rollouts else UNKNOWN)
     if any(path.rglob(MANIFEST)) or (analysis is None and comparison is None):
         yield from made_of_policies(path)
-
-
-def _sha(folder: Path) -> str:
-    return sha256_of(folder / RESULT) if (folder / RESULT).is_file() else ""
 
 
 def _arrays(record: Mapping[str, Any]) -> str:

@@ -32,11 +32,7 @@ NUMBERS = "encoders.json"
 
 
 def check_pretrain_recipe(recipe: PretrainRecipe) -> None:
-    """Refuse a recipe whose last stage would fail, before its first begins.
-
-    Raises:
-        VipOfflineError: see the checks of the stages.
-    """
+    """Refuse a recipe whose last stage would fail, before its first begins."""
     for options in recipe.runs().values():
         check_pretrain(options)
     missing = [path for path, _ in _recordings(recipe, "") if not path.exists()]
@@ -95,9 +91,6 @@ def run_pretrain_recipe(
     Returns:
         What was found; also written to the recipe's `out`, with the resolved recipe. Nothing, of
         several processes, to all but the first.
-
-    Raises:
-        VipOfflineError: see the stages.
     """
     check_pretrain_recipe(recipe)
     for path, recording in _recordings(recipe, "") if is_first() else ():

@@ -26,13 +26,7 @@ from vip_offline.experiments.compare import (
 )
 from vip_offline.experiments.preflight import check_cameras, check_simulated, check_weights
 from vip_offline.experiments.stages import cameras_stage, record_stage, relabel_stage
-from vip_offline.options import (
-    CompareOptions,
-    Recipe,
-    RelabelOptions,
-    RolloutOptions,
-    TrainOptions,
-)
+from vip_offline.options import CompareOptions, Recipe, RelabelOptions, RolloutOptions, TrainOptions
 from vip_offline.options.fields import OptionError
 from vip_offline.report.html.comparison_page import write_comparison_page
 from vip_offline.rewards.relabel import check_relabel
@@ -53,11 +47,7 @@ REPORT, NUMBERS = "report.html", "comparison.json"
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Refuse a recipe whose last stage would fail, before its first begins.
-
-    Raises:
-        VipOfflineError: see the checks of the stages.
-    """
+    """Refuse a recipe whose last stage would fail, before its first begins."""
     planned_episodes(recipe.record)
     check_comparison(recipe)
     # a placement may be recorded up to ATTEMPTS times, with seeds STRIDE apart
@@ -75,11 +65,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def check_comparison(recipe: Recipe) -> None:
-    """Refuse arms that cannot be trained or rolled out, whoever recorded the store.
-
-    Raises:
-        VipOfflineError: see the checks of the stages.
-    """
+    """Refuse arms that cannot be trained or rolled out, whoever recorded the store."""
     check_relabel(recipe.relabel)
     check_encoder(recipe.relabel.encoder, recipe.relabel.weights)
     check_options(recipe.train)
@@ -137,7 +123,7 @@ def compare_stages(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict
         The summary; also written to the recipe's `out`, with a page and the resolved recipe.
     """
     _say_damaged(recipe, say)
-    return _compare_alone(recipe, bar, say)
+    return _compare(recipe, bar, say)
 
 
 def _say_damaged(recipe: Recipe, say: Callable[[str], None]) -> None:
@@ -145,14 +131,16 @@ def _say_damaged(recipe: Recipe, say: Callable[[str], None]) -> None:
         say(f"note: {note}")
 
 
-def _compare_alone(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
+def _compare(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
     out = Path(recipe.out)
     require_writable(out)
     with naming(out), only_writer(out):
-        return _compare(recipe, out, bar, say)
+        return _compare_alone(recipe, out, bar, say)
 
 
-def _compare(recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
+def _compare_alone(
+    recipe: Recipe, out: Path, bar: Bar, say: Callable[[str], None]
+) -> dict[str, Any]:
     store = open_store(Path(recipe.store))
     label, task = store.label(recipe.train.label), str(store.attributes.get("task", ""))
     if is_hidden(task, store.attributes):
@@ -183,11 +171,7 @@ def files_of(recipe: Recipe) -> tuple[Path, Path]:
 
 
 def run_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
-    """The whole chain; started again, it goes on from what is not done.
-
-    Raises:
-        VipOfflineError: see the stages.
-    """
+    """The whole chain; started again, it goes on from what is not done."""
     check_recipe(recipe)
     check_cameras(recipe)
     require_writable(Path(recipe.out))
@@ -196,4 +180,4 @@ def run_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str
         say(record_stage(recipe, bar))
     with timed(recipe, "relabel"):
         say(relabel_stage(recipe, bar, say))
-    return _compare_alone(recipe, bar, say)
+    return _compare(recipe, bar, say)

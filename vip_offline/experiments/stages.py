@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vip_offline.errors import VipOfflineError
 from vip_offline.options import Recipe
 from vip_offline.utils.console import Bar
 
@@ -20,6 +21,7 @@ def record_stage(recipe: Recipe, bar: Bar) -> str:
     """Record the episodes that are missing; says what was done."""
     from vip_offline.simulation.record import record
 
+    _hash_unrecorded(Path(recipe.store), bar)
     with bar("record", recipe.record.episodes, "episode") as advance:
         done = record(
             Path(recipe.store),
@@ -49,6 +51,8 @@ def import_stage(
     from vip_offline.dataset.importers.replace import import_anew
     from vip_offline.dataset.importers.run import import_source
 
+    if not overwrite:
+        _hash_unrecorded(store, bar)
     with bar("import", 0, "episode") as advance:
 
         def on_start(present: int, planned: int) -> None:
@@ -75,6 +79,21 @@ def import_stage(
         return f"import: all {done.existing} episodes are there{unlabelled}"
     without = f", {len(done.broken)} left out" if done.broken else ""
     return f"import: {done.episodes} episodes, {done.rows} rows{without}{unlabelled} -> {store}"
+
+
+def _hash_unrecorded(path: Path, bar: Bar) -> None:
+    """Hash what a killed writer left without a record; the next one finds it done."""
+    from vip_offline.dataset.frame_hashes import hash_all, rows_to_hash, unrecorded_keys
+    from vip_offline.dataset.store import is_store, open_store
+
+    # what is damaged is named by whoever uses it
+    with contextlib.suppress(VipOfflineError):
+        store = open_store(path) if is_store(path) else None
+        keys = unrecorded_keys(store) if store else []
+        rows = rows_to_hash(store, keys) if store else 0
+        if store and rows:
+            with bar("check", rows, "row") as advance:
+                hash_all(store, advance, keys=keys)
 
 
 def _say_left_out(left_out: Mapping[str, str], say: Callable[[str], None]) -> None:
@@ -122,7 +141,6 @@ def check_stage(
     from vip_offline.dataset.read_hashes import episodes_in_words
     from vip_offline.dataset.store import open_store
     from vip_offline.dataset.store_writer import writing
-    from vip_offline.errors import VipOfflineError
 
     store = open_store(path)
     if not store.checked:
@@ -200,7 +218,7 @@ def cameras_stage(
 def download_stage(encoder: str, bar: Bar) -> None:
     """Bring an encoder's weights into the cache, if they are neither there nor carried."""
     from vip_offline.encoders.registry import download_weights
-    from vip_offline.encoders.weight_files import BLOCK
+    from vip_offline.utils.download import BLOCK
 
     with bar("download", 0, "MB") as advance:
         download_weights(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vip_offline.dataset.store import open_store
+from vip_offline.encoders.backends import check_device
 from vip_offline.experiments.preflight import check_weights
 from vip_offline.experiments.stages import cameras_stage, check_stage
 from vip_offline.options import CompareOptions, TrainOptions
@@ -47,6 +48,7 @@ def train_stage(
     """
     check_options(options)
     check_ranges(training)
+    check_device(training.device)
     check_stage(path, bar, say)
     if suit_data:
         options, why = suited(path, options)
@@ -68,7 +70,7 @@ def train_stage(
     cameras_stage(path, options, weights, bar, say)
     seeds = f"{training.seeds} seeds" if training.seeds > 1 else f"seed {options.seed}"
     with bar(f"train, {seeds}", options.steps * training.seeds, "step") as advance:
-        train_all(jobs, training.processes, advance, on_data, say)
+        train_all(jobs, training.processes, advance, on_data, say, training.device)
     return [job.out for job in jobs]
 
 

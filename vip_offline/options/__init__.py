@@ -3,26 +3,23 @@
 One small frozen dataclass per stage. The names of fields are stored in manifests and recipes.
 """
 
-from vip_offline.options.data import ImportOptions, InspectOptions, RecordOptions
+from vip_offline.options.data import (
+    TAIL,
+    ClientOptions,
+    ImportOptions,
+    InspectOptions,
+    RecordOptions,
+)
 from vip_offline.options.policy import (
     CompareOptions,
     Control,
-    GripperMode,
     Head,
     NormaliseActions,
     RolloutOptions,
     TrainOptions,
     WeightBy,
 )
-from vip_offline.options.pretrain import (
-    Mixed,
-    Negatives,
-    Norm,
-    Objective,
-    Pack,
-    PretrainOptions,
-    Sampling,
-)
+from vip_offline.options.pretrain import Objective, PretrainOptions, Sampling
 from vip_offline.options.recipe import PretrainRecipe, Recipe, TrialOptions
 from vip_offline.options.reward import (
     AnalyzeOptions,
@@ -30,36 +27,39 @@ from vip_offline.options.reward import (
     Computing,
     DeleteOptions,
     Device,
+    ExportOptions,
     Fit,
-    Precision,
     RelabelOptions,
     Reward,
-    Similarity,
 )
-from vip_offline.options.serve import GivenHold, Hold, ServeOptions
+from vip_offline.options.serve import GivenHold, Hold, ServeOptions, ShipOptions
+
+# options of earlier releases, which files of theirs still name, and what they are always now
+WITHDRAWN: dict[type, dict[str, object]] = {
+    RecordOptions: {"tail": TAIL},
+    TrainOptions: {"standardise_scores": False},
+}
 
 __all__ = [
+    "TAIL",
+    "WITHDRAWN",
     "AnalyzeOptions",
     "BackendName",
+    "ClientOptions",
     "CompareOptions",
     "Computing",
     "Control",
     "DeleteOptions",
     "Device",
+    "ExportOptions",
     "Fit",
     "GivenHold",
-    "GripperMode",
     "Head",
     "Hold",
     "ImportOptions",
     "InspectOptions",
-    "Mixed",
-    "Negatives",
-    "Norm",
     "NormaliseActions",
     "Objective",
-    "Pack",
-    "Precision",
     "PretrainOptions",
     "PretrainRecipe",
     "Recipe",
@@ -69,7 +69,7 @@ __all__ = [
     "RolloutOptions",
     "Sampling",
     "ServeOptions",
-    "Similarity",
+    "ShipOptions",
     "TrainOptions",
     "TrialOptions",
     "WeightBy",

@@ -1,9 +1,19 @@
 """Options of the stages that make a store: recording and importing."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from vip_offline.options.fields import Option
+
+Describe = Annotated[
+    Path | None,
+    Option(
+        "TOML file that describes the robot: proprio, action, action_kind, gripper, control_rate, "
+        "key_map."
+    ),
+]
+TAIL = 6  # steps that a recording keeps after success, so that its last frame is a goal image
 
 
 @dataclass(frozen=True)
@@ -44,8 +54,6 @@ class RecordOptions:
             ge=2,
         ),
     ] = 100
-    # so that the last frame is a goal image
-    tail: Annotated[int, Option("Steps that are kept after success.", ge=1, le=500)] = 6
     # an episode is tried up to 20 times, with seeds 1000 apart
     first_placement: Annotated[
         int,
@@ -59,6 +67,18 @@ class RecordOptions:
             flags=("--hidden-goal",),
         ),
     ] = False
+
+
+@dataclass(frozen=True)
+class ClientOptions:
+    """Recording of what a robot's client streams."""
+
+    from_client: Annotated[
+        bool,
+        Option("Record what a robot streams, by openpi's client.", flags=("--from-client",)),
+    ] = False
+    control_rate: Annotated[float | None, Option("Actions per second of a client.")] = None
+    describe: Describe = None
 
 
 @dataclass(frozen=True)

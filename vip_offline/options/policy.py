@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from vip_offline.options.fields import Option
-from vip_offline.options.reward import Fit, NSteps, TargetEss
+from vip_offline.options.reward import Device, Fit, NSteps, TargetEss
 
 WeightBy = Literal["auto", "step", "n-step", "return", "advantage", "outcome"]
 Head = Literal["deterministic", "gaussian"]
@@ -46,10 +46,6 @@ class TrainOptions:
     ] = "auto"
     # in those pilots 1, 5, 10, 20 had 44, 50, 51, 63 % at 0.1
     n_steps: NSteps = 20
-    standardise_scores: Annotated[
-        bool,
-        Option("Standardise R before it is multiplied by tau, so that tau suits any encoder."),
-    ] = False
     weight_cap: Annotated[
         float, Option("Largest weight, as a multiple of the mean weight; 0: no cap.", ge=0)
     ] = 0.0
@@ -202,3 +198,6 @@ class CompareOptions:
         int, Option("Number of policies (per arm), with seeds from --seed on.", ge=1)
     ] = 10
     processes: Annotated[int, Option("Number of training processes, one thread each.", ge=1)] = 2
+    device: Annotated[
+        Device, Option("Device to train rwr and bc on; other algorithms use the CPU.")
+    ] = "cpu"

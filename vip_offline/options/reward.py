@@ -14,7 +14,7 @@ Fit = Literal["crop", "pad", "squash"]
 
 _Backend = Annotated[
     BackendName,
-    Option("Runtime of the encoder. auto: ONNX Runtime if installed and on the CPU, else torch."),
+    Option("Runtime of the encoder. auto: ONNX Runtime on the CPU in fp32, else torch."),
 ]
 _Device = Annotated[Device, Option("Device of the encoder.")]
 _Precision = Annotated[
@@ -150,3 +150,12 @@ class AnalyzeOptions:
     films: Annotated[
         int, Option("Number of episodes to write as mp4, video beside the distance curve.", ge=0)
     ] = 0
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What of a store is exported."""
+
+    label: Annotated[
+        str, Option("Labelling to export.", default_text="the only one of the store")
+    ] = ""

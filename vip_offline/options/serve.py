@@ -1,8 +1,10 @@
 """Options of a server of policies or of recordings."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
+from vip_offline.options.data import Describe
 from vip_offline.options.fields import Option
 
 Hold = Literal["zero", "last"] | tuple[float, ...]
@@ -74,7 +76,36 @@ class ServeOptions:
             ge=0,
         ),
     ] = 10.0
+    key_map: Annotated[
+        str,
+        Option(
+            "Names that the robot uses: droid, libero, JSON or a file of it.",
+            default_text="the policy's own",
+        ),
+    ] = ""
+    log: Annotated[Path | None, Option("File to add a JSON line per reply to.")] = None
+    unsealed: Annotated[
+        bool, Option("Serve a folder without SHA256SUMS, too.", flags=("--unsealed",))
+    ] = False
+    api_key_file: Annotated[
+        Path | None,
+        Option(
+            "File with the API key that clients must send.", default_text="$VIP_OFFLINE_API_KEY"
+        ),
+    ] = None
     # other users of the computer see command lines: it is read from a file or the environment
     api_key: Annotated[str, Option("Key that clients must send.", recipe_only=True)] = field(
         default="", repr=False
     )
+
+
+@dataclass(frozen=True)
+class ShipOptions:
+    """What a policy folder takes along to another computer."""
+
+    store: Annotated[Path | None, Option("Store of the training data, if it was moved.")] = None
+    weights: Annotated[str, Option("Checkpoint file of the policy's encoder.")] = ""
+    describe: Describe = None
+    without_encoder: Annotated[
+        bool, Option("Let policy.onnx take embeddings.", flags=("--without-encoder",))
+    ] = False

@@ -14,7 +14,7 @@ from vip_offline.utils.files import replace_file, sha256_of
 from vip_offline.utils.regular_files import require_regular
 
 SUMS = "SHA256SUMS"
-NEXT = ".next"  # of files that are whole, and not yet in their place
+NEXT = ".next"  # of hidden files that are whole, and not yet in their place
 
 
 def write_sums(folder: Path, names: Iterable[str]) -> None:
@@ -31,24 +31,28 @@ def replace_listed(folder: Path, names: Iterable[str], texts: Mapping[str, str])
         texts: file name -> what it is to hold.
     """
     for name, text in texts.items():
-        _write(folder / f"{name}{NEXT}", text)
+        _write(_next(folder, name), text)
     digests = {
-        name: sha256_of(folder / (f"{name}{NEXT}" if name in texts else name))
+        name: sha256_of(_next(folder, name) if name in texts else folder / name)
         for name in sorted(names)
     }
     # renamed when it is whole: from then on the others are only to be renamed
     text = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
-    replace_file(folder / f"{SUMS}{NEXT}", text.encode())
+    replace_file(_next(folder, SUMS), text.encode())
     finish_replacement(folder)
+
+
+def _next(folder: Path, name: str) -> Path:
+    return folder / f".{name}{NEXT}"
 
 
 def finish_replacement(folder: Path) -> None:
     """Complete or undo an interrupted `replace_listed`; does nothing if none was interrupted."""
-    ready = folder / f"{SUMS}{NEXT}"
-    begun = [path for path in folder.glob(f"*{NEXT}") if path != ready]
+    ready = _next(folder, SUMS)
+    begun = [path for path in folder.glob(f".*{NEXT}") if path != ready]
     for path in begun:
         if ready.exists():
-            path.replace(path.with_name(path.name.removesuffix(NEXT)))
+            path.replace(folder / path.name.removeprefix(".").removesuffix(NEXT))
         else:
             path.unlink()
     if ready.exists():
@@ -62,13 +66,17 @@ def _write(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def read_sums(folder: Path) -> dict[str, str]:
+def read_sums(folder: Path, path: Path | None = None) -> dict[str, str]:
     """Return file name -> sha256 as written; empty if there is no list.
+
+    Args:
+        folder: of the policy.
+        path: of the list; None: ``SHA256SUMS``.
 
     Raises:
         VipOfflineError: if the file is damaged.
     """
-    path = require_regular(folder / SUMS)
+    path = require_regular(path or folder / SUMS)
     if not path.exists():
         return {}
     try:
@@ -94,13 +102,14 @@ def changed_files(folder: Path, among: tuple[str, ...] | None = None) -> list[st
         among: look at these files alone.
     """
     problems = []
+    coming = read_sums(folder, _next(folder, SUMS))  # of a replacement that was killed
     for name, digest in read_sums(folder).items():
         if among is not None and name not in among:
             continue
         path = folder / name
         if not path.is_file():
             problems.append(f"{name} is missing")
-        elif sha256_of(path) != digest:
+        elif sha256_of(path) not in (digest, coming.get(name)):
             problems.append(f"{name} was changed since it was written")
     return problems
 

@@ -25,6 +25,8 @@ ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
 # of a velocity or a difference 0 stands still, of a position it does not
 ACTION_KINDS = ("velocity", "delta", "position")
 HIGHEST_RATE = 1e6  # Hz
+# what a person may say of a robot: one file for `ship --describe` and `record --describe`
+DESCRIBED = (PROPRIO, "action", "action_kind", "gripper", "control_rate", "key_map")
 SIMULATED_KINDS = {"metaworld": "delta"}
 
 
@@ -124,16 +126,12 @@ class Interface:
     def read(cls, plain: Any, where: str) -> Self:
         """Read from the ``interface`` of a manifest.
 
-        Args:
-            plain: what `plain` gave.
-            where: the file, for the message.
-
         Raises:
             VipOfflineError: if something is missing, or is of another kind or length.
         """
         try:
             proprio, action = (_texts(plain[key]) for key in (PROPRIO, "action"))
-            limits = {key: _numbers(plain[key]) for key in ("low", "high", "largest_step")}
+            limits = {key: tuple(map(float, plain[key])) for key in ("low", "high", "largest_step")}
             frames = {str(key): _shape(camera["shape"]) for key, camera in plain["frames"].items()}
             rate, key_map = plain["control_rate"], dict(plain["key_map"])
             gripper = str(plain["gripper"])
@@ -195,12 +193,21 @@ class Interface:
         )
 
 
+def check_described(described: Mapping[str, Any]) -> None:
+    """Refuse keys of a description that are none of `DESCRIBED`.
+
+    Raises:
+        VipOfflineError: with the nearest known key.
+    """
+    unknown = [key for key in described if key not in DESCRIBED]
+    if unknown:
+        raise VipOfflineError(
+            f"--describe: unknown key {unknown[0]!r}.{did_you_mean(unknown[0], DESCRIBED)}"
+        )
+
+
 def check_dimension_names(names: Sequence[str], where: str) -> None:
     """Refuse duplicate names of dimensions.
-
-    Args:
-        names: of proprio or actions.
-        where: a file or an option, and the key.
 
     Raises:
         VipOfflineError: with the name and its places.
@@ -231,11 +238,7 @@ def check_control_rate(rate: Any, where: str) -> None:
 
 
 def frame_fault(frame: NDArray[Any]) -> str:
-    """What is wrong with a frame that is not uint8, and how to put it right.
-
-    Args:
-        frame: of any shape.
-    """
+    """What is wrong with a frame that is not uint8, and how to put it right."""
     fault = f"is {frame.dtype}; expected uint8 from 0 to 255, RGB."
     low, high = (float(reduce(frame, initial=0)) for reduce in (np.min, np.max))
     if frame.dtype.kind != "f" or not (np.isfinite(low) and np.isfinite(high)):
@@ -272,10 +275,6 @@ def _texts(values: Any) -> tuple[str, ...]:
     if not _are_texts(values):
         raise TypeError(f"{values!r} is no list of names")
     return tuple(values)
-
-
-def _numbers(values: Any) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
 
 
 def _shape(values: Any) -> tuple[int, int, int]:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-REFERENCE_ROWS = (
-    512  # embeddings that a policy folder holds: enough to say near or far, small enough to ship
-)
+# embeddings that a policy folder holds: enough to say near or far, small enough to ship
+REFERENCE_ROWS = 512
 ORDINARY = 0.99  # this share of the training set counts as like the rest of it
 
 

@@ -70,8 +70,8 @@ def write_graph(
     encoder: Path | None,
     preprocessing: Preprocessing,
     takes: Literal["frames", "embedding"] = "frames",
-) -> None:
-    """Write ``policy.onnx``.
+) -> int:
+    """Write ``policy.onnx``; returns the version of ONNX's operators that it uses.
 
     Args:
         path: of the file.
@@ -83,15 +83,11 @@ def write_graph(
         takes: ``embedding``: leave the encoder out.
 
     Raises:
-        VipOfflineError: if onnx is not installed.
+        VipOfflineError: if frames are too small for the encoder.
     """
-    try:
-        import onnx
-        from onnx import TensorProto, helper
-    except ImportError:
-        raise VipOfflineError(
-            "policy.onnx: onnx is not installed. pip install 'vip-offline[onnx]'"
-        ) from None
+    import onnx
+    from onnx import TensorProto, helper
+
     graph, inputs, opsets, ir = _Nodes(), [], [helper.make_opsetid("", OPSET)], 8
     if takes == "frames":
         pictures = []
@@ -136,6 +132,7 @@ def write_graph(
     )
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
+    return next(int(imported.version) for imported in opsets if imported.domain == "")
 
 
 def _preprocessed(

@@ -33,10 +33,8 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.utils.files import replace_file
 from vip_offline.utils.regular_files import require_regular
 
-POLICY_FORMAT, POLICY_VERSION = (
-    "vip-offline-policy",
-    2,
-)  # 1: without hashes of what it was trained on
+# version 1: without hashes of what it was trained on
+POLICY_FORMAT, POLICY_VERSION = "vip-offline-policy", 2
 MANIFEST, TENSORS = "manifest.json", "policy.safetensors"
 READ = "read.safetensors"
 ROLLOUTS = "rollouts.json"  # of `simulation.rollout`; it goes with the policy that it is of

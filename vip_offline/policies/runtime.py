@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vip_offline.encoders.encoder import Encoder, load_encoder, rebuild_encoder
 from vip_offline.encoders.preprocessing import Preprocessing
-from vip_offline.errors import VipOfflineError
+from vip_offline.errors import VipOfflineError, first_line
 from vip_offline.options import BackendName
 from vip_offline.policies.checksums import SUMS, changed_files, read_sums, unlisted_files
 from vip_offline.policies.gripper import GripperState, snap_grippers
@@ -90,11 +90,10 @@ class _Onnx:
                 path, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime raises what it likes
-            reasons = str(error).strip().splitlines() or [type(error).__name__]
             raise VipOfflineError(
-                f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({reasons[0]}). "
-                "Update it (pip install -U onnxruntime), copy the folder again, or use the "
-                "backend torch."
+                f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it "
+                f"({first_line(error)}). Update it (pip install -U onnxruntime), copy the folder "
+                "again, or use the backend torch."
             ) from None
         self.takes = {node.name for node in self._session.get_inputs()}
         self.name = f"ONNX Runtime {onnxruntime.__version__}, cpu, fp32"
@@ -119,12 +118,10 @@ class LoadedPolicy:
         self.folder = folder
         self.manifest: dict[str, Any] = dict(policy.manifest)
         self.interface = interface
-        self.goal: Float32Array | None = (
-            policy.tensors[GOAL].numpy() if GOAL in policy.tensors else None
-        )  # (K, D)
-        self.goal_set: Float32Array | None = (
-            policy.tensors[GOAL_SET].numpy() if GOAL_SET in policy.tensors else None
-        )  # (G, D)
+        self.goal, self.goal_set = (  # (K, D), (G, D)
+            policy.tensors[key].numpy() if key in policy.tensors else None
+            for key in (GOAL, GOAL_SET)
+        )
         self._goal_columns = goal_columns(policy.manifest)
         self.backend = brain.name
         self.network = policy
@@ -216,7 +213,7 @@ def load_policy(
     Args:
         folder: as training wrote it.
         backend: ``onnx`` runs ``policy.onnx``, ``torch`` the same from the safetensors; ``auto``
-            is ONNX Runtime where it is installed and the folder has the graph.
+            is ONNX Runtime where the folder has the graph.
         encoder: use this one, loaded before, in place of the folder's own.
         weights: checkpoint of the encoder, for a folder that does not hold it.
         on_prepare: called with a sentence before work of some seconds.
@@ -246,15 +243,12 @@ def load_policy(
     _check_goal(folder, policy.manifest)
     known = _reference(folder, policy) if REFERENCE in checksums else None
     has_graph = checksums and policy.manifest.get("onnx", {}).get("takes") == "frames"
-    installed = _has_onnxruntime()
-    if backend == "onnx" and not (has_graph and installed):
+    if backend == "onnx" and not has_graph:
         raise VipOfflineError(
             f"{folder}: has no {GRAPH} that takes frames. Run `vip-offline ship {folder}`, or use "
             "the backend torch."
-            if installed
-            else "The backend onnx is not installed. pip install onnxruntime"
         )
-    if encoder is None and backend != "torch" and has_graph and installed:
+    if encoder is None and backend != "torch" and has_graph:
         graph = _Onnx(folder / GRAPH)
         expected = set(interface.observation_keys)
         if graph.takes != expected:
@@ -268,12 +262,6 @@ def load_policy(
     encoder = encoder.seeing(seen_by(folder, policy.manifest))
     check_encoder_of(folder, policy.manifest, encoder)
     return LoadedPolicy(folder, policy, interface, _Torch(policy, encoder), known)
-
-
-def _has_onnxruntime() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("onnxruntime") is not None
 
 
 def _encoder(

@@ -70,10 +70,6 @@ def package_versions() -> dict[str, str]:
 def verify(folder: Path, on_backend: Callable[[str], None] = lambda sentence: None) -> Verification:
     """Recompute the reference samples of a policy here, with every available backend.
 
-    Args:
-        folder: the policy, made ready by `vip-offline train` or `vip-offline ship`.
-        on_backend: called with the name of each backend before it is tried.
-
     Raises:
         VipOfflineError: if the folder is no policy, or was never made ready.
     """

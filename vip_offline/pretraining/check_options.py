@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
-import torch
-
-from vip_offline.encoders.registry import entry_of
+from vip_offline.encoders.backends import check_device
+from vip_offline.encoders.registry import backbones, entry_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import PretrainOptions
 from vip_offline.options.fields import check_ranges
 from vip_offline.pretraining.initialization import initial_state
-
-if TYPE_CHECKING:
-    pass
 
 
 def check_pretrain(options: PretrainOptions) -> None:
@@ -31,8 +26,6 @@ def check_pretrain(options: PretrainOptions) -> None:
         )
     entry = entry_of(options.backbone)
     if entry.headed is None:
-        from vip_offline.encoders.registry import backbones
-
         raise VipOfflineError(
             f"--backbone {options.backbone}: cannot be trained here. Take {', '.join(backbones())};"
             " with -dN behind it, it has N outputs."
@@ -52,8 +45,4 @@ def check_pretrain(options: PretrainOptions) -> None:
         initial_state(options)
     if options.precision == "fp16" and options.device == "cpu":
         raise VipOfflineError("--precision fp16: is for --device cuda. Take fp32 or bf16.")
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise VipOfflineError(
-            "--device cuda: torch sees no GPU (torch.cuda.is_available() is False). Take --device "
-            "cpu, or install a torch that fits the driver."
-        )
+    check_device(options.device)

@@ -80,11 +80,6 @@ def save(out: Path, step: int, content: Mapping[str, Any], keep: int) -> Path:
 def latest(out: Path, settings: Mapping[str, Any], fingerprint: str) -> Mapping[str, Any] | None:
     """Read the latest checkpoint of a run; None if there is none.
 
-    Args:
-        out: folder of the run.
-        settings: of the training that is to go on.
-        fingerprint: of its clips.
-
     Raises:
         VipOfflineError: if it is damaged, or of other settings or clips.
     """

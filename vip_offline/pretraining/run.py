@@ -22,12 +22,7 @@ from vip_offline.pretraining.clips.open_clips import open_clips
 from vip_offline.pretraining.clips.pack import pack_clips, packed_bytes
 from vip_offline.pretraining.dataloader import packing_side
 from vip_offline.pretraining.trainer import Embed, Metrics, Report, Trained, pretrain
-from vip_offline.pretraining.validation import (
-    CLIPS,
-    ProgressMetrics,
-    Validation,
-    held_out,
-)
+from vip_offline.pretraining.validation import CLIPS, ProgressMetrics, Validation, held_out
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import only_writer, replace_file, require_writable, write_json
 from vip_offline.utils.parallel import forget_ranks, is_first
@@ -81,13 +76,6 @@ def pretrain_stage(
     """Train an encoder from videos; started again, it goes on from its last checkpoint.
 
     Every process of several runs this; the first alone writes.
-
-    Args:
-        videos: see `open_clips`.
-        options: all knobs.
-        out: folder of the run.
-        bar: shows progress.
-        say: prints a line.
 
     Raises:
         VipOfflineError: see `open_clips`, `pack_clips` and `pretrain`.
@@ -202,7 +190,7 @@ def ready_clips(
             )
     if packs:
         with bar("pack frames", 0, "frame") as advance:
-            pack = pack_clips(
+            clips = pack_clips(
                 clips,
                 side,
                 Path(options.pack_folder) if options.pack_folder else out / "packed",
@@ -211,12 +199,6 @@ def ready_clips(
                 on_start=lambda total: advance(total=total),
                 on_frames=advance,
             )
-        if not pack.has_checksums:
-            say(
-                "the packed frames are from before they had checksums, so damage in them would go "
-                "unnoticed; remove them to have them decoded anew"
-            )
-        clips = pack
     if clips.skipped:
         say(f"left out {len(clips.skipped)} videos:")
         for line in clips.skipped[:SKIPPED_SHOWN]:

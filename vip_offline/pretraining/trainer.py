@@ -46,10 +46,6 @@ Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, 3) RGB -
 Validate = Callable[[Embed, int], Metrics]
 
 
-def _no_metrics(embed: Embed, step: int) -> Metrics:
-    return {}
-
-
 @dataclass(frozen=True)
 class Report:
     """Numbers that are reported after each step."""
@@ -100,7 +96,7 @@ def pretrain(
     options: PretrainOptions,
     out: Path,
     *,
-    validate: Validate = _no_metrics,
+    validate: Validate = lambda embed, step: {},
     on_step: Callable[[Report], None] = lambda report: None,
     on_begin: Callable[[int, int], None] = lambda began, processes: None,
 ) -> Trained:

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.analysis.controls import (
-    random_features,
-    random_weights,
-    raw_pixels,
-    shrink,
-)
+from vip_offline.analysis.controls import random_features, random_weights, raw_pixels, shrink
 from vip_offline.analysis.metrics import (
     bump_fraction,
     leave_one_out_goals,
+    mean_of,
     order_correlation,
 )
 from vip_offline.pretraining.clips.clip import Clips
@@ -100,13 +96,12 @@ def progress_metrics(
         bumps.append(bump_fraction(distances))
         order.append(order_correlation(distances))
         order_from_zero.append(order_correlation(np.linalg.norm(values - goal, axis=1)))
-    return ProgressMetrics(_mean(bumps), _mean(order), _mean(order_from_zero), len(embeddings))
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Of what is known; nan if nothing is."""
-    known = [value for value in values if np.isfinite(value)]
-    return float(np.mean(known)) if known else float("nan")
+    return ProgressMetrics(
+        bumps=mean_of(bumps),
+        order=mean_of(order),
+        order_others=mean_of(order_from_zero),
+        clips=len(embeddings),
+    )
 
 
 class Validation:

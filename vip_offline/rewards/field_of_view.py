@@ -24,12 +24,6 @@ class FieldOfView:
 def field_of_view(store: Store, encoder: str, cameras: Sequence[str], fit: Fit) -> FieldOfView:
     """Choose one preprocessing for all frames and goal pictures of these cameras.
 
-    Args:
-        store: whose frames are embedded, or were.
-        encoder: of the table.
-        cameras: whose embeddings lie side by side.
-        fit: how a frame that is not square becomes one.
-
     Raises:
         VipOfflineError: if the embeddings there were made by another fit, or the encoder takes
             the frames of some of the cameras as they are and crops those of others.

@@ -59,10 +59,6 @@ def goals_of(
 ) -> tuple[tuple[str, tuple[GoalView, ...]], ...]:
     """Group labellings by their goal: views of each goal, with the names of its labellings.
 
-    Args:
-        store: that holds the labellings.
-        provenances: of each, by its name.
-
     Raises:
         VipOfflineError: see `goal_views`.
     """

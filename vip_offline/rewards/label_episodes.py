@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,6 @@ from vip_offline.options import RelabelOptions
 from vip_offline.rewards.functions import DISTANCES, episode_reward, sparse_success
 from vip_offline.rewards.nearest_goal import GoalSet, nearest_distance
 from vip_offline.utils.parallel import threaded_map
-
-if TYPE_CHECKING:
-    pass
 
 
 def label_episodes(

@@ -17,10 +17,7 @@ from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import check_encoder, known_provenance, provenance_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import RelabelOptions
-from vip_offline.rewards.goals import (
-    Goals,
-    Picture,
-)
+from vip_offline.rewards.goals import Goals, Picture
 
 if TYPE_CHECKING:
     from vip_offline.encoders.encoder import Encoder

@@ -49,7 +49,6 @@ class Relabelled:
     embedded_frames: int  # now; the others were there
     backend: str  # what embedded them; empty: nothing was embedded
     goal: str  # for people
-    goal_rows: tuple[int, ...]  # rows of the store that are goals
     written: bool  # False: this very labelling was there already
     reached: tuple[int, ...] | None  # goals that each episode reached; None: nobody asked
     notes: tuple[str, ...]  # what a user should know
@@ -187,7 +186,6 @@ def relabel(
             embedded,
             backend,
             goals.description,
-            tuple(provenance["goal_rows"]),
             not exists,
             tuple(reached) if counts_goals else None,
             notes,

@@ -1,6 +1,6 @@
 """Record demonstrations of a scripted expert, and failures, into a store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_format import check_name
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import RecordOptions
+from vip_offline.options import TAIL, RecordOptions
 from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.simulation.experts import BEHAVIOURS, FAILURES, Behaviour
 from vip_offline.simulation.hidden_targets import Target, check_target, target_of
@@ -67,9 +67,9 @@ def planned_episodes(options: RecordOptions) -> list[tuple[str, int]]:
 
 
 def record_episode(
-    simulator: Simulator, behaviour: Behaviour, placement: int, max_steps: int, tail: int
+    simulator: Simulator, behaviour: Behaviour, placement: int, max_steps: int
 ) -> Episode:
-    """One episode: until `tail` steps after success, or `max_steps`.
+    """One episode: until `TAIL` steps after success, or `max_steps`.
 
     The last row's action is taken like the others; only what it leads to is not kept.
     """
@@ -89,7 +89,7 @@ def record_episode(
         rewards.append(reward)
         if success and not solved:
             # the flag may flicker later on: the first time counts
-            solved, last = True, min(last, len(actions) + tail)
+            solved, last = True, min(last, len(actions) + TAIL)
     return Episode(
         frames={"": np.stack([observation.frame for observation in observations])},
         proprio=np.stack([observation.proprio for observation in observations]),
@@ -130,7 +130,7 @@ def record_planned(planned: tuple[str, int], options: RecordOptions) -> tuple[Ep
         seed = placement + discarded * STRIDE
         generator = np.random.default_rng([seed, sorted(BEHAVIOURS).index(kind)])
         behaviour = BEHAVIOURS[kind](scripted_expert(options.task), generator)
-        episode = record_episode(simulator, behaviour, seed, limit, options.tail)
+        episode = record_episode(simulator, behaviour, seed, limit)
         if episode.success == (kind == "expert"):
             frames = {options.camera: episode.frames[""]}
             fields = {**vars(episode), "frames": frames, "kind": kind}
@@ -164,7 +164,7 @@ def record(
             locked or not a store, and on a full disk.
     """
     planned = planned_episodes(options)
-    settings = asdict(options)
+    settings = {**asdict(options), "tail": TAIL}
     target = check_target(options.task, settings.pop("hidden_goal"))
     attributes = {
         "source": "metaworld",
@@ -179,7 +179,10 @@ def record(
         recorded = len(store)
         on_start(recorded, len(planned))
         frames = discarded = 0
-        for episode, thrown in _episodes(planned[recorded:], options, processes):
+        # never in this process, be it for one episode: Mesa, which draws where there is no graphics
+        # card, brings an LLVM that ends the process when torchvision later loads that of triton
+        work = partial(record_planned, options=options)
+        for episode, thrown in process_map(work, planned[recorded:], processes):
             store.append(episode)
             frames += len(episode)
             discarded += thrown
@@ -211,11 +214,3 @@ def _target_attribute(path: Path, task: str, target: Target) -> dict[str, Target
         if "target" not in attributes:  # from before this was written down
             return {}
     return {"target": target}
-
-
-def _episodes(
-    planned: list[tuple[str, int]], options: RecordOptions, processes: int
-) -> Iterator[tuple[Episode, int]]:
-    # never in this process, be it for one episode: Mesa, which draws where there is no graphics
-    # card, brings an LLVM that ends the process when torchvision later loads that of triton
-    yield from process_map(partial(record_planned, options=options), planned, processes)

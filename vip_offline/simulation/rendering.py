@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.errors import VipOfflineError
+from vip_offline.errors import VipOfflineError, first_line
 from vip_offline.utils.parallel import check_not_forked
 
 CELL_SIZE = 0.008  # m, of the grid that mesh vertices snap to
@@ -107,11 +107,10 @@ def choose_gl_backend() -> None:
 
 def _no_drawing(why: object) -> VipOfflineError:
     """What to say where no frame can be drawn."""
-    reasons = str(why).strip().splitlines() or [type(why).__name__]
     backend = os.environ.get("MUJOCO_GL", "")
     return VipOfflineError(
-        f"MUJOCO_GL={backend}: MuJoCo cannot draw by it here ({reasons[0]}). Unset it, or on a "
-        f"computer without a screen MUJOCO_GL=egl (Debian, Ubuntu: {EGL})."
+        f"MUJOCO_GL={backend}: MuJoCo cannot draw by it here ({first_line(why)}). Unset it, or on "
+        f"a computer without a screen MUJOCO_GL=egl (Debian, Ubuntu: {EGL})."
     )
 
 

@@ -348,8 +348,12 @@ def _settle(
         if rollout_.placement in filmed:
             rollout_.frames.append(batch.frames[row])
         if batch.solved[row] or rollout_.steps == options.horizon:
+            curve = np.asarray(rollout_.distances)
             outcome[rollout_.policy][rollout_.placement] = _Ended(
-                bool(batch.solved[row]), rollout_.steps, _count(rollout_.distances)
+                bool(batch.solved[row]),
+                rollout_.steps,
+                # without a goal there is nothing to be near to
+                None if np.isnan(curve).any() else reattempts(curve),
             )
         else:
             rollout_.steps += 1
@@ -387,12 +391,6 @@ def _act(
             if away is not None:
                 distances[row] = float(away[place])
     return actions, distances
-
-
-def _count(distances: Sequence[float]) -> int | None:
-    """Re-attempts on a curve; None where there is no goal to be near to."""
-    curve = np.asarray(distances)
-    return None if np.isnan(curve).any() else reattempts(curve)
 
 
 def _write(

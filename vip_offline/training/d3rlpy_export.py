@@ -5,9 +5,10 @@ store; rewards are the visual ones. As in training, an episode ends by timeout: 
 transitions of its T rows, and the last row's reward (0) belongs to none.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Any
 
 import d3rlpy
 import numpy as np
@@ -36,18 +37,9 @@ class _Episodes(Sequence[EpisodeBase]):
             yield episode
             self._on_episode(1)
 
-    @overload
-    def __getitem__(self, index: int) -> EpisodeBase: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[EpisodeBase]: ...
-    def __getitem__(self, index: int | slice) -> EpisodeBase | Sequence[EpisodeBase]:
+    def __getitem__(self, index: Any) -> Any:
         """d3rlpy looks at the first for what an episode consists of."""
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        for place, episode in enumerate(self._made()):
-            if place == index:
-                return episode
-        raise IndexError(index)
+        return next(itertools.islice(self._made(), index, None))
 
     def _made(self) -> Iterator[EpisodeBase]:
         labelled, provenance = self._labelled, self._labelled.label.provenance
@@ -74,11 +66,6 @@ def write_d3rlpy(
     labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
 ) -> ExportResult:
     """Write what ``ReplayBuffer.load(file, InfiniteBuffer())`` reads.
-
-    Args:
-        labelled: what is written.
-        path: of a file that is not there; see `atomic_output`.
-        on_episode: called with 1 for each episode.
 
     Raises:
         VipOfflineError: if there are no actions, or the label is of other embeddings.

@@ -4,10 +4,10 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from vip_offline import __version__
 from vip_offline.dataset.store_format import now, settings_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import TrainOptions
-from vip_offline.policies.checksums import write_sums
+from vip_offline.policies.checksums import changed_files, write_sums
 from vip_offline.policies.policy import (
     MANIFEST,
     READ,
@@ -29,18 +29,17 @@ from vip_offline.policies.policy import (
     write_tensors,
 )
 from vip_offline.training.algorithms.models import policy_tensors, strides
-from vip_offline.training.checkpoint import (
-    CHECKPOINT,
-    Arrays,
-    read_checkpoint,
-    write_checkpoint,
-)
+from vip_offline.training.checkpoint import CHECKPOINT, Arrays, read_checkpoint, write_checkpoint
 from vip_offline.training.data.dataset import TrainingSet, differences, identity
-from vip_offline.training.trainer import begin
+from vip_offline.training.trainer import begin, is_regression
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
 
+TRAINED = (MANIFEST, TENSORS, READ, "model.d3", "metrics.jsonl")  # files of a trained policy
 CHUNK = 100  # gradient steps between looks at the loss, and at what the user wants
 SECONDS_PER_CHECKPOINT = 10.0
+# of `spike_note`; a policy that ended in a spike, at 14 times the loss of its siblings, had 0 of 10
+# successes
+SPIKE = 5.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def is_trained(folder: Path, store: Path, options: TrainOptions) -> bool:
 
 
 def why_again(folder: Path, store: Path, options: TrainOptions) -> str:
-    """What of the data changed since this folder's policy was trained; empty: nothing.
+    """What of the data or of the policy's own files changed since it was trained; empty: nothing.
 
     Raises:
         VipOfflineError: if the folder holds something else than the policy of these options.
@@ -82,7 +81,10 @@ def why_again(folder: Path, store: Path, options: TrainOptions) -> str:
             f"{folder}: holds a policy that was trained otherwise ({listed}). Give another --out, "
             "or remove the folder."
         )
-    return "; ".join(differing.data)
+    if differing.data:
+        return f"{'; '.join(differing.data)} since it was trained"
+    # a copy that was taken while the folder was replaced, or damage
+    return "; ".join(changed_files(folder, TRAINED))
 
 
 class TrainingRun:
@@ -202,14 +204,16 @@ class TrainingRun:
         self._write(folder)
         return f"{text} The last good state, after {self.training.step} steps, is in {folder}."
 
-    def finish(self) -> None:
-        """Make the policy's folder appear."""
+    def finish(self) -> str:
+        """Make the policy's folder appear; returns a warning for the user, or ""."""
         if not self._finished:
             self._write(self._partial)
             # onto nothing or an empty folder, or a policy of data that are no more
             put_in_place(self._partial, self.job.out)
             (self.job.out / CHECKPOINT).unlink(missing_ok=True)
             self._finished = True
+        losses = [metrics["loss"] for metrics in self._metrics]
+        return spike_note(self.job.out, losses) if is_regression(self.job.options) else ""
 
     def _write(self, folder: Path) -> None:
         algo, options = self.training.finish(), self.job.options
@@ -231,10 +235,11 @@ class TrainingRun:
         }
         tensors = policy_tensors(algo, self.data)
         write_tensors(folder / READ, self.data.read)
-        errors = held_out_error(Policy(_torch(tensors), manifest), self.data)
+        network = {key: torch.from_numpy(np.array(value)) for key, value in tensors.items()}
+        errors = held_out_error(Policy(network, manifest), self.data)
         manifest["held_out_error"] = {str(episode): error for episode, error in errors.items()}
         write_policy(folder, tensors, manifest)
-        write_sums(folder, (MANIFEST, TENSORS, READ, "model.d3", "metrics.jsonl"))
+        write_sums(folder, TRAINED)
 
     def _clear_away(self) -> None:
         """Let go of the folder; one that no training could go on from is removed."""
@@ -256,8 +261,26 @@ class TrainingRun:
         self._clear_away()
 
 
-def _torch(tensors: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    return {key: torch.from_numpy(np.array(value)) for key, value in tensors.items()}
+def spike_note(folder: Path, losses: Sequence[float]) -> str:
+    """Warn where the loss ends in a spike: the policy may be far worse than its siblings.
+
+    Args:
+        folder: of the policy, which names its arm and seed.
+        losses: of each chunk of steps, in order.
+
+    Returns:
+        "" unless the mean of the last hundredth is above `SPIKE` times the least of the tenth
+        before.
+    """
+    last = max(1, len(losses) // 100)
+    before = losses[-last - max(2, len(losses) // 10) : -last]
+    end, best = float(np.mean(losses[-last:])), min(before, default=0.0)
+    if best <= 0 or end <= SPIKE * best:
+        return ""
+    return (
+        f"warning: {folder}: the loss ends in a spike, {end:.2g} after {best:.2g}; this policy may "
+        "be far worse than those of other seeds. Train it with other --steps if so."
+    )
 
 
 def held_out_error(policy: Policy, data: TrainingSet) -> dict[int, float]:

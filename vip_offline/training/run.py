@@ -1,5 +1,7 @@
 """A labelled store -> policies, each in a folder of its own."""
 
+import contextlib
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -19,7 +21,7 @@ from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 from vip_offline.training.data.dataset import TrainingSet, training_set
 from vip_offline.training.job import TrainingRun, TrainJob, why_again
 from vip_offline.training.trainer import Regression, is_regression, trainer_of
-from vip_offline.utils.files import put_back
+from vip_offline.utils.files import only_writer, put_back
 from vip_offline.utils.parallel import context, ordered_map
 
 OnSteps = Callable[[int], None]
@@ -95,6 +97,10 @@ def train_all(
     shared = [folder for folder in folders if folders.count(folder) > 1]
     if shared:
         raise VipOfflineError(f"{shared[0]}: two policies are to be trained into this folder.")
+    for left in (left for f in {*folders} for left in f.parent.glob(".columns-*.partial")):
+        # of an earlier release that was killed
+        with contextlib.suppress(VipOfflineError, OSError), only_writer(left):
+            shutil.rmtree(left)
     missing = []
     for job in jobs:
         put_back(job.out)
@@ -102,7 +108,7 @@ def train_all(
         if why:
             rolled = (job.out / ROLLOUTS).exists()
             lost = "; its rollouts will go with it" if rolled else ""
-            say(f"{job.out}: trained again: {why} since it was trained{lost}")
+            say(f"{job.out}: trained again: {why}{lost}")
         if why or not (job.out / MANIFEST).exists():
             missing.append(job)
     for job in jobs:
@@ -133,10 +139,6 @@ def _with_data(jobs: Sequence[TrainJob], on_data: OnData) -> Iterator[tuple[Trai
         data = training_set(alike[0].store, alike[0].options)
         on_data(data)
         yield from ((job, data) for job in alike)
-
-
-def _use_one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def _one_thread(work: Callable[[], None]) -> None:
@@ -202,7 +204,10 @@ def _train_in_threads(
             run.close()
 
     # the threads end first: then nothing advances any more, and every run writes down its state
-    with ExitStack() as stack, ThreadPoolExecutor(threads, "train", _use_one_thread) as pool:
+    with (
+        ExitStack() as stack,
+        ThreadPoolExecutor(threads, "train", torch.set_num_threads, (1,)) as pool,
+    ):
         stack.callback(close_all)
 
         def go_on(runs: list[TrainingRun], advance: Advance) -> None:
@@ -211,7 +216,8 @@ def _train_in_threads(
                 running[pool.submit(advance, steps)] = runs, advance, steps
                 return
             for run in runs:
-                run.finish()
+                if warning := run.finish():
+                    say(warning)
                 run.close()
                 entered.remove(run)  # and with the last run of an arm its data
 

@@ -92,14 +92,7 @@ class _Count(ProgressColumn):
 def bar(
     console: rich.console.Console, description: str, total: int, unit: str
 ) -> Iterator[Advance]:
-    """A progress bar on a terminal; nothing elsewhere.
-
-    Args:
-        console: where.
-        description: of what is done, as it is.
-        total: units; 0 where it is not known, or not known yet.
-        unit: of one, in words.
-    """
+    """A progress bar on a terminal, nothing elsewhere; a total of 0 is not known, or not yet."""
     with Progress(
         TextColumn("{task.description:<24}", markup=False),
         BarColumn(bar_width=16),

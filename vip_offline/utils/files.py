@@ -32,7 +32,7 @@ def require_writable(folder: Path) -> None:
         OSError: as the system gives it, with the path: a file in its place, no rights, no space.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
+    with tempfile.TemporaryFile(dir=folder):  # which has no name that a killed process leaves
         pass
 
 
@@ -40,11 +40,8 @@ def require_writable(folder: Path) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it when the block ends without an error.
 
-    The file is flushed before the rename and its folder after it, so a power cut leaves the old
-    file or the new one. An error in the block leaves the old file unchanged.
-
-    Args:
-        path: of the file; its folder is made.
+    The file is flushed before the rename and its folder, which is made, after it, so a power cut
+    leaves the old file or the new one. An error in the block leaves the old file unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # in the same folder: a rename is atomic only within one file system
@@ -110,6 +107,11 @@ def hidden_beside(path: Path, ending: str) -> Path:
     return real.with_name(f".{real.name}.{ending}")
 
 
+def path_from(store: Path, other: Path) -> str:
+    """Path of a file or folder relative to a store, since both may be moved together."""
+    return Path(os.path.relpath(other.resolve(), store.resolve())).as_posix()
+
+
 def replaced_of(path: Path) -> Path:
     """Temporary name of an old folder while it is replaced."""
     return hidden_beside(path, "replaced")
@@ -118,9 +120,7 @@ def replaced_of(path: Path) -> Path:
 def put_in_place(new: Path, path: Path) -> None:
     """Replace a folder: the old one is removed after the new one is in its place.
 
-    Args:
-        new: on the file system of `path`.
-        path: where to; a symbolic link stays, and what it names is replaced.
+    Both are on one file system. A symbolic link stays, and what it names is replaced.
     """
     path, replaced = path.resolve(), replaced_of(path)
     if path.exists():
@@ -142,14 +142,10 @@ def put_back(path: Path) -> None:
 
 @contextlib.contextmanager
 def only_writer(folder: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the exclusive write lock of a folder.
+    """Hold the exclusive write lock of a folder; a `shared` one keeps out writers alone.
 
     The lock is the kernel's, on the folder itself: it leaves no file, and a killed process
     cannot leave it behind.
-
-    Args:
-        folder: that is written to.
-        shared: keep writers out alone: others may read, too.
 
     Raises:
         VipOfflineError: if another process holds it, or removed the folder meanwhile.

@@ -18,10 +18,6 @@ from vip_offline.errors import VipOfflineError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-FEWER = (
-    "fewer processes take less (train and rollout --processes; processes in a recipe's [compare] "
-    "or [rollout])"
-)
 
 
 def context() -> SpawnContext:
@@ -48,11 +44,9 @@ _FIRST: dict[str, int] = {}  # what was done -> the process that did it first, a
 
 
 def check_not_forked(done: str, lost: str) -> None:
-    """Refuse operations that deadlock in a forked process.
+    """Refuse, once the process that this one was forked from had `done` something.
 
-    Args:
-        done: what, as in "had drawn before".
-        lost: what of it a fork has not.
+    A fork has not what was made for it: `lost` names that.
 
     Raises:
         VipOfflineError: with the ways out.
@@ -138,26 +132,21 @@ def children_ignore_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def gone(exit_code: int | None, what: str = "A side process", fewer: str = FEWER) -> str:
-    """The message for a process that ended without reporting an error.
-
-    Args:
-        exit_code: as `multiprocessing` gives it; None: not known.
-        what: it was.
-        fewer: how less memory is taken.
-    """
+def _gone(exit_code: int | None) -> str:
+    """The message for a process that ended without reporting an error; None: code not known."""
     if exit_code in (None, -signal.SIGKILL, -signal.SIGTERM):
         return (
-            f"{what} was killed, most likely for lack of memory. Run the same command again; "
-            f"{fewer}."
+            "A side process was killed, most likely for lack of memory. Run the same command "
+            "again; fewer processes take less (train and rollout --processes; processes in a "
+            "recipe's [compare] or [rollout])."
         )
     if exit_code < 0:
         name = signal.Signals(-exit_code).name
         return (
-            f"{what} crashed ({name}): a fault in a library, or a driver that does not fit. Run "
-            "the same command with one process, and look at what that says."
+            f"A side process crashed ({name}): a fault in a library, or a driver that does not "
+            "fit. Run the same command with one process, and look at what that says."
         )
-    return f"{what} could not start (exit code {exit_code}); what it said stands above."
+    return f"A side process could not start (exit code {exit_code}); what it said stands above."
 
 
 def startup_error(error: BaseException) -> VipOfflineError:
@@ -203,12 +192,7 @@ class SidePool:
     """Worker processes that end with this one, ignore ctrl-C and report start-up errors."""
 
     def __init__(self, processes: int, setup: Callable[[], None]) -> None:
-        """Processes are started on demand.
-
-        Args:
-            processes: at most.
-            setup: runs first in each.
-        """
+        """Start so many processes at most, on demand; `setup` runs first in each."""
         self._pool = ProcessPoolExecutor(processes, context(), _start, (setup,))
         self._started: dict[int, BaseProcess] = {}
 
@@ -228,26 +212,13 @@ class SidePool:
             process.join(5)  # its exit code may not have been asked for yet
         codes = [process.exitcode for process in self._started.values()]
         first = [code for code in codes if code not in (None, 0, -signal.SIGTERM)]
-        return VipOfflineError(gone(next(iter(first), None)))
+        return VipOfflineError(_gone(next(iter(first), None)))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()
-
-
-def ordered_map(
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    processes: int,
-    setup: Callable[[], None] = _nothing,
-    on_stop: Callable[[], None] = _nothing,
-) -> Iterator[Result]:
-    """`process_map`; with one process nothing is started: the work is done here."""
-    if processes <= 1:
-        return map(function, items)
-    return process_map(function, items, processes, setup, on_stop)
 
 
 def process_map(
@@ -275,6 +246,18 @@ def process_map(
         except BaseException:
             on_stop()
             raise
+
+
+def ordered_map(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    processes: int,
+    *hooks: Callable[[], None],
+) -> Iterator[Result]:
+    """`process_map`; with one process nothing is started: the work is done here."""
+    if processes <= 1:
+        return map(function, items)
+    return process_map(function, items, processes, *hooks)
 
 
 def threaded_map(

@@ -23,17 +23,16 @@ UNSTORED = 2**30
 # bytes of values per byte on the disk: zstd makes 8 MB of one value into 300 bytes
 EXPANSION = 100_000
 
+CELL_BYTES = 8  # bytes of a number in a table
+
 
 def require_stored(where: str, claimed: int, sizes: Iterable[int]) -> None:
-    """Refuse arrays that claim far more bytes than their files hold.
+    """Refuse arrays that claim far more bytes in memory than their files hold, by the files' sizes.
 
-    Args:
-        where: file and array, for the error.
-        claimed: bytes of the values in memory.
-        sizes: bytes of the files they are in; asked for only as far as it takes.
+    Sizes are asked for only as far as it takes.
 
     Raises:
-        VipOfflineError: names both sizes.
+        VipOfflineError: names both sizes, and `where`: file and array.
     """
     if claimed <= UNSTORED:
         return
@@ -77,12 +76,8 @@ def require_pixels(where: str, height: int, width: int) -> None:
 def read_description(path: Path, most: int = MOST_DESCRIPTION_BYTES) -> str:
     """Text that describes data: UTF-8, with or without a byte-order mark.
 
-    Args:
-        path: of the file.
-        most: bytes.
-
     Raises:
-        VipOfflineError: if it is no regular file, or larger.
+        VipOfflineError: if it is no regular file, or larger than `most` bytes.
         OSError: if it cannot be read.
         UnicodeDecodeError: if it is not UTF-8.
     """

@@ -10,10 +10,9 @@ from made_up_exports import recorded, with_rewards
 from vip_offline.dataset import store as stores
 from vip_offline.dataset.exporters.labelled_episodes import (
     free_name,
+    notes_of,
     open_labelled,
     own_name,
-    renamed,
-    side_by_side,
 )
 from vip_offline.dataset.store import Store
 from vip_offline.errors import VipOfflineError
@@ -100,10 +99,10 @@ def test_names_that_are_taken_give_way() -> None:
 def test_what_changes_is_said(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.zarr", key_map={"action": ["arm", "hand"]})
     labelled = with_rewards(path)
-    assert list(renamed(labelled, {"extra force": "force"})) == []
-    assert list(renamed(labelled, {"extra force": "force_of_source"})) == [
-        "the column force is written as force_of_source: its name is taken"
-    ]
-    assert list(side_by_side(labelled, "action")) == [
-        "the columns arm, hand are side by side in action"
+    joined = "the columns arm, hand are side by side in action"
+    assert list(notes_of(labelled, {"extra force": "force", "action": "action"})) == [joined]
+    assert list(notes_of(labelled, {"extra force": "force_of_source", "action": "action"}, 2)) == [
+        "the last observation of 2 episodes is left out: no action was taken in it",
+        joined,
+        "the column force is written as force_of_source: its name is taken",
     ]

@@ -60,7 +60,7 @@ def test_progress_lies_between_0_and_1(distance: NDArray[np.float32]) -> None:
 def test_every_frame_has_its_index(
     tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress_table, "BLOCK_ROWS", 8)  # two pieces
+    monkeypatch.setattr(progress_table, "GROUP_ROWS", 8)  # two pieces
     lerobot(tmp_path / "set", (5, 7, 4), version)
     labelled = with_rewards(imported(tmp_path / "set", tmp_path / "a.zarr"))
     counted: list[int] = []

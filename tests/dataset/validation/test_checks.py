@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from vip_offline.dataset.media.frame_rate import rate_of
 from vip_offline.dataset.validation.checks import (
-    Finding,
     Range,
     check_action_range,
     check_camera_sizes,
@@ -25,6 +24,7 @@ from vip_offline.dataset.validation.checks import (
     moved,
     range_of,
 )
+from vip_offline.dataset.validation.findings import Finding
 
 
 def kinds(findings: list[Finding]) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from vip_offline.dataset.labels import Label
 from vip_offline.dataset.media.video import write_video
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
-from vip_offline.dataset.validation.report import BLOCK_FRAMES, DataReport, FindingGroup
+from vip_offline.dataset.validation.report import CHECK_FRAMES, DataReport, FindingGroup
 from vip_offline.dataset.validation.run import check
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ImportOptions
@@ -166,13 +166,13 @@ def test_numbers_frames_and_successes_of_a_file(tmp_path: Path) -> None:
 
 def test_a_camera_that_hung_for_longer_than_is_read_at_once(tmp_path: Path) -> None:
     path = tmp_path / "x.hdf5"
-    robomimic(path, (BLOCK_FRAMES + 8, 4))
+    robomimic(path, (CHECK_FRAMES + 8, 4))
     with h5py.File(path, "r+") as file:
         file["data/demo_0/obs/agentview_image"][...] = 77
     checked = check(path)
     assert named(checked)["frozen-camera"] == ("wrong", 1)
     camera = checked.cameras["agentview"]
-    assert (camera.frames, camera.repeated) == (BLOCK_FRAMES + 12, BLOCK_FRAMES + 7)
+    assert (camera.frames, camera.repeated) == (CHECK_FRAMES + 12, CHECK_FRAMES + 7)
 
 
 def test_success_as_the_rows_say(tmp_path: Path) -> None:

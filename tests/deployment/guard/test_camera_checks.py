@@ -48,6 +48,16 @@ def test_an_upside_down_picture_is_said_once_in_any_light(how: str, light: float
     assert f"clearly better {how}" in warnings[9][0]
 
 
+def test_swapped_colours_are_said_once_ten_frames_agree() -> None:
+    red = [(scene(row) * np.array([1.0, 0.8, 0.4])).astype(np.uint8) for row in range(30)]
+    means = [frame.mean((0, 1)) for frame in red]
+    colours = {"mean": np.mean(means, axis=0).tolist(), "std": np.std(means, axis=0).tolist()}
+    assert not any(said(red, **colours))
+    warnings = said([frame[..., ::-1] for frame in red], **colours)
+    assert [len(warning) for warning in warnings] == [0] * 9 + [1] + [0] * 20
+    assert warnings[9][0].startswith("frame/front: looks like BGR.")
+
+
 @pytest.mark.parametrize("light", [0.3, 1.0, 1.7])
 def test_a_picture_as_it_was_is_not_warned_of(light: float) -> None:
     assert not any(said([scene(row, light) for row in range(60)]))

@@ -7,9 +7,7 @@ import pytest
 from made_up_recordings import END, SHAPE, SUCCESS, episode, row
 
 from vip_offline.dataset.episode import Episode
-from vip_offline.deployment import export
 from vip_offline.deployment.recording.episode_stream import (
-    DESCRIBED,
     DISCARD_KEY,
     EpisodeBuilder,
     RecordingInfo,
@@ -232,7 +230,6 @@ def test_what_is_told() -> None:
         "task": "push",
         "control_rate": 5.0,
     }
-    assert set(DESCRIBED) == set(export.DESCRIBED)  # one file for both
 
 
 @pytest.mark.parametrize(

@@ -341,20 +341,6 @@ def test_a_client_that_vanished_gives_its_place_back(tmp_path: Path) -> None:
     assert len(open_store(store)) == 1
 
 
-@pytest.mark.parametrize("module", ["websockets", "msgpack"])
-def test_what_is_not_installed_is_named(tmp_path: Path, module: str) -> None:
-    arguments = ["record", "a.zarr", "--from-client", "--task", "push", "--control-rate", "10"]
-    code = (
-        f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = {arguments!r}\n"
-        "from vip_offline.cli import main; main()"
-    )
-    result = subprocess.run(
-        [PROGRAM[0], "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert result.returncode == 2
-    assert f"record: {module} is not installed. pip install 'vip-offline[serve]'" in result.stderr
-
-
 def test_the_key_in_the_environment(tmp_path: Path) -> None:
     arguments = ["record", "a.zarr", "--from-client", "--task", "push", "--control-rate", "10"]
     message = run(*arguments, code=2, **{KEY_VARIABLE: "short"})

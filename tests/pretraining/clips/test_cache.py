@@ -19,7 +19,7 @@ from vip_offline.pretraining.clips.cache import (
 CLIPS = pictures(5), pictures(3, 1, (8, 8))
 
 
-def write_pack(folder: Path, *, checksums: bool = True) -> PackIndex:
+def write_pack(folder: Path) -> PackIndex:
     folder.mkdir()
     (folder / PACK_FRAMES).write_bytes(b"".join(clip.tobytes() for clip in CLIPS))
     index = PackIndex(
@@ -29,9 +29,7 @@ def write_pack(folder: Path, *, checksums: bool = True) -> PackIndex:
         lengths=np.array([5, 3]),
         groups=np.array([1, 0]),
         takes=np.array([4, 2]),
-        checksums=np.array([checksum(frame.reshape(-1)) for clip in CLIPS for frame in clip])
-        if checksums
-        else None,
+        checksums=np.array([checksum(frame.reshape(-1)) for clip in CLIPS for frame in clip]),
         group_names=("a", "é"),
         names=("a/0", os.fsdecode(b"b\xff/1")),
         skipped=("c: is broken\nthere",),
@@ -110,13 +108,6 @@ def test_a_byte_that_was_changed(tmp_path: Path, place: int) -> None:
     with pytest.raises(VipOfflineError, match=match):
         clips.read(clip, rows(row))
     clips.read(clip, rows(1))
-
-
-def test_a_pack_from_before_checksums_is_read(tmp_path: Path) -> None:
-    write_pack(tmp_path / "pack", checksums=False)
-    clips = opened(tmp_path / "pack")
-    assert not clips.has_checksums
-    np.testing.assert_array_equal(clips.read(1, rows(2)), CLIPS[1][[2]])
 
 
 def test_the_file_is_closed_with_the_clips(tmp_path: Path) -> None:

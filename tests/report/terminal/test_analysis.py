@@ -4,11 +4,10 @@ import math
 import numpy as np
 from made_up_analysis import make_analysis
 
-from vip_offline.analysis.metrics import Noise
+from vip_offline.analysis.metrics import Noise, mean_of
 from vip_offline.analysis.results import Analysis
 from vip_offline.report.terminal.analysis import (
     EPISODES_FLAGGED,
-    mean_of,
     number,
     over_noise,
     print_analysis,

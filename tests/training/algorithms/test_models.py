@@ -144,7 +144,7 @@ def test_a_saved_model_trains_on(tmp_path: Path) -> None:
 def test_actions_of_any_unit_go_through_the_network_and_back(reach: float, tmp_path: Path) -> None:
     data = made_up(SMALL, reach=reach)
     algo = create(data, SMALL)
-    actions = np.concatenate([each[:-1] for each in data.actions])
+    actions = np.concatenate([action[:-1] for action in data.actions])
     assert (
         0.9 < np.abs(data.transitions.action).max() < 0.92
     )  # 5 % of the width are left on each side
@@ -171,7 +171,7 @@ def test_actions_are_left_as_they_are_on_request() -> None:
     algo = create(data, options)
     assert algo.config.action_scaler is None
     assert not any(name.startswith("action_") for name in policy_tensors(algo, data))
-    actions = np.concatenate([each[:-1] for each in data.actions])
+    actions = np.concatenate([action[:-1] for action in data.actions])
     np.testing.assert_array_equal(data.transitions.action, actions)
 
 

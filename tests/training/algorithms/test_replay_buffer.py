@@ -52,11 +52,11 @@ def both(episodes: Sequence[EpisodeBase]) -> tuple[ReplayBuffer, VectorReplayBuf
 
 def assert_same(theirs: TransitionMiniBatch, ours: TransitionMiniBatch) -> None:
     assert len(theirs.transitions) == len(ours.transitions)
-    for each in fields(TransitionMiniBatch):
-        if each.name != "transitions":
-            expected, found = getattr(theirs, each.name), getattr(ours, each.name)
-            assert found.dtype == expected.dtype, each.name
-            np.testing.assert_array_equal(found, expected, strict=True, err_msg=each.name)
+    for field in fields(TransitionMiniBatch):
+        if field.name != "transitions":
+            expected, found = getattr(theirs, field.name), getattr(ours, field.name)
+            assert found.dtype == expected.dtype, field.name
+            np.testing.assert_array_equal(found, expected, strict=True, err_msg=field.name)
     for expected, found in zip(theirs.transitions, ours.transitions, strict=True):
         for name, value in asdict(expected).items():
             np.testing.assert_array_equal(getattr(found, name), value, strict=True, err_msg=name)
@@ -111,7 +111,7 @@ def test_a_batch_is_nobodys_view() -> None:
 def test_transitions_of_a_batch_are_a_sequence() -> None:
     _, buffer = both(made_up())
     batch = buffer.sample_transition_batch(6)
-    rewards = np.array([each.reward for each in batch.transitions])
+    rewards = np.array([transition.reward for transition in batch.transitions])
     np.testing.assert_array_equal(rewards, batch.rewards)
     tail = batch.transitions[4:]
     np.testing.assert_array_equal([each.reward for each in tail], batch.rewards[4:])
@@ -164,7 +164,7 @@ def test_fit_ends_in_the_same_weights_to_the_bit(name: str) -> None:
             show_progress=False,
         )
         policy = algo.impl.policy
-        trained.append([each.detach().numpy() for each in policy.parameters()])
+        trained.append([parameter.detach().numpy() for parameter in policy.parameters()])
     for theirs, ours in zip(*trained, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

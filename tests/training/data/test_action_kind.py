@@ -40,14 +40,14 @@ def ahead(rows: NDArray[np.float64], ticks: int) -> NDArray[np.float64]:
 @pytest.mark.parametrize("ticks", [0, 1, 3])
 def test_where_the_hand_is_to_be(ticks: int) -> None:
     hands, grips = demonstrations()
-    actions = beside([ahead(each, ticks) for each in hands], grips)
+    actions = beside([ahead(hand, ticks) for hand in hands], grips)
     assert guess_action_kind(actions, beside(hands, grips)) == "position"
 
 
 @pytest.mark.parametrize("scale", [1.0, 25.0])
 def test_how_far_or_how_fast_the_hand_is_to_go(scale: float) -> None:
     hands, grips = demonstrations()
-    actions = beside([(ahead(each, 1) - each) * scale for each in hands], grips)
+    actions = beside([(ahead(hand, 1) - hand) * scale for hand in hands], grips)
     assert guess_action_kind(actions, beside(hands, grips)) == "velocity"
 
 
@@ -63,7 +63,7 @@ def test_a_state_that_holds_velocities_leaves_both_possible() -> None:
 def test_noise_is_of_no_kind(seed: int) -> None:
     generator = np.random.default_rng(seed)
     hands, grips = demonstrations()
-    actions = [generator.uniform(-1, 1, each.shape) for each in hands]
+    actions = [generator.uniform(-1, 1, hand.shape) for hand in hands]
     assert guess_action_kind(beside(actions, grips), beside(hands, grips)) == ""
 
 

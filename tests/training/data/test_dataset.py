@@ -76,16 +76,16 @@ def test_what_was_done_in_the_last_observation_changes_nothing(labelled: Path) -
     after = training_set(labelled, SMALL)
     np.testing.assert_array_equal(after.action_range, before.action_range)
     np.testing.assert_array_equal(after.transitions.action, before.transitions.action)
-    assert all(np.isfinite(each).all() for each in after.actions)
+    assert all(np.isfinite(action).all() for action in after.actions)
 
 
 def test_the_columns_are_those_rows_scaled(labelled: Path) -> None:
     data = training_set(labelled, SMALL)
-    rows = np.concatenate([each[:-1] for each in data.observations])
+    rows = np.concatenate([observation[:-1] for observation in data.observations])
     changing = np.ptp(rows, axis=0) > 0
     np.testing.assert_allclose(data.transitions.observation.mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(data.transitions.observation.std(0)[changing], 1, atol=0.1)
-    actions = np.concatenate([each[:-1] for each in data.actions])
+    actions = np.concatenate([action[:-1] for action in data.actions])
     np.testing.assert_array_equal(data.transitions.action, to_reach(actions, data.action_range))
     np.testing.assert_allclose(np.abs(data.transitions.action).max(axis=0), 1 / 1.1, rtol=1e-5)
     assert data.weighed.weights is not None

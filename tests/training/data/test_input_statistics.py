@@ -33,7 +33,7 @@ def test_noise_about_a_constant_moves_nothing_when_it_shifts(
     shifted[0, EMBEDDING] += 0.02
     before, after = (measured.statistics.scaled(rows) for rows in (observations[0][:1], shifted))
     assert abs(after - before).max() < 0.5
-    rows = np.concatenate([each[:-1] for each in observations])
+    rows = np.concatenate([observation[:-1] for observation in observations])
     own = np.arange(rows.shape[1]) != EMBEDDING
     expected = rows.std(axis=0, dtype=np.float64).astype(np.float32)
     np.testing.assert_array_equal(measured.statistics.std[own], expected[own])

@@ -22,7 +22,7 @@ def network(head: Head, bias: float = 0.0) -> Policy:
     torch.manual_seed(0)
     policy = create_policy(head, (3,), 2, VectorEncoderFactory(hidden_units=[4]), "cpu")
     with torch.no_grad():
-        last = [each for each in policy.modules() if isinstance(each, torch.nn.Linear)][-1]
+        last = [module for module in policy.modules() if isinstance(module, torch.nn.Linear)][-1]
         last.bias.add_(bias)
     return policy
 
@@ -50,8 +50,8 @@ def test_actions_at_the_limits_are_learnt_from(head: Head) -> None:
     loss = weighted_loss(policy(torch.ones(1, 3)), action, torch.ones(1, 1))
     loss.backward()  # type: ignore[no-untyped-call]
     assert torch.isfinite(loss)
-    gradients = [each.grad for each in policy.parameters()]
-    assert all(each is not None and torch.isfinite(each).all() for each in gradients)
+    gradients = [parameter.grad for parameter in policy.parameters()]
+    assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients)
 
 
 def test_a_gaussian_head_has_one_deviation_for_all_observations() -> None:
@@ -59,7 +59,7 @@ def test_a_gaussian_head_has_one_deviation_for_all_observations() -> None:
     output = policy(torch.randn(5, 3))
     assert output.logstd is not None
     assert output.logstd.shape == (1, 2)
-    (deviation,) = (each for each in policy.parameters() if each.shape == (1, 2))
+    (deviation,) = (parameter for parameter in policy.parameters() if parameter.shape == (1, 2))
     for value, limit in ((-100.0, MIN_LOG_STD), (100.0, MAX_LOG_STD)):
         torch.nn.init.constant_(deviation, value)
         ends = policy(torch.zeros(1, 3)).logstd

@@ -39,7 +39,7 @@ def pictures(options: TrainOptions = OPTIONS) -> TrainingSet:
     rows = np.concatenate([each[:-1] for each in observations]).astype(np.float32)
     return replace(
         data,
-        observations=[each.astype(np.float32) for each in observations],
+        observations=[observation.astype(np.float32) for observation in observations],
         statistics=Statistics(rows.mean(0), rows.std(0)) if options.standardise else None,
         actions=[2 * each - 1 for each in brightness],
     )
@@ -53,7 +53,7 @@ def folder_of(path: Path, options: TrainOptions = OPTIONS) -> Policy:
 def test_shapes() -> None:
     network = PixelsAndProprioFactory(size=64, hidden_units=[7, 5]).create((3 * 64**2 + 4,))
     assert network(torch.zeros(2, 3 * 64**2 + 4)).shape == (2, 5)
-    sizes = [tuple(each.shape) for each in network.parameters() if each.ndim > 1]
+    sizes = [tuple(parameter.shape) for parameter in network.parameters() if parameter.ndim > 1]
     # 64 px -> 15 -> 6 -> 4
     assert sizes == [(32, 3, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3), (7, 64 * 16 + 4), (5, 7)]
     assert [picture_size(3 * side**2) for side in (1, 36, 64, 224)] == [1, 36, 64, 224]
@@ -63,7 +63,7 @@ def test_the_front_of_the_vector_is_a_picture_of_channels_first() -> None:
     factory = PixelsAndProprioFactory(size=8, filters=[[2, 8, 4]], hidden_units=[3])
     network = factory.create((3 * 64 + 1,))
     convolution, dense = (
-        next(each for each in network.modules() if isinstance(each, kind))
+        next(module for module in network.modules() if isinstance(module, kind))
         for kind in (torch.nn.Conv2d, torch.nn.Linear)
     )
     x = torch.randn(2, 3 * 64 + 1, generator=torch.Generator().manual_seed(0))
@@ -116,7 +116,7 @@ def test_it_learns_to_see_brightness() -> None:
     assert kernel.ndim == 4
     assert not np.array_equal(first, kernel)  # the encoder is trained too
     x, wanted = (
-        np.concatenate([each[:-1] for each in rows]) for rows in (data.observations, data.actions)
+        np.concatenate([row[:-1] for row in rows]) for rows in (data.observations, data.actions)
     )
     np.testing.assert_allclose(np.asarray(algo.predict(x)), wanted, atol=0.25)
 

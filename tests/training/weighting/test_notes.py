@@ -28,7 +28,7 @@ def test_rewards_that_do_not_add_up(
 ) -> None:
     relabel(store_path, RelabelOptions("pixels", name="x", n_steps=n_steps, reward=reward))
     data = training_set(store_path, TrainOptions(**{**vars(SMALL), "weight_by": weight_by}))
-    notes = [each for each in data.notes if each.startswith("rewards: ")]
+    notes = [note for note in data.notes if note.startswith("rewards: ")]
     assert bool(notes) == bool(parts)
     assert all(part in " ".join(notes) for part in parts)
 

@@ -88,22 +88,9 @@ def test_cloning_weighs_all_alike(algo: str, changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("weight_by", ["step", "n-step", "return", "advantage"])
-def test_standardised_scores_are_so_over_all_transitions(weight_by: str) -> None:
-    plain, found = weighed(weight_by=weight_by), weighed(weight_by=weight_by, standardise_scores=1)
-    flat = np.concatenate(found.slot)
-    assert flat.mean() == pytest.approx(0, abs=1e-12)
-    assert flat.std() == pytest.approx(1)
-    # one line for all episodes: those that are better stay better
-    assert np.corrcoef(flat, np.concatenate(plain.slot))[0, 1] == pytest.approx(1)
-
-
-@pytest.mark.parametrize("weight_by", ["step", "n-step", "return", "advantage"])
-@pytest.mark.parametrize("changes", [{"standardise_scores": True}, {"tau": "auto"}])
-def test_the_length_of_embeddings_changes_no_weight(
-    weight_by: str, changes: dict[str, Any]
-) -> None:
-    own, _ = told(weighed(weight_by=weight_by, **changes))
-    longer, _ = told(weighed(1024, weight_by=weight_by, **changes))
+def test_the_length_of_embeddings_changes_no_weight_by_an_auto_tau(weight_by: str) -> None:
+    own, _ = told(weighed(weight_by=weight_by, tau="auto"))
+    longer, _ = told(weighed(1024, weight_by=weight_by, tau="auto"))
     np.testing.assert_allclose(longer, own, rtol=1e-6)
     raw, _ = told(weighed(1024, weight_by=weight_by))
     assert not np.allclose(raw, own)

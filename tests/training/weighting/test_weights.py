@@ -175,7 +175,7 @@ def test_no_temperature_can_do_the_impossible() -> None:
     with pytest.raises(VipOfflineError, match=r"below 0\.500"):
         tau_for(np.array([0.0, 0.0, 1.0, 1.0]), 0.4)
     for target in (0.0, 1.0, -1.0):
-        with pytest.raises(VipOfflineError, match="share of uniform"):
+        with pytest.raises(VipOfflineError, match="must be above 0 and below 1"):
             tau_for(np.arange(5.0), target)
 
 

@@ -22,11 +22,6 @@ def fetch_dataset(
 ) -> Path:
     """Get a data set unless it is there; started again, go on where it broke off.
 
-    Args:
-        card: of the data set.
-        progress: of a download by HTTP.
-        say: told the command that is run.
-
     Returns:
         What there is now: the download, or the store.
 

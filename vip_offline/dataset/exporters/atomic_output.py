@@ -18,9 +18,6 @@ def atomic_output(out: Path) -> Iterator[Path]:
     files of the same names. The temporary path is in a hidden folder beside `out`, on the same
     file system. What a killed process left in that folder is removed by the next process.
 
-    Args:
-        out: a file or folder that is not there; the folder around it is made.
-
     Raises:
         VipOfflineError: if something is there, or another process is writing it.
     """

@@ -47,6 +47,12 @@ class LabelledEpisode:
     def __len__(self) -> int:
         return len(self.reward)
 
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Column -> (T, ...) rows; what the origin had besides is called ``extra NAME``."""
+        roles = ("reward", "action", "proprio", "succeeded", "true_reward")
+        extras = {f"extra {name}": values for name, values in self.extras.items()}
+        return {role: getattr(self, role) for role in roles} | extras
+
     @property
     def acted(self) -> int:
         """Number of rows with an action: T, or T - 1 if the last one has none."""
@@ -70,6 +76,31 @@ class LabelledStore:
     def comes_from(self, format_: str) -> bool:
         """Whether the store was imported from a format, by how its name begins."""
         return str(self.store.attributes.get("source_format", "")).startswith(format_)
+
+    def keys_of(self, format_: str) -> ColumnMap:
+        """Names that the columns had in the origin, if the store was imported from this format."""
+        return self.keys if self.comes_from(format_) else ColumnMap()
+
+    def names(self, keys: ColumnMap, camera: str, proprio: str) -> dict[str, str]:
+        """Frames of each camera and proprio -> the name in the origin, or else the one given here.
+
+        ``{}`` in the name of frames stands for the camera.
+        """
+        names = {f"frames {c}": keys.cameras.get(c) or camera.format(c) for c in self.store.cameras}
+        name = own_name(keys.proprio)
+        # several columns that made it, or one of which it is a part, are among the extras
+        if self.store.data("proprio", 0, 1).shape[1] and (name or not keys.proprio):
+            names["proprio"] = name or proprio
+        return names
+
+    def has_success(self, keys: ColumnMap) -> bool:
+        """Whether some row is solved, and no column of the origin says so already."""
+        return not keys.success and bool(self.store.data("succeeded").any())
+
+    @property
+    def has_true_reward(self) -> bool:
+        """Whether the origin had a reward of its own."""
+        return not np.isnan(self.store.data("true_reward")).all()
 
     def require_actions(self, format_: str) -> None:
         """Refuse a store without actions.
@@ -104,11 +135,8 @@ class LabelledStore:
         """Episodes in the order of the store; memory does not grow with their number."""
         store, spans = self.store, self.store.spans()
         extras, splits = store.keys("extras"), store.attributes.get("splits", [])
-        success, names, tasks = (
-            store.meta("success"),
-            store.texts("name"),
-            store.texts("instruction"),
-        )
+        success = store.meta("success")
+        names, tasks = store.texts("name"), store.texts("instruction")
         belongs = {split: store.meta(f"split_{split}") for split in splits}
         for block in store.episode_blocks():
             begin, end = spans[block[0]][0], spans[block[-1]][1]
@@ -134,11 +162,7 @@ class LabelledStore:
 
 
 def open_labelled(path: Path, label: str = "") -> LabelledStore:
-    """Open a finished store and one of its labellings.
-
-    Args:
-        path: of a store.
-        label: name of the labelling; empty: the only one.
+    """Open a finished store and one of its labellings: the named one, or else the only one.
 
     Raises:
         VipOfflineError: if there is no such store, it is unfinished, or it has no such labelling.
@@ -172,17 +196,20 @@ def free_name(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def renamed(labelled: LabelledStore, names: Mapping[str, str]) -> Iterator[str]:
-    """A sentence for each column of the origin whose name `free_name` changed."""
+def notes_of(
+    labelled: LabelledStore, names: Mapping[str, str], shortened: int = 0
+) -> Iterator[str]:
+    """Sentences on what an export has otherwise than the store.
+
+    Names are those of `LabelledEpisode.columns`; `shortened` episodes lack their last row.
+    """
+    if shortened:
+        yield f"the last observation of {shortened} episodes is left out: no action was taken in it"
+    if len(labelled.keys.action) > 1:  # their widths are not recorded
+        yield f"the columns {', '.join(labelled.keys.action)} are side by side in {names['action']}"
     for name in labelled.store.keys("extras"):
         if names[f"extra {name}"].endswith(OF_SOURCE):
             yield f"the column {name} is written as {names[f'extra {name}']}: its name is taken"
-
-
-def side_by_side(labelled: LabelledStore, name: str) -> Iterator[str]:
-    """A note if the action joins several columns, whose widths are not recorded."""
-    if len(labelled.keys.action) > 1:
-        yield f"the columns {', '.join(labelled.keys.action)} are side by side in {name}"
 
 
 def provenance_text(labelled: LabelledStore) -> str:

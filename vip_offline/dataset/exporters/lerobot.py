@@ -34,11 +34,6 @@ def write_lerobot(
 ) -> ExportResult:
     """Write a copy of the data set that the store was imported from.
 
-    Args:
-        labelled: its rewards; every episode of the data set must be there.
-        path: of a folder that is not there; see `atomic_output`.
-        on_episode: called with how many more episodes are written.
-
     Raises:
         VipOfflineError: if the store is of another origin or version, that one is gone or was
             changed, or has an episode that the store lacks.
@@ -70,10 +65,8 @@ def write_lerobot(
                 on_episode(int((frame_index == 0).sum()))
         elif relative.parts[:2] == ("meta", "episodes") and file.suffix == ".parquet":
             _write_episodes(file, target, firsts, catalogue.lengths, reward)
-        elif relative.as_posix() == "meta/info.json":
-            _write_info(file, target)
-        elif relative.as_posix() == "meta/stats.json":
-            _write_stats(file, target, reward)
+        elif relative.as_posix() in ("meta/info.json", "meta/stats.json"):
+            _write_json(file, target, reward)
         else:
             _copy(file.resolve(), target, link=relative.parts[0] in LINKED)
     return ExportResult(
@@ -151,21 +144,16 @@ def _with_reward(schema: pyarrow.Schema) -> pyarrow.Schema:
 def statistics(values: NDArray[np.float32], names: Sequence[str]) -> dict[str, list[float]]:
     """LeRobot's statistics of (N,) values, by name, each as a list of one number.
 
-    Args:
-        values: of one column.
-        names: min, max, mean, std, count, and quantiles such as q01.
+    The names are min, max, mean, std, count, and quantiles such as q01.
     """
     exact = values.astype(np.float64)
-    made: dict[str, Callable[[], float]] = {
-        "min": lambda: float(exact.min()),
-        "max": lambda: float(exact.max()),
-        "mean": lambda: float(exact.mean()),
-        "std": lambda: float(exact.std()),
-        "count": lambda: len(exact),
-    }
-    results = {name: [made[name]()] for name in names if name in made}
+    results: dict[str, list[float]] = {}
     for name in names:
-        if name[:1] == "q" and name[1:].isdigit():
+        if name in ("min", "max", "mean", "std"):
+            results[name] = [float(getattr(exact, name)())]
+        elif name == "count":
+            results[name] = [len(exact)]
+        elif name[:1] == "q" and name[1:].isdigit():
             results[name] = [float(np.quantile(exact, int(name[1:]) / 10 ** (len(name) - 1)))]
     return results
 
@@ -207,18 +195,16 @@ def _model(names: Sequence[str]) -> list[str]:
     return []
 
 
-def _write_info(file: Path, target: Path) -> None:
-    info = json.loads(file.read_text(encoding="utf-8"))
-    info["features"][REWARD_COLUMN] = FEATURE
-    target.write_text(json.dumps(info, indent=4, ensure_ascii=False), encoding="utf-8")
-
-
-def _write_stats(file: Path, target: Path, reward: NDArray[np.float32]) -> None:
-    stats: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    others = [f"{feature}/{name}" for feature, entries in stats.items() for name in entries]
-    if model := _model(others):
-        stats[REWARD_COLUMN] = statistics(reward, model)
-    target.write_text(json.dumps(stats, indent=4, ensure_ascii=False), encoding="utf-8")
+def _write_json(file: Path, target: Path, reward: NDArray[np.float32]) -> None:
+    """Copy info.json or stats.json, with the reward in it."""
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if file.name == "info.json":
+        content["features"][REWARD_COLUMN] = FEATURE
+    else:
+        others = [f"{feature}/{name}" for feature, entries in content.items() for name in entries]
+        if model := _model(others):
+            content[REWARD_COLUMN] = statistics(reward, model)
+    target.write_text(json.dumps(content, indent=4, ensure_ascii=False), encoding="utf-8")
 
 
 def _copy(file: Path, target: Path, *, link: bool) -> None:

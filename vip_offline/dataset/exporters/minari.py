@@ -21,10 +21,8 @@ from vip_offline.dataset.exporters.labelled_episodes import (
     LabelledEpisode,
     LabelledStore,
     free_name,
-    own_name,
+    notes_of,
     provenance_text,
-    renamed,
-    side_by_side,
 )
 from vip_offline.dataset.exporters.patient_hdf5 import PatientFile
 from vip_offline.dataset.importers.formats.minari import OBSERVATION
@@ -40,11 +38,6 @@ def write_minari(
     labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
 ) -> ExportResult:
     """Write a data set; ``minari.MinariDataset(path / "data")`` opens it.
-
-    Args:
-        labelled: what is written.
-        path: of a folder that is not there; see `atomic_output`.
-        on_episode: called with 1 for each episode.
 
     Raises:
         VipOfflineError: if there are no actions, or Minari is not installed.
@@ -118,31 +111,22 @@ def _notes(labelled: LabelledStore, names: Mapping[str, str], dropped: int) -> I
         yield (
             f"the last action of {dropped} episodes is left out: what it led to was not observed"
         )
-    yield from side_by_side(labelled, "actions")
-    yield from renamed(labelled, names)
+    yield from notes_of(labelled, names)
 
 
 def _names(labelled: LabelledStore) -> dict[str, str]:
-    """Array of an episode -> dotted name in the data set; names from Minari are restored."""
-    keys, own, store = labelled.keys, labelled.comes_from("Minari"), labelled.store
-    names: dict[str, str] = {}
-    for camera in store.cameras:
-        default = f"{OBSERVATION}.{camera}"
-        names[f"frames {camera}"] = (own and keys.cameras.get(camera)) or default
-    # several columns that made it, or one of which it is a part, are among the extras
-    if store.data("proprio", 0, 1).shape[1] and not (
-        own and keys.proprio and not own_name(keys.proprio)
-    ):
-        names["proprio"] = (own and own_name(keys.proprio)) or f"{OBSERVATION}.proprio"
+    """Column of an episode -> dotted name in the data set; names from Minari are restored."""
+    keys, own = labelled.keys_of("Minari"), labelled.comes_from("Minari")
+    names = labelled.names(keys, f"{OBSERVATION}.{{}}", f"{OBSERVATION}.proprio")
+    names["action"] = "actions"
     roots = (f"{OBSERVATION}.", f"{INFOS}.")
-    for name in store.keys("extras"):
+    for name in labelled.store.keys("extras"):
         restored = own and (name.startswith(roots) or name in (OBSERVATION, *STEP_ENDS))
         names[f"extra {name}"] = free_name(name if restored else f"{INFOS}.{name}", names.values())
-    if not (own and keys.success) and store.data("succeeded").any():
+    if labelled.has_success(keys):
         names["succeeded"] = free_name(f"{INFOS}.success", names.values())
-    if not np.isnan(store.data("true_reward")).all():
-        own_reward = own and keys.reward.startswith(roots)
-        name = keys.reward if own_reward else f"{INFOS}.true_reward"
+    if labelled.has_true_reward:
+        name = keys.reward if keys.reward.startswith(roots) else f"{INFOS}.true_reward"
         names["true_reward"] = free_name(name, names.values())
     return names
 
@@ -150,19 +134,13 @@ def _names(labelled: LabelledStore) -> dict[str, str]:
 def _tree(labelled: LabelledStore, episode: LabelledEpisode, names: Mapping[str, str]) -> Tree:
     """Observations as nested dictionaries."""
     length = len(episode)
-    roles: dict[str, NDArray[Any]] = {
-        "proprio": episode.proprio,
-        "succeeded": episode.succeeded,
-        "true_reward": episode.true_reward,
-        **{f"extra {name}": values for name, values in episode.extras.items()},
-        **{
-            f"frames {camera}": labelled.frames(camera, episode.start, episode.start + length)
-            for camera in labelled.store.cameras
-        },
-    }
+    columns = episode.columns()
+    for camera in labelled.store.cameras:
+        frames = labelled.frames(camera, episode.start, episode.start + length)
+        columns[f"frames {camera}"] = frames
     tree: Tree = {}
     for name, key in sorted((name, key) for key, name in names.items()):  # "a" before "a.b"
-        _plant(tree, name, roles[key])
+        _plant(tree, name, columns[key])
     ends = np.arange(length) == length - 2
     tree.setdefault("terminations", np.zeros(length, bool))
     tree.setdefault("truncations", ends & ~tree["terminations"].astype(bool))

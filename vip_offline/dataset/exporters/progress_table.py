@@ -26,7 +26,7 @@ from vip_offline.dataset.exporters.labelled_episodes import (
 from vip_offline.dataset.exporters.lerobot_origin import index_of, lerobot_origin
 from vip_offline.errors import VipOfflineError
 
-BLOCK_ROWS = 2**16  # that are written at once
+GROUP_ROWS = 2**16  # that are written at once
 SCHEMA = pyarrow.schema(
     [
         ("index", pyarrow.int64()),
@@ -51,12 +51,7 @@ def progress_of(distance: NDArray[np.float32]) -> NDArray[np.float32]:
 def write_progress(
     labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
 ) -> ExportResult:
-    """Write the progress of every frame that the store holds.
-
-    Args:
-        labelled: what is written; imported from LeRobot, whose global index it takes.
-        path: of a file that is not there; see `atomic_output`.
-        on_episode: called with 1 for each episode.
+    """Write the progress of every frame of a store that was imported from LeRobot.
 
     Raises:
         VipOfflineError: if the store is of another origin, that one is gone or was changed, or
@@ -74,46 +69,24 @@ def write_progress(
         "reward_model_path": str(label.provenance.get("encoder", "")),  # as LeRobot's own say it
         "vip_offline": provenance_text(labelled),
     }
-    rows, pending = 0, _Pending()
+    rows, pending = 0, list[pyarrow.Table]()
     with pyarrow.parquet.ParquetWriter(path, SCHEMA.with_metadata(metadata)) as writer:
         for episode, number in zip(
             labelled.episodes(), labelled.store.meta("source_episode"), strict=True
         ):
-            stop = episode.start + len(episode)
-            pending.add(
-                index_of(origin, int(number), len(episode)),
-                int(number),
-                progress_of(label.distance[episode.start : stop]),
-            )
-            if pending.rows >= BLOCK_ROWS:
-                writer.write_table(pending.table())
-            rows += len(episode)
+            length = len(episode)
+            columns = [
+                index_of(origin, int(number), length),
+                np.full(length, number, np.int64),
+                np.arange(length),
+                progress_of(label.distance[episode.start : episode.start + length]),
+            ]
+            pending.append(pyarrow.table(columns, schema=SCHEMA))
+            rows += length
+            if sum(map(len, pending)) >= GROUP_ROWS:
+                writer.write_table(pyarrow.concat_tables(pending))
+                pending.clear()
             on_episode(1)
-        if pending.rows:
-            writer.write_table(pending.table())
+        if pending:
+            writer.write_table(pyarrow.concat_tables(pending))
     return ExportResult(len(labelled.store), rows)
-
-
-class _Pending:
-    """Rows buffered until a row group is written."""
-
-    def __init__(self) -> None:
-        self._parts: list[tuple[NDArray[np.int64], int, NDArray[np.float32]]] = []
-        self.rows = 0
-
-    def add(self, index: NDArray[np.int64], episode: int, progress: NDArray[np.float32]) -> None:
-        self._parts.append((index, episode, progress))
-        self.rows += len(index)
-
-    def table(self) -> pyarrow.Table:
-        """The buffered rows as a table; empties the buffer."""
-        lengths = [len(index) for index, _, _ in self._parts]
-        episodes = np.array([episode for _, episode, _ in self._parts], np.int64)
-        columns = [
-            np.concatenate([index for index, _, _ in self._parts]),
-            np.repeat(episodes, lengths),
-            np.concatenate([np.arange(length) for length in lengths]),
-            np.concatenate([progress for _, _, progress in self._parts]),
-        ]
-        self._parts, self.rows = [], 0
-        return pyarrow.table(columns, schema=SCHEMA)

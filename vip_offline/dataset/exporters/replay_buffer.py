@@ -8,7 +8,7 @@ origin's own reward stands beside it as ``true_reward``. A last row in which no 
 left out, since every row of a replay buffer has one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,10 @@ from numpy.typing import NDArray
 
 from vip_offline.dataset.exporters.labelled_episodes import (
     ExportResult,
-    LabelledEpisode,
     LabelledStore,
     free_name,
+    notes_of,
     own_name,
-    renamed,
-    side_by_side,
 )
 from vip_offline.errors import VipOfflineError
 
@@ -75,23 +73,15 @@ class _Column:
 
 
 def _names(labelled: LabelledStore) -> dict[str, str]:
-    """Array of an episode -> name in the buffer; names from a replay buffer are restored."""
-    keys, own, store = labelled.keys, labelled.comes_from("replay buffer"), labelled.store
-    names = {"reward": "reward"}
-    for camera in store.cameras:
-        names[f"frames {camera}"] = (own and keys.cameras.get(camera)) or f"frames_{camera}"
+    """Column of an episode -> name in the buffer; names from a replay buffer are restored."""
+    keys, store = labelled.keys_of("replay buffer"), labelled.store
+    names = {"reward": "reward", **labelled.names(keys, "frames_{}", "proprio")}
     if store.data("action", 0, 1).shape[1]:
-        names["action"] = (own and own_name(keys.action)) or "action"
-    # several columns that made it, or one of which it is a part, are among the extras
-    if store.data("proprio", 0, 1).shape[1] and not (
-        own and keys.proprio and not own_name(keys.proprio)
-    ):
-        names["proprio"] = (own and own_name(keys.proprio)) or "proprio"
-    if not (own and keys.success) and store.data("succeeded").any():
+        names["action"] = own_name(keys.action) or "action"
+    if labelled.has_success(keys):
         names["succeeded"] = "succeeded"
-    if not np.isnan(store.data("true_reward")).all():
-        own_reward = own and keys.reward not in ("", "reward")
-        names["true_reward"] = keys.reward if own_reward else "true_reward"
+    if labelled.has_true_reward:
+        names["true_reward"] = "true_reward" if keys.reward in ("", "reward") else keys.reward
     for name in store.keys("extras"):
         names[f"extra {name}"] = free_name(name, names.values())
     return names
@@ -101,11 +91,6 @@ def write_replay(
     labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
 ) -> ExportResult:
     """Write a replay buffer.
-
-    Args:
-        labelled: what is written.
-        path: of a folder that is not there; see `atomic_output`.
-        on_episode: called with 1 for each episode.
 
     Raises:
         VipOfflineError: if the path ends in .zip; see `LabelledStore.episodes`.
@@ -123,8 +108,9 @@ def write_replay(
     for episode in labelled.episodes():
         rows = episode.acted
         shortened += rows < len(episode)
-        for key, values in _values(episode, columns):
-            columns[key].append(values[:rows])
+        for key, values in episode.columns().items():
+            if key in columns:
+                columns[key].append(values[:rows])
         for camera in labelled.store.cameras:
             start = episode.start
             for _, frames in labelled.frame_blocks(camera, start, start + rows):
@@ -146,26 +132,4 @@ def write_replay(
     label = {"label": labelled.label.name, **labelled.label.provenance}
     settings = {key: attributes[key] for key in ("task", "control_rate") if attributes.get(key)}
     root.attrs.update({**settings, "visual_reward": label})
-    return ExportResult(count, ends[-1], tuple(_notes(labelled, names, shortened)))
-
-
-def _values(
-    episode: LabelledEpisode, columns: dict[str, _Column]
-) -> list[tuple[str, NDArray[Any]]]:
-    """(column, (T, ...) rows) of an episode, without its frames."""
-    roles: dict[str, NDArray[Any]] = {
-        "reward": episode.reward,
-        "action": episode.action,
-        "proprio": episode.proprio,
-        "succeeded": episode.succeeded,
-        "true_reward": episode.true_reward,
-        **{f"extra {name}": values for name, values in episode.extras.items()},
-    }
-    return [(key, values) for key, values in roles.items() if key in columns]
-
-
-def _notes(labelled: LabelledStore, names: dict[str, str], shortened: int) -> Iterator[str]:
-    if shortened:
-        yield f"the last observation of {shortened} episodes is left out: no action was taken in it"
-    yield from side_by_side(labelled, "action")
-    yield from renamed(labelled, names)
+    return ExportResult(count, ends[-1], tuple(notes_of(labelled, names, shortened)))

@@ -20,10 +20,9 @@ from vip_offline.dataset.exporters.labelled_episodes import (
     LabelledEpisode,
     LabelledStore,
     free_name,
+    notes_of,
     own_name,
     provenance_text,
-    renamed,
-    side_by_side,
 )
 from vip_offline.dataset.exporters.patient_hdf5 import PatientFile
 from vip_offline.dataset.importers.formats.robomimic import DEMO
@@ -35,11 +34,6 @@ def write_robomimic(
     labelled: LabelledStore, path: Path, on_episode: Callable[[int], None]
 ) -> ExportResult:
     """Write one HDF5 file.
-
-    Args:
-        labelled: what is written.
-        path: of a file that is not there; see `atomic_output`.
-        on_episode: called with 1 for each episode.
 
     Raises:
         VipOfflineError: if there are no actions.
@@ -82,30 +76,21 @@ def write_robomimic(
 
 
 def _names(labelled: LabelledStore) -> dict[str, str]:
-    """Array of an episode -> path below the demo; names from robomimic are restored."""
-    keys, own, store = labelled.keys, labelled.comes_from("robomimic"), labelled.store
-    extras = store.keys("extras")
-    names = {"reward": "rewards"}
-    for camera in store.cameras:
-        names[f"frames {camera}"] = (own and keys.cameras.get(camera)) or f"obs/{camera}_image"
-    action = own_name(keys.action) if own else ""
+    """Column of an episode -> path below the demo; names from robomimic are restored."""
+    keys, extras = labelled.keys_of("robomimic"), labelled.store.keys("extras")
+    names = {"reward": "rewards", **labelled.names(keys, "obs/{}_image", "obs/proprio")}
+    action = own_name(keys.action)
     # robomimic looks for actions; another column of this name may play that role already
     names["action"] = action if "actions" in (action, *extras) and action else "actions"
-    # several columns that made it, or one of which it is a part, are among the extras
-    if store.data("proprio", 0, 1).shape[1] and not (
-        own and keys.proprio and not own_name(keys.proprio)
-    ):
-        names["proprio"] = (own and own_name(keys.proprio)) or "obs/proprio"
     for name in extras:
+        own = labelled.comes_from("robomimic")
         old = _old_name(name, names.values()) if own else f"obs/{name}"
         names[f"extra {name}"] = free_name(old, names.values())
-    if not (own and keys.success) and store.data("succeeded").any():
+    if labelled.has_success(keys):
         names["succeeded"] = free_name("succeeded", names.values())
-    if not np.isnan(store.data("true_reward")).all():
-        own_reward = own and keys.reward not in ("", "rewards")
-        names["true_reward"] = free_name(
-            keys.reward if own_reward else "true_reward", names.values()
-        )
+    if labelled.has_true_reward:
+        name = "true_reward" if keys.reward in ("", "rewards") else keys.reward
+        names["true_reward"] = free_name(name, names.values())
     if "dones" not in names.values():
         names["dones"] = "dones"
     return names
@@ -137,16 +122,11 @@ def _values(
     """(path below the demo, (T, ...) rows) of an episode, but for its frames."""
     dones = np.zeros(len(episode), np.int64)
     dones[-1] = episode.success
-    roles: dict[str, NDArray[Any]] = {
+    columns = episode.columns() | {
         "reward": np.nan_to_num(episode.reward),
-        "action": episode.action,
-        "proprio": episode.proprio,
-        "succeeded": episode.succeeded,
-        "true_reward": episode.true_reward,
         "dones": dones[len(episode) - episode.acted :],
-        **{f"extra {name}": values for name, values in episode.extras.items()},
     }
-    return ((names[key], values) for key, values in roles.items() if key in names)
+    return ((names[key], values) for key, values in columns.items() if key in names)
 
 
 def _write_frames(
@@ -176,10 +156,7 @@ def _environment(labelled: LabelledStore) -> dict[str, Any]:
 def _notes(
     labelled: LabelledStore, names: Mapping[str, str], shortened: int, beyond: float
 ) -> Iterator[str]:
-    if shortened:
-        yield f"the last observation of {shortened} episodes is left out: no action was taken in it"
     yield "rewards are 0 in the last row of each episode whose action leads nowhere that is known"
     if beyond > 1:
         yield f"actions reach {beyond:g}; robomimic expects them within [-1, 1]"
-    yield from side_by_side(labelled, "actions")
-    yield from renamed(labelled, names)
+    yield from notes_of(labelled, names, shortened)

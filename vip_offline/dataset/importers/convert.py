@@ -3,7 +3,8 @@
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +22,14 @@ from vip_offline.dataset.importers.base.source import (
 )
 from vip_offline.dataset.importers.key_mapping import at_frames, extras_of, stored_as
 from vip_offline.dataset.media.orientation import AS_STORED
-from vip_offline.dataset.media.timeline import Timeline, timeline
+from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.media.video import Decoder, decode_frames, resized, stacked
+from vip_offline.dataset.media.video_file import OPEN_VIDEOS
 from vip_offline.dataset.storage.content_hash import content_of
-from vip_offline.dataset.tables.resampling import CLOSE, step_of
+from vip_offline.dataset.tables.resampling import CLOSE, nearest_rows, step_of
 from vip_offline.dataset.tables.timestamps import seconds_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ImportOptions
-
-OPEN_VIDEOS = 8  # videos at a time: of cameras that advance side by side
-
-
-@dataclass
-class _Timelines:
-    """Cache of the time lines of the last video files."""
-
-    kept: dict[Path, Timeline] = field(default_factory=dict)
-
-    def __call__(self, path: Path) -> Timeline:
-        if path not in self.kept:
-            while len(self.kept) >= OPEN_VIDEOS:
-                self.kept.pop(next(iter(self.kept)))
-            self.kept[path] = timeline(path)
-        return self.kept[path]
 
 
 def _numbers(rows: EpisodeColumns, names: Sequence[str], length: int) -> NDArray[np.float32]:
@@ -72,7 +58,7 @@ class Converter:
         self._extras = stored_as(extras_of(catalogue, keys))
         self._starts = np.cumsum(catalogue.lengths) - catalogue.lengths
         self._splits = stored_as(catalogue.splits)
-        self._timelines = _Timelines()
+        self._timeline = lru_cache(OPEN_VIDEOS)(timeline)
         self._decoders: dict[Path, Decoder] = {}
         self._beside = ThreadPoolExecutor(1)  # decodes; ffmpeg does without the interpreter's lock
         self._decoding: list[Future[None]] = []  # what the episode at hand waits for
@@ -94,10 +80,7 @@ class Converter:
         keys, length = self._keys, int(self._catalogue.lengths[index])
         name = self._catalogue.names[index]
         where = f"{self._source.path}, episode {name}"
-        numbers = {column_and_part(spec)[0] for spec in (*keys.proprio, *keys.action)}
-        needed = {*keys.cameras.values(), *numbers, *self._extras}
-        needed |= {column for column in (keys.success, keys.reward, keys.time) if column}
-        rows = self._source.read(index, sorted(needed))
+        rows = self._source.read(index, sorted(keys.used() | {*self._extras}))
         rows = at_frames(rows, self._catalogue.columns, keys)
         frames: dict[str, NDArray[np.uint8]] = {}
         clips: dict[str, VideoReference] = {}
@@ -124,11 +107,7 @@ class Converter:
         rows = replace(rows, columns=columns)
         self._check_times(rows, where)
         succeeded = self._succeeded(rows, length, where)
-        reward = (
-            _one(rows, keys.reward).astype(np.float32)
-            if keys.reward
-            else np.full(length, np.nan, np.float32)
-        )
+        reward = _one(rows, keys.reward) if keys.reward else np.full(length, np.nan)
         success = rows.success
         if success is None and keys.success:
             success = bool(succeeded.any())
@@ -139,7 +118,7 @@ class Converter:
             proprio=_numbers(rows, keys.proprio, length),
             action=_numbers(rows, keys.action, length),
             succeeded=succeeded,
-            true_reward=reward,
+            true_reward=reward.astype(np.float32),
             # what nobody calls a failure is a demonstration of the task
             success=True if success is None else success,
             success_labelled=success is not None,
@@ -175,9 +154,7 @@ class Converter:
     def _alike(self, name: str, values: NDArray[Any], where: str) -> NDArray[Any]:
         """One column, cast to the dtype that it has in all episodes."""
         column = self._catalogue.columns[name]
-        if column.kind != "numbers":
-            return values
-        if values.dtype == column.dtype:
+        if column.kind != "numbers" or values.dtype == column.dtype:
             return values
         cast = values.astype(column.dtype)
         if not np.array_equal(cast, values, equal_nan=values.dtype.kind == "f"):
@@ -222,7 +199,7 @@ class Converter:
         if isinstance(values, VideoSpan):
             clip = self._clip(values, length, where)
             distinct, rows = np.unique(clip.pts, return_inverse=True)  # one frame, two rows
-            stamps = [int(stamp) for stamp in distinct]
+            stamps: list[int] = distinct.tolist()
             if self._options.copy_frames:
                 frames = stacked(
                     decode_frames(self._decoder(values.file), stamps, size), values.file
@@ -269,25 +246,18 @@ class Converter:
 
     def _clip(self, span: VideoSpan, length: int, where: str) -> VideoReference:
         """Match the rows of a span to frames of the video by time stamp."""
-        line = self._timelines(span.file)
+        line = self._timeline(span.file)
         pts = line.pts
         if len(span.seconds):
             times = line.seconds
-            right = np.searchsorted(times, span.seconds).clip(1, max(1, len(times) - 1))
-            left = right - 1
-            right = right.clip(max=len(times) - 1)
-            nearer = np.abs(times[left] - span.seconds) <= np.abs(times[right] - span.seconds)
-            nearest = np.where(nearer, left, right)
+            nearest = nearest_rows(times, span.seconds)
             off = np.abs(times[nearest] - span.seconds)
             bad = off > span.tolerance
             if bad.any():
                 row = int(np.argmax(bad))
-                beyond = span.seconds[row] > times[-1]
-                gap = (
-                    f"the video ends at {times[-1]:.3f} s"
-                    if beyond
-                    else f"the nearest frame is {off[row]:.3f} s off"
-                )
+                gap = f"the nearest frame is {off[row]:.3f} s off"
+                if span.seconds[row] > times[-1]:
+                    gap = f"the video ends at {times[-1]:.3f} s"
                 raise VipOfflineError(
                     f"{where}: row {row} of {length} needs the frame at {span.seconds[row]:.3f} s "
                     f"of {span.file}, but {gap} (allowed: {span.tolerance:.3f} s). Repair the "

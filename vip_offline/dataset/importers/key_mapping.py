@@ -2,7 +2,7 @@
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from vip_offline.dataset.tables.timestamps import is_time
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.options import ImportOptions
 
-ROLES = ("proprio", "action", "success", "reward", "time")
+SIDE_BY_SIDE, SINGLE = ("proprio", "action"), ("success", "reward", "time")  # roles
 # what a robot is told rather than what it is in: between two commands lies no third
 COMMAND = re.compile(r"action|cmd|command|target|goal|setpoint|gripper|mode|button", re.IGNORECASE)
 
@@ -44,17 +44,11 @@ def map_columns(catalogue: Catalogue, options: ImportOptions, where: Path) -> Co
         if role.startswith("camera:") and len(names) == 1:
             cameras = {name: column for name, column in cameras.items() if column != names[0]}
             cameras[check_name("camera", role.removeprefix("camera:"))] = names[0]
-        elif equals and role == "proprio":
-            keys = replace(keys, proprio=names)
-        elif equals and role == "action":
-            keys = replace(keys, action=names)
-        elif equals and role == "success" and len(names) <= 1:
-            keys = replace(keys, success="".join(names))
-        elif equals and role == "reward" and len(names) <= 1:
-            keys = replace(keys, reward="".join(names))
-        elif equals and role == "time" and len(names) <= 1:
-            keys = replace(keys, time="".join(names))
-        elif equals and role in ROLES and len(named) == 1:
+        elif equals and role in SIDE_BY_SIDE:
+            keys = replace(keys, **{role: names})  # type: ignore[arg-type]
+        elif equals and role in SINGLE and len(names) <= 1:
+            keys = replace(keys, **{role: "".join(names)})  # type: ignore[arg-type]
+        elif equals and role in SINGLE and len(named) == 1:
             raise VipOfflineError(
                 f"--key-map {option}: names {len(names)} columns ({', '.join(names[:4])}, ...), "
                 f"and {role} is one. Name it."
@@ -62,8 +56,8 @@ def map_columns(catalogue: Catalogue, options: ImportOptions, where: Path) -> Co
         else:
             raise VipOfflineError(
                 f"--key-map {option}: expected ROLE=COLUMN with one of the roles "
-                f"{', '.join(ROLES)} or camera:NAME; proprio and action may name several columns, "
-                "with commas or with * and ?."
+                f"{', '.join((*SIDE_BY_SIDE, *SINGLE))} or camera:NAME; proprio and action may "
+                "name several columns, with commas or with * and ?."
             )
     if options.cameras:
         for name in options.cameras:
@@ -72,28 +66,31 @@ def map_columns(catalogue: Catalogue, options: ImportOptions, where: Path) -> Co
         cameras = {name: cameras[name] for name in options.cameras}
     keys = replace(keys, cameras=cameras)
     if not keys.time and not any(spec.startswith("time=") for spec in options.key_map):
-        keys = replace(keys, time=next((name for name in _numbers(columns) if is_time(name)), ""))
-    for role, specs in (
-        *((f"camera:{camera}", (column,)) for camera, column in keys.cameras.items()),
-        ("proprio", keys.proprio),
-        ("action", keys.action),
-        ("success", (keys.success,) if keys.success else ()),
-        ("reward", (keys.reward,) if keys.reward else ()),
-        ("time", (keys.time,) if keys.time else ()),
-    ):
-        for spec in specs:
-            name = column_and_part(spec)[0] if role in ("proprio", "action") else spec
-            _check_role(role, name, catalogue, where)
-    if keys.action and not any(_measured(spec, columns) for spec in keys.action):
-        name = column_and_part(keys.action[0])[0]
+        keys = replace(keys, time=next(filter(is_time, single_numbers(columns)), ""))
+    for camera, column in keys.cameras.items():
+        _check_role(f"camera:{camera}", column, catalogue, where)
+    for role in SIDE_BY_SIDE:
+        for spec in getattr(keys, role):
+            _check_role(role, column_and_part(spec)[0], catalogue, where)
+    for role in SINGLE:
+        if getattr(keys, role):
+            _check_role(role, getattr(keys, role), catalogue, where)
+    acting = [column_and_part(spec)[0] for spec in keys.action]
+    if acting and not any(np.dtype(columns[name].dtype).kind == "f" for name in acting):
+        name = acting[0]
         raise VipOfflineError(
             f"{where}: action column {name!r} is {columns[name].dtype}: these are discrete "
             "actions, and policies here regress continuous ones. Convert them, or name other "
             "columns with --key-map action=COLUMN."
         )
-    for role, names in (("proprio", keys.proprio), ("action", keys.action)):
-        for name in names:
-            _check_part(role, name, columns, where)
+    for role in SIDE_BY_SIDE:
+        for spec in getattr(keys, role):
+            name, part = column_and_part(spec)
+            if not len(range(columns[name].size)[part]):
+                raise VipOfflineError(
+                    f"{where}: --key-map {role}={spec} is empty: column {name!r} has "
+                    f"{columns[name].size} numbers per row."
+                )
     return keys
 
 
@@ -105,10 +102,6 @@ def _named(spec: str, columns: Any) -> Iterator[str]:
         # a [ stands for itself: action[0], action[1]
         matching = fnmatch.filter(columns, pattern.replace("[", "[[]"))
     yield from sorted(matching, key=natural) or [spec]
-
-
-def _measured(spec: str, columns: Any) -> bool:
-    return bool(np.dtype(columns[column_and_part(spec)[0]].dtype).kind == "f")
 
 
 def _check_role(role: str, name: str, catalogue: Catalogue, where: Path) -> None:
@@ -127,31 +120,22 @@ def _check_role(role: str, name: str, catalogue: Catalogue, where: Path) -> None
     if pictures != role.startswith("camera:"):
         actual = "pictures" if pictures else f"{column.dtype} {column.shape}"
         raise VipOfflineError(f"{where}: column {name!r} holds {actual}; it cannot be {role}.")
-    if role in ("success", "reward", "time") and int(np.prod(column.shape, dtype=int)) != 1:
+    if role in SINGLE and column.size != 1:
         raise VipOfflineError(
             f"{where}: column {name!r} has shape {column.shape} per row; {role} needs one number."
         )
 
 
-def _numbers(columns: Any) -> list[str]:
-    """Numeric columns with one number per row."""
-    return [
-        name
-        for name, column in columns.items()
-        if column.kind == "numbers" and int(np.prod(column.shape, dtype=int)) == 1
-    ]
-
-
-def _for_a_robot(name: str) -> bool:
-    """Whether a column is of commands and no state, by its name."""
-    return COMMAND.search(re.split(r"[./]", name)[-1]) is not None
+def single_numbers(columns: Mapping[str, Column]) -> list[str]:
+    """Columns with one number per row."""
+    return [n for n, column in columns.items() if column.kind == "numbers" and column.size == 1]
 
 
 def missing_roles(keys: ColumnMap, columns: Any) -> Iterator[str]:
     """Notes on roles without a column, and how to assign one."""
     played = {keys.time, keys.success, keys.reward, *(column_and_part(s)[0] for s in keys.action)}
     free = [n for n, column in columns.items() if column.kind == "numbers" and n not in played]
-    states = [name for name in free if not _for_a_robot(name)]
+    states = [name for name in free if not COMMAND.search(re.split(r"[./]", name)[-1])]
     if not keys.cameras:
         yield "NO CAMERA: without frames nothing can be relabelled"
     if not keys.action:
@@ -186,16 +170,6 @@ def at_frames(rows: EpisodeColumns, columns: Any, keys: ColumnMap) -> EpisodeCol
         for name, values in rows.columns.items()
     }
     return replace(rows, columns=settled)
-
-
-def _check_part(role: str, spec: str, columns: Any, where: Path) -> None:
-    name, part = column_and_part(spec)
-    width = int(np.prod(columns[name].shape, dtype=int))
-    if not len(range(width)[part]):
-        raise VipOfflineError(
-            f"{where}: --key-map {role}={spec} is empty: column {name!r} has {width} numbers per "
-            "row."
-        )
 
 
 def extras_of(catalogue: Catalogue, keys: ColumnMap) -> list[str]:

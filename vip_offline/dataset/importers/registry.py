@@ -74,8 +74,7 @@ def open_source(
     Args:
         path: a file or folder.
         kind: one of `FORMATS`; by default as recognised.
-        rates: of rows whose times nothing says; see `ImportOptions`. Files in folders alone can be
-            of several.
+        rates: see `ImportOptions`; of files in folders.
         key_map: of which a column of times is known before anything is read.
 
     Raises:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 import shutil
 import time
 from collections import deque
@@ -33,6 +32,7 @@ from vip_offline.dataset.store_writer import writing
 from vip_offline.dataset.tables.resampling import CLOSE
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ImportOptions
+from vip_offline.utils.files import path_from
 
 OF_PLACE = ("source", "videos", "videos_from_store")  # of an origin, which may be moved
 BATCH_BYTES = 8 * 2**20  # of episodes that are written together
@@ -114,13 +114,6 @@ def origin_files(path: Path) -> list[int]:
     return [int(value) for value in states_of([path])[0]]
 
 
-def _from_store(folder: Path | None, store: Path) -> str:
-    """Path of a folder relative to the store, since both may be moved together."""
-    if folder is None:
-        return ""
-    return Path(os.path.relpath(folder.resolve(), store.resolve())).as_posix()
-
-
 def attributes_of(
     source: Source, path: Path, catalogue: Catalogue, keys: ColumnMap, options: ImportOptions
 ) -> Any:
@@ -131,7 +124,7 @@ def attributes_of(
     names = []
     for spec in keys.proprio:
         column, part = column_and_part(spec)
-        width = int(np.prod(catalogue.columns[column].shape, dtype=int))
+        width = catalogue.columns[column].size
         labels = [column] if width == 1 else [f"{column}[{place}]" for place in range(width)]
         names += labels[part]
     return json.loads(
@@ -155,7 +148,7 @@ def attributes_of(
                 "about": catalogue.about,
                 "origin_files": origin_files(source.path),
                 "videos": str(catalogue.videos.absolute()) if catalogue.videos else "",
-                "videos_from_store": _from_store(catalogue.videos, path),
+                "videos_from_store": path_from(path, catalogue.videos) if catalogue.videos else "",
                 "episodes_planned": len(chosen(catalogue, options)),
             }
         )
@@ -276,11 +269,7 @@ def import_source(
 def _check_origin(
     store: Store, origin: Path, convert: Converter, on_episodes: Callable[[int], None]
 ) -> None:
-    """Refuse to resume if the content of the origin changed.
-
-    Raises:
-        VipOfflineError: naming what changed, and the episodes.
-    """
+    """Refuse to resume if the content of the origin changed."""
     changed: dict[str, list[int]] = {}
     contents = {camera: store.recorded_content(camera) for camera in store.cameras}
     numbers = store.meta("source_episode")

@@ -36,13 +36,9 @@ AS_STORED = Orientation()
 
 
 def orientation_of(frame: Any, where: object) -> Orientation:
-    """Read what a decoded frame of PyAV says.
+    """Read what a decoded frame of PyAV says; `where` names it in errors.
 
     Source: libavutil/display.h: x' = a x + c y, y' = b x + d y of (a b u, c d v, x y w).
-
-    Args:
-        frame: PyAV's.
-        where: by which errors name it.
 
     Raises:
         VipOfflineError: if it is turned by anything but quarters.

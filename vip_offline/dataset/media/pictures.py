@@ -39,7 +39,6 @@ AS_INTEGERS = ("PNG", "PPM")
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 BITS_PER_SAMPLE = 258  # tag of TIFF
 
-MOST_PIXELS = 80_000_000  # below those of which Pillow warns; 8K video has 33 million
 CHANNELS = (1, 3, 4)
 SMALLEST = 16  # px of a side, from which on an array may be of pictures: a Jacobian is smaller
 
@@ -62,17 +61,11 @@ WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def read_picture(source: Path | bytes, where: str = "") -> NDArray[np.uint8]:
-    """Decode a picture.
-
-    Args:
-        source: a file, or what one holds.
-        where: by which errors name it; otherwise the file's path.
-
-    Returns:
-        (H, W, 3) uint8 RGB, upright.
+    """Decode a file, or what one holds, to (H, W, 3) uint8 RGB, upright.
 
     Raises:
-        VipOfflineError: if it is not there, damaged, not one picture, or of unknown scale.
+        VipOfflineError: if it is not there, damaged, not one picture, or of unknown scale. It
+            names `where`, or else the file.
     """
     where = where or str(source if isinstance(source, Path) else "a picture")
     with _opened(source, where) as picture:
@@ -95,14 +88,13 @@ def read_picture(source: Path | bytes, where: str = "") -> NDArray[np.uint8]:
         return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def picture_shape(source: Path | bytes, where: str = "") -> tuple[int, int, int]:
+def picture_shape(source: Path | bytes) -> tuple[int, int, int]:
     """(H, W, 3) that `read_picture` gives, found without decoding.
 
     Raises:
         VipOfflineError: if it is not there, or its beginning is damaged.
     """
-    where = where or str(source if isinstance(source, Path) else "a picture")
-    with _opened(source, where) as picture:
+    with _opened(source) as picture:
         width, height = picture.size
         if picture.format == "TIFF":  # Pillow gives its size upright, and keeps the tag
             stored = picture.tag_v2.get(256), picture.tag_v2.get(257)  # type: ignore[attr-defined]
@@ -115,14 +107,13 @@ def picture_shape(source: Path | bytes, where: str = "") -> tuple[int, int, int]
         return (width, height, 3) if turned else (height, width, 3)
 
 
-def is_sixteen_bit(source: Path | bytes, where: str = "") -> bool:
+def is_sixteen_bit(path: Path) -> bool:
     """Whether a picture is grey of 16 bits, which may be depth.
 
     Raises:
         VipOfflineError: as `picture_shape`.
     """
-    where = where or str(source if isinstance(source, Path) else "a picture")
-    with _opened(source, where) as picture:
+    with _opened(path) as picture:
         return _is_sixteen_bit(picture)
 
 
@@ -135,11 +126,9 @@ def sixteen_bit_note(camera: str) -> str:
 
 
 def rgb(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
-    """Pictures of an array as (T, H, W, 3) uint8.
+    """(T, H, W, 3) uint8 pictures of an array.
 
-    Args:
-        array: (T, H, W, C) or (T, C, H, W) of C = 1, 3 or 4, or (T, H, W).
-        where: by which errors name it.
+    It is (T, H, W, C) or (T, C, H, W) of C = 1, 3 or 4, or (T, H, W).
 
     Raises:
         VipOfflineError: if they have another shape, are masks, or of unknown scale.
@@ -162,10 +151,6 @@ def pictures_shape(shape: tuple[int, ...], dtype: Any) -> tuple[int, int, int] |
     """(H, W, 3) that `rgb` makes of each row of an array; None: its rows are no pictures.
 
     Grey of floats, or of integers of more than 16 bits, is depth, a mask, a matrix.
-
-    Args:
-        shape: of one row.
-        dtype: of the array.
     """
     kind = np.dtype(dtype)
     if kind.kind not in "uif":
@@ -223,7 +208,8 @@ def _is_sixteen_bit(picture: Image.Image) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(source: Path | bytes, where: str) -> Iterator[Image.Image]:
+def _opened(source: Path | bytes, where: str = "") -> Iterator[Image.Image]:
+    where = where or str(source if isinstance(source, Path) else "a picture")
     file = io.BytesIO(source) if isinstance(source, bytes) else require_regular(source)
     try:
         with Image.open(file) as picture:

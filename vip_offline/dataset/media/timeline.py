@@ -1,6 +1,8 @@
 """Time stamps of a video's frames, and hashes of its compressed pictures."""
 
+import contextlib
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +12,6 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.media.frame_rate import RATE, rate_of
 from vip_offline.dataset.media.orientation import AS_STORED, Orientation, orientation_of
 from vip_offline.dataset.media.video_file import (
     first_stream,
@@ -31,7 +32,6 @@ class Timeline:
     pts: NDArray[np.int64]  # (F,) ascending, in units of `time_base`
     time_base: Fraction  # seconds
     shape: tuple[int, int, int]  # (H, W, 3), upright
-    rate: float | None  # usual frames per second, by what the file says where its stamps agree
     turn: Orientation  # by which stored frames are upright
     start: int  # pts at which time starts
     counted: bool  # the k-th frame is shown k-th, whatever its packet says
@@ -82,7 +82,7 @@ def timeline(path: Path) -> Timeline:
         stamps: list[int] = []
         keys: list[bool] = []
         digests: list[bytes] = []
-        try:
+        with _undamaged(path, stamps):
             for packet in container.demux(stream):
                 if first is None and not counted:
                     try:
@@ -103,11 +103,6 @@ def timeline(path: Path) -> Timeline:
                 stamps.append(packet.pts or 0)
                 keys.append(packet.is_keyframe)
                 digests.append(hashlib.blake2b(bytes(packet), digest_size=16).digest())
-        except av.error.FFmpegError as error:
-            raise VipOfflineError(
-                f"{path}: is damaged after picture {len(stamps)} ({error.strerror}). Restore it, "
-                "or leave out the episodes that need it."
-            ) from error
         if not stamps or not stream.height * stream.width:
             raise VipOfflineError(f"{path}: holds no picture.")
         packets = np.array(stamps, np.int64)
@@ -121,7 +116,6 @@ def timeline(path: Path) -> Timeline:
             pts=pts,
             time_base=Fraction(stream.time_base),
             shape=turn.shape(stream.height, stream.width),
-            rate=_rate(stream, pts),
             turn=turn,
             start=int(pts[0]) if container.format.name in CLOCKS else 0,
             counted=counted,
@@ -132,27 +126,27 @@ def timeline(path: Path) -> Timeline:
         )
 
 
+@contextlib.contextmanager
+def _undamaged(path: Path, pictures: Sequence[int]) -> Iterator[None]:
+    """Say of a damaged video after how many pictures it is."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        raise VipOfflineError(
+            f"{path}: is damaged after picture {len(pictures)} ({error.strerror}). Restore it, or "
+            "leave out the episodes that need it."
+        ) from error
+
+
 def _counted_frames(path: Path) -> tuple[Any, NDArray[np.int64]]:
     """The first frame, and the stamps of all: a video is decoded once to know their order."""
     with open_video(path) as container:
         pts: list[int] = []
         first = None
-        try:
+        with _undamaged(path, pts):
             for frame in frames_in_order(container, first_stream(container, path)):
                 first = first or frame
                 pts.append(frame.pts)
-        except av.error.FFmpegError as error:
-            raise VipOfflineError(
-                f"{path}: is damaged after picture {len(pts)} ({error.strerror}). Restore it, or "
-                "leave out the episodes that need it."
-            ) from error
         if first is None:
             raise VipOfflineError(f"{path}: holds no picture.")
         return first, np.array(pts, np.int64)
-
-
-def _rate(stream: Any, pts: NDArray[np.int64]) -> float | None:
-    """Median frames per second: after dropped frames the container gives a mean over the gaps."""
-    declared = float(stream.average_rate) if stream.average_rate else None
-    own = rate_of(np.multiply(pts, float(stream.time_base), dtype=np.float64))
-    return declared if own is None or (declared and abs(own / declared - 1) <= RATE) else own

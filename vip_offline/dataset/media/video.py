@@ -27,12 +27,9 @@ CACHED = 96  # decoded frames that `FrameReader` keeps, since several threads as
 
 
 def write_video(path: Path, frames: NDArray[np.uint8], rate: float) -> None:
-    """Write H.264 that browsers play; the file appears when it is whole.
+    """Write (T, H, W, 3) uint8 RGB, H and W even, as H.264 that browsers play.
 
-    Args:
-        path: of the mp4; its folder is made.
-        frames: (T, H, W, 3) uint8 RGB, H and W even.
-        rate: frames per second.
+    The file appears when it is whole, its folder is made; `rate` is in frames per second.
     """
     with (
         whole_file(path) as partial,
@@ -58,12 +55,7 @@ def resized(frame: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[n
 
 
 class Decoder:
-    """An open video that decodes forward, and seeks only when it must.
-
-    Args:
-        path: of the video.
-        threads: that decode; 0: one per core.
-    """
+    """An open video that decodes forward, and seeks only when it must; 0 threads: one per core."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         self.path = path
@@ -181,10 +173,7 @@ def decode_frames(
 ) -> Iterator[NDArray[np.uint8]]:
     """The frames at these ascending pts, (H, W, 3) RGB and upright, one after the other.
 
-    Args:
-        decoder: of the video.
-        pts: see `timeline`.
-        size: (height, width) to draw them at; None: as they are.
+    They are drawn at a size (height, width), or as they are.
 
     Raises:
         VipOfflineError: if a frame is not there or cannot be decoded.
@@ -222,11 +211,8 @@ class FrameReader:
     """Frames of several videos by their pts, for several threads that each take a share.
 
     One decoder goes forward through the file; what it passes on the way is kept for a while,
-    so that shares may be asked for in any order.
-
-    Args:
-        size: (height, width) to draw frames at; None: as they are.
-        upright: whether frames are turned; a store of an earlier release has them as stored.
+    so that shares may be asked for in any order. Frames are drawn at a size (height, width), or as
+    they are, and are upright unless a store of an earlier release has them as stored.
     """
 
     def __init__(self, size: tuple[int, int] | None, *, upright: bool = True) -> None:

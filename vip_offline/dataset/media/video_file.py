@@ -12,6 +12,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
 from vip_offline.utils.size_limits import FRAME_PIXELS, require_pixels
 
+OPEN_VIDEOS = 8  # videos at a time: of cameras that advance side by side
 REORDERED = ("h264", "hevc")  # codecs whose frames in an AVI come in another order than it says
 # that hold pictures themselves: ffmpeg knows an mp4 by its content, which may be a playlist's
 CONTAINERS = (

@@ -26,12 +26,7 @@ def content_of_blocks(shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) ->
 
 
 def hashes_of(values: NDArray[Any], spans: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
-    """(E, SHORT) hashes of the rows of each episode.
-
-    Args:
-        values: (N, ...).
-        spans: (start, stop) rows of each episode.
-    """
+    """(E, SHORT) hashes of the rows of each episode, of (N, ...) values and (start, stop) spans."""
     rows = np.ascontiguousarray(values)
     about = f"{rows.dtype.str} {rows.shape[1:]}".encode()
     flat = rows.view(np.uint8).reshape(len(rows), -1) if rows.size else np.zeros((len(rows), 0))

@@ -9,6 +9,7 @@ frame, and compares checksums in one thread (`python -m benchmarks.integrity`).
 import os
 import threading
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,16 @@ SHARD_ROWS = 128  # at most
 def rows_per_shard(row: tuple[int, ...]) -> int:
     """Rows of this shape, at one byte per value, in one shard file."""
     return max(1, min(SHARD_ROWS, SHARD_BYTES // max(1, int(np.prod(row, dtype=int)))))
+
+
+def rows_per_file(array: zarr.Array[Any]) -> int:
+    """Rows of an array that one file holds: a chunk, or a shard."""
+    return int((array.shards or array.chunks)[0])
+
+
+def array_file(folder: Path, array: zarr.Array[Any], number: int) -> Path:
+    """File of this number, in the order of the rows, of the array in a folder."""
+    return folder / array.metadata.encode_chunk_key((number, *(0 for _ in array.shape[1:])))
 
 
 class ShardError(ValueError):
@@ -109,13 +120,7 @@ def is_plain(array: zarr.Array[Any]) -> bool:
 
 
 def read_chunks(folder: Path, array: zarr.Array[Any], start: int, stop: int) -> NDArray[Any]:
-    """(stop - start, ...) rows of an array that is not sharded.
-
-    Args:
-        folder: of the array.
-        array: see `is_plain`.
-        start: first row.
-        stop: the row behind the last.
+    """(stop - start, ...) rows of an array that is not sharded, see `is_plain`.
 
     Raises:
         ShardError: if a chunk is missing or damaged.
@@ -128,7 +133,7 @@ def read_chunks(folder: Path, array: zarr.Array[Any], start: int, stop: int) -> 
         return values
     for number in range(start // rows, (stop - 1) // rows + 1):
         begin, end = max(start, number * rows), min(stop, (number + 1) * rows)
-        path = folder / array.metadata.encode_chunk_key((number, *(0 for _ in tail)))
+        path = array_file(folder, array, number)
         try:
             if not compressed and end - begin == rows:
                 _read_into(values[begin - start : end - start], path)
@@ -159,19 +164,12 @@ def _wrong(row: int, why: str) -> ShardError:
 
 
 class ShardReader:
-    """Rows of one sharded array, for several threads.
-
-    Args:
-        folder: of the array.
-        array: see `is_readable`.
-    """
+    """Rows of one sharded array, see `is_readable`, for several threads."""
 
     def __init__(self, folder: Path, array: zarr.Array[Any]) -> None:
         assert array.shards is not None
         self._per_shard, self._shape = array.shards[0], array.shape[1:]
-        name = array.metadata.encode_chunk_key((0,) * array.ndim)
-        self._name = name.replace("0", "{}", 1)
-        self._folder = folder
+        self._path = partial(array_file, folder, array)
         self._open: OrderedDict[int, Shard] = OrderedDict()
         self._lock = threading.Lock()
         self._decode = Zstd().decode
@@ -203,9 +201,6 @@ class ShardReader:
         if content is None:
             raise ShardError("it was never written")
         return content
-
-    def _path(self, number: int) -> Path:
-        return self._folder / self._name.format(number)
 
     def _shard(self, number: int) -> Shard:
         if number not in self._open:

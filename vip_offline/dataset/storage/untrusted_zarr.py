@@ -84,11 +84,7 @@ class VettedStore(WrapperStore[Store]):
 
 
 def require_known_codecs(description: bytes, where: str) -> None:
-    """Refuse a description that names a codec which is none of `CODECS`.
-
-    Args:
-        description: content of one of `DESCRIPTIONS`.
-        where: file and key, for the error.
+    """Refuse a description (one of `DESCRIPTIONS`) that names a codec which is none of `CODECS`.
 
     Raises:
         VipOfflineError: names the array and the codec.

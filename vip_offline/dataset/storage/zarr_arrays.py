@@ -22,11 +22,6 @@ def array_at(root: zarr.Group, key: str, where: str) -> zarr.Array[Any]:
 
     It claims no more than there is on the disk.
 
-    Args:
-        root: see `zarr_frames.open_zarr`.
-        key: below the root.
-        where: file, for the error.
-
     Raises:
         VipOfflineError: if its codec is not installed or not to be trusted, it cannot be opened,
             or its size is beyond what is stored.
@@ -95,13 +90,7 @@ def _register_imagecodecs() -> None:
 
 
 def array_keys(path: Path, root: zarr.Group, group: str) -> list[str]:
-    """Keys of all arrays below a group, by their descriptions on the disk; none is opened.
-
-    Args:
-        path: of the folder or zip archive.
-        root: see `zarr_frames.open_zarr`.
-        group: below the root, such as ``data``.
-    """
+    """Keys of all arrays below a group such as ``data``, by their descriptions; none is opened."""
     base = base_of(path, root)
     keys = {*_array_keys(base / group, f"{group}/")} if (base / group).is_dir() else set()
     consolidated = getattr(root.metadata, "consolidated_metadata", None)

@@ -42,22 +42,8 @@ _CLOCK = r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?"
 _ARRAY = r"(?s:(?:np\.)?(?:array|tensor)?\(?[\[(].*(?:\d|nan).*[\])])"
 _EITHER_DATE = r"\d{1,2}/\d{1,2}/\d{4}.*"
 
-_VALUE = re.compile(
-    "|".join(
-        (
-            _DOT,
-            _COMMA,
-            _COMMA_GROUPS,
-            _SPACE_GROUPS,
-            _INFINITE,
-            _HEX,
-            _MOMENT,
-            _CLOCK,
-            _ARRAY,
-            _EITHER_DATE,
-        )
-    )
-)
+_NUMBER = rf"{_DOT}|{_COMMA}|{_COMMA_GROUPS}|{_SPACE_GROUPS}|{_INFINITE}|{_HEX}"
+_VALUE = re.compile(rf"{_NUMBER}|{_MOMENT}|{_CLOCK}|{_ARRAY}|{_EITHER_DATE}")
 
 
 def is_value(cell: str) -> bool:
@@ -80,12 +66,9 @@ class ParsedColumn:
 
 
 def comma_meaning(cells: Any) -> str:
-    """What commas are in a column: ``decimal``, ``thousands``, ``either``, or empty for none.
-
-    Args:
-        cells: string array of pyarrow, (T,), null where there is no cell.
-    """
-    present = _present(pc.utf8_trim_whitespace(cells))
+    """What commas are in a column: ``decimal``, ``thousands``, ``either``, or empty for none."""
+    cells = pc.utf8_trim_whitespace(cells)
+    present = cells.filter(pc.invert(_is_missing(cells)))
     if not len(present) or not pc.any(pc.match_substring_regex(present, "[,.].*[,.]|,")).as_py():
         return ""
     decimal = _all(present, f"{_COMMA}|{_WHOLE}|{_DOT_GROUPS}|{_INFINITE}")
@@ -104,12 +87,9 @@ def plain_numbers(cells: Any) -> NDArray[Any] | None:
 
 
 def parse_cells(cells: Any, decimal: str = "") -> ParsedColumn:
-    """Read a column of text.
+    """Read a (T,) string array of pyarrow, null where there is no cell.
 
-    Args:
-        cells: string array of pyarrow, (T,), null where there is no cell.
-        decimal: what other columns of the table say of commas: ``decimal``, ``thousands`` or
-            nothing.
+    What other columns of the table say of commas is ``decimal``, ``thousands`` or nothing.
 
     Returns:
         Numbers with NaN where there are none, true and false as bool (float where one is
@@ -130,7 +110,7 @@ def parse_cells(cells: Any, decimal: str = "") -> ParsedColumn:
             rows = np.flatnonzero(~_numpy(missing))
             return ParsedColumn(None, bad_row=int(rows[parsed.bad_row]), bad_cell=parsed.bad_cell)
         return parsed
-    return ParsedColumn(_spread(parsed.values, ~_numpy(missing)), "", parsed.note, parsed.unit)
+    return ParsedColumn(spread(parsed.values, ~_numpy(missing)), "", parsed.note, parsed.unit)
 
 
 def _parse_present(present: Any, decimal: str) -> ParsedColumn:
@@ -269,7 +249,7 @@ def _floats(cells: Any) -> NDArray[Any]:
     return _numbers(text)
 
 
-def _spread(values: NDArray[Any], places: NDArray[np.bool_]) -> NDArray[Any]:
+def spread(values: NDArray[Any], places: NDArray[np.bool_]) -> NDArray[Any]:
     """(T, ...) with the values at their places and NaN at the others."""
     if places.all():
         return values
@@ -283,10 +263,6 @@ def _is_missing(cells: Any) -> Any:
         pc.fill_null(pc.is_null(cells), True),
         pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(MISSING)), True),
     )
-
-
-def _present(cells: Any) -> Any:
-    return cells.filter(pc.invert(_is_missing(cells)))
 
 
 def _within(cells: Any, words: tuple[str, ...]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vip_offline.dataset.tables.cells import EXACT, FALSE, SENTENCES, TRUE, parse_cells
+from vip_offline.dataset.tables.cells import EXACT, FALSE, SENTENCES, TRUE, parse_cells, spread
 from vip_offline.errors import VipOfflineError
 
 NANOSECONDS = {"secs": "nsecs", "sec": "nanosec"}  # ROS 1, ROS 2
@@ -59,9 +59,9 @@ class TableBuilder:
         notes = tuple(self.notes)
         return Table(self.columns, self.values, self.left_out, notes, self.units, self.words)
 
-    def unique(self, name: str, among: Sequence[str] = ()) -> str:
+    def unique(self, name: str) -> str:
         """The name, with a number behind it where another column has it already."""
-        taken, count, fresh = {*self.columns, *self.values, *self.left_out, *among}, 1, name
+        taken, count, fresh = {*self.columns, *self.values, *self.left_out}, 1, name
         while fresh in taken:
             count += 1
             fresh = f"{name}.{count}"
@@ -170,10 +170,7 @@ class TableBuilder:
             return
         if plain.dtype.kind in "iu" and plain.size and np.abs(plain).max() <= EXACT:
             plain = plain.astype(np.float64)  # the next episode may hold fractions
-        if len(rows) < len(cells):
-            full = np.full((len(cells), *plain.shape[1:]), np.nan)
-            full[[cell is not None for cell in cells]] = plain
-            plain = full
+        plain = spread(plain, np.array([cell is not None for cell in cells]))
         self.add_column(name, plain, where=where)
 
     def add_column(
@@ -202,29 +199,21 @@ def _without_none(cell: Any) -> Any:
 
 
 def as_bools(values: Any) -> NDArray[np.bool_] | None:
-    """A column of successes in any form: bool, 0 and 1, or words such as true, no, success.
+    """(T,) bool of successes in any form: bool, 0 and 1, or words such as true, no, success.
 
-    Args:
-        values: (T,) or (T, 1) array or sequence, or one value.
-
-    Returns:
-        (T,) bool; None if it is none of these, or if one is missing.
+    Of a (T,) or (T, 1) array or sequence, or one value; None if it is none of these, or one is
+    missing.
     """
     array = np.atleast_1d(np.asarray(values))
     if array.ndim > 1 and array.size != len(array):
         return None
     array = array.reshape(len(array))
     if array.dtype.kind in "OSU":
-        words = [_word(cell) for cell in array.tolist()]
+        texts = (c.decode("utf-8", "replace") if isinstance(c, bytes) else c for c in array.flat)
+        words = [str(text).strip().lower() for text in texts]
         if not {*words} <= {*TRUE, *FALSE, "1", "0", "1.0", "0.0"}:
             return None
         return np.array([word in (*TRUE, "1", "1.0") for word in words], bool)
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         return None
     return array.astype(bool)
-
-
-def _word(cell: Any) -> str:
-    return (
-        (cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)).strip().lower()
-    )

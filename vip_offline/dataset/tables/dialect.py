@@ -146,13 +146,9 @@ def _usual_width(lines: list[str], separator: str) -> int:
     return width - 1 if widths[width - 1] and not any(ends) else width
 
 
-def _cells(row: list[str]) -> list[str]:
-    """A line's cells without an empty one behind the last separator."""
-    return row[:-1] if len(row) > 1 and not row[-1].strip() else row
-
-
 def _fits(row: list[str], width: int) -> bool:
-    return width in (len(row), len(_cells(row)))
+    """Whether a line has as many cells, or one more that is empty, behind the last separator."""
+    return len(row) == width or (len(row) == width + 1 > 1 and not row[-1].strip())
 
 
 def _counts_columns(rows: dict[int, list[str]], top: int) -> bool:

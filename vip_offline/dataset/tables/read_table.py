@@ -20,13 +20,14 @@ import pyarrow.compute as pc
 import pyarrow.feather
 import pyarrow.parquet
 
+from vip_offline.dataset.tables.cells import spread
 from vip_offline.dataset.tables.columns import Table, TableBuilder, as_bools
 from vip_offline.dataset.tables.delimited import read_delimited
 from vip_offline.dataset.tables.json_tables import read_json_lines, read_json_table
 from vip_offline.dataset.tables.timestamps import is_time, seconds_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
-from vip_offline.utils.size_limits import require_stored
+from vip_offline.utils.size_limits import CELL_BYTES, require_stored
 
 # what numpy, pyarrow, csv and zipfile raise; RuntimeError of what is encrypted, MemoryError of
 # sizes that a damaged file gives
@@ -38,7 +39,6 @@ UNREADABLE = (
 __all__ = ["NOT_READ", "TABLES", "Table", "as_bools", "is_time", "read_table", "seconds_of"]
 
 MAGIC = b"\x93NUMPY"
-CELL_BYTES = 8  # bytes of a number
 TEXT_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".dat", ".lvm")
 TABLES = (
     ".npz",
@@ -250,11 +250,7 @@ def _add_lists(builder: TableBuilder, name: str, column: Any) -> None:
         builder.left_out[name] = f"lists of no numbers ({column.type})"
         return
     values = values.reshape(rows - int(gaps.sum()), *shape)
-    if gaps.any():
-        full = np.full((rows, *shape), np.nan)
-        full[~gaps] = values
-        values = full
-    builder.add_column(name, values)
+    builder.add_column(name, spread(values, ~gaps))
 
 
 def _numbers(column: Any) -> tuple[np.ndarray[Any, Any], str]:

@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 CLOSE = 0.05  # share by which two time spans of one recording may differ
 MOST = 1.0  # but no more than so many seconds
-TOLERATED_STEPS = (
-    1.5  # or steps of the slower of the two: one may begin or end a row before the other
-)
+# or steps of the slower of the two: one may begin or end a row before the other
+TOLERATED_STEPS = 1.5
 FAR = 10.0  # s; a clock that begins with a recording is not there
 EPOCH = 1e8  # s; times above are of a clock that counts from 1970
 

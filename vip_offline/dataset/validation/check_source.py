@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,27 @@ from vip_offline.dataset.importers.base.source import (
     Source,
     VideoSpan,
 )
-from vip_offline.dataset.importers.key_mapping import at_frames, map_columns, missing_roles
-from vip_offline.dataset.media.timeline import Timeline, timeline
+from vip_offline.dataset.importers.key_mapping import (
+    at_frames,
+    map_columns,
+    missing_roles,
+    single_numbers,
+)
+from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.media.video import FrameReader
+from vip_offline.dataset.media.video_file import OPEN_VIDEOS
 from vip_offline.dataset.tables.resampling import Series
 from vip_offline.dataset.tables.timestamps import is_time
 from vip_offline.dataset.validation.checks import (
     LOSSY,
-    Finding,
     check_counts,
     check_rows_in_video,
     check_steady,
     check_video_rate,
 )
+from vip_offline.dataset.validation.findings import Finding
 from vip_offline.dataset.validation.report import (
-    BLOCK_FRAMES,
+    CHECK_FRAMES,
     CameraSummary,
     DataReport,
     OnStart,
@@ -38,8 +45,6 @@ from vip_offline.dataset.validation.report import (
 )
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ImportOptions
-
-TIMELINES = 8  # videos whose time stamps are: cameras that advance side by side
 
 
 def check_source(source: Source, report: ReportBuilder, on_start: OnStart) -> DataReport:
@@ -63,27 +68,25 @@ def check_source(source: Source, report: ReportBuilder, on_start: OnStart) -> Da
 def _check_catalogue(source: Source, catalogue: Catalogue, report: ReportBuilder) -> ColumnMap:
     """Check the metadata of the origin; returns the roles of its columns."""
     for note in catalogue.notes:
-        report.add([Finding("about", "note", note, "")])
+        report.add([Finding("about", note)])
     for name, why in catalogue.left_out.items():
-        way_out = "rename or convert it, if it is needed"
-        report.add([Finding("left-out", "note", f"{name}: {why}", way_out)])
+        report.add([Finding("left-out", f"{name}: {why}")])
     keys = catalogue.keys
     try:
         keys = map_columns(catalogue, ImportOptions(), source.path)
     except VipOfflineError as error:
-        report.add([Finding("columns", "wrong", str(error), "name others with --key-map")])
+        report.add([Finding("columns", str(error))])
     for role in missing_roles(keys, catalogue.columns):
-        report.add([Finding("no-role", "note", role, "import takes what --key-map names")])
+        report.add([Finding("no-role", role)])
     if not len(catalogue.lengths):
-        report.add([Finding("empty", "wrong", "there is no episode", "restore the data set")])
+        report.add([Finding("empty", "there is no episode")])
     info = source.path / "meta" / "info.json"
     if catalogue.format.startswith("LeRobot"):
         declared = json.loads(info.read_text(encoding="utf-8")).get("total_frames")
         rows = int(catalogue.lengths.sum())
         if declared is not None and declared != rows:
             value = f"total_frames is {declared}, the episodes' lengths make {rows}"
-            way_out = "restore the data set's meta folder"
-            report.add([Finding("metadata", "wrong", value, way_out)], file="meta/info.json")
+            report.add([Finding("metadata", value)], file="meta/info.json")
     return keys
 
 
@@ -92,19 +95,11 @@ def _check_episode(
 ) -> None:
     keys, rows = catalogue.keys, int(catalogue.lengths[index])
     where = f"episode {catalogue.names[index]}"
-    times = [
-        name
-        for name, column in catalogue.columns.items()
-        if column.kind == "numbers"
-        and int(np.prod(column.shape, dtype=int)) == 1
-        and (name == keys.time or is_time(name))
-    ]
-    needed = {*keys.cameras.values(), *keys.proprio, *keys.action, *times}
-    needed |= {column for column in (keys.success, keys.reward) if column}
+    times = [n for n in single_numbers(catalogue.columns) if n == keys.time or is_time(n)]
     try:
         if index in catalogue.broken:
             raise VipOfflineError(catalogue.broken[index])
-        original = source.read(index, sorted(needed))
+        original = source.read(index, sorted(keys.used() | {*times}))
         resampled = at_frames(original, catalogue.columns, keys)
     except VipOfflineError as error:
         report.refuse(error, where)
@@ -153,7 +148,7 @@ def _check_camera(
         videos.expect(camera, column)
         frames = np.asarray(values)
         blocks = (
-            frames[start : start + BLOCK_FRAMES] for start in range(0, len(frames), BLOCK_FRAMES)
+            frames[start : start + CHECK_FRAMES] for start in range(0, len(frames), CHECK_FRAMES)
         )
         for _ in report.pictures(where, camera, blocks, tolerance=0, moves=moves):
             pass
@@ -182,7 +177,8 @@ class _Videos:
     def __init__(self, catalogue: Catalogue, report: ReportBuilder, path: Path) -> None:
         self._catalogue, self._report = catalogue, report
         self._root = catalogue.videos or path
-        self._lines: dict[Path, Timeline] = {}
+        self._timeline = lru_cache(OPEN_VIDEOS)(timeline)
+        self._met: set[Path] = set()  # files whose rate was compared
         self._reader = FrameReader(None)
 
     def name(self, file: Path) -> str:
@@ -202,34 +198,27 @@ class _Videos:
     ) -> NDArray[np.int64]:
         """Ascending pts of an episode's frames; problems are added to the report."""
         self.expect(camera, column)
-        fresh, place = span.file not in self._lines, f"{where}, camera {camera}"
-        line, file = self._line(span.file), self.name(span.file)
+        place = f"{where}, camera {camera}"
+        line, file = self._timeline(span.file), self.name(span.file)
         self._report.rate(camera, line)
-        if fresh and self._catalogue.control_rate and not span.repeats:
+        if span.file not in self._met and self._catalogue.control_rate and not span.repeats:
             findings = check_video_rate(self._catalogue.control_rate, line.seconds)
             self._report.add(findings, f"camera {camera}", file)
+        self._met.add(span.file)
         if not len(span.seconds):
             self._report.add(check_steady(line.seconds), place, file)
             self._report.add(check_counts({f"camera {camera}": len(line.pts)}, rows), where, file)
             return line.pts
         nearest, findings = check_rows_in_video(line.seconds, span.seconds, span.tolerance)
-        findings = [
-            finding for finding in findings if not (span.repeats and finding.kind == "shared-frame")
-        ]
+        if span.repeats:
+            findings = [finding for finding in findings if finding.kind != "shared-frame"]
         self._report.add(findings, place, file)
         return line.pts[np.unique(nearest)]
 
-    def _line(self, file: Path) -> Timeline:
-        if file not in self._lines:
-            while len(self._lines) >= TIMELINES:
-                self._lines.pop(next(iter(self._lines)))
-            self._lines[file] = timeline(file)
-        return self._lines[file]
-
     def blocks(self, file: Path, pts: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
         """Blocks of (n, H, W, 3) frames at these pts."""
-        for start in range(0, len(pts), BLOCK_FRAMES):
-            yield self._reader(file, pts[start : start + BLOCK_FRAMES])
+        for start in range(0, len(pts), CHECK_FRAMES):
+            yield self._reader(file, pts[start : start + CHECK_FRAMES])
 
     def close(self) -> None:
         """Close the file that is open."""

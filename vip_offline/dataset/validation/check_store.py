@@ -1,6 +1,7 @@
 """Checks of a store: numbers, frames, labels and all other arrays."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,12 @@ from vip_offline.dataset.media.orientation import AS_STORED
 from vip_offline.dataset.media.timeline import Timeline, timeline
 from vip_offline.dataset.storage.content_hash import content_of_blocks
 from vip_offline.dataset.store import Store
-from vip_offline.dataset.validation.checks import (
-    LOSSY,
-    Finding,
-    check_steady,
-    check_video_rate,
-)
-from vip_offline.dataset.validation.report import BLOCK_FRAMES, DataReport, OnStart, ReportBuilder
+from vip_offline.dataset.validation.checks import LOSSY, check_steady, check_video_rate
+from vip_offline.dataset.validation.findings import Finding
+from vip_offline.dataset.validation.report import CHECK_FRAMES, DataReport, OnStart, ReportBuilder
 from vip_offline.errors import VipOfflineError
 
-BLOCK_ROWS = 16384  # of columns that are in memory at once
+CHECK_ROWS = 16384  # of columns that are in memory at once
 
 
 def check_store(store: Store, report: ReportBuilder, on_start: OnStart) -> DataReport:
@@ -30,8 +27,7 @@ def check_store(store: Store, report: ReportBuilder, on_start: OnStart) -> DataR
     try:
         store.require_finished()
     except VipOfflineError as error:
-        way_out = "run the same command again to finish it"
-        report.add([Finding("unfinished", "wrong", str(error), way_out)])
+        report.add([Finding("unfinished", str(error))])
     spans = store.spans()
     on_start(store.rows * len(store.cameras))
     declared = store.attributes.get("control_rate")
@@ -74,10 +70,10 @@ def _check_rest(store: Store, report: ReportBuilder) -> None:
             continue
         try:
             rows = store.array(key).shape[0] if shape != "()" else 0
-            for start in range(0, rows, BLOCK_ROWS):
-                store.rows_of(key, start, start + BLOCK_ROWS)
+            for start in range(0, rows, CHECK_ROWS):
+                store.rows_of(key, start, start + CHECK_ROWS)
         except VipOfflineError as error:
-            report.add([Finding("damaged", "wrong", str(error), "see there")], key)
+            report.add([Finding("damaged", str(error))], key)
 
 
 def _numbers(store: Store) -> Iterator[tuple[NDArray[Any], NDArray[Any]] | VipOfflineError]:
@@ -100,35 +96,24 @@ def _check_frames(store: Store, camera: str, moves: list[bool], report: ReportBu
     reader, contents = store.frame_reader(camera), store.recorded_content(camera)
     for index, (start, stop) in enumerate(store.spans()):
         where = f"episode {report.names[index]}"
-        begins = range(start, stop, BLOCK_FRAMES)
-        blocks = (reader(begin, min(begin + BLOCK_FRAMES, stop)) for begin in begins)
+        begins = range(start, stop, CHECK_FRAMES)
+        blocks = (reader(begin, min(begin + CHECK_FRAMES, stop)) for begin in begins)
         passing = report.pictures(where, camera, blocks, tolerance=0, moves=moves[index])
         try:
             first = next(passing)
             shape = (stop - start, *first.shape[1:])
-            content = content_of_blocks(shape, _with_first(first, passing))
+            content = content_of_blocks(shape, chain([first], passing))
         except VipOfflineError as error:
             report.refuse(error, f"{where}, camera {camera}")
             continue
         if contents[index].any() and (content != contents[index]).any():
             value = "the frames are others than those that were stored"
-            way_out = "record or import the store again"
-            findings = [Finding("frames-changed", "wrong", value, way_out)]
-            report.add(findings, f"{where}, camera {camera}")
-
-
-def _with_first(
-    first: NDArray[np.uint8], rest: Iterator[NDArray[np.uint8]]
-) -> Iterator[NDArray[np.uint8]]:
-    yield first
-    yield from rest
+            report.add([Finding("frames-changed", value)], f"{where}, camera {camera}")
 
 
 NOT_UPRIGHT = Finding(
     "not-upright",
-    "wrong",
     "its video is shown turned; an earlier release stored the frames as the file holds them",
-    "import again",
 )
 
 
@@ -151,7 +136,7 @@ def _check_videos(
         place, path = f"{where}, camera {camera}", files[index]
         changed = _changed(path, int(sizes[index]))
         if changed:
-            report.add(changed, place, name)
+            report.add([Finding("video-changed", changed)], place, name)
             report.on_frames(stop - start)
             continue
         try:
@@ -168,8 +153,8 @@ def _check_videos(
                 report.add(check_video_rate(rate, seconds), f"camera {camera}", name)
             # a camera that was resampled may show one frame in two rows
             report.add(check_steady(np.unique(pts) * float(line.time_base)), place, name)
-            begins = range(start, stop, BLOCK_FRAMES)
-            blocks = (reader(begin, min(begin + BLOCK_FRAMES, stop)) for begin in begins)
+            begins = range(start, stop, CHECK_FRAMES)
+            blocks = (reader(begin, min(begin + CHECK_FRAMES, stop)) for begin in begins)
             shape: tuple[int, ...] = ()
             for block in report.pictures(
                 where, camera, blocks, tolerance=LOSSY, moves=moves[index], file=name
@@ -181,21 +166,15 @@ def _check_videos(
             continue
         if contents[index].any() and (content != contents[index]).any():
             value = "its pictures are others than when it was imported"
-            report.add([_video_changed(value)], place, name)
+            report.add([Finding("video-changed", value)], place, name)
 
 
-def _changed(path: Path, size: int) -> list[Finding]:
-    """Findings if a video is missing or has another size than at import."""
+def _changed(path: Path, size: int) -> str:
+    """That a video is missing or has another size than at import; "" if neither."""
     if not path.is_file():
-        return [_video_changed("the video is gone")]
+        return "the video is gone"
     current = path.stat().st_size
-    return (
-        [_video_changed(f"{current} bytes, {size} when it was imported")] if current != size else []
-    )
-
-
-def _video_changed(value: str) -> Finding:
-    return Finding("video-changed", "wrong", value, "restore the file, or import again")
+    return f"{current} bytes, {size} when it was imported" if current != size else ""
 
 
 def _check_labels(store: Store, report: ReportBuilder) -> None:
@@ -204,13 +183,11 @@ def _check_labels(store: Store, report: ReportBuilder) -> None:
         try:
             reward = store.label(name).reward
         except VipOfflineError as error:
-            finding = Finding("label", "wrong", str(error), "run vip-offline relabel again")
-            report.add([finding], f"label {name}")
+            report.add([Finding("label", str(error))], f"label {name}")
             continue
         missing = np.isnan(reward)
         missing[ends - 1] = False  # the last row has no transition
         if missing.any():
-            value = f"the reward of row {int(np.argmax(missing))} is missing"
-            value += f" ({int(missing.sum())} in all)"
-            way_out = "run vip-offline relabel --overwrite"
-            report.add([Finding("label", "wrong", value, way_out)], f"label {name}")
+            row, count = int(np.argmax(missing)), int(missing.sum())
+            value = f"the reward of row {row} is missing ({count} in all)"
+            report.add([Finding("label", value)], f"label {name}")

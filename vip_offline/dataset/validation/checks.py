@@ -2,32 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.dataset.media.frame_rate import RATE, rate_of
-
-Severity = Literal["wrong", "note"]
+from vip_offline.dataset.tables.resampling import nearest_rows
+from vip_offline.dataset.validation.findings import Finding
 
 BLACK = 8  # grey levels up to which a pixel is black
 LOSSY = 6  # grey levels by which a compressor may change a picture that stood still
 GAP = 1.5  # times the usual step, from which on a step in time is a gap
 STILL = 1e-3  # share by which a robot's state may change while it stands still
 ODD_LENGTH = 3.0  # times longer or shorter than usual
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One problem or remark at one place in the data."""
-
-    kind: str  # the same word wherever it is found
-    severity: Severity
-    value: str  # what was found
-    way_out: str
-    where: str = ""  # episode and camera
-    file: str = ""  # unless it is the data set's only one
 
 
 @dataclass(frozen=True)
@@ -63,10 +51,7 @@ def check_finite(name: str, values: NDArray[Any]) -> list[Finding]:
     row, column = (int(index) for index in bad[0])
     return [
         Finding(
-            "not-finite",
-            "wrong",
-            f"{name}[{row}, {column}] is {values[row, column]} ({len(bad)} in all)",
-            "repair the episode or leave it out",
+            "not-finite", f"{name}[{row}, {column}] is {values[row, column]} ({len(bad)} in all)"
         )
     ]
 
@@ -80,10 +65,8 @@ def check_action_range(action: NDArray[Any]) -> list[Finding]:
     return [
         Finding(
             "action-range",
-            "note",
             f"action[{row}, {column}] is {action[row, column]:.4g}, beyond [-1, 1] "
             f"({len(beyond)} in all)",
-            "train scales actions and scales them back; see that the units are meant",
         )
     ]
 
@@ -92,10 +75,7 @@ def check_constant(actions: Range) -> list[Finding]:
     """Dimensions of the action that never change, in the whole data set."""
     return [
         Finding(
-            "constant-action",
-            "note",
-            f"dimension {dimension} is {actions.low[dimension]:.4g} in every row",
-            "nothing can be learnt about it; leave it out if the robot does not need it",
+            "constant-action", f"dimension {dimension} is {actions.low[dimension]:.4g} in every row"
         )
         for dimension in np.flatnonzero(actions.low == actions.high)
     ]
@@ -116,19 +96,12 @@ def moved(state: NDArray[Any]) -> bool:
 def check_counts(counts: Mapping[str, int], rows: int) -> list[Finding]:
     """Compare the number of rows of each array with the episode's length."""
     findings = [
-        Finding(
-            "length",
-            "wrong",
-            f"{name} has {count} rows, the episode {rows}",
-            "metadata and data disagree: repair it, or leave the episode out",
-        )
+        Finding("length", f"{name} has {count} rows, the episode {rows}")
         for name, count in counts.items()
         if count != rows
     ]
     if rows < 2:
-        findings.append(
-            Finding("too-short", "wrong", f"{rows} row(s)", "a transition needs two; leave it out")
-        )
+        findings.append(Finding("too-short", f"{rows} row(s)"))
     return findings
 
 
@@ -141,9 +114,7 @@ def check_lengths(lengths: NDArray[np.int64], names: Sequence[str]) -> list[Find
     return [
         Finding(
             "odd-length",
-            "note",
             f"{lengths[index]} rows; the median is {usual:g}",
-            "look at it: it may have been cut off or left running",
             where=f"episode {names[int(index)]}",
         )
         for index in np.flatnonzero(odd)
@@ -154,24 +125,8 @@ def check_success(successes: Sequence[bool | None], names: Sequence[str]) -> lis
     """Episodes labelled as failures; labels may be None (unknown)."""
     failed = [name for name, success in zip(names, successes, strict=True) if success is False]
     if successes and len(failed) == len(successes):
-        return [
-            Finding(
-                "no-success",
-                "note",
-                f"none of {len(failed)} episodes succeeds",
-                "name a goal yourself: relabel --goal last, --goal EPISODE:FRAME or a picture",
-            )
-        ]
-    return [
-        Finding(
-            "failure",
-            "note",
-            "does not succeed",
-            "--goal successes and --only-successes leave it out",
-            where=f"episode {name}",
-        )
-        for name in failed
-    ]
+        return [Finding("no-success", f"none of {len(failed)} episodes succeeds")]
+    return [Finding("failure", "does not succeed", where=f"episode {name}") for name in failed]
 
 
 def check_unlabelled(silent: int, total: int) -> list[Finding]:
@@ -179,8 +134,7 @@ def check_unlabelled(silent: int, total: int) -> list[Finding]:
     if not silent:
         return []
     value = f"nothing says whether {silent} of {total} episodes succeeded"
-    way_out = "they count as successes; import with --key-map success=COLUMN"
-    return [Finding("success-unlabelled", "note", value, way_out)]
+    return [Finding("success-unlabelled", value)]
 
 
 # --- time ----------------------------------------------------------------------------------
@@ -196,10 +150,8 @@ def check_steady(seconds: NDArray[np.float64], unit: str = " s") -> list[Finding
         return [
             Finding(
                 "time-goes-back",
-                "wrong",
                 f"row {row + 1} is at {seconds[row + 1]:.3f}{unit}, the one before at "
                 f"{seconds[row]:.3f}{unit}",
-                "sort or repair the time stamps, or leave the episode out",
             )
         ]
     usual = float(np.median(steps))
@@ -210,10 +162,8 @@ def check_steady(seconds: NDArray[np.float64], unit: str = " s") -> list[Finding
     return [
         Finding(
             "gap",
-            "note",
             f"{seconds[row]:.3f} to {seconds[row + 1]:.3f}{unit}, where {usual:.3f}{unit} are "
             f"usual ({len(wide)} in all)",
-            "frames were dropped: the reward of such a step covers more time",
         )
     ]
 
@@ -223,14 +173,7 @@ def check_video_rate(declared: float, seconds: NDArray[np.float64]) -> list[Find
     own = rate_of(seconds)
     if own is None or abs(own / declared - 1) <= RATE:
         return []
-    return [
-        Finding(
-            "frame-rate",
-            "wrong",
-            f"the metadata say {declared:g} Hz, the video has {own:.4g}",
-            "correct the metadata, or encode the video again at the rate it was taken",
-        )
-    ]
+    return [Finding("frame-rate", f"the metadata say {declared:g} Hz, the video has {own:.4g}")]
 
 
 def check_rows_in_video(
@@ -241,10 +184,7 @@ def check_rows_in_video(
     Returns:
         (T,) places in `times`, and findings.
     """
-    right = np.searchsorted(times, targets).clip(0, len(times) - 1)
-    left = (right - 1).clip(0)
-    nearer = np.abs(times[left] - targets) <= np.abs(times[right] - targets)
-    nearest = np.where(nearer, left, right)
+    nearest = nearest_rows(times, targets)
     off = np.abs(times[nearest] - targets)
     findings = []
     bad = np.flatnonzero(off > tolerance)
@@ -254,10 +194,7 @@ def check_rows_in_video(
         gap = f"the video ends at {times[-1]:.3f} s" if beyond else f"{off[row]:.3f} s off"
         findings.append(
             Finding(
-                "no-frame",
-                "wrong",
-                f"row {row} needs {targets[row]:.3f} s: {gap} ({len(bad)} rows in all)",
-                "repair the time stamps or the video, or leave the episode out",
+                "no-frame", f"row {row} needs {targets[row]:.3f} s: {gap} ({len(bad)} rows in all)"
             )
         )
     shared = np.flatnonzero(np.diff(nearest[off <= tolerance]) < 1)
@@ -265,13 +202,10 @@ def check_rows_in_video(
         row = int(np.flatnonzero(off <= tolerance)[shared[0]])
         findings.append(
             Finding(
-                "shared-frame",
-                "wrong",
-                f"rows {row} and {row + 1} fall on one frame ({len(shared)} in all)",
-                "repair the time stamps, or leave the episode out",
+                "shared-frame", f"rows {row} and {row + 1} fall on one frame ({len(shared)} in all)"
             )
         )
-    return nearest.astype(np.int64), findings
+    return nearest, findings
 
 
 # --- pictures ------------------------------------------------------------------------------
@@ -310,54 +244,30 @@ def mark_frames(
 def check_frames(
     repeats: NDArray[np.bool_], black: NDArray[np.bool_], *, moves: bool
 ) -> list[Finding]:
-    """Black and repeated frames of one camera in an episode.
+    """Black and repeated frames of one camera in an episode, by (T,) marks of `mark_frames`.
 
-    Args:
-        repeats: (T,) whether a frame equals the one before.
-        black: (T,).
-        moves: whether the robot moves in this episode.
+    A camera that shows one frame is wrong only where the robot `moves`.
     """
     rows = len(repeats)
     if rows and black.all():
-        return [
-            Finding(
-                "black-camera",
-                "wrong",
-                f"all {rows} frames are black",
-                "the camera was covered or off; leave the episode or the camera out",
-            )
-        ]
+        return [Finding("black-camera", f"all {rows} frames are black")]
     findings = []
     if black.any():
         value = f"{int(black.sum())} of {rows}, the first in row {int(np.argmax(black))}"
-        findings.append(
-            Finding("black-frames", "note", value, "look at it; leave the episode out if need be")
-        )
+        findings.append(Finding("black-frames", value))
     if rows > 1 and repeats[1:].all():
         findings.append(
-            Finding(
-                "frozen-camera",
-                "wrong",
-                f"all {rows} frames are one, while the robot moves",
-                "the camera hung; leave the episode or the camera out",
-            )
+            Finding("frozen-camera", f"all {rows} frames are one, while the robot moves")
             if moves
-            else Finding(
-                "nothing-moves",
-                "note",
-                f"all {rows} frames are one, and the robot stands still",
-                "nothing can be learnt from it unless it stands for a failure",
-            )
+            else Finding("nothing-moves", f"all {rows} frames are one, and the robot stands still")
         )
     elif repeats.any():
         start, stop = longest(repeats)
         findings.append(
             Finding(
                 "repeated-frames",
-                "note",
                 f"{int(repeats.sum())} of {rows} equal the one before, at most rows "
                 f"{start - 1} to {stop - 1} at a stretch",
-                "the reward of such a step is 0; cut standstill off if it means nothing",
             )
         )
     return findings
@@ -377,10 +287,7 @@ def check_size(size: tuple[int, ...], expected: tuple[int, ...]) -> list[Finding
         return []
     return [
         Finding(
-            "camera-size",
-            "wrong",
-            f"frames of {size[0]}x{size[1]} px, expected {expected[0]}x{expected[1]}",
-            "import with --resize, or leave the episode out",
+            "camera-size", f"frames of {size[0]}x{size[1]} px, expected {expected[0]}x{expected[1]}"
         )
     ]
 
@@ -390,11 +297,4 @@ def check_camera_sizes(sizes: Mapping[str, tuple[int, int]]) -> list[Finding]:
     if len(set(sizes.values())) < 2:
         return []
     listed = ", ".join(f"{name} {height}x{width}" for name, (height, width) in sizes.items())
-    return [
-        Finding(
-            "camera-sizes",
-            "note",
-            f"cameras differ: {listed}",
-            "each is embedded by itself; import with --resize to make them alike",
-        )
-    ]
+    return [Finding("camera-sizes", f"cameras differ: {listed}")]

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.validation.checks import STILL, Finding
+from vip_offline.dataset.validation.checks import STILL
+from vip_offline.dataset.validation.findings import Finding
 
 SPAN = 4  # rows whose mean is compared with that of as many rows behind them
 SLOW = 0.1  # share of the speed that an episode's fastest 5 % have, up to which it stands still
@@ -60,26 +61,17 @@ def idle_of(where: str, proprio: NDArray[Any], action: NDArray[Any]) -> Idle:
 
 
 def check_idle(idle: Sequence[Idle], rate: float | None) -> list[Finding]:
-    """Episodes that begin or end idle for long enough, the longest first.
-
-    Args:
-        idle: of each episode.
-        rate: Hz, of rows; None: not known.
-    """
+    """Episodes that begin or end idle for long enough, the longest first; the rate is in Hz."""
     findings = []
     for place in ("start", "end"):
         counts = [(getattr(episode, place), episode) for episode in idle]
-        long = [pair for pair in counts if pair[0] >= _least(pair[1].rows, rate)]
+        brief = MIN_SECONDS * rate if rate else MIN_ROWS
+        long = [pair for pair in counts if pair[0] >= max(LEAST, min(brief, LONG * pair[1].rows))]
         for count, episode in sorted(long, key=lambda pair: -pair[0]):
             seconds = f" ({count / rate:.1f} s)" if rate else ""
             value = f"about {count} of {episode.rows} rows at its {place} stand still{seconds}"
-            way_out = "a policy learns to wait there; cut them off if that is not meant"
-            findings.append(Finding(f"idle-{place}", "note", value, way_out, where=episode.where))
+            findings.append(Finding(f"idle-{place}", value, where=episode.where))
     return findings
-
-
-def _least(rows: int, rate: float | None) -> float:
-    return max(LEAST, min(MIN_SECONDS * rate if rate else MIN_ROWS, LONG * rows))
 
 
 def _still(state: NDArray[np.float64], action: NDArray[np.float64]) -> int:

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from vip_offline.dataset.media.frame_rate import rate_of
 from vip_offline.dataset.media.timeline import Timeline
 from vip_offline.dataset.validation.checks import (
-    Finding,
     Range,
-    Severity,
     check_action_range,
     check_camera_sizes,
     check_constant,
@@ -27,24 +25,16 @@ from vip_offline.dataset.validation.checks import (
     moved,
     range_of,
 )
+from vip_offline.dataset.validation.findings import Finding, Severity
 from vip_offline.dataset.validation.idle import Idle, check_idle, idle_of
 from vip_offline.dataset.validation.outliers import find_outliers
 from vip_offline.errors import VipOfflineError
 
-BLOCK_FRAMES = 32  # frames that are in memory at once
+CHECK_FRAMES = 32  # frames that are in memory at once
 EXAMPLES = 3  # places that are named of each kind of finding
 
 OnStart = Callable[[int], None]  # frames in all
 OnFrames = Callable[[int], None]  # so many more are read
-
-
-@dataclass(frozen=True)
-class Example:
-    """Place and value of one finding."""
-
-    where: str
-    file: str
-    value: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,7 @@ class FindingGroup:
     severity: Severity
     count: int
     way_out: str
-    examples: tuple[Example, ...]  # the first ones
+    examples: tuple[Finding, ...]  # the first ones
 
 
 @dataclass(frozen=True)
@@ -107,22 +97,16 @@ class ReportBuilder:
     def add(self, findings: Sequence[Finding], where: str = "", file: str = "") -> None:
         """Add findings; `where` and `file` are of those that name none of their own."""
         for finding in findings:
-            example = Example(finding.where or where, finding.file or file, finding.value)
-            known = self.groups.get(finding.kind)
-            if known is None:
-                self.groups[finding.kind] = FindingGroup(
-                    finding.kind, finding.severity, 1, finding.way_out, (example,)
-                )
-                continue
-            examples = known.examples
-            if len(examples) < EXAMPLES:
-                examples = (*examples, example)
-            self.groups[finding.kind] = replace(known, count=known.count + 1, examples=examples)
+            placed = replace(finding, where=finding.where or where, file=finding.file or file)
+            group = self.groups.get(finding.kind) or FindingGroup(
+                finding.kind, finding.severity, 0, finding.way_out, ()
+            )
+            examples = (*group.examples, placed)[:EXAMPLES]
+            self.groups[finding.kind] = replace(group, count=group.count + 1, examples=examples)
 
     def refuse(self, error: VipOfflineError, where: str = "") -> None:
         """Add an error as a finding."""
-        way_out = "what can be read is imported with --skip-broken"
-        self.add([Finding("unreadable", "wrong", str(error), way_out)], where)
+        self.add([Finding("unreadable", str(error))], where)
 
     def numbers(self, where: str, proprio: NDArray[Any], action: NDArray[Any]) -> bool:
         """Check (T, P) proprio and (T, A) action of an episode; returns whether the robot moves."""
@@ -147,8 +131,7 @@ class ReportBuilder:
                 f"action[{outlier.row}, {outlier.dimension}] is {outlier.value:.4g}; the rest "
                 f"of dimension {outlier.dimension} reaches from {low:.4g} to {high:.4g}"
             )
-            way_out = "train clips it to the rest; repair it, or leave the episode out"
-            self.add([Finding("outlier", "note", value, way_out)], episodes[outlier.episode])
+            self.add([Finding("outlier", value)], episodes[outlier.episode])
 
     def pictures(
         self,
@@ -165,7 +148,9 @@ class ReportBuilder:
         before: NDArray[np.uint8] | None = None
         for block in blocks:
             if before is None:
-                self._meet(camera, (int(block.shape[1]), int(block.shape[2])), where, file)
+                size = int(block.shape[1]), int(block.shape[2])
+                known = self.cameras.setdefault(camera, CameraSummary(size, None, 0, 0, 0))
+                self.add(check_size(size, known.size), f"{where}, camera {camera}", file)
             again, dark, before = mark_frames(block, before, tolerance)
             repeats.append(again)
             black.append(dark)
@@ -183,10 +168,6 @@ class ReportBuilder:
                 black=known.black + int(darks.sum()),
             )
 
-    def _meet(self, camera: str, size: tuple[int, int], where: str, file: str) -> None:
-        known = self.cameras.setdefault(camera, CameraSummary(size, None, 0, 0, 0))
-        self.add(check_size(size, known.size), f"{where}, camera {camera}", file)
-
     def rate(self, camera: str, line: Timeline) -> None:
         """Record the frame rate of a camera's first video, in Hz."""
         height, width, _ = line.shape
@@ -197,14 +178,7 @@ class ReportBuilder:
     def result(
         self, path: Path, kind: str, lengths: NDArray[np.int64], rate: float | None
     ) -> DataReport:
-        """Check all episodes together, then report.
-
-        Args:
-            path: of the data set or store.
-            kind: its format, in words.
-            lengths: (E,) rows of each episode.
-            rate: Hz of the rows; None: not known.
-        """
+        """Check all episodes, of (E,) lengths and a rate in Hz, together; then report."""
         self.add(check_lengths(lengths, self.names) if len(self.names) == len(lengths) else [])
         self.add(check_success(self.successes, self.names))
         self.add(check_unlabelled(self.silent, len(lengths)))

@@ -16,7 +16,7 @@ from vip_offline.deployment.guard.color_check import (
     COLOR_FRAMES,
     FAR_COLORS,
     LEAST_STD,
-    Colours,
+    looks_swapped,
     sample_pixels,
 )
 from vip_offline.policies.brightness import brightness_grid
@@ -73,12 +73,13 @@ class CameraMonitor:
                 set; what is missing, of an older policy, is not looked at.
         """
         self._key = key
-        self._colours = Colours(reference["mean"], reference["std"]) if reference else None
-        self._grid = (
-            [np.array(reference[name], np.float64) for name in ("grid_mean", "grid_std")]
-            if "grid_mean" in reference
+        self._colours, self._grid = (
+            [np.array(reference[name], np.float64) for name in names]
+            if names[0] in reference
             else None
+            for names in (("mean", "std"), ("grid_mean", "grid_std"))
         )
+        self._means: deque[NDArray[np.float64]] = deque(maxlen=COLOR_FRAMES)
         self._grids: deque[NDArray[np.float64]] = deque(maxlen=COLOR_FRAMES)
         self._before: NDArray[np.uint8] | None = None
         self._same = 0  # observations in a row with the frame before
@@ -91,7 +92,10 @@ class CameraMonitor:
         return [f"{self._key}: {warning}" for warning in warnings if warning]
 
     def _swapped(self, frame: NDArray[np.uint8]) -> str:
-        if self._colours is None or not self._colours.add(frame):
+        if self._colours is None:
+            return ""
+        self._means.append(sample_pixels(frame).mean((0, 1), dtype=np.float64))
+        if not looks_swapped(np.stack(self._means), *self._colours):
             return ""
         self._colours = None  # once is enough
         return (

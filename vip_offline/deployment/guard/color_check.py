@@ -1,7 +1,5 @@
 """Whether frames look as if red and blue were swapped: OpenCV's order in place of RGB."""
 
-from collections import deque
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,16 +36,3 @@ def looks_swapped(
         for channels in (recent, recent[::-1])
     )
     return bool(as_is > FAR_COLORS and as_is > BETTER * swapped)
-
-
-class Colours:
-    """Mean colours of the last frames of one camera on one connection."""
-
-    def __init__(self, mean: list[float], std: list[float]) -> None:
-        self._mean, self._std = np.array(mean, np.float64), np.array(std, np.float64)
-        self._seen: deque[NDArray[np.float64]] = deque(maxlen=COLOR_FRAMES)
-
-    def add(self, frame: NDArray[np.uint8]) -> bool:
-        """Add one (H, W, 3) frame; returns whether the last frames look swapped."""
-        self._seen.append(sample_pixels(frame).mean((0, 1), dtype=np.float64))
-        return looks_swapped(np.stack(self._seen), self._mean, self._std)

@@ -18,10 +18,8 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import Hold
 from vip_offline.policies.interface import Interface
 
-TIME_KEY, SEQUENCE_KEY = (
-    "observation/time",
-    "observation/sequence",
-)  # seconds; counts up; both optional
+# both optional: seconds; counts up
+TIME_KEY, SEQUENCE_KEY = "observation/time", "observation/sequence"
 # of an action's size: less is rounding between float32 and the limits' float64
 ROUNDING = 1e-6
 COUNTERS = (1 << 16, 1 << 32)  # where the sequence numbers of small computers begin again
@@ -86,12 +84,6 @@ class Guard:
     """State of one connection: actions sent and observations received so far."""
 
     def __init__(self, rules: Rules, say: Callable[[str], None] = lambda line: None) -> None:
-        """Begin a connection.
-
-        Args:
-            rules: of the policy.
-            say: given a sentence for the person at the terminal.
-        """
         self._rules = rules
         self._say = say
         self._sent: NDArray[np.float64] | None = None  # (A,) the action before
@@ -144,14 +136,14 @@ class Guard:
         return next((trouble for trouble in troubles if trouble), None)
 
     def _order(self, value: Any) -> Trouble | None:
-        sequence, before = _number(value, SEQUENCE_KEY), self._sequence
+        sequence, before = read_number(value, f"observation: {SEQUENCE_KEY}"), self._sequence
         if before is None or sequence > before or _began_again(before, sequence):
             self._sequence = sequence
             return None
         return _not_after(SEQUENCE_KEY, value, sequence, before)
 
     def _lateness(self, value: Any, arrived: float) -> Trouble | None:
-        stamp, before = float(_number(value, TIME_KEY)), self._clock.newest
+        stamp, before = float(read_number(value, f"observation: {TIME_KEY}")), self._clock.newest
         reading = self._clock.read(stamp, arrived)
         if reading.step:
             way = "forward" if reading.step > 0 else "back"
@@ -278,11 +270,16 @@ def _not_after(key: str, value: Any, stamp: float | int, before: float | int) ->
     return Trouble("stale", text)
 
 
-def _number(value: Any, key: str) -> float | int:
+def read_number(value: Any, name: str) -> float | int:
+    """A finite number that a client sent.
+
+    Raises:
+        VipOfflineError: beginning with `name`, such as ``observation: observation/time``.
+    """
     array = np.asarray(value) if isinstance(value, int | float | np.generic | np.ndarray) else None
     if array is None or array.size != 1 or array.dtype.kind not in "iuf":
-        raise VipOfflineError(f"observation: {key} is {value!r:.80}; expected one number.")
+        raise VipOfflineError(f"{name} is {value!r:.80}; expected one number.")
     number: float | int = array.reshape(()).item()
     if not math.isfinite(number):
-        raise VipOfflineError(f"observation: {key} is {number}; expected a finite number.")
+        raise VipOfflineError(f"{name} is {number}; expected a finite number.")
     return number

@@ -26,10 +26,6 @@ def choose_hold(interface: Interface, requested: GivenHold) -> Holding:
     ``auto`` is ``zero`` for velocities and differences and ``last`` for positions. Where the
     policy's manifest does not say what they are (old ones never do), it is ``zero`` if no
     demonstrated action is further from 0 than the largest demonstrated step, and else ``last``.
-
-    Args:
-        interface: of the policy.
-        requested: the option ``--hold``.
     """
     kind = _kind(interface)
     hold, notes = _chosen(interface, kind) if requested == "auto" else (requested, [])

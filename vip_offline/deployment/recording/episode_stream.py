@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store_format import check_name
-from vip_offline.deployment.guard.guard import TIME_KEY
+from vip_offline.deployment.guard.guard import TIME_KEY, read_number
 from vip_offline.deployment.guard.key_map import KeyMap, translate
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.policies.interface import (
@@ -23,6 +23,7 @@ from vip_offline.policies.interface import (
     Interface,
     check_action_kind,
     check_control_rate,
+    check_described,
     check_dimension_names,
     frame_fault,
 )
@@ -31,8 +32,6 @@ ACTION_KEY = "action"
 END_KEY, SUCCESS_KEY, DISCARD_KEY = "episode/end", "episode/success", "episode/discard"
 SOURCE = "client"
 MAX_STEPS = 2000  # rows of an episode, whose frames are in memory until it ends
-# what `vip-offline ship --describe` takes, so that one file serves both
-DESCRIBED = (PROPRIO, ACTION_KEY, "action_kind", "gripper", "control_rate", "key_map")
 RATE_ERROR = 0.2  # share by which the client's own clock may differ from the rate that was said
 
 
@@ -60,11 +59,7 @@ class RecordingInfo:
             VipOfflineError: if the rate is missing, said twice or no rate, or a key of the
                 description is unknown or of another kind.
         """
-        unknown = [key for key in described if key not in DESCRIBED]
-        if unknown:
-            raise VipOfflineError(
-                f"--describe: unknown key {unknown[0]!r}.{did_you_mean(unknown[0], DESCRIBED)}"
-            )
+        check_described(described)
         if not task.strip():
             raise VipOfflineError("--task: say in a few words what the robot is to do.")
         rate = described.get("control_rate", control_rate)
@@ -384,10 +379,7 @@ def _vector(value: Any, key: str) -> NDArray[np.float32]:
 
 
 def _time(value: Any, before: list[float]) -> float:
-    array = np.asarray(value) if isinstance(value, int | float | np.generic | np.ndarray) else None
-    if array is None or array.size != 1 or array.dtype.kind not in "iuf":
-        raise VipOfflineError(f"message: {TIME_KEY} is {value!r:.80}; expected one number.")
-    time = float(array.reshape(()))
-    if not np.isfinite(time) or (before and time <= before[-1]):
+    time = float(read_number(value, f"message: {TIME_KEY}"))
+    if before and time <= before[-1]:
         raise VipOfflineError(f"message: {TIME_KEY} is {time:g} after {before[-1:]}; it must grow.")
     return time

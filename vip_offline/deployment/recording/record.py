@@ -8,9 +8,11 @@ from pathlib import Path
 from vip_offline.config import read_toml
 from vip_offline.dataset.store_writer import writing
 from vip_offline.deployment.recording.episode_stream import MAX_STEPS, RecordingInfo
-from vip_offline.deployment.serving_options import check_serve_options, is_loopback
+from vip_offline.deployment.recording.record_server import Recorder
+from vip_offline.deployment.server.server import run_server
+from vip_offline.deployment.serving_options import check_serve_options, is_loopback, with_api_key
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import ServeOptions
+from vip_offline.options import ClientOptions, ServeOptions
 
 DESCRIPTION = "file (--describe)"  # for messages
 
@@ -18,13 +20,20 @@ DESCRIPTION = "file (--describe)"  # for messages
 def record_task(
     path: Path | None,
     task: str,
-    control_rate: float | None,
-    describe: Path | None,
+    client: ClientOptions,
     options: ServeOptions,
     say: Callable[[str], None],
     max_steps: int | None,
 ) -> str:
     """Record a task that is named in a few words; see `record_from_client`.
+
+    Args:
+        path: the store; None: under ``datasets/``, named after the task.
+        task: in words.
+        client: what is known of the robot.
+        options: who may reach it, where.
+        say: called with lines for the user.
+        max_steps: rows of an episode; None: `MAX_STEPS`.
 
     Args:
         path: the store; None: under ``datasets/``, named after the task.
@@ -38,8 +47,9 @@ def record_task(
     Raises:
         VipOfflineError: if the description cannot be read; see `record_from_client`.
     """
-    description = read_toml(describe, DESCRIPTION) if describe is not None else {}
-    recording = RecordingInfo.of(task, control_rate, description)
+    description = read_toml(client.describe, DESCRIPTION) if client.describe is not None else {}
+    recording = RecordingInfo.of(task, client.control_rate, description)
+    options = with_api_key(options)
     name = re.sub(r"[^a-zA-Z0-9]+", "-", task).strip("-")
     path = path or Path("datasets") / f"{name}.zarr"
     return record_from_client(path, recording, options, say, max_steps or MAX_STEPS)
@@ -75,14 +85,6 @@ def record_from_client(
     check_serve_options(options)
     if max_steps < 2:
         raise VipOfflineError(f"--max-steps {max_steps}: an episode has two rows at least.")
-    try:
-        from vip_offline.deployment.recording.record_server import Recorder
-        from vip_offline.deployment.server.server import run_server
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        raise VipOfflineError(
-            f"record: {missing} is not installed. pip install 'vip-offline[serve]'"
-        ) from None
     new = not path.exists() or not any(path.iterdir())
     # locked until the end: an episode that was recorded must not find the store taken
     with writing(path, create=info.attributes()) as store:

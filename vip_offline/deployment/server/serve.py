@@ -9,8 +9,9 @@ from pathlib import Path
 
 from vip_offline.deployment.guard.key_map import read_key_map
 from vip_offline.deployment.server.log_lines import LineWriter
-from vip_offline.deployment.serving_options import check_serve_options
-from vip_offline.errors import VipOfflineError
+from vip_offline.deployment.server.server import closing_line, run_server
+from vip_offline.deployment.server.session import prepare
+from vip_offline.deployment.serving_options import check_serve_options, with_api_key
 from vip_offline.options import ServeOptions
 from vip_offline.policies.runtime import load_policy
 
@@ -19,10 +20,6 @@ def serve(
     folder: Path,
     options: ServeOptions,
     say: Callable[[str], None],
-    keys: str = "",
-    log: Path | None = None,
-    *,
-    unsealed: bool = False,
 ) -> str:
     """Serve until SIGINT or SIGTERM.
 
@@ -30,9 +27,6 @@ def serve(
         folder: of the policy.
         options: how.
         say: given a line when it is ready, and when a connection had to be closed.
-        keys: a preset, JSON or a file of it; "": the policy's own key map.
-        log: a JSON line per reply is added to it.
-        unsealed: serve a folder without SHA256SUMS too, of which nothing says what it should be.
 
     Returns:
         What was served, in one line.
@@ -40,19 +34,12 @@ def serve(
     Raises:
         VipOfflineError: if an option is wrong, the policy cannot be loaded, or the port is taken.
     """
+    options = with_api_key(options)
     check_serve_options(options)  # before the seconds that loading takes
-    try:
-        from vip_offline.deployment.server.server import closing_line, run_server
-        from vip_offline.deployment.server.session import prepare
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        raise VipOfflineError(
-            f"serve: {missing} is not installed. pip install 'vip-offline[serve]'"
-        ) from None
-    policy = load_policy(folder, on_prepare=say, sealed=not unsealed)
-    mapped = read_key_map(keys, policy.interface)
+    policy = load_policy(folder, on_prepare=say, sealed=not options.unsealed)
+    mapped = read_key_map(options.key_map, policy.interface)
     with contextlib.ExitStack() as stack:
-        entries = stack.enter_context(log_file(log, say)) if log else None
+        entries = stack.enter_context(log_file(options.log, say)) if options.log else None
         service = prepare(policy, mapped, options, say, entries)
         run_server(service)
     return closing_line(service)

@@ -52,17 +52,9 @@ class Conversation(Protocol):
 class Served(Protocol):
     """What the server serves: a policy (`session.Service`) or a recorder."""
 
-    @property
-    def options(self) -> ServeOptions:
-        """How it is served."""
-
-    @property
-    def limits(self) -> Limits:
-        """Of a message."""
-
-    @property
-    def totals(self) -> Counter[str]:
-        """Where connections and refusals are counted."""
+    options: ServeOptions
+    limits: Limits  # of a message
+    totals: Counter[str]  # where connections and refusals are counted
 
     @property
     def say(self) -> Callable[[str], None]:
@@ -95,16 +87,9 @@ def run_server(service: Served) -> None:
 def closing_line(service: Service) -> str:
     """What was served, in one line."""
     totals = service.totals
-    held_actions = {
-        key: count
-        for key, count in sorted(totals.items())
-        if key not in ("connections", "refused", "actions", "held", "range", "step")
-    }
-    why = (
-        f" ({', '.join(f'{key} {count}' for key, count in held_actions.items())})"
-        if held_actions
-        else ""
-    )
+    others = ("connections", "refused", "actions", "held", "range", "step")
+    reasons = [f"{key} {count}" for key, count in sorted(totals.items()) if key not in others]
+    why = f" ({', '.join(reasons)})" if reasons else ""
     return (
         f"served {totals['actions']} actions on {totals['connections']} connections: "
         f"{totals['range']} limited in range, {totals['step']} in step, {totals['held']} held"
@@ -139,7 +124,7 @@ class _Serving:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
         # it prints whole tracebacks for every port scan
-        quiet = logging.getLogger("vip_offline.serve.websockets")
+        quiet = logging.getLogger("vip_offline.deployment.server")
         quiet.addHandler(logging.NullHandler())
         loop.set_exception_handler(self._accepting.failed)
         lines, asyncio_log = LogLines(self._service.say), logging.getLogger("asyncio")
@@ -172,7 +157,9 @@ class _Serving:
         except OSError as error:
             raise _no_address(error, options.host, options.port) from None
         try:
-            self._ready(server)
+            host, port = next(iter(server.sockets)).getsockname()[:2]
+            where = f"[{host}]" if ":" in host else host
+            self._service.say(f"serving ws://{where}:{port} {self._service.title()}")
             await self._stopping.wait()
         finally:
             # the default handlers again: a second ctrl-C ends it at once
@@ -180,11 +167,6 @@ class _Serving:
                 loop.remove_signal_handler(number)
             await self._goodbye(server)
             self._worker.shutdown(wait=True, cancel_futures=True)
-
-    def _ready(self, server: Server) -> None:
-        host, port = next(iter(server.sockets)).getsockname()[:2]
-        where = f"[{host}]" if ":" in host else host
-        self._service.say(f"serving ws://{where}:{port} {self._service.title()}")
 
     async def _goodbye(self, server: Server) -> None:
         server.close(close_connections=False)

@@ -43,21 +43,10 @@ class Inferred(Protocol):
 class ServedPolicy(Protocol):
     """Protocol of the served policy: `policies.runtime.LoadedPolicy`, or any other class."""
 
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        """Of its folder."""
-
-    @property
-    def interface(self) -> Interface:
-        """What it takes and gives."""
-
-    @property
-    def folder(self) -> Path:
-        """Where it lies."""
-
-    @property
-    def backend(self) -> str:
-        """What computes it, for people."""
+    manifest: dict[str, Any]  # of its folder
+    interface: Interface  # what it takes and gives
+    folder: Path  # where it lies
+    backend: str  # what computes it, for people
 
     def reset(self) -> None:
         """Forget what went before."""

@@ -11,7 +11,6 @@ import os
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -22,10 +21,8 @@ from vip_offline.pretraining.clips.index import DAMAGED_INDEX
 
 PACK_FRAMES = "frames.bin"
 PACK_INDEX = "index.npz"
-PACK_VERSION = 3
-WITHOUT_CHECKSUMS = 2
-
-
+PACK_VERSION = 3  # a pack of another one is decoded anew
+NUMBERS = ("offsets", "heights", "widths", "lengths", "groups", "takes")  # of `PackIndex`
 CHANGED = (
     "It was changed since; remove its folder, and `vip-offline pretrain` decodes the frames anew."
 )
@@ -47,8 +44,7 @@ class PackIndex:
     lengths: NDArray[np.int64]  # (C,) frames
     groups: NDArray[np.int64]  # (C,)
     takes: NDArray[np.int64]  # (C,)
-    # (N,) of each frame, clip after clip; None: of a pack from before there were any
-    checksums: NDArray[np.uint32] | None
+    checksums: NDArray[np.uint32]  # (N,) of each frame, clip after clip
     group_names: tuple[str, ...]
     names: tuple[str, ...]  # (C,) where the clips were
     skipped: tuple[str, ...]
@@ -66,23 +62,13 @@ class PackIndex:
 
     def save(self, path: Path) -> None:
         """Write it, and wait until it is on the disk."""
-        sums = {} if self.checksums is None else {"checksums": self.checksums}
-        everything: dict[str, Any] = {
-            "version": PACK_VERSION if sums else WITHOUT_CHECKSUMS,
-            **sums,
-        }
         text = json.dumps([self.group_names, self.names, self.skipped, self.fingerprint])
         with path.open("wb") as file:
             np.savez(
                 file,
-                offsets=self.offsets,
-                heights=self.heights,
-                widths=self.widths,
-                lengths=self.lengths,
-                groups=self.groups,
-                takes=self.takes,
+                version=PACK_VERSION,
                 text=np.frombuffer(text.encode(), np.uint8),
-                **everything,
+                **{name: getattr(self, name) for name in (*NUMBERS, "checksums")},
             )
             file.flush()
             os.fsync(file.fileno())
@@ -98,7 +84,6 @@ class PackedClips:
         self.group_names = index.group_names
         self.skipped = index.skipped
         self.fingerprint = index.fingerprint
-        self.has_checksums = index.checksums is not None
         self._index = index
         self._first = np.cumsum(index.lengths) - index.lengths  # (C,) frames before each clip
         self._frames = folder / PACK_FRAMES
@@ -122,8 +107,6 @@ class PackedClips:
                 raise VipOfflineError(
                     f"{self._frames}: ends before frame {row} of {self.name(clip)}. {CHANGED}"
                 )
-            if index.checksums is None:
-                continue
             expected = int(index.checksums[int(self._first[clip]) + int(row)])
             if checksum(frame) != expected:
                 raise VipOfflineError(
@@ -137,13 +120,11 @@ def open_pack(folder: Path) -> PackedClips | None:
     """Open a pack; None if there is none that is complete."""
     try:
         with (folder / PACK_INDEX).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            version = int(archive["version"])
-            if version not in (PACK_VERSION, WITHOUT_CHECKSUMS):
+            if int(archive["version"]) != PACK_VERSION:
                 return None
             text = json.loads(archive["text"].tobytes())
-            numbers = ("offsets", "heights", "widths", "lengths", "groups", "takes")
-            arrays = {name: np.asarray(archive[name], np.int64) for name in numbers}
-            sums = np.asarray(archive["checksums"], np.uint32) if version == PACK_VERSION else None
+            arrays = {name: np.asarray(archive[name], np.int64) for name in NUMBERS}
+            sums = np.asarray(archive["checksums"], np.uint32)
         group_names, names, skipped, fingerprint = text
         index = PackIndex(
             **arrays,
@@ -153,9 +134,8 @@ def open_pack(folder: Path) -> PackedClips | None:
             skipped=tuple(skipped),
             fingerprint=fingerprint,
         )
-        if (folder / PACK_FRAMES).stat().st_size != index.total:
-            return None
-        if sums is not None and sums.shape != (index.lengths.sum(),):
+        size = (folder / PACK_FRAMES).stat().st_size
+        if size != index.total or sums.shape != (index.lengths.sum(),):
             return None
         return PackedClips(folder, index)
     except DAMAGED_INDEX:

@@ -15,32 +15,14 @@ SKIPPED_NAMED = 3  # clips that a message names
 class Clips(Protocol):
     """C clips; safe to read from several threads."""
 
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """(C,) frames of each, at least `SHORTEST`."""
-
-    @property
-    def groups(self) -> NDArray[np.int64]:
-        """(C,) which of `group_names` each belongs to."""
-
-    @property
-    def takes(self) -> NDArray[np.int64]:
-        """(C,) number of the recording that each clip shows: cameras of one episode share a number.
-
-        All of a take are in one group. Some numbers may be missing.
-        """
-
-    @property
-    def group_names(self) -> tuple[str, ...]:
-        """Names of the groups: top folders or stores."""
-
-    @property
-    def skipped(self) -> tuple[str, ...]:
-        """Name and reason of each clip that was left out."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of all clips; a resumed run checks that it has not changed."""
+    lengths: NDArray[np.int64]  # (C,) frames of each, at least `SHORTEST`
+    groups: NDArray[np.int64]  # (C,) which of `group_names` each belongs to
+    # (C,) number of the recording that each clip shows: cameras of one episode share a number, some
+    # numbers may be missing, and all of a take are in one group
+    takes: NDArray[np.int64]
+    group_names: tuple[str, ...]  # top folders or stores
+    skipped: tuple[str, ...]  # name and reason of each clip that was left out
+    fingerprint: str  # hash of all clips; a resumed run checks that it has not changed
 
     def name(self, clip: int) -> str:
         """Where it is, for messages."""
@@ -85,11 +67,6 @@ def check_clip_length(name: str, length: int) -> None:
 
 def check_skipped(skipped: Sequence[str], total: int, most: float) -> None:
     """Refuse to continue if more clips were left out than the user allows.
-
-    Args:
-        skipped: name and reason of each clip that is left out.
-        total: clips, those among them.
-        most: share that may be left out.
 
     Raises:
         VipOfflineError: with how many there are, and the first few.

@@ -17,23 +17,19 @@ NUMBERED = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """File names of a clip's pictures in order; a numbered series takes constant memory.
-
-    Unless they are no series: then `listed` holds every one, padded to one width.
-    """
+    """File names of a clip's pictures in order; a numbered series takes constant memory."""
 
     length: int
-    width: int  # digits of the number, with leading zeros; or bytes of each name in `listed`
+    width: int = 0  # digits of the number, with leading zeros
     prefix: str = ""
     first: int = 0
     suffix: str = ""
-    listed: bytes = b""
+    listed: tuple[str, ...] = ()  # every name, where they are no series
 
     def __call__(self, row: int) -> str:
         """Name of one picture."""
         if self.listed:
-            name = self.listed[row * self.width : (row + 1) * self.width]
-            return os.fsdecode(name.rstrip(b"\0"))
+            return self.listed[row]
         return f"{self.prefix}{self.first + row:0{self.width}d}{self.suffix}"
 
 
@@ -55,9 +51,7 @@ def names_of(names: Iterable[str]) -> Names:
         series = Names(len(listed), len(digits), prefix, int(digits), suffix)
         if all(series(row) == name for row, name in enumerate(listed)):
             return series
-    encoded = [os.fsencode(name) for name in listed]
-    width = max(len(name) for name in encoded)
-    return Names(len(listed), width, listed=b"".join(e.ljust(width, b"\0") for e in encoded))
+    return Names(len(listed), listed=tuple(listed))
 
 
 def list_clips(folder: str) -> Listing:

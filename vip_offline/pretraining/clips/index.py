@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.pretraining.clips.folder_listing import Listing, Names, list_clips
 from vip_offline.pretraining.clips.video_clips import Stamps, stamps_of
 from vip_offline.utils.files import whole_file
 
-INDEX_VERSION = 3  # since then listings know more suffixes, and pictures are upright
+INDEX_VERSION = 4  # since then names that are no series stand as they are
 # what numpy raises for an archive that is damaged, depending on where
 DAMAGED_INDEX = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
@@ -44,11 +43,12 @@ class Index:
         record = self._known(folder, state)
         if record is None:
             listing = list_clips(folder)
-            self._keep(folder, state, json.dumps(_listing_record(listing)))
+            described = listing.pictures and asdict(listing.pictures)
+            self._keep(folder, state, json.dumps([listing.folders, listing.videos, described]))
             return listing
         folders, videos, pictures = record
         if pictures is not None:
-            pictures = Names(**{**pictures, "listed": pictures["listed"].encode("latin-1")})
+            pictures = Names(**{**pictures, "listed": tuple(pictures["listed"])})
         return Listing(tuple(folders), tuple(videos), pictures)
 
     def stamps(self, video: str) -> Stamps:
@@ -88,25 +88,18 @@ class Index:
         text = json.dumps([(path, self._now[path][1]) for path in sorted(self._now)])
         states = np.array([self._now[path][0] for path in sorted(self._now)], np.int64)
         try:
-            self._write(self._path, states.reshape(-1, 2), np.frombuffer(text.encode(), np.uint8))
+            with whole_file(self._path) as partial, partial.open("wb") as file:
+                np.savez_compressed(
+                    file,
+                    version=INDEX_VERSION,
+                    states=states.reshape(-1, 2),
+                    found=np.frombuffer(text.encode(), np.uint8),
+                )
         except OSError as error:
             raise VipOfflineError(
                 f"{self._path}: what was found among the clips cannot be kept there "
                 f"({error.strerror or error}). Make room or the folder writable, or name another."
             ) from error
-
-    @staticmethod
-    def _write(path: Path, states: NDArray[np.int64], records: NDArray[np.uint8]) -> None:
-        with whole_file(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, version=INDEX_VERSION, states=states, found=records)
-
-
-def _listing_record(listing: Listing) -> Any:
-    names = listing.pictures
-    pictures = (
-        None if names is None else {**asdict(names), "listed": names.listed.decode("latin-1")}
-    )
-    return [list(listing.folders), list(listing.videos), pictures]
 
 
 def _load(path: Path) -> dict[str, tuple[FileState, str]]:

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,33 +30,27 @@ THREADS = 4  # that wait for the disk
 CANDIDATES_AT_ONCE = 64  # clips that a thread looks at in one go
 
 
+@dataclass(eq=False)
 class OpenClips:
     """Implements `Clips`: frames are read from where they are."""
 
-    def __init__(
-        self,
-        clips: Sequence[FrameClip],
-        groups: NDArray[np.int64],
-        takes: NDArray[np.int64],
-        group_names: tuple[str, ...],
-        skipped: tuple[str, ...],
-        fingerprint: str,
-    ) -> None:
-        self.lengths = np.array([clip.length for clip in clips], np.int64)
-        self.groups = groups
-        self.takes = takes
-        self.group_names = group_names
-        self.skipped = skipped
-        self.fingerprint = fingerprint
-        self._clips = clips
+    clips: Sequence[FrameClip]
+    groups: NDArray[np.int64]
+    takes: NDArray[np.int64]
+    group_names: tuple[str, ...]
+    skipped: tuple[str, ...]
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        self.lengths = np.array([clip.length for clip in self.clips], np.int64)
 
     def name(self, clip: int) -> str:
         """See `Clips.name`."""
-        return self._clips[clip].name
+        return self.clips[clip].name
 
     def read(self, clip: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """See `Clips.read`."""
-        return self._clips[clip].read(rows)
+        return self.clips[clip].read(rows)
 
 
 def open_clips(

@@ -26,11 +26,6 @@ def save_figures(
 ) -> list[Path]:
     """Write each figure, one file per figure, labelling and format.
 
-    Args:
-        analysis: what was found; a figure that it has no numbers for is left out.
-        folder: of the files, which is made.
-        formats: of png, svg and pdf.
-
     Returns:
         The files, such as ``curves-lite0.png``.
 

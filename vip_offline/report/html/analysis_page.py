@@ -50,12 +50,7 @@ class WeightingView:
 
 
 def write_analysis_page(analysis: Analysis, path: Path) -> None:
-    """Write the page, replacing an older one only once the new one is complete.
-
-    Args:
-        analysis: what was found; its pictures go into the page.
-        path: of the HTML file; its folder is made.
-    """
+    """Write the page, replacing an older one only once the new one is complete."""
     shown = episodes_to_show(analysis.episodes)
     compared = [row for row in analysis.rows if row.came_closer is not None]
     page = render(

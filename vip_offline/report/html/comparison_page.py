@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vip_offline.analysis.closed_loop.comparison import (
-    Comparison,
-    DemonstrationCurve,
-    sample_size,
-)
+from vip_offline.analysis.closed_loop.comparison import Comparison, DemonstrationCurve, sample_size
 from vip_offline.analysis.closed_loop.conclusions import percent, points
 from vip_offline.analysis.closed_loop.conditions import conditions
 from vip_offline.report.figures import comparison as figures
@@ -27,13 +23,7 @@ TableData = tuple[Sequence[str], Sequence[Sequence[str]]]  # headings, rows
 
 
 def write_comparison_page(comparison: Comparison, summary: Mapping[str, Any], path: Path) -> None:
-    """Write the page, replacing an older one only once the new one is complete.
-
-    Args:
-        comparison: what was measured; its pictures, videos and weights go into the page.
-        summary: of this comparison, by `summarise_comparison`.
-        path: of the HTML file; its folder is made.
-    """
+    """Write the page, replacing an older one only once the new one is complete."""
     arms = comparison.arms
     bars = 0.9 + 0.42 * len(arms)  # inches
     names = ", ".join(arm.name for arm in arms)

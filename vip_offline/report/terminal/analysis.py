@@ -2,11 +2,10 @@
 
 import math
 
-import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from vip_offline.analysis.metrics import Floats, Separation
+from vip_offline.analysis.metrics import Separation, mean_of
 from vip_offline.analysis.results import Analysis, Row
 from vip_offline.utils.console import Console
 
@@ -82,12 +81,6 @@ def numbers_table(analysis: Analysis) -> Table:
             number(row.agreement),
         )
     return table
-
-
-def mean_of(values: Floats) -> float:
-    """Mean of the finite values; nan if there are none."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else math.nan
 
 
 def over_noise(row: Row, n: int) -> float:

@@ -1,5 +1,7 @@
 """What is wrong with a data set, for a person and as JSON."""
 
+import json
+from dataclasses import asdict, replace
 from typing import Any
 
 from rich.table import Table
@@ -15,41 +17,16 @@ TEXT_LENGTH = 300  # characters of a value that are shown; JSON has them all
 def describe_checks(checked: DataReport) -> dict[str, Any]:
     """Return everything that `print_checks` shows, ready for JSON."""
     actions = checked.actions
-    return {
-        "path": checked.path,
-        "format": checked.format,
-        "episodes": checked.episodes,
-        "rows": checked.rows,
-        "lengths": list(checked.lengths) if checked.lengths else [],
-        "successes": checked.successes,
-        "control_rate": checked.control_rate,
-        "cameras": {
-            name: {
-                "size": list(camera.size),
-                "rate": camera.rate,
-                "frames": camera.frames,
-                "repeated": camera.repeated,
-                "black": camera.black,
-            }
-            for name, camera in checked.cameras.items()
-        },
-        "actions": {"low": actions.low.tolist(), "high": actions.high.tolist()}
-        if actions
-        else None,
+    plain = asdict(replace(checked, actions=None))
+    description = {
+        **plain,
+        "lengths": checked.lengths or (),
+        "actions": actions and {"low": actions.low.tolist(), "high": actions.high.tolist()},
         "wrong": checked.wrong,
-        "findings": [
-            {
-                "kind": finding.kind,
-                "severity": finding.severity,
-                "count": finding.count,
-                "way_out": finding.way_out,
-                "examples": [
-                    {"where": e.where, "file": e.file, "value": e.value} for e in finding.examples
-                ],
-            }
-            for finding in checked.groups
-        ],
+        "findings": plain.pop("groups"),
     }
+    listed: dict[str, Any] = json.loads(json.dumps(description))  # tuples become lists
+    return listed
 
 
 def print_checks(description: dict[str, Any], console: Console) -> None:

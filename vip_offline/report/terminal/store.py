@@ -1,15 +1,22 @@
 """What a store holds, for a person and as JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from vip_offline.dataset.store import Store
-from vip_offline.report.terminal.made_from import provenance_table
 from vip_offline.utils.console import Console
 
 Description = dict[str, Any]
+# what was made of what: heading and relative width of each column
+MADE = {
+    "what": ("made", 5),
+    "source": ("from", 4),
+    "settings": ("settings", 5),
+    "still": ("still true", 5),
+}
 BOOKKEEPING = ("arrays", "asked", "hash", "read")  # attributes that say nothing to a user
 VALUE_LENGTH = 66  # characters of a provenance value that fit a line
 
@@ -78,6 +85,17 @@ def print_description(description: Description, console: Console) -> None:
                 text = str(value)
                 short = text if len(text) <= VALUE_LENGTH else f"{text[: VALUE_LENGTH - 3]}..."
                 console.print(f"  {key}: {short}", highlight=False, soft_wrap=True)
+
+
+def provenance_table(rows: Iterable[Mapping[str, str]]) -> Table:
+    """Return a table with one row per derived artefact, of the keys of `MADE`."""
+    table = Table(box=None, pad_edge=False, width=80)
+    for heading, width in MADE.values():
+        table.add_column(heading, overflow="fold", ratio=width)
+    for row in rows:
+        # names are the user's: Text keeps their [brackets] from being taken for markup
+        table.add_row(*(Text(row[key]) for key in MADE))
+    return table
 
 
 def print_inspection(

@@ -1,46 +1,13 @@
 """What the weights of a training do, in words a user can act on."""
 
 from collections.abc import Iterator
-from typing import Protocol
 
-from vip_offline.training.weighting.weights import FEWEST_EPISODES
+from vip_offline.training.weighting.weights import FEWEST_EPISODES, WeightSummary
 
 NEARLY_UNIFORM, FEW_EFFECTIVE = 0.95, 0.2  # effective sample sizes, as shares of uniform
 
 
-class Summary(Protocol):
-    """The protocol of `training.weighting.weights.WeightSummary`."""
-
-    @property
-    def tau(self) -> float:
-        """Temperature."""
-
-    @property
-    def transitions(self) -> int:
-        """N."""
-
-    @property
-    def effective_sample_size(self) -> float:
-        """Share of uniform."""
-
-    @property
-    def quantiles(self) -> tuple[float, ...]:
-        """0, 25, 50, 75, 100 %."""
-
-    @property
-    def top_percent_share(self) -> float:
-        """Of the heaviest 1 %."""
-
-    @property
-    def episodes(self) -> int | None:
-        """Their number where each has one weight, so that the sample is one of episodes."""
-
-    @property
-    def helpful_tau(self) -> float | None:
-        """Where the sample would be as uneven as `--target-ess` says."""
-
-
-def weight_lines(summary: Summary | None, target_ess: float) -> Iterator[str]:
+def weight_lines(summary: WeightSummary | None, target_ess: float) -> Iterator[str]:
     """Yield the numbers, then a warning where they mean that training cannot do its work.
 
     Args:
@@ -65,9 +32,8 @@ def weight_lines(summary: Summary | None, target_ess: float) -> Iterator[str]:
             "  The weights are nearly uniform: this is behaviour cloning in all but name. "
             f"{_way_out('Raise', summary, target_ess)}"
         )
-    if (
-        share < FEW_EFFECTIVE and summary.helpful_tau != summary.tau
-    ):  # else it is what was asked for
+    # else it is what was asked for
+    if share < FEW_EFFECTIVE and summary.helpful_tau != summary.tau:
         wider = summary.helpful_tau is not None and summary.helpful_tau > summary.tau
         way_out = (
             "--tau auto --target-ess 0.4 spreads it wider."
@@ -78,7 +44,7 @@ def weight_lines(summary: Summary | None, target_ess: float) -> Iterator[str]:
         yield (f"  A few {units} hold most of the weight: training sees little else. {way_out}")
 
 
-def _way_out(verb: str, summary: Summary, target_ess: float) -> str:
+def _way_out(verb: str, summary: WeightSummary, target_ess: float) -> str:
     if summary.helpful_tau is None:
         return f"{verb} the temperature."
     if summary.episodes is not None:

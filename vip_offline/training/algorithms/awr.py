@@ -7,24 +7,20 @@ d3rlpy's own returns-to-go are summed up again in Python for every sample of eve
 import dataclasses
 
 import torch
-from d3rlpy.algos import QLearningAlgoBase, QLearningAlgoImplBase
+from d3rlpy.algos import QLearningAlgoBase
 from d3rlpy.base import DeviceArg, LearnableConfig, register_learnable
 from d3rlpy.constants import ActionSpace
 from d3rlpy.models.builders import create_value_function
 from d3rlpy.models.encoders import EncoderFactory, make_encoder_field
 from d3rlpy.models.torch import Policy, ValueFunction
-from d3rlpy.optimizers.optimizers import (
-    OptimizerFactory,
-    OptimizerWrapper,
-    make_optimizer_field,
-)
+from d3rlpy.optimizers.optimizers import OptimizerFactory, OptimizerWrapper, make_optimizer_field
 from d3rlpy.torch_utility import Modules, TorchMiniBatch
 from d3rlpy.types import Shape, TorchObservation
 from torch import Tensor
-from torch.optim import Optimizer
 
 from vip_offline.options import Head
-from vip_offline.training.networks.heads import create_policy, sample, weighted_loss
+from vip_offline.training.algorithms.rwr import PolicyImpl
+from vip_offline.training.networks.heads import create_policy, weighted_loss
 
 
 def advantage_weight(advantage: Tensor, beta: float, max_weight: float) -> Tensor:
@@ -76,21 +72,10 @@ class AWRModules(Modules):
     value_optim: OptimizerWrapper
 
 
-class AWRImpl(QLearningAlgoImplBase):
+class AWRImpl(PolicyImpl):
     """The gradient steps."""
 
     _modules: AWRModules
-
-    def __init__(
-        self,
-        observation_shape: Shape,
-        action_size: int,
-        modules: AWRModules,
-        config: AWRConfig,
-        device: str,
-    ) -> None:
-        super().__init__(observation_shape, action_size, modules, device)
-        self._config = config
 
     def inner_update(self, batch: TorchMiniBatch, grad_step: int) -> dict[str, float]:
         """One step of the value, one of the policy, on the same batch."""
@@ -109,28 +94,10 @@ class AWRImpl(QLearningAlgoImplBase):
         modules.optim.step()
         return {"loss": float(loss.detach()), "value_loss": float(value_loss.detach())}
 
-    def inner_predict_best_action(self, x: TorchObservation) -> Tensor:
-        """(B, A), the mean action."""
-        return self._modules.policy(x).squashed_mu
-
-    def inner_sample_action(self, x: TorchObservation) -> Tensor:
-        """(B, A), drawn from the head."""
-        return sample(self._modules.policy(x))
-
     def inner_predict_value(self, x: TorchObservation, action: Tensor) -> Tensor:
         """(B,), of the observation; AWR learns none of actions."""
         del action
         return self._modules.value(x).reshape(-1)
-
-    @property
-    def policy(self) -> Policy:
-        """The network."""
-        return self._modules.policy
-
-    @property
-    def policy_optim(self) -> Optimizer:
-        """Its optimiser."""
-        return self._modules.optim.optim
 
 
 class AWR(QLearningAlgoBase[AWRImpl, AWRConfig]):

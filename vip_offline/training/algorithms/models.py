@@ -1,6 +1,5 @@
 """d3rlpy's algorithms, configured for a training set, and their networks as plain arrays."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -8,7 +7,7 @@ import d3rlpy
 import numpy as np
 import torch
 from d3rlpy.algos import IQLConfig
-from d3rlpy.models.encoders import EncoderFactory, VectorEncoderFactory
+from d3rlpy.models.encoders import VectorEncoderFactory
 from d3rlpy.models.torch import NormalPolicy
 from d3rlpy.preprocessing import MinMaxActionScaler, StandardObservationScaler
 from numpy.typing import NDArray
@@ -35,107 +34,63 @@ def create(data: TrainingSet, options: TrainOptions) -> Algo:
     The scaling of inputs and actions is part of it, so that its `predict` takes and gives what the
     store holds.
     """
-    shared = {
-        "batch_size": options.batch_size,
-        "observation_scaler": _observation_scaler(data),
-        "action_scaler": _action_scaler(data),
-    }
-    hidden = VectorEncoderFactory(hidden_units=list(options.hidden))
-    algo = _CONFIGS[options.algo](data, options, hidden, shared).create()
+    algo = _config(data, options).create()
     width, size = data.observations[0].shape[1], data.actions[0].shape[1]
     d3rlpy.seed(options.seed)  # the one place: d3rlpy draws from the global generators
     algo.create_impl((width,), size)
     return algo
 
 
-def _rwr(
-    data: TrainingSet, options: TrainOptions, hidden: EncoderFactory, shared: dict[str, Any]
-) -> RWRConfig:
+def _config(data: TrainingSet, options: TrainOptions) -> Any:
+    """The algorithm's own config of d3rlpy."""
+    hidden, adam = VectorEncoderFactory(hidden_units=list(options.hidden)), FusedAdamFactory()
+    shared: dict[str, Any] = {
+        "batch_size": options.batch_size,
+        "observation_scaler": data.statistics
+        and StandardObservationScaler(
+            mean=data.statistics.mean, std=data.statistics.std, eps=STANDARD_EPSILON
+        ),
+        "action_scaler": None
+        if data.action_range is None
+        else MinMaxActionScaler(minimum=data.action_range[0], maximum=data.action_range[1]),
+    }
+    if options.algo == "iql":
+        return IQLConfig(
+            gamma=options.discount,
+            expectile=options.expectile,
+            weight_temp=options.inverse_temperature,
+            actor_learning_rate=options.learning_rate,
+            critic_learning_rate=options.learning_rate,
+            actor_optim_factory=adam,
+            critic_optim_factory=adam,
+            actor_encoder_factory=hidden,
+            critic_encoder_factory=hidden,
+            value_encoder_factory=hidden,
+            **shared,
+        )
+    shared |= {
+        "head": options.head,
+        "learning_rate": options.learning_rate,
+        "optim_factory": adam,
+        "encoder_factory": hidden,
+    }
+    if options.algo == "awr":
+        return AWRConfig(
+            beta=options.beta,
+            max_weight=LARGEST_AWR_WEIGHT,
+            value_learning_rate=options.learning_rate,
+            **shared,
+        )
+    if options.algo == "scratch-bc":
+        size = picture_size(data.manifest["embedding_size"])
+        shared["encoder_factory"] = PixelsAndProprioFactory(size, hidden_units=[*options.hidden])
+        return RWRConfig(tau=0.0, **shared)
     return RWRConfig(
         tau=data.weighed.tau,
         log_mean_weight=data.weighed.log_mean_weight,
         max_weight=data.weighed.cap,
-        head=options.head,
-        learning_rate=options.learning_rate,
-        optim_factory=FusedAdamFactory(),
-        encoder_factory=hidden,
         **shared,
     )
-
-
-def _awr(
-    data: TrainingSet, options: TrainOptions, hidden: EncoderFactory, shared: dict[str, Any]
-) -> AWRConfig:
-    del data
-    return AWRConfig(
-        beta=options.beta,
-        max_weight=LARGEST_AWR_WEIGHT,
-        head=options.head,
-        learning_rate=options.learning_rate,
-        value_learning_rate=options.learning_rate,
-        optim_factory=FusedAdamFactory(),
-        encoder_factory=hidden,
-        **shared,
-    )
-
-
-def _iql(
-    data: TrainingSet, options: TrainOptions, hidden: EncoderFactory, shared: dict[str, Any]
-) -> IQLConfig:
-    del data
-    return IQLConfig(
-        gamma=options.discount,
-        expectile=options.expectile,
-        weight_temp=options.inverse_temperature,
-        actor_learning_rate=options.learning_rate,
-        critic_learning_rate=options.learning_rate,
-        actor_optim_factory=FusedAdamFactory(),
-        critic_optim_factory=FusedAdamFactory(),
-        actor_encoder_factory=hidden,
-        critic_encoder_factory=hidden,
-        value_encoder_factory=hidden,
-        **shared,
-    )
-
-
-def _scratch(
-    data: TrainingSet, options: TrainOptions, hidden: EncoderFactory, shared: dict[str, Any]
-) -> RWRConfig:
-    del hidden
-    return RWRConfig(
-        tau=0.0,
-        head=options.head,
-        learning_rate=options.learning_rate,
-        optim_factory=FusedAdamFactory(),
-        encoder_factory=PixelsAndProprioFactory(
-            size=picture_size(data.manifest["embedding_size"]),
-            hidden_units=list(options.hidden),
-        ),
-        **shared,
-    )
-
-
-_CONFIGS: dict[str, Callable[..., Any]] = {
-    "rwr": _rwr,
-    "bc": _rwr,
-    "awr": _awr,
-    "iql": _iql,
-    "scratch-bc": _scratch,
-}
-
-
-def _observation_scaler(data: TrainingSet) -> StandardObservationScaler | None:
-    if data.statistics is None:
-        return None
-    return StandardObservationScaler(
-        mean=data.statistics.mean, std=data.statistics.std, eps=STANDARD_EPSILON
-    )
-
-
-def _action_scaler(data: TrainingSet) -> MinMaxActionScaler | None:
-    if data.action_range is None:
-        return None
-    return MinMaxActionScaler(minimum=data.action_range[0], maximum=data.action_range[1])
 
 
 def hyperparameters_of(algo: RWR) -> Hyperparameters:

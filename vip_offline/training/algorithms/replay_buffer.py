@@ -1,7 +1,7 @@
 """d3rlpy's replay buffer with batches gathered by index instead of row by row."""
 
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import Any
 
 import d3rlpy
 import numpy as np
@@ -26,11 +26,7 @@ class Picked(Sequence[Transition]):
     def __len__(self) -> int:
         return len(self._indices)
 
-    @overload
-    def __getitem__(self, index: int) -> Transition: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Transition]: ...
-    def __getitem__(self, index: int | slice) -> Transition | Sequence[Transition]:
+    def __getitem__(self, index: Any) -> Any:
         """As d3rlpy's own buffer would have picked it."""
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]

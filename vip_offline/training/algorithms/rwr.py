@@ -7,6 +7,7 @@ head, same likelihood, same batches.
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 from d3rlpy.algos import QLearningAlgoBase, QLearningAlgoImplBase
@@ -105,21 +106,45 @@ class RWRModules(Modules):
     optim: OptimizerWrapper
 
 
-class RWRImpl(QLearningAlgoImplBase):
-    """The gradient step."""
+class PolicyImpl(QLearningAlgoImplBase):
+    """A policy that acts by its head, of RWR and of AWR."""
 
-    _modules: RWRModules
+    _modules: Any  # with `policy` and `optim`
 
     def __init__(
-        self,
-        observation_shape: Shape,
-        action_size: int,
-        modules: RWRModules,
-        config: RWRConfig,
-        device: str,
+        self, observation_shape: Shape, action_size: int, modules: Modules, config: Any, device: str
     ) -> None:
         super().__init__(observation_shape, action_size, modules, device)
         self._config = config
+
+    def inner_predict_best_action(self, x: TorchObservation) -> Tensor:
+        """(B, A), the mean action."""
+        action: Tensor = self._modules.policy(x).squashed_mu
+        return action
+
+    def inner_sample_action(self, x: TorchObservation) -> Tensor:
+        """(B, A), drawn from the head."""
+        return sample(self._modules.policy(x))
+
+    def inner_predict_value(self, x: TorchObservation, action: Tensor) -> Tensor:
+        """There is no value function."""
+        raise NotImplementedError("RWR learns no value function")
+
+    @property
+    def policy(self) -> Policy:
+        """The network."""
+        return cast("Policy", self._modules.policy)
+
+    @property
+    def policy_optim(self) -> Optimizer:
+        """Its optimiser."""
+        return cast("Optimizer", self._modules.optim.optim)
+
+
+class RWRImpl(PolicyImpl):
+    """The gradient step."""
+
+    _modules: RWRModules
 
     def inner_update(self, batch: TorchMiniBatch, grad_step: int) -> dict[str, float]:
         """One step on a batch; returns its loss."""
@@ -134,28 +159,6 @@ class RWRImpl(QLearningAlgoImplBase):
         loss.backward()  # type: ignore[no-untyped-call]
         self._modules.optim.step()
         return {"loss": float(loss.detach())}
-
-    def inner_predict_best_action(self, x: TorchObservation) -> Tensor:
-        """(B, A), the mean action."""
-        return self._modules.policy(x).squashed_mu
-
-    def inner_sample_action(self, x: TorchObservation) -> Tensor:
-        """(B, A), drawn from the head."""
-        return sample(self._modules.policy(x))
-
-    def inner_predict_value(self, x: TorchObservation, action: Tensor) -> Tensor:
-        """There is no value function."""
-        raise NotImplementedError("RWR learns no value function")
-
-    @property
-    def policy(self) -> Policy:
-        """The network."""
-        return self._modules.policy
-
-    @property
-    def policy_optim(self) -> Optimizer:
-        """The optimiser."""
-        return self._modules.optim.optim
 
 
 class RWR(QLearningAlgoBase[RWRImpl, RWRConfig]):

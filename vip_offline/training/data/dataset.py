@@ -17,7 +17,7 @@ from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_format import OF_DATA, settings_of
 from vip_offline.dataset.validation.outliers import Outliers, find_outliers
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.options import TrainOptions
+from vip_offline.options import WITHDRAWN, TrainOptions
 from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.policies.gripper import Gripper, find_grippers, gripper_note
 from vip_offline.policies.interface import (
@@ -212,7 +212,10 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
             outliers,
             grippers,
         ).plain(),
-        "action_scale": None if reach is None else _scale(method, reach),
+        # what -1 and 1 of the network stand for
+        "action_scale": None
+        if reach is None
+        else {"method": method, "low": reach[0].tolist(), "high": reach[1].tolist()},
         "action_outliers": [
             {**asdict(outlier), "episode": chosen[outlier.episode]} for outlier in outliers.listed
         ],
@@ -250,12 +253,6 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     )
 
 
-def _scale(method: str, reach: NDArray[np.float32]) -> dict[str, Any]:
-    """Of the manifest: what -1 and 1 of the network stand for, in plain numbers."""
-    low, high = reach.tolist()
-    return {"method": method, "low": low, "high": high}
-
-
 def _interface(
     store: Store,
     cameras: Sequence[str],
@@ -274,9 +271,7 @@ def _interface(
         outliers: among the actions, which must not widen what a robot is allowed to do.
         grippers: among the dimensions.
     """
-    frames = {}
-    for camera in cameras:
-        frames[f"{FRAME}{camera}"] = store.frame_shape(camera)
+    frames = {f"{FRAME}{camera}": store.frame_shape(camera) for camera in cameras}
     kept = [
         np.where(marks, np.nan, rows) for rows, marks in zip(actions, outliers.marks, strict=True)
     ]
@@ -382,6 +377,9 @@ def differences(before: Mapping[str, Any], path: Path, options: TrainOptions) ->
         for key, value in requested["options"].items()
         if had[key] != value
     ]
+    for key, value in WITHDRAWN[TrainOptions].items():
+        if had.get(key, value) != value:
+            settings.append(f"{key} {had[key]!r}, now {value!r}")
     labels = [
         {k: v for k, v in label.items() if k not in (*OF_DATA, "asked")}
         for label in (before["label"], requested["label"])

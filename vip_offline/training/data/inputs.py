@@ -29,11 +29,6 @@ class Inputs:
 def inputs_of(store: Store, path: Path, options: TrainOptions) -> Inputs:
     """What the policy of these options sees.
 
-    Args:
-        store: of the demonstrations.
-        path: where it is, for messages.
-        options: `cameras` says which; none: those of the labelling.
-
     Raises:
         VipOfflineError: on a camera that is not there or not embedded, embeddings that are not of
             one making, or another fit than the labelling's.

@@ -38,13 +38,7 @@ def reward_notes(label: Mapping[str, Any], options: TrainOptions) -> list[str]:
 
 
 def weighting_notes(options: TrainOptions, episodes: int, failures: int) -> list[str]:
-    """Whether weights of this kind are known to help on such data; README has the figures.
-
-    Args:
-        options: of the training.
-        episodes: to learn from.
-        failures: of them, as the store says.
-    """
+    """Whether weights of this kind are known to help on such data; README has the figures."""
     if options.algo != "rwr":
         return []
     if options.weighs_by == "outcome" and not failures:

@@ -95,8 +95,6 @@ def _by_outcome(
 ) -> Weighed:
     """One weight per episode, which all its transitions have; the sample is one of episodes."""
     scores, cap = np.asarray(outcomes, np.float64), options.weight_cap or None
-    if options.standardise_scores:
-        scores = (scores - scores.mean()) / _scale([scores])
     tau = options.tau
     if tau == "auto":
         tau = _tau_of_episodes(scores, options.target_ess, cap)
@@ -150,9 +148,6 @@ def _scores(
         scores = [return_to_go(reward) for reward in rewards]
         if options.weighs_by == "advantage":
             scores = advantage(scores, observations)
-    if options.standardise_scores:
-        centre, scale = float(np.concatenate(scores).mean()), _scale(scores)
-        scores = [(score - centre) / scale for score in scores]
     return scores
 
 

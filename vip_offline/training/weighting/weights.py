@@ -168,9 +168,7 @@ def tau_for(score: ArrayLike, target_ess: float, cap: float | None = None) -> fl
     """
     score = np.asarray(score, np.float64)
     if not 0 < target_ess < 1:
-        raise VipOfflineError(
-            f"target_ess {target_ess}: is a share of uniform, above 0 and below 1."
-        )
+        raise VipOfflineError(f"--target-ess {target_ess}: must be above 0 and below 1.")
     if np.ptp(score) == 0:
         raise VipOfflineError(
             f"All {len(score)} scores are the same ({score[0]:g}): no temperature can weigh by "
@@ -186,7 +184,7 @@ def tau_for(score: ArrayLike, target_ess: float, cap: float | None = None) -> fl
     if excess(high) > 0:
         share = effective_sample_size(regression_weights(score, float(np.exp(high)), cap))
         raise VipOfflineError(
-            f"target_ess {target_ess}: so many share the highest score that weights "
+            f"--target-ess {target_ess}: so many share the highest score that weights "
             f"never concentrate below {share:.3f}. Choose a larger target."
         )
     return float(np.exp(brentq(excess, low, high)))

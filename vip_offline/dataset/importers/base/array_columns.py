@@ -7,22 +7,16 @@ import numpy as np
 from vip_offline.dataset.importers.base.source import Column
 from vip_offline.dataset.media.pictures import not_a_view, pictures_shape
 
-LEAST_PIXELS = (
-    16 * 16
-)  # numbers per row from which on a depth map or a mask is meant, not a few flags
+# numbers per row from which on a depth map or a mask is meant, not a few flags
+LEAST_PIXELS = 16 * 16
 
 
 def column_of(
     name: str, shape: tuple[int, ...], dtype: Any, rows: int, whose: str = "the episode has"
 ) -> Column | str:
-    """The column that an array makes, or the reason why it makes none.
+    """The column that an array of a shape and a numpy dtype makes, or why it makes none.
 
-    Args:
-        name: of the array.
-        shape: of all of it.
-        dtype: of numpy.
-        rows: that it must have.
-        whose: they are, for the reason.
+    It must have so many rows; the reason calls them those of `whose`.
     """
     kind = np.dtype(dtype).kind
     if kind in "SUT":

@@ -1,5 +1,6 @@
 """A source that turns every library error into a `VipOfflineError`."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from vip_offline.dataset.importers.base.source import (
 from vip_offline.dataset.tables.resampling import Series
 from vip_offline.errors import VipOfflineError
 
+SURROGATE = re.compile("[\ud800-\udfff]")  # what stands for bytes that are no UTF-8
+
 
 @contextmanager
 def readable_errors(where: str, way_out: str) -> Iterator[None]:
@@ -25,10 +28,6 @@ def readable_errors(where: str, way_out: str) -> Iterator[None]:
     h5py, zarr, numcodecs, pyarrow, zipfile, json and Minari raise whatever their lowest layer
     raises, down to OverflowError and RecursionError: no list of them is complete. MemoryError is
     among them, since a damaged or hostile file asks for any size.
-
-    Args:
-        where: file, and episode if it is known.
-        way_out: one or more sentences.
     """
     try:
         yield
@@ -51,11 +50,7 @@ def _brief(error: BaseException) -> str:
 
 
 class GuardedSource:
-    """Wraps a source and converts its errors.
-
-    Args:
-        path: of the origin.
-        make: opens it.
+    """Opens a source, and converts its errors.
 
     Raises:
         VipOfflineError: if it cannot be opened.
@@ -72,7 +67,7 @@ class GuardedSource:
         with readable_errors(str(self.path), "Its description is damaged. Restore it."):
             catalogue = self._source.catalogue()
         for name in (*catalogue.names, *catalogue.columns):
-            if not _is_text(name):
+            if SURROGATE.search(name):
                 raise VipOfflineError(
                     f"{self.path}: {name!r} is a name that is not UTF-8, which no store can hold. "
                     "Rename it."
@@ -96,15 +91,6 @@ class GuardedSource:
     def close(self) -> None:
         """See `Source.close`."""
         self._source.close()
-
-
-def _is_text(name: str) -> bool:
-    """Whether a name is valid UTF-8; other bytes appear as lone surrogates."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _unlike(values: Any, column: Column) -> str:

@@ -29,6 +29,29 @@ FILES = {
     ".mat": " Save it as HDF5 with /data/demo_<i>, or as a folder of episodes.",
     **dict.fromkeys((".tar", ".gz", ".tgz", ".zst"), " Unpack it first."),
 }
+HDF5_ROOTS = (
+    (
+        {"observations", "action"},
+        " This is one episode as ACT and ALOHA write it. Convert the set to LeRobot, or write "
+        "each file into one as /data/demo_<i>/actions and /data/demo_<i>/obs/<camera>.",
+    ),
+    (
+        {"observations", "actions", "rewards"},
+        " This is D4RL's layout: it has no pictures, so nothing can be relabelled. Its numbers "
+        "are in Minari's copies (minari download D4RL/...).",
+    ),
+    (
+        {"observation", "action"},
+        " This is the table of one raw episode of DROID, whose pictures lie beside it. Take "
+        "the LeRobot conversion of the set.",
+    ),
+)
+HDF5_PREFIXES = {
+    "traj_": " This is ManiSkill's layout. Convert it to LeRobot, or write each trajectory as "
+    "/data/demo_<i> with actions and obs/<camera>.",
+    "episode_": " This is a part of a Minari data set: give the folder with data/metadata.json.",
+    "demo_": " Move its demo_<i> into a group data.",
+}
 
 
 def of_another_tool(path: Path) -> str:
@@ -66,38 +89,11 @@ def of_another_tool(path: Path) -> str:
 
 
 def hdf5_of_another_tool(names: Set[str]) -> str:
-    """The tool whose unsupported HDF5 layout a file has, and how to convert it; "" if unknown.
-
-    Args:
-        names: of what lies at its root.
-    """
-    if {"observations", "action"} <= names:
-        return (
-            " This is one episode as ACT and ALOHA write it. Convert the set to LeRobot, or write "
-            "each file into one as /data/demo_<i>/actions and /data/demo_<i>/obs/<camera>."
-        )
-    if {"observations", "actions", "rewards"} <= names:
-        return (
-            " This is D4RL's layout: it has no pictures, so nothing can be relabelled. Its numbers "
-            "are in Minari's copies (minari download D4RL/...)."
-        )
-    if {"observation", "action"} <= names:
-        return (
-            " This is the table of one raw episode of DROID, whose pictures lie beside it. Take "
-            "the LeRobot conversion of the set."
-        )
-    for start, way_out in (
-        (
-            "traj_",
-            " This is ManiSkill's layout. Convert it to LeRobot, or write each trajectory as "
-            "/data/demo_<i> with actions and obs/<camera>.",
-        ),
-        (
-            "episode_",
-            " This is a part of a Minari data set: give the folder with data/metadata.json.",
-        ),
-        ("demo_", " Move its demo_<i> into a group data."),
-    ):
+    """How to convert a file of HDF5 with these names at its root, by the tool that wrote it."""
+    for needed, way_out in HDF5_ROOTS:
+        if needed <= names:
+            return way_out
+    for start, way_out in HDF5_PREFIXES.items():
         if any(name.startswith(start) for name in names):
             return way_out
     return ""

@@ -28,12 +28,7 @@ def parse_rates(options: Sequence[str]) -> Mapping[str, float]:
 
 
 def check_rate_names(rates: Mapping[str, float], names: Iterable[str], where: Path) -> None:
-    """Refuse rates for files that do not exist.
-
-    Args:
-        rates: see `parse_rates`.
-        names: of the files, without suffix, that may have a rate.
-        where: the origin, for the message.
+    """Refuse rates for files that do not exist; names are without suffix.
 
     Raises:
         VipOfflineError: naming the first, and what it may mean.

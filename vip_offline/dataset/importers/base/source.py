@@ -1,7 +1,8 @@
 """Interface of every importer: a catalogue, and the columns of an episode."""
 
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -24,6 +25,11 @@ class Column:
     dtype: str  # as in the origin
     resampled: bool = False  # recorded at other times, resampled to the frames' times
 
+    @property
+    def size(self) -> int:
+        """Numbers per row."""
+        return math.prod(self.shape)
+
 
 @dataclass(frozen=True)
 class ColumnMap:
@@ -35,6 +41,12 @@ class ColumnMap:
     success: str = ""  # true where the task is solved by this row
     reward: str = ""  # the origin's own; kept as true_reward, for analysis
     time: str = ""  # in seconds, of each row
+
+    def used(self) -> set[str]:
+        """Names of all columns that play a role."""
+        numbers = (column_and_part(spec)[0] for spec in (*self.proprio, *self.action))
+        roles = (self.success, self.reward, self.time)
+        return {*self.cameras.values(), *numbers, *filter(None, roles)}
 
 
 @dataclass(frozen=True)
@@ -139,11 +151,3 @@ def refuse_defects(
     for name, error in defects.items():
         if name in actions or not pictures:
             raise VipOfflineError(error)
-
-
-def need_library(module: str, what: str, extra: str) -> Callable[[ImportError], VipOfflineError]:
-    """A function from an ImportError to the error that names the extra to install."""
-    return lambda error: VipOfflineError(
-        f"{what} is read with {module}, which is not installed ({error}). "
-        f"pip install 'vip-offline[{extra}]'"
-    )

@@ -18,14 +18,10 @@ SUCCESS_WORDS = {
 
 
 def truth(value: Any, where: str) -> bool | None:
-    """Parse a success value; None if it is missing.
-
-    Args:
-        value: a bool, number or word, also as an array that holds one.
-        where: file, episode and name, for the error.
+    """Parse a bool, number or word, also an array that holds one; None if it is missing.
 
     Raises:
-        VipOfflineError: if it is neither true nor false.
+        VipOfflineError: if it is neither true nor false; `where` names file, episode and name.
     """
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
@@ -56,26 +52,17 @@ IN_A_NAME = re.compile(
 def success_of_files(once: Mapping[str, Any], where: str) -> tuple[bool | None, tuple[str, ...]]:
     """Episode-level success in an episode's files, and the names it was found under.
 
-    Args:
-        once: what stands once in them.
-        where: the episode, for the error.
-
     Raises:
         VipOfflineError: if a name promises an answer and gives none, or two contradict.
     """
     answers: dict[str, bool] = {}
     for name, value in once.items():
         last = name.split(".")[-1].lower()
-        if last in (*SUCCESS_NAMES, *DENIES) or (
-            last in OUTCOME_COLUMNS
-            and isinstance(value, str)
-            and value.strip().lower() in SUCCESS_WORDS
-        ):
+        word = isinstance(value, str) and value.strip().lower() in SUCCESS_WORDS
+        if last in (*SUCCESS_NAMES, *DENIES) or (last in OUTCOME_COLUMNS and word):
             answer = truth(value, f"{where}: {name}")
-        else:
-            continue
-        if answer is not None:
-            answers[name] = answer != (last in DENIES)
+            if answer is not None:
+                answers[name] = answer != (last in DENIES)
     if len({*answers.values()}) > 1:
         raise VipOfflineError(f"{where}: {answers} contradict each other. Leave one.")
     return next(iter(answers.values()), None), tuple(answers)

@@ -21,10 +21,7 @@ class CameraParts:
 def cameras_of(folder: Path, name: str, pictures: Sequence[Path]) -> CameraParts:
     """Tell the cameras apart whose pictures lie in one folder: ``left_000.png``, ``right_000.png``.
 
-    Args:
-        folder: they lie in.
-        name: of the camera, if they are of one; "" in the episode's own folder.
-        pictures: at least one.
+    The name is the camera's, if they are of one; "" in the episode's own folder.
     """
     camera = CameraParts((Part(name or "pictures", folder, "pictures"),))
     episodes = {number: path for path in pictures if (number := pairing.episode_in(path.stem))}

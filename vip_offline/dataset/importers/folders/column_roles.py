@@ -30,24 +30,17 @@ NO_POSITION = re.compile(
     r"vel|speed|eff|torque|force|load|acc|cmd|command|target|goal|desired|current|temp|name|err|pwm|"
     r"volt|status|limit"
 )
-TASK = ("task", "instruction", "language_instruction")  # what is to be done, in words
 REWARD_NAMES = ("true_reward", "reward", "rewards")
-
-
-def last(name: str) -> str:
-    """``robot.Qpos`` and ``obs/qpos`` -> ``qpos``: a column without the file or group it is in."""
-    return (
-        re.split(r"[./]", name)[-1].strip().lower()
-        if not COLUMN_PART.search(name)
-        else _of_parts(name)
-    )
 
 
 COLUMN_PART = re.compile(r"[.\[](\d+)\]?$")
 
 
-def _of_parts(name: str) -> str:
-    """``robot.action.3`` -> ``action.3``: the number belongs to the name."""
+def last(name: str) -> str:
+    """``robot.Qpos`` and ``obs/qpos`` -> ``qpos``, without the file or group a column is in.
+
+    A number belongs to the name: ``robot.action.3`` -> ``action.3``.
+    """
     stem = COLUMN_PART.sub("", name)
     return re.split(r"[./]", stem)[-1].strip().lower() + name[len(stem) :]
 

@@ -6,11 +6,11 @@ from pathlib import Path, PurePosixPath
 
 from vip_offline.dataset.importers.base.success import SUCCESS_NAMES
 from vip_offline.dataset.importers.folders import pairing
-from vip_offline.dataset.importers.folders.column_roles import TASK
+from vip_offline.dataset.tables.cells import SENTENCES
 from vip_offline.dataset.tables.file_listing import VIDEO_SUFFIXES
 from vip_offline.utils.regular_files import require_regular
 
-LISTED_COLUMNS = (*SUCCESS_NAMES, *TASK)  # columns that are taken
+LISTED_COLUMNS = (*SUCCESS_NAMES, *SENTENCES)  # columns that are taken
 SUFFIXES = (".csv", ".tsv", ".txt")
 
 

@@ -81,10 +81,9 @@ def read_folder(folder: Path) -> FolderContents:
         if path.name.startswith(".") or path.name.lower() in LEFTOVERS:
             continue
         suffix = path.suffix.lower()
-        if path.is_dir() and _is_store(path):
-            others.append(path)
-        elif path.is_dir():
-            kinds["folders"].append(path)
+        if path.is_dir():
+            store = suffix == ".zarr" or any((path / name).exists() for name in STORES)
+            (others if store else kinds["folders"]).append(path)
         elif suffix in VIDEO_SUFFIXES:
             kinds["videos"].append(path)
         elif suffix in TABLES and (suffix != ".txt" or _has_rows(path)):
@@ -124,10 +123,6 @@ def why_not(path: Path) -> str:
     if suffix in NOT_READ:
         return f"is not read: {NOT_READ[suffix]}"
     return f"files of kind {suffix or path.name!r} are not read here"
-
-
-def _is_store(folder: Path) -> bool:
-    return folder.suffix.lower() == ".zarr" or any((folder / name).exists() for name in STORES)
 
 
 def only_pictures(folder: Path) -> bool:

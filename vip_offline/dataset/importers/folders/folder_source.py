@@ -5,7 +5,7 @@ table ``log.csv`` with a column ``x`` has ``log.x``; pictures are known by file 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from vip_offline.dataset.importers.base.source import (
 )
 from vip_offline.dataset.importers.base.success import success_of_files, success_of_name
 from vip_offline.dataset.importers.folders.column_roles import (
-    TASK,
     action_of,
     proprio_of,
     reward_of,
@@ -38,8 +37,9 @@ from vip_offline.dataset.importers.folders.parts import (
     read_part,
     table_columns,
 )
-from vip_offline.dataset.importers.folders.row_timing import Alignment, PartTiming, align
+from vip_offline.dataset.importers.folders.row_timing import Alignment, align
 from vip_offline.dataset.media.pictures import not_a_view, rgb
+from vip_offline.dataset.tables.cells import SENTENCES
 from vip_offline.dataset.tables.read_table import as_bools
 from vip_offline.dataset.tables.resampling import Series, nearest_rows, step_of
 from vip_offline.errors import VipOfflineError
@@ -94,6 +94,7 @@ class FolderSource:
         columns = self._columns
         numbers = [name for name, column in columns.items() if column.kind == "numbers"]
         notes = Counter(note for episode in self._episodes.values() for note in episode.notes)
+        lengths = [self._episodes[i].rows if i in self._episodes else 0 for i in range(len(files))]
         first = next(iter(self._episodes.values()))
         seconds = first.alignment.seconds
         step = step_of(seconds) if seconds is not None else 0.0
@@ -102,10 +103,7 @@ class FolderSource:
         return Catalogue(
             format=self._layout.kind,
             columns=columns,
-            lengths=np.array(
-                [self._episodes[i].rows if i in self._episodes else 0 for i in range(len(files))],
-                np.int64,
-            ),
+            lengths=np.array(lengths, np.int64),
             names=[episode.name for episode in files],
             keys=ColumnMap(
                 cameras={n: n for n, column in columns.items() if column.kind != "numbers"},
@@ -115,7 +113,8 @@ class FolderSource:
                 reward=reward_of(numbers),
                 time=times[0] if times else "",
             ),
-            control_rate=_round(rate),
+            # to six digits: 30.000000000000004 -> 30
+            control_rate=float(f"{rate:.6g}") if rate else None,
             notes=self._layout.notes
             + tuple(
                 note if len(files) == 1 else f"{note} (in {count} of {len(files)} episodes)"
@@ -182,9 +181,9 @@ class FolderSource:
                 columns[name] = replace(column, resampled=moved)
                 sources[name] = contents
         success, success_columns = success_of_files(once, str(files.where))
-        used = (*success_columns, *(name for name in TASK if isinstance(once.get(name), str)))
+        used = (*success_columns, *(name for name in SENTENCES if isinstance(once.get(name), str)))
         left_out |= {n: "stands once in its file, not in every row" for n in once if n not in used}
-        task = next((str(once[name]) for name in TASK if isinstance(once.get(name), str)), "")
+        task = next((str(once[name]) for name in SENTENCES if isinstance(once.get(name), str)), "")
         notes = [note for camera in cameras for note in camera.notes]
         if success is None and not any(success_of([*table.columns]) for table in tables):
             success = success_of_name(files.name)
@@ -231,16 +230,17 @@ class FolderSource:
             for index in lacking:
                 if not needed and index in with_part:
                     continue
-                self._broken.setdefault(index, self._unlike(index, name, has[0]))
+                self._broken.setdefault(
+                    index,
+                    f"{self._where(has[0])} has {name!r}, {self._where(index)} has not. Every "
+                    "episode needs the same files and columns; leave such episodes out with "
+                    "--skip-broken.",
+                )
         self._drop_broken()
         if not episodes:
             return left_out
         for name in (name for name in names if name not in left_out):
-            kinds = {
-                i: episode.columns[name]
-                for i, episode in episodes.items()
-                if name in episode.columns
-            }
+            kinds = {i: e.columns[name] for i, e in episodes.items() if name in e.columns}
             if len(kinds) < len(episodes):
                 left_out[name] = f"only {len(kinds)} of {total} episodes have it"
                 continue
@@ -272,12 +272,6 @@ class FolderSource:
         parts = self._layout.episodes[index].parts
         return any(part.name == name and part.kind == kind for part in parts)
 
-    def _unlike(self, index: int, name: str, model: int) -> str:
-        return (
-            f"{self._where(model)} has {name!r}, {self._where(index)} has not. Every episode needs "
-            "the same files and columns; leave such episodes out with --skip-broken."
-        )
-
     def _where(self, index: int) -> str:
         return str(self._layout.episodes[index].where)
 
@@ -297,57 +291,40 @@ class FolderSource:
     ) -> dict[str, NDArray[Any] | VideoSpan | Series]:
         part, timing, keep = contents.part, contents.timing, entry.alignment.keep
         targets = entry.alignment.targets.get(part.name)
-        if part.kind == "video":
+        seconds = np.zeros(0) if timing.seconds is None else timing.seconds  # targets need them
+        if part.kind != "table":
+            rows = np.arange(keep.start, keep.stop)
+            if targets is not None:
+                rows = nearest_rows(seconds, targets)
+            if part.kind == "pictures":
+                return {names[0]: picture_rows(part, rows.tolist())}
             if targets is None and entry.rows == timing.rows:
                 return {names[0]: VideoSpan(part.path, np.zeros(0), 0.0)}
-            own = contents.stamps
-            rows = np.arange(keep.start, keep.stop) if targets is None else _at(timing, targets)
-            return {names[0]: VideoSpan(part.path, own[rows], 1e-6, repeats=targets is not None)}
-        if part.kind == "pictures":
-            rows = np.arange(keep.start, keep.stop) if targets is None else _at(timing, targets)
-            return {names[0]: picture_rows(part, [int(row) for row in rows])}
+            stamps = contents.stamps[rows]
+            return {names[0]: VideoSpan(part.path, stamps, 1e-6, repeats=targets is not None)}
         table: dict[str, NDArray[Any] | VideoSpan | Series] = {}
         for name, raw in table_columns(part, names, timing.rows).items():
             column = self._columns.get(name, entry.columns[name])
             where = f"{part.path}: {name}"
             values = rgb(raw, where) if column.kind == "pictures" else raw.astype(column.dtype)
-            if targets is None:
-                table[name] = values[keep]
-            else:
-                assert timing.seconds is not None
-                table[name] = Series(values, timing.seconds, targets)
+            table[name] = values[keep] if targets is None else Series(values, seconds, targets)
         return table
 
     def close(self) -> None:
         """See `Source.close`."""
 
 
-def _at(timing: PartTiming, targets: NDArray[np.float64]) -> NDArray[np.int64]:
-    assert timing.seconds is not None
-    return nearest_rows(timing.seconds, targets)
-
-
-def _round(rate: float | None) -> float | None:
-    """The rate to six digits: 30.000000000000004 -> 30."""
-    return None if not rate else float(f"{rate:.6g}")
-
-
 def _which_actions(files: EpisodeFiles, sources: Mapping[str, PartContents]) -> list[str]:
     """A note if several tables have actions: which one is used."""
-    paths = {
-        name: contents.part.path
-        for name, contents in sources.items()
-        if contents.part.kind == "table"
-    }
-    names = action_of([*paths])
-    acting = {
-        path: None
-        for path in paths.values()
-        if action_of([name for name in paths if paths[name] == path])
-    }
+    tables = {name: c.part.path for name, c in sources.items() if c.part.kind == "table"}
+    columns_of: dict[Path, list[str]] = defaultdict(list)
+    for name, path in tables.items():
+        columns_of[path].append(name)
+    acting = [path for path, names in columns_of.items() if action_of(names)]
     if len(acting) < 2:
         return []
-    chosen, *rest = sorted(acting, key=lambda path: path != paths[names[0]])
+    first = action_of([*tables])[0]
+    chosen, *rest = sorted(acting, key=lambda path: path != tables[first])
     base = files.where if files.where.is_dir() else files.where.parent
     own, *others = (path.relative_to(base).as_posix() for path in (chosen, *rest))
     return [
@@ -356,17 +333,15 @@ def _which_actions(files: EpisodeFiles, sources: Mapping[str, PartContents]) -> 
     ]
 
 
-def _with_counts(reasons: Iterable[Mapping[str, str]]) -> dict[str, str]:
+def _with_counts(reasons: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Merge per-episode reasons: name -> most frequent reason, with a count unless in all."""
-    listed = list(reasons)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for episode in listed:
+    for episode in reasons:
         for name, why in episode.items():
             counts[name][why] += 1
     summary = {}
     for name, whys in counts.items():
-        why = whys.most_common(1)[0][0]
-        total = sum(whys.values())
-        some = f" (in {total} of {len(listed)} episodes)" if total < len(listed) else ""
-        summary[name] = f"{why}{some}"
+        total = whys.total()
+        some = f" (in {total} of {len(reasons)} episodes)" if total < len(reasons) else ""
+        summary[name] = f"{whys.most_common(1)[0][0]}{some}"
     return summary

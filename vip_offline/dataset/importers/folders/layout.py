@@ -43,7 +43,6 @@ from vip_offline.errors import VipOfflineError
 __all__ = ["EpisodeFiles", "FolderLayout", "NoEpisode", "Part", "layout", "pictures_of"]
 
 DEPTH = 4  # folders within folders in which episodes are looked for
-NUMBER = re.compile(r"\d+")
 
 
 class NoEpisode(VipOfflineError):
@@ -109,9 +108,8 @@ def _apply_list(
     columns = sorted({column for row in rows.values() for column in row})
     use = f"taken of it: {', '.join(columns)}" if columns and named else "nothing in it is taken"
     why = f"is a list that names {named} of {len(episodes)} episodes; {use}"
-    return replace(
-        divided, episodes=tuple(episodes), left_out={**divided.left_out, table.name: why}
-    )
+    left_out = {**divided.left_out, table.name: why}
+    return replace(divided, episodes=tuple(episodes), left_out=left_out)
 
 
 def _bare(video: Path) -> EpisodeFiles:
@@ -137,10 +135,8 @@ def _pairs(path: Path, inside: FolderContents) -> FolderLayout | None:
         else:
             lone.append(medium)
     matched = [table for table, belonging in media_of.items() if belonging]
-    like = {_pattern(table.stem) for table in matched}
-    unlike = [
-        table for table in media_of if table not in matched and _pattern(table.stem) not in like
-    ]
+    like = {_pattern(table.stem) for table in matched}  # also of those that are matched
+    unlike = [table for table in media_of if _pattern(table.stem) not in like]
     several = len({table.stem for table in matched}) > 1
     if not matched or ((unlike or lone) and not several):
         return None
@@ -148,10 +144,7 @@ def _pairs(path: Path, inside: FolderContents) -> FolderLayout | None:
     for stem in dict.fromkeys(table.stem for table in media_of if table not in unlike):
         tables = [table for table in media_of if table.stem == stem]
         belonging = list(dict.fromkeys(medium for table in tables for medium in media_of[table]))
-        parts = [
-            Part(_rest(medium, stem, exact) or "video", medium, kind_of(medium))
-            for medium in belonging
-        ]
+        parts = [Part(_rest(m, stem, exact) or "video", m, kind_of(m)) for m in belonging]
         # tables of one name, as demo_0.csv and demo_0.json, are told apart by what they are
         parts += [Part("" if len(tables) == 1 else t.suffix[1:], t, "table") for t in tables]
         where = tables[0].with_suffix("")
@@ -194,7 +187,7 @@ def _rest(medium: Path, stem: str, exact: bool) -> str | None:
 
 
 def _pattern(stem: str) -> str:
-    return NUMBER.sub("#", stem)
+    return re.sub(r"\d+", "#", stem)
 
 
 # --- one episode, or a folder for each -----------------------------------------------------
@@ -214,11 +207,7 @@ def _one(path: Path, inside: FolderContents) -> FolderLayout | None:
 
 
 def _refuse_several(path: Path, inside: FolderContents) -> None:
-    """Refuse to make one episode of videos, or tables, that are numbered as episodes are.
-
-    Raises:
-        VipOfflineError: names two of them.
-    """
+    """Refuse to make one episode of videos, or tables, that are numbered as episodes are."""
     for paths in (media_in(inside), inside.tables):
         names = [name_of(path) for path in paths]
         two = pairing.alike(names)
@@ -371,11 +360,7 @@ def _media(folder: Path) -> bool:
 
 
 def _episode(folder: Path, name: str) -> EpisodeFiles:
-    """All parts of one episode's folder.
-
-    Raises:
-        VipOfflineError: if two of its parts would bear one name.
-    """
+    """All parts of one episode's folder."""
     parts, left_out, broken = list[Part](), dict[str, str](), list[str]()
     for below in _gather(folder, (), DEPTH):
         parts += below.parts

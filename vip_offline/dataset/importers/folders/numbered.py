@@ -51,14 +51,10 @@ def _views(names: list[str]) -> bool:
     for name in names:
         views_of[pairing.numbers(name)].add(pairing.label(name, common, pairing.numbers(name)))
     labels = next(iter(views_of.values()))
-    equal = (
-        len(views_of) > 1
-        and len(labels) > 1
-        and all(views == labels for views in views_of.values())
-    )
-    return (
-        equal and all(map(pairing.is_camera, labels)) and len(names) == len(views_of) * len(labels)
-    )
+    several = len(views_of) > 1 and len(labels) > 1
+    equal = several and all(views == labels for views in views_of.values())
+    complete = len(names) == len(views_of) * len(labels)
+    return equal and complete and all(map(pairing.is_camera, labels))
 
 
 def across(path: Path, inside: FolderContents, depth: int) -> FolderLayout | None:

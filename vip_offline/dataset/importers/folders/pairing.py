@@ -82,11 +82,9 @@ def is_episode(name: str) -> bool:
 
 
 def are_episodes(outer: Sequence[str], inner: Sequence[str]) -> bool:
-    """Whether what lies in a folder are episodes, and no cameras of one.
+    """Whether videos, folders of pictures or tables are episodes, and no cameras of one.
 
-    Args:
-        outer: names of the folder, and of those it is in, below the origin.
-        inner: names of videos and folders of pictures in it, or of tables.
+    They are called `inner`; `outer` is the folder they lie in, and those above, below the origin.
     """
     if not inner or any(is_camera(name) and not is_episode(name) for name in inner):
         return False
@@ -110,10 +108,7 @@ def episode_numbers(media: Sequence[str], tables: Sequence[str]) -> dict[str, tu
 def label(name: str, common: set[str], number: tuple[int, ...] | None = None) -> str:
     """What a name says beyond the words that all have: ``ep_0_cam1_rgb`` -> ``cam1_rgb``.
 
-    Args:
-        name: of a file or folder.
-        common: words in small letters, which tell nothing apart.
-        number: of its episode; by default as `key` says.
+    The episode's number is by default as `key` says.
     """
     text, own = "", number is None or key(name) == number
     for token, counts in _pieces(name):

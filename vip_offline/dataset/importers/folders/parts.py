@@ -25,6 +25,7 @@ from vip_offline.dataset.media.pictures import (
     sixteen_bit_note,
 )
 from vip_offline.dataset.media.timeline import timeline
+from vip_offline.dataset.tables.cells import EXACT
 from vip_offline.dataset.tables.file_listing import stamps_of_names
 from vip_offline.dataset.tables.read_table import Table, as_bools, is_time, read_table, seconds_of
 from vip_offline.errors import VipOfflineError
@@ -33,8 +34,6 @@ from vip_offline.utils.regular_files import require_regular
 UNTYPED = (".csv", ".tsv", ".txt", ".json", ".jsonl")  # in which 1 and 1.0 are the same
 NO_PICTURES: Mapping[str, Sequence[str]] = MappingProxyType({})
 FRAME_COLUMN = re.compile(r"frames?([_ ]?(id|idx|index|no|nr|num|number))?")
-NUMBERS_IN_NAME = re.compile(r"\d+")
-EXACT_FLOAT = 2**53  # whole numbers below are exact as float64
 
 
 @dataclass(frozen=True)
@@ -81,11 +80,8 @@ def read_part(
         line = timeline(part.path)
         timing = _timing(part, len(line.pts), line.seconds, "its time stamps", clock)
         column = Column("video", line.shape, "uint8")
-        notes = (
-            (f"{part.path.name}: of its {line.views} video streams the first is taken",)
-            if line.views > 1
-            else ()
-        )
+        several = f"{part.path.name}: of its {line.views} video streams the first is taken"
+        notes = (several,) if line.views > 1 else ()
         return PartContents(part, timing, {part.name: column}, notes=notes, stamps=line.seconds)
     if part.kind == "pictures":
         return _pictures(part, clock)
@@ -123,11 +119,16 @@ def _pictures(part: Part, clock: Clock) -> PartContents:
     return PartContents(part, timing, {part.name: column}, notes=tuple(notes))
 
 
+def _last_numbers(names: Sequence[str]) -> NDArray[np.float64]:
+    """The last number in the name of each picture that has one."""
+    digits = [re.findall(r"\d+", name.rpartition(".")[0]) for name in names]
+    return np.array([int(groups[-1]) for groups in digits if groups], np.float64)
+
+
 def _gaps(camera: str, names: Sequence[str]) -> list[str]:
     """Numbers that are missing in a series of pictures: 000, 001, 003."""
-    digits = [NUMBERS_IN_NAME.findall(name.rpartition(".")[0]) for name in names]
-    numbers = [int(groups[-1]) for groups in digits if groups]
-    steps = np.diff(np.array(numbers, np.float64))
+    numbers = _last_numbers(names)
+    steps = np.diff(numbers)
     if len(numbers) < len(names) or not len(steps):
         return []
     wide = np.flatnonzero(steps > np.median(steps))
@@ -227,8 +228,7 @@ def _check_order(part: Part, table: Table, camera: str, files: Sequence[str]) ->
                 f"{row} of camera {camera} is {files[row]}. Sort the rows in the order of the "
                 "pictures."
             )
-    digits = [NUMBERS_IN_NAME.findall(file.rpartition(".")[0]) for file in files]
-    numbers = np.array([int(groups[-1]) for groups in digits if groups], np.float64)
+    numbers = _last_numbers(files)
     for name, values in table.columns.items():
         if FRAME_COLUMN.fullmatch(name.split(".")[-1].lower()) and len(values) == len(numbers) > 1:
             off = np.flatnonzero(np.diff(values.astype(np.float64)) != np.diff(numbers))
@@ -294,7 +294,7 @@ def _stored(name: str, values: NDArray[Any], part: Part) -> NDArray[Any]:
         return answers
     if part.path.suffix.lower() not in UNTYPED or values.dtype.kind not in "iu":
         return values
-    exact = np.abs(values.astype(np.float64)).max(initial=0) < EXACT_FLOAT
+    exact = np.abs(values.astype(np.float64)).max(initial=0) < EXACT
     return values.astype(np.float64) if exact else values
 
 

@@ -21,10 +21,6 @@ DONE = re.compile(r"terminals?|dones?|terminated|truncated|timeouts?|is_last|is_
 def refuse_several(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
     """Refuse a table in which several episodes lie one after another.
 
-    Args:
-        path: for the error.
-        columns: name -> (T, ...) as in the file.
-
     Raises:
         VipOfflineError: names what says so, and the way out.
     """

@@ -95,11 +95,6 @@ def datasets_below(
 ) -> Iterator[tuple[str, h5py.Dataset | str]]:
     """Every dataset, soft links followed, circles of links cut.
 
-    Args:
-        group: an h5py.Group.
-        prefix: of the names.
-        parents: groups on the way here.
-
     Yields:
         The name and the dataset, or why it cannot be opened.
 
@@ -143,13 +138,7 @@ def _available(code: int) -> bool:
 
 
 def column_of_dataset(name: str, dataset: Any, rows: int) -> Column | str:
-    """What a dataset is per row of an episode, or why it is left out.
-
-    Args:
-        name: of the dataset.
-        dataset: an h5py.Dataset.
-        rows: of the episode.
-    """
+    """What a dataset is per row of an episode, or why it is left out."""
     dtype = dataset.dtype
     if dataset.shape is None:
         return "is empty"

@@ -42,14 +42,8 @@ from vip_offline.errors import VipOfflineError
 
 INDEX_COLUMNS = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 PICTURE_PREFIX = "observation.images."
-FORMAT_FILES = (
-    "meta",
-    "data",
-    "videos",
-    "images",
-    "README.md",
-    "LICENSE",
-)  # of a data set's folder
+# of a data set's folder
+FORMAT_FILES = ("meta", "data", "videos", "images", "README.md", "LICENSE")
 
 
 class LeRobot:
@@ -71,11 +65,7 @@ class LeRobot:
         return bool(self._info["codebase_version"] == "v3.0")
 
     def _inside(self, relative: str, source: str) -> Path:
-        """A path from the metadata, inside the data set's folder.
-
-        Raises:
-            VipOfflineError: if it leads out of the folder.
-        """
+        """A path from the metadata, inside the data set's folder."""
         pure = PurePosixPath(relative)
         if pure.is_absolute() or ".." in pure.parts:
             raise VipOfflineError(
@@ -92,15 +82,12 @@ class LeRobot:
             for name, column in columns.items()
             if column.kind != "numbers"
         }
-        if any(column.kind == "video" for column in columns.values()) and not self._info.get(
-            "video_path"
-        ):
-            raise VipOfflineError(
-                f"{self.path / 'meta/info.json'}: has videos but no video_path. Restore it."
-            )
+        file = self.path / "meta/info.json"
+        videos = any(column.kind == "video" for column in columns.values())
+        if videos and not self._info.get("video_path"):
+            raise VipOfflineError(f"{file}: has videos but no video_path. Restore it.")
         if not cameras:
             notes.append("there are no pictures, so nothing can be relabelled")
-        file = self.path / "meta/info.json"
         if "action" not in columns:
             notes.append(f"{file} lists no action: enough to relabel and analyse, not to train")
         try:
@@ -116,9 +103,7 @@ class LeRobot:
                 cameras={name.replace("/", "."): column for name, column in cameras.items()},
                 proprio=guessed([*columns], ["observation.state"]),
                 action=guessed([*columns], ["action"]),
-                success="".join(
-                    guessed([*columns], [f"next.{SUCCESS_COLUMNS[1]}", *SUCCESS_COLUMNS])
-                ),
+                success="".join(guessed([*columns], ["next.success", *SUCCESS_COLUMNS])),
                 reward="".join(guessed([*columns], ["next.reward"])),
             ),
             control_rate=float(self._info["fps"]),
@@ -185,20 +170,17 @@ class LeRobot:
 
     def _notes(self) -> list[str]:
         """Notes on contradictions in the metadata, and how they are resolved."""
-        notes = []
-        if self._v3:
-            moved = [
-                index
-                for index, episode in enumerate(self._episodes)
-                if episode["length"] and self._data_file(index) != self._named_file(index)
-            ]
-            if moved:
-                notes.append(
-                    f"the metadata of {len(moved)} of {len(self._episodes)} episodes, such as "
-                    f"{moved[0]}, names a data file without their rows: they are read from the "
-                    "file that has them"
-                )
-        return notes
+        moved = [
+            index
+            for index, episode in enumerate(self._episodes)
+            if self._v3 and episode["length"] and self._data_file(index) != self._named_file(index)
+        ]
+        if not moved:
+            return []
+        return [
+            f"the metadata of {len(moved)} of {len(self._episodes)} episodes, such as {moved[0]}, "
+            "names a data file without their rows: they are read from the file that has them"
+        ]
 
     def _first_file(self) -> tuple[Path | None, list[str]]:
         """The first data file that can be opened, and the names of its columns."""
@@ -310,12 +292,8 @@ class LeRobot:
             else:
                 values[name] = numbers_of(table[name], tuple(feature.get("shape", ())), where, name)
         splits = tuple(name for name, span in self._splits().items() if episode in span)
-        return EpisodeColumns(
-            values,
-            success=self._success(episode),
-            task=task or self._task_of(table),
-            splits=splits,
-        )
+        task = task or self._task_of(table)
+        return EpisodeColumns(values, success=self._success(episode), task=task, splits=splits)
 
     def _task_of(self, table: Any) -> str:
         """Task instructions of an episode's rows, joined with semicolons."""
@@ -338,8 +316,7 @@ class LeRobot:
 
     def _rows_of(self, file: Path, episode: int, columns: Sequence[str]) -> Any:
         if self._table is None or self._table[0] != file:
-            names = ["episode_index", "frame_index", "timestamp", *columns]
-            table = load_table(file, names)
+            table = load_table(file, ["episode_index", "frame_index", "timestamp", *columns])
             self._table = file, table
             self._of = np.asarray(table["episode_index"])
             self._in_order = bool((np.diff(self._of) >= 0).all())

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pyarrow
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
@@ -27,8 +28,6 @@ def numbers_of(column: Any, shape: tuple[int, ...], where: str, name: str) -> ND
     Raises:
         VipOfflineError: on empty cells, or another number of values than `shape` requires.
     """
-    import pyarrow
-
     array = column.combine_chunks()
     length = len(array)
     while pyarrow.types.is_list(array.type) or pyarrow.types.is_fixed_size_list(array.type):

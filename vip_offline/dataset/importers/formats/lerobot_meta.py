@@ -3,6 +3,7 @@
 Layouts: https://github.com/huggingface/lerobot, src/lerobot/datasets.
 """
 
+import contextlib
 import json
 import re
 import string
@@ -11,15 +12,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
-from vip_offline.utils.size_limits import read_description, require_episodes, require_stored
+from vip_offline.utils.size_limits import (
+    CELL_BYTES,
+    read_description,
+    require_episodes,
+    require_stored,
+)
 
 # v2.0 differs from v2.1 in its statistics alone, which are not read
 VERSIONS = ("v3.0", "v2.1", "v2.0")
-CELL_BYTES = 8  # bytes of a number
 NUMBER_FORMAT = re.compile(r"(0?\d{1,2}d?)?")  # in a template: of 000001, 06d
+
+
+@contextlib.contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Name a file that cannot be read."""
+    try:
+        yield
+    except (OSError, ValueError, RecursionError, pyarrow.ArrowException) as error:
+        raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
 
 
 def read_info(path: Path) -> dict[str, Any]:
@@ -29,10 +45,8 @@ def read_info(path: Path) -> dict[str, Any]:
         VipOfflineError: if it is missing, damaged, or of a version that is not read here.
     """
     file = path / "meta" / "info.json"
-    try:
+    with _readable(file):
         info: dict[str, Any] = json.loads(read_description(file))
-    except (OSError, ValueError, RecursionError) as error:
-        raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
     if not isinstance(info, dict):
         raise VipOfflineError(f"{file}: holds no JSON object. Restore it.")
     version = info.get("codebase_version")
@@ -74,7 +88,9 @@ def read_episodes(path: Path, info: Mapping[str, Any]) -> list[dict[str, Any]]:
         VipOfflineError: if one is missing, twice there, or lacks its length.
     """
     v3 = info["codebase_version"] == "v3.0"
-    episodes = list(_episodes_of_v3(path) if v3 else _episodes_of_v2(path))
+    listed = path / "meta" / "episodes.jsonl"
+    of_v2 = ("episode_index", "length")
+    episodes = list(_episodes_of_v3(path) if v3 else _json_lines(listed, of_v2, "episode"))
     for place, episode in enumerate(episodes):
         for key in ("episode_index", "length"):
             number = whole(episode.get(key))
@@ -138,13 +154,8 @@ def parquet_names(file: Path) -> list[str]:
     Raises:
         VipOfflineError: if it cannot be read.
     """
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
+    with _readable(file):
         return list(pyarrow.parquet.read_schema(require_regular(file)).names)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
 
 
 def load_table(file: Path, columns: Sequence[str]) -> Any:
@@ -153,9 +164,6 @@ def load_table(file: Path, columns: Sequence[str]) -> Any:
     Raises:
         VipOfflineError: if it lacks one, or cannot be read.
     """
-    import pyarrow
-    import pyarrow.parquet
-
     present = parquet_names(file)
     for column in columns:
         if column not in present:
@@ -163,12 +171,10 @@ def load_table(file: Path, columns: Sequence[str]) -> Any:
                 f"{file}: lacks the column {column!r} (it has {', '.join(present)}). Restore "
                 "the file, or name another column with --key-map."
             )
-    try:
+    with _readable(file):
         rows = pyarrow.parquet.read_metadata(file).num_rows
         require_stored(str(file), rows * len(columns) * CELL_BYTES, [file.stat().st_size])
         return pyarrow.parquet.read_table(file, columns=list(columns), partitioning=None)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
 
 
 def files_of_episodes(files: Sequence[Path]) -> dict[int, list[Path]]:
@@ -200,16 +206,10 @@ def _episodes_of_v3(path: Path) -> Iterator[dict[str, Any]]:
         yield from load_table(file, names).to_pylist()
 
 
-def _episodes_of_v2(path: Path) -> Iterator[dict[str, Any]]:
-    yield from _json_lines(path / "meta" / "episodes.jsonl", ("episode_index", "length"), "episode")
-
-
 def _json_lines(file: Path, numbers: Sequence[str], kind: str) -> Iterator[dict[str, Any]]:
     """The objects of a file of JSON lines, that have these keys."""
-    try:
+    with _readable(file):
         lines = read_description(file).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise VipOfflineError(f"{file}: cannot be read ({error}). Restore it.") from error
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:

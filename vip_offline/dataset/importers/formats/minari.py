@@ -100,9 +100,8 @@ class Minari:
         """See `Source.catalogue`."""
         import gymnasium
 
-        if isinstance(
-            self._set.action_space, gymnasium.spaces.Discrete | gymnasium.spaces.MultiDiscrete
-        ):
+        discrete_spaces = gymnasium.spaces.Discrete | gymnasium.spaces.MultiDiscrete
+        if isinstance(self._set.action_space, discrete_spaces):
             raise VipOfflineError(
                 f"{self.path}: its actions are {self._set.action_space}: discrete, and policies "
                 "here regress continuous ones."
@@ -137,12 +136,11 @@ class Minari:
             for name, column in columns.items()
             if column.kind == "pictures"
         }
-        if pictures:
-            notes.append(
-                "Minari keeps pictures as JPEG unless it was told otherwise: they may be lossy"
-            )
-        if not pictures:
-            notes.append("there are no pictures, so nothing can be relabelled")
+        notes.append(
+            "Minari keeps pictures as JPEG unless it was told otherwise: they may be lossy"
+            if pictures
+            else "there are no pictures, so nothing can be relabelled"
+        )
         numbers = [name for name, column in columns.items() if column.kind == "numbers"]
         return Catalogue(
             format="Minari",
@@ -200,16 +198,13 @@ class Minari:
         }
         answers |= {name: about[name] for name in SUCCESS_COLUMNS if name in about}
         values = {name: flat[name] for name in columns}
+        for name, array in values.items():
+            if pictures_shape(array.shape[1:], array.dtype) is not None:
+                values[name] = rgb(array, f"{where}: {name}")
+        labelled = (truth(value, f"{where}: {name}") for name, value in answers.items())
         return EpisodeColumns(
-            {
-                name: rgb(array, f"{where}: {name}")
-                if pictures_shape(array.shape[1:], array.dtype) is not None
-                else array
-                for name, array in values.items()
-            },
-            success=next(
-                (truth(value, f"{where}: {name}") for name, value in answers.items()), None
-            ),
+            values,
+            success=next(labelled, None),
             task=str(about.get("task", "")),
             splits=tuple(str(split) for split in about.get("splits", ())),
         )
@@ -235,13 +230,9 @@ def _padded(episode: Any) -> dict[str, NDArray[Any]]:
             except ValueError:  # its rows differ in length
                 arrays[name] = np.fromiter(values, object, len(values))
 
-    put(OBSERVATION, episode.observations)
+    for name in (OBSERVATION, "actions", "rewards", "terminations", "truncations", "infos"):
+        put(name, getattr(episode, name))
     rows = len(episode.rewards) + 1
-    put("actions", episode.actions)
-    put("rewards", episode.rewards)
-    put("terminations", episode.terminations)
-    put("truncations", episode.truncations)
-    put("infos", episode.infos)
     padded = {}
     for name, values in arrays.items():
         if values.ndim and len(values) == rows - 1 and values.dtype.kind in "biuf":

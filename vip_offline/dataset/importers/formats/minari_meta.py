@@ -16,10 +16,7 @@ HDF5 = "main_data.hdf5"
 
 
 def require_plain(folder: Path) -> None:
-    """Refuse a data set whose loading would run code, or whose sizes are impossible.
-
-    Args:
-        folder: with metadata.json.
+    """Refuse a folder (with metadata.json) whose loading would run code, or of impossible sizes.
 
     Raises:
         VipOfflineError: names the file.
@@ -55,10 +52,6 @@ def require_plain(folder: Path) -> None:
 
 def require_own(folder: Path, number: int) -> None:
     """Refuse an episode of which a part lies in another file, or in no regular one.
-
-    Args:
-        folder: with metadata.json.
-        number: of the episode, as Minari counts.
 
     Raises:
         VipOfflineError: names the part.

@@ -30,12 +30,12 @@ from vip_offline.dataset.storage.zarr_arrays import array_at, array_keys, base_o
 from vip_offline.dataset.zarr_frames import open_zarr
 from vip_offline.errors import VipOfflineError
 
-READ_BYTES = 8 * 2**20  # bytes of an array that are read at once
+AHEAD_BYTES = 8 * 2**20  # bytes of an array that are read at once
 PROPRIO_NAMES = ("proprio", "state", "robot_state", "agent_pos", "robot_eef_pose", "qpos")
 UMI = ("robot0_eef_pos", "robot0_eef_rot_axis_angle", "robot0_gripper_width")
 ACTION_NAMES = ("action", "actions")
 REPAIR = "Restore it, or leave such episodes out with --skip-broken."
-FORMAT_FILES = ("data", "meta", "zarr.json")  # of a buffer's folder, beside hidden files
+BUFFER_FILES = ("data", "meta", "zarr.json")  # of a buffer's folder, beside hidden files
 
 
 class ReplayBuffer:
@@ -155,16 +155,14 @@ class ReplayBuffer:
 
     def _scale(self, name: str, array: zarr.Array[Any]) -> str:
         """Why an image array has no usable value range, by its first two rows; "" if it has."""
-        where = f"{self.path}: data/{name}"
         if array.dtype == np.uint8:
             return ""
         try:
-            with readable_errors(where, ""):
-                first = np.asarray(array[:2])
-        except VipOfflineError:
-            return ""  # a chunk is damaged: reading its episode says so
+            first = np.asarray(array[:2])
+        except Exception:  # a chunk is damaged: reading its episode says so
+            return ""
         try:
-            rgb(first, where)
+            rgb(first, f"{self.path}: data/{name}")
         except VipOfflineError as error:
             return str(error)
         return ""
@@ -173,14 +171,13 @@ class ReplayBuffer:
         """Episodes without rows, or whose rows are not there."""
         broken = {}
         for index in np.flatnonzero((lengths < 1) | (self._ends > self._stored)):
-            message = (
-                f"{self.path}, episode {index}: meta/episode_ends[{index}] is {self._ends[index]}"
-            )
+            why = f"but data has {self._stored} rows"
+            if lengths[index] < 1:
+                why = "where the one before it ends: it has no rows"
             broken[int(index)] = (
-                f"{message}, where the one before it ends: it has no rows. "
-                if lengths[index] < 1
-                else f"{message}, but data has {self._stored} rows. "
-            ) + "Restore it, or leave such episodes out with --skip-broken."
+                f"{self.path}, episode {index}: meta/episode_ends[{index}] is {self._ends[index]}, "
+                f"{why}. {REPAIR}"
+            )
         return broken
 
     def _read_meta(self) -> dict[str, str]:
@@ -204,7 +201,7 @@ class ReplayBuffer:
         return {
             item.name: "is no part of a replay buffer"
             for item in base_of(self.path, self._root).iterdir()
-            if item.name not in FORMAT_FILES and not item.name.startswith(".")
+            if item.name not in BUFFER_FILES and not item.name.startswith(".")
         }
 
     def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:
@@ -236,13 +233,10 @@ class ReplayBuffer:
             array = self._array(name)
             size = max(1, int(np.prod(array.shape[1:], dtype=int)) * array.dtype.itemsize)
             try:
-                begin, block = (
-                    start,
-                    np.asarray(array[start : max(stop, start + READ_BYTES // size)]),
-                )
+                block = np.asarray(array[start : max(stop, start + AHEAD_BYTES // size)])
             except Exception:  # damage further on is not this episode's
                 return np.asarray(array[start:stop])
-            self._blocks[name] = begin, block
+            begin, self._blocks[name] = start, (start, block)
         return block[start - begin : stop - begin]
 
     def close(self) -> None:

@@ -5,7 +5,8 @@ Isaac Lab, MimicGen, LIBERO and robocasa write the same layout with groups of th
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +99,15 @@ class Robomimic:
         pictures = [name for name, column in columns.items() if column.kind == "pictures"]
         if not pictures:
             notes.append(
-                "there are no pictures: robomimic renders them with "
-                "dataset_states_to_obs.py; without, nothing can be relabelled"
+                "there are no pictures: robomimic renders them with dataset_states_to_obs.py; "
+                "without, nothing can be relabelled"
             )
         if "problem_info" in self._data.attrs:
             notes.append(
                 "LIBERO's pictures stand on their heads, as its renderer gives them: a robot's "
                 "camera does not"
             )
+        arms = (tuple(name for name in names if name in columns) for names in ARM_NAMES)
         return Catalogue(
             format="robomimic HDF5",
             columns=columns,
@@ -116,7 +118,8 @@ class Robomimic:
                     name.removeprefix("obs/").removesuffix("_image").replace("/", "."): name
                     for name in pictures
                 },
-                proprio=_arm(columns),
+                # the first of the known sets of names of which any is there
+                proprio=next(filter(None, arms), ()),
                 action=("actions",),
                 success="".join(guessed([*columns], SUCCESS_COLUMNS)),
                 # where rewards were filled with others, the simulator's stand beside them
@@ -289,9 +292,8 @@ class Robomimic:
 
     def _task(self, demo: Any) -> str:
         """Task instruction: per episode (robocasa) or per file (LIBERO)."""
-        words = _lang(str(demo.attrs.get("ep_meta", "{}")), "lang")
-        return words or _lang(
-            str(self._data.attrs.get("problem_info", "{}")), "language_instruction"
+        return _lang(demo, "ep_meta", "lang") or _lang(
+            self._data, "problem_info", "language_instruction"
         )
 
     def _success(self, episode: int) -> bool | None:
@@ -304,16 +306,15 @@ class Robomimic:
             if has(demo, name):  # as a whole, or per row, which is a column
                 item = member(demo, name)
                 return truth(item[()], where) if _is_single(item) else None
-        if not has(demo, "rewards") or not self._rewarded():
+        if not has(demo, "rewards") or not self._rewarded:
             return None
         # machine-generated sets hold failures: their reward never becomes 1
         return bool((member(demo, "rewards")[()] >= SOLVED).any())
 
+    @cached_property
     def _rewarded(self) -> bool:
         """Whether any demonstration has the reward of a success: in many files all are 0."""
-        if not hasattr(self, "_any"):
-            self._any = any(map(self._solved, range(len(self._demos))))
-        return self._any
+        return any(map(self._solved, range(len(self._demos))))
 
     def _solved(self, episode: int) -> bool:
         try:
@@ -339,19 +340,10 @@ def _is_single(item: Any) -> bool:
     return isinstance(item, h5py.Dataset) and item.shape in ((), (1,))
 
 
-def _arm(columns: Mapping[str, Column]) -> tuple[str, ...]:
-    """The first of the known sets of names of which any is there."""
-    for names in ARM_NAMES:
-        present = tuple(name for name in names if name in columns)
-        if present:
-            return present
-    return ()
-
-
-def _lang(text: str, key: str) -> str:
-    """A sentence in a JSON object; "" if there is none."""
+def _lang(group: Any, attribute: str, key: str) -> str:
+    """A sentence in a JSON object among the attributes of a group; "" if there is none."""
     try:
-        value = json.loads(text)
+        value = json.loads(str(group.attrs.get(attribute, "{}")))
     except ValueError:
         return ""
     words = value.get(key, "") if isinstance(value, dict) else ""

@@ -11,10 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from vip_offline.analysis.metrics import (
-    Floats,
-    normalised,
-)
+from vip_offline.analysis.metrics import Floats, normalised
 from vip_offline.analysis.results import Row
 from vip_offline.report.figures.analysis.row_style import (
     OUTCOMES,
@@ -23,12 +20,7 @@ from vip_offline.report.figures.analysis.row_style import (
     row_legend,
     short_name,
 )
-from vip_offline.report.figures.comparison import (
-    GREY,
-    INK,
-    finish,
-    legend,
-)
+from vip_offline.report.figures.comparison import GREY, INK, finish, legend
 
 POINTS = 400  # of a curve: more than there are pixels for
 BAND_EPISODES = 8  # episodes of one outcome from which on a median says more than the curves

@@ -1,4 +1,7 @@
-"""A number per episode or per row: bumps, order, AUC, signal over noise."""
+"""A number per episode or per row: bumps, order, AUC, signal over noise.
+
+Rows are labellings and controls; `success` is (E,) bool. What a row lacks is left out.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,9 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 
-from vip_offline.analysis.metrics import (
-    Floats,
-)
+from vip_offline.analysis.metrics import Floats
 from vip_offline.analysis.results import Row
 from vip_offline.report.figures.analysis.row_style import (
     MANY,
@@ -21,15 +22,7 @@ from vip_offline.report.figures.analysis.row_style import (
     short,
     short_name,
 )
-from vip_offline.report.figures.comparison import (
-    BLUE,
-    GREY,
-    INK,
-    ORANGE,
-    finish,
-    legend,
-    name_rows,
-)
+from vip_offline.report.figures.comparison import BLUE, GREY, INK, ORANGE, finish, legend, name_rows
 
 
 def draw_bumps(ax: Axes, rows: Sequence[Row], success: ArrayLike) -> None:

@@ -9,12 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from vip_offline.analysis.metrics import (
-    Floats,
-    count_difference,
-    normalised,
-    reward_histogram,
-)
+from vip_offline.analysis.metrics import Floats, count_difference, normalised, reward_histogram
 from vip_offline.analysis.results import Row
 from vip_offline.report.figures.analysis.row_style import (
     MANY,
@@ -24,15 +19,7 @@ from vip_offline.report.figures.analysis.row_style import (
     short,
     short_name,
 )
-from vip_offline.report.figures.comparison import (
-    BLUE,
-    GREY,
-    INK,
-    ORANGE,
-    finish,
-    legend,
-    literal,
-)
+from vip_offline.report.figures.comparison import BLUE, GREY, INK, ORANGE, finish, legend, literal
 
 CUT = 2.0  # count differences beyond it are cut off: a bin of one reward may have any
 
@@ -87,11 +74,6 @@ def draw_count_difference(ax: Axes, a_row: Row, b_row: Row) -> None:
     """Draw how many more rewards of each size one row has than another (below Fig. 7).
 
     (|a| - |b|) / |b| per bin, nothing where b has none, cut off at `CUT`.
-
-    Args:
-        ax: to draw on.
-        a_row: a labelling.
-        b_row: what it is compared with.
     """
     histogram = reward_histogram([rewards_from_one(a_row), rewards_from_one(b_row)])
     edges = histogram.edges

@@ -6,14 +6,7 @@ from matplotlib.lines import Line2D
 
 from vip_offline.analysis.results import Row
 from vip_offline.report.figures.analysis.row_style import MARKERS
-from vip_offline.report.figures.comparison import (
-    BLUE,
-    GREEN,
-    INK,
-    PINK,
-    finish,
-    legend,
-)
+from vip_offline.report.figures.comparison import BLUE, GREEN, INK, PINK, finish, legend
 
 PAPERS_TAU = 0.1  # appendix F.2
 CLONING_SIZE = 0.95  # effective sample size above which weights hardly differ from none
@@ -24,10 +17,6 @@ def draw_effective_sample_size(ax: Axes, row: Row) -> None:
 
     With lines where weights hardly differ from cloning, and at the size `--tau auto` aims at, and
     the paper's temperature.
-
-    Args:
-        ax: to draw on.
-        row: one that has `weightings`.
     """
     handles: list[Line2D] = []
     ax.axvline(PAPERS_TAU, color=INK, lw=1, ls="--")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from conftest import PROGRAM
 
-from vip_offline.cli.program_end import message_of
 from vip_offline.errors import VipOfflineError, naming
+from vip_offline.utils.program_end import message_of
 
 SCRIPT = (
-    "from vip_offline.cli import program_end\ndef program():\n    {}\nprogram_end.run(program)\n"
+    "from vip_offline.utils import program_end\ndef program():\n    {}\nprogram_end.run(program)\n"
 )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from vip_offline.dataset.store import open_store
-from vip_offline.deployment.goal_image import goal_picture
+from vip_offline.deployment.export import goal_picture
 
 
 def test_the_goal_that_the_page_shows(store_path: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ NOT_RUN = re.compile(r"<!-- not run: (.+?) -->")
 # options behind those of the page, the last of which count: everything runs, on next to nothing
 SMALLER = {
     "train": "--steps 20 --processes 1",
-    "train --seeds": "--seeds 2",
+    "train --seeds": "--seeds 1",
     "compare": "--steps 20 --seeds 2 --placements 2 --horizon 8 --environments 4 --processes 1 "
     "--videos 1 --arms bc,rwr-outcome",
     "record": "--episodes 4 --failures 1 --image-size 64 --max-steps 20",

@@ -26,7 +26,7 @@ ARMS = ("bc", "rwr-return", "rwr-outcome")
 FOREIGN = {
     *("--nproc_per_node", "--cpu", "--logdir", "--strict", "--dist"),  # torchrun, mkdocs, pytest
     *("--driver", "--set", "--record", "--server", "--client", "--unnamed", "--patience", "--held"),
-    *("--success", "--quick", "--state"),  # franka_loop.py, benchmarks, tests/torture
+    *("--help", "--success", "--quick", "--state"),  # franka_loop.py, benchmarks, tests/torture
 }
 
 
@@ -160,6 +160,7 @@ MORE: dict[Path, Callable[[Path], None]] = {
 
 @pytest.mark.slow
 @pytest.mark.sim
+@pytest.mark.timeout(900)  # on a machine that has other work
 @pytest.mark.parametrize("page", SET_UPS, ids=lambda page: page.stem)
 def test_a_reader_who_types_the_page_gets_to_its_end(
     page: Path, page_folder: Callable[[Path], Path]

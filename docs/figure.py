@@ -78,7 +78,7 @@ def draw(path: Path, results: Path) -> Figure:
     label = store.label()
     (camera,) = store.cameras
     figure = Figure(figsize=(10, 4.2), layout="constrained")
-    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=(1.7, 1)))
+    ((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.7, 1))
     grid = left.add_gridspec(2, FRAMES, height_ratios=(1, 1.25))
     start, stop = store.spans()[int(np.flatnonzero(store.meta("success"))[0])]
     for column, row in enumerate(np.linspace(start, stop - 1, FRAMES).round().astype(int)):

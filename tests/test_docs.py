@@ -1,8 +1,10 @@
 """What README and documentation show is what the program does."""
 
+import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,9 +13,21 @@ import origins
 import people_files
 import pytest
 import typer
-from docs_pages import OTHERS, PAGES, ROOT, RUN, Reader, blocks, headings, links, reading
+from docs_pages import (
+    OTHERS,
+    PAGES,
+    ROOT,
+    RUN,
+    Reader,
+    blocks,
+    environment,
+    headings,
+    links,
+    reading,
+)
 from in_process import invoke
 from markdown_it import MarkdownIt
+from PIL import Image
 
 from vip_offline.cli import app
 from vip_offline.options import CompareOptions
@@ -152,6 +166,7 @@ SET_UPS: dict[Path, str | Callable[[Path], None]] = {
 }
 MORE: dict[Path, Callable[[Path], None]] = {
     README: film,
+    DOCS / "guides/is-the-reward-any-good.md": film,
     DOCS / "guides/pretraining.md": films,
     DOCS / "guides/export.md": labelled,
     DOCS / "guides/robot.md": description,
@@ -285,14 +300,24 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in headings(target), f"{link}: has {sorted(headings(target))}"
 
 
+@pytest.mark.slow
+@pytest.mark.sim
+def test_the_figure_is_drawn_by_its_script(quickstart: Path, tmp_path: Path) -> None:
+    script, picture = DOCS / "figure.py", tmp_path / "figure.png"
+    store = quickstart / "datasets/quickstart.zarr"
+    command = [sys.executable, "-W", "error", *map(str, (script, store, picture))]
+    subprocess.run(command, env=environment(), check=True)
+    with Image.open(picture) as drawn, Image.open(DOCS / "figure.png") as shown:
+        assert drawn.size == shown.size
+    assert (DOCS / "figure.png").stat().st_size < 300_000
+
+
 def test_the_readme_is_read_in_three_minutes() -> None:
     assert len(README.read_text().splitlines()) <= 150
 
 
 def test_the_results_are_those_of_the_files() -> None:
     """Success and difference of each arm in the README's table, from the comparison's file."""
-    import json
-
     compared = json.loads((ROOT / "recipes/results/outcome-drawer-close.json").read_text())
     mean = {arm["name"]: arm["success"]["mean"] for arm in compared["arms"]}
     less_bc = {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set everything up and run every check: ruff, mypy, import-linter and the tests.
+# Set everything up and run every check: ruff, mypy, import-linter, the documentation and the tests.
 # Arguments are handed on to pytest. A failed check does not keep the next one from running.
 
 set -euo pipefail
@@ -20,6 +20,7 @@ check ruff check
 check ruff format --check
 check mypy
 check lint-imports
+check mkdocs build --strict --site-dir "$VIP_OFFLINE_ENV/site"
 
 # last, so that the closing line is pytest's; what failed before it is said ahead of it
 if [ ${#failed[@]} -gt 0 ]; then

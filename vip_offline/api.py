@@ -44,8 +44,9 @@ def open_store(path: Path | str) -> "Store":
         path: folder, such as ``datasets/drawer-close.zarr``.
 
     Returns:
-        The store, whose arrays have one row per time step: ``frames("corner", start, stop)``,
-        ``data("action")``, ``label()``; ``spans()`` are the episodes' rows.
+        The store. Its arrays have one row per time step, such as ``data("action")``,
+        ``frames("corner", start, stop)`` and those of ``label()``; ``spans()`` are the episodes'
+        rows.
 
     Raises:
         VipOfflineError: if there is none, it is not one, or a newer version wrote it.
@@ -71,7 +72,7 @@ def relabel(
         say: called with lines about what was done.
 
     Returns:
-        The labelling: `reward` and `distance`, float32 of shape (N,).
+        The labelling, with `reward` and `distance`, float32 of shape (N,).
 
     Raises:
         VipOfflineError: if the store, the encoder or a goal cannot be had, or a labelling of this
@@ -139,9 +140,9 @@ def load_policy(folder: Path | str, *, weights: Path | str = "") -> "LoadedPolic
         weights: checkpoint file of the encoder, for a folder that does not hold it.
 
     Returns:
-        The policy: ``act({"frame/<camera>": ..., "proprio": ...})`` gives the action. Frames are
-        uint8 RGB of shape (H, W, 3), proprio is float32 of shape (P,), the action float32 of
-        shape (A,), in the units of the store.
+        The policy. Its ``act`` takes an observation and gives the action, float32 of shape (A,)
+        in the units of the store. An observation has the keys ``frame/<camera>``, uint8 RGB of
+        shape (H, W, 3), and ``proprio``, float32 of shape (P,).
 
     Raises:
         VipOfflineError: if a file is missing, was changed, or is of another encoder.

@@ -31,7 +31,7 @@ SPOKEN = {  # name of a control -> in a sentence, and its verbs
 }
 SUCCESS_ONLY = (
     "Among successes alone no weighting was seen to help, and some harm (three simulated tasks, "
-    "see the README); compare before you rely on one."
+    "see docs/results.md); compare before you rely on one."
 )
 ORDERED = 0.5  # correlation with time below which a success does not look like progress
 
@@ -91,7 +91,7 @@ def recommend(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, lis
         f"95 % interval must exclude 0, the rule is right in {SURELY.right} and the commonest "
         f"answer, no, in {SURELY.commonest}.",
         "train weighs whole episodes by how near to the goal they ended (--weight-by outcome): "
-        "ahead of the return on one task, behind it on another (see the README).",
+        "ahead of the return on one task, behind it on another (see docs/results.md).",
         "You know which episodes succeeded: cloning those alone (train --algo bc --only-successes) "
         "needs no reward, and was the best arm or level with it on all such tasks but one. Compare "
         "it.",

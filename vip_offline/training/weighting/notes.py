@@ -38,7 +38,7 @@ def reward_notes(label: Mapping[str, Any], options: TrainOptions) -> list[str]:
 
 
 def weighting_notes(options: TrainOptions, episodes: int, failures: int) -> list[str]:
-    """Whether weights of this kind are known to help on such data; README has the figures."""
+    """Whether weights of this kind are known to help on such data (docs/results.md)."""
     if options.algo != "rwr":
         return []
     if options.weighs_by == "outcome" and not failures:

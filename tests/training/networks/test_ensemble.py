@@ -1,5 +1,5 @@
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, replace
 from typing import Any
 
@@ -43,6 +43,15 @@ SHAPES: list[tuple[tuple[int, ...], dict[str, int], int]] = [
     ((16,), {"reach": 4}, 4),
     ((1,), {"width": 1, "embedding_size": 1}, 4),
 ]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As trainings run; several split a sum in other places for one network than for many."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def start(options: TrainOptions, **shape: int) -> tuple[NetworkState, Transitions, Hyperparameters]:

@@ -4,9 +4,10 @@ Each parameter carries the network as its first axis. A gradient step of S polic
 batched matrix products instead of S times as many small ones, whose overhead takes longer than
 their arithmetic.
 
-Each network ends in the bits that it would have alone. Torch computes the numbers at the end of an
-array that do not fill a vector register by other, differently rounded instructions. Layers are
-therefore widened to whole registers, by units whose weights are and stay zero.
+Each network ends in the bits that it would have alone, on one thread of torch. Torch computes the
+numbers at the end of an array that do not fill a vector register by other, differently rounded
+instructions. Layers are therefore widened to whole registers, by units whose weights are and stay
+zero.
 """
 
 import itertools

@@ -2,7 +2,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -332,6 +332,7 @@ def test_histogram_by_hand() -> None:
         max_size=4,
     )
 )
+@example([np.array([-5e-324])])  # a bin of which would be 0 wide
 def test_histograms_count_every_reward(rewards: list[Floats]) -> None:
     histogram = reward_histogram(rewards)
     assert [int(count.sum()) for count in histogram.counts] == [len(reward) for reward in rewards]

@@ -9,7 +9,7 @@ from in_process import refusal
 from typer.testing import CliRunner
 
 from vip_offline.cli import app
-from vip_offline.cli._options import Part, with_options
+from vip_offline.cli._options import with_options
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import (
     AnalyzeOptions,
@@ -28,6 +28,7 @@ from vip_offline.options import (
     TrainOptions,
 )
 from vip_offline.options.fields import fields_of
+from vip_offline.options.part import Part
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 # what a command leaves out: arms are about it, or a recording server gives no actions

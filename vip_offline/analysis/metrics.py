@@ -220,6 +220,7 @@ def reward_histogram(rewards: Sequence[ArrayLike], bins: int = 40) -> Histogram:
     reach = float(np.quantile(magnitude, 0.995)) if len(magnitude) else 0.0
     reach = reach or float(magnitude.max(initial=0.0)) or 1.0
     half = bins // 2
+    reach = max(reach, half * float(np.finfo(np.float64).tiny))  # or its bins would be empty
     steps = np.arange(-half, half + 1, dtype=np.float64)
     edges = steps * (reach / half)  # 0 exactly, whatever rounding does
     inside = [reward.clip(edges[0], edges[-1]) for reward in flat]

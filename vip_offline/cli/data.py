@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vip_offline.cli import _app as shared
-from vip_offline.cli._options import Part, with_options
+from vip_offline.cli._options import with_options
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import (
     ClientOptions,
@@ -18,6 +18,7 @@ from vip_offline.options import (
     RecordOptions,
     ServeOptions,
 )
+from vip_offline.options.part import Part
 from vip_offline.utils.console import Console
 from vip_offline.utils.path_arguments import named
 

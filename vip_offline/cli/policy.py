@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from vip_offline.cli import _app as shared
-from vip_offline.cli._options import Part, with_options
+from vip_offline.cli._options import with_options
 from vip_offline.options import CompareOptions, RolloutOptions, TrainOptions
+from vip_offline.options.part import Part
 from vip_offline.utils.console import Console
 
 

@@ -16,6 +16,7 @@ from vip_offline.options.policy import (
     Head,
     NormaliseActions,
     RolloutOptions,
+    ShipOptions,
     TrainOptions,
     WeightBy,
 )
@@ -33,7 +34,7 @@ from vip_offline.options.reward import (
     RelabelOptions,
     Reward,
 )
-from vip_offline.options.serve import GivenHold, Hold, ServeOptions, ShipOptions
+from vip_offline.options.serve import GivenHold, Hold, ServeOptions
 
 # options of earlier releases, which files of theirs still name, and what they are always now
 WITHDRAWN: dict[type, dict[str, object]] = {

@@ -1,8 +1,10 @@
 """Options of the stages that make and evaluate policies."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
+from vip_offline.options.data import Describe
 from vip_offline.options.fields import Option
 from vip_offline.options.reward import Device, Fit, NSteps, TargetEss
 
@@ -201,3 +203,15 @@ class CompareOptions:
     device: Annotated[
         Device, Option("Device to train rwr and bc on; other algorithms use the CPU.")
     ] = "cpu"
+
+
+@dataclass(frozen=True)
+class ShipOptions:
+    """What a policy folder takes along to another computer."""
+
+    store: Annotated[Path | None, Option("Store of the training data, if it was moved.")] = None
+    weights: Annotated[str, Option("Checkpoint file of the policy's encoder.")] = ""
+    describe: Describe = None
+    without_encoder: Annotated[
+        bool, Option("Let policy.onnx take embeddings.", flags=("--without-encoder",))
+    ] = False

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from vip_offline.options.data import Describe
 from vip_offline.options.fields import Option
 
 Hold = Literal["zero", "last"] | tuple[float, ...]
@@ -97,15 +96,3 @@ class ServeOptions:
     api_key: Annotated[str, Option("Key that clients must send.", recipe_only=True)] = field(
         default="", repr=False
     )
-
-
-@dataclass(frozen=True)
-class ShipOptions:
-    """What a policy folder takes along to another computer."""
-
-    store: Annotated[Path | None, Option("Store of the training data, if it was moved.")] = None
-    weights: Annotated[str, Option("Checkpoint file of the policy's encoder.")] = ""
-    describe: Describe = None
-    without_encoder: Annotated[
-        bool, Option("Let policy.onnx take embeddings.", flags=("--without-encoder",))
-    ] = False

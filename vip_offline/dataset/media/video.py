@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vip_offline.dataset.media.orientation import Orientation, orientation_of
+from vip_offline.dataset.media.orientation import AS_STORED, Orientation, orientation_of
 from vip_offline.dataset.media.video_file import (
     first_stream,
     frames_in_order,
@@ -228,12 +228,6 @@ def _turned(decoder: Decoder, pts: Sequence[int]) -> Iterator[tuple[Any, Orienta
             yield frame, turn
 
 
-def _pixels(frame: Any, path: Path, *, upright: bool = True) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB of a decoded frame."""
-    pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
-    return orientation_of(frame, path)(pixels) if upright else pixels
-
-
 def stacked(frames: Iterable[NDArray[np.uint8]], path: Path) -> NDArray[np.uint8]:
     """(T, H, W, 3) of T frames of a video.
 
@@ -264,6 +258,7 @@ class FrameReader:
         self._lock = threading.Lock()
         self._decoder: Decoder | None = None
         self._cache: OrderedDict[tuple[Path, int], Any] = OrderedDict()
+        self._turns: dict[Path, Orientation] = {}
 
     def __call__(self, path: Path, pts: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(T, H, W, 3) frames at T ascending pts of a file."""
@@ -283,8 +278,15 @@ class FrameReader:
                     if len(self._cache) > CACHED:
                         self._cache.popitem(last=False)
             # under the lock, too: PyAV's frames are not made for two threads at once
-            drawn = (_pixels(frames[stamp], path, upright=self._upright) for stamp in stamps)
+            turn = self._turn(frames[stamps[0]], path)
+            drawn = (turn(frames[stamp].to_ndarray(format="rgb24")) for stamp in stamps)
             return stacked((resized(pixels, self._size) for pixels in drawn), path)
+
+    def _turn(self, frame: Any, path: Path) -> Orientation:
+        """How a video's frames are turned: as the one that was asked first, see `_turned`."""
+        if path not in self._turns:
+            self._turns[path] = orientation_of(frame, path) if self._upright else AS_STORED
+        return self._turns[path]
 
     def close(self) -> None:
         """Close the file that is open."""

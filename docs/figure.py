@@ -5,7 +5,7 @@
     python docs/figure.py datasets/figure.zarr docs/figure.png
 
 Frames of one success, its distance to the goal below them, beside that of a failure, and success
-rates of a comparison with their 95 % intervals at the right.
+rates of a comparison with their 95 % CI at the right.
 """
 
 import argparse

@@ -79,7 +79,7 @@ def test_better_than_any_control_is_said_where_every_interval_excludes_0() -> No
     conclusion, _ = recommend(rows_of(lite0=(GOOD, BAD)), SUCCESS)
     assert "tells successes from failures better than any control" in conclusion
     assert "as well" not in conclusion
-    assert "cannot be told" not in conclusion
+    assert "not significantly" not in conclusion
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_large_difference_may_still_be_chance() -> None:
     half = (GOOD[0], GOOD[1], *BAD[2:]), (*GOOD[4:], *BAD[:4])
     lite0 = (*GOOD[1:], BAD[3]), (*BAD[1:], GOOD[3])
     conclusion, _ = recommend(rows_of(lite0=lite0, pixels=half), SUCCESS)
-    assert "it cannot be told from raw pixels" in conclusion
+    assert "it is not significantly different from raw pixels" in conclusion
 
 
 def test_a_clock_that_points_backwards_tells_all_the_same() -> None:
@@ -127,7 +127,10 @@ def test_few_episodes_give_no_claim() -> None:
     rows = rows_of(lite0=(GOOD[:2], BAD[:2]), pixels=(BAD[:2], GOOD[:2]),
                    random=(BAD[:2], GOOD[:2]), time=(BAD[:2], BAD[:2]))  # fmt: skip
     conclusion, _ = recommend(rows, SUCCESS[4:8])
-    assert "it cannot be told from raw pixels (AUC 0.00, difference 1.00, too few" in conclusion
+    assert (
+        "it is not significantly different from raw pixels (AUC 0.00, difference 1.00, too few"
+        in conclusion
+    )
     assert "2 successes, 2 failures" in conclusion
 
 
@@ -143,7 +146,9 @@ def test_labellings_that_cannot_be_told_apart_are_said_to_be() -> None:
     near = (4.2, *GOOD[1:]), BAD
     conclusion, reasons = recommend(rows_of(weak=near, strong=(GOOD, BAD)), SUCCESS)
     assert "--label strong" in conclusion
-    assert "weak (AUC 0.97, difference 0.03, 95 % CI 0.00 to 0.17: cannot be told ap" in reasons[0]
+    assert (
+        "weak (AUC 0.97, difference 0.03, 95 % CI 0.00 to 0.17: not significantly d" in reasons[0]
+    )
 
 
 def test_weight_does_not_outrank_how_well_successes_are_told() -> None:
@@ -193,11 +198,11 @@ def test_an_auc_below_chance_points_the_wrong_way() -> None:
     wrong = said(0.1, 0.2, 0.4)
     assert "lite0: The AUC is 0.20 (0.10 to 0.40): it points the wrong way" in wrong
     assert "moved as far as successes the AUC is 0.20 (0.10 to 0.40): it points the wrong" in wrong
-    assert "guess" not in wrong
+    assert "chance" not in wrong
     unsure = said(0.3, 0.45, 0.6)
     assert "wrong way" not in unsure
-    assert "0.45 (0.30 to 0.60): it cannot be told from a guess" in unsure
-    assert unsure.count("guess") == 2  # of all failures, and of those that moved as far
+    assert "0.45 (0.30 to 0.60): it is not significantly different from chance" in unsure
+    assert unsure.count("different from chance") == 2  # all failures; those that moved as far
     assert "AUC is" not in said(0.6, 0.8, 0.9)
 
 

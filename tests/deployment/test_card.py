@@ -64,7 +64,7 @@ def test_an_action_of_two_values_is_told() -> None:
 def test_success_with_its_interval_and_its_limits() -> None:
     success = {"successes": 5, "rollouts": 10, "interval_95": [0.24, 0.76], "horizon": 150}
     card = policy_card(manifest(success=success))
-    assert "**5 of 10 rollouts** (50%; 95 % interval 24% to 76%)" in card
+    assert "**5 of 10 rollouts** (50%; 95 % CI 24% to 76%)" in card
     assert "another seed may do" in card
 
 

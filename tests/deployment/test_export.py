@@ -240,9 +240,7 @@ def test_what_rollouts_found_goes_into_the_folder(tmp_path: Path) -> None:
     assert (success["successes"], success["rollouts"]) == (9, 10)
     assert (success["backend"], success["processor"]) == ("unknown", "unknown")  # an old result
     assert success["interval_95"] == pytest.approx([0.596, 0.982], abs=1e-3)  # Wilson
-    assert (
-        "**9 of 10 rollouts** (90%; 95 % interval 60% to 98%)" in (folder / "README.md").read_text()
-    )
+    assert "**9 of 10 rollouts** (90%; 95 % CI 60% to 98%)" in (folder / "README.md").read_text()
     assert changed_files(folder) == []
     assert "README.md" in read_sums(folder)
     load_policy(folder)

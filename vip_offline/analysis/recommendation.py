@@ -88,7 +88,7 @@ def recommend(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, lis
         f"The rule was right in {TESTED.right} of {TESTED.cases} cases when each of {TESTED.tasks} "
         f"simulated tasks was judged by a threshold from the others; always giving the commonest "
         f"answer is right in {TESTED.commonest}. It counts ten points of success as help; where a "
-        f"95 % interval must exclude 0, the rule is right in {SURELY.right} and the commonest "
+        f"95 % CI must exclude 0, the rule is right in {SURELY.right} and the commonest "
         f"answer, no, in {SURELY.commonest}.",
         "train weighs whole episodes by how near to the goal they ended (--weight-by outcome): "
         "ahead of the return on one task, behind it on another (see docs/results.md).",
@@ -150,7 +150,9 @@ def _beside_controls(best: Row, controls: Sequence[Row], compared: Sequence[AucD
         elif not difference.surely and difference.difference <= AS_GOOD:
             same.append(f"{name} {do} as well ({_in_numbers(difference)})")
         elif not difference.surely:
-            same.append(f"it cannot be told from {name} ({_in_numbers(difference)})")
+            same.append(
+                f"it is not significantly different from {name} ({_in_numbers(difference)})"
+            )
         elif _best_gain(control) > _best_gain(best) - AS_GOOD:
             same.append(
                 f"{name} {put} as much of the weight on successes ({_on_successes(control)})"
@@ -187,7 +189,7 @@ def _ranking(labellings: Sequence[Row], compared: Sequence[AucDifference]) -> li
         return []
     parts = [
         f"{difference.b} ({_in_numbers(difference)}"
-        f"{'' if difference.surely else ': cannot be told apart'})"
+        f"{'' if difference.surely else ': not significantly different'})"
         for difference in known
     ]
     closer = best.came_closer
@@ -240,7 +242,7 @@ def _against_chance(separation: Separation) -> str:
     meaning = (
         "it points the wrong way, failures come nearer to the goal than successes."
         if separation.high < CHANCE
-        else "it cannot be told from a guess."
+        else "it is not significantly different from chance."
     )
     return f"{separation.auc:.2f} ({separation.low:.2f} to {separation.high:.2f}): {meaning}"
 

@@ -123,7 +123,7 @@ def _success_line(success: Mapping[str, Any]) -> str:
     rate = success["successes"] / success["rollouts"]
     return (
         f"Succeeded in **{success['successes']} of {success['rollouts']} rollouts** ({rate:.0%}; "
-        f"95 % interval {low:.0%} to {high:.0%}) in the simulator, on placements that it was not "
+        f"95 % CI {low:.0%} to {high:.0%}) in the simulator, on placements that it was not "
         f"trained on, within {success['horizon']} steps. One policy, one seed: another seed may do "
         "much better or worse. "
         + conditions(success.get("backend", UNKNOWN), success.get("processor", UNKNOWN))

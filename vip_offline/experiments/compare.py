@@ -68,11 +68,11 @@ ARMS: dict[str, ArmSpec] = {
         {"algo": "rwr", "weight_by": "return"},
     ),
     "rwr-return-permuted": ArmSpec(
-        "Control: the weights of rwr-return dealt out at random.",
+        "Control: the weights of rwr-return, shuffled over the transitions.",
         {"algo": "rwr", "weight_by": "return", "control": "permuted"},
     ),
     "rwr-return-clock": ArmSpec(
-        "Control: weights as uneven as those of rwr-return, from the clock alone.",
+        "Control: weights as uneven as those of rwr-return, from the time step alone.",
         {"algo": "rwr", "weight_by": "return", "control": "clock"},
     ),
     "rwr-outcome": ArmSpec(
@@ -80,7 +80,7 @@ ARMS: dict[str, ArmSpec] = {
         {"algo": "rwr", "weight_by": "outcome"},
     ),
     "rwr-outcome-permuted": ArmSpec(
-        "Control: the weights of rwr-outcome dealt out to the episodes at random.",
+        "Control: the weights of rwr-outcome, shuffled over the episodes.",
         {"algo": "rwr", "weight_by": "outcome", "control": "permuted"},
     ),
     "rwr-outcome-length": ArmSpec(
@@ -104,10 +104,10 @@ ARMS: dict[str, ArmSpec] = {
         {"algo": "bc", "only_successes": True},
     ),
     "rwr-advantage": ArmSpec(
-        "Weighted by how much more follows than the observation alone lets expect.",
+        "Weighted by the advantage: the return less what the observation alone predicts.",
         {"algo": "rwr", "weight_by": "advantage"},
     ),
-    "awr": ArmSpec("Advantage-weighted regression: the value is learnt along.", {"algo": "awr"}),
+    "awr": ArmSpec("Advantage-weighted regression, with a learnt value function.", {"algo": "awr"}),
     "iql": ArmSpec("Implicit Q-learning on the visual reward.", {"algo": "iql"}),
     "scratch-bc": ArmSpec(
         "Cloning from pixels: encoder and policy trained together, without pre-training.",

@@ -30,7 +30,7 @@ def test_points(value: float, text: str) -> None:
 def test_a_difference_is_said_with_its_interval_and_size() -> None:
     text = conclusion("rwr", "bc", difference(0.42, 0.22), 0.03, 8, "5 seeds × 10 placements")
     assert text == (
-        "rwr succeeded more often than bc: +42 points (95 % interval +20 to +64; 5 seeds × 10 "
+        "rwr succeeded more often than bc: +42 points (95 % CI +20 to +64; 5 seeds × 10 "
         "placements)."
     )
     assert "less often" in conclusion("rwr", "bc", WORSE, 0.03, 8, "")
@@ -45,8 +45,8 @@ def test_a_difference_that_many_questions_may_bring_about_is_said_to_be_one() ->
 def test_no_difference_is_not_called_equality() -> None:
     text = conclusion("rwr", "bc", difference(-0.03, 0.17), 1.0, 8, "")
     assert text == (
-        "rwr and bc cannot be told apart: −3 points (95 % interval −20 to +14); with this many "
-        "seeds only differences of 24 points or more would be likely to show."
+        "rwr and bc are not significantly different: −3 points (95 % CI −20 to +14); with this "
+        "many seeds only differences of 24 points or more would be likely to show."
     )
     assert "no difference, however large" in conclusion("a", "b", difference(0.0, 0.9), 1.0, 8, "")
 
@@ -73,7 +73,7 @@ def test_vision_is_credited_only_where_every_blind_control_is_beaten() -> None:
     )
     for controls in ((EVEN, BETTER, BETTER), (BETTER, EVEN, BETTER), (BETTER, WORSE, BETTER)):
         text = overall_conclusion("bc", asked(BETTER, *controls))
-        assert "cannot put the gain down to what the camera saw" in text
+        assert "does not show that the gain comes from the camera" in text
         name = list(CONTROLS)[[control is BETTER for control in controls].index(False)]
         assert f"{name} ({CONTROLS[name]})" in text
         assert ("less often than" in text) == (WORSE in controls)
@@ -89,7 +89,9 @@ def test_a_label_that_does_better_is_said_whatever_vision_did() -> None:
     assert "did more than a success label" in overall_conclusion(
         "bc", asked(BETTER, BETTER, BETTER, BETTER)
     )
-    assert "cannot be told apart" in overall_conclusion("bc", asked(BETTER, BETTER, BETTER, EVEN))
+    assert "not significantly different" in overall_conclusion(
+        "bc", asked(BETTER, BETTER, BETTER, EVEN)
+    )
 
 
 def test_vision_is_not_credited_without_a_gain_on_the_baseline() -> None:
@@ -124,5 +126,5 @@ def test_the_outcome_stands_for_the_reward_where_it_was_run() -> None:
         ("rwr-return", "bc"): BETTER,
     }
     text = overall_conclusion("bc", pairs)
-    assert text.startswith("rwr-outcome succeeded more often than bc, but it cannot be told apart")
-    assert "rwr-outcome-length (weights from the length of an episode" in text
+    assert text.startswith("rwr-outcome succeeded more often than bc, but it is not significantly")
+    assert "rwr-outcome-length (weights from the episode's length" in text

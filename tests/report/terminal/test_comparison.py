@@ -41,13 +41,13 @@ def test_numbers_and_the_star() -> None:
     assert row(text, "rwr-return")[1] == "90"
     assert "+60 *" in " ".join(row(text, "rwr-return"))
     assert "*" not in row(text, "rwr-step")
-    assert "* the 95 % interval of the difference to bc excludes 0" in text
+    assert "* the 95 % CI of the difference to bc excludes 0" in text
 
 
-def test_answer_and_verdicts_are_below_the_table() -> None:
+def test_the_answer_is_above_the_table_and_verdicts_below_it() -> None:
     summary = summarise_comparison(make_comparison())
     flat = " ".join(printed(summary).split())
-    assert flat.index("excludes 0") < flat.index(summary["answer"])
+    assert flat.index(summary["answer"]) < flat.index("excludes 0")
     for sentence in summary["verdicts"]:
         assert f"- {sentence}" in flat
     assert multiplicity(summary) in flat
@@ -60,7 +60,7 @@ def test_answer_and_verdicts_are_below_the_table() -> None:
 def test_names_are_not_taken_for_markup() -> None:
     text = printed(summarise_comparison(make_comparison({"bc": 0.2, "[red]hot": 0.4})))
     assert row(text, "[red]hot")[1] == "40"
-    assert "[red]hot and bc cannot be told apart" in text
+    assert "[red]hot and bc are not significantly different" in text
 
 
 def test_no_interval_is_a_dash() -> None:

@@ -63,10 +63,10 @@ def test_objectives_are_compared_task_by_task_over_the_mean_of_their_seeds() -> 
     )
     # gaps of 0 and -0.2: mean -0.1, standard error 0.1, t of one degree of freedom 12.71
     assert lines[0] == (
-        "vip less tcn: order -0.10 (95 % interval -1.37 to +1.17, 2 tasks, mean of 2 seeds)"
+        "vip vs tcn: order -0.10 (95 % CI -1.37 to +1.17, 2 tasks, mean of 2 seeds)"
     )
     assert [line.split(":")[0] for line in lines] == [
-        "vip less tcn",
-        "vip less lite0",
-        "tcn less lite0",
+        "vip vs tcn",
+        "vip vs lite0",
+        "tcn vs lite0",
     ]

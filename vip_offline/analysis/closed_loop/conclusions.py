@@ -1,7 +1,7 @@
 """Numbers into plain sentences: which arm succeeds more often, and whether seeing was the cause.
 
-"Cannot be told apart" is never turned into "the same"; the smallest difference that would have
-shown is given beside it.
+"Not significantly different" is never turned into "the same"; the smallest difference that would
+have shown is given beside it.
 """
 
 import math
@@ -13,12 +13,12 @@ from vip_offline.analysis.closed_loop.statistics import Difference
 # nothing of the camera: where these are beaten, seeing is the cause
 BLIND = {
     "rwr-outcome": {
-        "rwr-outcome-permuted": "the same weights, shuffled over the episodes",
-        "rwr-outcome-length": "weights from the length of an episode instead of the camera",
+        "rwr-outcome-permuted": "shuffled weights, a control",
+        "rwr-outcome-length": "weights from the episode's length, a control without a camera",
     },
     "rwr-return": {
-        "rwr-return-permuted": "the same weights, shuffled over the transitions",
-        "rwr-return-clock": "weights from a clock instead of the camera",
+        "rwr-return-permuted": "shuffled weights, a control",
+        "rwr-return-clock": "time-based weights, a control without a camera",
     },
 }
 # told which episodes succeeded: what a person could do without any reward
@@ -66,7 +66,7 @@ def conclusion(
     by = f"{points(difference.mean)} points"
     if difference.covers == "nothing":
         return f"{a} against {b}: {by} ({size}), which may be luck."
-    interval = f"95 % interval {points(difference.low)} to {points(difference.high)}"
+    interval = f"95 % CI {points(difference.low)} to {points(difference.high)}"
     caveat = "; with one placement this says nothing about others" * (difference.covers == "seeds")
     if difference.differs:
         often = "more" if difference.mean > 0 else "less"
@@ -84,7 +84,7 @@ def conclusion(
         "to show"
     )
     return (
-        f"{a} and {b} cannot be told apart: {by} ({interval}); with this many seeds "
+        f"{a} and {b} are not significantly different: {by} ({interval}); with this many seeds "
         f"{limit}{caveat}."
     )
 
@@ -102,8 +102,8 @@ def overall_conclusion(baseline: str, primary: Mapping[tuple[str, str], Differen
     """
     if any(difference.covers == "nothing" for difference in primary.values()):
         return (
-            "One seed was run, so nothing can be concluded about any arm: another seed may turn "
-            "every difference round. Run five or more."
+            "One seed was run, so nothing can be concluded about any arm: another seed may reverse "
+            "every difference. Run five or more."
         )
     if not primary:
         return f"Only {baseline} was run, so there is nothing to compare it with."
@@ -139,13 +139,14 @@ def _on_vision(
     if not visual.differs:
         also = f", though it did succeed more often than {_and(beaten)}" if beaten else ""
         return (
-            f"This run does not show that the visual reward helped: {arm} cannot be told "
-            f"apart from {baseline}{also}. That is not the same as no effect: see the intervals."
+            f"This run does not show that the visual reward helped: {arm} is not significantly "
+            f"different from {baseline}{also}. That is not the same as no effect: see the "
+            "intervals."
             f"{label}"
         )
     gain = f"{arm} succeeded more often than {baseline}"
     if not controls:
-        return f"{gain}, but no control was run, so whether seeing was the cause is open."
+        return f"{gain}, but no control was run, so whether the camera was the cause is open."
     absent = [name for name in known if name not in controls and name != baseline]
     missing = f" Not run, so open: {_explained(absent, known)}." if absent else ""
     if beaten and not tied and not lost:
@@ -155,12 +156,12 @@ def _on_vision(
         return f"{gain}.{label}{missing}"
     clauses = []
     if tied:
-        clauses.append(f"cannot be told apart from {_explained(tied, known)}")
+        clauses.append(f"is not significantly different from {_explained(tied, known)}")
     if lost:
         clauses.append(f"succeeded less often than {_explained(lost, known)}")
     return (
-        f"{gain}, but it {' and '.join(clauses)}: this run cannot put the gain down to what the "
-        f"camera saw.{label}{missing}"
+        f"{gain}, but it {' and '.join(clauses)}: this run does not show that the gain comes "
+        f"from the camera.{label}{missing}"
     )
 
 
@@ -170,7 +171,7 @@ def _on_label(controls: Mapping[str, Difference]) -> str:
     for name, difference in controls.items():
         control = f"{LABEL[name]} ({name})"
         if not difference.differs:
-            text += f" From {control} it cannot be told apart."
+            text += f" It is not significantly different from {control}."
         elif difference.mean > 0:
             text += f" It also did more than {control}."
         else:

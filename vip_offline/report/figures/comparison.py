@@ -154,7 +154,9 @@ def draw_differences(ax: Axes, summary: Mapping[str, Any]) -> None:
         ax,
         [
             Line2D([], [], marker="D", color=BLUE, mec=INK, lw=2.5, label="95 % excludes 0"),
-            Line2D([], [], marker="D", color=GREY, mec=INK, lw=2.5, label="cannot be told apart"),
+            Line2D(
+                [], [], marker="D", color=GREY, mec=INK, lw=2.5, label="not significantly different"
+            ),
             Line2D(
                 [], [], marker="|", ls="", ms=11, mew=1.5, color=ORANGE, label="smallest detectable"
             ),

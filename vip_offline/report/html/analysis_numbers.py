@@ -89,7 +89,7 @@ def _against(separations: Sequence[Separation | None]) -> str:
         if separation is not None
     }
     counts = "; ".join(f"{good} against {bad}" for good, bad in sorted(known, reverse=True))
-    return f"with 95 % interval; 0.5 is chance; {counts}"
+    return f"with 95 % CI; 0.5 is chance; {counts}"
 
 
 def _auc(separation: Separation | None) -> Cell:

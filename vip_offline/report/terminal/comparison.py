@@ -25,7 +25,7 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
     table = Table(
         # names are the user's: Text keeps their [brackets] from being taken for markup
         title=Text(f"{summary['task']}, {summary['encoder']}: success in percent"),
-        caption=Text(f"* the 95 % interval of the difference to {baseline} excludes 0"),
+        caption=Text(f"* the 95 % CI of the difference to {baseline} excludes 0"),
         box=None,
         padding=(0, 1),
         collapse_padding=True,
@@ -33,7 +33,7 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
         width=WIDTH,
     )
     table.add_column("arm", overflow="fold")
-    headings = ("success", "95 %", Text(f"less {baseline}"), "95 %", "ESS %", "steps")
+    headings = ("success", "95 % CI", Text(f"vs {baseline}"), "95 % CI", "ESS %", "steps")
     for heading in headings:
         table.add_column(heading, justify="right", overflow="fold")
     for arm in summary["arms"]:
@@ -62,11 +62,12 @@ def print_outcome(summary: Mapping[str, Any], files: Iterable[Path], console: Co
 
 
 def print_comparison(summary: Mapping[str, Any], console: Console) -> None:
-    """Print the table, the answer and one sentence per question below it."""
+    """Print the answer, the table and one sentence per question below it."""
     width = min(WIDTH, console.width)
+    console.print(Text(summary["answer"], style="bold"), width=width)
+    console.print()
     console.print(comparison_table(summary), width=width)
     console.print()
-    console.print(Text(summary["answer"], style="bold"), width=width)
     computed = conditions(summary["backend"], summary["processor"])
     for sentence in [*summary["verdicts"], multiplicity(summary), computed]:
         # a grid indents the lines that follow the first

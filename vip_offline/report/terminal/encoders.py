@@ -114,7 +114,7 @@ def order_differences(numbers: Mapping[str, Any]) -> list[str]:
             width = quantile(n - 1, (1 + CONFIDENCE) / 2) * error
             seeds = f", mean of {len(names[first])} seeds" if len(names[first]) > 1 else ""
             lines.append(
-                f"{first} less {second}: order {mean:+.2f} (95 % interval {mean - width:+.2f} to "
+                f"{first} vs {second}: order {mean:+.2f} (95 % CI {mean - width:+.2f} to "
                 f"{mean + width:+.2f}, {n} tasks{seeds})"
             )
     return lines

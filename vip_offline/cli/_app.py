@@ -20,7 +20,9 @@ app = typer.Typer(
     name="vip-offline",
     cls=PanelledGroup,
     rich_markup_mode=None,  # see help_page.py
-    help="Few-shot offline RL from a camera, a goal picture and twenty demonstrations.",
+    help="Few-shot offline RL from a camera, a goal image and twenty demonstrations.\n\n"
+    "Start with look, or with record or import, then relabel, analyze and train. Equations, tables "
+    "and sections are those of the VIP paper, arXiv 2210.00030.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -42,8 +44,8 @@ PoliciesArgument = Annotated[
 PolicyArgument = Annotated[
     Path, typer.Argument(callback=named, metavar="POLICY", help="A policy folder.")
 ]
-Weights = Annotated[str, typer.Option(help="Checkpoint file of the labelling's encoder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Weights = Annotated[str, typer.Option(help="Checkpoint file of the encoder of the labelling.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
 
 
 def out_option(default: str) -> Any:

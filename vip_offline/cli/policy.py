@@ -26,7 +26,7 @@ def train(
     weights: shared.Weights = "",
     out: Annotated[Path | None, shared.out_option("runs/<store>/<settings>/seed-<seed>")] = None,
 ) -> None:
-    """Train policies by weighted regression (Eq. 7), through d3rlpy."""
+    """Train policies on a labelled store, weighting its transitions by the reward (Eq. 7)."""
     from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 
     quiet_d3rlpy()

@@ -33,7 +33,7 @@ def look(
     out: Annotated[Path | None, shared.out_option("runs/look/<name of the video>")] = None,
     as_json: shared.AsJson = False,
 ) -> None:
-    """Draw how far each frame of a video is from the goal, and what a clock would have drawn.
+    """Draw the distance of each frame of a video to a goal, beside controls.
 
     Writes a picture (look.png), a film (look.mp4) and every number (look.json).
     """
@@ -70,7 +70,7 @@ def relabel(
 ) -> None:
     """Compute the reward of every transition: how much closer it came to the goal (Eq. 1).
 
-    Embeddings stay in the store, so another goal or reward takes no time.
+    Embeddings stay in the store, so another goal or reward needs no second pass of the encoder.
     """
     from vip_offline.experiments.stages import link_stage, relabel_stage
 

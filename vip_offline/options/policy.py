@@ -23,7 +23,8 @@ class TrainOptions:
         str,
         Option(
             "Algorithm: rwr, bc (rwr with --tau 0), awr, iql, or scratch-bc, which learns from "
-            "pixels end to end."
+            "pixels end to end. Without any of --algo, --tau, --weight-by, --target-ess: bc if no "
+            "episode failed."
         ),
     ] = "rwr"
     head: Annotated[
@@ -32,7 +33,12 @@ class TrainOptions:
     # the paper's are 0.1 and 1, of Eq. 7 as printed
     tau: Annotated[
         float | Literal["auto"],
-        Option("Temperature in exp(tau R). auto: set by --target-ess.", "Eq. 7", ge=0),
+        Option(
+            "Inverse temperature in exp(tau R): the larger, the sharper the weights. auto: set by "
+            "--target-ess.",
+            "Eq. 7",
+            ge=0,
+        ),
     ] = "auto"
     # on pilot placements (recipes/pilot-outcome-*.toml) "outcome" had 96, 88, 72 % success at 0.1,
     # 0.2, 0.33 on drawer-close, 92, 74, 70 on window-close, 38, 62, 72 on push; "return" at 0.1
@@ -105,8 +111,8 @@ class TrainOptions:
     gripper: Annotated[
         GripperMode,
         Option(
-            "Actions that take two values in the training set. auto: the policy gives one of the "
-            "two, with hysteresis; regress: a number."
+            "How actions with two values in the training set are predicted. auto: as one of the "
+            "two, with hysteresis; regress: as a number."
         ),
     ] = "auto"
     hold_out: Annotated[

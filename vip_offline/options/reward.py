@@ -56,7 +56,7 @@ class LookOptions:
     goal: Annotated[
         str,
         Option(
-            "Goal picture.",
+            "Image file of the goal.",
             "Eq. 1",
             default_text="the video's own last frame; of several videos the mean of the others'",
         ),
@@ -107,10 +107,20 @@ class RelabelOptions:
     # by lite0 the quickstart's successes end at 0.36 to 0.66 of it, of its failures one below 0.7
     reach: Annotated[
         float,
-        Option("A goal is reached at this fraction of the initial distance to it.", ge=0, lt=1),
+        Option(
+            "A goal counts as reached once the distance falls to this fraction of its first value.",
+            ge=0,
+            lt=1,
+        ),
     ] = 0.7
     reward: Annotated[
-        Reward, Option("Reward function (rewards/functions.py). difference: Eq. 1.")
+        Reward,
+        Option(
+            "Reward of a step from o to o'. difference: S(o') - S(o) (Eq. 1); shaping: gamma S(o') "
+            "- S(o); distance: S(o'), minus the distance to the goal; sparse: 1 for a step that "
+            "reaches the goal, else 0; success: the same by the success label.",
+            "Eq. 1",
+        ),
     ] = "difference"
     similarity: Annotated[
         Similarity,

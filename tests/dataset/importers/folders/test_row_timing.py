@@ -20,6 +20,7 @@ def test_rows_of_another_rate_are_wanted_at_the_frames_times() -> None:
     np.testing.assert_allclose(timing.targets["robot"], 1.7e9 + np.arange(360) / 30)
     assert timing.keep == slice(0, 360)
     assert "robot (600 rows, its clock) is brought to the times of front" in timing.notes[0]
+    assert "increments must be summed to that rate" in timing.notes[0]
     assert "both from their first row on" in timing.notes[0]
 
 

@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 from vip_offline.dataset.tables.resampling import contradiction, one_clock, step_of
 from vip_offline.errors import VipOfflineError
 
+OFTEN = 1.5  # rows per frame, from which on most of what lies between two frames is left out
+INCREMENTS = (
+    "; commands are those of the nearest row, so commands that are increments must be summed to "
+    "that rate before the import"
+)
+
 
 @dataclass(frozen=True)
 class PartTiming:
@@ -67,6 +73,7 @@ def align(parts: Sequence[PartTiming], where: str) -> Alignment:
         notes.append(
             f"{part.name} ({part.rows} rows, {part.clock}) is brought to the times of {main.name} "
             f"({main.rows} rows, {main.clock}), {clock}"
+            + (INCREMENTS if part.rows > OFTEN * main.rows else "")
         )
         if not inside.all():
             notes.append(

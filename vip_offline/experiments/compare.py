@@ -60,7 +60,7 @@ class ArmSpec:
 ARMS: dict[str, ArmSpec] = {
     "bc": ArmSpec("Behaviour cloning of everything, failures too.", {"algo": "bc"}),
     "rwr-step": ArmSpec(
-        "Eq. 7 as printed: each transition weighted by its own visual reward.",
+        "Each transition weighted by its own visual reward (Eq. 7).",
         {"algo": "rwr", "weight_by": "step"},
     ),
     "rwr-return": ArmSpec(
@@ -84,7 +84,8 @@ ARMS: dict[str, ArmSpec] = {
         {"algo": "rwr", "weight_by": "outcome", "control": "permuted"},
     ),
     "rwr-outcome-length": ArmSpec(
-        "Control: weights as uneven as those of rwr-outcome, heaviest for the shortest episodes.",
+        "Control: weights by length, the shortest heaviest, as uneven as those of rwr-outcome "
+        "where lengths differ.",
         {"algo": "rwr", "weight_by": "outcome", "control": "length"},
     ),
     "bc-best": ArmSpec(

@@ -28,12 +28,15 @@ _Fit = Annotated[
     ),
 ]
 # of train and analyze
-NSteps = Annotated[int, Option("Horizon of --weight-by n-step in environment steps.", ge=1)]
+NSteps = Annotated[
+    int,
+    Option("Horizon of --weight-by n-step in environment steps (gradient steps: --steps).", ge=1),
+]
 TargetEss = Annotated[
     float,
     Option(
-        "Effective sample size of the weights that --tau auto sets, as a fraction of the sample "
-        "size.",
+        "Effective sample size of the weights that --tau auto sets, as a fraction of the "
+        "transitions; of the episodes where weights are by outcome.",
         gt=0,
         lt=1,
     ),

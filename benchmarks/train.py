@@ -42,7 +42,7 @@ from vip_offline.training.algorithms.models import create
 from vip_offline.training.algorithms.replay_buffer import vector_buffer
 from vip_offline.training.data.dataset import TrainingSet
 from vip_offline.training.data.input_statistics import Statistics
-from vip_offline.training.job import CHUNK
+from vip_offline.training.job import CHUNK_STEPS
 from vip_offline.training.networks.ensemble import Transitions
 from vip_offline.training.run import MOST_TOGETHER
 from vip_offline.training.trainer import Regression, RegressionTrainer
@@ -165,8 +165,8 @@ def advance(
     """In chunks, one after the other or at once."""
 
     def train(trainer: RegressionTrainer) -> None:
-        for _ in range(steps // CHUNK):
-            trainer.advance(CHUNK)
+        for _ in range(steps // CHUNK_STEPS):
+            trainer.advance(CHUNK_STEPS)
 
     list(map_(train, trainers))
 
@@ -222,7 +222,7 @@ def main() -> None:
     fit(regression, vector, 50)
     turns: dict[str, list[float]] = {"stock": [], "fit": [], "one": [], "two": [], "limit": []}
     pool = ThreadPoolExecutor(2, initializer=partial(torch.set_num_threads, 1))
-    advance(pool.map, twenty(data, 2), CHUNK)
+    advance(pool.map, twenty(data, 2), CHUNK_STEPS)
     difference = largest_difference(data, 100)
     multiplying, adam = 0.0, 0.0
     for _ in range(rounds):

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from vip_offline.analysis.controls import clock_distance
 from vip_offline.analysis.metrics import (
-    Floats,
     Noise,
     bump_fraction,
     dense_fit,
@@ -35,6 +34,7 @@ from vip_offline.training.weighting.weights import (
     return_to_go,
     tau_for,
 )
+from vip_offline.utils.arrays import Floats
 
 LABELLINGS = ("lite0-dense", "vip", "r3m", "clip-prompt")
 ODD = ("<b>bold</b>", "$x_1$ & \\$", "_名前 ünï", "a" * 70)

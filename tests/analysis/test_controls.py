@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from vip_offline.analysis.controls import (
-    CHANNELS,
+    NETWORK_CHANNELS,
     NETWORK_SIDE,
-    PIXELS,
+    PIXELS_SIDE,
     clock_distance,
     random_features,
     random_weights,
@@ -47,14 +47,14 @@ def test_a_control_sees_what_the_encoder_sees() -> None:
 def test_pixels_are_one_row_per_frame() -> None:
     small = shrink(pictures(3))
     rows = raw_pixels(small)
-    assert rows.shape == (3, PIXELS * PIXELS * 3)
+    assert rows.shape == (3, PIXELS_SIDE * PIXELS_SIDE * 3)
     assert rows.dtype == np.uint8
 
 
 def test_the_random_network_is_always_the_same_and_tells_pictures_apart() -> None:
     small = shrink(pictures(4))
     features = random_features(small, random_weights())
-    assert features.shape == (4, CHANNELS[-1])
+    assert features.shape == (4, NETWORK_CHANNELS[-1])
     np.testing.assert_array_equal(features, random_features(small, random_weights()))
     # a frame's features do not depend on its neighbours
     alone = random_features(small[2:3], random_weights())

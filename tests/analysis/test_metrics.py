@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu, spearmanr
 
+from vip_offline.analysis.closed_loop.statistics import CONFIDENCE
 from vip_offline.analysis.metrics import (
-    CONFIDENCE,
     Noise,
     auc_interval,
     bump_fraction,

@@ -10,7 +10,7 @@ from store_files import contents
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments import export_data
-from vip_offline.experiments.export_data import FORMATS, export, export_stage
+from vip_offline.experiments.export_data import EXPORT_FORMATS, export, export_stage
 from vip_offline.utils.console import Bar
 
 
@@ -57,7 +57,7 @@ def test_each_format_is_written_to_a_relative_path(
 
 def test_each_format_refuses_what_is_there(labelled: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    for format_ in FORMATS:
+    for format_ in EXPORT_FORMATS:
         with pytest.raises(VipOfflineError, match="is there already"):
             export(labelled, tmp_path / "out", format_)
         assert (tmp_path / "out").read_text() == "mine"
@@ -90,8 +90,8 @@ def test_an_unknown_format_is_refused_first(tmp_path: Path) -> None:
 
 
 def test_every_format_has_a_writer() -> None:
-    names = [export_data._writer(each).__name__ for each in FORMATS]
-    assert len({*names}) == len(FORMATS)
+    names = [export_data._writer(each).__name__ for each in EXPORT_FORMATS]
+    assert len({*names}) == len(EXPORT_FORMATS)
 
 
 def test_the_stage_says_what_was_done(labelled: Path, tmp_path: Path, quiet_bar: Bar) -> None:

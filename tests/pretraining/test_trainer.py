@@ -23,7 +23,14 @@ from vip_offline.pretraining import check_options, checkpoint
 from vip_offline.pretraining import losses as objectives
 from vip_offline.pretraining.check_options import check_pretrain
 from vip_offline.pretraining.initialization import initial_networks
-from vip_offline.pretraining.trainer import Embed, Report, Trained, keep_lines, loss_of, pretrain
+from vip_offline.pretraining.trainer import (
+    EmbedFrames,
+    Report,
+    Trained,
+    keep_lines,
+    loss_of,
+    pretrain,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -120,7 +127,7 @@ def test_the_encoder_embeds_as_validation_did(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (70, 48, 80, 3), np.uint8)
     seen: dict[int, Any] = {}
 
-    def validate(embed: Embed, step: int) -> dict[str, float]:
+    def validate(embed: EmbedFrames, step: int) -> dict[str, float]:
         seen[step] = embed(frames)
         return {"step": step}
 
@@ -137,7 +144,7 @@ def test_the_encoder_embeds_as_validation_did(tmp_path: Path) -> None:
 
 
 def test_validation_leaves_the_training_as_it_is(tmp_path: Path, whole: Path) -> None:
-    def validate(embed: Embed, step: int) -> dict[str, float]:
+    def validate(embed: EmbedFrames, step: int) -> dict[str, float]:
         torch.rand(3)  # as a validation might
         embed(CLIPS.read(0, np.arange(3)))
         return {}
@@ -475,7 +482,7 @@ def test_it_learns_what_rises(tmp_path: Path) -> None:
     """Of videos that it has not seen, in which more flickers than rises."""
     unseen = MadeUpClips(8, seed=1, length=20)
 
-    def order(embed: Embed) -> float:
+    def order(embed: EmbedFrames) -> float:
         correlations = []
         for clip in range(8):
             values = embed(unseen.read(clip, np.arange(20)))
@@ -528,7 +535,7 @@ def test_an_anchor_holds_the_embedding(tmp_path: Path) -> None:
     def moved(name: str, anchor: float) -> float:
         embeddings: list[Any] = []
 
-        def validate(embed: Embed, step: int) -> dict[str, float]:
+        def validate(embed: EmbedFrames, step: int) -> dict[str, float]:
             embeddings.append(embed(frames))
             return {}
 

@@ -55,7 +55,7 @@ def test_ctrl_c_is_obeyed_at_once_and_nothing_is_lost(
 def test_a_diverged_training_stands_in_nobodys_way(
     labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vip_offline.training.job.CHUNK", 1)
+    monkeypatch.setattr("vip_offline.training.job.CHUNK_STEPS", 1)
     # so wide that some units stay alive, whatever the processor's rounding
     wild = replace(SMALL, learning_rate=1e30, standardise=False, hidden=(256, 256))
     out = tmp_path / "runs" / "policy"

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vip_offline.analysis.metrics import Floats
 from vip_offline.options import Fit
+from vip_offline.utils.arrays import Floats
 
 NETWORK_SIDE = 64  # px that the random network sees
-PIXELS = 32  # px of what counts as raw pixels
-CHANNELS = (16, 32, 64, 128)  # of the random network, each layer at half the size
+PIXELS_SIDE = 32  # px of what counts as raw pixels
+NETWORK_CHANNELS = (16, 32, 64, 128)  # of the random network, each layer at half the size
 CONTROL_SEED = 0  # of its weights
 FRAMES_AT_ONCE = 16  # frames at once, of which all that is computed stays in a core's cache
 
@@ -51,14 +51,14 @@ def shrink(
 
 
 def raw_pixels(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(N, SIDE, SIDE, 3) -> (N, PIXELS * PIXELS * 3) pixels as one row."""
-    return shrink(small, PIXELS).reshape(len(small), -1)
+    """(N, SIDE, SIDE, 3) -> (N, PIXELS_SIDE * PIXELS_SIDE * 3) pixels as one row."""
+    return shrink(small, PIXELS_SIDE).reshape(len(small), -1)
 
 
 def random_weights() -> list[NDArray[np.float32]]:
     """Weights of the random network, (3 * 3 * inputs, outputs) each: He's, with a fixed seed."""
     generator, weights, width = np.random.default_rng(CONTROL_SEED), [], 3
-    for channels in CHANNELS:
+    for channels in NETWORK_CHANNELS:
         spread = (2 / (9 * width)) ** 0.5
         weights.append(spread * generator.standard_normal((9 * width, channels), np.float32))
         width = channels
@@ -68,7 +68,7 @@ def random_weights() -> list[NDArray[np.float32]]:
 def random_features(
     small: NDArray[np.uint8], weights: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """(N, SIDE, SIDE, 3) -> (N, CHANNELS[-1]) features of the untrained network.
+    """(N, SIDE, SIDE, 3) -> (N, NETWORK_CHANNELS[-1]) features of the untrained network.
 
     They are written out: importing torch for them would take longer than computing them, and more
     memory than all the rest.

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.analysis.frame_features import FrameFeatures
-from vip_offline.analysis.metrics import Floats, is_flat
+from vip_offline.analysis.metrics import is_flat
 from vip_offline.dataset.store import Store
 from vip_offline.options import AnalyzeOptions
 from vip_offline.rewards.functions import goal_distance
+from vip_offline.utils.arrays import Floats
 
 IDENTICAL = 0.5  # grey levels by which near-identical frames differ on average, at 32 px
 

@@ -15,16 +15,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from vip_offline.analysis.metrics import Floats
 from vip_offline.analysis.results import Flag
 from vip_offline.dataset.validation.checks import longest, moved
+from vip_offline.utils.arrays import Floats
 
 ENOUGH = 4  # episodes, or successes, from which on what is usual can be said
 
 # the curve
 SMOOTH = 5  # frames of a running median, which one odd frame does not move
 CLEARLY = 0.1  # of the start's distance, see `_no_progress`
-DEVIATIONS = 3.5  # robust standard deviations beyond which a value is an outlier
+OUTLIER_DEVIATIONS = 3.5  # robust standard deviations beyond which a value is an outlier
 NORMAL = 1.4826  # standard deviations of a normal distribution in a median absolute deviation
 AT_LEAST = 0.25  # of the usual way to the goal: ends nearer to each other than that are alike
 AS_NEAR = 0.75  # quantile of where successes end
@@ -32,7 +32,7 @@ AS_NEAR = 0.75  # quantile of where successes end
 # pictures that stand still
 STRETCH = 0.2  # of an episode, over which one picture is a long stretch
 STRETCH_FRAMES = 10  # at least
-SAME = 3  # grey levels of a thumbnail within which two pictures are one
+SAME_GREY = 3  # grey levels of a thumbnail within which two pictures are one
 TRAVEL = 0.25  # of the way of an episode, that counts as movement
 MANY_REPEATS = 0.5  # share of repeated frames
 
@@ -133,9 +133,10 @@ def _ends(episodes: Sequence[EpisodeData]) -> list[list[Flag]]:
     near. Of failures marked as successes 51 of 80 are found, of successes marked as failures 96 of
     135; an encoder that does not see the task finds fewer.
 
-    An outlier lies `DEVIATIONS` robust deviations above the other successes' median (Iglewicz and
-    Hoaglin's rule). The median absolute deviation of a few values may be next to nothing by chance:
-    it counts no less than makes the limit `AT_LEAST` of the usual way from start to end.
+    An outlier lies `OUTLIER_DEVIATIONS` robust deviations above the other successes' median
+    (Iglewicz and Hoaglin's rule). The median absolute deviation of a few values may be next to
+    nothing by chance: it counts no less than makes the limit `AT_LEAST` of the usual way from start
+    to end.
     """
     flags: list[list[Flag]] = [[] for _ in episodes]
     start, end = {}, {}
@@ -152,7 +153,7 @@ def _ends(episodes: Sequence[EpisodeData]) -> list[list[Flag]]:
         usual = float(np.median(other_ends))
         spread = NORMAL * float(np.median(np.abs(other_ends - usual)))
         way = float(np.median(np.delete(starts, place))) - usual
-        limit = usual + max(DEVIATIONS * spread, AT_LEAST * abs(way))
+        limit = usual + max(OUTLIER_DEVIATIONS * spread, AT_LEAST * abs(way))
         if end[index] > limit:
             flags[index].append(
                 Flag(
@@ -227,7 +228,7 @@ def _is_one(small: NDArray[np.uint8] | None, first: int, last: int) -> bool:
     """Whether two pictures are one: each between may equal the one before, and all may drift."""
     if small is None:
         return True
-    return int(np.abs(small[last].astype(np.int16) - small[first]).max()) <= SAME
+    return int(np.abs(small[last].astype(np.int16) - small[first]).max()) <= SAME_GREY
 
 
 def _travels(proprio: NDArray[Any], start: int, stop: int) -> bool:

@@ -1,7 +1,6 @@
 """One pass over a camera's frames: all that an analysis needs of them, in little memory."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +17,12 @@ from vip_offline.dataset.frame_storage import VideoFrames
 from vip_offline.dataset.store import Store
 from vip_offline.dataset.validation.checks import LOSSY, mark_frames
 from vip_offline.options import Fit
+from vip_offline.utils.console import OnFrames
 from vip_offline.utils.parallel import threaded_map
 
 THUMBNAILS = 8  # per episode
 THUMBNAIL_HEIGHT = 72  # px of a thumbnail
 LENGTH = 256  # frames that are in memory at once, per thread
-
-OnFrames = Callable[[int], None]
 
 
 @dataclass(frozen=True)

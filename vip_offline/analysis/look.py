@@ -6,7 +6,7 @@ limited length are in memory, however long the video is.
 """
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -24,18 +24,15 @@ from vip_offline.analysis.controls import (
     raw_pixels,
     shrink,
 )
-from vip_offline.analysis.metrics import (
-    Floats,
-    is_flat,
-    leave_one_out_goals,
-    order_correlation,
-)
+from vip_offline.analysis.metrics import is_flat, leave_one_out_goals, order_correlation
 from vip_offline.dataset.media.pictures import read_picture
 from vip_offline.dataset.media.timeline import Timeline, timeline
 from vip_offline.dataset.media.video import Decoder, decode_small, resized, stacked
 from vip_offline.dataset.validation.checks import LOSSY
 from vip_offline.errors import VipOfflineError
 from vip_offline.rewards.functions import goal_distance
+from vip_offline.utils.arrays import Floats, Pixels
+from vip_offline.utils.console import OnFrames
 
 if TYPE_CHECKING:
     from vip_offline.encoders.encoder import Encoder
@@ -47,12 +44,11 @@ FILM_RATE = 10.0  # frames per second of the film at most
 FILM_FRAMES = 600  # of the film at most: it shows a longer video faster
 QUALITY = 90  # of the JPEGs by which the film's frames are kept
 ASPECT = 0.02  # share by which sides of pictures may differ before it is said
-APART = 1.0  # times their way, from which on videos' goals lie too far from each other to be one
+SCENES_APART = (
+    1.0  # times their way, from which on videos' goals lie too far from each other to be one
+)
 OWN = "its own last frame"  # the goal of a single video
 CONTROLS = ("raw pixels", "random network")
-
-Pixels = NDArray[np.uint8]
-OnFrames = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,7 @@ class _Features:
         return self.embedding, self.pixels, self.random
 
 
-def open_look(paths: Sequence[Path], goal: str) -> "Opened":
+def open_look(paths: Sequence[Path], goal: str) -> "OpenedVideos":
     """Open videos and goal picture, before an encoder is loaded.
 
     Args:
@@ -152,11 +148,11 @@ def open_look(paths: Sequence[Path], goal: str) -> "Opened":
             raise VipOfflineError(
                 f"{video.path}: holds one picture, and a curve takes two or more. Name a video."
             )
-    return Opened(videos, goal, picture)
+    return OpenedVideos(videos, goal, picture)
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedVideos:
     """What is looked at."""
 
     videos: tuple[_Video, ...]
@@ -170,7 +166,7 @@ class Opened:
 
 
 def look_at(
-    opened: Opened, encoder: "Encoder", on_frames: OnFrames = lambda frames: None
+    opened: OpenedVideos, encoder: "Encoder", on_frames: OnFrames = lambda frames: None
 ) -> Iterator[Look]:
     """Yield a look at each video.
 
@@ -197,7 +193,7 @@ class _Goal:
     picture: Pixels | None = None
 
 
-def _given(opened: Opened, encoder: "Encoder") -> list[_Goal]:
+def _given(opened: OpenedVideos, encoder: "Encoder") -> list[_Goal]:
     """A picture as the goal of each video."""
     assert opened.picture is not None
     height, width = opened.picture.shape[:2]
@@ -412,7 +408,7 @@ def _scene_notes(
     gaps = [np.linalg.norm(a - b) for a, b in combinations(goals, 2)]
     ways = [np.linalg.norm(start - goal) for start, goal in zip(starts, goals, strict=True)]
     apart = float(np.mean(gaps) / (np.mean(ways) or 1.0))
-    if apart >= APART:
+    if apart >= SCENES_APART:
         return [
             f"the videos' last frames lie {apart:.0%} as far from each other as from their own "
             "first frames: do they show one scene and one task? Look at each alone, or give a "

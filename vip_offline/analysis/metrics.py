@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 from scipy.optimize import brentq
 
-Floats = NDArray[np.float64]
+from vip_offline.analysis.closed_loop.statistics import CONFIDENCE
+from vip_offline.utils.arrays import Floats
 
-CONFIDENCE = 0.95
 FLAT = 1e-6  # share of its mean within which a curve or a score counts as constant: rounding
-APART = 1e-9  # between an area under the curve and the bounds of its interval, at least
+LEAST_MARGIN = 1e-9  # between an area under the curve and the bounds of its interval, at least
 FEW_PAIRS = 10  # near-identical pairs below which they are no measure of noise
 
 
@@ -119,8 +119,8 @@ def auc_interval(auc: float, successes: int, failures: int) -> tuple[float, floa
         return (auc - theta) ** 2 - z2 * theta * (1 - theta) * spread / (successes * failures)
 
     # at 0 and at 1 the estimate itself is a root as well, not the one that is meant
-    low = float(brentq(beyond, 0.0, auc - APART)) if auc > APART else 0.0
-    high = float(brentq(beyond, auc + APART, 1.0)) if auc < 1 - APART else 1.0
+    low = float(brentq(beyond, 0.0, auc - LEAST_MARGIN)) if auc > LEAST_MARGIN else 0.0
+    high = float(brentq(beyond, auc + LEAST_MARGIN, 1.0)) if auc < 1 - LEAST_MARGIN else 1.0
     return low, high
 
 

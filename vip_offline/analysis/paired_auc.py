@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vip_offline.analysis.metrics import CONFIDENCE, Floats
+from vip_offline.analysis.closed_loop.statistics import CONFIDENCE
+from vip_offline.utils.arrays import Floats
 
 RESAMPLES = 4000
 BOOTSTRAP_SEED = 0

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.analysis.decision_rule import Score, gain_of
-from vip_offline.analysis.metrics import Floats, Separation, mean_of
+from vip_offline.analysis.metrics import Separation, mean_of
 from vip_offline.analysis.paired_auc import AucDifference, auc_difference
 from vip_offline.analysis.results import Row, Weighting
 from vip_offline.training.weighting.weights import effective_sample_size, regression_weights
+from vip_offline.utils.arrays import Floats
 
 HELPS = 0.535  # gain from which on weighting is likely to help: the best threshold of all cases
 TESTED = Score(cases=90, tasks=7, right=73, commonest=49)  # leave one task out

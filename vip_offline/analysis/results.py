@@ -7,9 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.analysis.metrics import Floats, Noise, Separation
+from vip_offline.analysis.metrics import Noise, Separation
 from vip_offline.analysis.paired_auc import AucDifference
 from vip_offline.rewards.goal_views import GoalView
+from vip_offline.utils.arrays import Floats
 
 FlagKind = Literal[
     "no-progress",

@@ -11,7 +11,6 @@ from vip_offline.analysis.controls import clock_distance
 from vip_offline.analysis.demonstrations import Demonstrations
 from vip_offline.analysis.frame_features import FrameFeatures
 from vip_offline.analysis.metrics import (
-    Floats,
     bump_fraction,
     dense_fit,
     goal_agreement,
@@ -29,6 +28,7 @@ from vip_offline.dataset.store import Store
 from vip_offline.errors import VipOfflineError
 from vip_offline.rewards.functions import DISTANCES, goal_distance, potential_difference
 from vip_offline.rewards.nearest_goal import GoalSet, nearest_distance
+from vip_offline.utils.arrays import Floats
 
 DistanceFunction = Callable[[ArrayLike, ArrayLike], Floats]
 PLANE_ROWS = 1500  # that the two main directions are found from

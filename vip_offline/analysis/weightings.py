@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.analysis.demonstrations import Demonstrations
-from vip_offline.analysis.metrics import Floats, is_flat
+from vip_offline.analysis.metrics import is_flat
 from vip_offline.analysis.results import HeavyTransition, Weighting
 from vip_offline.errors import VipOfflineError
 from vip_offline.training.weighting.weights import (
@@ -14,6 +14,7 @@ from vip_offline.training.weighting.weights import (
     return_to_go,
     tau_for,
 )
+from vip_offline.utils.arrays import Floats
 
 TAUS = np.logspace(-3, 3, 61)  # the grid, in units of the paper's 0.1 and of every encoder alike
 HEAVIEST = 6  # transitions shown per weighting

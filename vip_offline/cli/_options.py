@@ -21,10 +21,10 @@ from vip_offline.options.part import Part
 from vip_offline.options.text import from_text, is_text, metavar_of, to_text
 from vip_offline.utils.path_arguments import named
 
-Command = Callable[..., None]
+CommandFunction = Callable[..., None]
 
 
-def with_options(command: Command) -> Command:
+def with_options(command: CommandFunction) -> CommandFunction:
     """Replace each parameter that is an options dataclass by one option per field.
 
     A value out of its range is an error that names the flag.

@@ -36,10 +36,10 @@ def run(
 
 
 def _run_pretrain(recipe: PretrainRecipe) -> None:
-    from vip_offline.experiments.run_pretrain_recipe import NUMBERS, run_pretrain_recipe
+    from vip_offline.experiments.run_pretrain_recipe import NUMBERS_FILE, run_pretrain_recipe
     from vip_offline.report.terminal.encoders import print_runs
 
     with first_process_prints(Console()) as console:
         numbers = run_pretrain_recipe(recipe, console.bar, console.print)
         if is_first():
-            print_runs(numbers, Path(recipe.out) / NUMBERS, console)
+            print_runs(numbers, Path(recipe.out) / NUMBERS_FILE, console)

@@ -24,7 +24,7 @@ from vip_offline.utils.parallel import threaded_map
 if TYPE_CHECKING:
     from vip_offline.dataset.store import Store
 
-THREADS = len(os.sched_getaffinity(0))
+HASHING_THREADS = len(os.sched_getaffinity(0))
 HASH_EPISODES = 64  # whose files are hashed before the next are looked at
 OnRows = Callable[[int], None]  # so many more rows are hashed
 
@@ -68,7 +68,7 @@ def current(
         on_rows(sum(spans[index][1] - spans[index][0] for index in block if same[index]))
     episodes = [int(index) for index in np.flatnonzero(touched & ~same)]
     storage = storage_at(store, key)
-    threads = 1 if storage is not None and storage.sequential else THREADS
+    threads = 1 if storage is not None and storage.sequential else HASHING_THREADS
     for index, digest in zip(episodes, threaded_map(hash_of, episodes, threads), strict=True):
         hashes[index] = digest
         on_rows(spans[index][1] - spans[index][0])
@@ -160,7 +160,7 @@ def file_hashes(
         last = bisect.bisect_left(starts, (number + 1) * rows)
         return file_hash(paths[number], recorded[first:last].tobytes())
 
-    return np.array([*threaded_map(hash_of, files, THREADS)], np.int64)
+    return np.array([*threaded_map(hash_of, files, HASHING_THREADS)], np.int64)
 
 
 def same_bytes(

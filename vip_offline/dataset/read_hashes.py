@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Reads = Mapping[str, NDArray[np.uint8]]  # array, see `reads` -> (E, SHORT) hashes
 LENGTHS = "lengths"
-LISTED = 8  # episodes that a sentence names
+NAMED_EPISODES = 8  # episodes that a sentence names
 
 
 class StaleError(VipOfflineError):
@@ -100,8 +100,8 @@ def changed_arrays(store: Store, hashes: Mapping[str, str]) -> list[str]:
 
 def episodes_in_words(episodes: Sequence[int] | NDArray[np.int64]) -> str:
     """``episode 3``, ``episodes 3, 7`` or the first few and how many more."""
-    listed = ", ".join(str(index) for index in episodes[:LISTED])
-    more = f" and {len(episodes) - LISTED} more" if len(episodes) > LISTED else ""
+    listed = ", ".join(str(index) for index in episodes[:NAMED_EPISODES])
+    more = f" and {len(episodes) - NAMED_EPISODES} more" if len(episodes) > NAMED_EPISODES else ""
     return f"episode{'s' * (len(episodes) > 1)} {listed}{more}"
 
 

@@ -23,7 +23,7 @@ from vip_offline.utils.files import replaced_of
 
 BLOCK_ROWS = 1024  # about as many are in memory at once where rows are gone through
 
-Opened = TypeVar("Opened", bound="Store")
+OpenedStore = TypeVar("OpenedStore", bound="Store")
 
 
 class Store(StoreArrays):
@@ -327,7 +327,7 @@ def open_store(path: Path) -> Store:
     return open_as(Store, path, read_only=True)
 
 
-def open_as(kind: type[Opened], path: Path, *, read_only: bool) -> Opened:
+def open_as(kind: type[OpenedStore], path: Path, *, read_only: bool) -> OpenedStore:
     """Open a store as a reader or a writer; see `open_store` and `writing`."""
     if not path.exists():
         replaced = replaced_of(path)

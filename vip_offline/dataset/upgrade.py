@@ -17,7 +17,7 @@ from vip_offline.dataset.store_writer import StoreWriter, writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
 
-BLOCK_BYTES = 64 * 2**20  # that are in memory at once
+COPIED_BYTES = 64 * 2**20  # that are in memory at once
 
 
 def upgrade(
@@ -71,7 +71,7 @@ def _rewrite(
         array = old.array(key)
         rows = array.shape[0] if array.shape else 0
         size = max(1, array.nbytes // max(1, rows))
-        step = max(1, BLOCK_BYTES // size)
+        step = max(1, COPIED_BYTES // size)
         storage = storage_at(old, key)
         if storage is not None and not storage.external:
             _check_frames(old, storage.camera)

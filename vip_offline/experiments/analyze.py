@@ -20,8 +20,8 @@ from vip_offline.report.html.analysis_page import write_analysis_page
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import require_writable, write_json
 
-COLUMNS = ("action", "proprio", "true_reward")
-RATE = 10.0  # frames per second of a film where the store gives no control rate
+ANALYZED_COLUMNS = ("action", "proprio", "true_reward")
+USUAL_RATE = 10.0  # frames per second of a film where the store gives no control rate
 
 
 def check_analyze(options: AnalyzeOptions) -> None:
@@ -71,7 +71,7 @@ def analyze_stage(
 def _sources(store: Store, options: AnalyzeOptions) -> list[str]:
     """What `analyse` reads, as `dataset.read_hashes` names it."""
     keys = [LENGTHS, "meta/success"]
-    keys += [f"data/{name}" for name in COLUMNS if name in store.keys("data")]
+    keys += [f"data/{name}" for name in ANALYZED_COLUMNS if name in store.keys("data")]
     for name in options.labels or store.label_names:
         about = store.label_provenance(name)
         keys += [f"labels/{name}/{array}" for array in LABEL_ARRAYS]
@@ -111,5 +111,5 @@ def _film(store: Store, analysis: Analysis, index: int, path: Path) -> None:
         for labelling in analysis.labellings
         if np.isfinite(labelling.distances[index]).all()
     }
-    rate = float(store.attributes.get("control_rate") or RATE)
+    rate = float(store.attributes.get("control_rate") or USUAL_RATE)
     write_film(path, store.frames(camera, start, stop), curves, rate)

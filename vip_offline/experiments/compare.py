@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vip_offline import __version__
 from vip_offline.analysis.closed_loop.comparison import Arm, Comparison, DemonstrationCurve
 from vip_offline.analysis.closed_loop.conditions import joined_names
+from vip_offline.analysis.frame_features import THUMBNAILS
 from vip_offline.config import dump
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.encoders.backends import check_device
@@ -43,8 +44,7 @@ BASELINE = "bc"
 # share of the episodes; on pilot placements 0.2 and 0.33 had 100, 100 % success on drawer-close,
 # 100, 100 on window-close, 40, 54 on push (recipes/pilot-outcome-*.toml)
 BEST = 0.33
-SHOWN = 3  # demonstrations of each outcome on the page
-THUMBNAILS = 8  # frames per demonstration
+SHOWN_EPISODES = 3  # demonstrations of each outcome on the page
 VIDEOS = 2  # per arm on the page
 MINUTES = "minutes.json"
 
@@ -340,7 +340,7 @@ def _demonstrations(
         indices = [index for index in range(len(store)) if success[index] == outcome]
         first = {kinds[index]: index for index in reversed(indices)}.values()
         rest = [index for index in indices if index not in first]
-        shown = [*sorted(first), *rest][: max(SHOWN, len(first))]
+        shown = [*sorted(first), *rest][: max(SHOWN_EPISODES, len(first))]
         for index in sorted(shown):
             start, stop = spans[index]
             rows = np.linspace(start, stop - 1, THUMBNAILS).round().astype(int)

@@ -8,7 +8,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.policies.policy import MANIFEST, read_manifest
 
 KB, MB = 1e3, 1e6
-SHOWN = 3  # policies that a line names
+NAMED_POLICIES = 3  # policies that a line names
 
 
 def delete_stage(
@@ -36,8 +36,8 @@ def delete_stage(
     lines = [f"delete: {', '.join(what)}; {freed} are free"]
     trained = trained_on(runs, path, deleted)
     if trained:
-        more = f" and {len(trained) - SHOWN} more" if len(trained) > SHOWN else ""
-        shown = ", ".join(str(folder) for folder in trained[:SHOWN])
+        more = f" and {len(trained) - NAMED_POLICIES} more" if len(trained) > NAMED_POLICIES else ""
+        shown = ", ".join(str(folder) for folder in trained[:NAMED_POLICIES])
         lines.append(
             f"note: trained on what is deleted: {shown}{more}. Policies act, roll out and serve as "
             "before; to `ship` them, or to go on with their training, what they name must be made "

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _EXPORTERS = "vip_offline.dataset.exporters."
 # format -> module and function that write it; the module imports its library
-FORMATS = {
+EXPORT_FORMATS = {
     "lerobot-progress": (f"{_EXPORTERS}progress_table", "write_progress"),
     "lerobot": (f"{_EXPORTERS}lerobot", "write_lerobot"),
     "robomimic": (f"{_EXPORTERS}robomimic", "write_robomimic"),
@@ -24,13 +24,15 @@ FORMATS = {
     "zarr": (f"{_EXPORTERS}replay_buffer", "write_replay"),
     "d3rlpy": ("vip_offline.training.d3rlpy_export", "write_d3rlpy"),
 }
-COLUMNS = ("action", "proprio", "succeeded", "true_reward")
+EXPORTED_COLUMNS = ("action", "proprio", "succeeded", "true_reward")
 
 
 def _writer(format_: str) -> "Writer":
-    if format_ not in FORMATS:
-        raise VipOfflineError(f"--to {format_}: no such format.{did_you_mean(format_, FORMATS)}")
-    module, function = FORMATS[format_]
+    if format_ not in EXPORT_FORMATS:
+        raise VipOfflineError(
+            f"--to {format_}: no such format.{did_you_mean(format_, EXPORT_FORMATS)}"
+        )
+    module, function = EXPORT_FORMATS[format_]
     writer: Writer = getattr(importlib.import_module(module), function)
     return writer
 
@@ -48,7 +50,7 @@ def export(
     Args:
         store: a labelled store.
         out: the file or folder to write, which appears when it is whole.
-        format_: one of `FORMATS`.
+        format_: one of `EXPORT_FORMATS`.
         label: name of the labelling; empty: the only one.
         advance: told the episodes in total, then each that is written.
 
@@ -64,7 +66,7 @@ def export(
     labelled = open_labelled(store, label)
     opened, name = labelled.store, labelled.label.name
     keys = [LENGTHS, f"labels/{name}/reward", f"labels/{name}/distance", "meta/success"]
-    keys += [f"data/{key}" for key in COLUMNS if key in opened.keys("data")]
+    keys += [f"data/{key}" for key in EXPORTED_COLUMNS if key in opened.keys("data")]
     keys += [f"frames/{camera}" for camera in opened.cameras]
     record = {"what": f"export to {format_}", "label": name, **made_from(opened, keys)}
     with atomic_output(out) as partial:

@@ -10,7 +10,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.stages import download_stage
 from vip_offline.options import Computing, LookOptions
 from vip_offline.options.fields import check_ranges
-from vip_offline.report.figures.look import film_panel, write_figure, write_film
+from vip_offline.report.figures.look import film_panel, write_figure, write_look_film
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import require_writable, write_json
 
@@ -65,7 +65,7 @@ def write_look(look: Look, folder: Path) -> None:
     """Write picture, film and numbers; each replaces an earlier one when it is whole."""
     panel = film_panel(look)
     with ThreadPoolExecutor(1) as pool:  # the film is x264's work, the picture Python's
-        film = pool.submit(write_film, look, panel, folder / FILM)
+        film = pool.submit(write_look_film, look, panel, folder / FILM)
         write_figure(look, folder / FIGURE)
         film.result()
     write_json(summarise_look(look), folder / NUMBERS)

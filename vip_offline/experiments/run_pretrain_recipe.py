@@ -28,7 +28,7 @@ from vip_offline.utils.console import Bar
 from vip_offline.utils.files import replace_file, write_json
 from vip_offline.utils.parallel import is_first, world_size
 
-NUMBERS = "encoders.json"
+NUMBERS_FILE = "encoders.json"
 
 
 def check_pretrain_recipe(recipe: PretrainRecipe) -> None:
@@ -123,7 +123,7 @@ def run_pretrain_recipe(
             for encoder, results in rows.items()
         },
     }
-    write_json(numbers, out / NUMBERS)
+    write_json(numbers, out / NUMBERS_FILE)
     replace_file(out / "recipe.toml", dump(recipe).encode())
     return numbers
 

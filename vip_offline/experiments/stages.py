@@ -35,7 +35,7 @@ def record_stage(recipe: Recipe, bar: Bar) -> str:
     return f"record: {done.episodes} episodes, {done.frames} frames{again} -> {recipe.store}"
 
 
-LISTED = 12  # files and columns that are named when they are left out
+NAMED_AT_MOST = 12  # files and columns that are named when they are left out
 
 
 def import_stage(
@@ -97,10 +97,10 @@ def _hash_unrecorded(path: Path, bar: Bar) -> None:
 
 
 def _say_left_out(left_out: Mapping[str, str], say: Callable[[str], None]) -> None:
-    for name, why in [*left_out.items()][:LISTED]:
+    for name, why in [*left_out.items()][:NAMED_AT_MOST]:
         say(f"left out: {name}: {why}")
-    if len(left_out) > LISTED:
-        say(f"left out: {len(left_out) - LISTED} more, which import --dry-run lists")
+    if len(left_out) > NAMED_AT_MOST:
+        say(f"left out: {len(left_out) - NAMED_AT_MOST} more, which import --dry-run lists")
 
 
 def seal_stage(path: Path) -> list[str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 EMBEDDING, ACTION = "embedding", "action"
 OPSET = 18  # of policies without an encoder; with one, that of the encoder's graph
-ROWS = "N"  # observations, as many as there are
+BATCH_AXIS = "N"  # observations, as many as there are
 MOST_BITS = 22  # of torch's weights for bytes, which fit into 16 with their sign
 
 
@@ -92,7 +92,9 @@ def write_graph(
     if takes == "frames":
         pictures = []
         for key, shape in interface.frames.items():
-            inputs.append(helper.make_tensor_value_info(key, TensorProto.UINT8, [ROWS, *shape]))
+            inputs.append(
+                helper.make_tensor_value_info(key, TensorProto.UINT8, [BATCH_AXIS, *shape])
+            )
             pictures.append(_preprocessed(graph, key, shape, preprocessing))
         # cameras one below the other through the encoder, side by side behind it
         stacked = pictures[0] if len(pictures) == 1 else graph("Concat", *pictures, axis=0)
@@ -109,16 +111,18 @@ def write_graph(
     else:
         embedding = EMBEDDING
         width = policy.manifest["embedding_size"]
-        inputs.append(helper.make_tensor_value_info(EMBEDDING, TensorProto.FLOAT, [ROWS, width]))
+        inputs.append(
+            helper.make_tensor_value_info(EMBEDDING, TensorProto.FLOAT, [BATCH_AXIS, width])
+        )
     width = policy.manifest["proprio_size"]
-    inputs.append(helper.make_tensor_value_info(PROPRIO, TensorProto.FLOAT, [ROWS, width]))
+    inputs.append(helper.make_tensor_value_info(PROPRIO, TensorProto.FLOAT, [BATCH_AXIS, width]))
     observation = graph("Concat", embedding, PROPRIO, axis=1)
     _network(graph, observation, policy)
     sizes = {ACTION: policy.manifest["action_size"]}
     if takes == "frames":
         sizes[EMBEDDING] = policy.manifest["embedding_size"]
     outputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [ROWS, size])
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH_AXIS, size])
         for name, size in sizes.items()
     ]
     model = helper.make_model(

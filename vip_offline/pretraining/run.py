@@ -21,7 +21,7 @@ from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.clips.open_clips import open_clips
 from vip_offline.pretraining.clips.pack import pack_clips, packed_bytes
 from vip_offline.pretraining.dataloader import packing_side
-from vip_offline.pretraining.trainer import Embed, Metrics, Report, Trained, pretrain
+from vip_offline.pretraining.trainer import EmbedFrames, Metrics, Report, Trained, pretrain
 from vip_offline.pretraining.validation import CLIPS, ProgressMetrics, Validation, held_out
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import only_writer, replace_file, require_writable, write_json
@@ -110,7 +110,7 @@ def _stage(
             validation = Validation(clips, np.flatnonzero(validation_mask).tolist(), advance)
     measured: list[ProgressMetrics] = []
 
-    def validate(embed: Embed, step: int) -> Metrics:
+    def validate(embed: EmbedFrames, step: int) -> Metrics:
         if validation is None:
             return {}
         measured.append(validation(embed))

@@ -42,8 +42,8 @@ LOSSES = "losses.jsonl"
 CLIPS_NAMED = 8  # clips of a batch that a message names
 VALIDATION_FRAMES = 64  # frames that validation embeds
 Metrics = Mapping[str, float]
-Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, 3) RGB -> (N, D)
-Validate = Callable[[Embed, int], Metrics]
+EmbedFrames = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, 3) RGB -> (N, D)
+Validate = Callable[[EmbedFrames, int], Metrics]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from vip_offline.analysis.metrics import (
     order_correlation,
 )
 from vip_offline.pretraining.clips.clip import Clips
-from vip_offline.pretraining.trainer import Embed
+from vip_offline.pretraining.trainer import EmbedFrames
 
 CLIPS = 100  # of those held out, evenly spread; more take longer and say the same
 MOST_FRAMES = 200  # of each, evenly spread where it has more
@@ -137,7 +137,7 @@ class Validation:
     def _frames(self, clip: int) -> NDArray[np.uint8]:
         return self._clips.read(clip, some_rows(int(self._clips.lengths[clip])))
 
-    def __call__(self, embed: Embed) -> ProgressMetrics:
+    def __call__(self, embed: EmbedFrames) -> ProgressMetrics:
         """Of an encoder."""
         embeddings = [embed(self._frames(int(clip))) for clip in self.watched]
         return progress_metrics(embeddings, self.groups, self.takes)

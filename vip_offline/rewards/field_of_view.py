@@ -9,8 +9,7 @@ from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.encoders.registry import entry_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import Fit
-
-Size = tuple[int, int]  # height, width in px
+from vip_offline.options.text import Size
 
 
 @dataclass(frozen=True)

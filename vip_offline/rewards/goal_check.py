@@ -9,8 +9,7 @@ from vip_offline.dataset.store import Store
 from vip_offline.rewards.functions import DISTANCES, goal_distance
 from vip_offline.rewards.goals import Goals, success_rows
 from vip_offline.rewards.nearest_goal import GoalSet, nearest_distance
-
-Floats = NDArray[np.float64]
+from vip_offline.utils.arrays import Floats
 
 # Measured with lite0 on ten successes each of drawer-close, door-close, push and drawer-open.
 # "Usual" is what each success covers of the way to the mean of the other successes' last frames.

@@ -25,7 +25,7 @@ from vip_offline.policies.policy import ROLLOUTS, TENSORS, read_manifest
 from vip_offline.policies.runtime import ENCODER, LoadedPolicy, load_policy
 from vip_offline.simulation.hidden_targets import hidden_note, is_hidden
 from vip_offline.simulation.metaworld import check_task
-from vip_offline.simulation.vector_env import Command, StepResult, VectorSimulator
+from vip_offline.simulation.vector_env import PlacementOrAction, StepResult, VectorSimulator
 from vip_offline.utils.files import only_writer, read_json, require_writable, sha256_of, write_json
 
 RESULT = ROLLOUTS
@@ -283,7 +283,7 @@ def _advance(
     outcome: list[dict[int, _Ended]] = [{} for _ in policies]
     finished: list[tuple[Path, Rollouts]] = []
     running: dict[int, _Running] = {}
-    commands: dict[int, Command] = {}
+    commands: dict[int, PlacementOrAction] = {}
 
     with VectorSimulator(
         task, image_size, options.processes, environments, hidden_goal=hidden_goal

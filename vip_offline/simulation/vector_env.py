@@ -14,7 +14,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.simulation.metaworld import Simulator
 from vip_offline.utils.parallel import context, end_with_parent, leave_interrupts_to_parent
 
-Command = int | NDArray[np.float32]  # a placement to reset to, or an action to take
+PlacementOrAction = int | NDArray[np.float32]  # a placement to reset to, or an action to take
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def _serve(
             Simulator(task, image_size, hidden_goal=hidden_goal) for _ in range(environments)
         ]
         while True:
-            commands: Mapping[int, Command] | None = pipe.recv()
+            commands: Mapping[int, PlacementOrAction] | None = pipe.recv()
             if commands is None:
                 break
             frames, proprio, solved = [], [], []
@@ -90,7 +90,7 @@ class VectorSimulator:
             child_end.close()
             self._workers.append((process, parent_end))
 
-    def __call__(self, commands: Mapping[int, Command]) -> StepResult:
+    def __call__(self, commands: Mapping[int, PlacementOrAction]) -> StepResult:
         """Reset or step each of these slots; the processes work at the same time.
 
         Args:
@@ -99,7 +99,7 @@ class VectorSimulator:
         Raises:
             VipOfflineError: if a simulator broke.
         """
-        shares: list[dict[int, Command]] = [{} for _ in self._workers]
+        shares: list[dict[int, PlacementOrAction]] = [{} for _ in self._workers]
         for slot, command in commands.items():
             worker, local = divmod(slot, self._environments)
             shares[worker][local] = command

@@ -17,10 +17,10 @@ from vip_offline.utils.regular_files import require_regular
 
 Arrays = dict[str, NDArray[Any]]
 VERSION = 2  # of a checkpoint; 1: without hashes of the arrays that the training reads
-READ = "read"  # of an identity, see `dataset.identity`
+READ_KEY = "read"  # of an identity, see `dataset.identity`
 CHECKPOINT = "checkpoint.npz"
 # what numpy raises besides; a zip carries a checksum of each array, which is compared
-DAMAGED = (TypeError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (TypeError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error)
 
 
 def write_checkpoint(
@@ -31,11 +31,13 @@ def write_checkpoint(
 ) -> None:
     """Keep where a training stands; the file is whole or the one before it."""
     texts = {
-        "identity": json.dumps({k: v for k, v in identity.items() if k != READ}, sort_keys=True),
+        "identity": json.dumps(
+            {k: v for k, v in identity.items() if k != READ_KEY}, sort_keys=True
+        ),
         "metrics": json.dumps(metrics),
         "version": VERSION,
     }
-    read = {f"{READ}/{key}": hashes for key, hashes in identity.get(READ, {}).items()}
+    read = {f"{READ_KEY}/{key}": hashes for key, hashes in identity.get(READ_KEY, {}).items()}
     contents: dict[str, Any] = {**arrays, **read, **texts}
     with whole_file(folder / CHECKPOINT) as partial, partial.open("wb") as file:
         np.savez(file, **contents)
@@ -69,10 +71,10 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
                 f"vip-offline, or remove {folder} to train from the beginning."
             )
         identity, metrics = (json.loads(str(arrays.pop(key))) for key in ("identity", "metrics"))
-        names = [key for key in arrays if key.startswith(f"{READ}/")]
-        identity[READ] = {key.removeprefix(f"{READ}/"): arrays.pop(key) for key in names}
+        names = [key for key in arrays if key.startswith(f"{READ_KEY}/")]
+        identity[READ_KEY] = {key.removeprefix(f"{READ_KEY}/"): arrays.pop(key) for key in names}
         return Checkpoint(arrays, identity, metrics)
-    except (OSError, EOFError, ValueError, KeyError, *DAMAGED) as error:
+    except (OSError, EOFError, ValueError, KeyError, *UNREADABLE) as error:
         raise VipOfflineError(
             f"{path}: cannot be read ({error}). Remove {folder} to train from the beginning: the "
             "steps until then are in this file alone."

@@ -35,7 +35,7 @@ from vip_offline.training.trainer import begin, is_regression
 from vip_offline.utils.files import hidden_beside, only_writer, put_back, put_in_place
 
 TRAINED = (MANIFEST, TENSORS, READ, "model.d3", "metrics.jsonl")  # files of a trained policy
-CHUNK = 100  # gradient steps between looks at the loss, and at what the user wants
+CHUNK_STEPS = 100  # gradient steps between looks at the loss, and at what the user wants
 SECONDS_PER_CHECKPOINT = 10.0
 # of `spike_note`; a policy that ended in a spike, at 14 times the loss of its siblings, had 0 of 10
 # successes
@@ -157,7 +157,7 @@ class TrainingRun:
     @property
     def chunk(self) -> int:
         """Steps to take next; chunks end where an uninterrupted training's would."""
-        return min(self.job.options.steps - self.done, CHUNK - self.done % CHUNK)
+        return min(self.job.options.steps - self.done, CHUNK_STEPS - self.done % CHUNK_STEPS)
 
     def settle(self, loss: float) -> None:
         """Look at what a chunk led to.

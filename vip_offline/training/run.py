@@ -27,7 +27,7 @@ from vip_offline.utils.parallel import context, ordered_map
 OnSteps = Callable[[int], None]
 OnData = Callable[[TrainingSet], None]
 Say = Callable[[str], None]
-Advance = Callable[[int], list[float]]  # see `trainer.RegressionTrainer`
+AdvanceNetworks = Callable[[int], list[float]]  # see `trainer.RegressionTrainer`
 # networks of an ensemble: more are not faster, and hold more memory
 MOST_TOGETHER = 20
 MOST_BYTES = 2**30  # of the different observations that an ensemble learns from
@@ -179,7 +179,7 @@ def _train_in_threads(
     """
     most = min(MOST_TOGETHER, -(-len(jobs) // threads)) if is_regression(jobs[0].options) else 1
     entered: list[TrainingRun] = []
-    running: dict[Future[list[float]], tuple[list[TrainingRun], Advance, int]] = {}
+    running: dict[Future[list[float]], tuple[list[TrainingRun], AdvanceNetworks, int]] = {}
 
     def groups() -> Iterator[list[TrainingRun]]:
         group: list[TrainingRun] = []
@@ -210,7 +210,7 @@ def _train_in_threads(
     ):
         stack.callback(close_all)
 
-        def go_on(runs: list[TrainingRun], advance: Advance) -> None:
+        def go_on(runs: list[TrainingRun], advance: AdvanceNetworks) -> None:
             steps = runs[0].chunk
             if steps:
                 running[pool.submit(advance, steps)] = runs, advance, steps

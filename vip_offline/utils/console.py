@@ -21,7 +21,9 @@ from rich.text import Text
 
 from vip_offline.utils.parallel import is_first
 
-CONTROLS = {
+WIDTH = 80  # columns of a table at most
+OnFrames = Callable[[int], None]  # called with the number of frames that were just done
+UNPRINTABLE = {
     code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)
 }
 
@@ -29,7 +31,7 @@ CONTROLS = {
 def printable(text: str) -> str:
     """Text with control characters and invalid UTF-8 escaped; line breaks are kept."""
     return re.sub(
-        "[\ud800-\udfff]", lambda m: f"\\x{ord(m[0]) & 0xFF:02x}", text.translate(CONTROLS)
+        "[\ud800-\udfff]", lambda m: f"\\x{ord(m[0]) & 0xFF:02x}", text.translate(UNPRINTABLE)
     )
 
 

@@ -52,7 +52,7 @@ LIBRARIES = (
     *("zarr", "numcodecs", "h5py", "pyarrow", "av", "safetensors", "safetensors_rust", "PIL"),
     *("json", "zipfile", "zlib", "torch.serialization", "torch._weights_only_unpickler", "minari"),
 )
-AGAIN = 0.01  # s until a lost interrupt is tried again
+RETRY_AFTER = 0.01  # s until a lost interrupt is tried again
 NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "cannot allocate memory")
 
 
@@ -243,7 +243,7 @@ def _keep_interrupts(terminated: list[int]) -> None:
         if issubclass(lost.exc_type, KeyboardInterrupt):
             # a moment later, from a thread: at once it would be lost in this very hook
             number = signal.SIGTERM if terminated else signal.SIGINT
-            timer = threading.Timer(AGAIN, os.kill, (os.getpid(), number))
+            timer = threading.Timer(RETRY_AFTER, os.kill, (os.getpid(), number))
             timer.daemon = True  # a program that is at its end is not waited for
             timer.start()
         else:

@@ -82,7 +82,7 @@ def test_import_export_import_loses_nothing(shape: Shape) -> None:
 def test_layout_is_what_zarr_2_and_diffusion_policy_expect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay_buffer, "CHUNK", 72 * 4)  # four frames
+    monkeypatch.setattr(replay_buffer, "CHUNK_BYTES", 72 * 4)  # four frames
     labelled = with_rewards(recorded(tmp_path / "a.zarr", (5, 3, 7)))
     counted: list[int] = []
     done = write_replay(labelled, tmp_path / "b", counted.append)

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from vip_offline.deployment.server.log_lines import (
-    AGAIN,
     BURST,
+    REPEAT_AFTER,
     WAITING,
     LineWriter,
     Tally,
@@ -93,7 +93,7 @@ def test_one_kind_of_event_is_said_once_and_counted(monkeypatch: pytest.MonkeyPa
     for _ in range(5):
         tally("it rains.")
     assert messages == ["it rains."]
-    now += AGAIN
+    now += REPEAT_AFTER
     tally("it rains.")
     assert messages[1:] == ["it rains. (5 times since this was last said)"]
     tally.flush()

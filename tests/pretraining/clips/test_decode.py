@@ -59,7 +59,7 @@ def test_few_frames_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return read(clip, rows)
 
     monkeypatch.setattr(clips, "read", watched)
-    monkeypatch.setattr(decode, "BLOCK_BYTES", 3 * 16 * 24 * 3)
+    monkeypatch.setattr(decode, "DECODED_BYTES", 3 * 16 * 24 * 3)
     write_frames(clips, 8, io.BytesIO(), 1, 0, lambda count: None)
     assert asked == [1, 3, 3, 2]
 

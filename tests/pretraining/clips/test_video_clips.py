@@ -8,7 +8,7 @@ from made_up_clips import rows, write_film
 
 from vip_offline.dataset.media.timeline import timeline
 from vip_offline.errors import VipOfflineError
-from vip_offline.pretraining.clips.video_clips import OPEN_VIDEOS, Decoders, VideoClip, stamps_of
+from vip_offline.pretraining.clips.video_clips import KEPT_OPEN, Decoders, VideoClip, stamps_of
 
 
 def clip_of(path: Path, decoders: Decoders | None = None) -> VideoClip:
@@ -64,15 +64,13 @@ def test_threads_get_what_one_gets(tmp_path: Path) -> None:
 
 def test_few_stay_open(tmp_path: Path) -> None:
     decoders = Decoders()
-    clips = [
-        clip_of(write_film(tmp_path / f"{i}.mp4", 2), decoders) for i in range(OPEN_VIDEOS + 3)
-    ]
+    clips = [clip_of(write_film(tmp_path / f"{i}.mp4", 2), decoders) for i in range(KEPT_OPEN + 3)]
     for clip in clips:
         clip.read(rows(0, 1))
-    assert len(decoders._idle) == OPEN_VIDEOS
-    assert decoders._idle[-1].path.name == f"{OPEN_VIDEOS + 2}.mp4"
+    assert len(decoders._idle) == KEPT_OPEN
+    assert decoders._idle[-1].path.name == f"{KEPT_OPEN + 2}.mp4"
     clips[-1].read(rows(0))
-    assert len(decoders._idle) == OPEN_VIDEOS  # the one that was open served
+    assert len(decoders._idle) == KEPT_OPEN  # the one that was open served
 
 
 def test_a_cut_video_names_the_frame(tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ import numpy.typing as npt
 from scipy import special
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.utils.arrays import Floats
 
 Outcomes = npt.NDArray[np.bool_]  # (..., S, P)
-Floats = npt.NDArray[np.float64]
+
+POWER = 0.80
 
 CONFIDENCE = 0.95
-POWER = 0.80
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,7 +26,7 @@ from vip_offline.dataset.exporters.labelled_episodes import (
 )
 from vip_offline.errors import VipOfflineError
 
-CHUNK = 2_000_000  # bytes, diffusion_policy's own target
+CHUNK_BYTES = 2_000_000  # bytes, diffusion_policy's own target
 # what diffusion_policy calls "disk"
 CODEC: Any = Blosc(cname="zstd", clevel=5, shuffle=Blosc.BITSHUFFLE)
 
@@ -45,7 +45,7 @@ class _Column:
         if self._array is None:
             tail = values.shape[1:]
             size = int(np.prod(tail, dtype=int)) * values.dtype.itemsize
-            self._rows = max(1, -(-CHUNK // size))
+            self._rows = max(1, -(-CHUNK_BYTES // size))
             self._array = self._group.create_array(
                 self._name,
                 shape=(0, *tail),

@@ -12,11 +12,11 @@ from vip_offline.dataset.tables.file_listing import VIDEO_SUFFIXES
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.regular_files import require_regular
 
-FORMATS = ("lerobot", "robomimic", "zarr", "minari", "folders")
+IMPORT_FORMATS = ("lerobot", "robomimic", "zarr", "minari", "folders")
 
 
 def format_of(path: Path) -> str:
-    """The format of a path, one of `FORMATS`.
+    """The format of a path, one of `IMPORT_FORMATS`.
 
     Raises:
         VipOfflineError: if nothing is there, or nothing that is known or can be looked at.
@@ -73,7 +73,7 @@ def open_source(
 
     Args:
         path: a file or folder.
-        kind: one of `FORMATS`; by default as recognised.
+        kind: one of `IMPORT_FORMATS`; by default as recognised.
         rates: see `ImportOptions`; of files in folders.
         key_map: of which a column of times is known before anything is read.
 
@@ -108,4 +108,4 @@ def _reader(kind: str, rates: Sequence[str], key_map: Sequence[str]) -> Callable
         times = [option.removeprefix("time=") for option in key_map if option.startswith("time=")]
         clock = Clock(parse_rates(rates), times[-1] if times else None)
         return partial(FolderSource, clock=clock)
-    raise VipOfflineError(f"--format {kind}: is none of {', '.join(FORMATS)}.")
+    raise VipOfflineError(f"--format {kind}: is none of {', '.join(IMPORT_FORMATS)}.")

@@ -27,7 +27,7 @@ from vip_offline.utils.regular_files import require_regular
 from vip_offline.utils.size_limits import FRAME_PIXELS, require_pixels
 
 # what Pillow raises for files that are damaged, depending on their kind and on where
-DAMAGED = (
+DECODING_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError),
     *(struct.error, zlib.error, Warning, RecursionError, MemoryError),
 )
@@ -231,7 +231,7 @@ def _opened(source: Path | bytes, where: str = "") -> Iterator[Image.Image]:
             f"{where}: has {count:,} pixels; at most {FRAME_PIXELS:,} are read. Draw it smaller, "
             "or leave it out."
         ) from error
-    except DAMAGED as error:
+    except DECODING_ERRORS as error:
         raise VipOfflineError(
             f"{where}: is no picture that can be read ({error}). Restore it, or leave it out."
         ) from error

@@ -13,7 +13,7 @@ from vip_offline.dataset.tables.cells import EXACT, FALSE, SENTENCES, TRUE, pars
 from vip_offline.errors import VipOfflineError
 
 NANOSECONDS = {"secs": "nsecs", "sec": "nanosec"}  # ROS 1, ROS 2
-SHOWN = 3  # lines that a note names
+NAMED_LINES = 3  # lines that a note names
 
 Where = Callable[[int], str]  # row -> how a file's reader calls it: "line 7"
 
@@ -173,8 +173,8 @@ class Table:
         missing = np.isnan(values).reshape(len(values), -1).any(axis=1)
         rows = np.flatnonzero(missing)
         if len(rows):
-            listed = ", ".join(where(int(row)) for row in rows[:SHOWN])
-            more = ", ..." if len(rows) > SHOWN else ""
+            listed = ", ".join(where(int(row)) for row in rows[:NAMED_LINES])
+            more = ", ..." if len(rows) > NAMED_LINES else ""
             self.notes.append(
                 f"column {name!r}: no number in {listed}{more} ({len(rows)} in all); NaN there"
             )

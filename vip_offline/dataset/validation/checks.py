@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.dataset.media.frame_rate import RATE, rate_of
+from vip_offline.dataset.media.frame_rate import RATE_TOLERANCE, rate_of
 from vip_offline.dataset.tables.resampling import nearest_rows
 from vip_offline.dataset.validation.findings import Finding
 
@@ -171,7 +171,7 @@ def check_steady(seconds: NDArray[np.float64], unit: str = " s") -> list[Finding
 def check_video_rate(declared: float, seconds: NDArray[np.float64]) -> list[Finding]:
     """The rate that metadata give, in Hz, against (F,) times of a video's frames."""
     own = rate_of(seconds)
-    if own is None or abs(own / declared - 1) <= RATE:
+    if own is None or abs(own / declared - 1) <= RATE_TOLERANCE:
         return []
     return [Finding("frame-rate", f"the metadata say {declared:g} Hz, the video has {own:.4g}")]
 

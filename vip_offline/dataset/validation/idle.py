@@ -17,7 +17,9 @@ from vip_offline.dataset.validation.findings import Finding
 SPAN = 4  # rows whose mean is compared with that of as many rows behind them
 SLOW = 0.1  # share of the speed that an episode's fastest 5 % have, up to which it stands still
 SHARE = 0.02  # of an action's range in the episode, within which it does not change
-DEVIATIONS = 10.0  # of noise, within which hundreds of rows lie; the calmest rows understate it
+NOISE_DEVIATIONS = (
+    10.0  # of noise, within which hundreds of rows lie; the calmest rows understate it
+)
 CREEP = 1e-4  # per `SPAN` rows and unit of the state, which is no motion anywhere
 WINDOW = 8  # rows over which noise is measured
 MIN_SECONDS = 0.5  # shorter ones are a person's reaction; ROWS where the rate is not known
@@ -83,12 +85,12 @@ def _still(state: NDArray[np.float64], action: NDArray[np.float64]) -> int:
     means = (sums[SPAN:] - sums[:-SPAN]) / SPAN
     moves = np.abs(means[SPAN:] - means[:-SPAN])  # (T - 2 SPAN + 1, P)
     allowed = np.maximum(SLOW * np.percentile(moves, 95, axis=0), CREEP)
-    allowed = np.maximum(allowed, DEVIATIONS / 2 * _noise(state) * np.sqrt(2 / SPAN))
+    allowed = np.maximum(allowed, NOISE_DEVIATIONS / 2 * _noise(state) * np.sqrt(2 / SPAN))
     moving = np.flatnonzero((moves > allowed).any(axis=1))
     # what moves lies in the later half of the rows compared
     still = len(state) if not len(moving) else int(moving[0]) + SPAN if moving[0] else 0
     extent = np.maximum.accumulate(action) - np.minimum.accumulate(action)
-    alike = np.maximum(SHARE * np.ptp(action, axis=0), DEVIATIONS * _noise(action))
+    alike = np.maximum(SHARE * np.ptp(action, axis=0), NOISE_DEVIATIONS * _noise(action))
     alike = np.maximum(alike, STILL * np.maximum(1, np.abs(action).max(axis=0)))
     changing = np.flatnonzero((extent > alike).any(axis=1))
     return min(still, int(changing[0])) if len(changing) else still

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-TAIL = 0.005  # share of the rows beyond each quantile
+TAIL_SHARE = 0.005  # share of the rows beyond each quantile
 LEAST_TAIL = 3  # rows beyond each quantile at least, so that a small set may hold some spikes
 FEWEST_ROWS = 50  # of fewer nothing can be said
 FENCE = 2.0  # quantile ranges
@@ -88,7 +88,7 @@ def _fence(values: NDArray[np.float64]) -> tuple[float, float]:
     """Beyond what (N,) finite values are far from the rest."""
     if len(values) < FEWEST_ROWS:
         return -np.inf, np.inf
-    tail = max(LEAST_TAIL, int(np.ceil(TAIL * (len(values) - 1))))
+    tail = max(LEAST_TAIL, int(np.ceil(TAIL_SHARE * (len(values) - 1))))
     ordered = np.partition(values, (tail, len(values) - 1 - tail))
     low, high = float(ordered[tail]), float(ordered[len(values) - 1 - tail])
     usual = max(abs(low), abs(high))

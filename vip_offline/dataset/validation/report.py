@@ -29,12 +29,12 @@ from vip_offline.dataset.validation.findings import Finding, Severity
 from vip_offline.dataset.validation.idle import Idle, check_idle, idle_of
 from vip_offline.dataset.validation.outliers import find_outliers
 from vip_offline.errors import VipOfflineError
+from vip_offline.utils.console import OnFrames
 
 CHECK_FRAMES = 32  # frames that are in memory at once
 EXAMPLES = 3  # places that are named of each kind of finding
 
 OnStart = Callable[[int], None]  # frames in all
-OnFrames = Callable[[int], None]  # so many more are read
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from vip_offline.dataset.importers.registry import open_source
 from vip_offline.dataset.store import is_store, open_store
 from vip_offline.dataset.validation.check_source import check_source
 from vip_offline.dataset.validation.check_store import check_store
-from vip_offline.dataset.validation.report import DataReport, OnFrames, OnStart, ReportBuilder
+from vip_offline.dataset.validation.report import DataReport, OnStart, ReportBuilder
+from vip_offline.utils.console import OnFrames
 
 
 def check(

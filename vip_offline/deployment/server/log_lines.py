@@ -18,7 +18,7 @@ from vip_offline.utils.console import Console
 WAITING = 1000  # lines at most
 BURST, PER_SECOND = 60, 1.0  # of lines for people: so many at once, and then so many a second
 PIECE = 1000  # characters that are written at once: of UTF-8 less than a pipe takes without waiting
-AGAIN = 60.0  # s, after which the same kind of line is said again
+REPEAT_AFTER = 60.0  # s, after which the same kind of line is said again
 PATIENCE = 1.0  # s to write what is left at the end
 TICK = 0.2  # s
 
@@ -60,7 +60,7 @@ class LineWriter:
         self._waiting: deque[str] = deque()
         self._burst = self._left = burst
         self._at = time.monotonic()
-        self._left_out, self._said = 0, -AGAIN  # lines; when that was said
+        self._left_out, self._said = 0, -REPEAT_AFTER  # lines; when that was said
         self._changed = threading.Condition()
         self._ends: float | None = None  # when what is left is given up
         self._thread = threading.Thread(target=self._run, name="lines", daemon=True)
@@ -117,7 +117,7 @@ class LineWriter:
         with self._changed:
             while True:
                 now, ending = time.monotonic(), self._ends is not None
-                due = ending or now - self._said >= AGAIN
+                due = ending or now - self._said >= REPEAT_AFTER
                 if self._left_out and due and (ending or self._waiting):
                     count, self._left_out, self._said = self._left_out, 0, now
                     return self._missing(count)
@@ -125,7 +125,7 @@ class LineWriter:
                     return self._waiting.popleft()
                 if ending:
                     return None
-                self._changed.wait(AGAIN)
+                self._changed.wait(REPEAT_AFTER)
 
     def _wait(self) -> bool:
         while not self._writable(TICK):
@@ -139,13 +139,13 @@ class Tally:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._count, self._said = 0, -AGAIN
+        self._count, self._said = 0, -REPEAT_AFTER
         self._text = ""
 
     def __call__(self, text: str) -> None:
         """It happened."""
         self._count, self._text = self._count + 1, text
-        if time.monotonic() - self._said >= AGAIN:
+        if time.monotonic() - self._said >= REPEAT_AFTER:
             self.flush()
 
     def flush(self) -> None:

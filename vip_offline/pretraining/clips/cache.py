@@ -22,7 +22,7 @@ from vip_offline.pretraining.clips.index import DAMAGED_INDEX
 PACK_FRAMES = "frames.bin"
 PACK_INDEX = "index.npz"
 PACK_VERSION = 3  # a pack of another one is decoded anew
-NUMBERS = ("offsets", "heights", "widths", "lengths", "groups", "takes")  # of `PackIndex`
+INDEX_ARRAYS = ("offsets", "heights", "widths", "lengths", "groups", "takes")  # of `PackIndex`
 CHANGED = (
     "It was changed since; remove its folder, and `vip-offline pretrain` decodes the frames anew."
 )
@@ -68,7 +68,7 @@ class PackIndex:
                 file,
                 version=PACK_VERSION,
                 text=np.frombuffer(text.encode(), np.uint8),
-                **{name: getattr(self, name) for name in (*NUMBERS, "checksums")},
+                **{name: getattr(self, name) for name in (*INDEX_ARRAYS, "checksums")},
             )
             file.flush()
             os.fsync(file.fileno())
@@ -123,7 +123,7 @@ def open_pack(folder: Path) -> PackedClips | None:
             if int(archive["version"]) != PACK_VERSION:
                 return None
             text = json.loads(archive["text"].tobytes())
-            arrays = {name: np.asarray(archive[name], np.int64) for name in NUMBERS}
+            arrays = {name: np.asarray(archive[name], np.int64) for name in INDEX_ARRAYS}
             sums = np.asarray(archive["checksums"], np.uint32)
         group_names, names, skipped, fingerprint = text
         index = PackIndex(

@@ -14,7 +14,7 @@ from vip_offline.pretraining.clips.clip import Clips, check_skipped
 from vip_offline.utils.parallel import threaded_map
 
 FRAME_BLOCK = 64  # frames that are read at once, or fewer of large ones
-BLOCK_BYTES = 64 * 2**20
+DECODED_BYTES = 64 * 2**20
 SEGMENT = 256  # frames of a clip that one thread reads forward and hands on
 
 
@@ -106,7 +106,7 @@ def _small_frames(
         size = downscaled_size(frames.shape[1], frames.shape[2], side)
         yield from (resized(frame, size) for frame in frames)
         start = upto
-        upto = min(stop, start + max(1, min(FRAME_BLOCK, BLOCK_BYTES // frames[0].nbytes)))
+        upto = min(stop, start + max(1, min(FRAME_BLOCK, DECODED_BYTES // frames[0].nbytes)))
 
 
 def _write_segment(clips: Clips, segment: _Segment, file: BinaryIO, written: WrittenFrames) -> str:

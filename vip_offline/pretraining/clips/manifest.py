@@ -14,7 +14,7 @@ from vip_offline.pretraining.clips.folder_listing import Names
 from vip_offline.pretraining.clips.picture_folder import PictureClip
 
 MANIFEST_NAME = "manifest.csv"
-COLUMNS = ("path", "len")
+MANIFEST_COLUMNS = ("path", "len")
 NAME_DIGITS = 6
 PICTURE_SUFFIX = ".jpg"
 SAMPLED_ROWS = 100  # clips at which it is seen whether frames count from 0 or 1
@@ -56,13 +56,15 @@ def read_rows(path: Path) -> list[ManifestRow]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
-            missing = [column for column in COLUMNS if column not in (table.fieldnames or ())]
+            missing = [
+                column for column in MANIFEST_COLUMNS if column not in (table.fieldnames or ())
+            ]
             if missing:
                 raise VipOfflineError(
                     f"{path}: has no column {missing[0]!r} (it has: "
                     f"{', '.join(table.fieldnames or ()) or 'none'}). A manifest's first line "
-                    f"names at least {COLUMNS[0]!r}, a clip's folder, and {COLUMNS[1]!r}, its "
-                    "number of frames."
+                    f"names at least {MANIFEST_COLUMNS[0]!r}, a clip's folder, and "
+                    f"{MANIFEST_COLUMNS[1]!r}, its number of frames."
                 )
             return [_row(path, table.line_num, row) for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

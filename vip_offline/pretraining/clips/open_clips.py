@@ -26,8 +26,8 @@ from vip_offline.pretraining.clips.video_clips import Decoders
 from vip_offline.utils.console import Advance
 from vip_offline.utils.parallel import threaded_map
 
-DIGEST = 16  # bytes of the fingerprint
-THREADS = 4  # that wait for the disk
+FINGERPRINT_BYTES = 16  # bytes of the fingerprint
+READING_THREADS = 4  # that wait for the disk
 CANDIDATES_AT_ONCE = 64  # clips that a thread looks at in one go
 
 
@@ -103,7 +103,7 @@ def open_clips(
     _check_twice(candidates)
     advance(total=len(candidates))
     clips, places, skipped = [], [], []
-    digest = hashlib.blake2b(digest_size=DIGEST)
+    digest = hashlib.blake2b(digest_size=FINGERPRINT_BYTES)
     for place, clip in enumerate(_opened([candidate for _, candidate in candidates], advance)):
         if isinstance(clip, str):
             skipped.append(clip)
@@ -165,7 +165,7 @@ def _opened(candidates: Sequence[Candidate], advance: Advance) -> Iterator[Frame
         candidates[at : at + CANDIDATES_AT_ONCE]
         for at in range(0, len(candidates), CANDIDATES_AT_ONCE)
     ]
-    for results in threaded_map(some, batches, THREADS):
+    for results in threaded_map(some, batches, READING_THREADS):
         yield from results
         advance(len(results))
 

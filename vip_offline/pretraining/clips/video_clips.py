@@ -13,7 +13,7 @@ from vip_offline.dataset.media.timeline import timeline
 from vip_offline.dataset.media.video import Decoder, decode_frames
 from vip_offline.errors import VipOfflineError
 
-OPEN_VIDEOS = 8  # videos that stay open between two reads
+KEPT_OPEN = 8  # videos that stay open between two reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Decoders:
             raise
         with self._lock:
             self._idle.append(decoder)
-            closed = self._idle.pop(0) if len(self._idle) > OPEN_VIDEOS else None
+            closed = self._idle.pop(0) if len(self._idle) > KEPT_OPEN else None
         if closed is not None:
             closed.close()
 

@@ -12,21 +12,19 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from vip_offline.analysis.metrics import Floats
 from vip_offline.dataset.media.video import resized, write_video
 from vip_offline.errors import VipOfflineError
 from vip_offline.report.figures.analysis.row_style import PALETTE, short
 from vip_offline.report.figures.comparison import LINES, finish, legend, literal
+from vip_offline.utils.arrays import Floats, Pixels
 
 FILM_HEIGHT = 240  # px
 FILM_WIDTH = 360  # px of the curves
 FILM_DPI = 100
-COLUMNS = 4  # of the legend of curves that are wider than that
+LEGEND_COLUMNS = 4  # of the legend of curves that are wider than that
 RADIUS = 4  # px of the marker
-
-Pixels = NDArray[np.uint8]
 
 
 def write_film(path: Path, frames: Pixels, curves: Mapping[str, ArrayLike], rate: float) -> None:
@@ -135,7 +133,7 @@ def draw_panel(
         ax.xaxis.set_major_locator(MaxNLocator(integer=whole))
         ax.set_xlabel(labels[0])
         ax.set_ylabel(labels[1])
-        legend(ax, lines, columns=COLUMNS if width > FILM_WIDTH else 2)
+        legend(ax, lines, columns=LEGEND_COLUMNS if width > FILM_WIDTH else 2)
         finish(ax, grid="y")
         past = _pixels(canvas)
         for line in lines:

@@ -14,14 +14,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from vip_offline.analysis.look import Film, Look
-from vip_offline.analysis.metrics import Floats
 from vip_offline.dataset.media.video import resized, write_video
 from vip_offline.report.figures.analysis.row_style import PALETTE, short
 from vip_offline.report.figures.comparison import INK, LINES, finish, legend, literal
 from vip_offline.report.figures.films import CurvePanel, draw_panel
+from vip_offline.utils.arrays import Floats, Pixels
 from vip_offline.utils.files import replace_file
 
 SIZE_INCHES, DPI = (8.0, 5.0), 125
@@ -33,8 +32,6 @@ FONT_SIZE = 9  # points: 15.6 px in the picture, 12.5 px in the film
 FAST = {"preset": "ultrafast", "crf": "23"}  # of x264: a fifth of the time of `write_video`'s own
 GROUND = 24  # grey level beside frames that are narrower than the film
 AXES = ("time (s)", "distance to the goal\n(embedding units)")
-
-Pixels = NDArray[np.uint8]
 
 
 def write_figure(look: Look, path: Path) -> None:
@@ -54,7 +51,7 @@ def write_figure(look: Look, path: Path) -> None:
         name = literal(short(look.video.name, 40))
         figure.suptitle(f"{name}: distance to {literal(short(look.goal, 50))}", c=INK, size=11)
         draw_pictures(above, look)
-        draw_curves(ax, look)
+        draw_look(ax, look)
         figure.savefig(buffer, format="png", metadata={"Software": None})
     replace_file(path, buffer.getvalue())
 
@@ -83,7 +80,7 @@ def draw_pictures(ax: Axes, look: Look) -> None:
     ax.spines[:].set_visible(False)
 
 
-def draw_curves(ax: Axes, look: Look) -> None:
+def draw_look(ax: Axes, look: Look) -> None:
     """Draw the curves over time; the legend says how like the encoder's each control's is."""
     lines = []
     likeness = ["", *(f", r = {curve.likeness:.2f}" for curve in look.curves[1:])]
@@ -133,7 +130,7 @@ def film_panel(look: Look) -> CurvePanel:
     )
 
 
-def write_film(look: Look, panel: CurvePanel, path: Path) -> None:
+def write_look_film(look: Look, panel: CurvePanel, path: Path) -> None:
     """Write an mp4 of the video with the curves running below it.
 
     Args:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vip_offline.analysis.metrics import Floats, Separation, mean_of
+from vip_offline.analysis.metrics import Separation, mean_of
 from vip_offline.analysis.results import Analysis, Weighting
 from vip_offline.report.figures.analysis import PAPERS_TAU
 from vip_offline.report.terminal.analysis import number, over_noise
+from vip_offline.utils.arrays import Floats
 
 PERCENT = "\N{NO-BREAK SPACE}%"
 

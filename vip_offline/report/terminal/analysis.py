@@ -7,9 +7,8 @@ from rich.text import Text
 
 from vip_offline.analysis.metrics import Separation, mean_of
 from vip_offline.analysis.results import Analysis, Row
-from vip_offline.utils.console import Console
+from vip_offline.utils.console import WIDTH, Console
 
-WIDTH = 80  # columns
 EPISODES_FLAGGED = 12  # suspicious episodes listed; the page has them all
 
 

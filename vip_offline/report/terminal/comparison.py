@@ -9,9 +9,7 @@ from rich.text import Text
 
 from vip_offline.analysis.closed_loop.conclusions import percent, points
 from vip_offline.analysis.closed_loop.conditions import conditions
-from vip_offline.utils.console import Console
-
-WIDTH = 80  # columns
+from vip_offline.utils.console import WIDTH, Console
 
 
 def comparison_table(summary: Mapping[str, Any]) -> Table:

@@ -8,9 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from vip_offline.dataset.validation.report import DataReport
-from vip_offline.utils.console import Console
+from vip_offline.utils.console import WIDTH, Console
 
-WIDTH = 80
 TEXT_LENGTH = 300  # characters of a value that are shown; JSON has them all
 
 

@@ -7,9 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from vip_offline.dataset.catalog.card import Card
-from vip_offline.utils.console import Console
-
-WIDTH = 80
+from vip_offline.utils.console import WIDTH, Console
 
 
 def describe_card(card: Card) -> dict[str, Any]:

@@ -11,9 +11,7 @@ from rich.text import Text
 
 from vip_offline.analysis.closed_loop.statistics import CONFIDENCE, quantile
 from vip_offline.encoders.registry import ENCODERS, is_available
-from vip_offline.utils.console import Console
-
-WIDTH = 80  # columns
+from vip_offline.utils.console import WIDTH, Console
 
 
 def encoders_table() -> Table:

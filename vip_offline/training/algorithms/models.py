@@ -25,7 +25,7 @@ from vip_offline.training.networks.pixel_encoder import PixelsAndProprioFactory,
 from vip_offline.training.weighting.scores import LARGEST_AWR_WEIGHT
 
 Algo: TypeAlias = Any  # d3rlpy.algos.QLearningAlgoBase of some implementation
-Floats = NDArray[np.float32]
+Singles = NDArray[np.float32]
 
 
 def create(data: TrainingSet, options: TrainOptions) -> Algo:
@@ -166,7 +166,7 @@ def write_back(algo: RWR, state: NetworkState) -> None:
     algo._grad_step = state.step
 
 
-def policy_tensors(algo: Algo, data: TrainingSet) -> dict[str, Floats]:
+def policy_tensors(algo: Algo, data: TrainingSet) -> dict[str, Singles]:
     """The policy's weights under plain names, and the scaling of its inputs and actions."""
     *hidden, out = _linear(algo)
     width = data.observations[0].shape[1]

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-ROWS = 20_000  # that are looked at, evenly spread: more would not change a correlation
+SAMPLED_ROWS = 20_000  # that are looked at, evenly spread: more would not change a correlation
 HORIZONS = (1, 2, 4)  # ticks over which the robot follows an action
 FOLLOWS = 0.7  # least correlation, about the mean and about 0, of a change with what it led to
-SAME = 0.9  # least correlation of a position with the state
+LEAST_CORRELATION = 0.9  # least correlation of a position with the state
 NEAR = 0.2  # share of an action's range within which it lies about the state, in the median
 
 
@@ -44,7 +44,7 @@ def guess_action_kind(
         return ""
     action = _few(np.concatenate([rows for rows, _ in pairs]))  # (N, A)
     state = _few(np.concatenate([rows[:-lead] for _, rows in pairs]))  # (N, P)
-    same = _correlation(action, state) >= SAME
+    same = _correlation(action, state) >= LEAST_CORRELATION
     spread = np.subtract(*np.percentile(action, (95, 5), axis=0))  # (A,)
     apart = np.stack([np.median(np.abs(state - column[:, None]), axis=0) for column in action.T])
     is_position = (same & (apart <= NEAR * spread[:, None])).any(axis=1)  # (A,)
@@ -63,8 +63,8 @@ def guess_action_kind(
 
 
 def _few(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, D) -> at most `ROWS` of them, always the same."""
-    return rows[:: -(-len(rows) // ROWS)]
+    """(N, D) -> at most `SAMPLED_ROWS` of them, always the same."""
+    return rows[:: -(-len(rows) // SAMPLED_ROWS)]
 
 
 def _correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,12 +14,12 @@ from vip_offline.dataset.validation.outliers import Outliers
 from vip_offline.options import NormaliseActions
 
 MARGIN = 0.05  # of the width, on either side: tanh comes near its ends but never gets there
-DEVIATIONS = 3.0  # on either side of the mean that "std" reaches at least
+STD_REACH = 3.0  # on either side of the mean that "std" reaches at least
 # half width of a constant dimension, of its value: what a network that errs by a tenth of its range
 # then adds to it is one part in ten thousand
 CONSTANT = 1e-3
 NAMED = 3  # outliers in a note
-WIDTH = 79  # characters
+LINE_WIDTH = 79  # characters
 
 
 def limits_of(
@@ -65,8 +65,8 @@ def action_range(
         rows = np.concatenate(actions).astype(np.float64)
         kept = np.ma.masked_array(rows, np.concatenate(outliers.marks))
         mean, std = (np.ma.getdata(kept.mean(axis=0)), np.ma.getdata(kept.std(axis=0)))
-        low = np.minimum(low, mean - DEVIATIONS * std)
-        high = np.maximum(high, mean + DEVIATIONS * std)
+        low = np.minimum(low, mean - STD_REACH * std)
+        high = np.maximum(high, mean + STD_REACH * std)
     margin = MARGIN * (high - low)
     low, high = low - margin, high + margin
     middle, half = (low + high) / 2, (high - low) / 2
@@ -100,7 +100,7 @@ def scale_note(reach: NDArray[np.float32], method: NormaliseActions) -> str:
     """What the (2, A) ends of the network's range stand for, in lines of 79 characters."""
     spans = [f"{place}: {low:.4g} to {high:.4g}" for place, (low, high) in enumerate(reach.T)]
     text = f"actions: normalised ({method}); -1 to 1 is, by dimension, {', '.join(spans)}"
-    return textwrap.fill(text, WIDTH, subsequent_indent="  ")
+    return textwrap.fill(text, LINE_WIDTH, subsequent_indent="  ")
 
 
 def outlier_note(
@@ -123,4 +123,4 @@ def outlier_note(
     more = f"; and {count - NAMED} more" if count > NAMED else ""
     what = "learnt as they are" if kept else "clipped to the range of the rest"
     text = f"actions: {count} outlier{'s'[: count > 1]}, {what}: {'; '.join(named)}{more}"
-    return textwrap.fill(text, WIDTH, subsequent_indent="  ")
+    return textwrap.fill(text, LINE_WIDTH, subsequent_indent="  ")

@@ -14,7 +14,7 @@ from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import TrainOptions
 
-PIXELS = "pixels-64"  # what scratch-bc sees
+PIXEL_INPUTS = "pixels-64"  # what scratch-bc sees
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _pixels(store: Store, path: Path, options: TrainOptions) -> Inputs:
             f"{path}: scratch-bc sees one camera, not {', '.join((camera, *others))}. Name one "
             "with --cameras."
         )
-    camera, encoder = store.camera(camera, "--cameras"), load_encoder(PIXELS, fit=options.fit)
+    camera, encoder = store.camera(camera, "--cameras"), load_encoder(PIXEL_INPUTS, fit=options.fit)
     read = store.frame_reader(camera)
     parts = [encoder(read(start, stop)) for start, stop in store.spans()]
     return Inputs(np.concatenate(parts), (camera,), dict(encoder.provenance))

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Floats = NDArray[np.floating[Any]]  # of single precision, unless it is to be as exact as can be
+Vector = NDArray[np.floating[Any]]  # of single precision, unless it is to be as exact as can be
 REGISTER = 32  # floats that torch's kernels treat together: two AVX-512 registers
 
 
@@ -29,9 +29,9 @@ REGISTER = 32  # floats that torch's kernels treat together: two AVX-512 registe
 class Transitions:
     """What a regression learns from."""
 
-    observation: Floats  # (N, D), scaled
-    action: Floats  # (N, A), in [-1, 1]
-    weight: Floats  # (N, 1), of the squared error or log-likelihood
+    observation: Vector  # (N, D), scaled
+    action: Vector  # (N, A), in [-1, 1]
+    weight: Vector  # (N, 1), of the squared error or log-likelihood
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class NetworkState:
     with a Gaussian head, the parameter of the standard deviation (1, A).
     """
 
-    parameters: Floats  # (n,)
-    exp_avg: Floats  # (n,), Adam's first moments
-    exp_avg_sq: Floats  # (n,), its second moments
+    parameters: Vector  # (n,)
+    exp_avg: Vector  # (n,), Adam's first moments
+    exp_avg_sq: Vector  # (n,), its second moments
     step: int  # gradient steps taken
     generator: tuple[Any, ...]  # state of the numpy generator that draws the batches
 
@@ -206,7 +206,7 @@ class Ensemble:
         views = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
         return [view.t() if index in self._matrices else view for index, view in enumerate(views)]
 
-    def _stack(self, vectors: Sequence[Floats]) -> list[Tensor]:
+    def _stack(self, vectors: Sequence[Vector]) -> list[Tensor]:
         """(n,) per network -> (S, in', out') and (S, 1, out') per layer, then (S, 1, A')."""
         per_network = [self._views(torch.from_numpy(vector)) for vector in vectors]
         stacked = []
@@ -220,7 +220,7 @@ class Ensemble:
             stacked.append(values.to(self._device))
         return stacked
 
-    def _unstack(self, stacked: Sequence[Tensor]) -> list[Floats]:
+    def _unstack(self, stacked: Sequence[Tensor]) -> list[Vector]:
         """The reverse of `_stack`."""
         on_cpu = [values.detach().cpu() for values in stacked]
         vectors = []

@@ -10,7 +10,7 @@ ACTION_NAME = re.compile(r"actions?")
 ACTION_PARTS = re.compile(
     r"actions?([ _.\[(]*\d+[\])]?|_(?!mask|valid|id|idx|index|name|type|time|stamp|prob|rate)\w+)"
 )
-PROPRIO_NAMES = (
+TABLE_PROPRIO = (
     "proprio",
     "observation.state",
     "state",
@@ -52,7 +52,7 @@ def action_of(names: Sequence[str]) -> tuple[str, ...]:
 
 def proprio_of(names: Sequence[str]) -> tuple[str, ...]:
     """Proprioception columns: one with a known name, its numbered parts, or joints."""
-    for role in PROPRIO_NAMES:
+    for role in TABLE_PROPRIO:
         column = _first(names, lambda name, role=role: name == role)  # type: ignore[misc]
         if column:
             return column

@@ -23,8 +23,8 @@ from vip_offline.errors import VipOfflineError
 
 OBSERVATION = "observations"
 INFO_SUCCESS = tuple(f"infos.{name}" for name in SUCCESS_COLUMNS)
-REPAIR = "Restore the data set, or leave such episodes out with --skip-broken."
-PROPRIO_NAMES = (
+REPAIR_SET = "Restore the data set, or leave such episodes out with --skip-broken."
+MINARI_PROPRIO = (
     OBSERVATION,
     f"{OBSERVATION}.observation",
     f"{OBSERVATION}.state",
@@ -79,12 +79,14 @@ class Minari:
     def _about_of(self, episode: int, about: Any) -> dict[str, Any]:
         number = int(self._set.episode_indices[episode])
         try:
-            with readable_errors(f"{self.path}, episode {episode}", REPAIR):
+            with readable_errors(f"{self.path}, episode {episode}", REPAIR_SET):
                 if about is None:
                     (about,) = self._set.storage.get_episode_metadata([number])
                 about["total_steps"] = int(about["total_steps"])
                 if about["total_steps"] < 1:
-                    raise VipOfflineError(f"{self.path}, episode {episode}: has no steps. {REPAIR}")
+                    raise VipOfflineError(
+                        f"{self.path}, episode {episode}: has no steps. {REPAIR_SET}"
+                    )
         except VipOfflineError as error:
             self._broken[episode] = str(error)
             return {"total_steps": 0}
@@ -152,7 +154,7 @@ class Minari:
             ],
             keys=ColumnMap(
                 cameras={camera: name for name, camera in pictures.items()},
-                proprio=guessed(numbers, PROPRIO_NAMES),
+                proprio=guessed(numbers, MINARI_PROPRIO),
                 action=action,
                 success="".join(guessed(numbers, INFO_SUCCESS)),
                 # where rewards were filled with others, the environment's stand beside them
@@ -180,7 +182,7 @@ class Minari:
 
     def _flat(self, index: int) -> dict[str, NDArray[Any]]:
         """Name -> (T + 1, ...); what belongs to steps has no value in the last row."""
-        with readable_errors(f"{self.path}, episode {index}", REPAIR):
+        with readable_errors(f"{self.path}, episode {index}", REPAIR_SET):
             return _padded(self._episode(index))
 
     def read(self, episode: int, columns: Sequence[str]) -> EpisodeColumns:

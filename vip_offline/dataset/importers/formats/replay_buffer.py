@@ -31,10 +31,10 @@ from vip_offline.dataset.zarr_frames import open_zarr
 from vip_offline.errors import VipOfflineError
 
 AHEAD_BYTES = 8 * 2**20  # bytes of an array that are read at once
-PROPRIO_NAMES = ("proprio", "state", "robot_state", "agent_pos", "robot_eef_pose", "qpos")
+BUFFER_PROPRIO = ("proprio", "state", "robot_state", "agent_pos", "robot_eef_pose", "qpos")
 UMI = ("robot0_eef_pos", "robot0_eef_rot_axis_angle", "robot0_gripper_width")
 ACTION_NAMES = ("action", "actions")
-REPAIR = "Restore it, or leave such episodes out with --skip-broken."
+REPAIR_BUFFER = "Restore it, or leave such episodes out with --skip-broken."
 BUFFER_FILES = ("data", "meta", "zarr.json")  # of a buffer's folder, beside hidden files
 
 
@@ -93,7 +93,7 @@ class ReplayBuffer:
             names=[str(index) for index in range(len(lengths))],
             keys=ColumnMap(
                 cameras={name.removeprefix("frames_").replace("/", "."): name for name in pictures},
-                proprio=guessed([*columns], PROPRIO_NAMES)
+                proprio=guessed([*columns], BUFFER_PROPRIO)
                 or tuple(name for name in UMI if name in columns),
                 action=action,
                 success="".join(guessed([*columns], SUCCESS_COLUMNS)),
@@ -176,7 +176,7 @@ class ReplayBuffer:
                 why = "where the one before it ends: it has no rows"
             broken[int(index)] = (
                 f"{self.path}, episode {index}: meta/episode_ends[{index}] is {self._ends[index]}, "
-                f"{why}. {REPAIR}"
+                f"{why}. {REPAIR_BUFFER}"
             )
         return broken
 
@@ -211,7 +211,7 @@ class ReplayBuffer:
         where = f"{self.path}, episode {episode}"
         values: dict[str, NDArray[Any]] = {}
         for name in columns:
-            with readable_errors(f"{where}: data/{name}, rows {start} to {stop}", REPAIR):
+            with readable_errors(f"{where}: data/{name}, rows {start} to {stop}", REPAIR_BUFFER):
                 array = self._rows(name, start, stop)
             if pictures_shape(array.shape[1:], array.dtype) is not None:
                 array = rgb(array, f"{where}: data/{name}")

@@ -46,7 +46,7 @@ ARM_NAMES = (
 )
 DEMO = re.compile(r"(.*?)(\d+)")
 MOST_LISTED = 100  # demonstrations whose datasets are listed: opening one takes a millisecond
-REPAIR = "Restore the file, or leave such episodes out with --skip-broken."
+REPAIR_FILE = "Restore the file, or leave such episodes out with --skip-broken."
 
 
 class Robomimic:
@@ -73,7 +73,7 @@ class Robomimic:
         self._left_out: dict[str, str] = {}
         self._demos = []
         for name in sorted(data, key=_in_order):
-            with readable_errors(f"{path}, {name}", REPAIR):
+            with readable_errors(f"{path}, {name}", REPAIR_FILE):
                 if _may_be_a_group(data, name):
                     self._demos.append(name)
                 else:
@@ -207,18 +207,19 @@ class Robomimic:
     def _length(self, episode: int) -> int:
         """Rows of a demonstration that has actions and as many as it says."""
         where = self._where(episode)
-        with readable_errors(where, REPAIR):
+        with readable_errors(where, REPAIR_FILE):
             demo = self._demo(episode)
             if not has(demo, "actions"):
                 raise VipOfflineError(self._missing(episode, "actions"))
             actions = member(demo, "actions")
             if not isinstance(actions, h5py.Dataset) or not actions.shape:
-                raise VipOfflineError(f"{where}: its actions are no array of rows. {REPAIR}")
+                raise VipOfflineError(f"{where}: its actions are no array of rows. {REPAIR_FILE}")
             length = int(actions.shape[0])
             samples = int(demo.attrs.get("num_samples", length))
         if samples != length:
             raise VipOfflineError(
-                f"{where}: num_samples says {samples}, its actions have {length} rows. {REPAIR}"
+                f"{where}: num_samples says {samples}, its actions have {length} rows. "
+                f"{REPAIR_FILE}"
             )
         if not length:
             raise VipOfflineError(
@@ -274,13 +275,13 @@ class Robomimic:
         for name in columns:
             if not has(demo, name):
                 raise VipOfflineError(self._missing(episode, name))
-            with readable_errors(f"{where}: {name}", REPAIR):
+            with readable_errors(f"{where}: {name}", REPAIR_FILE):
                 array = member(demo, name)[()]
                 if pictures_shape(array.shape[1:], array.dtype) is not None:
                     array = rgb(array, f"{where}: {name}")
                 values[name] = array
         masks = self._masks()
-        with readable_errors(where, REPAIR):
+        with readable_errors(where, REPAIR_FILE):
             return EpisodeColumns(
                 values,
                 success=self._success(episode),

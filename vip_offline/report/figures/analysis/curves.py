@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from vip_offline.analysis.metrics import Floats, normalised
+from vip_offline.analysis.metrics import normalised
 from vip_offline.analysis.results import Row
 from vip_offline.report.figures.analysis.row_style import (
     OUTCOMES,
@@ -21,6 +21,7 @@ from vip_offline.report.figures.analysis.row_style import (
     short_name,
 )
 from vip_offline.report.figures.comparison import GREY, INK, finish, legend
+from vip_offline.utils.arrays import Floats
 
 POINTS = 400  # of a curve: more than there are pixels for
 BAND_EPISODES = 8  # episodes of one outcome from which on a median says more than the curves

@@ -12,7 +12,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 
-from vip_offline.analysis.metrics import Floats
 from vip_offline.analysis.results import Row
 from vip_offline.report.figures.analysis.row_style import (
     MANY,
@@ -23,6 +22,7 @@ from vip_offline.report.figures.analysis.row_style import (
     short_name,
 )
 from vip_offline.report.figures.comparison import BLUE, GREY, INK, ORANGE, finish, legend, name_rows
+from vip_offline.utils.arrays import Floats
 
 
 def draw_bumps(ax: Axes, rows: Sequence[Row], success: ArrayLike) -> None:

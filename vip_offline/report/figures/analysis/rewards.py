@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from vip_offline.analysis.metrics import Floats, count_difference, normalised, reward_histogram
+from vip_offline.analysis.metrics import count_difference, normalised, reward_histogram
 from vip_offline.analysis.results import Row
 from vip_offline.report.figures.analysis.row_style import (
     MANY,
@@ -20,6 +20,7 @@ from vip_offline.report.figures.analysis.row_style import (
     short_name,
 )
 from vip_offline.report.figures.comparison import BLUE, GREY, INK, ORANGE, finish, legend, literal
+from vip_offline.utils.arrays import Floats
 
 CUT = 2.0  # count differences beyond it are cut off: a bin of one reward may have any
 

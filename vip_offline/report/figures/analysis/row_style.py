@@ -31,7 +31,7 @@ TIMES = ListedColormap(mpl.colormaps["plasma"](np.linspace(0.3, 0.82, 12)))
 
 
 @dataclass(frozen=True)
-class Look:
+class LineStyle:
     """How a row is drawn wherever it is drawn."""
 
     color: str
@@ -56,7 +56,7 @@ OUTCOMES = {
 }
 
 
-def looks_of(rows: Sequence[Row]) -> tuple[Look, ...]:
+def looks_of(rows: Sequence[Row]) -> tuple[LineStyle, ...]:
     """One per row, by its place among the labellings or among the controls."""
     looks, placed = [], {False: 0, True: 0}
     for row in rows:
@@ -64,11 +64,11 @@ def looks_of(rows: Sequence[Row]) -> tuple[Look, ...]:
         placed[row.control] += 1
         if row.control:
             # none is drawn through: grey in grey, the dash alone tells them
-            looks.append(Look(GREY, LINES[1 + place % 3], MARKERS[place % len(MARKERS)], 1.2))
+            looks.append(LineStyle(GREY, LINES[1 + place % 3], MARKERS[place % len(MARKERS)], 1.2))
             continue
         # five colours, six dashes, six markers: thirty rows before two look the same
         dashes, marker = LINES[place % len(LINES)], MARKERS[place % len(MARKERS)]
-        looks.append(Look(PALETTE[place % len(PALETTE)], dashes, marker, 1.6))
+        looks.append(LineStyle(PALETTE[place % len(PALETTE)], dashes, marker, 1.6))
     return tuple(looks)
 
 

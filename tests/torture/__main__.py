@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -33,6 +34,8 @@ def main(
 ) -> None:
     """Faults on every command that writes; prints passes, and what failed."""
     sys.path.insert(0, str(TESTS))
+    # a shell starts what runs in the background with SIGINT ignored, and commands inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from rich.console import Console
 
     from .commands import COMMANDS, make_world

@@ -46,8 +46,8 @@ def damaged(
     rows = rows_per_file(array)
     if isinstance(error, ShardError):
         number = error.row // rows
-        there = array_file(store.path / key, array, number).exists()
-        state = "is damaged" if there else "is missing"
+        stored = array_file(store.path / key, array, number).exists()
+        state = "is damaged" if stored else "is missing"
         return _error(store, array, key, number, f"{state} ({error})")
     for number in range(start // rows, (max(start + 1, stop) - 1) // rows + 1):
         try:

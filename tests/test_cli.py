@@ -44,7 +44,7 @@ def test_help_lists_the_commands_in_the_order_of_the_data() -> None:
     assert "--install-completion" in result.stdout
     for heading, name in (("Data", "record"), ("Reward", "look"), ("Policy", "train")):
         assert re.search(rf"^{heading}:\n  {name} ", result.stdout, re.MULTILINE)
-    assert "(Eq. 7), through d3rlpy." in result.stdout
+    assert "the reward (Eq. 7)." in result.stdout
 
 
 def test_help_loads_nothing_heavy() -> None:

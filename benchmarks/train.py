@@ -14,7 +14,9 @@ buffer and optimiser, on one thread, without log or progress bar. Last line: one
   `torch.optim.Adam`; relative to the largest weight of the network. In double precision: in single
   precision the input of some ReLU lies within rounding of zero, and decides on a whole unit;
 - ``limit_fraction``: of the limit's speed that the 20 reach on one thread. The limit is their
-  multiplications at the rate of a 2,048^3 matrix product, and Adam where all fits the cache.
+  multiplications at the rate of a 2,048^3 matrix product, and Adam where all fits the cache;
+- ``kernels_fraction``: the same of the limit that arrays of this shape have: torch's own batched
+  products into arrays that are there, and Adam, on 20 networks that no cache holds; nothing else.
 """
 
 import argparse
@@ -187,6 +189,35 @@ def limit_per_step() -> tuple[float, float]:
     return flop / (2 * GEMM**3 / gemm), parameters * per_parameter
 
 
+def kernels_per_step(steps: int) -> float:
+    """Seconds of a step's batched products and of Adam, alone, on the arrays of 20 networks."""
+    widths = (INPUTS, *OPTIONS.hidden, ACTIONS)
+    batch = [torch.randn(POLICIES, OPTIONS.batch_size, width) for width in widths]
+    upstream = [torch.randn_like(activation) for activation in batch]
+    matrices = [
+        nn.Parameter(torch.randn(POLICIES, before, after) / before)
+        for before, after in itertools.pairwise(widths)
+    ]
+    for matrix in matrices:
+        matrix.grad = torch.zeros_like(matrix)
+    optimizer = torch.optim.Adam(matrices, fused=True)
+
+    def work() -> None:
+        with torch.no_grad():
+            for _ in range(steps):
+                for layer, matrix in enumerate(matrices):
+                    torch.bmm(batch[layer], matrix, out=batch[layer + 1])
+                for layer in reversed(range(len(matrices))):
+                    matrix, above = matrices[layer], upstream[layer + 1]
+                    torch.bmm(batch[layer].mT, above, out=matrix.grad)
+                    if layer:
+                        torch.bmm(above, matrix.mT, out=upstream[layer])
+                optimizer.step()
+
+    work()
+    return seconds(work) / steps
+
+
 def seconds_of_adam(count: int) -> float:
     """Of one update of so many parameters."""
     parameter = nn.Parameter(torch.rand(count))
@@ -220,7 +251,8 @@ def main() -> None:
     cloning, regression = stock(data), create(data, OPTIONS)
     fit(cloning, own_buffer, 50)
     fit(regression, vector, 50)
-    turns: dict[str, list[float]] = {"stock": [], "fit": [], "one": [], "two": [], "limit": []}
+    turns: dict[str, list[float]] = {"stock": [], "fit": [], "one": [], "two": []}
+    turns |= {"kernels": [], "limit": []}
     pool = ThreadPoolExecutor(2, initializer=partial(torch.set_num_threads, 1))
     advance(pool.map, twenty(data, 2), CHUNK_STEPS)
     difference = largest_difference(data, 100)
@@ -236,6 +268,7 @@ def main() -> None:
         )
         turns["one"].append(seconds(partial(advance, map, twenty(data, 1), steps)))
         turns["two"].append(seconds(partial(advance, pool.map, twenty(data, 2), steps)))
+        turns["kernels"].append(kernels_per_step(CHUNK_STEPS) * steps)
         multiplying, adam = limit_per_step()
         turns["limit"].append((multiplying + adam) * POLICIES * steps)
     table = Table(title=f"{POLICIES} policies, {steps} steps each, {rounds} turns")
@@ -246,6 +279,7 @@ def main() -> None:
         "fit": "RWR through d3rlpy's fit",
         "one": "twenty together, one thread",
         "two": "twenty together, two threads",
+        "kernels": "torch's kernels alone, one thread",
         "limit": "limit, one thread",
     }
     unit = POLICIES * steps / 1e3
@@ -264,6 +298,7 @@ def main() -> None:
         "twenty_vs_stock_2_cores": round(float(np.median(baseline / turns["two"])), 2),
         "ensemble_max_difference": float(f"{difference:.2g}"),
         "limit_fraction": round(float(np.median(np.array(turns["limit"]) / turns["one"])), 3),
+        "kernels_fraction": round(float(np.median(np.array(turns["kernels"]) / turns["one"])), 3),
     }
     sys.stdout.write(json.dumps(result) + "\n")
 

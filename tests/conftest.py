@@ -49,6 +49,14 @@ def quiet() -> None:
     quiet_d3rlpy()
 
 
+def write_store(path: Path, lengths: tuple[int, ...], successes: tuple[bool, ...]) -> Path:
+    """Write episodes of rising or constant grey."""
+    with writing(path, create={"task": "drawer-close", "proprio": ["x", "y", "z", "g"]}) as store:
+        for index, (length, success) in enumerate(zip(lengths, successes, strict=True)):
+            store.append(brightness_episode(length, success, index))
+    return path
+
+
 @pytest.fixture
 def make_store(tmp_path: Path) -> Callable[..., Path]:
     def make(
@@ -56,27 +64,37 @@ def make_store(tmp_path: Path) -> Callable[..., Path]:
         lengths: tuple[int, ...] = LENGTHS,
         successes: tuple[bool, ...] = SUCCESSES,
     ) -> Path:
-        path = tmp_path / f"{name}.zarr"
-        with writing(path, create={"task": "drawer-close", "proprio": ["x", "y", "z", "g"]}) as s:
-            for index, (length, success) in enumerate(zip(lengths, successes, strict=True)):
-                s.append(brightness_episode(length, success, index))
-        return path
+        return write_store(tmp_path / f"{name}.zarr", lengths, successes)
 
     return make
 
 
-@pytest.fixture
-def store_path(make_store: Callable[..., Path]) -> Path:
-    return make_store()
+@pytest.fixture(scope="session")
+def store_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store, to be copied: writing it takes twenty times as long."""
+    return write_store(tmp_path_factory.mktemp("store") / "demos.zarr", LENGTHS, SUCCESSES)
 
 
-@pytest.fixture
-def labelled(store_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def labelled_once(store_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The labelled store, to be copied."""
     from vip_offline.options import RelabelOptions
     from vip_offline.rewards.relabel import relabel
 
-    relabel(store_path, RelabelOptions(encoder="pixels"))
-    return store_path
+    path = tmp_path_factory.mktemp("labelled") / "demos.zarr"
+    shutil.copytree(store_once, path)
+    relabel(path, RelabelOptions(encoder="pixels"))
+    return path
+
+
+@pytest.fixture
+def store_path(store_once: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(store_once, tmp_path / "demos.zarr"))
+
+
+@pytest.fixture
+def labelled(labelled_once: Path, store_path: Path) -> Path:
+    return Path(shutil.copytree(labelled_once, store_path, dirs_exist_ok=True))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,10 @@ def touch(path: Path) -> None:
         os.utime(file, ns=(0, 1_600_000_000_000_000_000))
 
 
-def test_what_was_not_touched_is_not_hashed(labelled: Path) -> None:
-    store = open_store(labelled)
+def test_what_was_not_touched_is_not_hashed(make_store: Callable[..., Path]) -> None:
+    path = make_store()
+    relabel(path, RelabelOptions(encoder="pixels"))
+    store = open_store(path)
     assert hashed_keys(store) == [FRAMES, EMBEDDING]
     assert rows_to_hash(store, hashed_keys(store)) == 0
     assert hashed(store) == 0

@@ -163,6 +163,7 @@ def test_what_other_tasks_share_is_found() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 @pytest.mark.parametrize(
     ("task", "other", "names"),
@@ -179,6 +180,7 @@ def test_tasks_with_one_object_are_found_to_share_it(
     assert names <= shared(task, other, scenery(RECIPES[0]))
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 def test_scenery_is_the_robot_the_table_and_the_room() -> None:
     """That of all 50 tasks, and the usual table; two tasks have another one, with a hole."""

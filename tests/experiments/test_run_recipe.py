@@ -18,6 +18,7 @@ pytestmark = pytest.mark.sim
 RUN = [*PROGRAM, "run", "recipes/smoke.toml"]
 
 
+@pytest.mark.slow
 def test_the_whole_chain(smoke: Path) -> None:
     output = (smoke / "output.txt").read_text()
     for stage in ("record: 3 episodes", "relabel: ", "train: 6 policies", "rollout: 6 policies"):

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,8 +39,10 @@ def test_what_was_done_is_said(tmp_path: Path) -> None:
     assert "the goal reached in" in said[-1]
 
 
-def test_a_goal_that_cannot_be_is_refused_before_weights_are_fetched(labelled: Path) -> None:
-    recipe = Recipe(store=str(labelled), relabel=RelabelOptions(encoder="vip", goal=("7:0",)))
+def test_a_goal_that_cannot_be_is_refused_before_weights_are_fetched(
+    make_store: Callable[..., Path],
+) -> None:
+    recipe = Recipe(store=str(make_store()), relabel=RelabelOptions(encoder="vip", goal=("7:0",)))
     with pytest.raises(VipOfflineError, match=r"--goal 7:0: .* has episodes 0 to 2"):
         relabel_stage(recipe, no_download, print)
 

@@ -57,6 +57,7 @@ def test_every_task_is_known() -> None:
     assert not (DRAWN_TARGETS & MARKED or DRAWN_TARGETS & ONLY_MARKED or MARKED & ONLY_MARKED)
 
 
+@pytest.mark.slow
 @pytest.mark.sim
 @pytest.mark.parametrize("task", sorted(DRAWN_TARGETS))
 def test_a_drawn_target_is_constant_or_moves_with_what_is_drawn(task: str) -> None:

@@ -16,7 +16,7 @@ from vip_offline.policies.runtime import load_policy
 from vip_offline.simulation.metaworld import Observation
 from vip_offline.simulation.rollout import RESULT, rollout
 
-pytestmark = pytest.mark.sim
+pytestmark = [pytest.mark.sim, pytest.mark.slow]
 OPTIONS = RolloutOptions(placements=3, horizon=6, videos=1, processes=1, environments=2)
 
 
@@ -42,7 +42,6 @@ def edit(folder: Path, **changes: object) -> None:
     write_sums(folder, read_sums(folder))  # as if it had been trained so
 
 
-@pytest.mark.slow
 def test_results_films_and_no_second_time(policies: list[Path]) -> None:
     finished: list[Path] = []
     results = rollout(policies, OPTIONS, on_rollout=lambda folder, success: finished.append(folder))
@@ -60,7 +59,6 @@ def test_results_films_and_no_second_time(policies: list[Path]) -> None:
     assert finished == []
 
 
-@pytest.mark.slow
 def test_the_number_of_simulators_changes_nothing(policies: list[Path]) -> None:
     """The closed loop is each policy's own: same actions, whoever else is rolled out."""
     from vip_offline.simulation.metaworld import Simulator

@@ -73,6 +73,11 @@ def test_placements_keep_their_rows_and_columns(ax: Axes) -> None:
     mesh = ax.collections[0]
     expected = np.array([arm["per_placement"] for arm in summary["arms"]])
     np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(expected.shape), expected)
+    numbers = {text.get_position(): text.get_text() for text in ax.texts}
+    assert numbers == {
+        (column + 0.5, row + 0.5): f"{100 * rate:.0f}"
+        for (row, column), rate in np.ndenumerate(expected)
+    }
     bottom, top = ax.get_ylim()
     assert bottom > top  # the first arm is on top
     assert labels(ax) == list(NAMES)

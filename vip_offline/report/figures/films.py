@@ -135,10 +135,11 @@ def draw_panel(
         ax.set_ylabel(labels[1])
         legend(ax, lines, columns=LEGEND_COLUMNS if width > FILM_WIDTH else 2)
         finish(ax, grid="y")
-        past = _pixels(canvas)
+        past = drawn_pixels(canvas)
+        figure.set_layout_engine("none")  # it is found; to find it again costs as much as to draw
         for line in lines:
             line.set_alpha(0.15)
-        to_come = _pixels(canvas)
+        to_come = drawn_pixels(canvas)
     across = ax.transData.transform(np.column_stack([times, np.zeros(len(times))]))[:, 0]
     down = np.full((len(curves), len(times)), np.nan)
     for row, curve in zip(down, curves.values(), strict=True):
@@ -149,7 +150,8 @@ def draw_panel(
     return CurvePanel(past, to_come, across, down, colors)
 
 
-def _pixels(canvas: FigureCanvasAgg) -> Pixels:
+def drawn_pixels(canvas: FigureCanvasAgg) -> Pixels:
+    """Draw a figure; (height, width, 3) of it."""
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 

@@ -14,12 +14,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from vip_offline.analysis.look import Film, Look
 from vip_offline.dataset.media.video import resized, write_video
 from vip_offline.report.figures.analysis.row_style import PALETTE, short
 from vip_offline.report.figures.comparison import INK, LINES, finish, legend, literal
-from vip_offline.report.figures.films import CurvePanel, draw_panel
+from vip_offline.report.figures.films import CurvePanel, draw_panel, drawn_pixels
 from vip_offline.utils.arrays import Floats, Pixels
 from vip_offline.utils.files import replace_file
 
@@ -46,13 +47,14 @@ def write_figure(look: Look, path: Path) -> None:
     with mpl.rc_context({"font.size": FONT_SIZE}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(SIZE_INCHES, DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+        canvas = FigureCanvasAgg(figure)
         above, ax = figure.subplots(2, 1, height_ratios=(1, 2.6))
         name = literal(short(look.video.name, 40))
         figure.suptitle(f"{name}: distance to {literal(short(look.goal, 50))}", c=INK, size=11)
         draw_pictures(above, look)
         draw_look(ax, look)
-        figure.savefig(buffer, format="png", metadata={"Software": None})
+        # not by `savefig`, which draws all of it once more to learn its size
+        Image.fromarray(drawn_pixels(canvas)).save(buffer, "png")
     replace_file(path, buffer.getvalue())
 
 

@@ -34,7 +34,11 @@ def test_an_empty_store(tmp_path: Path) -> None:
     with writing(path, create={"episodes_planned": 4}):
         pass
     console = Console(file=io.StringIO(), width=80)
-    print_description(describe_store(open_store(path)), console)
+    description = describe_store(open_store(path))
+    print_description(description, console)
+    numbers = {key: description[key] for key in ("episodes", "successes", "unlabelled", "rows")}
+    assert numbers == dict.fromkeys(numbers, 0)
+    assert (description["lengths"], description["kinds"]) == ([], {})
     assert "0 of 4 episodes (none)" in console.file.getvalue()  # type: ignore[attr-defined]
 
 

@@ -315,6 +315,10 @@ def test_sample_size_has_the_papers_tau_cloning_and_what_is_wanted(ax: Axes) -> 
     figures.draw_effective_sample_size(ax, row)
     assert ax.get_xscale() == "log"
     assert line_at(ax, x=0.1) and line_at(ax, y=95) and line_at(ax, y=10)
+    drawn = [(line.get_xdata(), line.get_ydata()) for line in ax.get_lines()]
+    for weighting in row.weightings:
+        curve = (weighting.taus, 100 * weighting.effective_sample_size)
+        assert any(np.array_equal(curve, xy) for xy in drawn if len(xy[0]) == len(weighting.taus))
     marked = [point for marker in "os^" for point in points_of(ax, marker)]
     np.testing.assert_allclose(marked, [(weighting.tau, 10) for weighting in row.weightings])
     low, high = ax.get_xlim()

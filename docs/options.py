@@ -8,7 +8,7 @@ from vip_offline.options import (
     CompareOptions,
     DeleteOptions,
     ExportOptions,
-    ImportOptions,
+    ImportedData,
     InspectOptions,
     LookOptions,
     PretrainOptions,
@@ -35,7 +35,7 @@ paper. A recipe is a TOML file with a table per stage that holds what differs fr
 SECTIONS = {
     "`record`, `[record]`": RecordOptions,
     "`record --from-client`": ClientOptions,
-    "`import`": ImportOptions,
+    "`import`, `[import]`": ImportedData,
     "`inspect`": InspectOptions,
     "`delete`": DeleteOptions,
     "`export`": ExportOptions,

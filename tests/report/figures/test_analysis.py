@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from vip_offline.analysis.metrics import Noise, Separation, normalised, reward_histogram
 from vip_offline.report.figures import analysis as figures
-from vip_offline.report.figures.comparison import BLUE, GREY, INK, ORANGE, svg
+from vip_offline.report.figures.colors import BLUE, GREY, INK, VERMILION
+from vip_offline.report.figures.comparison import svg
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_curves_start_at_one_and_outcomes_differ_without_colour(ax: Axes) -> Non
     analysis = make_analysis()
     row = analysis.rows[0]
     figures.draw_curves(ax, row, analysis.success)
-    good, bad = curves_of(ax, BLUE), curves_of(ax, ORANGE)
+    good, bad = curves_of(ax, BLUE), curves_of(ax, VERMILION)
     assert (len(good), len(bad)) == (8, 4)
     assert all(curve[0].tolist() == [0, 1] for curve in good + bad)
     index = int(np.flatnonzero(~analysis.success)[0])
@@ -118,7 +119,7 @@ def test_one_wild_curve_does_not_flatten_the_others(ax: Axes) -> None:
 def test_curves_to_each_episodes_own_end(ax: Axes) -> None:
     analysis = make_analysis()
     figures.draw_curves(ax, analysis.rows[0], analysis.success, to="own end")
-    assert all(curve[-1, 1] == 0 for curve in curves_of(ax, BLUE) + curves_of(ax, ORANGE))
+    assert all(curve[-1, 1] == 0 for curve in curves_of(ax, BLUE) + curves_of(ax, VERMILION))
     assert "last frame" in ax.get_ylabel()
 
 
@@ -268,7 +269,7 @@ def test_one_dot_per_episode_and_the_mean_of_successes(
 ) -> None:
     analysis = make_analysis()
     getattr(figures, f"draw_{draw}")(ax, analysis.rows, analysis.success)
-    good, bad = points_of(ax, "o", BLUE), points_of(ax, "x", ORANGE)
+    good, bad = points_of(ax, "o", BLUE), points_of(ax, "x", VERMILION)
     assert (len(good), len(bad)) == (8 * 2, 4 * 2)
     assert len(points_of(ax, "o", GREY)) == 8 * 3
     values = getattr(analysis.rows[0], field)

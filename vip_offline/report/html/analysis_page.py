@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from vip_offline.report.html.analysis_episodes import (
     strip_of,
 )
 from vip_offline.report.html.analysis_numbers import known_measures, percentage, whole_percentage
+from vip_offline.report.html.goals import Picture, beside_curves, of_row
 from vip_offline.report.html.render import drawn, render
 from vip_offline.report.terminal.analysis import over_noise
 from vip_offline.utils.files import replace_file
@@ -38,6 +39,7 @@ class RowFigure:
     name: str
     control: bool
     figure: str  # SVG; empty: there is nothing to draw
+    goals: tuple[Picture, ...] = ()  # to stand beside it
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,12 @@ def _curves(analysis: Analysis) -> list[RowFigure]:
         draw = partial(figures.draw_curves, row=row, success=analysis.success, points=points)
         return drawn(draw, 2.8, f"Distance to the goal over each episode, {_row_title(row)}")
 
-    return _row_figures(analysis.rows, figure)
+    return [
+        replace(
+            curve, goals=tuple(beside_curves(of_row(analysis.goals, row.name, control=row.control)))
+        )
+        for curve, row in zip(_row_figures(analysis.rows, figure), analysis.rows, strict=True)
+    ]
 
 
 def _row_figures(rows: Sequence[Row], figure: Callable[[Row], str]) -> list[RowFigure]:

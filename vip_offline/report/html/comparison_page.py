@@ -12,6 +12,7 @@ from vip_offline.analysis.closed_loop.comparison import Comparison, Demonstratio
 from vip_offline.analysis.closed_loop.conclusions import percent, points
 from vip_offline.analysis.closed_loop.conditions import conditions
 from vip_offline.report.figures import comparison as figures
+from vip_offline.report.html.goals import beside_curves
 from vip_offline.report.html.render import drawn, render
 from vip_offline.report.terminal.comparison import multiplicity, span
 from vip_offline.utils.files import replace_file
@@ -50,6 +51,7 @@ def write_comparison_page(comparison: Comparison, summary: Mapping[str, Any], pa
         if len(arms) > 1
         else "",
         strips=[_strip(curve) for curve in _shown(comparison.demonstrations)],
+        goal_pictures=beside_curves(comparison.goals),
         distances=drawn(
             lambda ax: figures.draw_distances(ax, comparison.demonstrations),
             2.6,

@@ -16,6 +16,7 @@ from vip_offline.dataset.store import open_store
 
 ROOT = Path(__file__).parents[2]
 RECIPE = (ROOT / "recipes/your-arm.toml").read_text()
+ACTION = '"action=robot.cmd_x,robot.cmd_y,robot.cmd_grip"'
 ARMS = ["bc", "rwr-outcome", "rwr-outcome-permuted"]
 
 
@@ -97,11 +98,11 @@ def test_what_the_commands_made_is_gone_on_from(copied: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.sim
 def test_data_of_a_simulated_task_are_rolled_out(tmp_path: Path) -> None:
-    recorded = ["record", "a.zarr", "--episodes", "3", "--failures", "1", "--image-size", "32", "--max-steps", "20"]
-    assert invoke(*recorded, cwd=tmp_path).code in (None, 0)
+    size = ("--episodes", "3", "--failures", "1", "--image-size", "32", "--max-steps", "20")
+    assert invoke("record", "a.zarr", *size, cwd=tmp_path).code in (None, 0)
     labelled = invoke("relabel", "a.zarr", "--encoder", "pixels", cwd=tmp_path)
     assert labelled.code in (None, 0)
-    exported = invoke("export", "a.zarr", "a-dp.zarr", "--format", "zarr", cwd=tmp_path)
+    exported = invoke("export", "a.zarr", "a-dp.zarr", "--to", "zarr", cwd=tmp_path)
     assert exported.code in (None, 0), exported
     (tmp_path / "mine.toml").write_text(
         '[import]\nsource = "a-dp.zarr"\n[relabel]\nencoder = "pixels"\n'
@@ -119,7 +120,7 @@ def test_data_of_a_simulated_task_are_rolled_out(tmp_path: Path) -> None:
     ("changes", "part"),
     [
         ({"hold_out = 2\n": ""}, "mine.toml: train.hold_out = 0: demos: it names no task, so"),
-        ({'"action=robot.cmd_x,robot.cmd_y,robot.cmd_grip", ': ""}, "no column is known to be the action"),
+        ({f"{ACTION}, ": ""}, "no column is known to be the action"),
         ({'camera = "front"\n': ""}, "relabel.camera: demos has 2 cameras (front, wrist)"),
         ({'camera = "front"\n': 'camera = "frnt"\n'}, "relabel.camera: 'frnt' is not imported"),
         ({'["front", "wrist"]': '["front", "hand"]'}, "train.cameras: 'hand' is not imported"),

@@ -67,7 +67,7 @@ def test_the_store_says_what_happened(recorded: Path) -> None:
     for start, stop in store.spans()[:2]:
         succeeded = store.data("succeeded")[start:stop]
         assert succeeded.sum() == TAIL
-        assert succeeded[-TAIL:].all()  # the last frame is a goal picture
+        assert succeeded[-TAIL:].all()  # the last frame is a goal image
     assert np.isnan(store.data("true_reward")).sum() == 6
     assert store.data("proprio").shape == (store.rows, 4)
 

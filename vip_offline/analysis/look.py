@@ -115,7 +115,7 @@ class _Features:
 
 
 def open_look(paths: Sequence[Path], goal: str) -> "OpenedVideos":
-    """Open videos and goal picture, before an encoder is loaded.
+    """Open videos and goal image, before an encoder is loaded.
 
     Args:
         paths: of videos.
@@ -152,7 +152,7 @@ class OpenedVideos:
     """What is looked at."""
 
     videos: tuple[_Video, ...]
-    goal: str  # path of the goal picture, or empty
+    goal: str  # path of the goal image, or empty
     picture: Pixels | None  # (H, W, 3)
 
     @property

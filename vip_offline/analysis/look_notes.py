@@ -89,7 +89,7 @@ def scene_notes(
         return [
             f"the videos' last frames lie {apart:.0%} as far from each other as from their own "
             "first frames: do they show one scene and one task? Look at each alone, or give a "
-            "--goal picture."
+            "--goal image."
         ]
     return []
 

@@ -1,4 +1,4 @@
-"""Does the reward help? Arms on the same data, seeds and placements."""
+"""Does the reward help? Variants of training on the same data, seeds and placements."""
 
 import platform
 import re
@@ -146,22 +146,22 @@ def arm_spec(name: str) -> ArmSpec:
     elif base in ARMS:
         spec = ARMS[base]
     else:
-        raise VipOfflineError(f"Unknown arm {name!r}.{did_you_mean(base, ARMS)}")
+        raise VipOfflineError(f"Unknown variant {name!r}.{did_you_mean(base, ARMS)}")
     if not at:
         return spec
     key, _, value = at.rpartition("=")
     key = key or "tau"
     if key not in SET_BY_ARMS:
-        raise VipOfflineError(f"Unknown arm {name!r}.{did_you_mean(key, SET_BY_ARMS)}")
+        raise VipOfflineError(f"Unknown variant {name!r}.{did_you_mean(key, SET_BY_ARMS)}")
     algo, field = SET_BY_ARMS[key]
     if spec.changes["algo"] != algo or (key == "share" and field not in spec.changes):
-        owners = "bc-best and its controls" if key == "share" else f"arms of {algo}"
-        raise VipOfflineError(f"Unknown arm {name!r}: only {owners} have {key}.")
+        owners = "bc-best and its controls" if key == "share" else f"variants of {algo}"
+        raise VipOfflineError(f"Unknown variant {name!r}: only {owners} have {key}.")
     changes = dict(spec.changes)
     try:
         changes[field] = value if (key, value) == ("tau", "auto") else float(value)
     except ValueError:
-        raise VipOfflineError(f"Unknown arm {name!r}: {value!r} is no {key}.") from None
+        raise VipOfflineError(f"Unknown variant {name!r}: {value!r} is no {key}.") from None
     if key == "ess":
         changes["tau"] = "auto"
     return ArmSpec(f"{spec.description} {key} {value}.", changes)
@@ -177,8 +177,8 @@ def check_compare(options: CompareOptions) -> None:
         arm_spec(name)
     if len(set(options.arms)) < len(options.arms) or BASELINE not in options.arms:
         raise VipOfflineError(
-            f"arms {list(options.arms)}: each may stand there once, and {BASELINE!r} must, since "
-            "the others are measured against it."
+            f"variants {list(options.arms)}: each may stand there once, and {BASELINE!r} must, "
+            "since the others are measured against it."
         )
     check_ranges(options)
     check_device(options.device)
@@ -216,7 +216,7 @@ def check_arms(recipe: Recipe) -> None:
             if not is_trained(first.out, first.store, first.options):
                 training_set(first.store, first.options)
         except VipOfflineError as error:
-            raise VipOfflineError(f"arm {arm}: {error}") from None
+            raise VipOfflineError(f"variant {arm}: {error}") from None
 
 
 def train_arms(recipe: Recipe, bar: Bar, say: Callable[[str], None] = lambda line: None) -> int:

@@ -83,7 +83,7 @@ def check_comparison(recipe: Recipe) -> None:
         try:
             check_options(replace(recipe.train, **arm_spec(arm).changes))
         except VipOfflineError as error:
-            raise VipOfflineError(f"arm {arm}: {error}") from None
+            raise VipOfflineError(f"variant {arm}: {error}") from None
 
 
 def compare_recipe(

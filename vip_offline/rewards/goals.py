@@ -24,7 +24,7 @@ TEXT_PREFIX = "text:"
 
 @dataclass(frozen=True)
 class Picture:
-    """A goal picture from a file."""
+    """A goal image from a file."""
 
     path: str
     frame: NDArray[np.uint8]  # (H, W, 3) RGB

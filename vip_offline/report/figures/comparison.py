@@ -157,7 +157,7 @@ def draw_differences(ax: Axes, summary: Mapping[str, Any]) -> None:
         ax.plot(100 * difference["mean"], row, "D", ms=6, color=color, mec=INK, mew=0.8)
     name_rows(ax, [difference["a"] for difference in rows])
     ax.set_xlim(-104 * reach, 104 * reach)
-    ax.set_xlabel(literal(f"success less that of {baseline} (percentage points)"))
+    ax.set_xlabel(literal(f"success minus that of {baseline} (percentage points)"))
     legend(
         ax,
         [
@@ -257,7 +257,7 @@ def draw_weights(ax: Axes, arms: Sequence[Arm]) -> None:
     ax.set_ylim(0, 101)
     ax.set_xlabel("heaviest transitions (% of all)")
     ax.set_ylabel("share of the weight (%)")
-    legend(ax, ax.get_lines(), columns=1, title="arm (effective sample size)")
+    legend(ax, ax.get_lines(), columns=1, title="variant (effective sample size)")
     finish(ax, grid="both")
 
 

@@ -1,4 +1,4 @@
-"""Goal pictures as they stand beside the curves of distances to them."""
+"""Goal images as they stand beside the curves of distances to them."""
 
 from collections.abc import Sequence
 

@@ -14,7 +14,7 @@ from vip_offline.utils.console import WIDTH, Console
 
 
 def comparison_table(summary: Mapping[str, Any]) -> Table:
-    """Return one row per arm: success, difference to the baseline, weights, steps."""
+    """Return one row per variant: success, difference to the baseline, weights, steps."""
     baseline = summary["baseline"]
     versus = {
         difference["a"]: difference
@@ -31,7 +31,7 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
         pad_edge=False,
         width=WIDTH,
     )
-    table.add_column("arm", overflow="fold")
+    table.add_column("variant", overflow="fold")
     headings = ("success", "95 % CI", Text(f"vs {baseline}"), "95 % CI", "ESS %", "steps")
     for heading in headings:
         table.add_column(heading, justify="right", overflow="fold")
@@ -86,9 +86,9 @@ def multiplicity(summary: Mapping[str, Any]) -> str:
     if n < 2 or len(summary["seeds"]) < 2:
         return f"Questions asked of these rollouts: {n}."
     return (
-        f"{n} questions were asked of these rollouts ({summary['comparisons']} pairs of arms in "
-        f"all); intervals are not adjusted for that. Were all arms equal, about {n * 0.05:.2g} of "
-        f"{n} would still seem to differ on average."
+        f"{n} questions were asked of these rollouts ({summary['comparisons']} pairs of variants "
+        "in all); intervals are not adjusted for that. Were all variants equal, about "
+        f"{n * 0.05:.2g} of {n} would still seem to differ on average."
     )
 
 

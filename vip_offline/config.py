@@ -63,7 +63,8 @@ def _spelled(annotation: Any) -> str:
 def _table_of(annotation: Any) -> type | None:
     """The dataclass that is written as a TOML table in a field of this annotation, if one is."""
     choices = (annotation, *typing.get_args(annotation))  # of a table that may be missing
-    return next((choice for choice in choices if dataclasses.is_dataclass(choice)), None)
+    tables = (kind for kind in choices if isinstance(kind, type) and dataclasses.is_dataclass(kind))
+    return next(tables, None)
 
 
 def _key_of(name: str) -> str:

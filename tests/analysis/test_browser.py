@@ -61,7 +61,8 @@ def test_a_browser_finds_every_figure_and_nothing_to_complain_of(odd: bool, tmp_
     text = re.sub(r"<[^>]*>", "", dom)
     assert "What the numbers mean" in text
     pictures = re.findall(r'<img alt="[^"]*" src="data:image/jpeg;base64,([^"]*)"', dom)
-    assert len(pictures) == 2 + 12 + 4 * 3 * 6  # goal, strips, heaviest transitions
+    # goal, goal beside curves but for time's, strips, heaviest transitions
+    assert len(pictures) == 2 + 6 + 12 + 4 * 3 * 6
     assert all(len(picture) > 200 for picture in pictures)
 
 

@@ -128,12 +128,14 @@ def _curves(analysis: Analysis) -> list[RowFigure]:
         draw = partial(figures.draw_curves, row=row, success=analysis.success, points=points)
         return drawn(draw, 2.8, f"Distance to the goal over each episode, {_row_title(row)}")
 
-    return [
-        replace(
-            curve, goals=tuple(beside_curves(of_row(analysis.goals, row.name, control=row.control)))
-        )
-        for curve, row in zip(_row_figures(analysis.rows, figure), analysis.rows, strict=True)
-    ]
+    curves = zip(_row_figures(analysis.rows, figure), analysis.rows, strict=True)
+    return [replace(curve, goals=_goals_of(row, analysis)) for curve, row in curves]
+
+
+def _goals_of(row: Row, analysis: Analysis) -> tuple[Picture, ...]:
+    """What the distances of a row are to; of one that looks at no pictures, as time, nothing."""
+    views = of_row(analysis.goals, row.name, control=row.control) if row.own else ()
+    return tuple(beside_curves(views))
 
 
 def _row_figures(rows: Sequence[Row], figure: Callable[[Row], str]) -> list[RowFigure]:

@@ -21,7 +21,7 @@ from vip_offline.experiments.compare import (
     versions,
 )
 from vip_offline.options import Recipe
-from vip_offline.policies.policy import MANIFEST, read_manifest
+from vip_offline.policies.policy import TENSORS, read_manifest
 from vip_offline.report.html.held_out_page import HeldOutPage, write_held_out_page
 from vip_offline.rewards.goal_views import goal_views
 from vip_offline.utils.console import Bar
@@ -51,7 +51,7 @@ def compare_offline(
     with timed(recipe, "compare"):
         summary = _summary(recipe)
         policies = [job.out for arm in jobs(recipe).values() for job in arm]
-        read = {str(folder.relative_to(out)): sha256_of(folder / MANIFEST) for folder in policies}
+        read = {str(folder.relative_to(out)): sha256_of(folder / TENSORS) for folder in policies}
         summary["minutes"] = read_minutes(recipe)
         write_json({**summary, "made_from": {"policies": read}}, numbers)
         write_held_out_page(_page(recipe), summary, page)

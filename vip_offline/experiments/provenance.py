@@ -15,7 +15,7 @@ from vip_offline.dataset.store_format import settings_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.export_data import record_of
 from vip_offline.options import TrainOptions
-from vip_offline.policies.policy import MANIFEST, find_policies, read_manifest, read_reads
+from vip_offline.policies.policy import MANIFEST, TENSORS, find_policies, read_manifest, read_reads
 from vip_offline.simulation.rollout import RESULT, is_of, read_rollouts
 from vip_offline.training.data.dataset import differences
 from vip_offline.utils.files import read_json, sha256_of
@@ -107,7 +107,7 @@ def made_of_folder(path: Path) -> Iterator[Made]:
 
 def _comparison(path: Path, made_from: Mapping[str, Mapping[str, str]]) -> Made:
     """A comparison, by rollouts or without a simulator by held-out episodes."""
-    what, result = ("rollouts", RESULT) if "policies" not in made_from else ("policies", MANIFEST)
+    what, result = ("rollouts", RESULT) if "policies" not in made_from else ("policies", TENSORS)
     hashes = made_from.get(what, {})
     files = {name: path / name / result for name in hashes}
     changed = [

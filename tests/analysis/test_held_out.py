@@ -62,7 +62,7 @@ def test_one_seed_concludes_nothing() -> None:
     summary = summarise_held_out(arms, "bc", (3, 5), (0,))
     assert "another seed may reverse every difference" in summary["answer"]
     assert summary["verdicts"] == [
-        "rwr-outcome: the error is 98% below that of bc (one seed), which may be luck.",
+        "rwr-outcome: the error is 98 % below that of bc (one seed), which may be luck.",
         CAVEAT,
     ]
 
@@ -75,6 +75,6 @@ def test_the_numbers_are_those_of_the_policies_and_are_json() -> None:
     assert bc["per_seed"] == pytest.approx([0.45, 0.55, 0.65])
     assert bc["per_episode"][1] == pytest.approx({"mean": 0.6, "low": 0.5, "high": 0.7})
     assert summary["verdicts"][0] == (
-        "awr: the error is 5% below that of bc, but whatever the seed in 0 of 2 held-out episodes "
+        "awr: the error is 5 % below that of bc, but whatever the seed in 0 of 2 held-out episodes "
         "only: no difference that counts."
     )

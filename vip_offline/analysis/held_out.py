@@ -119,7 +119,7 @@ def _questions(names: list[str], baseline: str) -> list[tuple[str, str]]:
 def _sentence(difference: ErrorDifference, seeds: int) -> str:
     a, b = difference.a, difference.b
     side = "below" if difference.change < 0 else "above"
-    by = f"{a}: the error is {abs(difference.change):.0%} {side} that of {b}"
+    by = f"{a}: the error is {100 * abs(difference.change):.0f} % {side} that of {b}"
     if seeds < 2:
         return f"{by} (one seed), which may be luck."
     if difference.verdict != "unclear":

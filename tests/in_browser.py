@@ -23,7 +23,8 @@ while (walker.nextNode()) {
   const text = walker.currentNode.textContent.trim(), holder = walker.currentNode.parentElement;
   if (!text || !holder.getClientRects().length) continue;
   const shape = holder.closest('svg') && holder.closest('text');
-  const scale = shape ? shape.getScreenCTM().a : 1;
+  const matrix = shape ? shape.getScreenCTM() : {a: 1, b: 0};
+  const scale = Math.hypot(matrix.a, matrix.b);  // also of text that is turned
   texts.push([parseFloat(page.defaultView.getComputedStyle(holder).fontSize) * scale, text]);
 }
 const figures = [...page.querySelectorAll('svg')].map(svg => svg.getBoundingClientRect().width);

@@ -1,7 +1,7 @@
 """How often the verdict of `vip-offline analyze` is right, on tasks that it was not made from.
 
 ``python -m benchmarks.verdict COMPARISON.json ...`` takes comparisons as `vip-offline compare` and
-`run` write them (those of this project: ``recipes/results/*.json``). Each arm weighted by the
+`run` write them (those of this project: ``recipes/results/*.json``). Each variant weighted by the
 reward is a case. Each task is judged by a threshold from the other tasks, beside always giving the
 commonest answer; a case counts as help from ten points of success on, or, stricter, where the
 95 % interval of the difference excludes 0.
@@ -38,9 +38,9 @@ def main() -> None:
     parser.add_argument("comparisons", nargs="+", type=Path)
     parser.add_argument("--quick", action="store_true", help="The same: it takes a second.")
     cases = read_cases(parser.parse_args().comparisons)
-    table = Table(box=None, title="arms against cloning")
-    for heading in ("task", "encoder", "arm", "gain", "less bc", "95 %"):
-        table.add_column(heading, justify="right" if heading in ("gain", "less bc") else "left")
+    table = Table(box=None, title="variants against BC")
+    for heading in ("task", "encoder", "variant", "gain", "vs BC", "95 % CI"):
+        table.add_column(heading, justify="right" if heading in ("gain", "vs BC") else "left")
     for each in sorted(cases, key=lambda case: case.gain):
         task, encoder, arm, gain, difference, low, high = astuple(each)
         points = f"{100 * low:+.0f} to {100 * high:+.0f}"

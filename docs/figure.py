@@ -19,28 +19,27 @@ from matplotlib.figure import Figure
 from vip_offline import open_store
 from vip_offline.dataset.labels import Label
 from vip_offline.dataset.store import Store
+from vip_offline.report.figures.colors import BLUE, GREY, OUTCOMES, VERMILION
 
 RESULTS = Path(__file__).parents[1] / "recipes/results/outcome-drawer-close.json"
 FRAMES = 5
-# Okabe and Ito's colour-blind safe set
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
 ARMS = {
     "bc": ("behaviour cloning", GREY),
     "rwr-outcome": ("visual reward", BLUE),
-    "rwr-outcome-permuted": ("shuffled weights\n(control)", ORANGE),
-    "rwr-outcome-length": ("episode length\n(control)", ORANGE),
+    "rwr-outcome-permuted": ("shuffled weights\n(control)", VERMILION),
+    "rwr-outcome-length": ("episode length\n(control)", VERMILION),
 }
 FONT = 11  # pt
 
 
 def draw_distance(ax: Axes, store: Store, label: Label) -> None:
     """Distance to the goal of the first success and the first failure, over time."""
-    kinds = (("success", True, BLUE, "-"), ("failure", False, ORANGE, "--"))
-    for name, succeeds, color, line in kinds:
+    for succeeds, look in OUTCOMES.items():
         episode = int(np.flatnonzero(store.meta("success") == succeeds)[0])
         start, stop = store.spans()[episode]
         seconds = np.arange(stop - start) / float(store.attributes["control_rate"])
-        ax.plot(seconds, label.distance[start:stop], line, color=color, label=name, linewidth=2)
+        (line,) = ax.plot(seconds, label.distance[start:stop], lw=2, label=look.name)
+        line.set(color=look.color, ls=look.dashes)
     ax.set_xlabel("time [s]", fontsize=FONT)
     ax.set_ylabel("distance to the goal\n[embedding units]", fontsize=FONT)
     ax.set_ylim(bottom=0)

@@ -8,7 +8,7 @@ from vip_offline.options import (
     CompareOptions,
     DeleteOptions,
     ExportOptions,
-    ImportOptions,
+    ImportedData,
     InspectOptions,
     LookOptions,
     PretrainOptions,
@@ -30,12 +30,13 @@ INTRODUCTION = """\
 
 Every option with its name in Python and in recipes, its flag, its default and its source in the
 paper. A recipe is a TOML file with a table per stage that holds what differs from the defaults; see
-`recipes/`. This page is made by `python docs/options.py`.
+`recipes/`. Paths in it are relative to the working directory. This page is made by
+`python docs/options.py`.
 """
 SECTIONS = {
     "`record`, `[record]`": RecordOptions,
     "`record --from-client`": ClientOptions,
-    "`import`": ImportOptions,
+    "`import`, `[import]`": ImportedData,
     "`inspect`": InspectOptions,
     "`delete`": DeleteOptions,
     "`export`": ExportOptions,

@@ -6,7 +6,7 @@
 #   bash recipes/encoders-closed-loop.sh drawer-close 2 tcn-0=vip-mini:runs/vip-mini-objectives/tcn-0/model.pt
 #
 # Records datasets/closed-loop/TASK.zarr (30 episodes, 20 of them failures) once, labels a copy of it with each
-# encoder, and trains and rolls out SEEDS policies of each arm on 10 placements. Writes
+# encoder, and trains and rolls out SEEDS policies of each variant on 10 placements. Writes
 # runs/closed-loop/TASK-NAME/comparison.json. About 2 minutes for each encoder and 5 seeds on two cores.
 
 set -euo pipefail

@@ -250,7 +250,7 @@ def test_mistakes_on_a_store_leave_it_alone(smoke: Path) -> None:
             ["train", "--tau", "auto", "--target-ess", "2"],
             "--target-ess 2: must be above 0 and below 1.",
         ),
-        (["compare", "--arms", "bc,x"], "Unknown arm 'x'"),
+        (["compare", "--arms", "bc,x"], "Unknown variant 'x'"),
         (["record", "datasets/smoke.zarr", "--max-steps", "50"], "made with other settings"),
     ):
         assert part in refusal(*arguments, cwd=smoke)

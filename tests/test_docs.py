@@ -109,7 +109,10 @@ def nothing(folder: Path) -> None:
 
 
 def scripts(folder: Path) -> None:
+    """The recipes, of which that of an arm trains next to nothing."""
     shutil.copytree(ROOT / "recipes", folder / "recipes")
+    recipe = folder / "recipes/your-arm.toml"
+    recipe.write_text(recipe.read_text().replace("steps = 5_000", "steps = 20"))
 
 
 def film(folder: Path) -> None:
@@ -310,6 +313,12 @@ def test_the_figure_is_drawn_by_its_script(quickstart: Path, tmp_path: Path) -> 
     with Image.open(picture) as drawn, Image.open(DOCS / "figure.png") as shown:
         assert drawn.size == shown.size
     assert (DOCS / "figure.png").stat().st_size < 300_000
+
+
+def test_the_recipe_on_the_page_is_the_one_in_the_repository() -> None:
+    (shown,) = (block.code for block in blocks(YOUR_ARM) if block.language == "toml")
+    text = (ROOT / "recipes/your-arm.toml").read_text()
+    assert shown == re.sub(r"(?m)^#.*\n", "", text).lstrip()
 
 
 def test_the_readme_is_read_in_three_minutes() -> None:

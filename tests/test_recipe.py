@@ -6,7 +6,14 @@ import pytest
 
 from vip_offline.config import dump, load_pretrain_recipe, load_recipe
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import PretrainOptions, PretrainRecipe, Recipe, TrainOptions
+from vip_offline.options import (
+    ImportedData,
+    ImportOptions,
+    PretrainOptions,
+    PretrainRecipe,
+    Recipe,
+    TrainOptions,
+)
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
 
@@ -30,7 +37,8 @@ def test_shipped_recipes_load_and_hold_differences_only(path: Path) -> None:
         for key, value in values.items():
             if (stage, key) == ("record", "task") or (stage, key) == ("compare", "seeds"):
                 continue  # said although it is the default: it is what the recipe is about
-            default = getattr(getattr(defaults, stage), key)
+            table = ImportedData() if stage == "import" else getattr(defaults, stage)
+            default = getattr(table, key)
             assert value != default, f"{stage}.{key} = {value!r} is the default"
 
 
@@ -84,6 +92,42 @@ def test_dump_reads_back(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, parts: list[str]) -> None:
+    with pytest.raises(VipOfflineError) as caught:
+        load_recipe(written(tmp_path, text))
+    for part in parts:
+        assert part in str(caught.value)
+
+
+IMPORT = '[import]\nsource = "demos"\nkey_map = ["action=robot.a*"]\nsize = [120, 160]\n'
+
+
+def test_a_recipe_may_begin_with_an_import(tmp_path: Path) -> None:
+    recipe = load_recipe(written(tmp_path, IMPORT))
+    assert recipe.import_ is not None
+    assert (recipe.import_.source, recipe.import_.size) == ("demos", (120, 160))
+    assert recipe.import_.options == ImportOptions(key_map=("action=robot.a*",), size=(120, 160))
+    resolved = dump(recipe)
+    assert "[import]" in resolved and "[record]" not in resolved
+    assert load_recipe(written(tmp_path, resolved)) == recipe
+    # one without says nothing of imports
+    assert "import" not in dump(load_recipe(written(tmp_path, "")))
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (f"{IMPORT}[record]\nepisodes = 3\n", ["both [record] and [import]", "Remove the other"]),
+        ("[record]\n[import]\n", ["both [record] and [import]"]),
+        ('[import]\nkey_map = ["action=a"]\n', ["[import] has no source", "working directory"]),
+        ("[import]\nsource = 3\n", ["[import]: source = 3 is not a text"]),
+        ('[import]\nsorce = "x"\n', ["[import]: unknown key 'sorce'", "'source'"]),
+        ('[import]\nsource = "x"\nsize = [1]\n', ["size = [1] is not a list of a whole number, 2"]),
+        ('[import]\nsource = "x"\nsize = [0, 9]\n', ["import.size = [0, 9]: must be at least 1"]),
+        ('import = "demos"\n', ["import is a table; write [import]"]),
+        ('imports = "demos"\n', ["Did you mean 'import'"]),
+    ],
+)
+def test_mistakes_in_an_import_are_named(tmp_path: Path, text: str, parts: list[str]) -> None:
     with pytest.raises(VipOfflineError) as caught:
         load_recipe(written(tmp_path, text))
     for part in parts:

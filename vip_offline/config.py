@@ -30,8 +30,12 @@ def _fits(value: Any, annotation: Any) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, choice) for choice in typing.get_args(annotation))
     if origin is tuple:
-        item = typing.get_args(annotation)[0]
-        return isinstance(value, list | tuple) and all(_fits(entry, item) for entry in value)
+        item, *further = typing.get_args(annotation)
+        return (
+            isinstance(value, list | tuple)
+            and all(_fits(entry, item) for entry in value)
+            and (further == [...] or len(value) == 1 + len(further))
+        )
     if annotation is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if annotation is int:
@@ -45,12 +49,27 @@ def _spelled(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(repr(choice) for choice in typing.get_args(annotation))
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_spelled(choice) for choice in typing.get_args(annotation))
+        choices = (choice for choice in typing.get_args(annotation) if choice is not type(None))
+        return " or ".join(_spelled(choice) for choice in choices)
     if origin is tuple:
-        return f"a list of {_spelled(typing.get_args(annotation)[0])}"
+        item, *further = typing.get_args(annotation)
+        count = "" if further == [...] else f", {1 + len(further)} of them"
+        return f"a list of {_spelled(item)}{count}"
     return {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}.get(
         annotation, str(annotation)
     )
+
+
+def _table_of(annotation: Any) -> type | None:
+    """The dataclass that is written as a TOML table in a field of this annotation, if one is."""
+    choices = (annotation, *typing.get_args(annotation))  # of a table that may be missing
+    tables = (kind for kind in choices if isinstance(kind, type) and dataclasses.is_dataclass(kind))
+    return next(tables, None)
+
+
+def _key_of(name: str) -> str:
+    """The key of a field: ``import`` of ``import_``, since the former is a word of Python."""
+    return name.removesuffix("_")
 
 
 def options_from(kind: type[Options], values: Mapping[str, Any], source: str) -> Options:
@@ -65,6 +84,7 @@ def options_from(kind: type[Options], values: Mapping[str, Any], source: str) ->
         VipOfflineError: on an unknown key or a value of another type.
     """
     hints, withdrawn = typing.get_type_hints(kind), WITHDRAWN.get(kind, {})
+    names = {_key_of(field.name): field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     fields: dict[str, Any] = {}
     for key, value in values.items():
         if key in withdrawn:
@@ -73,18 +93,18 @@ def options_from(kind: type[Options], values: Mapping[str, Any], source: str) ->
                     f"{source}: {key} = {value!r}: is no option any more; it is "
                     f"{withdrawn[key]!r} always. Use the release that wrote this."
                 )
-        elif key not in hints:
-            raise VipOfflineError(f"{source}: unknown key {key!r}.{did_you_mean(key, hints)}")
-        elif dataclasses.is_dataclass(hints[key]):
+        elif key not in names:
+            raise VipOfflineError(f"{source}: unknown key {key!r}.{did_you_mean(key, names)}")
+        elif table := _table_of(hint := hints[names[key]]):
             if not isinstance(value, Mapping):
                 raise VipOfflineError(f"{source}: {key} is a table; write [{key}] on its own line.")
-            fields[key] = options_from(typing.cast("type", hints[key]), value, f"{source} [{key}]")
-        elif not _fits(value, hints[key]):
-            raise VipOfflineError(f"{source}: {key} = {value!r} is not {_spelled(hints[key])}.")
+            fields[names[key]] = options_from(table, value, f"{source} [{key}]")
+        elif not _fits(value, hint):
+            raise VipOfflineError(f"{source}: {key} = {value!r} is not {_spelled(hint)}.")
         elif isinstance(value, list):
-            fields[key] = tuple(value)
+            fields[names[key]] = tuple(value)
         else:
-            fields[key] = value
+            fields[names[key]] = value
     return kind(**fields)
 
 
@@ -115,8 +135,19 @@ def load_recipe(path: Path) -> Recipe:
         VipOfflineError: if the file is missing, is not TOML, or holds an unknown key or a value out
             of its range.
     """
-    recipe = options_from(Recipe, {"name": path.stem, **read_toml(path)}, str(path))
+    values = read_toml(path)
+    if {"record", "import"} <= values.keys():
+        raise VipOfflineError(
+            f"{path}: has both [record] and [import], and a recipe begins with one of them. Remove "
+            "the other."
+        )
+    recipe = options_from(Recipe, {"name": path.stem, **values}, str(path))
     _check_tables(path, recipe)
+    if recipe.import_ is not None and not recipe.import_.source:
+        raise VipOfflineError(
+            f"{path}: [import] has no source. Add source = with the file or folder to import, "
+            "relative to the working directory."
+        )
     return dataclasses.replace(
         recipe,
         store=recipe.store or f"datasets/{recipe.name}.zarr",
@@ -141,8 +172,8 @@ def naming_keys(path: Path, recipe: type) -> Iterator[None]:
     try:
         yield
     except OptionError as error:
-        kinds = typing.get_type_hints(recipe)
-        tables = {kind: name for name, kind in kinds.items() if dataclasses.is_dataclass(kind)}
+        hints = typing.get_type_hints(recipe)
+        tables = {_table_of(hint): _key_of(name) for name, hint in hints.items()}
         table = f"{tables[error.kind]}." if error.kind in tables else ""
         key = f"{path}: {table}{error.name} = {_literal(error.value)}"
         raise VipOfflineError(f"{key}: {error.reason}") from None
@@ -176,12 +207,19 @@ _literal = functools.partial(json.dumps, ensure_ascii=False)
 
 
 def dump(options: Any) -> str:
-    """Write an options dataclass as TOML text that `load_recipe` reads back."""
+    """Write an options dataclass as TOML text that `load_recipe` reads back.
+
+    What is None is left out, as TOML has no word for it, and so is what a recipe that begins with
+    an import would record.
+    """
     plain, tables = [], []
+    unused = {"record"} if isinstance(options, Recipe) and options.import_ is not None else set()
     for field in dataclasses.fields(options):
-        value = getattr(options, field.name)
+        key, value = _key_of(field.name), getattr(options, field.name)
+        if value is None or key in unused:
+            continue
         if dataclasses.is_dataclass(value):
-            tables.append(f"\n[{field.name}]\n{dump(value)}")
+            tables.append(f"\n[{key}]\n{dump(value)}")
         else:
-            plain.append(f"{field.name} = {_literal(value)}\n")
+            plain.append(f"{key} = {_literal(value)}\n")
     return "".join(plain + tables)

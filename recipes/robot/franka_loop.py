@@ -1,6 +1,6 @@
 """A control loop beside a robot: it asks a served policy, and stops the arm when anything is odd.
 
-    vip-offline serve runs/drawer-close/rwr/seed-0
+    vip-offline serve runs/quickstart/policies/rwr-outcome/seed-0 &
     python recipes/robot/franka_loop.py --driver metaworld     # a simulated arm
     python recipes/robot/franka_loop.py --driver franka --set robot=172.16.0.2 --set camera=0
     python recipes/robot/franka_loop.py --driver my_arm:driver --record 127.0.0.1:8001

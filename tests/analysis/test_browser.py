@@ -1,41 +1,16 @@
 """The page as a real browser sees it."""
 
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from in_browser import browser, opened
 from made_up_analysis import LABELLINGS, ODD, make_analysis
 
 from vip_offline.report.html.analysis_page import write_analysis_page
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 DRAWN = frozenset({"path", "use", "text", "image"})
-
-
-def browser() -> str:
-    browser_path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if browser_path is None:
-        pytest.fail(
-            f"none of {', '.join(BROWSERS)} is on PATH, and a page that no browser has opened is "
-            "not tested: apt-get install chromium"
-        )
-    return browser_path
-
-
-def opened(page: Path, folder: Path) -> tuple[str, list[str]]:
-    """What a page becomes in a browser, and what that has to complain of."""
-    done = subprocess.run(
-        [
-            browser(), "--headless=new", "--no-sandbox", "--disable-gpu",
-            "--disable-dev-shm-usage", f"--user-data-dir={folder / 'profile'}",
-            "--enable-logging=stderr", "--v=0", "--dump-dom", page.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
 class Figures(HTMLParser):
@@ -86,7 +61,8 @@ def test_a_browser_finds_every_figure_and_nothing_to_complain_of(odd: bool, tmp_
     text = re.sub(r"<[^>]*>", "", dom)
     assert "What the numbers mean" in text
     pictures = re.findall(r'<img alt="[^"]*" src="data:image/jpeg;base64,([^"]*)"', dom)
-    assert len(pictures) == 2 + 12 + 4 * 3 * 6  # goal, strips, heaviest transitions
+    # goal, goal beside curves but for time's, strips, heaviest transitions
+    assert len(pictures) == 2 + 6 + 12 + 4 * 3 * 6
     assert all(len(picture) > 200 for picture in pictures)
 
 

@@ -29,7 +29,7 @@ def test_a_mean_of_goals_that_lie_apart(tmp_path: Path) -> None:
     analysis = analyse(path, AnalyzeOptions(labels=("pixels", "near")))
     # of the labelling that takes the mean, and of no control
     (warning,) = analysis.warnings
-    assert warning.startswith("pixels: the goal pictures lie ")
+    assert warning.startswith("pixels: the goal images lie ")
     for way_out in ("--goal nearest:successes", "--goal last", "--goal EPISODE:FRAME"):
         assert way_out in warning
     assert json.loads(json.dumps(summarise_analysis(analysis)))["warnings"] == [warning]
@@ -38,7 +38,7 @@ def test_a_mean_of_goals_that_lie_apart(tmp_path: Path) -> None:
     assert f"warning: {warning}" in " ".join(out.getvalue().split())
     write_analysis_page(analysis, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    assert '<p class="warning">pixels: the goal pictures' in page
+    assert '<p class="warning">pixels: the goal images' in page
 
 
 @pytest.mark.slow

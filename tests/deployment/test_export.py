@@ -292,7 +292,7 @@ def test_labellings_that_came_later_change_nothing_but_its_own_made_again_does(
 
 @pytest.mark.slow
 def test_cameras_of_its_own_travel(tmp_path: Path) -> None:
-    """In their order, through the graph, onto the card; the goal picture is the reward's camera."""
+    """In their order, through the graph, onto the card; the goal image is the reward's camera."""
     cameras = ("wrist", "front")
     trained_policy(tmp_path, "pixels", ("front", "wrist"))
     store, folder = tmp_path / "demos.zarr", tmp_path / "other"

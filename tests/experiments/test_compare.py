@@ -62,13 +62,13 @@ def test_names_of_arms_say_what_they_change() -> None:
     ("name", "part"),
     [
         ("rwr-retrun@1", "Did you mean 'rwr-return'"),
-        ("bc@1", "only arms of rwr have tau"),
+        ("bc@1", "only variants of rwr have tau"),
         ("bc-success@share=0.5", "only bc-best and its controls have share"),
         ("rwr-step@x", "'x' is no tau"),
-        ("rwr-0-step", "Unknown arm"),
+        ("rwr-0-step", "Unknown variant"),
         ("rwr-step@es=0.2", "Did you mean 'ess'"),
         ("rwr-step@ess=x", "'x' is no ess"),
-        ("rwr-step@beta=1", "only arms of awr have beta"),
+        ("rwr-step@beta=1", "only variants of awr have beta"),
     ],
 )
 def test_names_that_are_no_arms(name: str, part: str) -> None:

@@ -134,6 +134,6 @@ def test_an_arm_that_cannot_be_trained_is_found_before_the_first_is(tmp_path: Pa
         train=TrainOptions(steps=50, label="pixels"),
         compare=CompareOptions(arms=("bc", "bc-success"), seeds=1),
     )
-    with pytest.raises(VipOfflineError, match=r"arm bc-success: .*no episode succeeded"):
+    with pytest.raises(VipOfflineError, match=r"variant bc-success: .*no episode succeeded"):
         check_arms(recipe)
     assert labelled_before(Path(recipe.out)) == ""

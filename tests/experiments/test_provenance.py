@@ -117,6 +117,16 @@ def test_a_comparison_of_rollouts_that_changed(tmp_path: Path) -> None:
     assert still(tmp_path) == {"comparison": UNKNOWN}
 
 
+def test_a_comparison_by_held_out_errors_of_policies_that_changed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / TENSORS).write_text("trained")
+    made_from = {"policies": {"a": sha256_of(tmp_path / "a" / TENSORS)}}
+    (tmp_path / "comparison.json").write_text(json.dumps({"made_from": made_from}))
+    assert still(tmp_path) == {"comparison": TRUE}
+    (tmp_path / "a" / TENSORS).write_text("trained again")
+    assert still(tmp_path) == {"comparison": "no: a changed"}
+
+
 def test_a_store_that_is_gone_is_no_change(labelled: Path, policy: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.hdf5"
     export(labelled, out, "robomimic")

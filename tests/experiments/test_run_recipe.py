@@ -109,9 +109,9 @@ def test_other_placements_are_rolled_out_and_filmed_again(smoke: Path, tmp_path:
 def test_the_last_stages_mistakes_are_found_before_the_first_runs(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     for text, part in (
-        ('[compare]\narms = ["bcc"]\n', "Unknown arm"),
-        ('[compare]\narms = ["bc", "rwr-step@nan"]\n', "arm rwr-step@nan: --tau nan"),
-        ('[compare]\narms = ["bc", "awr@beta=0"]\n', "arm awr@beta=0: --beta 0"),
+        ('[compare]\narms = ["bcc"]\n', "Unknown variant"),
+        ('[compare]\narms = ["bc", "rwr-step@nan"]\n', "variant rwr-step@nan: --tau nan"),
+        ('[compare]\narms = ["bc", "awr@beta=0"]\n', "variant awr@beta=0: --beta 0"),
         ("[rollout]\nhorizon = 0\n", r"mine\.toml: rollout\.horizon = 0: must be at least 1"),
         ('[train]\nalgo = "sac"\n', "Unknown algorithm"),
         ('[train]\ntau = "auto"\ntarget_ess = 1.5\n', "train.target_ess = 1.5"),

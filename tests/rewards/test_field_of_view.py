@@ -115,7 +115,7 @@ def test_a_goal_picture_goes_the_frames_way(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_frames_of_224_px_are_taken_as_they_are(tmp_path: Path, r3m: RelabelOptions) -> None:
-    """And a larger goal picture of the same view is brought to their size, not cropped."""
+    """And a larger goal image of the same view is brought to their size, not cropped."""
     path, picture = store_of(tmp_path / "native.zarr", front=(224, 224)), tmp_path / "goal.png"
     frames = open_store(path).frames("front", 0, 10)
     Image.fromarray(frames[4].repeat(2, axis=0).repeat(2, axis=1)).save(picture)

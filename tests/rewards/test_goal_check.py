@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> Path:
 def test_successes_that_come_no_nearer(store: Path, tmp_path: Path) -> None:
     (note,) = notes(store, picture(tmp_path / "black.png", 0, 0, 0))
     assert note == (
-        "3 of 3 successes end no nearer to the goal than they began: is the goal picture of this "
+        "3 of 3 successes end no nearer to the goal than they began: is the goal image of this "
         "task, RGB and upright?"
     )
     (note,) = notes(store, "3:0")
@@ -49,7 +49,7 @@ def test_successes_that_come_hardly_nearer(store: Path, tmp_path: Path) -> None:
     """Towards red they come a little, by their own goal nearly all the way."""
     (note,) = notes(store, picture(tmp_path / "red.png", 255, 60, 60))
     assert note.startswith("3 successes cover 19% of the way to the goal, but 93% of the way to")
-    assert note.endswith("is the goal picture of this task, RGB and upright?")
+    assert note.endswith("is the goal image of this task, RGB and upright?")
 
 
 def test_good_goals_are_not_questioned(store: Path, tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ import pytest
 from conftest import PROGRAM
 from store_files import contents
 
+from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import TAIL, RecordOptions
-from vip_offline.simulation.experts import FAILURES
-from vip_offline.simulation.metaworld import Simulator
-from vip_offline.simulation.record import planned_episodes, record
+from vip_offline.simulation.experts import BEHAVIOURS, FAILURES
+from vip_offline.simulation.metaworld import Simulator, scripted_expert
+from vip_offline.simulation.record import planned_episodes, record, record_episode
 
 pytestmark = pytest.mark.sim
 SMALL = RecordOptions(episodes=6, failures=4, image_size=32, max_steps=30)
@@ -67,7 +68,7 @@ def test_the_store_says_what_happened(recorded: Path) -> None:
     for start, stop in store.spans()[:2]:
         succeeded = store.data("succeeded")[start:stop]
         assert succeeded.sum() == TAIL
-        assert succeeded[-TAIL:].all()  # the last frame is a goal picture
+        assert succeeded[-TAIL:].all()  # the last frame is a goal image
     assert np.isnan(store.data("true_reward")).sum() == 6
     assert store.data("proprio").shape == (store.rows, 4)
 
@@ -95,6 +96,20 @@ def test_stored_actions_lead_to_the_stored_rows(recorded: Path) -> None:
 def test_two_processes_record_the_same(recorded: Path, tmp_path: Path) -> None:
     record(tmp_path / "b.zarr", SMALL, processes=2)
     assert contents(tmp_path / "b.zarr") == contents(recorded)
+
+
+@pytest.mark.slow
+def test_an_episode_cut_short_at_its_first_success_succeeds() -> None:
+    def recorded_for(simulator: Simulator, steps: int) -> Episode:
+        expert = BEHAVIOURS["expert"](scripted_expert("drawer-close"), np.random.default_rng(0))
+        return record_episode(simulator, expert, 1, steps)
+
+    with Simulator("drawer-close", 32) as simulator:
+        whole = recorded_for(simulator, 200)
+        first = int(np.flatnonzero(whole.succeeded)[0])
+        cut, too_short = recorded_for(simulator, first + 1), recorded_for(simulator, first)
+    assert (len(cut), cut.success, int(cut.succeeded.sum())) == (first + 1, True, 1)
+    assert (len(too_short), too_short.success) == (first, False)
 
 
 def test_other_settings_do_not_mix(recorded: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from vip_offline.analysis.results import Row
 
-# Distance between goal pictures, as a share of that from the starts to their mean (see
+# Distance between goal images, as a share of that from the starts to their mean (see
 # `progress.goal_agreement`). A success covers about 1 - share / sqrt(2) of the way to such a mean.
 # By lite0, ten successes and ten failures each, AUC by the mean goal and by the nearest one:
 #   door-close, drawer-open, drawer-close, push: 0.53, 0.75, 0.77, 0.77; AUC 0.94 to 1, 0.92 to 1
@@ -25,7 +25,7 @@ def goal_warnings(rows: Sequence[Row], pictures: int) -> list[str]:
     """
     wide = WIDE if pictures >= FEW_SUCCESSES else WIDE_OF_FEW
     return [
-        f"{row.name}: the goal pictures lie {row.agreement:.0%} as far from each other as the "
+        f"{row.name}: the goal images lie {row.agreement:.0%} as far from each other as the "
         f"starts do from their mean (more than {wide:.0%}), so that mean shows no goal, and "
         "distances to it say little. If the goal moves with an object: relabel --goal "
         "nearest:successes, or --goal last (each episode's own last frame, of failures too). If "

@@ -8,7 +8,6 @@ limited length are in memory, however long the video is.
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from vip_offline.analysis.controls import (
     raw_pixels,
     shrink,
 )
+from vip_offline.analysis.look_notes import cut_notes, end_notes, scene_notes, shape_notes
 from vip_offline.analysis.metrics import is_flat, leave_one_out_goals, order_correlation
 from vip_offline.dataset.media.pictures import read_picture
 from vip_offline.dataset.media.timeline import Timeline, timeline
@@ -43,10 +43,6 @@ SHORT = 360
 FILM_RATE = 10.0  # frames per second of the film at most
 FILM_FRAMES = 600  # of the film at most: it shows a longer video faster
 QUALITY = 90  # of the JPEGs by which the film's frames are kept
-ASPECT = 0.02  # share by which sides of pictures may differ before it is said
-SCENES_APART = (
-    1.0  # times their way, from which on videos' goals lie too far from each other to be one
-)
 OWN = "its own last frame"  # the goal of a single video
 CONTROLS = ("raw pixels", "random network")
 
@@ -119,7 +115,7 @@ class _Features:
 
 
 def open_look(paths: Sequence[Path], goal: str) -> "OpenedVideos":
-    """Open videos and goal picture, before an encoder is loaded.
+    """Open videos and goal image, before an encoder is loaded.
 
     Args:
         paths: of videos.
@@ -156,7 +152,7 @@ class OpenedVideos:
     """What is looked at."""
 
     videos: tuple[_Video, ...]
-    goal: str  # path of the goal picture, or empty
+    goal: str  # path of the goal image, or empty
     picture: Pixels | None  # (H, W, 3)
 
     @property
@@ -199,12 +195,12 @@ def _given(opened: OpenedVideos, encoder: "Encoder") -> list[_Goal]:
     height, width = opened.picture.shape[:2]
     share = min(1.0, SHORT / min(height, width))
     size = max(1, round(height * share)), max(1, round(width * share))
-    small = resized(opened.picture, size)
+    small, fit = resized(opened.picture, size), encoder.preprocessing.fit
     return [
         _Goal(
             f"the picture {opened.goal}",
             _plain(_features(small[None], _seeing(encoder, video))),
-            _shape_notes(video, opened.goal, (height, width), encoder),
+            shape_notes(video.path, video.shape, opened.goal, (height, width), fit),
             small,
         )
         for video in opened.videos
@@ -217,9 +213,12 @@ def _own(videos: Sequence[_Video], encoder: "Encoder") -> list[_Goal]:
     last = [_plain(features) for features, _ in ends]
     if len(videos) == 1:
         return [_Goal(OWN, last[0], [])]
-    first, count = videos[0], len(videos)
-    notes = [_shape_notes(video, str(first.path), first.shape, encoder) for video in videos]
-    notes[0] += _scene_notes([goal[0] for goal in last], [start for _, start in ends], videos)
+    first, count, fit = videos[0], len(videos), encoder.preprocessing.fit
+    notes = [
+        shape_notes(video.path, video.shape, str(first.path), first.shape, fit) for video in videos
+    ]
+    goals, starts = [goal[0] for goal in last], [start for _, start in ends]
+    notes[0] += scene_notes(goals, starts, [video.path for video in videos])
     columns = [
         leave_one_out_goals(np.stack(kind), range(count), count) for kind in zip(*last, strict=True)
     ]
@@ -301,14 +300,12 @@ def _look(video: _Video, goal: _Goal, encoder: "Encoder", on_frames: OnFrames) -
     finally:
         decoder.close()
     curves = _curves(encoder.name, distances)
-    notes = [*_cut_notes(video, encoder), *goal.notes]
-    if not moves:
-        notes.append(
-            f"{video.path}: nothing moves where the encoder looks (no place differs from the first "
-            f"frame by more than {LOSSY} of 255 grey levels), so the curve is noise."
-        )
-    elif distances[0, -1] >= distances[0, 0]:
-        notes.append(f"{video.path}: ends no nearer to the goal than it began.")
+    cut = encoder.preprocessing.cut_off(*video.shape)
+    notes = [
+        *cut_notes(video.path, encoder.name, cut),
+        *goal.notes,
+        *end_notes(video.path, distances[0], moves=moves),
+    ]
     return Look(
         video=video.path,
         seconds=seconds,
@@ -356,65 +353,6 @@ def _likeness(one: Floats, other: Floats) -> float:
     if len(one) < 3 or is_flat(one) or is_flat(other):
         return float("nan")
     return float(np.corrcoef(one, other)[0, 1])
-
-
-def _cut_notes(video: _Video, encoder: "Encoder") -> list[str]:
-    """What of the frames is not looked at."""
-    if encoder.preprocessing.fit != "crop":
-        return []
-    shares = encoder.preprocessing.cut_off(*video.shape)
-    return [
-        f"{video.path}: {encoder.name} sees the central square, {1 - share:.0%} of the {side}. "
-        "--fit pad shows it all."
-        for share, side in zip(shares, ("height", "width"), strict=True)
-        if share == max(shares) >= 0.2  # what is lost of a square frame is its border
-    ]
-
-
-def _shape_notes(video: _Video, other: str, size: tuple[int, int], encoder: "Encoder") -> list[str]:
-    """Whether the goal has another shape than the video, and what was done about it."""
-    (height, width), (high, wide) = video.shape, size
-    if abs((wide / high) / (width / height) - 1) <= ASPECT:
-        return []
-    done = {
-        "crop": "of each its central square is compared",
-        "pad": "each is compared whole, between bars",
-        "squash": "each is squashed to a square",
-    }[encoder.preprocessing.fit]
-    return [
-        f"{other} is {wide} x {high} px ({_orientation(high, wide)}) and {video.path} {width} x "
-        f"{height} px ({_orientation(height, width)}): {done}."
-    ]
-
-
-def _orientation(height: int, width: int) -> str:
-    if abs(width / height - 1) <= ASPECT:
-        return "square"
-    return "landscape" if width > height else "portrait"
-
-
-def _scene_notes(
-    goals: Sequence[Floats], starts: Sequence[Floats], videos: Sequence[_Video]
-) -> list[str]:
-    """Whether several videos seem to show different scenes, or the same recording."""
-    for row, goal in enumerate(goals):
-        for other in range(row):
-            if np.array_equal(goal, goals[other]):
-                return [
-                    f"{videos[row].path} and {videos[other].path} end in the same picture. Are "
-                    "they one recording?"
-                ]
-    # not `goal_agreement`: of two scenes the mean goal lies half-way, and so do the starts from it
-    gaps = [np.linalg.norm(a - b) for a, b in combinations(goals, 2)]
-    ways = [np.linalg.norm(start - goal) for start, goal in zip(starts, goals, strict=True)]
-    apart = float(np.mean(gaps) / (np.mean(ways) or 1.0))
-    if apart >= SCENES_APART:
-        return [
-            f"the videos' last frames lie {apart:.0%} as far from each other as from their own "
-            "first frames: do they show one scene and one task? Look at each alone, or give a "
-            "--goal picture."
-        ]
-    return []
 
 
 def summarise_look(look: Look, *, every_frame: bool = True) -> dict[str, Any]:

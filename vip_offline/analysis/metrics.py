@@ -128,7 +128,7 @@ def goal_agreement(goals: ArrayLike, starts: ArrayLike) -> float:
     """How far goals lie from each other, over how far episodes' starts lie from their mean.
 
     Args:
-        goals: (G, D) embeddings of goal pictures.
+        goals: (G, D) embeddings of goal images.
         starts: (S, D) embeddings of first frames.
 
     Returns:
@@ -283,12 +283,12 @@ def in_plane(embedding: ArrayLike) -> Plane | None:
 
 
 def leave_one_out_goals(goals: ArrayLike, of_episode: Sequence[int], episodes: int) -> Floats:
-    """For each episode the mean of the goal pictures of the others.
+    """For each episode the mean of the goal images of the others.
 
     With its own last frame in the mean, an episode comes near the goal by being itself.
 
     Args:
-        goals: (G, D) embeddings of goal pictures.
+        goals: (G, D) embeddings of goal images.
         of_episode: (G,) the episode that each is from.
         episodes: E.
 

@@ -31,8 +31,8 @@ SPOKEN = {  # name of a control -> in a sentence, and its verbs
     TIME_CONTROL: ("the length of an episode alone", "does", "puts"),
 }
 SUCCESS_ONLY = (
-    "Among successes alone no weighting was seen to help, and some harm (three simulated tasks, "
-    "see docs/results.md); compare before you rely on one."
+    "Where every demonstration succeeded, no weighting helped in our tests, and some harmed (three "
+    "simulated tasks, see docs/results.md). Compare before you rely on one."
 )
 ORDERED = 0.5  # correlation with time below which a success does not look like progress
 
@@ -94,8 +94,7 @@ def recommend(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, lis
         "train weighs whole episodes by how near to the goal they ended (--weight-by outcome): "
         "ahead of the return on one task, behind it on another (see docs/results.md).",
         "You know which episodes succeeded: cloning those alone (train --algo bc --only-successes) "
-        "needs no reward, and was the best arm or level with it on all such tasks but one. Compare "
-        "it.",
+        "needs no reward. On all such tasks but one no other variant did better. Compare it.",
         *reasons,
     ]
 

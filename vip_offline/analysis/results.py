@@ -90,14 +90,14 @@ class Row:
     order: Floats  # (E,) value-order correlation of `distances`; nan of fewer than three frames
     came_closer: Separation | None  # by d(first) - d(last), which Eq. 1 sums to
     came_closer_moved: Separation | None  # against failures that moved as far as successes
-    agreement: float  # of the goal pictures, see `progress.goal_agreement`; nan: one or none
+    agreement: float  # of the goal images, see `progress.goal_agreement`; nan: one or none
     noise: Noise | None
     signal: dict[int, float]  # n -> root mean square change of the distance over n steps
     dense_fit: float  # R^2 with the store's true reward; nan: it has none
     weightings: tuple[Weighting, ...]
     plane: tuple[Floats, ...] | None  # (T, 2) each: the embedding's two main directions
     explained: tuple[float, float] | None  # shares of the variance in them
-    mean_goal: bool = True  # False: of several goal pictures the nearest counts, not their mean
+    mean_goal: bool = True  # False: of several goal images the nearest counts, not their mean
 
 
 @dataclass(frozen=True)

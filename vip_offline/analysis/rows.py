@@ -36,7 +36,7 @@ PLANE_ROWS = 1500  # that the two main directions are found from
 
 @dataclass(frozen=True)
 class GoalRows:
-    """The rows whose frames are goal pictures."""
+    """The rows whose frames are goal images."""
 
     rows: tuple[int, ...]
     description: str
@@ -87,7 +87,7 @@ def labelling_row(store: Store, label: Label, shared: Demonstrations, left_out: 
     if alone and goals.from_others:
         left_out.append(
             f"{label.name}: the goal is of episode {alone[0]} alone, so that one is not scored by "
-            "it. Give more goal pictures, or one from elsewhere."
+            "it. Give more goal images, or one from elsewhere."
         )
     return row if goals.from_others else replace(
         _row(label.name, made_of, stored, row.own, rewards, shared),

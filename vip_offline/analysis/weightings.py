@@ -32,7 +32,7 @@ def weightings_of(rewards: tuple[Floats, ...], shared: Demonstrations) -> tuple[
     """
     options, transitions = shared.options, np.array(shared.lengths) - 1
     if not all(np.isfinite(reward).all() for reward in rewards):
-        # one's own goal picture is the only one: that episode's rewards are not known
+        # one's own goal image is the only one: that episode's rewards are not known
         return ()
     if not transitions.sum():
         return ()

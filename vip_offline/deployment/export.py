@@ -292,7 +292,7 @@ def _goal(store: Store, manifest: Mapping[str, Any], folder: Path) -> dict[str, 
 def goal_picture(
     store: Store, camera: str, provenance: Mapping[str, Any]
 ) -> NDArray[np.uint8] | None:
-    """Return one of the goal pictures; None if the goal is a prompt or its file is gone."""
+    """Return one of the goal images; None if the goal is a prompt or its file is gone."""
     rows = provenance["goal_rows"]
     if not rows and not provenance["stages"]:  # each episode's own last frame
         rows = [store.spans()[0][1] - 1]

@@ -40,9 +40,9 @@ class Preprocessing:
         return self if fit == "crop" else replace(self, resize=self.crop, fit=fit, native=False)
 
     def for_frames(self, height: int, width: int) -> Self:
-        """Resolve the preprocessing for frames of this size, to be used for goal pictures as well.
+        """Resolve the preprocessing for frames of this size, to be used for goal images as well.
 
-        A goal picture of another size is so brought to the frames' size, and seen as they are.
+        A goal image of another size is so brought to the frames' size, and seen as they are.
         """
         if not self.native:
             return self

@@ -1,12 +1,12 @@
-"""Does the reward help? Arms on the same data, seeds and placements."""
+"""Does the reward help? Variants of training on the same data, seeds and placements."""
 
 import platform
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from vip_offline.config import dump
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.encoders.backends import check_device
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.experiments.stages import cameras_stage
 from vip_offline.options import CompareOptions, Recipe, RolloutOptions
 from vip_offline.options.fields import check_ranges
 from vip_offline.policies.policy import MANIFEST, read_manifest
@@ -38,7 +39,7 @@ from vip_offline.training.data.dataset import training_set
 from vip_offline.training.job import TrainJob, is_trained
 from vip_offline.training.run import seeded, train_all
 from vip_offline.utils.console import Bar
-from vip_offline.utils.files import read_json, write_json
+from vip_offline.utils.files import read_json, replace_file, write_json
 
 BASELINE = "bc"
 # share of the episodes; on pilot placements 0.2 and 0.33 had 100, 100 % success on drawer-close,
@@ -145,22 +146,22 @@ def arm_spec(name: str) -> ArmSpec:
     elif base in ARMS:
         spec = ARMS[base]
     else:
-        raise VipOfflineError(f"Unknown arm {name!r}.{did_you_mean(base, ARMS)}")
+        raise VipOfflineError(f"Unknown variant {name!r}.{did_you_mean(base, ARMS)}")
     if not at:
         return spec
     key, _, value = at.rpartition("=")
     key = key or "tau"
     if key not in SET_BY_ARMS:
-        raise VipOfflineError(f"Unknown arm {name!r}.{did_you_mean(key, SET_BY_ARMS)}")
+        raise VipOfflineError(f"Unknown variant {name!r}.{did_you_mean(key, SET_BY_ARMS)}")
     algo, field = SET_BY_ARMS[key]
     if spec.changes["algo"] != algo or (key == "share" and field not in spec.changes):
-        owners = "bc-best and its controls" if key == "share" else f"arms of {algo}"
-        raise VipOfflineError(f"Unknown arm {name!r}: only {owners} have {key}.")
+        owners = "bc-best and its controls" if key == "share" else f"variants of {algo}"
+        raise VipOfflineError(f"Unknown variant {name!r}: only {owners} have {key}.")
     changes = dict(spec.changes)
     try:
         changes[field] = value if (key, value) == ("tau", "auto") else float(value)
     except ValueError:
-        raise VipOfflineError(f"Unknown arm {name!r}: {value!r} is no {key}.") from None
+        raise VipOfflineError(f"Unknown variant {name!r}: {value!r} is no {key}.") from None
     if key == "ess":
         changes["tau"] = "auto"
     return ArmSpec(f"{spec.description} {key} {value}.", changes)
@@ -176,8 +177,8 @@ def check_compare(options: CompareOptions) -> None:
         arm_spec(name)
     if len(set(options.arms)) < len(options.arms) or BASELINE not in options.arms:
         raise VipOfflineError(
-            f"arms {list(options.arms)}: each may stand there once, and {BASELINE!r} must, since "
-            "the others are measured against it."
+            f"variants {list(options.arms)}: each may stand there once, and {BASELINE!r} must, "
+            "since the others are measured against it."
         )
     check_ranges(options)
     check_device(options.device)
@@ -215,7 +216,7 @@ def check_arms(recipe: Recipe) -> None:
             if not is_trained(first.out, first.store, first.options):
                 training_set(first.store, first.options)
         except VipOfflineError as error:
-            raise VipOfflineError(f"arm {arm}: {error}") from None
+            raise VipOfflineError(f"variant {arm}: {error}") from None
 
 
 def train_arms(recipe: Recipe, bar: Bar, say: Callable[[str], None] = lambda line: None) -> int:
@@ -228,6 +229,21 @@ def train_arms(recipe: Recipe, bar: Bar, say: Callable[[str], None] = lambda lin
         compare = recipe.compare
         train_all(missing, compare.processes, on_steps=advance, say=say, device=compare.device)
     return len(missing)
+
+
+def train_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> None:
+    """Train the variants of a recipe, and write the resolved recipe beside them.
+
+    Raises:
+        VipOfflineError: see `cameras_stage`, `check_arms` and `train_all`.
+    """
+    out = Path(recipe.out)
+    cameras_stage(Path(recipe.store), recipe.train, recipe.relabel.weights, bar, say)
+    check_arms(recipe)
+    trained = train_arms(recipe, bar, say)
+    # not before: policies of another recipe in this folder were refused just now
+    replace_file(out / "recipe.toml", dump(recipe).encode())
+    say(f"train: {trained} policies -> {out / 'policies'}" if trained else "train: all are there")
 
 
 def roll_out_arms(recipe: Recipe, bar: Bar) -> int:
@@ -298,7 +314,7 @@ def gather(recipe: Recipe) -> Comparison:
         horizon=recipe.rollout.horizon,
         arms=tuple(arms),
         baseline=BASELINE,
-        demonstrations=tuple(_demonstrations(store, camera, label.distance)),
+        demonstrations=tuple(demonstration_curves(store, camera, label.distance)),
         goals=goal_views(store, camera, label.provenance),
         videos=tuple(videos),
         backend=joined_names(results.backend for results in rolled),
@@ -331,10 +347,16 @@ def _rollouts(folder: Path, options: RolloutOptions) -> Rollouts:
     return result
 
 
-def _demonstrations(
+def demonstration_curves(
     store: Store, camera: str, distance: NDArray[np.float32]
 ) -> Iterator[DemonstrationCurve]:
-    """A few of each outcome; failures one of each kind first."""
+    """Curves of a few demonstrations of each outcome; failures one of each kind first.
+
+    Args:
+        store: that holds their frames.
+        camera: whose frames are shown.
+        distance: (rows,) of each frame to the goal.
+    """
     success, kinds, spans = store.meta("success"), store.kinds(), store.spans()
     for outcome in (True, False):
         indices = [index for index in range(len(store)) if success[index] == outcome]
@@ -354,13 +376,12 @@ def _demonstrations(
 
 
 def versions() -> dict[str, str]:
-    """Of everything that the numbers depend on."""
-    packages = ("torch", "d3rlpy", "numpy", "zarr", "mujoco", "metaworld")
-    return {
-        "vip-offline": __version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in packages},
-    }
+    """Of everything that the numbers depend on, as far as it is installed."""
+    known = {"vip-offline": __version__, "python": platform.python_version()}
+    for name in ("torch", "d3rlpy", "numpy", "zarr", "mujoco", "metaworld"):
+        with suppress(PackageNotFoundError):  # of the simulator's, which are an extra
+            known[name] = version(name)
+    return known
 
 
 @contextmanager

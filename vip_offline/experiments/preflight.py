@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from vip_offline.dataset.importers.run import ImportPlan
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.encoders.registry import check_encoder, known_provenance
-from vip_offline.errors import VipOfflineError
+from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.options import Recipe, RolloutOptions, TrainOptions
+from vip_offline.options.fields import OptionError
 from vip_offline.simulation.metaworld import check_task, tasks
 from vip_offline.training.data.inputs import policy_cameras
 
@@ -36,6 +38,17 @@ def check_weights(store: Store, label: str, weights: str) -> None:
         )
 
 
+def not_simulated(task: str) -> str:
+    """Why no policy of a task can be rolled out here; empty: it can."""
+    if not task:
+        return "it names no task"
+    try:
+        known = task in tasks()
+    except VipOfflineError:
+        return f"its task {task!r} may be the simulator's, which is not installed"
+    return "" if known else f"its task {task!r} is none of the simulator's"
+
+
 def check_simulated(path: Path, train: TrainOptions, rollout: RolloutOptions) -> None:
     """Refuse a store whose policies no simulator here can run, before they are trained.
 
@@ -49,12 +62,10 @@ def check_simulated(path: Path, train: TrainOptions, rollout: RolloutOptions) ->
     """
     store = open_store(path)
     task = str(store.attributes.get("task", ""))
-    if task:
-        known = task in tasks()
-    if not task or (not known and store.attributes.get("source") != "metaworld"):
-        named = f"its task {task!r} is none of the simulator's" if task else "it names no task"
+    obstacle = not_simulated(task)
+    if obstacle and (not task or store.attributes.get("source") != "metaworld"):
         raise VipOfflineError(
-            f"{path}: {named}, so policies cannot be rolled out and arms not be compared. "
+            f"{path}: {obstacle}, so policies cannot be rolled out and variants not be compared. "
             f"Without a simulator: `vip-offline analyze {path}` says whether the reward means "
             f"progress, `vip-offline train {path} --hold-out 2` measures the action error on "
             "episodes kept back, and `vip-offline serve` runs a policy on the robot."
@@ -77,17 +88,67 @@ def check_simulated(path: Path, train: TrainOptions, rollout: RolloutOptions) ->
         )
 
 
+def check_import(recipe: Recipe, plan: ImportPlan) -> str:
+    """Refuse a recipe whose later stages an import cannot serve, before anything is imported.
+
+    Args:
+        recipe: that begins with an import.
+        plan: of that import.
+
+    Returns:
+        Why no policy can be rolled out; empty: the simulator has the task.
+
+    Raises:
+        VipOfflineError: if the import is refused, or lacks actions or a camera that is named; if
+            neither rollouts nor held-out episodes can tell variants apart.
+    """
+    if plan.refusal:
+        raise VipOfflineError(plan.refusal)
+    data, cameras = recipe.import_, sorted(plan.keys.cameras)
+    assert data is not None
+    if not plan.keys.action:
+        raise VipOfflineError(
+            f"{data.source}: no column is known to be the action, so nothing can be trained. "
+            f"`vip-offline import {data.source} --dry-run` lists the columns; name them with "
+            'import.key_map = ["action=COLUMN,COLUMN"].'
+        )
+    for option, names in _named_cameras(recipe).items():
+        for name in names:
+            if name not in cameras:
+                known = did_you_mean(name, cameras)
+                raise VipOfflineError(f"{option}: {name!r} is not imported.{known}")
+    if not recipe.relabel.camera and len(cameras) > 1:
+        raise VipOfflineError(
+            f"relabel.camera: {data.source} has {len(cameras)} cameras ({', '.join(cameras)}). "
+            "Name the one that sees the goal."
+        )
+    obstacle = not_simulated(plan.catalogue.task)
+    if obstacle and not recipe.train.hold_out:
+        raise OptionError(
+            TrainOptions,
+            "hold_out",
+            0,
+            f"{data.source}: {obstacle}, so variants are compared by their action error on "
+            "successes that are held out. Hold out 2 or more.",
+        )
+    return obstacle
+
+
+def _named_cameras(recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    """Option -> cameras that it names."""
+    return {
+        "relabel.camera": tuple(camera for camera in recipe.relabel.camera.split(",") if camera),
+        "train.cameras": recipe.train.cameras,
+    }
+
+
 def check_cameras(recipe: Recipe) -> None:
     """Refuse cameras that the simulator will not have drawn, before it records.
 
     Raises:
         VipOfflineError: naming the camera that is recorded.
     """
-    named = {
-        "relabel.camera": tuple(camera for camera in recipe.relabel.camera.split(",") if camera),
-        "train.cameras": recipe.train.cameras,
-    }
-    for option, cameras in named.items():
+    for option, cameras in _named_cameras(recipe).items():
         unknown = [camera for camera in cameras if camera != recipe.record.camera]
         if unknown:
             raise VipOfflineError(

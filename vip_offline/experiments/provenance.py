@@ -15,7 +15,7 @@ from vip_offline.dataset.store_format import settings_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.export_data import record_of
 from vip_offline.options import TrainOptions
-from vip_offline.policies.policy import MANIFEST, find_policies, read_manifest, read_reads
+from vip_offline.policies.policy import MANIFEST, TENSORS, find_policies, read_manifest, read_reads
 from vip_offline.simulation.rollout import RESULT, is_of, read_rollouts
 from vip_offline.training.data.dataset import differences
 from vip_offline.utils.files import read_json, sha256_of
@@ -100,18 +100,25 @@ def made_of_folder(path: Path) -> Iterator[Made]:
         yield Made(f"analysis {path}", str(record["store"]), "", _arrays(record))
     comparison = read_json(path / "comparison.json")
     if comparison is not None:
-        rollouts = comparison.get("made_from", {}).get("rollouts", {})
-        files = {name: path / name / RESULT for name in rollouts}
-        changed = [
-            name
-            for name, file in files.items()
-            if not file.is_file() or sha256_of(file) != rollouts[name]
-        ]
-        still = f"no: rollouts of {', '.join(changed)} changed" if changed else TRUE
-        source = f"rollouts of {len(rollouts)} policies"
-        yield Made(f"comparison {path}", source, "", still if rollouts else UNKNOWN)
+        yield _comparison(path, comparison.get("made_from", {}))
     if any(path.rglob(MANIFEST)) or (analysis is None and comparison is None):
         yield from made_of_policies(path)
+
+
+def _comparison(path: Path, made_from: Mapping[str, Mapping[str, str]]) -> Made:
+    """A comparison, by rollouts or without a simulator by held-out episodes."""
+    what, result = ("rollouts", RESULT) if "policies" not in made_from else ("policies", TENSORS)
+    hashes = made_from.get(what, {})
+    files = {name: path / name / result for name in hashes}
+    changed = [
+        name
+        for name, file in files.items()
+        if not file.is_file() or sha256_of(file) != hashes[name]
+    ]
+    of = "rollouts of " if what == "rollouts" else ""
+    still = f"no: {of}{', '.join(changed)} changed" if changed else TRUE
+    source = f"{of}{len(hashes)} policies"
+    return Made(f"comparison {path}", source, "", still if hashes else UNKNOWN)
 
 
 def _arrays(record: Mapping[str, Any]) -> str:

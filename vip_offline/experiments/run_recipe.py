@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vip_offline.analysis.closed_loop.comparison import summarise_comparison
-from vip_offline.config import dump
+from vip_offline.dataset.importers.registry import open_source
+from vip_offline.dataset.importers.run import plan_import
 from vip_offline.dataset.store import open_store
 from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.encoders.registry import check_encoder
 from vip_offline.errors import VipOfflineError, naming
 from vip_offline.experiments.compare import (
     arm_spec,
-    check_arms,
     check_compare,
     damaged_notes,
     gather,
@@ -22,11 +23,24 @@ from vip_offline.experiments.compare import (
     labelled_before,
     roll_out_arms,
     timed,
-    train_arms,
+    train_recipe,
 )
-from vip_offline.experiments.preflight import check_cameras, check_simulated, check_weights
-from vip_offline.experiments.stages import cameras_stage, record_stage, relabel_stage
-from vip_offline.options import CompareOptions, Recipe, RelabelOptions, RolloutOptions, TrainOptions
+from vip_offline.experiments.compare_offline import compare_offline
+from vip_offline.experiments.preflight import (
+    check_cameras,
+    check_import,
+    check_simulated,
+    check_weights,
+)
+from vip_offline.experiments.stages import import_stage, record_stage, relabel_stage
+from vip_offline.options import (
+    CompareOptions,
+    ImportedData,
+    Recipe,
+    RelabelOptions,
+    RolloutOptions,
+    TrainOptions,
+)
 from vip_offline.options.fields import OptionError
 from vip_offline.report.html.comparison_page import write_comparison_page
 from vip_offline.rewards.relabel import check_relabel
@@ -35,13 +49,7 @@ from vip_offline.simulation.record import ATTEMPTS, STRIDE, planned_episodes
 from vip_offline.simulation.rollout import RESULT, check_rollout
 from vip_offline.training.data.dataset import check_options
 from vip_offline.utils.console import Bar
-from vip_offline.utils.files import (
-    only_writer,
-    replace_file,
-    require_writable,
-    sha256_of,
-    write_json,
-)
+from vip_offline.utils.files import only_writer, require_writable, sha256_of, write_json
 
 REPORT, NUMBERS = "report.html", "comparison.json"
 
@@ -75,7 +83,7 @@ def check_comparison(recipe: Recipe) -> None:
         try:
             check_options(replace(recipe.train, **arm_spec(arm).changes))
         except VipOfflineError as error:
-            raise VipOfflineError(f"arm {arm}: {error}") from None
+            raise VipOfflineError(f"variant {arm}: {error}") from None
 
 
 def compare_recipe(
@@ -147,12 +155,7 @@ def _compare_alone(
         say(f"note: {hidden_note(task, recipe.store)}")
     check_weights(store, label.name, recipe.relabel.weights)
     check_simulated(store.path, recipe.train, recipe.rollout)
-    cameras_stage(store.path, recipe.train, recipe.relabel.weights, bar, say)
-    check_arms(recipe)
-    trained = train_arms(recipe, bar, say)
-    # not before: policies of another recipe in this folder were refused just now
-    replace_file(out / "recipe.toml", dump(recipe).encode())
-    say(f"train: {trained} policies -> {out / 'policies'}" if trained else "train: all are there")
+    train_recipe(recipe, bar, say)
     rolled = roll_out_arms(recipe, bar)
     say(f"rollout: {rolled} policies" if rolled else "rollout: all are there")
     with timed(recipe, "compare"):
@@ -172,6 +175,8 @@ def files_of(recipe: Recipe) -> tuple[Path, Path]:
 
 def run_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
     """The whole chain; started again, it goes on from what is not done."""
+    if recipe.import_ is not None:
+        return _run_import(recipe, recipe.import_, bar, say)
     check_recipe(recipe)
     check_cameras(recipe)
     require_writable(Path(recipe.out))
@@ -181,3 +186,30 @@ def run_recipe(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str
     with timed(recipe, "relabel"):
         say(relabel_stage(recipe, bar, say))
     return _compare(recipe, bar, say)
+
+
+def _run_import(
+    recipe: Recipe, data: ImportedData, bar: Bar, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The chain on demonstrations of one's own; without a simulator of their task, offline."""
+    check_comparison(recipe)
+    options, out = data.options, Path(recipe.out)
+    opened = open_source(Path(data.source), data.format, options.rates, options.key_map)
+    with closing(opened) as source:
+        obstacle = check_import(recipe, plan_import(source, options))
+        require_writable(out)
+        _say_damaged(recipe, say)
+        with timed(recipe, "import"):
+            say(import_stage(source, Path(recipe.store), options, bar, say))
+    with timed(recipe, "relabel"):
+        say(relabel_stage(recipe, bar, say))
+    if not obstacle:
+        return _compare(recipe, bar, say)
+    say(
+        f"note: rollout: left out: {data.source}: {obstacle}. The variants are compared by their "
+        "action error on the episodes that are held out."
+    )
+    check_weights(open_store(Path(recipe.store)), recipe.train.label, recipe.relabel.weights)
+    page, numbers = files_of(recipe)
+    with naming(out), only_writer(out):
+        return compare_offline(recipe, numbers, page, bar, say)

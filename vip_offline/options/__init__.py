@@ -21,7 +21,7 @@ from vip_offline.options.policy import (
     WeightBy,
 )
 from vip_offline.options.pretrain import Objective, PretrainOptions, Sampling
-from vip_offline.options.recipe import PretrainRecipe, Recipe, TrialOptions
+from vip_offline.options.recipe import ImportedData, PretrainRecipe, Recipe, TrialOptions
 from vip_offline.options.reward import (
     AnalyzeOptions,
     BackendName,
@@ -59,6 +59,7 @@ __all__ = [
     "Head",
     "Hold",
     "ImportOptions",
+    "ImportedData",
     "InspectOptions",
     "LookOptions",
     "NormaliseActions",

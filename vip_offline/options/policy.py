@@ -183,13 +183,13 @@ class RolloutOptions:
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """Arms x seeds x placements on the same data."""
+    """Variants x seeds x placements on the same data."""
 
     arms: Annotated[
         tuple[str, ...],
         Option(
-            "Arms to compare, bc among them. An arm may set a parameter: rwr-step@0.1, "
-            "bc-best@share=0.2.",
+            "Variants to compare, bc among them: the arms of the experiment, each one way to train "
+            "a policy. One may set a parameter: rwr-step@0.1, bc-best@share=0.2.",
             separator=",",
         ),
     ] = (
@@ -203,7 +203,7 @@ class CompareOptions:
         "bc-success",
     )
     seeds: Annotated[
-        int, Option("Number of policies (per arm), with seeds from --seed on.", ge=1)
+        int, Option("Number of policies (per variant), with seeds from --seed on.", ge=1)
     ] = 10
     processes: Annotated[int, Option("Number of training processes, one thread each.", ge=1)] = 2
     device: Annotated[

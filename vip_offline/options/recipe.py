@@ -1,12 +1,12 @@
 """Chains of stages, as a recipe file describes them."""
 
 import typing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Annotated
 
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.options.data import RecordOptions
+from vip_offline.options.data import ImportOptions, RecordOptions
 from vip_offline.options.fields import Option
 from vip_offline.options.policy import CompareOptions, RolloutOptions, TrainOptions
 from vip_offline.options.pretrain import Objective, PretrainOptions
@@ -18,14 +18,43 @@ _Name = Annotated[str, _RecipeOption("Name of the recipe.", default_text="that o
 
 
 @dataclass(frozen=True)
+class ImportedData(ImportOptions):
+    """Demonstrations that a recipe begins with in place of recording some."""
+
+    source: Annotated[
+        str,
+        _RecipeOption(
+            "File or folder to import, or a Minari id. Like every path in a recipe it is relative "
+            "to the working directory, not to the recipe."
+        ),
+    ] = ""
+    format: Annotated[
+        str,
+        Option(
+            "Format: lerobot, robomimic, zarr, minari or folders.",
+            flags=("--format",),
+            default_text="as recognised",
+        ),
+    ] = ""
+
+    @property
+    def options(self) -> ImportOptions:
+        """How it is imported: what the command `import` would be given."""
+        names = (option.name for option in fields(ImportOptions))
+        return ImportOptions(**{name: getattr(self, name) for name in names})
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """A chain of stages: record, relabel, train and roll out each arm, compare."""
+    """A chain of stages: record or import, relabel, train each variant, roll out, compare."""
 
     name: _Name = "recipe"
     store: Annotated[str, _RecipeOption("Store.", default_text="datasets/NAME.zarr")] = ""
     out: Annotated[
         str, _RecipeOption("Folder of policies, rollouts and report.", default_text="runs/NAME")
     ] = ""
+    # in place of `record`; [import] in the file, which is a word of Python
+    import_: ImportedData | None = None
     record: RecordOptions = field(default_factory=RecordOptions)
     relabel: RelabelOptions = field(default_factory=RelabelOptions)
     train: TrainOptions = field(default_factory=TrainOptions)

@@ -26,7 +26,7 @@ class ServeOptions:
         GivenHold,
         Option(
             "Reply in place of an unsafe action: zero, last, or numbers with commas. auto: zero "
-            "for velocities and differences, last for positions."
+            "for velocities and increments (action_kind velocity, delta), last for positions."
         ),
     ] = "auto"
     stop_above: Annotated[

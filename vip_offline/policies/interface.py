@@ -22,7 +22,7 @@ ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
         "the last action: -1 opens, 1 closes",
     )
 }
-# of a velocity or a difference 0 stands still, of a position it does not
+# of a velocity or an increment (delta) 0 stands still, of a position it does not
 ACTION_KINDS = ("velocity", "delta", "position")
 HIGHEST_RATE = 1e6  # Hz
 # what a person may say of a robot: one file for `ship --describe` and `record --describe`

@@ -14,14 +14,14 @@ from vip_offline.options.text import Size
 
 @dataclass(frozen=True)
 class FieldOfView:
-    """The preprocessing of all frames and goal pictures of one labelling."""
+    """The preprocessing of all frames and goal images of one labelling."""
 
     preprocessing: Preprocessing
     notes: tuple[str, ...]  # what a user should know
 
 
 def field_of_view(store: Store, encoder: str, cameras: Sequence[str], fit: Fit) -> FieldOfView:
-    """Choose one preprocessing for all frames and goal pictures of these cameras.
+    """Choose one preprocessing for all frames and goal images of these cameras.
 
     Raises:
         VipOfflineError: if the embeddings there were made by another fit, or the encoder takes

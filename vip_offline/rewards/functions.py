@@ -13,7 +13,7 @@ DISTANCE_BLOCK = 128  # rows at once: their float64 copy stays in a core's cache
 
 
 def mean_goal(goals: ArrayLike) -> NDArray[np.float64]:
-    """(G, D) embeddings of goal pictures -> (D,), their mean (paper, appendix F.1)."""
+    """(G, D) embeddings of goal images -> (D,), their mean (paper, appendix F.1)."""
     return np.asarray(np.asarray(goals).mean(axis=0, dtype=np.float64))
 
 

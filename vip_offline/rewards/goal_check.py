@@ -13,7 +13,7 @@ from vip_offline.utils.arrays import Floats
 
 # Measured with lite0 on ten successes each of drawer-close, door-close, push and drawer-open.
 # "Usual" is what each success covers of the way to the mean of the other successes' last frames.
-#   goal picture                          end distance / usual   way covered / usual
+#   goal image                          end distance / usual   way covered / usual
 #   a success's own last frame (16)           1.1 to 1.5             0.5 to 0.9
 #   red and blue swapped (8)                  2.0 to 2.5             0.3 to 0.5
 #   upside down (8)                           2.4 to 2.9             0.0 to 0.4
@@ -130,7 +130,7 @@ def _to_each_other(first: NDArray[np.float32], last: NDArray[np.float32]) -> App
 def _question(goals: Goals, store: Store) -> str:
     stage = goals.stages[-1]
     if stage.pictures:
-        return "is the goal picture of this task, RGB and upright?"
+        return "is the goal image of this task, RGB and upright?"
     if stage.prompts:
         return "do the words describe what this camera sees at the end?"
     if goals.nearest:

@@ -29,7 +29,7 @@ class GoalView:
 
 
 def goal_views(store: Store, camera: str, provenance: Mapping[str, Any]) -> tuple[GoalView, ...]:
-    """The goal pictures of a labelling, a view per stage.
+    """The goal images of a labelling, a view per stage.
 
     Args:
         store: that holds the labelling.
@@ -98,7 +98,7 @@ def _view(store: Store, camera: str, name: str, stage: Mapping[str, Any]) -> Goa
 
 
 def _of_file(path: str, digest: str) -> NDArray[np.uint8] | str:
-    """Read the goal picture from its file, or explain why it cannot be shown."""
+    """Read the goal image from its file, or explain why it cannot be shown."""
     if not Path(path).is_file():
         return f"The picture {path} is gone; its embedding is in the store."
     try:

@@ -24,7 +24,7 @@ TEXT_PREFIX = "text:"
 
 @dataclass(frozen=True)
 class Picture:
-    """A goal picture from a file."""
+    """A goal image from a file."""
 
     path: str
     frame: NDArray[np.uint8]  # (H, W, 3) RGB
@@ -93,7 +93,7 @@ def success_rows(store: Store) -> list[int]:
     if not rows:
         raise VipOfflineError(
             f"{store.path}: none of its {len(success)} episodes succeeded, so none ends in a goal "
-            "picture. Record or import at least one success, or give another --goal: a picture "
+            "image. Record or import at least one success, or give another --goal: a picture "
             "file, EPISODE:FRAME or last."
         )
     return rows

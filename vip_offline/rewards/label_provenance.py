@@ -54,7 +54,7 @@ class LazyEncoder:
         return self.loaded
 
     def embed(self, goal: Picture | str) -> NDArray[np.float32]:
-        """Embed a goal picture or a prompt; (D,) float32.
+        """Embed a goal image or a prompt; (D,) float32.
 
         Raises:
             VipOfflineError: if the encoder cannot be loaded, or has no text tower.

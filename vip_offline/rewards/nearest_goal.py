@@ -1,6 +1,6 @@
 """Several goals of which the nearest counts: for tasks whose goal moves with a visible object.
 
-The mean of goal pictures that show the object at several places is a picture of none of them. So
+The mean of goal images that show the object at several places is a picture of none of them. So
 the distance of a frame is d_t = min over g of |phi(o_t) - phi(g)|, frame by frame: at the start an
 episode may be nearest to one goal and at its end to another. Eq. 1 is applied to that d_t as it is.
 """

@@ -2,7 +2,7 @@
 
 A placement draws the object *and* the target. Where the target is a marker, which is rightly not
 drawn, neither frames nor proprioception tell where it is: no policy can solve more placements than
-the marker's spread allows (39 % of push), and the mean of several goal pictures shows no goal. So
+the marker's spread allows (39 % of push), and the mean of several goal images shows no goal. So
 a placement fixes such a target, in the middle of Meta-World's own range.
 """
 
@@ -92,6 +92,6 @@ def hidden_note(task: str, name: str) -> str:
     """What is wrong with results on a store or policy whose target is hidden."""
     return (
         f"{name}: the target of {task} is another one in each placement, and nothing shows it. "
-        "Success is limited by chance, whatever was learnt, and goal pictures disagree. Record the "
+        "Success is limited by chance, whatever was learnt, and goal images disagree. Record the "
         "task again: the target is fixed now."
     )

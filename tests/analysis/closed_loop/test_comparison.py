@@ -116,7 +116,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
     good = make_comparison()
     with pytest.raises(VipOfflineError, match=r"'bd' is not among.*mean 'bc'"):
         summarise_comparison(dataclasses.replace(good, baseline="bd"))
-    with pytest.raises(VipOfflineError, match="More than one arm is called 'bc'"):
+    with pytest.raises(VipOfflineError, match="More than one variant is called 'bc'"):
         summarise_comparison(dataclasses.replace(good, arms=(*good.arms, good.arms[0])))
     with pytest.raises(VipOfflineError, match=r"'bc': success has shape \(5, 10\).* 4 seeds"):
         summarise_comparison(dataclasses.replace(good, seeds=(0, 1, 2, 3)))

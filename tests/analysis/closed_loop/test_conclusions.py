@@ -110,7 +110,7 @@ def test_controls_that_were_not_run_leave_the_question_open() -> None:
 
 def test_arms_with_other_names() -> None:
     assert overall_conclusion("bc", {("iql", "bc"): BETTER}) == "More often than bc succeeded iql."
-    assert "No arm can be shown" in overall_conclusion(
+    assert "No variant can be shown" in overall_conclusion(
         "bc", {("iql", "bc"): EVEN, ("awr", "bc"): WORSE}
     )
     assert "nothing to compare" in overall_conclusion("bc", {})

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from vip_offline.analysis.metrics import Noise, Separation, normalised, reward_histogram
 from vip_offline.report.figures import analysis as figures
-from vip_offline.report.figures.comparison import BLUE, GREY, INK, ORANGE, svg
+from vip_offline.report.figures.colors import BLUE, GREY, INK, VERMILION
+from vip_offline.report.figures.comparison import svg
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_curves_start_at_one_and_outcomes_differ_without_colour(ax: Axes) -> Non
     analysis = make_analysis()
     row = analysis.rows[0]
     figures.draw_curves(ax, row, analysis.success)
-    good, bad = curves_of(ax, BLUE), curves_of(ax, ORANGE)
+    good, bad = curves_of(ax, BLUE), curves_of(ax, VERMILION)
     assert (len(good), len(bad)) == (8, 4)
     assert all(curve[0].tolist() == [0, 1] for curve in good + bad)
     index = int(np.flatnonzero(~analysis.success)[0])
@@ -118,7 +119,7 @@ def test_one_wild_curve_does_not_flatten_the_others(ax: Axes) -> None:
 def test_curves_to_each_episodes_own_end(ax: Axes) -> None:
     analysis = make_analysis()
     figures.draw_curves(ax, analysis.rows[0], analysis.success, to="own end")
-    assert all(curve[-1, 1] == 0 for curve in curves_of(ax, BLUE) + curves_of(ax, ORANGE))
+    assert all(curve[-1, 1] == 0 for curve in curves_of(ax, BLUE) + curves_of(ax, VERMILION))
     assert "last frame" in ax.get_ylabel()
 
 
@@ -268,7 +269,7 @@ def test_one_dot_per_episode_and_the_mean_of_successes(
 ) -> None:
     analysis = make_analysis()
     getattr(figures, f"draw_{draw}")(ax, analysis.rows, analysis.success)
-    good, bad = points_of(ax, "o", BLUE), points_of(ax, "x", ORANGE)
+    good, bad = points_of(ax, "o", BLUE), points_of(ax, "x", VERMILION)
     assert (len(good), len(bad)) == (8 * 2, 4 * 2)
     assert len(points_of(ax, "o", GREY)) == 8 * 3
     values = getattr(analysis.rows[0], field)
@@ -315,10 +316,10 @@ def test_sample_size_has_the_papers_tau_cloning_and_what_is_wanted(ax: Axes) -> 
     figures.draw_effective_sample_size(ax, row)
     assert ax.get_xscale() == "log"
     assert line_at(ax, x=0.1) and line_at(ax, y=95) and line_at(ax, y=10)
-    drawn = [(line.get_xdata(), line.get_ydata()) for line in ax.get_lines()]
+    drawn = [np.asarray(line.get_xydata()) for line in ax.get_lines()]
     for weighting in row.weightings:
-        curve = (weighting.taus, 100 * weighting.effective_sample_size)
-        assert any(np.array_equal(curve, xy) for xy in drawn if len(xy[0]) == len(weighting.taus))
+        curve = np.stack([weighting.taus, 100 * weighting.effective_sample_size], axis=1)
+        assert any(np.array_equal(curve, points) for points in drawn)
     marked = [point for marker in "os^" for point in points_of(ax, marker)]
     np.testing.assert_allclose(marked, [(weighting.tau, 10) for weighting in row.weightings])
     low, high = ax.get_xlim()

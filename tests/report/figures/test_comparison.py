@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from vip_offline.analysis.closed_loop.comparison import summarise_comparison
 from vip_offline.report.figures import comparison as figures
+from vip_offline.report.figures.colors import INK
 
 
 @pytest.fixture
@@ -115,12 +116,12 @@ def test_distances_start_at_one_and_tell_failures_apart(ax: Axes) -> None:
 
 
 def test_svg_takes_the_colour_of_the_page() -> None:
-    assert to_hex(figures.INK) == figures.INK  # else matplotlib writes it in another way
+    assert to_hex(INK) == INK  # else matplotlib writes it in another way
     summary = summarise_comparison(make_comparison({"bc": 0.3, "<script>$x$": 0.5, "_hidden": 0.5}))
     text = figures.svg(lambda ax: figures.draw_success(ax, summary), 2.0, 'a "label" <')
     assert text.startswith('<svg role="img" aria-label="a &quot;label&quot; &lt;"')
     assert "currentColor" in text
-    assert figures.INK not in text
+    assert INK not in text
     assert "#000000" not in text
     assert "<script>" not in text
     # as text, and not only in the comments that matplotlib leaves for paths

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.report.figures.analysis.row_style import PALETTE
+from vip_offline.report.figures.colors import PALETTE
 from vip_offline.report.figures.films import FILM_HEIGHT, FILM_WIDTH, compose_film, write_film
 
 T = 20

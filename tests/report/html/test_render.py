@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from vip_offline.report.html.render import drawn, jpeg_url, render
 
 TEMPLATES = Path(str(files("vip_offline.report.html"))) / "templates"
-PAGES = ["analysis.html.j2", "comparison.html.j2"]
+PAGES = ["analysis.html.j2", "comparison.html.j2", "held_out.html.j2"]
 
 
 def text_of(name: str) -> str:
@@ -70,5 +70,7 @@ def test_a_figure_is_printed_as_it_is_and_its_label_is_escaped() -> None:
         ax.set_title("x")
 
     figure = drawn(draw, 1.0, "<script>")
-    assert figure.startswith('<svg role="img" aria-label="&lt;script&gt;"')
+    assert figure.startswith(
+        '<div class="figure"><svg role="img" aria-label="&lt;script&gt;" style="min-width: 4.7in"'
+    )
     assert figure.__html__() == figure  # what keeps templates from escaping it

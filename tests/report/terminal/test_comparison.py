@@ -53,7 +53,7 @@ def test_the_answer_is_above_the_table_and_verdicts_below_it() -> None:
     assert multiplicity(summary) in flat
     assert "Computed by unknown on unknown. Another backend or processor" in flat
     assert "8 questions were asked" in flat
-    assert "(15 pairs of arms in all)" in flat
+    assert "(15 pairs of variants in all)" in flat
     assert "about 0.4 of 8 would still seem to differ" in flat
 
 

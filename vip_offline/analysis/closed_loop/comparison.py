@@ -86,25 +86,28 @@ class Comparison:
         names = [arm.name for arm in self.arms]
         if self.baseline not in names:
             raise VipOfflineError(
-                f"The baseline {self.baseline!r} is not among the arms that ran."
+                f"The baseline {self.baseline!r} is not among the variants that ran."
                 f"{did_you_mean(self.baseline, names)}"
             )
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise VipOfflineError(f"More than one arm is called {twice[0]!r}. Rename one of them.")
+            raise VipOfflineError(
+                f"More than one variant is called {twice[0]!r}. Rename one of them."
+            )
         expected = (len(self.seeds), len(self.placements))
         for arm in self.arms:
             for field, shape in (("success", arm.success.shape), ("steps", arm.steps.shape)):
                 if shape != expected:
                     raise VipOfflineError(
-                        f"Arm {arm.name!r}: {field} has shape {shape}, but {expected[0]} seeds and "
-                        f"{expected[1]} placements were announced. Run the missing rollouts, or "
-                        "announce only what all arms ran."
+                        f"Variant {arm.name!r}: {field} has shape {shape}, but {expected[0]} seeds "
+                        f"and {expected[1]} placements were announced. Run the missing rollouts, "
+                        "or announce only what all variants ran."
                     )
             if arm.weights is not None and not arm.weights.sum() > 0:
                 raise VipOfflineError(
-                    f"Arm {arm.name!r}: its {arm.weights.size} training weights add up to nothing, "
-                    "so it cannot have been trained. Hand over the weights that training used."
+                    f"Variant {arm.name!r}: its {arm.weights.size} training weights add up to "
+                    "nothing, so it cannot have been trained. Hand over the weights that training "
+                    "used."
                 )
 
 

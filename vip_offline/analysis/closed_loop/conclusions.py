@@ -102,8 +102,8 @@ def overall_conclusion(baseline: str, primary: Mapping[tuple[str, str], Differen
     """
     if any(difference.covers == "nothing" for difference in primary.values()):
         return (
-            "One seed was run, so nothing can be concluded about any arm: another seed may reverse "
-            "every difference. Run five or more."
+            "One seed was run, so nothing can be concluded about any variant: another seed may "
+            "reverse every difference. Run five or more."
         )
     if not primary:
         return f"Only {baseline} was run, so there is nothing to compare it with."
@@ -113,7 +113,7 @@ def overall_conclusion(baseline: str, primary: Mapping[tuple[str, str], Differen
         if better:
             text = f"More often than {baseline} succeeded {_and(better)}."
         else:
-            text = f"No arm can be shown to succeed more often than {baseline}."
+            text = f"No variant can be shown to succeed more often than {baseline}."
     else:
         controls = {b: d for (a, b), d in primary.items() if a == visual and b != baseline}
         text = _on_vision(baseline, visual, primary[visual, baseline], controls)

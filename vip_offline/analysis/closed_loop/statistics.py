@@ -150,8 +150,8 @@ def paired_difference(a: Outcomes, b: Outcomes) -> Difference:
     _check(a)
     if a.shape != b.shape:
         raise VipOfflineError(
-            f"Outcomes of shapes {a.shape} and {b.shape} cannot be paired. Run both arms with the "
-            "same seeds on the same placements."
+            f"Outcomes of shapes {a.shape} and {b.shape} cannot be paired. Run both variants with "
+            "the same seeds on the same placements."
         )
     if a.shape[0] == 1:
         nan = float("nan")

@@ -23,7 +23,7 @@ class Holding:
 def choose_hold(interface: Interface, requested: GivenHold) -> Holding:
     """Choose the hold action from the kind of the policy's actions.
 
-    ``auto`` is ``zero`` for velocities and differences and ``last`` for positions. Where the
+    ``auto`` is ``zero`` for velocities and increments and ``last`` for positions. Where the
     policy's manifest does not say what they are (old ones never do), it is ``zero`` if no
     demonstrated action is further from 0 than the largest demonstrated step, and else ``last``.
     """
@@ -42,8 +42,8 @@ def _chosen(interface: Interface, kind: str) -> tuple[Hold, list[str]]:
         hold = "zero" if kind in STILL_AT_ZERO else "last"
         if not interface.action_kind_guessed:
             return hold, [f"hold: {hold}, since an action is a {kind}."]
-        change = " or a difference" if kind in STILL_AT_ZERO else ""
-        why = f"in the training data an action looks like a {kind}{change}"
+        like = "a velocity or an increment (delta)" if kind in STILL_AT_ZERO else f"a {kind}"
+        why = f"in the training data an action looks like {like}"
     else:
         jump, name = _jump(interface, np.zeros(len(interface.action)))
         hold = "zero" if jump <= 1 else "last"

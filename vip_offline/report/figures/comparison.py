@@ -1,8 +1,7 @@
 """Figures of a comparison: each function draws on the Axes it is given.
 
 `svg` turns them into text whose ink is CSS `currentColor`, so that one picture reads on a light
-and on a dark page. Colours are from Okabe and Ito's colour-blind safe set, those that are visible
-on both; whatever colour says, a marker or a dash says too.
+and on a dark page, and which no page shrinks below the size at which its text is 12 px.
 """
 
 import html
@@ -17,17 +16,24 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
 from vip_offline.analysis.closed_loop.comparison import Arm, DemonstrationCurve
+from vip_offline.report.figures.colors import (
+    BLUE,
+    GREY,
+    INK,
+    LINES,
+    OUTCOMES,
+    PALETTE,
+    VERMILION,
+    shares,
+)
 
-INK = "#24292f"  # text and axes; replaced by the colour of the page's text
-BLUE, ORANGE, GREEN, PINK = "#3a8fd0", "#e08a00", "#009e73", "#cc79a7"
-GREY = "#8a8f98"
-LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
+FONT_SIZE = 9  # points, of all text: 12 px where an inch is 96 px, as in a browser
 PAGE_DPI = 160  # of layers that are drawn as pixels because they hold thousands of points
 # metadata that would differ from run to run, or name a URL
 UNDATED = {
@@ -37,7 +43,7 @@ UNDATED = {
 }
 PATHS = re.compile(r'<path[^>]* d="[^"]*"|<use[^>]*>')
 SPARE_DIGITS = re.compile(r"(\d\.\d\d)\d+")
-FIGURE_WIDTH = 4.7  # inches; narrow, so that text is still legible where a phone shrinks the figure
+FIGURE_WIDTH = 4.7  # inches, below which no page shrinks a figure; about what a phone has
 
 
 def svg(
@@ -55,7 +61,9 @@ def svg(
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     # a hundredth of a point is enough, and a third of the bytes
     text = PATHS.sub(lambda path: SPARE_DIGITS.sub(r"\1", path[0]), text)
-    return text.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)
+    # narrower than that, its text would be smaller than it was drawn
+    attributes = f'role="img" aria-label="{html.escape(label)}" style="min-width: {width:g}in"'
+    return text.replace("<svg", f"<svg {attributes}", 1)
 
 
 def rendered(
@@ -86,7 +94,7 @@ def rendered(
             {
                 "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font
                 "svg.hashsalt": salt,
-                "font.size": 9,
+                "font.size": FONT_SIZE,
             }
         ),
         warnings.catch_warnings(),
@@ -141,7 +149,7 @@ def draw_differences(ax: Axes, summary: Mapping[str, Any]) -> None:
         color = BLUE if difference["differs"] else GREY
         if difference["low"] is not None:
             smallest = 100 * np.array([-1, 1]) * difference["smallest_detectable"]
-            ax.plot(smallest, [row] * 2, "|", ms=13, color=ORANGE, mew=1.5, clip_on=True)
+            ax.plot(smallest, [row] * 2, "|", ms=13, color=VERMILION, mew=1.5, clip_on=True)
             ax.plot(
                 [100 * difference["low"], 100 * difference["high"]], [row] * 2, color=color, lw=2.5
             )
@@ -149,7 +157,7 @@ def draw_differences(ax: Axes, summary: Mapping[str, Any]) -> None:
         ax.plot(100 * difference["mean"], row, "D", ms=6, color=color, mec=INK, mew=0.8)
     name_rows(ax, [difference["a"] for difference in rows])
     ax.set_xlim(-104 * reach, 104 * reach)
-    ax.set_xlabel(literal(f"success less that of {baseline} (percentage points)"))
+    ax.set_xlabel(literal(f"success minus that of {baseline} (percentage points)"))
     legend(
         ax,
         [
@@ -158,7 +166,14 @@ def draw_differences(ax: Axes, summary: Mapping[str, Any]) -> None:
                 [], [], marker="D", color=GREY, mec=INK, lw=2.5, label="not significantly different"
             ),
             Line2D(
-                [], [], marker="|", ls="", ms=11, mew=1.5, color=ORANGE, label="smallest detectable"
+                [],
+                [],
+                marker="|",
+                ls="",
+                ms=11,
+                mew=1.5,
+                color=VERMILION,
+                label="smallest detectable",
             ),
         ],
         columns=2,
@@ -172,7 +187,7 @@ def draw_placements(ax: Axes, summary: Mapping[str, Any]) -> None:
     S = len(summary["seeds"])
     # only k of S seeds is possible, so there is one colour for each k (up to a dozen)
     levels = min(S, 11) + 1
-    colors = ListedColormap(mpl.colormaps["cividis"](np.linspace(0, 1, levels)))
+    colors = shares(levels)
     norm = BoundaryNorm((np.arange(levels + 1) - 0.5) / (levels - 1), levels)
     mesh = ax.pcolormesh(rates, cmap=colors, norm=norm, edgecolors=GREY, linewidth=0.4)
     if rates.shape[1] <= 12:
@@ -183,7 +198,6 @@ def draw_placements(ax: Axes, summary: Mapping[str, Any]) -> None:
                 row + 0.5,
                 f"{100 * rate:.0f}",
                 c=ink,
-                size=7,
                 ha="center",
                 va="center",
             )
@@ -226,7 +240,7 @@ def draw_weights(ax: Axes, arms: Sequence[Arm]) -> None:
             curves.append((curve, [arm]))
         else:
             alike.append(arm)
-    palette = (GREY, BLUE, ORANGE, GREEN, PINK, "#d55e00")
+    palette = (GREY, *PALETTE)
     for index, (curve, group) in enumerate(curves):
         sizes = sorted({f"{100 * arm.effective_sample_size:.0f} %" for arm in group})
         label = f"{', '.join(arm.name for arm in group)} ({' / '.join(sizes)})"
@@ -243,20 +257,19 @@ def draw_weights(ax: Axes, arms: Sequence[Arm]) -> None:
     ax.set_ylim(0, 101)
     ax.set_xlabel("heaviest transitions (% of all)")
     ax.set_ylabel("share of the weight (%)")
-    legend(ax, ax.get_lines(), columns=1, title="arm (effective sample size)")
+    legend(ax, ax.get_lines(), columns=1, title="variant (effective sample size)")
     finish(ax, grid="both")
 
 
 def draw_distances(ax: Axes, demonstrations: Sequence[DemonstrationCurve]) -> None:
     """Draw the embedding's distance to the goal over each demonstration, 1 at its start."""
-    looks = {True: (BLUE, "-", "o", "succeeded"), False: (ORANGE, "--", "x", "failed")}
     for demonstration in demonstrations:
-        color, dashes, marker, _ = looks[demonstration.success]
+        look = OUTCOMES[demonstration.success]
         # one that starts at the goal has no distance to be measured against
         start = float(demonstration.distance[0]) or 1.0
         relative = demonstration.distance / start
-        ax.plot(relative, color=color, ls=dashes, lw=1.1, alpha=0.85)
-        ax.plot(len(relative) - 1, relative[-1], marker, color=color, ms=5)
+        ax.plot(relative, color=look.color, ls=look.dashes, lw=1.1, alpha=0.85)
+        ax.plot(len(relative) - 1, relative[-1], look.marker, color=look.color, ms=5)
     ax.set_ylim(bottom=0)
     ax.set_xlim(left=0)
     ax.set_xlabel("environment step")
@@ -265,8 +278,10 @@ def draw_distances(ax: Axes, demonstrations: Sequence[DemonstrationCurve]) -> No
     legend(
         ax,
         [
-            Line2D([], [], color=color, ls=dashes, marker=marker, ms=5, label=label)
-            for success, (color, dashes, marker, label) in looks.items()
+            Line2D(
+                [], [], color=look.color, ls=look.dashes, marker=look.marker, ms=5, label=look.name
+            )
+            for success, look in OUTCOMES.items()
             if success in present
         ],
         columns=2,

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from vip_offline.analysis.metrics import bump_fraction, normalised, order_correlation
-from vip_offline.report.figures.analysis.row_style import TIMES
-from vip_offline.report.figures.comparison import BLUE, GREY, UNDATED, finish
+from vip_offline.report.figures.colors import BLUE, GREY, TIMES
+from vip_offline.report.figures.comparison import FONT_SIZE, UNDATED, finish
 from vip_offline.utils.files import replace_file
 
 
@@ -91,10 +91,10 @@ def _draw_path(ax: Any, path: Path2D) -> None:
             xytext=(-7 if side == "right" else 7, up),
             textcoords="offset points",
             ha=side,
-            fontsize=7,
+            fontsize=FONT_SIZE,
             zorder=3,
         )
-    ax.set_title(f"{path.objective.upper()}, {path.steps} steps", fontsize=9)
+    ax.set_title(f"{path.objective.upper()}, {path.steps} steps", fontsize=FONT_SIZE)
     ax.set_xlabel("embedding, first dimension")
     ax.set_ylabel("second dimension")
     ax.margins(0.15)
@@ -112,7 +112,7 @@ def _draw_curve(ax: Any, path: Path2D) -> None:
         transform=ax.transAxes,
         ha="right",
         va="top",
-        fontsize=7,
+        fontsize=FONT_SIZE,
     )
     ax.set_ylim(0, 1.3 * float(path.curve.max()))
     ax.set_xlabel("step of the demonstration (frames)")

@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 
 from vip_offline.dataset.media.video import resized, write_video
 from vip_offline.errors import VipOfflineError
-from vip_offline.report.figures.analysis.row_style import PALETTE, short
-from vip_offline.report.figures.comparison import LINES, finish, legend, literal
+from vip_offline.report.figures.analysis.row_style import short
+from vip_offline.report.figures.colors import LINES, PALETTE
+from vip_offline.report.figures.comparison import finish, legend, literal
 from vip_offline.utils.arrays import Floats, Pixels
 
 FILM_HEIGHT = 240  # px

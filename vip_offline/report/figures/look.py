@@ -18,8 +18,9 @@ from PIL import Image
 
 from vip_offline.analysis.look import Film, Look
 from vip_offline.dataset.media.video import resized, write_video
-from vip_offline.report.figures.analysis.row_style import PALETTE, short
-from vip_offline.report.figures.comparison import INK, LINES, finish, legend, literal
+from vip_offline.report.figures.analysis.row_style import short
+from vip_offline.report.figures.colors import INK, LINES, PALETTE
+from vip_offline.report.figures.comparison import finish, legend, literal
 from vip_offline.report.figures.films import CurvePanel, draw_panel, drawn_pixels
 from vip_offline.utils.arrays import Floats, Pixels
 from vip_offline.utils.files import replace_file

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vip_offline.analysis.results import Analysis, EpisodeView
 from vip_offline.report.figures import analysis as figures
-from vip_offline.report.figures.comparison import GREY, INK
+from vip_offline.report.figures.colors import GREY, INK, OUTCOMES, VERMILION
 from vip_offline.report.html.render import drawn
 from vip_offline.report.terminal.analysis import number
 
@@ -42,7 +42,7 @@ def episode_title(view: EpisodeView) -> str:
 
 def outcome_name(success: bool) -> str:
     """How an episode ended, as in the legends of figures."""
-    return figures.OUTCOMES[success].name
+    return OUTCOMES[success].name
 
 
 def flag_table(episodes: Sequence[EpisodeView]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def strip_of(analysis: Analysis, view: EpisodeView) -> Strip:
         figures.draw_curve_of(ax, rows, view.index, points=200)
         for flag in view.flags:
             if flag.row is not None:
-                ax.axvline(flag.row, color=figures.VERMILION, lw=1.2, ls=":")
+                ax.axvline(flag.row, color=VERMILION, lw=1.2, ls=":")
         if aligned and shots is not None:
             _align(ax, view.frames, len(shots), above / height)
 
@@ -153,7 +153,7 @@ def _align(ax: Axes, frames: int, shots: int, above: float) -> None:
     ax.set_xlabel("")
     ax.set_ylabel("")
     ax.text(0.05, 0.04, "distance to the goal (1 = at the start)", transform=ax.transAxes,
-            color=INK, size=8)  # fmt: skip
+            color=INK)  # fmt: skip
     ax.spines["left"].set_visible(False)
     ax.set_position((0, 0.13, 1, 1 - 0.13 - above))
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from vip_offline.report.html.analysis_episodes import (
     strip_of,
 )
 from vip_offline.report.html.analysis_numbers import known_measures, percentage, whole_percentage
+from vip_offline.report.html.goals import Picture, beside_curves, of_row
 from vip_offline.report.html.render import drawn, render
 from vip_offline.report.terminal.analysis import over_noise
 from vip_offline.utils.files import replace_file
@@ -38,6 +39,7 @@ class RowFigure:
     name: str
     control: bool
     figure: str  # SVG; empty: there is nothing to draw
+    goals: tuple[Picture, ...] = ()  # to stand beside it
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,14 @@ def _curves(analysis: Analysis) -> list[RowFigure]:
         draw = partial(figures.draw_curves, row=row, success=analysis.success, points=points)
         return drawn(draw, 2.8, f"Distance to the goal over each episode, {_row_title(row)}")
 
-    return _row_figures(analysis.rows, figure)
+    curves = zip(_row_figures(analysis.rows, figure), analysis.rows, strict=True)
+    return [replace(curve, goals=_goals_of(row, analysis)) for curve, row in curves]
+
+
+def _goals_of(row: Row, analysis: Analysis) -> tuple[Picture, ...]:
+    """What the distances of a row are to; of one that looks at no pictures, as time, nothing."""
+    views = of_row(analysis.goals, row.name, control=row.control) if row.own else ()
+    return tuple(beside_curves(views))
 
 
 def _row_figures(rows: Sequence[Row], figure: Callable[[Row], str]) -> list[RowFigure]:

@@ -12,6 +12,7 @@ from vip_offline.analysis.closed_loop.comparison import Comparison, Demonstratio
 from vip_offline.analysis.closed_loop.conclusions import percent, points
 from vip_offline.analysis.closed_loop.conditions import conditions
 from vip_offline.report.figures import comparison as figures
+from vip_offline.report.html.goals import beside_curves
 from vip_offline.report.html.render import drawn, render
 from vip_offline.report.terminal.comparison import multiplicity, span
 from vip_offline.utils.files import replace_file
@@ -29,7 +30,7 @@ def write_comparison_page(comparison: Comparison, summary: Mapping[str, Any], pa
     names = ", ".join(arm.name for arm in arms)
     page = render(
         "comparison.html.j2",
-        title=f"{comparison.task}: {len(arms)} arms compared",
+        title=f"{comparison.task}: {len(arms)} variants compared",
         subtitle=(
             f"encoder {comparison.encoder} · labels {comparison.label} · "
             f"{sample_size(comparison)} · {comparison.horizon} steps"
@@ -45,11 +46,12 @@ def write_comparison_page(comparison: Comparison, summary: Mapping[str, Any], pa
         differences=drawn(
             lambda ax: figures.draw_differences(ax, summary),
             bars,
-            f"Success of each arm less that of {comparison.baseline}",
+            f"Success of each variant minus that of {comparison.baseline}",
         )
         if len(arms) > 1
         else "",
         strips=[_strip(curve) for curve in _shown(comparison.demonstrations)],
+        goal_pictures=beside_curves(comparison.goals),
         distances=drawn(
             lambda ax: figures.draw_distances(ax, comparison.demonstrations),
             2.6,
@@ -108,7 +110,7 @@ def _videos(videos: Sequence[tuple[str, Path]]) -> list[dict[str, Any]]:
 
 def _arm_table(summary: Mapping[str, Any]) -> TableData:
     headings = (
-        "arm", "success %", "95 %", "rollouts", "each seed %", "median steps", "tau", "ESS %",
+        "variant", "success %", "95 %", "rollouts", "each seed %", "median steps", "tau", "ESS %",
         "transitions", "weight: 10 % / 50 % / 90 % / most", "held by top 10 %",
     )  # fmt: skip
     rows = []
@@ -137,7 +139,7 @@ def _arm_table(summary: Mapping[str, Any]) -> TableData:
 
 def _pair_table(summary: Mapping[str, Any]) -> TableData:
     headings = (
-        "a", "b", "a less b", "95 %", "differs", "smallest detectable", "p", "p (Holm)", "df",
+        "a", "b", "a minus b", "95 %", "differs", "smallest detectable", "p", "p (Holm)", "df",
     )  # fmt: skip
     rows = [
         (

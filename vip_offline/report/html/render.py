@@ -52,7 +52,7 @@ def render(template: str, **values: Any) -> str:
 def drawn(
     draw: Callable[[Axes], None], height: float, label: str, width: float = FIGURE_WIDTH
 ) -> "Markup":
-    """Return a figure as an ``<svg>`` element that templates print as it is.
+    """Return a figure as an ``<svg>`` element, in a box that scrolls, which templates print as is.
 
     Args:
         draw: called with an empty Axes.
@@ -62,7 +62,7 @@ def drawn(
     """
     from markupsafe import Markup
 
-    return Markup(svg(draw, height, label, width))
+    return Markup(f'<div class="figure">{svg(draw, height, label, width)}</div>')
 
 
 def jpeg_url(pixels: NDArray[np.uint8]) -> str:

@@ -9,11 +9,12 @@ from rich.text import Text
 
 from vip_offline.analysis.closed_loop.conclusions import percent, points
 from vip_offline.analysis.closed_loop.conditions import conditions
+from vip_offline.report.terminal.held_out import held_out_comparison
 from vip_offline.utils.console import WIDTH, Console
 
 
 def comparison_table(summary: Mapping[str, Any]) -> Table:
-    """Return one row per arm: success, difference to the baseline, weights, steps."""
+    """Return one row per variant: success, difference to the baseline, weights, steps."""
     baseline = summary["baseline"]
     versus = {
         difference["a"]: difference
@@ -30,7 +31,7 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
         pad_edge=False,
         width=WIDTH,
     )
-    table.add_column("arm", overflow="fold")
+    table.add_column("variant", overflow="fold")
     headings = ("success", "95 % CI", Text(f"vs {baseline}"), "95 % CI", "ESS %", "steps")
     for heading in headings:
         table.add_column(heading, justify="right", overflow="fold")
@@ -50,7 +51,7 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
 
 
 def print_outcome(summary: Mapping[str, Any], files: Iterable[Path], console: Console) -> None:
-    """Print a comparison, the minutes that it took, and where its files lie."""
+    """Print a comparison, in closed loop or offline, its minutes, and where its files lie."""
     console.print()
     print_comparison(summary, console)
     minutes = ", ".join(f"{stage} {spent:.1f}" for stage, spent in summary["minutes"].items())
@@ -64,14 +65,19 @@ def print_comparison(summary: Mapping[str, Any], console: Console) -> None:
     width = min(WIDTH, console.width)
     console.print(Text(summary["answer"], style="bold"), width=width)
     console.print()
-    console.print(comparison_table(summary), width=width)
+    offline = "measure" in summary  # see `summarise_held_out`
+    table = held_out_comparison(summary) if offline else comparison_table(summary)
+    console.print(table, width=width)
     console.print()
-    computed = conditions(summary["backend"], summary["processor"])
-    for sentence in [*summary["verdicts"], multiplicity(summary), computed]:
+    for sentence in [*summary["verdicts"], *(() if offline else _how_sure(summary))]:
         # a grid indents the lines that follow the first
         row = Table.grid(padding=(0, 1))
         row.add_row("-", Text(sentence))
         console.print(row, width=width)
+
+
+def _how_sure(summary: Mapping[str, Any]) -> tuple[str, str]:
+    return multiplicity(summary), conditions(summary["backend"], summary["processor"])
 
 
 def multiplicity(summary: Mapping[str, Any]) -> str:
@@ -80,9 +86,9 @@ def multiplicity(summary: Mapping[str, Any]) -> str:
     if n < 2 or len(summary["seeds"]) < 2:
         return f"Questions asked of these rollouts: {n}."
     return (
-        f"{n} questions were asked of these rollouts ({summary['comparisons']} pairs of arms in "
-        f"all); intervals are not adjusted for that. Were all arms equal, about {n * 0.05:.2g} of "
-        f"{n} would still seem to differ on average."
+        f"{n} questions were asked of these rollouts ({summary['comparisons']} pairs of variants "
+        "in all); intervals are not adjusted for that. Were all variants equal, about "
+        f"{n * 0.05:.2g} of {n} would still seem to differ on average."
     )
 
 

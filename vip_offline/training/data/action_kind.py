@@ -1,6 +1,6 @@
 """What kind of number an action is, so that it is known whether 0 stands still.
 
-A velocity or a difference of 0 stands still; a position of 0 is a place that the robot jumps to.
+A velocity or an increment of 0 stands still; a position of 0 is a place that the robot jumps to.
 Whoever recorded the data can say it (``action_kind``); where nobody does, it is guessed from how
 actions and proprioception go together, and where that says nothing it stays unknown.
 """

@@ -3,7 +3,7 @@
     figure, ax = plt.subplots(layout="constrained")
     draw_curves(ax, analysis.rows[0], analysis.success)
 
-Successes are blue, drawn through and round; failures orange, dashed and crosses. Where rows are
+Successes are blue, drawn through and round; failures vermilion, dashed and crosses. Where rows are
 beside each other, labellings have colours, each with a dash and a marker of its own, and controls
 are grey.
 """
@@ -23,22 +23,12 @@ from vip_offline.report.figures.analysis.rewards import (
     draw_histogram,
     rewards_from_one,
 )
-from vip_offline.report.figures.analysis.row_style import (
-    OUTCOMES,
-    PALETTE,
-    VERMILION,
-    legend_columns,
-    looks_of,
-    short,
-)
+from vip_offline.report.figures.analysis.row_style import legend_columns, looks_of, short
 from vip_offline.report.figures.analysis.sample_size import PAPERS_TAU, draw_effective_sample_size
 
 __all__ = [
     "CUT",
-    "OUTCOMES",
-    "PALETTE",
     "PAPERS_TAU",
-    "VERMILION",
     "draw_bumps",
     "draw_count_difference",
     "draw_curve_of",

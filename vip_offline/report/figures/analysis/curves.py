@@ -13,14 +13,9 @@ from numpy.typing import ArrayLike
 
 from vip_offline.analysis.metrics import normalised
 from vip_offline.analysis.results import Row
-from vip_offline.report.figures.analysis.row_style import (
-    OUTCOMES,
-    OutcomeStyle,
-    looks_of,
-    row_legend,
-    short_name,
-)
-from vip_offline.report.figures.comparison import GREY, INK, finish, legend
+from vip_offline.report.figures.analysis.row_style import looks_of, row_legend, short_name
+from vip_offline.report.figures.colors import GREY, INK, OUTCOMES, OutcomeStyle
+from vip_offline.report.figures.comparison import finish, legend
 from vip_offline.utils.arrays import Floats
 
 POINTS = 400  # of a curve: more than there are pixels for
@@ -118,7 +113,7 @@ def _limit_height(ax: Axes, tops: Floats) -> None:
         beyond = int((tops > usual).sum())
         top = usual
         text = f"{beyond} {'go' if beyond > 1 else 'goes'} higher, up to {tops.max():.3g}"
-        ax.text(0.99, 0.98, text, transform=ax.transAxes, ha="right", va="top", color=INK, size=8)
+        ax.text(0.99, 0.98, text, transform=ax.transAxes, ha="right", va="top", color=INK)
     ax.set_ylim(0, top)
 
 

@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike
 from vip_offline.analysis.results import Row
 from vip_offline.report.figures.analysis.row_style import (
     MANY,
-    OUTCOMES,
     looks_of,
     row_legend,
     short,
     short_name,
 )
-from vip_offline.report.figures.comparison import BLUE, GREY, INK, ORANGE, finish, legend, name_rows
+from vip_offline.report.figures.colors import BLUE, GREY, INK, OUTCOMES, VERMILION
+from vip_offline.report.figures.comparison import finish, legend, name_rows
 from vip_offline.utils.arrays import Floats
 
 
@@ -120,7 +120,7 @@ def draw_separation(ax: Axes, rows: Sequence[Row]) -> None:
         ):
             if separation is None:
                 continue
-            color = GREY if row.control else ORANGE if hollow else BLUE
+            color = GREY if row.control else VERMILION if hollow else BLUE
             ax.plot([separation.low, separation.high], [place + offset] * 2, color=color,
                     lw=1.6 if hollow else 2.5)  # fmt: skip
             ax.plot(separation.auc, place + offset, marker, ms=5, mec=color,
@@ -133,7 +133,7 @@ def draw_separation(ax: Axes, rows: Sequence[Row]) -> None:
         [
             Line2D([], [], color=BLUE, marker="D", lw=2.5, ms=5, label="all failures, 95 %"),
             Line2D([], [], color=INK, ls=":", lw=1, label="chance"),
-            Line2D([], [], color=ORANGE, marker="s", mfc="none", lw=1.6, ms=5,
+            Line2D([], [], color=VERMILION, marker="s", mfc="none", lw=1.6, ms=5,
                    label="failures that moved as far"),
         ],
         columns=2,

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from vip_offline.analysis.results import Row
 from vip_offline.report.figures.analysis.curves import reduce_points
-from vip_offline.report.figures.analysis.row_style import MANY, OUTCOMES, TIMES
-from vip_offline.report.figures.comparison import GREY, INK, finish, legend
+from vip_offline.report.figures.analysis.row_style import MANY
+from vip_offline.report.figures.colors import GREY, INK, OUTCOMES, TIMES
+from vip_offline.report.figures.comparison import finish, legend
 
 
 def draw_plane(ax: Axes, row: Row, success: ArrayLike, *, points: int = 3000) -> None:

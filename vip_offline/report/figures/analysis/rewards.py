@@ -13,13 +13,13 @@ from vip_offline.analysis.metrics import count_difference, normalised, reward_hi
 from vip_offline.analysis.results import Row
 from vip_offline.report.figures.analysis.row_style import (
     MANY,
-    VERMILION,
     looks_of,
     row_legend,
     short,
     short_name,
 )
-from vip_offline.report.figures.comparison import BLUE, GREY, INK, ORANGE, finish, legend, literal
+from vip_offline.report.figures.colors import BLUE, GREY, INK, VERMILION
+from vip_offline.report.figures.comparison import finish, legend, literal
 from vip_offline.utils.arrays import Floats
 
 CUT = 2.0  # count differences beyond it are cut off: a bin of one reward may have any
@@ -63,6 +63,7 @@ def draw_histogram(ax: Axes, rows: Sequence[Row], *, log: bool = False) -> None:
     ax.set_xlim(edges[0], edges[-1])
     if log:
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     else:
         ax.set_ylim(bottom=0)
     ax.set_xlabel("reward (share of the distance at the start)")
@@ -84,7 +85,7 @@ def draw_count_difference(ax: Axes, a_row: Row, b_row: Row) -> None:
     first = len(edges) // 2
     ax.axvspan(edges[first], edges[first + 1], color=GREY, alpha=0.25, lw=0)
     heights = difference.clip(max=CUT)
-    for sign, color, hatch in ((1, BLUE, ""), (-1, ORANGE, "////")):
+    for sign, color, hatch in ((1, BLUE, ""), (-1, VERMILION, "////")):
         mine = known & (np.sign(difference) == sign)
         ax.bar(middles[mine], 100 * heights[mine], 0.9 * width, fc=color, ec=INK, lw=0.3,
                hatch=hatch)  # fmt: skip
@@ -98,7 +99,7 @@ def draw_count_difference(ax: Axes, a_row: Row, b_row: Row) -> None:
     a, b = short_name(a_row), short_name(b_row)
     handles: list[Any] = [
         Patch(fc=BLUE, ec=INK, lw=0.3, label=f"more of {a}"),
-        Patch(fc=ORANGE, ec=INK, lw=0.3, hatch="////", label=f"more of {b}"),
+        Patch(fc=VERMILION, ec=INK, lw=0.3, hatch="////", label=f"more of {b}"),
     ]
     if higher.any():
         label = f"beyond {100 * CUT:.0f} %"

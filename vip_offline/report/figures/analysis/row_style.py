@@ -1,33 +1,17 @@
-"""Colour, dash, marker and name of each row and of each outcome, the same in all figures."""
+"""Colour, dash, marker and name of each row, the same in all figures of an analysis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 
 from vip_offline.analysis.results import Row
-from vip_offline.report.figures.comparison import (
-    BLUE,
-    GREEN,
-    GREY,
-    LINES,
-    ORANGE,
-    PINK,
-    legend,
-    literal,
-)
+from vip_offline.report.figures.colors import GREY, LINES, MARKERS, PALETTE
+from vip_offline.report.figures.comparison import legend, literal
 
-VERMILION = "#d55e00"
-PALETTE = (BLUE, ORANGE, GREEN, PINK, VERMILION)
-MARKERS = ("o", "s", "^", "D", "v", "P")
 NAME_LENGTH = 26  # characters of a name that fit beside axes or into a legend
 MANY = 400  # marks beyond which they are drawn as pixels: as text each takes a hundred bytes
-# visible on white and on black, later is lighter; the paper's is purple to red
-TIMES = ListedColormap(mpl.colormaps["plasma"](np.linspace(0.3, 0.82, 12)))
 
 
 @dataclass(frozen=True)
@@ -40,22 +24,6 @@ class LineStyle:
     width: float
 
 
-@dataclass(frozen=True)
-class OutcomeStyle:
-    """How episodes of one outcome are drawn."""
-
-    color: str
-    dashes: str
-    marker: str
-    name: str
-
-
-OUTCOMES = {
-    True: OutcomeStyle(BLUE, "-", "o", "succeeded"),
-    False: OutcomeStyle(ORANGE, "--", "x", "failed"),
-}
-
-
 def looks_of(rows: Sequence[Row]) -> tuple[LineStyle, ...]:
     """One per row, by its place among the labellings or among the controls."""
     looks, placed = [], {False: 0, True: 0}
@@ -66,7 +34,6 @@ def looks_of(rows: Sequence[Row]) -> tuple[LineStyle, ...]:
             # none is drawn through: grey in grey, the dash alone tells them
             looks.append(LineStyle(GREY, LINES[1 + place % 3], MARKERS[place % len(MARKERS)], 1.2))
             continue
-        # five colours, six dashes, six markers: thirty rows before two look the same
         dashes, marker = LINES[place % len(LINES)], MARKERS[place % len(MARKERS)]
         looks.append(LineStyle(PALETTE[place % len(PALETTE)], dashes, marker, 1.6))
     return tuple(looks)

@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from vip_offline.analysis.results import Row
-from vip_offline.report.figures.analysis.row_style import MARKERS
-from vip_offline.report.figures.comparison import BLUE, GREEN, INK, PINK, finish, legend
+from vip_offline.report.figures.colors import BLUE, GREEN, INK, LINES, MARKERS, PINK
+from vip_offline.report.figures.comparison import finish, legend
 
 PAPERS_TAU = 0.1  # appendix F.2
 CLONING_SIZE = 0.95  # effective sample size above which weights hardly differ from none
@@ -21,7 +21,7 @@ def draw_effective_sample_size(ax: Axes, row: Row) -> None:
     handles: list[Line2D] = []
     ax.axvline(PAPERS_TAU, color=INK, lw=1, ls="--")
     for weighting, color, dashes, marker in zip(
-        row.weightings, (BLUE, GREEN, PINK), ("-", "-.", (0, (6, 1, 1, 1, 1, 1))), MARKERS,
+        row.weightings, (BLUE, GREEN, PINK), LINES, MARKERS,
         strict=False,
     ):  # fmt: skip
         sizes = 100 * weighting.effective_sample_size
@@ -37,6 +37,8 @@ def draw_effective_sample_size(ax: Axes, row: Row) -> None:
         handles.append(Line2D([], [], color=color, ls=dashes, marker=marker, ms=6, label=label))
     handles.append(Line2D([], [], color=INK, ls="--", lw=1, label="the paper's tau, 0.1"))
     ax.set_xscale("log")
+    # 0.1, not a power of ten, whose exponent would be small print
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     lines = {100 * CLONING_SIZE: ("almost cloning", "top")}
     for size in {weighting.target_ess for weighting in row.weightings}:
         lines[100 * size] = ("wanted", "bottom")
@@ -51,7 +53,6 @@ def draw_effective_sample_size(ax: Axes, row: Row) -> None:
             ha="right",
             va=side,
             color=INK,
-            size=8,
         )
     ax.set_xlim(*_telling(row))
     ax.set_ylim(0, 103)

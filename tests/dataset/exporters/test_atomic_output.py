@@ -11,6 +11,7 @@ import pytest
 
 from vip_offline.dataset.exporters.atomic_output import atomic_output
 from vip_offline.errors import VipOfflineError, about, full_disk
+from vip_offline.utils.files import hidden_beside
 
 
 def names(folder: Path) -> set[str]:
@@ -53,6 +54,16 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path, kind: str) -> None:
         pytest.raises(VipOfflineError, match=r"is there already, .* name another"),
         atomic_output(out),
     ):
+        raise AssertionError
+    assert names(tmp_path) == {"out"}
+
+
+def test_what_a_killed_process_left_goes_also_where_nothing_is_written(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    partial = hidden_beside(out, "partial")
+    (partial / "half").mkdir(parents=True)
+    out.write_text("mine")
+    with pytest.raises(VipOfflineError, match="is there already"), atomic_output(out):
         raise AssertionError
     assert names(tmp_path) == {"out"}
 

@@ -86,8 +86,8 @@ def test_every_figure_picture_and_number_is_there(tmp_path: Path) -> None:
     starts = ("Success rate", "Success of each", "Distance", "Share of the tr", "Share of seeds")
     assert len(seen.figures) == len(starts)
     assert all(f.startswith(start) for f, start in zip(seen.figures, starts, strict=True))
-    # the goal, and strips of two successes and two failures
-    assert seen.tags.count("img") == 5
+    # the goal, again beside the curves, and strips of two successes and two failures
+    assert seen.tags.count("img") == 6
     assert seen.tags.count("video") == 1
     for text in (
         summary["answer"],

@@ -128,7 +128,10 @@ def test_data_of_a_simulated_task_are_rolled_out(tmp_path: Path) -> None:
         ({'source = "demos"': 'source = "gone"'}, "gone: there is nothing"),
         ({"robot.cmd_x,": "robot.cmd_q,"}, "has no column 'robot.cmd_q' to be action"),
         ({'arms = ["bc",': 'arms = ["bcc",'}, "'bcc'"),
-        ({'source = "demos"': 'source = "demos"\nformat = "csv"'}, "csv: is none of lerobot"),
+        (
+            {'source = "demos"': 'source = "demos"\nformat = "csv"'},
+            'mine.toml: import.format = "csv": is none of lerobot',
+        ),
         ({"[train]": "[record]\nepisodes = 3\n[train]"}, "both [record] and [import]"),
     ],
     ids=str,

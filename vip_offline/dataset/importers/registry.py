@@ -10,6 +10,8 @@ from vip_offline.dataset.importers.base.rates import parse_rates
 from vip_offline.dataset.importers.base.source import Source
 from vip_offline.dataset.tables.file_listing import VIDEO_SUFFIXES
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import ImportedData
+from vip_offline.options.fields import OptionError
 from vip_offline.utils.regular_files import require_regular
 
 IMPORT_FORMATS = ("lerobot", "robomimic", "zarr", "minari", "folders")
@@ -108,4 +110,4 @@ def _reader(kind: str, rates: Sequence[str], key_map: Sequence[str]) -> Callable
         times = [option.removeprefix("time=") for option in key_map if option.startswith("time=")]
         clock = Clock(parse_rates(rates), times[-1] if times else None)
         return partial(FolderSource, clock=clock)
-    raise VipOfflineError(f"--format {kind}: is none of {', '.join(IMPORT_FORMATS)}.")
+    raise OptionError(ImportedData, "format", kind, f"is none of {', '.join(IMPORT_FORMATS)}.")

@@ -20,8 +20,8 @@ from rich.table import Table
 
 from vip_offline.dataset.store_writer import writing
 from vip_offline.options import RecordOptions
-from vip_offline.simulation.experts import expert
-from vip_offline.simulation.metaworld import Simulator, scripted_expert
+from vip_offline.simulation.experts import Controls, expert
+from vip_offline.simulation.metaworld import MetaworldSimulator, scripted_expert
 from vip_offline.simulation.record import close_simulator, planned_episodes, record_planned
 from vip_offline.utils.console import Console
 
@@ -45,11 +45,12 @@ def stock(task: str, size: int) -> tuple[int, float]:
     """Frames and seconds of the same simulation with gymnasium's renderer, no store."""
     from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 
-    simulator = Simulator(task, size, renderer=lambda data: np.zeros((1, 1, 3), np.uint8))  # type: ignore[arg-type]
+    simulator = MetaworldSimulator(task, size)  # draws nothing unless asked
     simulator.reset(0)
     environment = simulator._env
     renderer = MujocoRenderer(environment.model, environment.data, None, size, size)
-    behaviour = expert(scripted_expert(task), np.random.default_rng(0))
+    controls = Controls(simulator.action_size, simulator.control_rate)
+    behaviour = expert(scripted_expert(task), np.random.default_rng(0), controls)
     renderer.render("rgb_array")  # the first one builds the context
     started = time.perf_counter()
     for step in range(STOCK_FRAMES):
@@ -62,13 +63,12 @@ def stock(task: str, size: int) -> tuple[int, float]:
 
 def drawing(options: RecordOptions, frames: int = 100) -> float:
     """Seconds per frame of drawing alone."""
-    with Simulator(options.task, options.image_size) as simulator:
+    with MetaworldSimulator(options.task, options.image_size) as simulator:
         simulator.reset(0)
-        renderer = simulator.renderer
-        assert renderer is not None
+        simulator.frame()  # the first one builds the context
         started = time.perf_counter()
         for _ in range(frames):
-            renderer(simulator._env.data)
+            simulator.frame()
         return (time.perf_counter() - started) / frames
 
 

@@ -39,6 +39,9 @@ SMALLER = {
     "--videos 1 --arms bc,rwr-outcome",
     "record": "--episodes 4 --failures 1 --image-size 64 --max-steps 20",
     "rollout": "--placements 2 --horizon 8 --environments 4 --processes 1 --videos 1",
+    "online": "--steps 8 --samples 8 --sac-samples 8 --horizon 4 --image-size 32 --placements 2 "
+    "--warm-up 1 --videos 1 --processes 1 --environments 4 --expert-goals 1 --sac-batch-size 4",
+    "plan": "--steps 2 --seeds 1 --sequences 3 --horizon 2 --image-size 32 --processes 1",
     "pretrain": "--steps 2 --batch-size 4 --readers 1",
 }
 

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from vip_offline.config import dump, load_pretrain_recipe, load_recipe
+from vip_offline.config import dump, load_plan_recipe, load_pretrain_recipe, load_recipe
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import (
     ImportedData,
     ImportOptions,
     PretrainOptions,
     PretrainRecipe,
-    Recipe,
     TrainOptions,
 )
 
@@ -26,10 +25,12 @@ def written(tmp_path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipes_load_and_hold_differences_only(path: Path) -> None:
-    recipe = load_pretrain_recipe(path) or load_recipe(path)
+    recipe = load_pretrain_recipe(path) or load_plan_recipe(path) or load_recipe(path)
     assert recipe.name == path.stem
-    pretraining = isinstance(recipe, PretrainRecipe)
-    defaults = PretrainRecipe(PretrainOptions()) if pretraining else Recipe()
+    if isinstance(recipe, PretrainRecipe):
+        defaults: object = PretrainRecipe(PretrainOptions())
+    else:
+        defaults = type(recipe)()
     for stage, values in tomllib.loads(path.read_text()).items():
         if not isinstance(values, dict):
             assert values != getattr(defaults, stage), f"{stage} = {values!r} is the default"
@@ -48,6 +49,17 @@ def test_defaults_are_the_papers_but_for_the_weights() -> None:
     assert dataclasses.replace(train, tau=0.1).weighs_by == "step"  # Eq. 7
     assert (train.hidden, train.learning_rate) == ((256, 256), 1e-3)
     assert (train.batch_size, train.steps, train.algo) == (32, 20_000, "rwr")
+
+
+def test_a_plan_s_recipe_names_file_and_key(tmp_path: Path) -> None:
+    recipe = load_plan_recipe(written(tmp_path, "[plan]\nsteps = 5\n"))
+    assert recipe is not None and (recipe.out, recipe.plan.length) == ("runs/mine", 5)
+    assert load_plan_recipe(written(tmp_path, "[train]\ntau = 1\n")) is None
+    with pytest.raises(VipOfflineError, match=r"mine.toml: search.kappa = 0: must be above 0"):
+        load_plan_recipe(written(tmp_path, "[plan]\n[search]\nkappa = 0\n"))
+    with pytest.raises(VipOfflineError, match=r"\[plan\]: unknown key 'viev'. Did you mean 'view'"):
+        load_plan_recipe(written(tmp_path, '[plan]\nviev = "left"\n'))
+    assert load_plan_recipe(written(tmp_path, dump(recipe))) == recipe
 
 
 def test_paths_follow_the_name(tmp_path: Path) -> None:

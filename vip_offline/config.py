@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.options import WITHDRAWN, PretrainRecipe, Recipe
+from vip_offline.options import WITHDRAWN, OnlineRecipe, PlanRecipe, PretrainRecipe, Recipe
 from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.utils.size_limits import HANDWRITTEN, read_description
 
@@ -128,6 +128,36 @@ def load_pretrain_recipe(path: Path) -> PretrainRecipe | None:
     )
 
 
+def load_plan_recipe(path: Path) -> PlanRecipe | None:
+    """Read a recipe that plans; None if the file has no [plan] table.
+
+    Raises:
+        VipOfflineError: see `load_recipe`.
+    """
+    values = read_toml(path)
+    if "plan" not in values:
+        return None
+    recipe = options_from(PlanRecipe, {"name": path.stem, **values}, str(path))
+    _check_tables(path, recipe)
+    return dataclasses.replace(recipe, out=recipe.out or f"runs/{recipe.name}")
+
+
+def load_online_recipe(path: Path) -> OnlineRecipe | None:
+    """Read a recipe that learns online; None if the file has no [online] table.
+
+    Raises:
+        VipOfflineError: see `load_recipe`.
+    """
+    values = read_toml(path)
+    if "online" not in values:
+        return None
+    recipe = options_from(OnlineRecipe, {"name": path.stem, **values}, str(path))
+    _check_tables(path, recipe)
+    if not recipe.tasks:
+        raise VipOfflineError(f"{path}: names no tasks to learn.")
+    return dataclasses.replace(recipe, out=recipe.out or f"runs/{recipe.name}")
+
+
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe; its name is the file's, unless it says another.
 
@@ -179,7 +209,7 @@ def naming_keys(path: Path, recipe: type) -> Iterator[None]:
         raise VipOfflineError(f"{key}: {error.reason}") from None
 
 
-def _check_tables(path: Path, recipe: Recipe | PretrainRecipe) -> None:
+def _check_tables(path: Path, recipe: Recipe | PretrainRecipe | PlanRecipe | OnlineRecipe) -> None:
     tables = (getattr(recipe, field.name) for field in dataclasses.fields(recipe))
     with naming_keys(path, type(recipe)):
         for options in (recipe, *filter(dataclasses.is_dataclass, tables)):

@@ -372,25 +372,26 @@ class MetaworldArm:
 
     def __init__(self, options: Mapping[str, str], metadata: Mapping[str, Any]) -> None:
         from vip_offline.policies.interface import ACTIONS
-        from vip_offline.simulation.metaworld import CONTROL_RATE, Simulator
+        from vip_offline.simulation.simulators import make_simulator
 
         self._key = f"frame/{options.get('camera', 'corner')}"
         shape = metadata["interface"]["frames"].get(self._key, {"shape": [128, 128, 3]})["shape"]
-        self._simulator = Simulator(options.get("task") or metadata["task"], shape[0])
-        self._seen = self._simulator.reset(int(options.get("placement", 0)))
+        self._simulator = make_simulator(options.get("task") or metadata["task"], shape[0])
+        self._simulator.reset(int(options.get("placement", 0)))
         self._done = False
-        self.proprio = ("hand x [m]", "hand y [m]", "hand z [m]", "gripper opening")
+        self.proprio = self._simulator.proprio_names
         self.action = ACTIONS["metaworld"][0]
         self.action_kind = "delta"
-        self.rate: float | None = CONTROL_RATE
+        self.rate: float | None = self._simulator.control_rate
 
     def observe(self) -> dict[str, Any]:
         """The picture and the hand."""
-        return {self._key: self._seen.frame, "proprio": self._seen.proprio}
+        seen = self._simulator.observe()
+        return {self._key: seen.frame, "proprio": seen.proprio}
 
     def act(self, action: NDArray[np.float32]) -> None:
         """One control tick."""
-        self._seen, _, solved = self._simulator.step(action)
+        _, solved = self._simulator.step(action)
         self._done |= solved
 
     def stop(self) -> None:

@@ -66,6 +66,9 @@ def test_success_with_its_interval_and_its_limits() -> None:
     card = policy_card(manifest(success=success))
     assert "**5 of 10 rollouts** (50%; 95 % CI 24% to 76%)" in card
     assert "another seed may do" in card
+    assert "nuisance" not in card
+    success["nuisance"] = "nuisance light at level 2"
+    assert "pictures had nuisance light at level 2." in policy_card(manifest(success=success))
 
 
 def test_a_graph_that_is_not_whole_is_said_loudly() -> None:

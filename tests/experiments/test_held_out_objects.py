@@ -19,7 +19,7 @@ import pytest
 
 from vip_offline.config import load_pretrain_recipe
 from vip_offline.options import PretrainRecipe
-from vip_offline.simulation.metaworld import Simulator, tasks
+from vip_offline.simulation.metaworld import MetaworldSimulator, tasks
 
 RECIPES = [Path("recipes/vip-mini.toml"), Path("recipes/vip-mini-objectives.toml")]
 HELD_OUT = ("drawer-", "door-", "push", "pick-place")  # no task of such a name is trained on
@@ -57,7 +57,7 @@ def held_out() -> list[str]:
 
 @cache
 def made(task: str) -> Made:
-    with Simulator(task, 32) as simulator:
+    with MetaworldSimulator(task, 32) as simulator:
         path, model = Path(simulator._env.model_name), simulator._env.model
         loads = list(walk(path, path.parent))
         # a file that is missing raises: a folder that the walk does not know of would hide objects

@@ -94,6 +94,20 @@ def test_rollouts_of_another_policy_and_damaged_ones(policy: Path) -> None:
     assert still(policy)["rollouts"] == "no: damaged; rollout makes them again"
 
 
+def test_the_nuisance_of_rollouts_is_named(policy: Path) -> None:
+    rollouts = {"placements": [1], "success": [True], "steps": [3], "horizon": 5}
+    for nuisance, settings in (
+        ({}, "1 placements, horizon 5"),
+        (
+            {"nuisance": ["light", "tint"], "nuisance_level": 2},
+            "1 placements, horizon 5, nuisance light+tint at level 2",
+        ),
+    ):
+        (policy / RESULT).write_text(json.dumps(rollouts | nuisance))
+        _, row = made_of_folder(policy)
+        assert row.settings == settings
+
+
 def test_a_damaged_policy_hides_no_other(labelled: Path, policy: Path, tmp_path: Path) -> None:
     for name, file in (("a", READ), ("b", MANIFEST)):
         shutil.copytree(policy, tmp_path / "runs" / name)

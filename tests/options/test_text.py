@@ -5,6 +5,7 @@ from vip_offline.options import (
     CompareOptions,
     ImportOptions,
     RelabelOptions,
+    SearchOptions,
     ServeOptions,
     TrainOptions,
 )
@@ -27,6 +28,7 @@ def field(kind: type, name: str) -> Field:
         (CompareOptions, "arms", "bc,rwr-step@0.1", ("bc", "rwr-step@0.1")),
         (ImportOptions, "size", "224x320", (224, 320)),
         (ImportOptions, "size", "", None),
+        (SearchOptions, "filter", "0.25,0.8,0", (0.25, 0.8, 0.0)),
         (ServeOptions, "hold", "auto", "auto"),
         (ServeOptions, "hold", "last", "last"),
         (ServeOptions, "hold", "0,-1.5", (0.0, -1.5)),
@@ -43,6 +45,7 @@ def test_texts_become_values(kind: type, name: str, text: str, value: object) ->
         (TrainOptions, "tau", "warm", "--tau warm: expected auto or a number."),
         (TrainOptions, "hidden", "8,x", "--hidden 8,x: expected whole numbers, as <int,...>."),
         (TrainOptions, "hidden", "8,", "--hidden 8,: expected whole numbers, as <int,...>."),
+        (SearchOptions, "filter", "1,b", "--noise-filter 1,b: expected numbers, as <float,...>."),
         (ImportOptions, "size", "224", "--resize 224: expected HEIGHTxWIDTH, e.g. 224x224."),
         (
             ServeOptions,
@@ -58,7 +61,9 @@ def test_texts_that_are_no_value(kind: type, name: str, text: str, message: str)
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("kind", [TrainOptions, CompareOptions, ImportOptions, ServeOptions])
+@pytest.mark.parametrize(
+    "kind", [TrainOptions, CompareOptions, ImportOptions, SearchOptions, ServeOptions]
+)
 def test_a_default_is_the_value_of_its_text(kind: type) -> None:
     texts = [field for field in fields_of(kind) if is_text(field)]
     assert texts

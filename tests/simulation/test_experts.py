@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from vip_offline.simulation.experts import BEHAVIOURS, FAILURES, FREEZE_AFTER, PULL
+from vip_offline.simulation.experts import BEHAVIOURS, FAILURES, PULL, Controls
 
 STATE = np.zeros(39)
 WANTED = np.array([0.5, -2.0, 0.25, 1.0])  # beyond the range, as scripted experts are
+METAWORLD, OGBENCH = Controls(4, 80.0), Controls(5, 20.0)
 
 
 class Scripted:
@@ -12,8 +13,13 @@ class Scripted:
         return WANTED
 
 
+class FiveFold:
+    def get_action(self, state: object) -> np.ndarray:
+        return np.append(WANTED, -1.0)
+
+
 def actions(kind: str, steps: int = 100, seed: int = 0) -> np.ndarray:
-    behaviour = BEHAVIOURS[kind](Scripted(), np.random.default_rng(seed))
+    behaviour = BEHAVIOURS[kind](Scripted(), np.random.default_rng(seed), METAWORLD)
     return np.stack([behaviour(STATE, step) for step in range(steps)])
 
 
@@ -25,8 +31,22 @@ def test_frozen_stops_once_and_for_good() -> None:
     for seed in range(20):
         moving = np.any(actions("frozen", seed=seed) != 0, axis=1)
         stop = int(np.argmin(moving))
-        assert FREEZE_AFTER[0] <= stop < FREEZE_AFTER[1]
+        assert 35 <= stop < 61
         assert not moving[stop:].any()
+
+
+def test_frozen_stops_after_the_same_time_where_control_is_slower() -> None:
+    for seed in range(20):
+        behaviour = BEHAVIOURS["frozen"](FiveFold(), np.random.default_rng(seed), OGBENCH)
+        moving = [bool(behaviour(STATE, step).any()) for step in range(30)]
+        assert 9 <= moving.index(False) < 15 and not any(moving[15:])
+
+
+@pytest.mark.parametrize("kind", BEHAVIOURS)
+def test_actions_have_the_size_of_the_simulators(kind: str) -> None:
+    behaviour = BEHAVIOURS[kind](FiveFold(), np.random.default_rng(0), OGBENCH)
+    for step in (0, 50):
+        assert behaviour(STATE, step).shape == (5,)
 
 
 def test_pulled_has_one_bias() -> None:

@@ -6,8 +6,15 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.simulation.gym_env import WORKSPACE_HIGH, WORKSPACE_LOW, Metaworld
-from vip_offline.simulation.metaworld import Simulator, expert_action, scripted_expert, tasks
+from vip_offline.simulation.gym_env import Metaworld
+from vip_offline.simulation.metaworld import (
+    WORKSPACE_HIGH,
+    WORKSPACE_LOW,
+    MetaworldSimulator,
+    expert_action,
+    scripted_expert,
+    tasks,
+)
 
 pytestmark = pytest.mark.sim
 
@@ -37,10 +44,12 @@ def test_gymnasium_makes_it_and_finds_no_fault() -> None:
 
 
 def test_a_seed_is_a_placement(environment: Metaworld) -> None:
-    with Simulator("drawer-close", 64) as simulator:
-        first = simulator.reset(11)
+    with MetaworldSimulator("drawer-close", 64) as simulator:
+        simulator.reset(11)
+        first = simulator.observe()
         action = np.array([0.5, -1, 0.2, 1], np.float32)
-        second, reward, _ = simulator.step(action)
+        reward, _ = simulator.step(action)
+        second = simulator.observe()
     observed, info = environment.reset(seed=11)
     np.testing.assert_array_equal(observed["frame/corner"], first.frame)
     np.testing.assert_array_equal(observed["proprio"], first.proprio)
@@ -112,7 +121,7 @@ def test_a_picture_is_rendered_and_is_nobodys(environment: Metaworld) -> None:
 
 def test_bounds_are_meta_worlds_own() -> None:
     for task in tasks()[::10]:
-        with Simulator(task, 32) as simulator:
+        with MetaworldSimulator(task, 32) as simulator:
             space = simulator._env.sawyer_observation_space
             np.testing.assert_array_equal(space.low[:4], WORKSPACE_LOW)
             np.testing.assert_array_equal(space.high[:4], WORKSPACE_HIGH)

@@ -1,7 +1,6 @@
 """Every task's target: seen, or the same in all placements, or refused."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,23 +16,19 @@ from vip_offline.simulation.hidden_targets import (
     ONLY_MARKED,
     check_target,
     is_hidden,
+    target_of,
 )
-from vip_offline.simulation.metaworld import Simulator, tasks
+from vip_offline.simulation.metaworld import MetaworldSimulator, tasks
+from vip_offline.simulation.ogbench_tasks import TASKS as OGBENCH_TASKS
 from vip_offline.simulation.record import record
 
 PLACEMENTS = 30
 CLOSE = 1e-4  # m
 
 
-def blank(data: Any) -> NDArray[np.uint8]:
-    """A renderer that draws nothing: the test is of positions."""
-    del data
-    return np.zeros((1, 1, 3), np.uint8)
-
-
 def placed(task: str, *, hidden_goal: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(P, 3) targets and (P, G, 3) where drawn geometries are, over placements."""
-    with Simulator(task, 16, blank, hidden_goal=hidden_goal) as simulator:  # type: ignore[arg-type]
+    with MetaworldSimulator(task, 16, hidden_goal=hidden_goal) as simulator:
         targets, places = [], []
         for placement in range(PLACEMENTS):
             simulator.reset(placement)
@@ -41,7 +36,6 @@ def placed(task: str, *, hidden_goal: bool) -> tuple[NDArray[np.float64], NDArra
             places.append(simulator._env.data.geom_xpos.copy())
         model = simulator._env.model
         drawn = (model.geom_rgba[:, 3] > 0) & (model.geom_group < 3)
-        simulator.renderer = None
     return np.array(targets), np.array(places)[:, drawn]
 
 
@@ -84,35 +78,56 @@ def test_a_task_in_which_nothing_but_the_marker_varies_is_refused(task: str) -> 
     assert check_target(task, hidden_goal=True) == "hidden"
 
 
-def test_a_task_that_is_not_known_here_is_refused() -> None:
+@pytest.mark.parametrize("hidden_goal", [False, True])
+def test_kitchen_hides_no_target(hidden_goal: bool) -> None:
+    assert check_target("kitchen/sdoor-open", hidden_goal) == "drawn"
+    assert target_of("kitchen/sdoor-open", {}) == "drawn"
+    assert not is_hidden("kitchen/sdoor-open", {})
+
+
+@pytest.mark.parametrize("task", ["juggle", "ogbench/juggle"])
+def test_a_task_that_is_not_known_here_is_refused(task: str) -> None:
     with pytest.raises(VipOfflineError, match="not known here"):
-        check_target("juggle", hidden_goal=False)
+        check_target(task, hidden_goal=False)
+
+
+def test_only_a_cube_that_goes_anywhere_on_the_table_has_a_marker() -> None:
+    fixed = {name for name in OGBENCH_TASKS if check_target(f"ogbench/{name}", False) == "fixed"}
+    assert fixed == {"cube-move"}
+    assert check_target("ogbench/cube-move", hidden_goal=True) == "hidden"
+    assert is_hidden("ogbench/cube-move", {}) and is_hidden(
+        "ogbench/cube-move", {"target": "hidden"}
+    )
+    assert not is_hidden("ogbench/cube-move", {"target": "fixed"})
+    assert check_target("ogbench/drawer-open", hidden_goal=True) == "drawn"
+    assert not is_hidden("ogbench/drawer-open", {})
 
 
 @pytest.mark.slow
 @pytest.mark.sim
 def test_the_first_picture_is_of_its_own_placement() -> None:
     # Meta-World moves the drawer's body and looks where it is at the first step only
-    with Simulator("drawer-open", 48) as simulator:
+    with MetaworldSimulator("drawer-open", 48) as simulator:
         simulator.reset(1)
-        after_another = simulator.reset(2)
+        simulator.reset(2)
+        after_another = simulator.frame()
         state = simulator.state.copy()
-    with Simulator("drawer-open", 48) as simulator:
-        alone = simulator.reset(2)
+    with MetaworldSimulator("drawer-open", 48) as simulator:
+        simulator.reset(2)
+        alone = simulator.frame()
         simulator.step(np.zeros(4, np.float32))
         # nothing but the hand can have moved in one step
         np.testing.assert_allclose(simulator.state[4:7], state[4:7], atol=5e-3)
-    np.testing.assert_array_equal(after_another.frame, alone.frame)
+    np.testing.assert_array_equal(after_another, alone)
 
 
 @pytest.mark.sim
 def test_a_placement_that_never_fits_ends_in_a_message() -> None:
-    with Simulator("push", 16, blank) as simulator:  # type: ignore[arg-type]
+    with MetaworldSimulator("push", 16) as simulator:
         space = simulator._env._random_reset_space
         space.low[:3] = space.high[:3] = (space.low[3:] + space.high[3:]) / 2
         with pytest.raises(VipOfflineError, match="no placement fits"):
             simulator.reset(0)
-        simulator.renderer = None
 
 
 @pytest.mark.slow

@@ -17,8 +17,9 @@ from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import TAIL, RecordOptions
-from vip_offline.simulation.experts import BEHAVIOURS, FAILURES
-from vip_offline.simulation.metaworld import Simulator, scripted_expert
+from vip_offline.simulation.experts import BEHAVIOURS, FAILURES, Controls
+from vip_offline.simulation.metaworld import MetaworldSimulator, scripted_expert
+from vip_offline.simulation.nuisances import Nuisances
 from vip_offline.simulation.record import planned_episodes, record, record_episode
 
 pytestmark = pytest.mark.sim
@@ -57,6 +58,11 @@ def test_kinds_have_equal_shares_fixed_beforehand() -> None:
     assert len(set(placements)) == 30
 
 
+def test_the_prefix_of_meta_world_may_be_given() -> None:
+    prefixed = replace(SMALL, task="metaworld/drawer-close")
+    assert planned_episodes(prefixed) == planned_episodes(SMALL)
+
+
 @pytest.mark.slow
 def test_the_store_says_what_happened(recorded: Path) -> None:
     store = open_store(recorded)
@@ -77,17 +83,18 @@ def test_the_store_says_what_happened(recorded: Path) -> None:
 def test_stored_actions_lead_to_the_stored_rows(recorded: Path) -> None:
     """Row t is the observation before action t."""
     store = open_store(recorded)
-    with Simulator("drawer-close", 32) as simulator:
+    with MetaworldSimulator("drawer-close", 32) as simulator:
         for index in (0, 4):
             start, stop = store.spans()[index]
-            observation = simulator.reset(int(store.meta("placement")[index]))
+            simulator.reset(int(store.meta("placement")[index]))
             frames = store.frames("corner", start, stop)
             for row in range(stop - start):
+                observation = simulator.observe()
                 np.testing.assert_array_equal(observation.frame, frames[row])
                 np.testing.assert_array_equal(
                     observation.proprio, store.data("proprio")[start + row]
                 )
-                observation, reward, _ = simulator.step(store.data("action")[start + row])
+                reward, _ = simulator.step(store.data("action")[start + row])
                 if row < stop - start - 1:
                     assert store.data("true_reward")[start + row] == np.float32(reward)
 
@@ -100,11 +107,13 @@ def test_two_processes_record_the_same(recorded: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_episode_cut_short_at_its_first_success_succeeds() -> None:
-    def recorded_for(simulator: Simulator, steps: int) -> Episode:
-        expert = BEHAVIOURS["expert"](scripted_expert("drawer-close"), np.random.default_rng(0))
+    def recorded_for(simulator: MetaworldSimulator, steps: int) -> Episode:
+        controls = Controls(simulator.action_size, simulator.control_rate)
+        generator = np.random.default_rng(0)
+        expert = BEHAVIOURS["expert"](scripted_expert("drawer-close"), generator, controls)
         return record_episode(simulator, expert, 1, steps)
 
-    with Simulator("drawer-close", 32) as simulator:
+    with MetaworldSimulator("drawer-close", 32) as simulator:
         whole = recorded_for(simulator, 200)
         first = int(np.flatnonzero(whole.succeeded)[0])
         cut, too_short = recorded_for(simulator, first + 1), recorded_for(simulator, first)
@@ -119,6 +128,37 @@ def test_other_settings_do_not_mix(recorded: Path) -> None:
     assert contents(recorded) == before
 
 
+@pytest.mark.slow
+def test_a_nuisance_changes_the_frames_alone(recorded: Path, tmp_path: Path) -> None:
+    path = tmp_path / "n.zarr"
+    options = replace(SMALL, nuisance=("tint", "camera"), nuisance_level=1)
+    record(path, options, processes=2)
+    clean, store = open_store(recorded), open_store(path)
+    for key in ("proprio", "action", "true_reward", "succeeded"):
+        np.testing.assert_array_equal(store.data(key), clean.data(key))
+    settings = store.attributes["record"]
+    assert (settings["nuisance"], settings["nuisance_level"]) == (["camera", "tint"], 1)
+    assert not {"nuisance", "nuisance_level"} & {*clean.attributes["record"]}
+    with MetaworldSimulator("drawer-close", 32) as simulator:
+        for index, (start, _) in enumerate(store.spans()):
+            placement = int(store.meta("placement")[index])
+            simulator.nuisance = Nuisances("record", ("camera", "tint"), 1)[placement]
+            simulator.reset(placement)
+            frame = store.frames("corner", start, start + 1)[0]
+            np.testing.assert_array_equal(frame, simulator.frame())
+    for changes, said in (
+        ({"nuisance": (), "nuisance_level": 1}, r"nuisance \['camera', 'tint'\], now nothing"),
+        ({"nuisance": ("tint",)}, r"nuisance \['camera', 'tint'\], now \['tint'\]"),
+        ({"nuisance_level": 2}, "nuisance_level 1, now 2"),
+        ({"nuisance_level": 0}, "nuisance_level 1, now nothing"),
+    ):
+        with pytest.raises(VipOfflineError, match=said):
+            record(path, replace(options, **changes))
+    with pytest.raises(VipOfflineError, match=r"nuisance nothing, now \['camera', 'tint'\]"):
+        record(recorded, options)
+    record(recorded, replace(SMALL, nuisance=("tint",), nuisance_level=0))  # is none
+
+
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
@@ -127,6 +167,8 @@ def test_other_settings_do_not_mix(recorded: Path) -> None:
         ({"image_size": 4}, "--image-size 4"),
         ({"max_steps": 501}, "--max-steps 501"),
         ({"task": "drawer"}, "Unknown task 'drawer'"),
+        ({"nuisance": ("lightt",)}, "--nuisance lightt: is unknown. Did you mean 'light'"),
+        ({"nuisance_level": 3}, "--nuisance-level 3: must be at least 0 and at most 2"),
     ],
 )
 def test_plans_that_make_no_data_set(tmp_path: Path, changes: dict[str, object], part: str) -> None:

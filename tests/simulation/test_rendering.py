@@ -10,7 +10,7 @@ import pytest
 from conftest import PROGRAM
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.simulation.metaworld import CORNER, Simulator
+from vip_offline.simulation.metaworld import CORNER, MetaworldSimulator
 from vip_offline.simulation.rendering import FEW_FACES, coarsened
 
 pytestmark = pytest.mark.sim
@@ -19,8 +19,9 @@ pytestmark = pytest.mark.sim
 def test_coarser_meshes_draw_the_same_picture_and_leave_physics_alone() -> None:
     import mujoco
 
-    with Simulator("drawer-close", 128) as simulator:
-        fast = simulator.reset(3).frame
+    with MetaworldSimulator("drawer-close", 128) as simulator:
+        simulator.reset(3)
+        fast = simulator.frame()
         model, data = simulator._env.model, simulator._env.data
         faces, normals = model.mesh_facenum.copy(), model.mesh_facenormal.copy()
         drawn = coarsened(model)

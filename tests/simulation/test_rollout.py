@@ -13,8 +13,9 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import RolloutOptions
 from vip_offline.policies.checksums import read_sums, write_sums
 from vip_offline.policies.runtime import load_policy
-from vip_offline.simulation.metaworld import Observation
-from vip_offline.simulation.rollout import RESULT, rollout
+from vip_offline.simulation.interface import Observation
+from vip_offline.simulation.rollout import RESULT, existing_rollouts, rollout
+from vip_offline.simulation.vector_env import StepResult
 
 pytestmark = [pytest.mark.sim, pytest.mark.slow]
 OPTIONS = RolloutOptions(placements=3, horizon=6, videos=1, processes=1, environments=2)
@@ -61,8 +62,8 @@ def test_results_films_and_no_second_time(policies: list[Path]) -> None:
 
 def test_the_number_of_simulators_changes_nothing(policies: list[Path]) -> None:
     """The closed loop is each policy's own: same actions, whoever else is rolled out."""
-    from vip_offline.simulation.metaworld import Simulator
-    from vip_offline.simulation.rollout import _act
+    from vip_offline.simulation.closed_loop import act
+    from vip_offline.simulation.metaworld import MetaworldSimulator
 
     together = rollout(policies, OPTIONS)
     for folder in policies:
@@ -71,11 +72,14 @@ def test_the_number_of_simulators_changes_nothing(policies: list[Path]) -> None:
         assert alone == together[folder]
     first = load_policy(policies[0])
     loaded = [first, load_policy(policies[1], encoder=first.encoder)]
-    with Simulator("drawer-close", 64) as simulator:
-        seen = [simulator.reset(placement) for placement in range(4)]
+    seen = []
+    with MetaworldSimulator("drawer-close", 64) as simulator:
+        for placement in range(4):
+            simulator.reset(placement)
+            seen.append(simulator.observe())
     owners = [loaded[0], loaded[1], loaded[0], loaded[1]]
     frames, proprio = (np.stack(column) for column in zip(*map(vars_of, seen), strict=True))
-    actions, distances = _act(owners, frames, proprio)
+    actions, distances = act(owners, frames, proprio)
     for row, (action, distance) in enumerate(zip(actions, distances, strict=True)):
         single = owners[row].infer({"frame/corner": frames[row], "proprio": proprio[row]})
         np.testing.assert_allclose(action, single.action[0], atol=1e-6)
@@ -84,68 +88,104 @@ def test_the_number_of_simulators_changes_nothing(policies: list[Path]) -> None:
         assert distance == pytest.approx(np.linalg.norm(single.embedding[0] - goal[-1]), rel=1e-4)
 
 
+class Played:
+    """Simulators whose answers come from here: what counts is what is made of them."""
+
+    slots = 2
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.placement: dict[int, int] = {}
+        self.actions: dict[int, list[NDArray[np.float32]]] = {}
+        self.sent: list[list[int]] = []
+        self.drawn: list[NDArray[np.bool_]] = []
+
+    def __enter__(self) -> "Played":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def groups(self, count: int) -> list[list[int]]:
+        return [[0], [1]][:count]
+
+    def send(self, commands: dict[int, Any], *, drawn: set[int], unless_solved: set[int]) -> None:
+        for slot, command in commands.items():
+            if isinstance(command, int):
+                self.placement[slot], self.actions[slot] = command, []
+            else:
+                self.actions[slot].append(command)
+        self.sent.append(list(commands))
+        self.drawn.append(
+            np.array([s in drawn and not (s in unless_solved and self.solved(s)) for s in commands])
+        )
+
+    def solved(self, slot: int) -> bool:
+        return False
+
+    def receive(self) -> StepResult:
+        slots, drawn = self.sent.pop(0), self.drawn.pop(0)
+        states = [(self.placement[slot], len(self.actions[slot]), 0, 0) for slot in slots]
+        return StepResult(
+            np.zeros((int(drawn.sum()), 64, 64, 3), np.uint8),
+            np.array(states, np.float32),
+            np.array([self.solved(slot) for slot in slots]),
+            drawn,
+            np.zeros(len(slots)),
+            np.zeros((len(slots), 39)),
+        )
+
+
 def test_success_ends_a_rollout(policies: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here the simulators are played: what counts is what is made of its answers."""
     from vip_offline.simulation import rollout as module
-    from vip_offline.simulation.vector_env import StepResult
 
-    class Played:
-        slots = 2
+    class Solved(Played):
+        def solved(self, slot: int) -> bool:
+            return len(self.actions[slot]) == 4
 
-        def __init__(self, *_: object, **__: object) -> None:
-            self.age: dict[int, int] = {}
-
-        def __enter__(self) -> "Played":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def __call__(self, commands: dict[int, object]) -> StepResult:
-            for slot, command in commands.items():
-                self.age[slot] = 0 if isinstance(command, int) else self.age[slot] + 1
-            solved = np.array([self.age[slot] == 4 for slot in commands])
-            size = len(commands)
-            return StepResult(
-                np.zeros((size, 64, 64, 3), np.uint8), np.zeros((size, 4), np.float32), solved
-            )
-
-    monkeypatch.setattr(module, "VectorSimulator", Played)
+    monkeypatch.setattr(module, "VectorSimulator", Solved)
     result = rollout(policies[:1], OPTIONS)[policies[0]]
     assert result.success == (True, True, True)
     assert result.steps == (4, 4, 4)
 
 
+def test_frames_that_nobody_looks_at_are_not_drawn(
+    policies: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vip_offline.simulation import rollout as module
+
+    counted: dict[tuple[int, int], bool] = {}  # (placement, step) -> drawn
+
+    class Counted(Played):
+        def solved(self, slot: int) -> bool:
+            return self.placement[slot] == 100_001 and len(self.actions[slot]) == 2
+
+        def send(self, commands: dict[int, Any], **looked_at: Any) -> None:
+            super().send(commands, **looked_at)
+            for slot, drawn in zip(commands, self.drawn[-1], strict=True):
+                counted[self.placement[slot], len(self.actions[slot])] = bool(drawn)
+
+    monkeypatch.setattr(module, "VectorSimulator", Counted)
+    rollout(policies[:1], replace(OPTIONS, horizon=3))  # the first placement is filmed
+    not_drawn = {key for key, drawn in counted.items() if not drawn}
+    assert len(counted) == 4 + 3 + 4
+    assert not_drawn == {(100_001, 2), (100_002, 3)}
+
+
 def test_each_rollout_has_its_own_gripper(
     policies: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two slots, three placements: the network's output comes from here, and so do the pictures."""
+    """Two slots, three placements: the network's output comes from here."""
+    from vip_offline.simulation import closed_loop
     from vip_offline.simulation import rollout as module
-    from vip_offline.simulation.vector_env import StepResult
 
     raw = {100_000: (0.9, 0, 0), 100_001: (-0.9, 0, 0), 100_002: (-0.1, 0, 0.9)}
     sent: dict[int, list[float]] = {placement: [] for placement in raw}
 
-    class Played:
-        slots = 2
-
-        def __init__(self, *_: object, **__: object) -> None:
-            self.placement: dict[int, int] = {}
-
-        def __enter__(self) -> "Played":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def __call__(self, commands: dict[int, Any]) -> StepResult:
+    class Noted(Played):
+        def send(self, commands: dict[int, Any], **looked_at: Any) -> None:
+            super().send(commands, **looked_at)
             for slot, command in commands.items():
-                if isinstance(command, int):
-                    self.placement[slot] = command
-                else:
+                if not isinstance(command, int):
                     sent[self.placement[slot]].append(float(command[3]))
-            states = [(self.placement[slot], len(sent[self.placement[slot]])) for slot in commands]
-            proprio = np.array([(*state, 0, 0) for state in states], np.float32)
-            frames = np.zeros((len(states), 64, 64, 3), np.uint8)
-            return StepResult(frames, proprio, np.zeros(len(states), bool))
 
     def act(
         owners: object, frames: object, proprio: NDArray[np.float32]
@@ -157,10 +197,33 @@ def test_each_rollout_has_its_own_gripper(
     interface = json.loads((policies[0] / "manifest.json").read_text())["interface"]
     gripper = {"dimension": 3, "low": -1.0, "high": 1.0, "low_below": -0.2, "high_above": 0.2}
     edit(policies[0], interface=interface | {"grippers": [gripper]})
-    monkeypatch.setattr(module, "VectorSimulator", Played)
-    monkeypatch.setattr(module, "_act", act)
+    monkeypatch.setattr(module, "VectorSimulator", Noted)
+    monkeypatch.setattr(closed_loop, "act", act)
     rollout(policies[:1], replace(OPTIONS, horizon=3, videos=0))
     assert list(sent.values()) == [[1, 1, 1], [-1, -1, -1], [-1, -1, 1]]
+
+
+@pytest.mark.slow
+def test_a_nuisance_makes_other_rollouts(policies: list[Path]) -> None:
+    """They are noted with it, and with another one nothing of them counts."""
+    options = replace(OPTIONS, placements=1, horizon=2, videos=0)
+    (clean,) = rollout(policies[:1], options).values()
+    assert (clean.nuisance, clean.nuisance_level) == ((), 0)
+    lit = replace(options, nuisance=("tint", "light"), nuisance_level=2)
+    for changed, kinds, level in (
+        (lit, ("light", "tint"), 2),
+        (replace(lit, nuisance_level=1), ("light", "tint"), 1),
+        (replace(lit, nuisance_level=0), (), 0),
+    ):
+        assert existing_rollouts(policies[0], changed) is None
+        (result,) = rollout(policies[:1], changed).values()
+        assert (result.nuisance, result.nuisance_level) == (kinds, level)
+        assert existing_rollouts(policies[0], changed) == result
+    path = policies[0] / RESULT
+    old = json.loads(path.read_text())
+    del old["nuisance"], old["nuisance_level"]
+    path.write_text(json.dumps(old))  # as earlier releases wrote it
+    assert existing_rollouts(policies[0], options) == result
 
 
 def test_placements_of_the_training_set_are_refused(policies: list[Path]) -> None:
@@ -186,9 +249,13 @@ def test_policies_of_two_tasks_do_not_mix(policies: list[Path]) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "part"),
-    [({"placements": 0}, "--placements 0"), ({"horizon": 501}, "--horizon 501")],
+    [
+        ({"placements": 0}, "--placements 0"),
+        ({"horizon": 501}, "--horizon 501"),
+        ({"nuisance": ("lamp",)}, "--nuisance lamp: is unknown"),
+    ],
 )
-def test_settings_that_cannot_be_rolled_out(changes: dict[str, int], part: str) -> None:
+def test_settings_that_cannot_be_rolled_out(changes: dict[str, Any], part: str) -> None:
     with pytest.raises(VipOfflineError, match=part):
         rollout([], replace(OPTIONS, videos=0, **changes))
 

@@ -18,18 +18,9 @@ from vip_offline.options import (
     RecordOptions,
     ServeOptions,
 )
-from vip_offline.options.part import Part
+from vip_offline.options.recording import RECORDING, check_belonging
 from vip_offline.utils.console import Console
 from vip_offline.utils.path_arguments import named
-
-# a server that records gives no actions; between two episodes a person puts things back
-RECORDING = Part(
-    without=("timeout", "hold", "stop_above", "key_map", "log", "unsealed"),
-    defaults={"port": 8001, "idle": 3600.0},
-)
-# options of `record` that mean something with a client, or with the simulator, alone
-FROM_CLIENT = ("control_rate", "describe", *RECORDING.fields(ServeOptions))
-FROM_SIMULATOR = Part(without=("task", "max_steps")).fields(RecordOptions)
 
 NewStore = typer.Argument(callback=named, metavar="STORE", help="Default: datasets/<name>.zarr.")
 Format = Annotated[
@@ -49,10 +40,7 @@ def record(
 ) -> None:
     """Record demonstrations of a scripted expert in the simulator, or those of a robot's client."""
     given = shared.given(context)
-    for name in FROM_SIMULATOR if client.from_client else FROM_CLIENT:
-        if name in given:
-            why = "belongs to the simulator" if client.from_client else "needs --from-client"
-            raise VipOfflineError(f"--{name.replace('_', '-')}: {why}. Leave one of them out.")
+    check_belonging(given, client.from_client)
     if client.from_client:
         from vip_offline.deployment.recording.record import record_task
         from vip_offline.deployment.server.log_lines import LineWriter
@@ -68,7 +56,7 @@ def record(
     if "failures" not in given:
         options = replace(options, failures=options.episodes * 2 // 3)
     console = Console()
-    path = store or Path("datasets") / f"{options.task}.zarr"
+    path = store or Path("datasets") / f"{options.task.removeprefix('metaworld/')}.zarr"
     console.print(record_stage(Recipe(store=str(path), record=options), console.bar))
 
 

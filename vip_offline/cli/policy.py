@@ -8,9 +8,21 @@ import typer
 
 from vip_offline.cli import _app as shared
 from vip_offline.cli._options import with_options
-from vip_offline.options import CompareOptions, RolloutOptions, TrainOptions
+from vip_offline.options import (
+    CompareOptions,
+    NpgOptions,
+    OnlineOptions,
+    OnlineRun,
+    PlanOptions,
+    PlanRecipe,
+    RolloutOptions,
+    SacOptions,
+    SearchOptions,
+    TrainOptions,
+)
 from vip_offline.options.part import Part
 from vip_offline.utils.console import Console
+from vip_offline.utils.path_arguments import storable
 
 
 @shared.app.command(rich_help_panel=shared.POLICY)
@@ -30,26 +42,18 @@ def train(
     from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 
     quiet_d3rlpy()
-    from vip_offline.deployment.export import ship_if_possible
+    from vip_offline.deployment.export import ship_trained
     from vip_offline.experiments.train import train_stage
-    from vip_offline.policies.policy import read_manifest
-    from vip_offline.report.terminal.comparison import held_out_table
+    from vip_offline.report.terminal.comparison import print_held_out
 
     path, console = shared.store_path(store), Console()
     suit_data = not shared.given(context) & {"algo", "tau", "weight_by", "target_ess"}
     folders = train_stage(
         path, options, training, console.bar, console.say, out, weights, suit_data=suit_data
     )
-    with console.bar("make ready for a robot", len(folders), "policy") as advance:
-        for folder in folders:
-            ship_if_possible(folder, weights, console.say)
-            advance(1)
-    for folder in folders:
-        console.say(f"policy -> {folder}")
+    ship_trained(folders, weights, console.bar, console.say)
     if options.hold_out:
-        errors = [read_manifest(folder)["held_out_error"] for folder in folders]
-        table = held_out_table(dict(enumerate(errors, options.seed)))
-        console.print(table, width=min(80, console.width))
+        print_held_out(folders, options.seed, console)
 
 
 @shared.app.command(rich_help_panel=shared.POLICY)
@@ -112,3 +116,46 @@ def compare(
     recipe = compare_recipe(path, folder, options, training, rollouts, weights)
     summary = compare_stages(recipe, console.bar, console.print)
     print_outcome(summary, files_of(recipe), console)
+
+
+@shared.app.command(rich_help_panel=shared.POLICY)
+@with_options
+def plan(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Task, such as drawer-close.")],
+    *,
+    options: PlanOptions,
+    search: SearchOptions,
+    store: Annotated[
+        Path | None, typer.Option(callback=storable, help="Store to write the episodes to, too.")
+    ] = None,
+    out: Annotated[Path | None, shared.out_option("runs/plan")] = None,
+    as_json: shared.AsJson = False,
+) -> None:
+    """Solve a task from a goal image by planning in the simulator: no demonstration, no policy."""
+    from vip_offline.experiments.plan import plan_stage
+    from vip_offline.report.terminal.plans import print_plans
+
+    console = Console(stderr=as_json)
+    recipe = PlanRecipe(options, search, name="plan", out=str(out or "runs/plan"), tasks=(task,))
+    summary = plan_stage(recipe, console.bar, console.say, store)
+    shared.show(summary, print_plans, console, as_json)
+
+
+@shared.app.command(rich_help_panel=shared.POLICY)
+@with_options
+def online(
+    task: Annotated[str, typer.Argument(help="Task, such as drawer-close.", show_default=False)],
+    *,
+    options: OnlineOptions,
+    npg: NpgOptions,
+    sac: SacOptions,
+    out: Annotated[Path | None, shared.out_option("runs/online/<task>-<settings>/seed-<n>")] = None,
+) -> None:
+    """Learn a policy in the simulator by trial and error, from a goal picture (section 5.1).
+
+    Started again, it continues.
+    """
+    from vip_offline.experiments.online import online_stage
+
+    console, run = Console(), OnlineRun(task, options, npg, sac)
+    console.print(online_stage(run, out, console.bar, console.say))

@@ -126,7 +126,11 @@ def _success_line(success: Mapping[str, Any]) -> str:
         f"95 % CI {low:.0%} to {high:.0%}) in the simulator, on placements that it was not "
         f"trained on, within {success['horizon']} steps. One policy, one seed: another seed may do "
         "much better or worse. "
-        + conditions(success.get("backend", UNKNOWN), success.get("processor", UNKNOWN))
+        + conditions(
+            success.get("backend", UNKNOWN),
+            success.get("processor", UNKNOWN),
+            success.get("nuisance", ""),
+        )
     )
 
 

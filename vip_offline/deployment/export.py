@@ -21,7 +21,7 @@ from vip_offline.deployment.card import policy_card
 from vip_offline.encoders.encoder import load_network, rebuild_encoder
 from vip_offline.encoders.onnx_graphs import cached_graph
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import ShipOptions, TrainOptions
+from vip_offline.options import ShipOptions, TrainOptions, nuisance_text
 from vip_offline.policies.brightness import brightness_grid
 from vip_offline.policies.checksums import (
     SUMS,
@@ -325,6 +325,7 @@ def _success(folder: Path) -> dict[str, Any]:
         return {}
     outcome = result.success
     low, high = success_interval(sum(outcome), len(outcome))
+    nuisance = nuisance_text(vars(result))
     return {
         "successes": sum(outcome),
         "rollouts": len(outcome),
@@ -333,6 +334,7 @@ def _success(folder: Path) -> dict[str, Any]:
         "first_placement": min(result.placements),
         "backend": result.backend,
         "processor": result.processor,
+        **({"nuisance": nuisance} if nuisance else {}),
     }
 
 
@@ -431,3 +433,15 @@ def ship_if_possible(folder: Path, weights: str, say: Callable[[str], None]) -> 
         notes = [f"not ready for another computer yet: {error} Then: vip-offline ship {folder}"]
     for note in notes:
         say(f"note: {note}")
+
+
+def ship_trained(
+    folders: Sequence[Path], weights: str, bar: Bar, say: Callable[[str], None]
+) -> None:
+    """`ship_if_possible` of each policy that was just trained; say where they are."""
+    with bar("make ready for a robot", len(folders), "policy") as advance:
+        for folder in folders:
+            ship_if_possible(folder, weights, say)
+            advance(1)
+    for folder in folders:
+        say(f"policy -> {folder}")

@@ -22,7 +22,7 @@ from vip_offline.dataset.store import Store, open_store
 from vip_offline.encoders.backends import check_device
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.experiments.stages import cameras_stage
-from vip_offline.options import CompareOptions, Recipe, RolloutOptions
+from vip_offline.options import CompareOptions, Recipe, RolloutOptions, nuisance_text
 from vip_offline.options.fields import check_ranges
 from vip_offline.policies.policy import MANIFEST, read_manifest
 from vip_offline.rewards.goal_views import goal_views
@@ -48,6 +48,11 @@ BEST = 0.33
 SHOWN_EPISODES = 3  # demonstrations of each outcome on the page
 VIDEOS = 2  # per arm on the page
 MINUTES = "minutes.json"
+# packages that numbers depend on; the simulators' are an extra
+VERSIONED = (
+    *("torch", "d3rlpy", "numpy", "zarr"),
+    *("mujoco", "metaworld", "gymnasium-robotics", "ogbench"),
+)
 
 
 @dataclass(frozen=True)
@@ -319,6 +324,7 @@ def gather(recipe: Recipe) -> Comparison:
         videos=tuple(videos),
         backend=joined_names(results.backend for results in rolled),
         processor=joined_names(results.processor for results in rolled),
+        nuisance=nuisance_text(vars(results[0])),
         recipe=dump(recipe),
         minutes=read_minutes(recipe),
         versions=versions(),
@@ -378,7 +384,7 @@ def demonstration_curves(
 def versions() -> dict[str, str]:
     """Of everything that the numbers depend on, as far as it is installed."""
     known = {"vip-offline": __version__, "python": platform.python_version()}
-    for name in ("torch", "d3rlpy", "numpy", "zarr", "mujoco", "metaworld"):
+    for name in VERSIONED:
         with suppress(PackageNotFoundError):  # of the simulator's, which are an extra
             known[name] = version(name)
     return known

@@ -8,7 +8,7 @@ from vip_offline.encoders.registry import check_encoder, known_provenance
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.options import Recipe, RolloutOptions, TrainOptions
 from vip_offline.options.fields import OptionError
-from vip_offline.simulation.metaworld import check_task, tasks
+from vip_offline.simulation.simulators import SIMULATORS, check_task, is_task
 from vip_offline.training.data.inputs import policy_cameras
 
 SOME = 5  # placements that a message lists
@@ -43,7 +43,7 @@ def not_simulated(task: str) -> str:
     if not task:
         return "it names no task"
     try:
-        known = task in tasks()
+        known = is_task(task)
     except VipOfflineError:
         return f"its task {task!r} may be the simulator's, which is not installed"
     return "" if known else f"its task {task!r} is none of the simulator's"
@@ -63,7 +63,7 @@ def check_simulated(path: Path, train: TrainOptions, rollout: RolloutOptions) ->
     store = open_store(path)
     task = str(store.attributes.get("task", ""))
     obstacle = not_simulated(task)
-    if obstacle and (not task or store.attributes.get("source") != "metaworld"):
+    if obstacle and (not task or store.attributes.get("source") not in SIMULATORS):
         raise VipOfflineError(
             f"{path}: {obstacle}, so policies cannot be rolled out and variants not be compared. "
             f"Without a simulator: `vip-offline analyze {path}` says whether the reward means "

@@ -14,7 +14,7 @@ from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_format import settings_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.export_data import record_of
-from vip_offline.options import TrainOptions
+from vip_offline.options import TrainOptions, nuisance_text
 from vip_offline.policies.policy import MANIFEST, TENSORS, find_policies, read_manifest, read_reads
 from vip_offline.simulation.rollout import RESULT, is_of, read_rollouts
 from vip_offline.training.data.dataset import differences
@@ -153,10 +153,12 @@ def made_of_policies(folder: Path) -> Iterator[Made]:
                 yield Made(f"rollouts of {policy}", "", "", "no: damaged; rollout makes them again")
                 continue
             still = TRUE if rollouts.policy != "unknown" else UNKNOWN
+            nuisance = nuisance_text(vars(rollouts))
             yield Made(
                 f"rollouts of {policy}",
                 f"policy {policy.name}",
-                f"{len(rollouts.placements)} placements, horizon {rollouts.horizon}",
+                f"{len(rollouts.placements)} placements, horizon {rollouts.horizon}"
+                + (f", {nuisance}" if nuisance else ""),
                 still if is_of(rollouts, policy) else "no: the policy is another one by now",
             )
 

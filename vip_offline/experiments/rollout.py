@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
 from vip_offline.analysis.closed_loop.conditions import conditions, joined_names, rate_notes
-from vip_offline.options import RolloutOptions
+from vip_offline.options import RolloutOptions, nuisance_text
 from vip_offline.policies.policy import find_policies, read_manifest
 from vip_offline.report.terminal.rollouts import rollout_table
-from vip_offline.simulation.metaworld import CONTROL_RATE
 from vip_offline.simulation.rollout import Rollouts, rollout
+from vip_offline.simulation.simulators import check_task, kind_of
 from vip_offline.utils.console import Bar
 
 
@@ -59,10 +60,16 @@ def outcome_table(results: Mapping[Path, Rollouts], *, as_table_1: bool) -> Tabl
     again = {str(folder): rolled.reattempts for folder, rolled in results.items()}
     backend = joined_names(rolled.backend for rolled in results.values())
     processor = joined_names(rolled.processor for rolled in results.values())
-    computed = conditions(backend, processor)
+    nuisances = {nuisance_text(vars(rolled)) for rolled in results.values()}
+    computed = conditions(backend, processor, " or ".join(sorted(nuisances)))
     return rollout_table(outcomes, again, as_table_1=as_table_1, computed=computed)
 
 
 def control_rate_notes(folders: Sequence[Path]) -> list[str]:
     """Where policies were trained at another control rate than the simulator's."""
-    return rate_notes({str(folder): read_manifest(folder) for folder in folders}, CONTROL_RATE)
+    by_rate: dict[float, dict[str, dict[str, Any]]] = {}
+    for folder in folders:
+        manifest = read_manifest(folder)
+        rate = kind_of(check_task(manifest["task"])).control_rate
+        by_rate.setdefault(rate, {})[str(folder)] = manifest
+    return [note for rate, manifests in by_rate.items() for note in rate_notes(manifests, rate)]

@@ -10,6 +10,15 @@ from vip_offline.options.data import (
     InspectOptions,
     RecordOptions,
 )
+from vip_offline.options.nuisance import NUISANCES, HasNuisance, check_nuisance, nuisance_text
+from vip_offline.options.online import (
+    NpgOptions,
+    OnlineOptions,
+    OnlineRecipe,
+    OnlineRun,
+    SacOptions,
+)
+from vip_offline.options.plan import PlanOptions, PlanRecipe, SearchOptions
 from vip_offline.options.policy import (
     CompareOptions,
     Control,
@@ -43,6 +52,7 @@ WITHDRAWN: dict[type, dict[str, object]] = {
 }
 
 __all__ = [
+    "NUISANCES",
     "TAIL",
     "WITHDRAWN",
     "AnalyzeOptions",
@@ -56,6 +66,7 @@ __all__ = [
     "ExportOptions",
     "Fit",
     "GivenHold",
+    "HasNuisance",
     "Head",
     "Hold",
     "ImportOptions",
@@ -63,7 +74,13 @@ __all__ = [
     "InspectOptions",
     "LookOptions",
     "NormaliseActions",
+    "NpgOptions",
     "Objective",
+    "OnlineOptions",
+    "OnlineRecipe",
+    "OnlineRun",
+    "PlanOptions",
+    "PlanRecipe",
     "PretrainOptions",
     "PretrainRecipe",
     "Recipe",
@@ -71,10 +88,14 @@ __all__ = [
     "RelabelOptions",
     "Reward",
     "RolloutOptions",
+    "SacOptions",
     "Sampling",
+    "SearchOptions",
     "ServeOptions",
     "ShipOptions",
     "TrainOptions",
     "TrialOptions",
     "WeightBy",
+    "check_nuisance",
+    "nuisance_text",
 ]

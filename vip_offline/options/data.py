@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from vip_offline.options.fields import Option
+from vip_offline.options.nuisance import NuisanceKinds, NuisanceLevel
 
 Describe = Annotated[
     Path | None,
@@ -23,8 +24,8 @@ class RecordOptions:
     task: Annotated[
         str,
         Option(
-            "Meta-World task, without its version suffix. With --from-client: the task in a few "
-            "words."
+            "Task of Meta-World, without its version suffix, or ogbench/TASK. With --from-client: "
+            "the task in a few words."
         ),
     ] = "drawer-close"
     # at most the stride between the placement seeds of an episode's attempts (simulation/record.py)
@@ -43,7 +44,13 @@ class RecordOptions:
     image_size: Annotated[
         int, Option("Height and width of the frames in pixels; an even number.", ge=16, le=2048)
     ] = 128
-    camera: Annotated[str, Option("Name under which the frames are stored.")] = "corner"
+    camera: Annotated[
+        str,
+        Option(
+            "Name under which the frames are stored; of OGBench also the view that is drawn, "
+            "corner or front."
+        ),
+    ] = "corner"
     # 100 is the paper's rollout horizon; Meta-World raises beyond 500
     max_steps: Annotated[
         int,
@@ -67,6 +74,8 @@ class RecordOptions:
             flags=("--hidden-goal",),
         ),
     ] = False
+    nuisance: NuisanceKinds = ()
+    nuisance_level: NuisanceLevel = 1
 
 
 @dataclass(frozen=True)

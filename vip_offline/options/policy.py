@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from vip_offline.options.data import Describe
 from vip_offline.options.fields import Option
+from vip_offline.options.nuisance import NuisanceKinds, NuisanceLevel
 from vip_offline.options.reward import Device, Fit, NSteps, TargetEss
 
 WeightBy = Literal["auto", "step", "n-step", "return", "advantage", "outcome"]
@@ -179,6 +180,8 @@ class RolloutOptions:
     environments: Annotated[
         int, Option("Number of environments per simulator process.", ge=1, le=1024)
     ] = 32
+    nuisance: NuisanceKinds = ()
+    nuisance_level: NuisanceLevel = 1
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16"]
 Fit = Literal["crop", "pad", "squash"]
 
-_Backend = Annotated[
+EncoderBackend = Annotated[
     BackendName,
     Option("Runtime of the encoder. auto: ONNX Runtime on the CPU in fp32, else torch."),
 ]
-_Device = Annotated[Device, Option("Device of the encoder.")]
+EncoderDevice = Annotated[Device, Option("Device of the encoder.")]
 _Precision = Annotated[
     Precision, Option("Precision of the encoder. fp16: mixed precision of torch, made for CUDA.")
 ]
-_Fit = Annotated[
+FrameFit = Annotated[
     Fit,
     Option(
         "How frames become square. crop: the central square, as the encoders' authors do; "
@@ -47,8 +47,8 @@ TargetEss = Annotated[
 class Computing:
     """What embeds frames; all choices agree to 1e-3 of an embedding's length."""
 
-    backend: _Backend = "auto"
-    device: _Device = "cpu"
+    backend: EncoderBackend = "auto"
+    device: EncoderDevice = "cpu"
     precision: _Precision = "fp32"
 
 
@@ -68,9 +68,9 @@ class LookOptions:
         str, Option("Frozen encoder; `vip-offline encoders` lists them.", "section 4")
     ] = "lite0"
     weights: Annotated[str, Option("Checkpoint file of the encoder, if it ships without.")] = ""
-    fit: _Fit = "crop"
-    backend: _Backend = Computing.backend
-    device: _Device = Computing.device
+    fit: FrameFit = "crop"
+    backend: EncoderBackend = Computing.backend
+    device: EncoderDevice = Computing.device
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class RelabelOptions:
             default_text="the only one",
         ),
     ] = ""
-    fit: _Fit = "crop"
+    fit: FrameFit = "crop"
     name: Annotated[str, Option("Name of the labelling.", default_text="that of the encoder")] = ""
     goal: Annotated[
         tuple[str, ...],
@@ -142,8 +142,8 @@ class RelabelOptions:
     batch_size: Annotated[
         int, Option("Frames per forward pass; changes no embedding. 0: chosen for speed.", ge=0)
     ] = 0
-    backend: _Backend = Computing.backend
-    device: _Device = Computing.device
+    backend: EncoderBackend = Computing.backend
+    device: EncoderDevice = Computing.device
     precision: _Precision = Computing.precision
 
     @property

@@ -47,7 +47,8 @@ def from_text(field: Field, text: str) -> Any:
         try:
             return tuple(items[0](part) for part in parts if part or items[0] is not str)
         except ValueError:
-            raise field.error(text, f"expected whole numbers, as {metavar_of(field)}.") from None
+            numbers = "numbers" if items[0] is float else "whole numbers"
+            raise field.error(text, f"expected {numbers}, as {metavar_of(field)}.") from None
     if text in words:
         return text
     try:

@@ -20,14 +20,29 @@ ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "metaworld": (
         ("hand dx [cm]", "hand dy [cm]", "hand dz [cm]", "gripper effort"),
         "the last action: -1 opens, 1 closes",
-    )
+    ),
+    "kitchen": (
+        (
+            *(f"joint {number} velocity [2 rad/s]" for number in range(1, 8)),
+            *(f"finger {number} velocity [2 m/s]" for number in (1, 2)),
+        ),
+        "the last two actions: above 0 opens, below closes",
+    ),
+    "ogbench": (
+        (
+            *(f"hand d{axis} [5 cm]" for axis in "xyz"),
+            "hand turn [0.3 rad]",
+            "change of gripper closure",
+        ),
+        "the last action: -1 opens, 1 closes",
+    ),
 }
 # of a velocity or an increment (delta) 0 stands still, of a position it does not
 ACTION_KINDS = ("velocity", "delta", "position")
 HIGHEST_RATE = 1e6  # Hz
 # what a person may say of a robot: one file for `ship --describe` and `record --describe`
 DESCRIBED = (PROPRIO, "action", "action_kind", "gripper", "control_rate", "key_map")
-SIMULATED_KINDS = {"metaworld": "delta"}
+SIMULATED_KINDS = {"metaworld": "delta", "kitchen": "velocity", "ogbench": "delta"}
 
 
 @dataclass(frozen=True)

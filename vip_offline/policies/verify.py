@@ -55,6 +55,18 @@ class Verification:
     problems: tuple[str, ...]  # sentences; none if it can be trusted here
     notes: tuple[str, ...]  # what is another here and need not matter
 
+    def require_right(self, folder: Path) -> None:
+        """Refuse a policy that cannot be trusted here.
+
+        Raises:
+            VipOfflineError: with all problems.
+        """
+        if self.problems:
+            raise VipOfflineError(
+                f"{folder}: {'; '.join(self.problems)}. Do not run it here; copy the folder again, "
+                "or train it anew."
+            )
+
 
 def package_versions() -> dict[str, str]:
     """Versions of the installed packages that compute a policy."""

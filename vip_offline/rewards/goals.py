@@ -20,6 +20,7 @@ from vip_offline.rewards.nearest_goal import GoalSet
 NEAREST = "nearest:successes"
 FRAME_PATTERN = re.compile(r"(-?\d+):(-?\d+)")  # EPISODE:FRAME, from the end where negative
 TEXT_PREFIX = "text:"
+ASPECT = 0.02  # share by which a picture's sides may differ from the frames' before it is said
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,24 @@ def _goal_picture(path: str) -> NDArray[np.uint8]:
             "EPISODE:FRAME, a picture file or text:PROMPT."
         )
     return read_picture(Path(path))
+
+
+def other_view_note(name: str, picture: NDArray[np.uint8], height: int, width: int) -> str:
+    """What to say of a goal picture of another shape than the frames, or "".
+
+    Args:
+        name: of the picture, in words.
+        picture: (H, W, 3).
+        height: of the frames.
+        width: of the frames.
+    """
+    rows, columns = picture.shape[:2]
+    if abs(columns / rows - width / height) <= ASPECT * width / height:
+        return ""
+    return (
+        f"{name} has {columns} x {rows} px, the frames {width} x {height}: it shows another field "
+        "of view, so no frame comes as near to it as it might."
+    )
 
 
 EmbedGoal = Callable[[Picture | str], NDArray[np.float32]]

@@ -25,6 +25,7 @@ from vip_offline.rewards.goals import (
     choose_goals,
     goal_embeddings,
     goal_set_of,
+    other_view_note,
     read_pictures,
 )
 from vip_offline.rewards.label_episodes import label_store
@@ -201,15 +202,8 @@ def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str
             f"({', '.join(cameras)}). Name one with --camera."
         )
     height, width, _ = store.frame_shape(cameras[0])
-    notes = []
-    for picture in pictures:
-        rows, columns = picture.frame.shape[:2]
-        if abs(columns / rows - width / height) > 0.02 * width / height:
-            notes.append(
-                f"{picture.path} has {columns} x {rows} px, the frames {width} x {height}: it "
-                "shows another field of view, so no frame comes as near to it as it might."
-            )
-    return tuple(notes)
+    notes = (other_view_note(goal.path, goal.frame, height, width) for goal in pictures)
+    return tuple(filter(None, notes))
 
 
 def _embed(

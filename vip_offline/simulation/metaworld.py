@@ -1,34 +1,44 @@
-"""Meta-World behind one small face: placements, steps, frames, proprioception.
+"""Meta-World behind the face that all simulators have.
 
 The simulator is somebody else's (metaworld); here are its traps: placements that ignore the
 reset seed, a success flag that flickers, 500 steps at most, goal markers in the picture.
 """
 
 import warnings
-from dataclasses import dataclass
-from typing import Any, Self
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.errors import VipOfflineError
+from vip_offline.simulation.camera import DrawnSimulator
 from vip_offline.simulation.hidden_targets import MARKED
+from vip_offline.simulation.interface import check_action, check_known
+from vip_offline.simulation.physics import restore_physics, save_physics
 from vip_offline.simulation.rendering import Renderer, View, choose_gl_backend, locate
 
 # sees the table, the hand and the object; Meta-World's own corner cameras are upside down
-CORNER = View(azimuth=150, elevation=-30, distance=1.1, lookat=(0.0, 0.66, 0.1))
+CORNER = View(
+    azimuth=150,
+    elevation=-30,
+    distance=1.1,
+    lookat=(0.0, 0.66, 0.1),
+    workspace=((-0.45, 0.45, 0.0), (0.45, 0.95, 0.25)),
+)
 CONTROL_RATE = 80.0  # Hz: 5 substeps of 2.5 ms
 STEP_LIMIT = 500  # Meta-World raises beyond
-PROPRIO_SIZE = 4  # first columns of the state: hand x, y, z in metres, gripper opening 0 to 1
+# first columns of the state; the gripper's opening is from 0 to 1
+PROPRIO = ("hand x [m]", "hand y [m]", "hand z [m]", "gripper opening")
+# the least and the most of each: Meta-World clips its states to these
+WORKSPACE_LOW = (-0.525, 0.348, -0.0525, -1.0)
+WORKSPACE_HIGH = (0.525, 1.025, 0.7, 1.0)
+VIEWS = {"corner": CORNER}
+ROBOT_COLUMNS, OBJECT_COLUMNS = (0, 1, 2, 3), (4, 5, 6)  # of the state: hand, first object [m]
 DRAWS = 1000  # of a placement, until object and target are as far apart as Meta-World wants
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What a robot would have: a picture and its own joints, no object or goal coordinate."""
-
-    frame: NDArray[np.uint8]  # (H, W, 3) RGB
-    proprio: NDArray[np.float32]  # (4,) hand x, y, z in m, gripper opening
+# what its rewards remember from one step to the next, beside physics and the last observation
+REMEMBERED = ("pickCompleted", "placeCompleted", "reachCompleted", "_target_to_obj_init")
+STACKED = 18  # numbers of an observation without its goal: the next one holds them too
 
 
 def _metaworld() -> Any:
@@ -45,20 +55,10 @@ def _metaworld() -> Any:
     return metaworld
 
 
-def tasks() -> list[str]:
-    """Names of the tasks that have a scripted expert."""
-    return sorted(name.removesuffix("-v3") for name in _metaworld().policies.ENV_POLICY_MAP)
-
-
-def check_task(task: str) -> None:
-    """Refuse an unknown task.
-
-    Raises:
-        VipOfflineError: with the nearest known name.
-    """
-    known = tasks()
-    if task not in known:
-        raise VipOfflineError(f"Unknown task {task!r}.{did_you_mean(task, known)}")
+@cache
+def tasks() -> tuple[str, ...]:
+    """Names of the tasks; all of them have a scripted expert."""
+    return tuple(sorted(name.removesuffix("-v3") for name in _metaworld().policies.ENV_POLICY_MAP))
 
 
 def scripted_expert(task: str) -> Any:
@@ -66,8 +66,22 @@ def scripted_expert(task: str) -> Any:
     return _metaworld().policies.ENV_POLICY_MAP[f"{task}-v3"]()
 
 
-class Simulator:
-    """One environment. The renderer may be shared by all of the same task in a process."""
+class MetaworldSimulator(DrawnSimulator):
+    """One environment of Meta-World; see `simulation.interface.Simulator`.
+
+    Args:
+        task: without its prefix and version suffix; see `tasks`.
+        image_size: height and width of frames.
+        renderer: of another simulator of the same task, to share.
+        hidden_goal: leave a target that nothing shows where Meta-World draws it.
+
+    Raises:
+        VipOfflineError: on an unknown task.
+    """
+
+    control_rate = CONTROL_RATE
+    step_limit = STEP_LIMIT
+    proprio_names: tuple[str, ...] = PROPRIO
 
     def __init__(
         self,
@@ -77,14 +91,15 @@ class Simulator:
         *,
         hidden_goal: bool = False,
     ) -> None:
-        check_task(task)
+        check_known("task", task, tasks())
+        super().__init__(CORNER, image_size, renderer)
         environments = _metaworld().env_dict.ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
         self._env = environments[f"{task}-v3-goal-observable"](seed=0)
+        self.task = task
         self.action_size = int(self._env.action_space.shape[0])
-        self.state: NDArray[np.float64] = np.zeros(39)  # privileged: for scripted experts only
+        self.state: NDArray[np.float64] = np.zeros(39)
         self.steps = 0
-        self.renderer = renderer
-        self._image_size = image_size
+        self._placement = -1  # before the first reset
         if task in MARKED and not hidden_goal:
             self._fix_target(task)
 
@@ -105,7 +120,7 @@ class Simulator:
 
         self._env._get_state_rand_vec = drawn
 
-    def reset(self, placement: int) -> Observation:
+    def reset(self, placement: int) -> None:
         """Start over with the objects where this seed puts them."""
         # reset(seed=...) is ignored by Meta-World; this is the way to a placement that repeats
         self._env.seed(placement)
@@ -117,47 +132,54 @@ class Simulator:
         # is: until then the picture and the state are those of the placement before
         locate(self._env.model, self._env.data)
         self.state = np.asarray(self._env._get_obs(), np.float64)
-        self._env._prev_obs = self.state[:18].copy()
-        self.state[18:36] = self._env._prev_obs
+        self._env._prev_obs = self.state[:STACKED].copy()
+        self.state[STACKED : 2 * STACKED] = self._env._prev_obs
         self.steps = 0
-        return self._observe()
+        self._placement = placement
 
-    def step(self, action: NDArray[np.floating[Any]]) -> tuple[Observation, float, bool]:
-        """Advance one control tick.
-
-        Args:
-            action: (4,), clipped to [-1, 1].
-
-        Returns:
-            The next observation, the simulator's dense reward, and whether the task is solved.
-
-        Raises:
-            VipOfflineError: if the action is not finite: Meta-World would call that a success.
-        """
-        if not np.isfinite(action).all():
-            raise VipOfflineError(f"The action {np.asarray(action).tolist()} is not finite.")
-        state, reward, _, _, info = self._env.step(np.clip(action, -1.0, 1.0).astype(np.float32))
+    def step(self, action: NDArray[np.floating[Any]]) -> tuple[float, bool]:
+        """Advance one control tick; see `simulation.interface.Simulator`."""
+        state, reward, _, _, info = self._env.step(check_action(action))
         self.state = state
         self.steps += 1
-        return self._observe(), float(reward), bool(info["success"])
+        return float(reward), bool(info["success"])
 
-    def _observe(self) -> Observation:
-        if self.renderer is None:
-            self.renderer = Renderer(self._env.model, CORNER, self._image_size)
-        proprio = np.asarray(self.state[:PROPRIO_SIZE], np.float32)
-        return Observation(self.renderer(self._env.data), proprio)
+    def frame(self) -> NDArray[np.uint8]:
+        """(image_size, image_size, 3) RGB, without Meta-World's marker of the goal."""
+        return self.renderer_of(self._env.model)(self._env.data, self.nuisance)
 
-    def close(self) -> None:
-        """Free the graphics context."""
-        if self.renderer is not None:
-            self.renderer.close()
-            self.renderer = None
+    def proprio(self) -> NDArray[np.float32]:
+        """(4,) hand x, y, z in m, gripper opening."""
+        return np.asarray(self.state[: len(PROPRIO)], np.float32)
 
-    def __enter__(self) -> Self:
-        return self
+    def save(self) -> NDArray[np.float64]:
+        """(S,): placement, steps, what rewards remember, both observations, physics."""
+        # None, or no such attribute in this task: NaN
+        remembered = [getattr(self._env, name, None) for name in REMEMBERED]
+        numbers = [np.nan if value is None else float(value) for value in remembered]
+        return np.concatenate(
+            [
+                [self._placement, self.steps, *numbers],
+                self._env._prev_obs,
+                self.state,
+                save_physics(self._env.model, self._env.data),
+            ]
+        )
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def restore(self, saved: NDArray[np.float64]) -> None:
+        """Go back to what `save` gave; of another placement than this one's, that takes a reset."""
+        placement, steps = int(saved[0]), int(saved[1])
+        if placement != self._placement:
+            # a reset moves bodies of the model, which physics does not count to its state
+            self.reset(placement)
+        self.steps = self._env.curr_path_length = steps
+        numbers, saved = saved[2 : 2 + len(REMEMBERED)], saved[2 + len(REMEMBERED) :]
+        for name, number in zip(REMEMBERED, numbers, strict=True):
+            if hasattr(self._env, name) or not np.isnan(number):
+                setattr(self._env, name, None if np.isnan(number) else float(number))
+        self._env._prev_obs, saved = saved[:STACKED].copy(), saved[STACKED:]
+        self.state, saved = saved[: len(self.state)].copy(), saved[len(self.state) :]
+        restore_physics(self._env.model, self._env.data, saved)
 
 
 def expert_action(expert: Any, state: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,9 +1,10 @@
 """Record demonstrations of a scripted expert, and failures, into a store."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +14,19 @@ from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_format import check_name
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import TAIL, RecordOptions
+from vip_offline.options import TAIL, RecordOptions, check_nuisance
 from vip_offline.options.fields import OptionError, check_ranges
-from vip_offline.simulation.experts import BEHAVIOURS, FAILURES, Behaviour
+from vip_offline.simulation.experts import BEHAVIOURS, FAILURES, Behaviour, Controls
 from vip_offline.simulation.hidden_targets import Target, check_target, target_of
-from vip_offline.simulation.metaworld import (
-    CONTROL_RATE,
-    STEP_LIMIT,
-    Observation,
-    Simulator,
+from vip_offline.simulation.interface import Observation, Simulator, split_task
+from vip_offline.simulation.nuisances import Nuisances
+from vip_offline.simulation.simulators import (
+    HARD,
     check_task,
+    kind_of,
+    make_simulator,
     scripted_expert,
+    view_of_camera,
 )
 from vip_offline.utils.parallel import process_map
 
@@ -48,7 +51,10 @@ def planned_episodes(options: RecordOptions) -> list[tuple[str, int]]:
         VipOfflineError: on numbers that make no data set.
     """
     check_ranges(options)
-    for name, most in (("failures", options.episodes), ("max_steps", STEP_LIMIT)):
+    check_nuisance(options)
+    task = check_task(options.task)
+    scripted_expert(task)
+    for name, most in (("failures", options.episodes), ("max_steps", _step_limit(task))):
         if getattr(options, name) > most:
             raise OptionError(
                 RecordOptions, name, getattr(options, name), f"must be at most {most}."
@@ -58,12 +64,16 @@ def planned_episodes(options: RecordOptions) -> list[tuple[str, int]]:
             RecordOptions, "image_size", options.image_size, "must be even, for the videos."
         )
     check_name("camera", options.camera)
-    check_task(options.task)
-    check_target(options.task, options.hidden_goal)
+    view_of_camera(task, options.camera)
+    check_target(task, options.hidden_goal)
     successes = options.episodes - options.failures
     failing = [list(FAILURES)[index % len(FAILURES)] for index in range(options.failures)]
     kinds = ["expert"] * successes + failing
     return [(kind, options.first_placement + index) for index, kind in enumerate(kinds)]
+
+
+def _step_limit(task: str) -> int:
+    return kind_of(task).starts[HARD]
 
 
 def record_episode(
@@ -73,7 +83,7 @@ def record_episode(
 
     The last row's action is taken like the others; only what it leads to is not kept.
     """
-    observation = simulator.reset(placement)
+    simulator.reset(placement)
     observations: list[Observation] = []
     actions: list[NDArray[np.float32]] = []
     rewards: list[float] = []
@@ -82,10 +92,10 @@ def record_episode(
     while len(actions) < last:
         # float32, as stored and as replayed: the simulator gets what the store will say
         action = np.clip(behaviour(simulator.state, len(actions)), -1, 1).astype(np.float32)
-        observations.append(observation)
+        observations.append(simulator.observe())
         actions.append(action)
         succeeded.append(solved)
-        observation, reward, success = simulator.step(action)
+        reward, success = simulator.step(action)
         rewards.append(reward)
         if success and not solved:
             # the flag may flicker later on: the first time counts
@@ -102,15 +112,20 @@ def record_episode(
 
 
 @cache
-def _simulator(task: str, image_size: int, hidden_goal: bool) -> Simulator:
+def _simulator(task: str, image_size: int, camera: str, hidden_goal: bool) -> Simulator:
     """One per process: making it takes longer than an episode."""
-    return Simulator(task, image_size, hidden_goal=hidden_goal)
+    view = view_of_camera(task, camera)
+    return make_simulator(task, image_size, view=view, hidden_goal=hidden_goal)
+
+
+def _simulator_of(options: RecordOptions) -> Simulator:
+    return _simulator(options.task, options.image_size, options.camera, options.hidden_goal)
 
 
 def close_simulator(options: RecordOptions) -> None:
     """Free what `record_planned` keeps between episodes, if it was called in this process."""
     if _simulator.cache_info().currsize:
-        _simulator(options.task, options.image_size, options.hidden_goal).close()
+        _simulator_of(options).close()
         _simulator.cache_clear()
 
 
@@ -124,12 +139,15 @@ def record_planned(planned: tuple[str, int], options: RecordOptions) -> tuple[Ep
     """
     kind, placement = planned
     # an expert may need longer than a failure is kept
-    limit = STEP_LIMIT - 1 if kind == "expert" else options.max_steps
-    simulator = _simulator(options.task, options.image_size, options.hidden_goal)
+    limit = _step_limit(options.task) - 1 if kind == "expert" else options.max_steps
+    simulator = _simulator_of(options)
+    controls = Controls(simulator.action_size, simulator.control_rate)
+    nuisances = Nuisances.of(options, "record")
     for discarded in range(ATTEMPTS):
         seed = placement + discarded * STRIDE
+        simulator.nuisance = nuisances[seed]
         generator = np.random.default_rng([seed, sorted(BEHAVIOURS).index(kind)])
-        behaviour = BEHAVIOURS[kind](scripted_expert(options.task), generator)
+        behaviour = BEHAVIOURS[kind](scripted_expert(options.task), generator, controls)
         episode = record_episode(simulator, behaviour, seed, limit)
         if episode.success == (kind == "expert"):
             frames = {options.camera: episode.frames[""]}
@@ -163,15 +181,16 @@ def record(
         VipOfflineError: on an impossible plan, a store that was made by another one, that is
             locked or not a store, and on a full disk.
     """
+    options = replace(options, task=check_task(options.task))
     planned = planned_episodes(options)
-    settings = {**asdict(options), "tail": TAIL}
-    target = check_target(options.task, settings.pop("hidden_goal"))
+    kind = kind_of(options.task)
+    target = check_target(options.task, options.hidden_goal)
     attributes = {
-        "source": "metaworld",
-        "record": settings,
+        "source": split_task(options.task)[0],
+        "record": _settings(options),
         "task": options.task,
-        "control_rate": CONTROL_RATE,
-        "proprio": ["hand x [m]", "hand y [m]", "hand z [m]", "gripper opening"],
+        "control_rate": kind.control_rate,
+        "proprio": list(kind.proprio),
         "episodes_planned": len(planned),
         **_target_attribute(path, options.task, target),
     }
@@ -188,6 +207,13 @@ def record(
             discarded += thrown
             on_episode(episode)
         return Recorded(len(planned) - recorded, recorded, frames, discarded)
+
+
+def _settings(options: RecordOptions) -> dict[str, Any]:
+    """What a store says of how it was recorded; without what says itself elsewhere, or is not."""
+    beside = ("hidden_goal", "nuisance", "nuisance_level")
+    plain = {name: value for name, value in asdict(options).items() if name not in beside}
+    return {**plain, "tail": TAIL, **Nuisances.of(options, "record").settings()}
 
 
 def _target_attribute(path: Path, task: str, target: Target) -> dict[str, Target]:

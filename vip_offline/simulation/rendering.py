@@ -15,7 +15,7 @@ import weakref
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,17 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError, first_line
 from vip_offline.utils.parallel import check_not_forked
 
+if TYPE_CHECKING:
+    from vip_offline.simulation.nuisances import Nuisance
+
 CELL_SIZE = 0.008  # m, of the grid that mesh vertices snap to
+SCENE_WIDTH, SCENE_HEIGHT = 0.4, 0.15  # of the camera's distance, to either side of its middle
 FORK_CHECK = "drawn", "graphics"  # for `check_not_forked`
 FEW_FACES = 300  # meshes at or below are drawn as they are
 GL_LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}  # of the ways to draw without a screen
 EGL = "sudo apt-get install --no-install-recommends libegl1 libgl1-mesa-dri"
+
+Point = tuple[float, float, float]  # x, y, z in m
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,20 @@ class View:
     azimuth: float  # degrees
     elevation: float  # degrees
     distance: float  # m
-    lookat: tuple[float, float, float]  # m
+    lookat: Point
+    workspace: tuple[Point, Point] | None = None  # lowest and highest corner; None: about `lookat`
+
+    @property
+    def corners(self) -> tuple[Point, Point]:
+        """Lowest and highest corner of where things are that the camera is to show."""
+        if self.workspace is not None:
+            return self.workspace
+        (x, y, z), wide, high = (
+            self.lookat,
+            SCENE_WIDTH * self.distance,
+            SCENE_HEIGHT * self.distance,
+        )
+        return (x - wide, y - wide, z - high), (x + wide, y + wide, z + high)
 
 
 def coarsened(model: Any, cell: float = CELL_SIZE) -> Any:
@@ -161,16 +180,30 @@ class Renderer:
         self._options.sitegroup[:] = 0  # sites mark the goal: neither policy nor encoder sees it
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+        self._view = view
+
+    def __call__(self, data: Any, nuisance: "Nuisance | None" = None) -> NDArray[np.uint8]:
+        """(image_size, image_size, 3) uint8 RGB of a physics state.
+
+        Args:
+            data: MuJoCo's `MjData`.
+            nuisance: of this picture alone; None: it is clean.
+        """
+        check_not_forked(*FORK_CHECK)
+        view = self._view if nuisance is None else nuisance.seen(self._view)
         self._camera.azimuth, self._camera.elevation = view.azimuth, view.elevation
         self._camera.distance = view.distance
         self._camera.lookat[:] = view.lookat
-
-    def __call__(self, data: Any) -> NDArray[np.uint8]:
-        """(image_size, image_size, 3) uint8 RGB of a physics state."""
-        check_not_forked(*FORK_CHECK)
         self._renderer.update_scene(data, self._camera, self._options)
+        if nuisance is not None:
+            nuisance.paint(self._renderer.scene, self._renderer.model, self._view)
         frame: NDArray[np.uint8] = self._renderer.render()
         return frame
+
+    @property
+    def model(self) -> Any:
+        """What is drawn: a copy, whose lights and colours may be changed; physics never sees it."""
+        return self._renderer.model
 
     def close(self) -> None:
         """Free the graphics context; the interpreter's exit does it for whoever forgets."""

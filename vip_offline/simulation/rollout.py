@@ -2,30 +2,27 @@
 
 import contextlib
 import shutil
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vip_offline.analysis.closed_loop.conditions import UNKNOWN, processor
-from vip_offline.analysis.closed_loop.reattempts import reattempts
 from vip_offline.dataset.media.video import write_video
 from vip_offline.encoders.encoder import Encoder, load_encoder
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import RolloutOptions
+from vip_offline.options import RolloutOptions, check_nuisance
 from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.policies.checksums import read_sums
-from vip_offline.policies.gripper import GripperState
-from vip_offline.policies.interface import PROPRIO
 from vip_offline.policies.policy import ROLLOUTS, TENSORS, read_manifest
 from vip_offline.policies.runtime import ENCODER, LoadedPolicy, load_policy
+from vip_offline.simulation.closed_loop import Ended, closed_loop
 from vip_offline.simulation.hidden_targets import hidden_note, is_hidden
-from vip_offline.simulation.metaworld import check_task
-from vip_offline.simulation.vector_env import PlacementOrAction, StepResult, VectorSimulator
+from vip_offline.simulation.nuisances import Nuisances
+from vip_offline.simulation.simulators import HARD, check_task, kind_of, view_of_camera, views
+from vip_offline.simulation.vector_env import VectorSimulator
 from vip_offline.utils.files import only_writer, read_json, require_writable, sha256_of, write_json
 
 RESULT = ROLLOUTS
@@ -46,27 +43,19 @@ class Rollouts:
     backend: str = UNKNOWN  # that computed the policy, for people
     processor: str = UNKNOWN
     policy: str = UNKNOWN  # sha256 of the network's file
+    nuisance: tuple[str, ...] = ()  # kinds, of the pictures; none before there were any
+    nuisance_level: int = 0
 
 
 @dataclass(frozen=True)
-class _Ended:
-    """How a rollout ended."""
+class _Scene:
+    """What policies that advance together share; see `make_simulator`."""
 
-    success: bool
-    steps: int
-    reattempts: int | None
-
-
-@dataclass
-class _Running:
-    """A rollout under way in a slot."""
-
-    policy: int
-    placement: int
-    grippers: GripperState
-    steps: int = 0
-    distances: list[float] = field(default_factory=list)  # to the goal, of each frame
-    frames: list[NDArray[np.uint8]] = field(default_factory=list)
+    task: str
+    image_size: int
+    view: str
+    hidden_goal: bool
+    start: str
 
 
 def check_rollout(options: RolloutOptions) -> None:
@@ -76,6 +65,7 @@ def check_rollout(options: RolloutOptions) -> None:
         VipOfflineError: naming the option, its value and the range.
     """
     check_ranges(options)
+    check_nuisance(options)
     if options.videos > options.placements:
         raise OptionError(
             RolloutOptions,
@@ -109,8 +99,11 @@ def existing_rollouts(folder: Path, options: RolloutOptions) -> Rollouts | None:
     rollouts = read_rollouts(folder)
     if rollouts is None:
         return None
+    nuisances = Nuisances.of(options, "evaluate")
     as_wanted = (
-        rollouts.placements == tuple(_seeds(options)) and rollouts.horizon == options.horizon
+        rollouts.placements == tuple(_seeds(options))
+        and rollouts.horizon == options.horizon
+        and (rollouts.nuisance, rollouts.nuisance_level) == (nuisances.kinds, nuisances.level)
     )
     return rollouts if as_wanted and is_of(rollouts, folder) else None
 
@@ -135,6 +128,8 @@ def read_rollouts(folder: Path) -> Rollouts | None:
             result.get("backend", UNKNOWN),
             result.get("processor", UNKNOWN),
             result.get("policy", UNKNOWN),
+            tuple(result.get("nuisance", ())),
+            result.get("nuisance_level", 0),
         )
     except (KeyError, TypeError):
         return None
@@ -161,8 +156,7 @@ def rollout(
 ) -> dict[Path, Rollouts]:
     """Roll out policies that share task and encoder; existing rollouts are not repeated.
 
-    All of them advance in lockstep: two processes simulate and render, all frames of a step
-    are embedded in one go, and a slot whose rollout ends takes the next one.
+    All of them advance side by side, see `closed_loop`.
 
     Args:
         folders: policy folders.
@@ -188,7 +182,7 @@ def rollout(
     for task, name in _hidden(manifests).items():
         say(hidden_note(task, name))
     if todo:
-        task, image_size, hidden_goal = _common(todo, manifests)
+        scene = _common(todo, manifests, options)
         for folder in todo:
             _check_policy(folder, manifests[folder], seeds)
             require_writable(folder)
@@ -200,9 +194,7 @@ def rollout(
             for folder in todo:
                 shutil.rmtree(folder / "videos", ignore_errors=True)  # of other placements
                 (folder / RESULT).unlink(missing_ok=True)
-            for folder, result in _advance(
-                todo, policies, task, image_size, hidden_goal, options, on_rollout
-            ):
+            for folder, result in _advance(todo, policies, scene, options, on_rollout):
                 results[folder] = result
     else:
         on_start(0)
@@ -223,15 +215,18 @@ def _hidden(manifests: Mapping[Path, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _common(
-    folders: Sequence[Path], manifests: Mapping[Path, Mapping[str, Any]]
-) -> tuple[str, int, bool]:
-    """Task, image size and whether the target is hidden: policies that advance together share it.
+    folders: Sequence[Path], manifests: Mapping[Path, Mapping[str, Any]], options: RolloutOptions
+) -> _Scene:
+    """What is simulated: policies that advance together share it.
 
-    They meet targets placed as in their demonstrations.
+    They meet targets, start and view as in their demonstrations.
     """
     first = manifests[folders[0]]
+    alike = ["task", "image_shape", "target", "start"]
+    if first["task"] and len(views(check_task(first["task"]))) > 1:
+        alike.append("camera")
     for folder in folders:
-        for key in ("task", "image_shape", "target"):
+        for key in alike:
             if manifests[folder].get(key) != first.get(key):
                 raise VipOfflineError(
                     f"{folder}: its {key} is {manifests[folder].get(key)!r}, that of {folders[0]} "
@@ -241,9 +236,20 @@ def _common(
         raise VipOfflineError(
             f"{folders[0]}: its training set names no simulator task, so it cannot be rolled out."
         )
-    check_task(first["task"])
-    hidden_goal = is_hidden(first["task"], first)
-    return first["task"], int(first["image_shape"][0]), hidden_goal
+    task = check_task(first["task"])
+    start = first.get("start") or HARD
+    most = kind_of(task).starts[start]
+    if options.horizon > most:
+        raise OptionError(
+            RolloutOptions, "horizon", options.horizon, f"must be at most {most} for {task}."
+        )
+    return _Scene(
+        task,
+        int(first["image_shape"][0]),
+        view_of_camera(task, str(first["camera"])),
+        is_hidden(task, first),
+        start,
+    )
 
 
 def _loaded(
@@ -271,132 +277,42 @@ def _loaded(
 def _advance(
     folders: Sequence[Path],
     policies: Sequence[LoadedPolicy],
-    task: str,
-    image_size: int,
-    hidden_goal: bool,
+    scene: _Scene,
     options: RolloutOptions,
     on_rollout: Callable[[Path, bool], None],
-) -> list[tuple[Path, Rollouts]]:
+) -> Iterator[tuple[Path, Rollouts]]:
+    """Each policy with its results, when the last of its rollouts has ended."""
     seeds = _seeds(options)
-    waiting = deque((p, s) for p in range(len(policies)) for s in seeds)
-    environments = min(options.environments, -(-len(waiting) // options.processes))
-    outcome: list[dict[int, _Ended]] = [{} for _ in policies]
-    finished: list[tuple[Path, Rollouts]] = []
-    running: dict[int, _Running] = {}
-    commands: dict[int, PlacementOrAction] = {}
-
+    rollouts = [(policy, seed) for policy in range(len(policies)) for seed in seeds]
+    environments = min(options.environments, -(-len(rollouts) // options.processes))
+    outcome: list[dict[int, Ended]] = [{} for _ in policies]
     with VectorSimulator(
-        task, image_size, options.processes, environments, hidden_goal=hidden_goal
+        scene.task,
+        scene.image_size,
+        options.processes,
+        environments,
+        view=scene.view,
+        hidden_goal=scene.hidden_goal,
+        start=scene.start,
+        nuisances=Nuisances.of(options, "evaluate"),
     ) as simulators:
-        # fill the processes evenly: slot 0 of each, then slot 1 of each
-        order = sorted(range(simulators.slots), key=lambda slot: (slot % environments, slot))
-
-        def refill() -> None:
-            for slot in order:
-                if slot not in running and waiting:
-                    policy, seed = waiting.popleft()
-                    grippers = GripperState(policies[policy].interface.grippers)
-                    running[slot] = _Running(policy, seed, grippers)
-                    commands[slot] = seed
-
-        refill()
-        while running:
-            commands = dict(sorted(commands.items()))
-            batch = simulators(commands)
-            slots = list(commands)
-            commands = {}
-            going = _settle(slots, batch, running, options, outcome)
-            for slot in slots:
-                if slot not in going:
-                    ended = running.pop(slot)
-                    success = outcome[ended.policy][ended.placement].success
-                    folder = folders[ended.policy]
-                    if ended.frames:
-                        video = video_of(folder, ended.placement)
-                        write_video(video, np.stack(ended.frames), VIDEO_RATE)
-                    if len(outcome[ended.policy]) == len(seeds):
-                        backend = policies[ended.policy].backend
-                        result = _write(folder, outcome[ended.policy], options, backend)
-                        finished.append((folder, result))
-                    on_rollout(folder, success)
-            if going:
-                rows = [slots.index(slot) for slot in going]
-                owners = [policies[running[slot].policy] for slot in going]
-                actions, distances = _act(owners, batch.frames[rows], batch.proprio[rows])
-                for slot, distance in zip(going, distances, strict=True):
-                    running[slot].distances.append(distance)
-                commands = {
-                    slot: running[slot].grippers(action)
-                    for slot, action in zip(going, actions, strict=True)
-                }
-            refill()
-    return finished
-
-
-def _settle(
-    slots: Sequence[int],
-    batch: StepResult,
-    running: dict[int, _Running],
-    options: RolloutOptions,
-    outcome: list[dict[int, _Ended]],
-) -> list[int]:
-    """Note what ended; return the slots that go on. A reset has taken no step yet."""
-    going = []
-    filmed = set(_seeds(options)[: options.videos])
-    for row, slot in enumerate(slots):
-        rollout_ = running[slot]
-        if rollout_.placement in filmed:
-            rollout_.frames.append(batch.frames[row])
-        if batch.solved[row] or rollout_.steps == options.horizon:
-            curve = np.asarray(rollout_.distances)
-            outcome[rollout_.policy][rollout_.placement] = _Ended(
-                bool(batch.solved[row]),
-                rollout_.steps,
-                # without a goal there is nothing to be near to
-                None if np.isnan(curve).any() else reattempts(curve),
-            )
-        else:
-            rollout_.steps += 1
-            going.append(slot)
-    return going
-
-
-def _act(
-    policies: Sequence[LoadedPolicy], frames: NDArray[np.uint8], proprio: NDArray[np.float32]
-) -> tuple[list[NDArray[np.float32]], list[float]]:
-    """Return one action per row from its own policy, and the row's distance to the goal.
-
-    Rows of one policy go through it in one batch; rows of one encoder through that.
-    """
-    embedded: dict[int, NDArray[np.float32]] = {}  # row -> (D,)
-    for encoder in {
-        id(policy.encoder): policy.encoder for policy in policies if policy.encoder
-    }.values():
-        rows = [row for row, policy in enumerate(policies) if policy.encoder is encoder]
-        embedded |= dict(zip(rows, encoder(frames[rows]), strict=True))
-    actions: list[Any] = [None] * len(policies)
-    distances = [float("nan")] * len(policies)
-    for policy in {id(policy): policy for policy in policies}.values():
-        rows = [row for row, member in enumerate(policies) if member is policy]
-        if policy.encoder is None:
-            (key,) = policy.interface.frames
-            inferred = policy.infer({key: frames[rows], PROPRIO: proprio[rows]})
-            action, embedding = inferred.action, inferred.embedding
-        else:
-            embedding = np.stack([embedded[row] for row in rows])
-            action = policy.decide(embedding, proprio[rows])
-        away = policy.goal_distance(embedding)
-        for place, row in enumerate(rows):
-            actions[row] = action[place]
-            if away is not None:
-                distances[row] = float(away[place])
-    return actions, distances
+        filmed = seeds[: options.videos]
+        for ended in closed_loop(simulators, policies, rollouts, options.horizon, filmed):
+            folder, ended_before = folders[ended.policy], outcome[ended.policy]
+            if ended.frames:
+                video = video_of(folder, ended.placement)
+                write_video(video, np.stack(ended.frames), VIDEO_RATE)
+            ended_before[ended.placement] = replace(ended, frames=())
+            if len(ended_before) == len(seeds):
+                backend = policies[ended.policy].backend
+                yield folder, _write(folder, ended_before, options, backend)
+            on_rollout(folder, ended.success)
 
 
 def _write(
-    folder: Path, outcome: dict[int, _Ended], options: RolloutOptions, backend: str
+    folder: Path, outcome: Mapping[int, Ended], options: RolloutOptions, backend: str
 ) -> Rollouts:
-    seeds = _seeds(options)
+    seeds, nuisances = _seeds(options), Nuisances.of(options, "evaluate")
     counts = [outcome[seed].reattempts for seed in seeds]
     result = Rollouts(
         placements=tuple(seeds),
@@ -409,6 +325,8 @@ def _write(
         backend=backend,
         processor=processor(),
         policy=sha256_of(folder / TENSORS),
+        nuisance=nuisances.kinds,
+        nuisance_level=nuisances.level,
     )
     write_json(asdict(result), folder / RESULT)
     return result

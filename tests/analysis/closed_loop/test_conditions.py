@@ -26,6 +26,10 @@ def test_several_are_named_once_each() -> None:
 
 def test_numbers_name_what_computed_them() -> None:
     assert conditions("torch", "a CPU").startswith("Computed by torch on a CPU. Another")
+    with_nuisance = conditions("torch", "a CPU", "nuisance light at level 1")
+    assert with_nuisance.startswith(
+        "The simulator's pictures had nuisance light at level 1. Computed by torch"
+    )
 
 
 def test_another_rate_is_said_with_both() -> None:

@@ -42,6 +42,19 @@ def test_an_empty_store(tmp_path: Path) -> None:
     assert "0 of 4 episodes (none)" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def test_the_nuisance_of_its_pictures_is_shown(tmp_path: Path) -> None:
+    from vip_offline.dataset.store_writer import writing
+
+    path = tmp_path / "x.zarr"
+    settings = {"nuisance": ["camera", "tint"], "nuisance_level": 2}
+    with writing(path, create={"task": "push", "record": settings}):
+        pass
+    console = Console(file=io.StringIO(), width=80)
+    print_description(describe_store(open_store(path)), console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "task push, nuisance camera+tint at level 2\n" in text
+
+
 def test_long_names_are_whole_in_80_columns() -> None:
     name = f"embeddings/an-encoder-of-ones-own/{'camera-' * 9}@content"
     tree = [{"path": name, "shape": "(2841, 128, 128, 3)", "dtype": "float32", "attributes": {}}]

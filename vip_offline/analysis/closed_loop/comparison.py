@@ -75,6 +75,7 @@ class Comparison:
     versions: Mapping[str, str]
     backend: str = UNKNOWN  # that computed the policies; several, if they differ
     processor: str = UNKNOWN
+    nuisance: str = ""  # of the rollouts' pictures, in words; "": they were clean
 
     def check(self) -> None:
         """Refuse arms that cannot be compared.
@@ -159,6 +160,7 @@ def summarise_comparison(comparison: Comparison) -> dict[str, Any]:
         "versions": dict(comparison.versions),
         "backend": comparison.backend,
         "processor": comparison.processor,
+        "nuisance": comparison.nuisance,
     }
     plain: dict[str, Any] = _plain(summary)
     return plain

@@ -27,16 +27,18 @@ def joined_names(names: Iterable[str]) -> str:
     return " and ".join(sorted({name or UNKNOWN for name in names})) or UNKNOWN
 
 
-def conditions(backend: str, model: str) -> str:
-    """Describe the hardware: rollouts differ between machines though actions agree to 1e-5.
+def conditions(backend: str, model: str, nuisance: str = "") -> str:
+    """Describe hardware and pictures: rollouts differ between machines, be it by 1e-5 per action.
 
     Args:
         backend: of the policies, such as ``ONNX Runtime 1.20, cpu, fp32``.
         model: of the processor.
+        nuisance: of the pictures, as `options.nuisance_text` says it; "": they were clean.
     """
+    pictures = f"The simulator's pictures had {nuisance}. " if nuisance else ""
     return (
-        f"Computed by {backend} on {model}. Another backend or processor rounds otherwise, which "
-        "can decide single rollouts."
+        f"{pictures}Computed by {backend} on {model}. Another backend or processor rounds "
+        "otherwise, which can decide single rollouts."
     )
 
 

@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 from vip_offline.analysis.closed_loop.comparison import Comparison, DemonstrationCurve, sample_size
 from vip_offline.analysis.closed_loop.conclusions import percent, points
-from vip_offline.analysis.closed_loop.conditions import conditions
 from vip_offline.report.figures import comparison as figures
 from vip_offline.report.html.goals import beside_curves
 from vip_offline.report.html.render import drawn, render
-from vip_offline.report.terminal.comparison import multiplicity, span
+from vip_offline.report.terminal.comparison import conditions_of, multiplicity, span
 from vip_offline.utils.files import replace_file
 
 STRIPS_SHOWN = 2  # demonstrations of each outcome shown as pictures; all are in the figure
@@ -37,9 +36,7 @@ def write_comparison_page(comparison: Comparison, summary: Mapping[str, Any], pa
         ),
         comparison=comparison,
         summary=summary,
-        multiplicity=(
-            f"{multiplicity(summary)} {conditions(summary['backend'], summary['processor'])}"
-        ),
+        multiplicity=f"{multiplicity(summary)} {conditions_of(summary)}",
         success=drawn(
             lambda ax: figures.draw_success(ax, summary), bars, f"Success rate of {names}"
         ),

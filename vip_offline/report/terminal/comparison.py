@@ -1,6 +1,6 @@
 """The comparison in a terminal, 80 columns wide and readable without colour."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from rich.text import Text
 
 from vip_offline.analysis.closed_loop.conclusions import percent, points
 from vip_offline.analysis.closed_loop.conditions import conditions
+from vip_offline.policies.policy import read_manifest
 from vip_offline.report.terminal.held_out import held_out_comparison
 from vip_offline.utils.console import WIDTH, Console
 
@@ -77,7 +78,12 @@ def print_comparison(summary: Mapping[str, Any], console: Console) -> None:
 
 
 def _how_sure(summary: Mapping[str, Any]) -> tuple[str, str]:
-    return multiplicity(summary), conditions(summary["backend"], summary["processor"])
+    return multiplicity(summary), conditions_of(summary)
+
+
+def conditions_of(summary: Mapping[str, Any]) -> str:
+    """Return the sentences that say what the numbers hold for."""
+    return conditions(summary["backend"], summary["processor"], summary.get("nuisance", ""))
 
 
 def multiplicity(summary: Mapping[str, Any]) -> str:
@@ -97,6 +103,13 @@ def span(low: float | None, high: float | None, sign: bool = True) -> str:
     if low is None or high is None:
         return "-"
     return f"{points(low, sign)} to {points(high, sign)}"
+
+
+def print_held_out(folders: Sequence[Path], first_seed: int, console: Console) -> None:
+    """Print `held_out_table` of policies that differ in their seed, counted from the first."""
+    errors = [read_manifest(folder)["held_out_error"] for folder in folders]
+    table = held_out_table(dict(enumerate(errors, first_seed)))
+    console.print(table, width=min(WIDTH, console.width))
 
 
 def held_out_table(errors: Mapping[int, Mapping[str, float]]) -> Table:

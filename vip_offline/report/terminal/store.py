@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vip_offline.dataset.store import Store
+from vip_offline.options import nuisance_text
 from vip_offline.utils.console import Console
 
 Description = dict[str, Any]
@@ -59,11 +60,14 @@ def print_description(description: Description, console: Console) -> None:
         ),
         highlight=False,
     )
-    facts = {
-        key: attributes[key] for key in ("source", "task", "control_rate") if key in attributes
-    }
+    facts = [
+        f"{key} {attributes[key]}"
+        for key in ("source", "task", "control_rate")
+        if key in attributes
+    ]
+    facts += filter(None, [nuisance_text(attributes.get("record") or attributes.get("plan"))])
     if facts:
-        console.print(", ".join(f"{key} {value}" for key, value in facts.items()), highlight=False)
+        console.print(", ".join(facts), highlight=False)
     table = Table(box=None, pad_edge=False)
     for heading in ("array", "shape", "dtype"):
         table.add_column(heading, overflow="fold")

@@ -32,10 +32,12 @@ def verification_table(backends: Sequence[BackendResult], control_rate: float | 
 
 
 def print_verification(result: Verification, console: Console) -> None:
-    """Print how many files are whole, what each backend does, and notes."""
+    """Print how many files are whole, what each backend does, notes, and that all is well."""
     console.print(f"{result.files} files are as they were written", highlight=False)
     if result.backends:
         rate = result.manifest["interface"]["control_rate"]
         console.print(verification_table(result.backends, rate))
     for note in result.notes:
         console.say(f"note: {note}")
+    if not result.problems:
+        console.print("verified: the actions are those of the computer that trained it")

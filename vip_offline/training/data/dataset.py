@@ -197,7 +197,9 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     manifest = {
         "store": str(path),
         "task": store.attributes.get("task", ""),
-        "target": store.attributes.get("target"),  # of a simulator's task, see run/targets.py
+        # of a simulator's task: where its target is, and where its episodes begin
+        "target": store.attributes.get("target"),
+        "start": store.attributes.get("start"),
         "control_rate": store.attributes.get("control_rate"),
         "proprio": store.attributes.get("proprio", []),
         "camera": ",".join(inputs.cameras),  # what the policy sees; the reward's is the label's

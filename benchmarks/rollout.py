@@ -1,0 +1,217 @@
+"""How fast policies are rolled out, beside the renderer alone on the same cores.
+
+``python -m benchmarks.rollout [--quick]`` makes up a policy on lite0 embeddings and rolls it out in
+Meta-World's drawer-close, in two simulator processes of ten environments each, as `vip-offline
+rollout` does for its twenty placements. In turns, after a warm-up, it measures
+
+- the rollouts: reset, step, draw, embed, act; from the first reset to the last step; and the same
+  in lockstep, where simulators wait while frames are embedded;
+- the renderer alone, in as many processes at the same time;
+- physics alone: steps and resets, in as many processes at the same time;
+- the encoder alone, in this process, on all cores.
+
+All of them take the same cores, so a rollout cannot be faster than the times of drawing, physics
+and encoding of a frame added up: the bound.
+
+Last line: one JSON object with
+
+- ``vs_drawing``: frames a second of the rollouts over those of the renderer alone, median of the
+  turns;
+- ``vs_bound``: the same over those of the bound; ``vs_lockstep``: over those in lockstep;
+- ``rollout_fps``, ``drawing_fps``, ``encoding_fps``: medians.
+"""
+
+import argparse
+import functools
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from vip_offline.dataset.episode import Episode
+from vip_offline.dataset.store_writer import writing
+from vip_offline.options import RelabelOptions, RolloutOptions, TrainOptions
+from vip_offline.policies.runtime import LoadedPolicy, load_policy
+from vip_offline.rewards.relabel import relabel
+from vip_offline.simulation.closed_loop import GROUPS, closed_loop
+from vip_offline.simulation.interface import Simulator
+from vip_offline.simulation.simulators import make_simulator
+from vip_offline.simulation.vector_env import VectorSimulator
+from vip_offline.training.run import train
+from vip_offline.utils.console import Console
+from vip_offline.utils.parallel import SidePool
+
+TASK, SIZE = "drawer-close", 128  # px
+OPTIONS = RolloutOptions(videos=0)
+LOOP, LOCKSTEP = "rollout", "rollout, all environments in lockstep"
+DRAWING, ENCODING = "limit: drawing alone", "encoding alone"
+PHYSICS, RESETS = "physics alone, steps", "physics alone, resets"
+BOUND = "limit: all of it, one after the other"
+
+
+def made_up_policy(folder: Path) -> LoadedPolicy:
+    """A policy on lite0 embeddings that has learnt nothing."""
+    generator, rows = np.random.default_rng(0), 8
+    with writing(folder / "x.zarr", create={"task": TASK}) as store:
+        for placement in range(2):
+            store.append(
+                Episode(
+                    frames={"corner": generator.integers(0, 256, (rows, SIZE, SIZE, 3), np.uint8)},
+                    proprio=generator.normal(size=(rows, 4)).astype(np.float32),
+                    action=generator.uniform(-1, 1, (rows, 4)).astype(np.float32),
+                    succeeded=np.arange(rows) == rows - 1,
+                    true_reward=np.zeros(rows, np.float32),
+                    success=True,
+                    placement=placement,
+                )
+            )
+    relabel(folder / "x.zarr", RelabelOptions(encoder="lite0"))
+    train(folder / "x.zarr", TrainOptions(algo="bc", steps=5), folder / "policy")
+    return load_policy(folder / "policy")
+
+
+@functools.cache
+def own_simulator() -> Simulator:
+    """One per side process; drawn once, since the first frame takes longer."""
+    simulator = make_simulator(TASK, SIZE)
+    simulator.reset(0)
+    simulator.frame()
+    return simulator
+
+
+def drawing(seconds: float) -> float:
+    """Frames a second of the renderer, over states that differ."""
+    simulator, frames, spent = own_simulator(), 0, 0.0
+    while spent < seconds:
+        simulator.step(np.full(4, 0.5))
+        started = time.perf_counter()
+        for _ in range(10):
+            simulator.frame()
+        spent += time.perf_counter() - started
+        frames += 10
+        if simulator.steps > 60:
+            simulator.reset(0)
+    return frames / spent
+
+
+def stepping(seconds: float) -> float:
+    """Steps a second without a frame."""
+    simulator, steps, spent = own_simulator(), 0, 0.0
+    while spent < seconds:
+        simulator.reset(0)
+        started = time.perf_counter()
+        for _ in range(OPTIONS.horizon):
+            simulator.step(np.full(4, 0.5))
+        spent += time.perf_counter() - started
+        steps += OPTIONS.horizon
+    return steps / spent
+
+
+def resetting(seconds: float) -> float:
+    """Resets a second without a frame."""
+    simulator, resets, started = own_simulator(), 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        simulator.reset(resets)
+        resets += 1
+    return resets / (time.perf_counter() - started)
+
+
+def side_by_side(pool: SidePool, work: Callable[[float], float], seconds: float) -> float:
+    """Rate of all processes together, at work at the same time."""
+    futures = [pool.submit(work, seconds) for _ in range(OPTIONS.processes)]
+    wait(futures)
+    return sum(future.result() for future in futures)
+
+
+def encoding(policy: LoadedPolicy, seconds: float) -> float:
+    """Frames a second of the encoder, on as many at once as a step of all environments has."""
+    assert policy.encoder is not None
+    count, embedded, started = OPTIONS.placements, 0, time.perf_counter()
+    frames = np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE, 3), np.uint8)
+    while time.perf_counter() - started < seconds:
+        policy.encoder(frames)
+        embedded += count
+    return embedded / (time.perf_counter() - started)
+
+
+def rolling_out(
+    simulators: VectorSimulator, policy: LoadedPolicy, horizon: int, groups: int = GROUPS
+) -> float:
+    """Frames a second of one rollout on each placement."""
+    first = OPTIONS.first_placement
+    rollouts = [(0, first + index) for index in range(OPTIONS.placements)]
+    started = time.perf_counter()
+    ended = closed_loop(simulators, [policy], rollouts, horizon, groups=groups)
+    steps = [rollout.steps for rollout in ended]
+    # of each but the last step a frame was drawn, and one before the first
+    return sum(steps) / (time.perf_counter() - started)
+
+
+@contextmanager
+def simulated() -> Iterator[VectorSimulator]:
+    """The environments of a rollout."""
+    environments = -(-OPTIONS.placements // OPTIONS.processes)
+    with VectorSimulator(TASK, SIZE, OPTIONS.processes, environments) as simulators:
+        yield simulators
+
+
+def main() -> None:
+    """Take turns and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    turns, seconds, horizon = (2, 0.7, 20) if quick else (7, 3.0, OPTIONS.horizon)
+    rates: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder, simulated() as simulators:
+        policy = made_up_policy(Path(folder))
+        with SidePool(OPTIONS.processes, _nothing) as pool:
+            sides: dict[str, Callable[[float], float]] = {
+                DRAWING: lambda seconds: side_by_side(pool, drawing, seconds),
+                LOOP: lambda seconds: rolling_out(simulators, policy, horizon),
+                LOCKSTEP: lambda seconds: rolling_out(simulators, policy, horizon, 1),
+                ENCODING: lambda seconds: encoding(policy, seconds),
+                PHYSICS: lambda seconds: side_by_side(pool, stepping, seconds / 2),
+                RESETS: lambda seconds: side_by_side(pool, resetting, seconds / 2),
+            }
+            rolling_out(simulators, policy, 2)
+            side_by_side(pool, drawing, 0.1)
+            for _ in range(turns):
+                for name, side in sides.items():
+                    rates.setdefault(name, []).append(side(seconds))
+    taken = {name: 1 / np.array(values) for name, values in rates.items()}  # seconds per frame
+    whole = taken[DRAWING] + taken[ENCODING] + taken[PHYSICS] + taken[RESETS] / horizon
+    rates[BOUND] = (1 / whole).tolist()
+    cores = len(os.sched_getaffinity(0))
+    table = Table(box=None, title=f"{TASK}, {SIZE} px, lite0, {cores} cores, {turns} turns")
+    for heading in ("side", "a second, median", "lowest", "highest"):
+        table.add_column(heading, justify="left" if heading == "side" else "right")
+    for name, values in rates.items():
+        numbers = (float(np.median(values)), min(values), max(values))
+        table.add_row(name, *(f"{number:.0f}" for number in numbers))
+    Console(width=80).print(table)
+    ours = np.array(rates[LOOP])
+    result = {
+        "vs_drawing": round(float(np.median(ours / rates[DRAWING])), 3),
+        "vs_bound": round(float(np.median(ours / rates[BOUND])), 3),
+        "vs_lockstep": round(float(np.median(ours / rates[LOCKSTEP])), 3),
+        "rollout_fps": round(float(np.median(ours)), 1),
+        "drawing_fps": round(float(np.median(rates[DRAWING])), 1),
+        "encoding_fps": round(float(np.median(rates[ENCODING])), 1),
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+def _nothing() -> None:
+    """Nothing is set up in a side process."""
+
+
+if __name__ == "__main__":
+    main()

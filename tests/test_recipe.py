@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from vip_offline.config import dump, load_plan_recipe, load_pretrain_recipe, load_recipe
+from vip_offline.config import dump, load_pretrain_recipe, load_recipe, load_simulator_recipe
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import (
     ImportedData,
     ImportOptions,
+    PlanRecipe,
     PretrainOptions,
     PretrainRecipe,
     TrainOptions,
@@ -25,7 +26,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipes_load_and_hold_differences_only(path: Path) -> None:
-    recipe = load_pretrain_recipe(path) or load_plan_recipe(path) or load_recipe(path)
+    recipe = load_pretrain_recipe(path) or load_simulator_recipe(path) or load_recipe(path)
     assert recipe.name == path.stem
     if isinstance(recipe, PretrainRecipe):
         defaults: object = PretrainRecipe(PretrainOptions())
@@ -52,14 +53,17 @@ def test_defaults_are_the_papers_but_for_the_weights() -> None:
 
 
 def test_a_plan_s_recipe_names_file_and_key(tmp_path: Path) -> None:
-    recipe = load_plan_recipe(written(tmp_path, "[plan]\nsteps = 5\n"))
-    assert recipe is not None and (recipe.out, recipe.plan.length) == ("runs/mine", 5)
-    assert load_plan_recipe(written(tmp_path, "[train]\ntau = 1\n")) is None
+    recipe = load_simulator_recipe(
+        written(tmp_path, 'tasks = ["drawer-close"]\n[plan]\nsteps = 5\n')
+    )
+    assert isinstance(recipe, PlanRecipe)
+    assert (recipe.out, recipe.plan.length) == ("runs/mine", 5)
+    assert load_simulator_recipe(written(tmp_path, "[train]\ntau = 1\n")) is None
     with pytest.raises(VipOfflineError, match=r"mine.toml: search.kappa = 0: must be above 0"):
-        load_plan_recipe(written(tmp_path, "[plan]\n[search]\nkappa = 0\n"))
+        load_simulator_recipe(written(tmp_path, "[plan]\n[search]\nkappa = 0\n"))
     with pytest.raises(VipOfflineError, match=r"\[plan\]: unknown key 'viev'. Did you mean 'view'"):
-        load_plan_recipe(written(tmp_path, '[plan]\nviev = "left"\n'))
-    assert load_plan_recipe(written(tmp_path, dump(recipe))) == recipe
+        load_simulator_recipe(written(tmp_path, '[plan]\nviev = "left"\n'))
+    assert load_simulator_recipe(written(tmp_path, dump(recipe))) == recipe
 
 
 def test_paths_follow_the_name(tmp_path: Path) -> None:

@@ -12,14 +12,17 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.options import WITHDRAWN, OnlineRecipe, PlanRecipe, PretrainRecipe, Recipe
 from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.utils.size_limits import HANDWRITTEN, read_description
 
-Options = TypeVar("Options")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Options = TypeVar("Options", bound="DataclassInstance")
 
 
 def _fits(value: Any, annotation: Any) -> bool:
@@ -84,7 +87,7 @@ def options_from(kind: type[Options], values: Mapping[str, Any], source: str) ->
         VipOfflineError: on an unknown key or a value of another type.
     """
     hints, withdrawn = typing.get_type_hints(kind), WITHDRAWN.get(kind, {})
-    names = {_key_of(field.name): field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    names = {_key_of(field.name): field.name for field in dataclasses.fields(kind)}
     fields: dict[str, Any] = {}
     for key, value in values.items():
         if key in withdrawn:
@@ -108,17 +111,25 @@ def options_from(kind: type[Options], values: Mapping[str, Any], source: str) ->
     return kind(**fields)
 
 
+def _recipe_with(table: str, kind: type[Options], path: Path) -> Options | None:
+    """A recipe of a kind; None if the file has not the table that tells it."""
+    values = read_toml(path)
+    if table not in values:
+        return None
+    recipe = options_from(kind, {"name": path.stem, **values}, str(path))
+    _check_tables(path, recipe)
+    return recipe
+
+
 def load_pretrain_recipe(path: Path) -> PretrainRecipe | None:
     """Read a recipe that trains encoders; None if the file has no [pretrain] table.
 
     Raises:
         VipOfflineError: see `load_recipe`.
     """
-    values = read_toml(path)
-    if "pretrain" not in values:
+    recipe = _recipe_with("pretrain", PretrainRecipe, path)
+    if recipe is None:
         return None
-    recipe = options_from(PretrainRecipe, {"name": path.stem, **values}, str(path))
-    _check_tables(path, recipe)
     if not recipe.videos and not recipe.tasks:
         raise VipOfflineError(f"{path}: names neither videos nor tasks to train on.")
     return dataclasses.replace(
@@ -128,33 +139,17 @@ def load_pretrain_recipe(path: Path) -> PretrainRecipe | None:
     )
 
 
-def load_plan_recipe(path: Path) -> PlanRecipe | None:
-    """Read a recipe that plans; None if the file has no [plan] table.
+def load_simulator_recipe(path: Path) -> PlanRecipe | OnlineRecipe | None:
+    """Read a recipe that plans or learns online; None if it has neither [plan] nor [online].
 
     Raises:
         VipOfflineError: see `load_recipe`.
     """
-    values = read_toml(path)
-    if "plan" not in values:
+    recipe = _recipe_with("plan", PlanRecipe, path) or _recipe_with("online", OnlineRecipe, path)
+    if recipe is None:
         return None
-    recipe = options_from(PlanRecipe, {"name": path.stem, **values}, str(path))
-    _check_tables(path, recipe)
-    return dataclasses.replace(recipe, out=recipe.out or f"runs/{recipe.name}")
-
-
-def load_online_recipe(path: Path) -> OnlineRecipe | None:
-    """Read a recipe that learns online; None if the file has no [online] table.
-
-    Raises:
-        VipOfflineError: see `load_recipe`.
-    """
-    values = read_toml(path)
-    if "online" not in values:
-        return None
-    recipe = options_from(OnlineRecipe, {"name": path.stem, **values}, str(path))
-    _check_tables(path, recipe)
     if not recipe.tasks:
-        raise VipOfflineError(f"{path}: names no tasks to learn.")
+        raise VipOfflineError(f"{path}: tasks is empty. Name tasks of the simulators.")
     return dataclasses.replace(recipe, out=recipe.out or f"runs/{recipe.name}")
 
 
@@ -209,7 +204,7 @@ def naming_keys(path: Path, recipe: type) -> Iterator[None]:
         raise VipOfflineError(f"{key}: {error.reason}") from None
 
 
-def _check_tables(path: Path, recipe: Recipe | PretrainRecipe | PlanRecipe | OnlineRecipe) -> None:
+def _check_tables(path: Path, recipe: "DataclassInstance") -> None:
     tables = (getattr(recipe, field.name) for field in dataclasses.fields(recipe))
     with naming_keys(path, type(recipe)):
         for options in (recipe, *filter(dataclasses.is_dataclass, tables)):

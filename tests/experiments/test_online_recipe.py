@@ -10,9 +10,9 @@ import pytest
 from in_process import invoke, refusal
 from PIL import Image
 
-from vip_offline.config import load_online_recipe
+from vip_offline.config import load_simulator_recipe
 from vip_offline.experiments.online_recipe import summarise_training
-from vip_offline.options import OnlineOptions, OnlineRun
+from vip_offline.options import OnlineOptions, OnlineRecipe, OnlineRun
 from vip_offline.report.figures.online import save_trainings, training_names
 from vip_offline.report.terminal.online import trainings_table
 from vip_offline.utils.console import Console
@@ -91,7 +91,7 @@ def test_table_and_figure_name_what_differs(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (('["drawer-close"]', '["drawer-clos"]'), "Did you mean 'drawer-close'?"),
-        (('["drawer-close"]', "[]"), "names no tasks"),
+        (('["drawer-close"]', "[]"), "tasks is empty"),
         (('"sparse"]', '"spars"]'), "rewards"),
         (("seeds = 2", "seeds = 0"), "seeds = 0: must be at least 1"),
         (("samples = 8", "samples = 1"), "npg.samples = 1: must be at least 2"),
@@ -124,6 +124,6 @@ def test_a_recipe_trains_every_seed_once(tmp_path: Path) -> None:
     again = invoke("run", "both.toml", cwd=tmp_path)
     assert again.code in (None, 0) and again.stdout.count("all 2 iterations are done") == 4
     assert (folder / "progress.jsonl").stat().st_mtime_ns == stamp
-    written = load_online_recipe(out / "recipe.toml")
-    assert written is not None and written.rewards == ("visual", "sparse")
-    assert written == load_online_recipe(tmp_path / "both.toml")
+    written = load_simulator_recipe(out / "recipe.toml")
+    assert isinstance(written, OnlineRecipe) and written.rewards == ("visual", "sparse")
+    assert written == load_simulator_recipe(tmp_path / "both.toml")

@@ -18,7 +18,7 @@ from in_process import invoke, refusal
 from PIL import Image
 
 from vip_offline.analysis.closed_loop.statistics import success_interval
-from vip_offline.config import load_plan_recipe
+from vip_offline.config import load_simulator_recipe
 from vip_offline.dataset.store import open_store
 from vip_offline.experiments.plan import check_plan
 from vip_offline.experiments.plan_numbers import summarise, summarise_cell
@@ -182,8 +182,9 @@ def test_a_goal_picture_leaves_episodes_films_numbers_and_a_store(tmp_path: Path
     assert {**again, "seconds": 0} == {**numbers, "seconds": 0}
 
     # a run is made again from its recipe, elsewhere
-    recipe = load_plan_recipe(folder / "recipe.toml")
-    assert recipe is not None and recipe.plan.seed == 1 and recipe.plan.seeds == 1
+    recipe = load_simulator_recipe(folder / "recipe.toml")
+    assert isinstance(recipe, PlanRecipe)
+    assert recipe.plan.seed == 1 and recipe.plan.seeds == 1
     assert [cell[0].folder for cell in check_plan(recipe)] == [CELL / "seed-1"]
 
     said = refusal(*PLAN, "--kappa", "3", cwd=tmp_path)

@@ -7,8 +7,8 @@ from pathlib import Path
 from vip_offline.analysis.look import Look, look_at, open_look, summarise_look
 from vip_offline.encoders.registry import check_encoder
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.stages import download_stage
-from vip_offline.options import Computing, LookOptions
+from vip_offline.experiments.stages import encoder_stage
+from vip_offline.options import LookOptions
 from vip_offline.options.fields import check_ranges
 from vip_offline.report.figures.look import film_panel, write_figure, write_look_film
 from vip_offline.utils.console import Bar
@@ -43,18 +43,7 @@ def look_stage(
     folders = output_folders(videos, out)
     for folder in folders:
         require_writable(folder)
-    if not options.weights:
-        download_stage(options.encoder, bar)
-    from vip_offline.encoders.encoder import load_encoder
-
-    encoder = load_encoder(
-        options.encoder,
-        Path(options.weights) if options.weights else None,
-        computing=Computing(options.backend, options.device),
-        on_prepare=say,
-        fit=options.fit,
-        way_out="Use --backend torch.",
-    )
+    encoder = encoder_stage(options, bar, say)
     with bar("look", opened.frames, "frame") as advance:
         for look, folder in zip(look_at(opened, encoder, advance), folders, strict=True):
             write_look(look, folder)

@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.table import Table
 
-from vip_offline.encoders.encoder import Encoder, load_encoder
+from vip_offline.encoders.encoder import Encoder
 from vip_offline.encoders.registry import check_encoder
-from vip_offline.experiments.stages import download_stage
+from vip_offline.experiments.stages import encoder_stage
 from vip_offline.online.environment import VisualEnvironments
 from vip_offline.online.evaluation import rate_numbers
 from vip_offline.online.fine_tuning import check_init, offline_policy
@@ -158,14 +158,7 @@ def _environments(run: OnlineRun) -> int:
 
 
 def _load(options: OnlineOptions, bar: Bar, say: Callable[[str], None]) -> Encoder:
-    if not options.weights:
-        download_stage(options.encoder, bar)
-    encoder = load_encoder(
-        options.encoder,
-        Path(options.weights) if options.weights else None,
-        on_prepare=say,
-        fit=options.fit,
-    )
+    encoder = encoder_stage(options, bar, say)
     # goal pictures of another size are brought to that of the frames
     size = options.image_size
     return encoder.seeing(encoder.preprocessing.for_frames(size, size))

@@ -26,8 +26,8 @@ from vip_offline.experiments.plan_runs import (
     runs_of,
     write_run,
 )
-from vip_offline.experiments.stages import download_stage
-from vip_offline.options import Computing, PlanOptions, PlanRecipe
+from vip_offline.experiments.stages import encoder_stage
+from vip_offline.options import PlanOptions, PlanRecipe
 from vip_offline.options.fields import OptionError
 from vip_offline.options.plan import DENSE
 from vip_offline.planning.episode import as_episode, plan_episode
@@ -138,7 +138,7 @@ def plan_stage(recipe: PlanRecipe, bar: Bar, say: Say, store: Path | None = None
         encoders: dict[str, Encoder] = {}
         for run in (cell[0] for cell in open_cells if cell):
             if (name := run.options.encoder) not in {DENSE, *encoders}:
-                encoders[name] = _loaded(run.options, bar, say)
+                encoders[name] = encoder_stage(run.options, bar, say)
         steps = sum(run.options.length for cell in open_cells for run in cell)
         with bar("plan", steps, "step") as advance:
             for cell in filter(None, open_cells):
@@ -153,21 +153,6 @@ def plan_stage(recipe: PlanRecipe, bar: Bar, say: Say, store: Path | None = None
     if store is not None:
         say(_store_runs(store, attributes, cells[0]))
     return summary
-
-
-def _loaded(options: PlanOptions, bar: Bar, say: Say) -> "Encoder":
-    if not options.weights:
-        download_stage(options.encoder, bar)
-    from vip_offline.encoders.encoder import load_encoder
-
-    return load_encoder(
-        options.encoder,
-        Path(options.weights) if options.weights else None,
-        computing=Computing(options.backend, options.device),
-        on_prepare=say,
-        fit=options.fit,
-        way_out="Use --backend torch.",
-    )
 
 
 def _plan_cell(

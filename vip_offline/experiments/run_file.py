@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from vip_offline.config import (
-    load_online_recipe,
-    load_plan_recipe,
     load_pretrain_recipe,
     load_recipe,
+    load_simulator_recipe,
     naming_keys,
 )
 from vip_offline.options import OnlineRecipe, PlanRecipe, PretrainRecipe, Recipe
@@ -23,12 +22,12 @@ def run_file(path: Path, console: Console) -> None:
     if (encoders := load_pretrain_recipe(path)) is not None:
         with naming_keys(path, PretrainRecipe), first_process_prints(console) as shown:
             _pretrain(encoders, shown)
-    elif (plans := load_plan_recipe(path)) is not None:
-        with naming_keys(path, PlanRecipe):
-            _plan(plans, console)
-    elif (trainings := load_online_recipe(path)) is not None:
-        with naming_keys(path, OnlineRecipe):
-            _online(trainings, console)
+    elif (recipe := load_simulator_recipe(path)) is not None:
+        with naming_keys(path, type(recipe)):
+            if isinstance(recipe, PlanRecipe):
+                _plan(recipe, console)
+            else:
+                _online(recipe, console)
     else:
         _compare(path, console)
 

@@ -6,14 +6,15 @@ Each imports what it needs itself: torch takes seconds, and recording does witho
 import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import Recipe
+from vip_offline.options import BackendName, Computing, Device, Fit, Recipe
 from vip_offline.utils.console import Bar
 
 if TYPE_CHECKING:
     from vip_offline.dataset.importers.base.source import Source
+    from vip_offline.encoders.encoder import Encoder
     from vip_offline.options import ImportOptions, TrainOptions
 
 
@@ -224,6 +225,50 @@ def download_stage(encoder: str, bar: Bar) -> None:
             encoder,
             lambda done, total: advance(1, total=total // BLOCK if total else None),
         )
+
+
+class NamesEncoder(Protocol):
+    """Options of a command that embeds frames which no store holds."""
+
+    @property
+    def encoder(self) -> str:
+        """Its name."""
+
+    @property
+    def weights(self) -> str:
+        """Its checkpoint; "": the published one."""
+
+    @property
+    def fit(self) -> Fit:
+        """How a frame that is not square becomes one."""
+
+    @property
+    def backend(self) -> BackendName:
+        """What computes it."""
+
+    @property
+    def device(self) -> Device:
+        """Where."""
+
+
+def encoder_stage(options: NamesEncoder, bar: Bar, say: Callable[[str], None]) -> "Encoder":
+    """Load an encoder for frames, after its download.
+
+    Raises:
+        VipOfflineError: see `load_encoder`.
+    """
+    if not options.weights:
+        download_stage(options.encoder, bar)
+    from vip_offline.encoders.encoder import load_encoder
+
+    return load_encoder(
+        options.encoder,
+        Path(options.weights) if options.weights else None,
+        computing=Computing(options.backend, options.device),
+        on_prepare=say,
+        fit=options.fit,
+        way_out="Use --backend torch.",
+    )
 
 
 def relabel_stage(

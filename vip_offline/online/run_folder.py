@@ -35,7 +35,7 @@ OPTIONS, PROGRESS, WEIGHTS = "online.toml", "progress.jsonl", "policy.safetensor
 FILM, EPISODES, SUMMARY = "evaluation.mp4", "episodes", "online.json"
 FILM_RATE = 25  # frames per second of the mp4: the paper's control rate
 # what may change from one start to the next: how far it goes, and what it is computed by
-FREE = ("steps", "processes", "environments", "videos")
+FREE = ("steps", "processes", "environments", "videos", "backend", "device")
 COLUMNS = ("observation", "action", "reward", "solved", "distance")  # of a `Trajectory`
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 from vip_offline.options.fields import Option
-from vip_offline.options.reward import Fit
+from vip_offline.options.reward import Computing, EncoderBackend, EncoderDevice, Fit
 
 OnlineAlgo = Literal["npg", "sac"]
 OnlineReward = Literal["visual", "sparse", "dense"]
@@ -51,6 +51,8 @@ class OnlineOptions:
     fit: Annotated[
         Fit, Option("How goal pictures that are not square become so; see `relabel --fit`.")
     ] = "crop"
+    backend: EncoderBackend = Computing.backend
+    device: EncoderDevice = Computing.device
     goal: Annotated[
         tuple[str, ...],
         Option(

@@ -35,50 +35,10 @@ class SimulatorKind:
     # of the state: columns of the robot's pose, and of the objects'
     robot_columns: tuple[int, ...]
     object_columns: tuple[int, ...]
-    make: Callable[..., Simulator]  # (name, image_size, view, hidden_goal, start, renderer)
+    make: Callable[..., Simulator]  # (name, image_size, renderer=..., and what it takes)
+    takes: tuple[str, ...]  # of view, start, hidden_goal: those of which it has a choice
     # of a task's name: the scripted policy, ``get_action(state) -> (A,)``; None: it brings none
     expert: Callable[[str], Any] | None = None
-
-
-def _make_metaworld(
-    name: str,
-    image_size: int,
-    *,
-    view: str,
-    hidden_goal: bool,
-    start: str,
-    renderer: Renderer | None,
-) -> Simulator:
-    del view, start  # it has one of each
-    return metaworld.MetaworldSimulator(name, image_size, renderer, hidden_goal=hidden_goal)
-
-
-def _make_kitchen(
-    name: str,
-    image_size: int,
-    *,
-    view: str,
-    hidden_goal: bool,
-    start: str,
-    renderer: Renderer | None,
-) -> Simulator:
-    del hidden_goal  # it hides none
-    return kitchen.KitchenSimulator(name, image_size, view=view, start=start, renderer=renderer)
-
-
-def _make_ogbench(
-    name: str,
-    image_size: int,
-    *,
-    view: str,
-    hidden_goal: bool,
-    start: str,
-    renderer: Renderer | None,
-) -> Simulator:
-    del start  # it has one
-    return ogbench.OgbenchSimulator(
-        name, image_size, view=view, hidden_goal=hidden_goal, renderer=renderer
-    )
 
 
 SIMULATORS: Mapping[str, SimulatorKind] = {
@@ -91,7 +51,8 @@ SIMULATORS: Mapping[str, SimulatorKind] = {
         (metaworld.WORKSPACE_LOW, metaworld.WORKSPACE_HIGH),
         metaworld.ROBOT_COLUMNS,
         metaworld.OBJECT_COLUMNS,
-        _make_metaworld,
+        metaworld.MetaworldSimulator,
+        ("hidden_goal",),
         metaworld.scripted_expert,
     ),
     kitchen.KITCHEN: SimulatorKind(
@@ -103,7 +64,8 @@ SIMULATORS: Mapping[str, SimulatorKind] = {
         kitchen.PROPRIO_BOUNDS,
         kitchen.ROBOT_COLUMNS,
         kitchen.OBJECT_COLUMNS,
-        _make_kitchen,
+        kitchen.KitchenSimulator,
+        ("view", "start"),
     ),
     ogbench_tasks.OGBENCH: SimulatorKind(
         ogbench.tasks,
@@ -114,7 +76,8 @@ SIMULATORS: Mapping[str, SimulatorKind] = {
         ogbench.PROPRIO_BOUNDS,
         ogbench_tasks.ROBOT_COLUMNS,
         ogbench_tasks.OBJECT_COLUMNS,
-        _make_ogbench,
+        ogbench.OgbenchSimulator,
+        ("view", "hidden_goal"),
         ogbench.ScriptedExpert,
     ),
 }
@@ -222,14 +185,9 @@ def make_simulator(
     view = view or views(task)[0]
     check_known(f"view of {task}:", view, kind.views)
     check_known(f"start of {task}:", start, kind.starts)
-    return kind.make(
-        split_task(task)[1],
-        image_size,
-        view=view,
-        hidden_goal=hidden_goal,
-        start=start,
-        renderer=renderer,
-    )
+    choices = {"view": view, "start": start, "hidden_goal": hidden_goal}
+    taken = {name: choices[name] for name in kind.takes}
+    return kind.make(split_task(task)[1], image_size, renderer=renderer, **taken)
 
 
 def scripted_expert(task: str) -> Any:

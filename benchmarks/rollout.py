@@ -54,10 +54,10 @@ from vip_offline.utils.parallel import SidePool
 TASK, SIZE = "drawer-close", 128  # px
 OPTIONS = RolloutOptions(videos=0)
 ENCODERS = "vip-mini", "lite0"
-LOOP, LOCKSTEP = "rollout, {}", "rollout, lite0, all environments in lockstep"
+LOOP, LOCKSTEP = "rollout, {}", "rollout, lite0, in lockstep"
 DRAWING, ENCODING = "limit: drawing alone", "encoding alone, {}"
 PHYSICS, RESETS = "physics alone, steps", "physics alone, resets"
-BOUND = "limit: all of it, one after the other, {}"
+BOUND = "limit: all of it in turn, {}"
 
 
 def made_up_policies(folder: Path) -> dict[str, LoadedPolicy]:
@@ -174,7 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    turns, seconds, horizon = (2, 0.7, 20) if quick else (7, 3.0, OPTIONS.horizon)
+    turns, seconds, horizon = (2, 0.7, 20) if quick else (3, 3.0, OPTIONS.horizon)
     rates: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder, simulated() as simulators:
         policies = made_up_policies(Path(folder))

@@ -94,6 +94,10 @@ def test_another_run_in_the_folder_is_refused(tmp_path: Path) -> None:
             ("drawer-close", "--init", "runs/x", "--algo", "sac", "--observe", "state"),
             "Use --observe embedding",
         ),
+        (
+            ("kitchen/ldoor-close", "--start", "easy", "--horizon", "50"),
+            "did not solve it, so it has no easy start",
+        ),
         (("plate-slide-back",), "target is a marker that no picture shows"),
     ],
 )

@@ -11,10 +11,13 @@ from in_process import invoke, refusal
 from PIL import Image
 
 from vip_offline.config import load_simulator_recipe
-from vip_offline.experiments.online_recipe import summarise_training
+from vip_offline.errors import VipOfflineError
+from vip_offline.experiments import online_recipe
+from vip_offline.experiments.online_recipe import run_online_recipe, summarise_training
 from vip_offline.options import OnlineOptions, OnlineRecipe, OnlineRun
 from vip_offline.report.figures.online import save_trainings, training_names
 from vip_offline.report.terminal.online import trainings_table
+from vip_offline.training.checkpoint import write_checkpoint
 from vip_offline.utils.console import Console
 
 RECIPE = """
@@ -67,6 +70,46 @@ def test_a_training_is_summed_up_over_seeds_and_placements() -> None:
     assert summary["evaluated_steps"] == [10, 30] and summary["success"] == [[0, 0.75]] * 3
     assert summary["seconds"] == [6, 6, 6] and summary["steps"] == 30
     assert training(1)["gain"]["low"] is None
+
+
+def test_curves_are_compared_where_all_seeds_were_evaluated() -> None:
+    prolonged, straight = ended([False], [True]), ended([False], [True])
+    extra = {"steps": 25, "success": 0.5, "return_mean": 0.2, "train_success": 0.5, "seconds": 1.0}
+    prolonged["progress"].insert(2, extra)
+    runs = [OnlineRun("push", OnlineOptions(seed=seed)) for seed in range(2)]
+    for order in ([prolonged, straight], [straight, prolonged]):
+        summary = summarise_training(runs, order)
+        assert summary["evaluated_steps"] == [10, 30]
+        assert summary["success"] == [[0, 1], [0, 1]]
+
+
+@pytest.mark.sim
+def test_what_is_named_twice_is_trained_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[Path] = []
+
+    def note(run: OnlineRun, folder: Path, *_: object) -> None:
+        trained.append(folder)
+        raise VipOfflineError("enough")
+
+    monkeypatch.setattr(online_recipe, "online_stage", note)
+    recipe = OnlineRecipe(
+        online=OnlineOptions(reward="dense", observe="state"),
+        out=str(tmp_path / "out"),
+        tasks=("drawer-close", "metaworld/drawer-close"),
+        encoders=("pixels", "lite0"),
+        seeds=1,
+    )
+    said: list[str] = []
+    with pytest.raises(VipOfflineError, match="enough"):
+        run_online_recipe(recipe, Console(quiet=True).bar, said.append)
+    assert said == ["training 1 of 1"]
+    longer = trained[0]
+    longer.mkdir(parents=True)
+    write_checkpoint(longer, {}, {}, [{"steps": 1e9}])
+    with pytest.raises(VipOfflineError, match="holds a training of 1,000,000,000 steps"):
+        run_online_recipe(recipe, Console(quiet=True).bar, said.append)
 
 
 def test_table_and_figure_name_what_differs(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The command `plan`, from a goal picture to films, numbers and a store."""
 
+import dataclasses
 import io
 import json
 import os
@@ -20,8 +21,10 @@ from PIL import Image
 from vip_offline.analysis.closed_loop.statistics import success_interval
 from vip_offline.config import load_simulator_recipe
 from vip_offline.dataset.store import open_store
+from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.plan import check_plan
 from vip_offline.experiments.plan_numbers import summarise, summarise_cell
+from vip_offline.experiments.plan_runs import Run, read_trajectory
 from vip_offline.options import PlanOptions, PlanRecipe, SearchOptions
 from vip_offline.report.terminal.plans import plans_table
 from vip_offline.simulation.nuisances import Nuisances
@@ -111,7 +114,7 @@ def test_rewards_are_compared_over_tasks_and_seeds() -> None:
     assert ours["low"] < low - 0.05 and ours["high"] > high + 0.05
     printed = io.StringIO()
     Console(width=80, file=printed).print(plans_table(summary))
-    assert re.search(r"all 2 +lite0, 32 +67 ", printed.getvalue()), printed.getvalue()
+    assert re.search(r"all 2 +default +lite0, 32 +67 ", printed.getvalue()), printed.getvalue()
     assert "with 32 or 128 sequences" in printed.getvalue()
 
 
@@ -127,6 +130,7 @@ def test_rewards_are_compared_over_tasks_and_seeds() -> None:
         (("drawer-close", "--encoder", "dense", "--goal", "x.png"), "looks at no picture"),
         (("drawer-close", "--image-size", "33"), "--image-size 33: must be even"),
         (("drawer-close", "--sequences", "1"), "--sequences 1: must be at least 2"),
+        (("drawer-close", "--horizon", "500"), "--horizon 500: must be below 500"),
         (("drawer-close", "--noise-filter", "1,2"), "--noise-filter 1,2: must be three numbers"),
         (("drawer-close", "--nuisance", "ligth"), "--nuisance ligth: is unknown. Did you mean"),
     ],
@@ -137,6 +141,62 @@ def test_what_cannot_be_planned_is_refused_and_leaves_nothing(
     said = " ".join(refusal("plan", *arguments, cwd=tmp_path).split())
     assert message in said
     assert not any(tmp_path.iterdir())
+
+
+def plan_recipe(tmp_path: Path, **plan: Any) -> PlanRecipe:
+    options = PlanOptions(**{"encoder": "pixels", "seeds": 1, "steps": 4, **plan})
+    return PlanRecipe(options, SearchOptions(), out=str(tmp_path), tasks=("drawer-close",))
+
+
+@pytest.mark.sim
+def test_what_is_named_twice_is_planned_once(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(
+        plan_recipe(tmp_path),
+        tasks=("drawer-close", "metaworld/drawer-close"),
+        sequences=(4, 4),
+        encoders=("pixels", "dense", "pixels"),
+    )
+    assert [cell[0].options.encoder for cell in check_plan(recipe)] == ["pixels", "dense"]
+
+
+@pytest.mark.sim
+def test_files_are_known_by_what_is_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.full((32, 32, 3), 90, np.uint8)).save("g.png")
+    checkpoint = Path("mine.pt")
+    checkpoint.write_bytes(b"one")
+
+    def settings(goal: str) -> dict[str, Any]:
+        recipe = plan_recipe(tmp_path, goal=goal, encoder="vip", weights=str(checkpoint))
+        return check_plan(recipe)[0][0].settings
+
+    before = settings("g.png")
+    assert settings("./g.png") == before
+    checkpoint.write_bytes(b"two")
+    assert settings("g.png")["weights"] != before["weights"]
+    Image.fromarray(np.full((32, 32, 3), 91, np.uint8)).save("g.png")
+    assert settings("g.png")["goal"] != before["goal"]
+
+
+def test_the_dense_reward_of_a_sweep_looks_at_no_picture() -> None:
+    recipe = PlanRecipe(
+        PlanOptions(goal="object"), tasks=("kitchen/sdoor-open",), encoders=("lite0", "dense")
+    )
+    assert [plan.goal for _, plan, _ in recipe.cells()] == ["object", ""]
+
+
+def test_a_damaged_episode_is_named(tmp_path: Path) -> None:
+    run = Run(tmp_path, "drawer-close", PlanOptions(), SearchOptions())
+    noise = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8)
+    np.savez_compressed(tmp_path / "episode.npz", frames=noise)
+    path = tmp_path / "episode.npz"
+    damaged = bytearray(path.read_bytes())
+    damaged[200:260] = bytes(60)
+    path.write_bytes(damaged)
+    with pytest.raises(VipOfflineError, match=r"episode.npz: cannot be read .* Delete .*plan.json"):
+        read_trajectory(run)
 
 
 @pytest.mark.sim

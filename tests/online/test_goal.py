@@ -61,3 +61,14 @@ def test_the_expert_ends_where_the_task_is_solved() -> None:
     assert names == "the last frames of 2 successes of the scripted expert" and not notes
     assert len(frames) == 2 and frames[0].shape == (32, 32, 3)
     assert not np.array_equal(frames[0], frames[1])
+
+
+@pytest.mark.sim
+@pytest.mark.slow
+def test_the_expert_is_seen_from_the_view_that_the_policy_has() -> None:
+    seen = {}
+    for view in ("", "corner", "front"):
+        options = OnlineOptions(expert_goals=1, image_size=32, processes=1, view=view)
+        (seen[view],), _, _ = goal_frames("ogbench/button-press-drawer", options)
+    np.testing.assert_array_equal(seen[""], seen["corner"])
+    assert (seen[""] != seen["front"]).mean() > 0.5

@@ -56,3 +56,13 @@ def test_new_statistics_leave_a_network_the_function_that_it_was() -> None:
     torch.testing.assert_close(output(new), before, atol=1e-5, rtol=1e-5)
     assert not torch.equal(layer.weight[:, :4], weights[:, :4])
     assert torch.equal(layer.weight[:, 4:], weights[:, 4:])  # the time is no standardised input
+
+
+def test_an_input_that_begins_to_move_saturates_nothing() -> None:
+    still = np.random.default_rng(0).normal(scale=1e-5, size=(50, 1))
+    old = RunningStatistics.none(1).updated(still)
+    new = old.updated(np.array([[-1.0], [1.0]]))
+    layer = nn.Linear(1, 3)
+    weights = layer.weight.detach().clone()
+    keep_function(layer, old, new)
+    torch.testing.assert_close(layer.weight, LARGEST * weights)

@@ -199,6 +199,24 @@ def test_an_action_that_is_not_finite_stops_it_with_the_folder_as_it_was(folder:
     assert (folder / CHECKPOINT).read_bytes() == before
 
 
+def test_weights_that_are_not_finite_are_never_kept(folder: Path) -> None:
+    begun = training(folder, NPG)
+    before = (folder / CHECKPOINT).read_bytes()
+    policy = begun._learner._policy  # type: ignore[attr-defined]
+    begun._learner.learn = lambda *_: policy.log_std.data.fill_(float("nan")) and {}  # type: ignore[method-assign]
+    with pytest.raises(VipOfflineError, match=r"iteration 1 led to weights \(log_std\)"):
+        begun.advance()
+    assert (folder / CHECKPOINT).read_bytes() == before
+
+
+def test_a_success_is_worth_the_same_whatever_random_actions_did(folder: Path) -> None:
+    sparse = replace(SAC, online=replace(SAC.online, reward="sparse"))
+    assert training(folder, sparse)._start.reward_std == 1
+    other = folder.with_name("other")
+    other.mkdir()
+    assert training(other, SAC)._start.reward_std != 1
+
+
 def test_what_a_checkpoint_says_of_a_training(folder: Path) -> None:
     trained = training(folder, NPG).finish()
     checkpoint = read_checkpoint(folder)

@@ -32,6 +32,15 @@ def test_it_learns_returns_of_any_scale() -> None:
         assert wrong < 0.2 * scale * np.abs(returns).mean()
 
 
+def test_the_scale_waits_for_the_first_reward() -> None:
+    inputs, returns = data()
+    value = ValueFunction(3, seed=0)
+    value.fit(inputs, 0 * returns, 1, np.random.default_rng(0))
+    for epoch in range(6):
+        value.fit(inputs, returns, 5, np.random.default_rng(epoch))
+    assert np.abs(value(inputs) - returns).mean() < 0.2 * np.abs(returns).mean()
+
+
 def test_it_goes_on_bit_for_bit() -> None:
     inputs, returns = data()
     whole, first = ValueFunction(3, seed=0), ValueFunction(3, seed=0)

@@ -10,26 +10,28 @@ from rich.table import Table
 
 from vip_offline.encoders.encoder import Encoder
 from vip_offline.encoders.registry import check_encoder
+from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.stages import encoder_stage
 from vip_offline.online.environment import VisualEnvironments
 from vip_offline.online.evaluation import rate_numbers
-from vip_offline.online.fine_tuning import check_init, offline_policy
+from vip_offline.online.fine_tuning import check_init, check_manifest, offline_policy
 from vip_offline.online.goal import check_goal, embed_goal, goal_frames, goal_identity
 from vip_offline.online.run_folder import (
     SUMMARY,
     existing,
     identity_of,
+    progress_is_current,
     write_goal,
     write_options,
 )
 from vip_offline.online.train import Actor, OnlineTraining, Trained
 from vip_offline.options import OnlineOptions, OnlineRun
 from vip_offline.options.fields import OptionError, check_ranges
-from vip_offline.policies.policy import TENSORS, read_manifest
+from vip_offline.policies.policy import TENSORS
 from vip_offline.report.terminal.online import online_table
 from vip_offline.simulation.hidden_targets import check_target
 from vip_offline.simulation.interface import check_known
-from vip_offline.simulation.simulators import check_task, kind_of, views
+from vip_offline.simulation.simulators import check_start, check_task, kind_of, views
 from vip_offline.simulation.vector_env import VectorSimulator
 from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 from vip_offline.utils.console import Bar
@@ -57,7 +59,7 @@ def check_run(run: OnlineRun) -> OnlineRun:
     task = check_task(run.task)
     check_target(task, options.hidden_goal)
     kind = kind_of(task)
-    check_known(f"start of {task}:", options.start, kind.starts)
+    check_start(task, options.start)
     if options.view:
         check_known(f"view of {task}:", options.view, views(task))
     if options.horizon > (most := kind.starts[options.start]):
@@ -70,11 +72,16 @@ def check_run(run: OnlineRun) -> OnlineRun:
         )
     check_init(options)
     if options.init:
-        read_manifest(Path(options.init))  # says what is wrong with it
+        check_manifest(Path(options.init), task, options, _camera(task, options))
     if needs_encoder(options):
         check_encoder(options.encoder, options.weights)
     if options.reward == "visual":
         check_goal(task, options)
+    elif options.goal:
+        raise VipOfflineError(
+            f"--goal {options.goal[0]}: --reward {options.reward} looks at no picture. Leave it "
+            "out."
+        )
     return replace(run, task=task)
 
 
@@ -118,7 +125,8 @@ def _train(run: OnlineRun, folder: Path, bar: Bar, say: Callable[[str], None]) -
     identity = identity_of(run, made_of, encoder.provenance if encoder else {})
     checkpoint = existing(folder, identity)
     write_options(folder, run)
-    if checkpoint and len(checkpoint.metrics) > run.iterations:
+    done = checkpoint is not None and len(checkpoint.metrics) > run.iterations
+    if checkpoint and done and progress_is_current(folder, checkpoint):
         say(f"{folder}: all {run.iterations} iterations are done")
         return Trained.read(checkpoint)
     goal = None
@@ -164,13 +172,19 @@ def _load(options: OnlineOptions, bar: Bar, say: Callable[[str], None]) -> Encod
     return encoder.seeing(encoder.preprocessing.for_frames(size, size))
 
 
+def _camera(task: str, options: OnlineOptions) -> str:
+    """The view by its name; "" where the task has one."""
+    names = views(task)
+    return (options.view or names[0]) if len(names) > 1 else ""
+
+
 def _actor(
     run: OnlineRun, encoder: Encoder | None, environments: VisualEnvironments
 ) -> Actor | None:
     if not run.online.init or encoder is None:
         return None
     sizes = environments.observation_size, environments.action_size
-    view = (run.online.view or views(run.task)[0]) if len(views(run.task)) > 1 else ""
+    view = _camera(run.task, run.online)
     provenance = encoder.provenance
     folder = Path(run.online.init)
     policy, tensors = offline_policy(folder, run.task, run.online, view, provenance, sizes)

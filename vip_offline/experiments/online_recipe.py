@@ -10,10 +10,12 @@ import numpy as np
 
 from vip_offline.analysis.closed_loop.statistics import Estimate, mean_interval, paired_difference
 from vip_offline.config import dump
+from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.online import check_run, default_folder, online_stage
 from vip_offline.online.run_folder import PROGRESS, SUMMARY
 from vip_offline.options import OnlineRecipe, OnlineRun
 from vip_offline.report.figures.online import save_trainings
+from vip_offline.training.checkpoint import read_checkpoint
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import read_json, replace_file, require_writable, write_json
 
@@ -34,8 +36,12 @@ def run_online_recipe(recipe: OnlineRecipe, bar: Bar, say: Callable[[str], None]
     Raises:
         VipOfflineError: see `online_stage`; all trainings are checked before the first begins.
     """
-    groups = [[check_run(run) for run in group] for group in recipe.groups()]
     out = Path(recipe.out)
+    checked = ([check_run(run) for run in group] for group in recipe.groups())
+    # a task or an encoder that is named twice, or an encoder that nobody looks through
+    groups = [*{_folder(out, group[0]): group for group in checked}.values()]
+    for run in (run for group in groups for run in group):
+        _check_length(_folder(out, run), run)
     require_writable(out)
     replace_file(out / "recipe.toml", dump(recipe).encode())
     runs = [run for group in groups for run in group]
@@ -53,6 +59,20 @@ def run_online_recipe(recipe: OnlineRecipe, bar: Bar, say: Callable[[str], None]
 
 def _folder(out: Path, run: OnlineRun) -> Path:
     return out.joinpath(*default_folder(run).parts[-2:])
+
+
+def _check_length(folder: Path, run: OnlineRun) -> None:
+    """Refuse a training that went further than the others will.
+
+    Raises:
+        VipOfflineError: naming its folder.
+    """
+    checkpoint = read_checkpoint(folder) if folder.is_dir() else None
+    if checkpoint and (steps := int(checkpoint.metrics[-1]["steps"])) > run.total_steps:
+        raise VipOfflineError(
+            f"{folder}: holds a training of {steps:,} steps, the recipe asks for "
+            f"{run.total_steps:,} with the warm-up. Raise steps to that, or choose another out."
+        )
 
 
 def _ended(folder: Path) -> dict[str, Any]:
@@ -77,7 +97,10 @@ def summarise_training(
     start, end = (
         np.array([run[key]["outcomes"] for run in ended], bool) for key in ("start", "end")
     )
-    evaluated = [[line for line in run["progress"] if "success" in line] for run in ended]
+    # a training that was prolonged was also evaluated where it ended before
+    rates = [{line["steps"]: line["success"] for line in run["progress"] if "success" in line}
+             for run in ended]  # fmt: skip
+    evaluated = [steps for steps in rates[0] if all(steps in rate for rate in rates)]
     first = runs[0]
     return {
         "task": first.task,
@@ -90,8 +113,8 @@ def summarise_training(
         "start": _numbers(mean_interval(start)),
         "end": _numbers(mean_interval(end)),
         "gain": _numbers(paired_difference(end, start)),
-        "evaluated_steps": [line["steps"] for line in evaluated[0]],
-        "success": [[line["success"] for line in lines] for lines in evaluated],
+        "evaluated_steps": evaluated,
+        "success": [[rate[steps] for steps in evaluated] for rate in rates],
         "trained_steps": [line["steps"] for line in ended[0]["progress"]],
         "return": [[line["return_mean"] for line in run["progress"]] for run in ended],
         "train_success": [[line["train_success"] for line in run["progress"]] for run in ended],

@@ -27,7 +27,7 @@ from vip_offline.experiments.plan_runs import (
     write_run,
 )
 from vip_offline.experiments.stages import encoder_stage
-from vip_offline.options import PlanOptions, PlanRecipe
+from vip_offline.options import PlanOptions, PlanRecipe, SearchOptions
 from vip_offline.options.fields import OptionError
 from vip_offline.options.plan import DENSE
 from vip_offline.planning.episode import as_episode, plan_episode
@@ -40,11 +40,21 @@ from vip_offline.report.figures.plans import save_plans
 from vip_offline.rewards.goals import other_view_note
 from vip_offline.simulation.hidden_targets import check_target
 from vip_offline.simulation.interface import METAWORLD, check_known, split_task
-from vip_offline.simulation.kitchen import EASY
-from vip_offline.simulation.kitchen_goals import solved_goal
-from vip_offline.simulation.simulators import check_task, kind_of, make_simulator, views
+from vip_offline.simulation.simulators import (
+    check_start,
+    check_task,
+    kind_of,
+    make_simulator,
+    views,
+)
 from vip_offline.utils.console import Advance, Bar
-from vip_offline.utils.files import only_writer, replace_file, require_writable, write_json
+from vip_offline.utils.files import (
+    only_writer,
+    replace_file,
+    require_writable,
+    sha256_of,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from vip_offline.encoders.encoder import Encoder
@@ -67,26 +77,25 @@ def check_plan(recipe: PlanRecipe) -> list[list[Run]]:
     recipe.search.check()
     if not recipe.tasks:
         raise VipOfflineError("tasks: a recipe with [plan] names the tasks to plan for.")
-    cells = []
+    cells: dict[Path, list[Run]] = {}
     for name, options, search in recipe.cells():
         options.check()
         search.check()
         task = check_task(name)
-        kind = kind_of(task)
         view = options.view or views(task)[0]
         check_known(f"view of {task}:", view, views(task))
-        check_known(f"start of {task}:", options.start, kind.starts)
+        check_start(task, options.start)
         _check_steps(task, options, search.horizon)
         if options.encoder != DENSE:
             check_encoder(options.encoder, options.weights)
         check_goal(task, options.goal, needed=options.encoder != DENSE)
-        if options.start == EASY:
-            solved_goal(split_task(task)[1])
         picture = options.goal not in ("", OBJECT)
         content = content_of(given_goal(options.goal).picture).tobytes().hex() if picture else ""
         named = replace(options, view=view)
-        cells.append(runs_of(Path(recipe.out), task, named, search, content))
-    return cells
+        weights = sha256_of(Path(options.weights)) if options.weights else ""
+        runs = runs_of(Path(recipe.out), task, named, search, content, weights)
+        cells.setdefault(runs[0].folder, runs)  # named twice, it is planned once
+    return [*cells.values()]
 
 
 def _check_steps(task: str, options: PlanOptions, horizon: int) -> None:
@@ -97,6 +106,9 @@ def _check_steps(task: str, options: PlanOptions, horizon: int) -> None:
     """
     most, why = kind_of(task).starts[options.start], "steps an episode has"
     if split_task(task)[0] == METAWORLD:  # which raises beyond
+        if horizon >= most:
+            reason = f"must be below {most} for {task}, {why}."
+            raise OptionError(SearchOptions, "horizon", horizon, reason)
         most, why = most - horizon, f"since sequences look {horizon} steps ahead"
     if options.length > most:
         reason = f"must be at most {most} for {task}, {why}."
@@ -130,10 +142,12 @@ def plan_stage(recipe: PlanRecipe, bar: Bar, say: Say, store: Path | None = None
         if (store / "zarr.json").exists():  # of other settings is refused now, not in an hour
             with writing(store, create=attributes):
                 pass
-    numbers = {run.folder: finished_numbers(run) for cell in cells for run in cell}
-    open_cells = [[run for run in cell if numbers[run.folder] is None] for cell in cells]
+    for run in (run for cell in cells for run in cell):
+        finished_numbers(run)  # of other settings is refused before anything is made
     require_writable(out)
     with only_writer(out):
+        numbers = {run.folder: finished_numbers(run) for cell in cells for run in cell}
+        open_cells = [[run for run in cell if numbers[run.folder] is None] for cell in cells]
         replace_file(out / "recipe.toml", dump(recipe).encode())
         encoders: dict[str, Encoder] = {}
         for run in (cell[0] for cell in open_cells if cell):

@@ -99,7 +99,7 @@ def summarise(cells: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
 
 
 def summarise_rewards(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each reward and number of sequences over all tasks and views, as the paper's figures.
+    """Each reward, number of sequences and view over all tasks, as the paper's figures.
 
     Args:
         cells: what `summarise_cell` gives, all of as many seeds.
@@ -109,11 +109,11 @@ def summarise_rewards(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
         them seen as samples; none with one seed.
     """
     rewards = []
-    for encoder, sequences in dict.fromkeys((cell["encoder"], cell["sequences"]) for cell in cells):
-        own = [
-            cell for cell in cells if (cell["encoder"], cell["sequences"]) == (encoder, sequences)
-        ]
-        # (S, tasks and views)
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        groups.setdefault((cell["encoder"], cell["sequences"], cell["view"]), []).append(cell)
+    for (encoder, sequences, view), own in groups.items():
+        # (S, tasks)
         estimate = mean_interval(np.array([cell["outcomes"] for cell in own], bool).T)
         bounds = {
             key: None if np.isnan(value) else value
@@ -125,6 +125,7 @@ def summarise_rewards(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
             {
                 "encoder": encoder,
                 "sequences": sequences,
+                "view": view,
                 "tasks": len(own),
                 "episodes": sum(cell["episodes"] for cell in own),
                 "success": estimate.mean,

@@ -19,6 +19,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import PlanOptions, PlanRecipe, SearchOptions
 from vip_offline.planning.episode import Trajectory
 from vip_offline.simulation.nuisances import Nuisances
+from vip_offline.training.checkpoint import UNREADABLE
 from vip_offline.utils.arrays import Floats
 from vip_offline.utils.files import read_json, replace_file, whole_file, write_json
 
@@ -37,6 +38,7 @@ class Run:
     options: PlanOptions  # with the view by its name, and one seed
     search: SearchOptions
     goal: str = ""  # content hash of the given goal picture
+    weights: str = ""  # sha256 of the given checkpoint
 
     @property
     def nuisances(self) -> Nuisances:
@@ -51,7 +53,10 @@ class Run:
         }
         options["steps"] = self.options.length
         options |= self.nuisances.settings()
-        settings = {"task": self.task, **options, **asdict(self.search), "goal_content": self.goal}
+        # files are known by what is in them
+        options["weights"] = self.weights
+        options["goal"] = self.goal or self.options.goal
+        settings = {"task": self.task, **options, **asdict(self.search)}
         return dict(json.loads(json.dumps(settings)))
 
     @property
@@ -67,7 +72,7 @@ class Run:
 
 
 def runs_of(
-    out: Path, task: str, options: PlanOptions, search: SearchOptions, goal: str
+    out: Path, task: str, options: PlanOptions, search: SearchOptions, goal: str, weights: str
 ) -> list[Run]:
     """The runs of one combination of a recipe, one per seed.
 
@@ -77,11 +82,12 @@ def runs_of(
         options: with the view by its name.
         search: of action sequences.
         goal: content hash of the given goal picture; "": the task's own.
+        weights: sha256 of the given checkpoint; "": the encoder's own.
     """
     name = f"{options.view}-{options.encoder}-{options.start}-{search.sequences}"
     cell = out / task / name
     return [
-        Run(cell / f"seed-{seed}", task, replace(options, seed=seed), search, goal)
+        Run(cell / f"seed-{seed}", task, replace(options, seed=seed), search, goal, weights)
         for seed in range(options.seed, options.seed + options.seeds)
     ]
 
@@ -161,7 +167,7 @@ def read_trajectory(run: Run) -> Trajectory:
     try:
         with np.load(path) as arrays:
             return Trajectory(**{field.name: arrays[field.name] for field in fields(Trajectory)})
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, *UNREADABLE) as error:
         raise VipOfflineError(
             f"{path}: cannot be read ({error}). Delete {run.folder / NUMBERS}, and run the same "
             "command again: it makes the run anew."

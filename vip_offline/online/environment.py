@@ -180,7 +180,7 @@ class VisualEnvironments:
             running[slot].note(batch, row, observations[row], float(distances[row]))
         for slot, frame in zip(drawn, batch.frames, strict=True):
             if slot in filmed:
-                running[slot].frames.append(frame)
+                running[slot].frames.append(frame.copy())  # not the batch that it is of
 
     def _seen(self, batch: StepResult) -> tuple[NDArray[np.float32], Floats]:
         """(B, D) observations and (B,) distances to the goal, NaN without an encoder."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError
 from vip_offline.options.online import OnlineOptions
 from vip_offline.policies.policy import TENSORS, Policy, read_manifest, read_tensors
+from vip_offline.simulation.hidden_targets import check_target, target_of
 
 WARM_UP_NOISE = 0.1  # deviation of the noise on its actions before training
 
@@ -29,6 +30,45 @@ def check_init(options: OnlineOptions) -> None:
         )
     if options.observe != "embedding":
         raise VipOfflineError(f"--init {options.init}: sees embeddings. Use --observe embedding.")
+
+
+def check_manifest(folder: Path, task: str, options: OnlineOptions, view: str) -> None:
+    """Refuse a policy that learnt something else, before anything is made.
+
+    Args:
+        folder: of the policy.
+        task: to be learnt.
+        options: encoder, size of frames, target, and where episodes begin.
+        view: that it is drawn from; "" where the task has one.
+
+    Raises:
+        VipOfflineError: naming what differs.
+    """
+    manifest = read_manifest(folder)
+    if manifest.get("strides"):
+        raise VipOfflineError(
+            f"--init {folder}: learns from pixels end to end (scratch-bc), while the policy here "
+            "sees embeddings. Train one by `vip-offline train` with another --algo."
+        )
+    values = {
+        "task": (manifest["task"], task),
+        "encoder": (manifest["encoder"]["encoder"], options.encoder),
+        "image size": (int(manifest["image_shape"][0]), options.image_size),
+        "start": (manifest.get("start") or "hard", options.start),
+        "target": (target_of(task, manifest), check_target(task, options.hidden_goal)),
+    }
+    if view:
+        values["camera"] = (manifest.get("camera", ""), view)
+    _check_equal(folder, values)
+
+
+def _check_equal(folder: Path, values: Mapping[str, tuple[Any, Any]]) -> None:
+    for name, (its, ours) in values.items():
+        if its != ours:
+            raise VipOfflineError(
+                f"--init {folder}: its {name} is {its!r}, here it is {ours!r}. Start from a "
+                "policy that was trained on the same."
+            )
 
 
 def offline_policy(
@@ -53,29 +93,16 @@ def offline_policy(
         VipOfflineError: if it is of another task, view, encoder or shape, or starts from pixels.
     """
     manifest = read_manifest(folder)
+    check_manifest(folder, task, options, view)
     known = manifest["encoder"]
-    theirs = {
-        "task": (manifest["task"], task),
-        "encoder": (known["encoder"], encoder["encoder"]),
-        "encoder's weights": (known["weights_sha256"], encoder["weights_sha256"]),
-        "fit of frames": (known["preprocessing"], encoder["preprocessing"]),
-        "image size": (int(manifest["image_shape"][0]), options.image_size),
-        "start": (manifest.get("start") or "hard", options.start),
-        "action size": (manifest["action_size"], sizes[1]),
-    }
-    if view:
-        theirs["camera"] = (manifest.get("camera", ""), view)
-    if manifest.get("strides"):
-        raise VipOfflineError(
-            f"--init {folder}: learns from pixels end to end (scratch-bc), while the policy here "
-            "sees embeddings. Train one by `vip-offline train` with another --algo."
-        )
-    for name, (its, ours) in theirs.items():
-        if its != ours:
-            raise VipOfflineError(
-                f"--init {folder}: its {name} is {its!r}, here it is {ours!r}. Start from a "
-                "policy that was trained on the same."
-            )
+    _check_equal(
+        folder,
+        {
+            "encoder's weights": (known["weights_sha256"], encoder["weights_sha256"]),
+            "fit of frames": (known["preprocessing"], encoder["preprocessing"]),
+            "action size": (manifest["action_size"], sizes[1]),
+        },
+    )
     width = manifest["embedding_size"] + manifest["proprio_size"]
     if width != sizes[0]:
         raise VipOfflineError(

@@ -13,15 +13,14 @@ from vip_offline.options import OnlineOptions, RecordOptions
 from vip_offline.rewards.functions import mean_goal
 from vip_offline.simulation.interface import split_task
 from vip_offline.simulation.kitchen import KITCHEN, GoalKind, KitchenSimulator
-from vip_offline.simulation.kitchen_goals import solved_names
+from vip_offline.simulation.kitchen_goals import solved_goal
 from vip_offline.simulation.record import record_planned
-from vip_offline.simulation.simulators import make_simulator, scripted_expert
+from vip_offline.simulation.simulators import make_simulator, scripted_expert, views
 from vip_offline.utils.arrays import Floats, Pixels
 from vip_offline.utils.files import sha256_of
 from vip_offline.utils.parallel import process_map
 
 OBJECT = "object"  # in place of a picture: the object moved, the arm at home
-CAMERA = "goal"
 SAME_SHAPE = 0.02  # greatest relative difference of aspect ratios that nobody need hear of
 
 
@@ -42,8 +41,12 @@ def check_goal(task: str, options: OnlineOptions) -> None:
     for path in options.goal:
         if not Path(path).is_file():
             raise VipOfflineError(f"--goal {path}: is no file. Name a picture of the solved task.")
-    if not options.goal and not is_kitchen:
-        scripted_expert(task)
+        read_picture(Path(path))
+    if not options.goal:
+        if is_kitchen:
+            solved_goal(split_task(task)[1])
+        else:
+            scripted_expert(task)
 
 
 def goal_identity(task: str, options: OnlineOptions) -> list[str]:
@@ -54,7 +57,7 @@ def goal_identity(task: str, options: OnlineOptions) -> list[str]:
     """
     if options.goal and options.goal != (OBJECT,):
         return [sha256_of(Path(path)) for path in options.goal]
-    return [_kind(_is_solved(task, options))] if split_task(task)[0] == KITCHEN else []
+    return [_kitchen_kind(options)] if split_task(task)[0] == KITCHEN else []
 
 
 def goal_frames(task: str, options: OnlineOptions) -> tuple[list[Pixels], str, tuple[str, ...]]:
@@ -62,8 +65,9 @@ def goal_frames(task: str, options: OnlineOptions) -> tuple[list[Pixels], str, t
 
     Args:
         task: a known one.
-        options: picture files; or, of Meta-World, the number of placements the expert is to solve.
-            These are training placements: what is evaluated on is not looked at.
+        options: picture files; or, where there are scripted experts, the number of placements
+            that the expert is to solve. These are training placements: what is evaluated on is
+            not looked at.
 
     Returns:
         (H, W, 3) RGB pictures; where they come from, in words; notes for the user.
@@ -75,23 +79,24 @@ def goal_frames(task: str, options: OnlineOptions) -> tuple[list[Pixels], str, t
         return _given(options.goal)
     # in processes of their own, as all that draws
     if split_task(task)[0] == KITCHEN:
-        solved = _is_solved(task, options)
-        draw = partial(_kitchen_goal, options.image_size, options.view, _kind(solved))
+        kind = _kitchen_kind(options)
+        draw = partial(_kitchen_goal, options.image_size, options.view, kind)
         names = (
             "the end of a trajectory that solved the task"
-            if solved
+            if kind == "solved"
             else "the object moved and the arm at home"
         )
         return [*process_map(draw, [task], 1)], names, ()
+    camera = options.view or views(task)[0]
     record = RecordOptions(
         task=task,
         image_size=options.image_size,
-        camera=CAMERA,
+        camera=camera,
         hidden_goal=options.hidden_goal,
     )
     planned = [("expert", placement) for placement in range(options.expert_goals)]
     episodes = process_map(partial(record_planned, options=record), planned, options.processes)
-    frames = [episode.frames[CAMERA][-1] for episode, _ in episodes]
+    frames = [episode.frames[camera][-1] for episode, _ in episodes]
     many = f"s of {len(frames)} successes" if len(frames) > 1 else " of a success"
     return frames, f"the last frame{many} of the scripted expert", ()
 
@@ -107,13 +112,8 @@ def _given(paths: Sequence[str]) -> tuple[list[Pixels], str, tuple[str, ...]]:
     return pictures, ", ".join(paths), tuple(notes)
 
 
-def _is_solved(task: str, options: OnlineOptions) -> bool:
-    """Whether a task of Kitchen has the goal that it has unless another one is named."""
-    return not options.goal and split_task(task)[1] in solved_names()
-
-
-def _kind(solved: bool) -> GoalKind:
-    return "solved" if solved else "object"
+def _kitchen_kind(options: OnlineOptions) -> GoalKind:
+    return "object" if options.goal else "solved"
 
 
 def _kitchen_goal(image_size: int, view: str, kind: GoalKind, task: str) -> Pixels:

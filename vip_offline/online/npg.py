@@ -72,8 +72,8 @@ class NaturalPolicyGradient:
         values = [self._value(rows) for rows in inputs]
         advantage = np.concatenate(
             [
-                # no episode terminates: see `environment`
-                gae(e.reward, value, options.gamma, options.gae_lambda, terminated=False)
+                # the value function knows the time that is left, and returns end at the horizon
+                gae(e.reward, value, options.gamma, options.gae_lambda, terminated=True)
                 for e, value in zip(episodes, values, strict=True)
             ]
         )

@@ -53,6 +53,9 @@ def identity_of(
     settings = asdict(run)
     for name in FREE:
         del settings["online"][name]
+    # files are known by what is in them
+    for name in ("goal", "init", "weights", *(() if encoder else ("encoder", "fit"))):
+        del settings["online"][name]
     del settings["sac" if run.online.algo == "npg" else "npg"]
     values = {**settings, "made_of": list(made_of), "encoder": dict(encoder)}
     plain: dict[str, Any] = json.loads(json.dumps(values))
@@ -117,6 +120,14 @@ def write_progress(folder: Path, metrics: Sequence[Mapping[str, float]]) -> None
     """Write one line per iteration."""
     lines = "".join(json.dumps(dict(line)) + "\n" for line in metrics)
     replace_file(folder / PROGRESS, lines.encode())
+
+
+def progress_is_current(folder: Path, checkpoint: Checkpoint) -> bool:
+    """Whether all was written that a process writes after the checkpoint."""
+    try:
+        return len((folder / PROGRESS).read_text().splitlines()) == len(checkpoint.metrics)
+    except FileNotFoundError:
+        return False
 
 
 def write_weights(folder: Path, tensors: Mapping[str, NDArray[Any]]) -> None:

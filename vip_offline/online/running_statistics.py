@@ -63,7 +63,8 @@ def keep_function(layer: nn.Linear, old: RunningStatistics, new: RunningStatisti
 
     W (x - m) / s + b = W' (x - m') / s' + b' with W' = W s' / s and b' = b + W (m' - m) / s.
     Otherwise every update of the statistics would move the policy by a step that no divergence
-    bounds. (An input that is clipped is excepted.)
+    bounds. (An input that is clipped is excepted. So is one that was nearly still and now moves:
+    its weight grows by at most `LARGEST`, or what was a clipped 10 would saturate every unit.)
 
     Args:
         layer: whose first D inputs are standardised; others are left as they are.
@@ -75,4 +76,4 @@ def keep_function(layer: nn.Linear, old: RunningStatistics, new: RunningStatisti
         weight = layer.weight[:, :size].double().numpy()
         offset = weight @ ((new.mean - old.mean) / old.std)
         layer.bias.add_(torch.from_numpy(offset).to(layer.bias))
-        layer.weight[:, :size] = torch.from_numpy(weight * (new.std / old.std))
+        layer.weight[:, :size] = torch.from_numpy(weight * np.minimum(new.std / old.std, LARGEST))

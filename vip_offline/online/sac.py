@@ -35,17 +35,15 @@ class SoftActorCritic:
     def explore(
         self, observation: NDArray[np.float32], noise: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """See `Learner.explore`; d3rlpy draws the noise itself."""
-        del noise
-        return self._sac.sample(observation)
+        """See `Learner.explore`."""
+        return self._sac.sample(observation, noise)
 
     def exploit(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Learner.exploit`."""
         return self._sac.predict(observation)
 
     def begin(self, seed: int) -> None:
-        """See `Learner.begin`."""
-        self._sac.begin(seed)
+        """See `Learner.begin`; all that it draws comes with arguments."""
 
     def learn(self, episodes: Sequence[Trajectory], seed: int) -> dict[str, float]:
         """See `Learner.learn`."""

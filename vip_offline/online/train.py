@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.analysis.metrics import is_flat
 from vip_offline.errors import VipOfflineError
 from vip_offline.online.environment import Environments, Trajectory
 from vip_offline.online.evaluation import evaluate
@@ -48,7 +49,7 @@ class Start:
     """What the warm-up says of the inputs and the rewards."""
 
     statistics: RunningStatistics
-    reward_std: float  # of a step; 1 where rewards did not differ
+    reward_std: float  # of a step; 1 where rewards did not differ, and of sparse ones
 
     def arrays(self) -> Arrays:
         """For the checkpoint."""
@@ -136,8 +137,10 @@ class OnlineTraining:
         statistics = RunningStatistics.none(self._environments.observation_size)
         for episode in episodes:
             statistics = statistics.updated(episode.observation)
-        std = float(np.concatenate([episode.reward for episode in episodes]).std())
-        self._start = Start(statistics, std or 1.0)
+        rewards = np.concatenate([episode.reward for episode in episodes])
+        # whether random actions solve the task once must not decide how much a success is worth
+        fixed = self._run.online.reward == "sparse" or is_flat(rewards)
+        self._start = Start(statistics, 1.0 if fixed else float(rewards.std()))
         self._learner = self._make_learner()
         if self._learner.replays:
             self._learner.recall(episodes)
@@ -263,6 +266,13 @@ class OnlineTraining:
             line |= {**outcome.numbers, "success_cumulative_max": best}
             write_film(self._folder, outcome.films)
         line["seconds"] = time.monotonic() - began
+        for name, values in self._learner.policy().items():
+            if not np.isfinite(values).all():
+                raise VipOfflineError(
+                    f"{self._folder}: iteration {iteration} led to weights ({name}) that are not "
+                    "finite. A smaller --step-size or --learning-rate may help; the training "
+                    "stands in its folder as it was before."
+                )
         self._metrics.append(line)
         arrays = {
             **under("start", self._start.arrays()),
@@ -274,8 +284,8 @@ class OnlineTraining:
 
     def _write_views(self) -> None:
         """What people look at, made of what the checkpoint holds."""
-        write_progress(self._folder, self._metrics)
         write_weights(self._folder, self._learner.policy())
+        write_progress(self._folder, self._metrics)  # last: where it is current, so are the others
 
     def finish(self) -> Trained:
         """Do what is left; what is done already is not done again."""

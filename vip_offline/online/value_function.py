@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vip_offline.analysis.metrics import is_flat
 from vip_offline.online.gaussian_policy import perceptron
 from vip_offline.online.named_arrays import tensors_under
 from vip_offline.training.checkpoint import Arrays
@@ -66,9 +67,11 @@ class ValueFunction:
         Returns:
             The mean squared error of the last pass, in the units of `_scale`.
         """
-        self._scale = self._scale or float(returns.std()) or 1.0
+        if not self._scale and not is_flat(returns):
+            self._scale = float(returns.std())
+        scale = self._scale or 1.0  # not kept: the first reward may come later
         rows = torch.from_numpy(inputs)
-        target = torch.from_numpy((returns / self._scale).astype(np.float32))
+        target = torch.from_numpy((returns / scale).astype(np.float32))
         losses: list[float] = []
         for _ in range(epochs):
             order = torch.from_numpy(generator.permutation(len(rows)))

@@ -32,7 +32,7 @@ class OnlineOptions:
         OnlineReward,
         Option(
             "Reward of a step. visual: how much closer it came to the goal picture (Eq. 1); "
-            "sparse: 1 while the task is solved, else 0; dense: the simulator's own.",
+            "sparse: 1 while the task is solved, else 0; dense: the task's, from the true state.",
             "section 5.1",
         ),
     ] = "visual"
@@ -59,7 +59,7 @@ class OnlineOptions:
             "Image file of the goal; may be repeated, then the goal is the mean embedding. object, "
             "of tasks of Kitchen: the object moved, the arm at home.",
             "Eq. 1",
-            default_text="of Meta-World what the scripted expert ends with; of Kitchen its own",
+            default_text="last frames of the scripted expert; for Kitchen its stored goal",
         ),
     ] = ()
     expert_goals: Annotated[
@@ -87,14 +87,14 @@ class OnlineOptions:
     hidden_goal: Annotated[
         bool,
         Option(
-            "Draw targets that no frame shows at random for each episode; see `record`.",
+            "Draw targets that no frame shows anew for each episode instead of fixing them.",
             flags=("--hidden-goal",),
         ),
     ] = False
     horizon: Annotated[
         int,
         Option(
-            "Environment steps of an episode; the paper has 50 (Easy) and 100 (Hard).",
+            "Episode length in environment steps; the paper has 50 (Easy) and 100 (Hard).",
             "section 5",
             ge=2,
             le=500,
@@ -111,8 +111,8 @@ class OnlineOptions:
     warm_up: Annotated[
         int,
         Option(
-            "Number of episodes of random actions before training, which set the scale of the "
-            "inputs.",
+            "Number of episodes before training that set the scale of the inputs: of random "
+            "actions, with --init of the policy's and some noise.",
             ge=1,
         ),
     ] = 10
@@ -256,6 +256,11 @@ class OnlineRun:
         return -(-self.samples // self.online.horizon)
 
     @property
+    def total_steps(self) -> int:
+        """Environment steps of all iterations and the warm-up."""
+        return (self.iterations * self.episodes + self.online.warm_up) * self.online.horizon
+
+    @property
     def iterations(self) -> int:
         """Iterations in all, the warm-up aside."""
         return -(-self.online.steps // (self.episodes * self.online.horizon))
@@ -291,7 +296,13 @@ class OnlineRecipe:
             [
                 OnlineRun(
                     task,
-                    replace(online, reward=reward, encoder=encoder, seed=online.seed + seed),
+                    replace(
+                        online,
+                        reward=reward,
+                        encoder=encoder,
+                        goal=online.goal if reward == "visual" else (),
+                        seed=online.seed + seed,
+                    ),
                     self.npg,
                     self.sac,
                 )

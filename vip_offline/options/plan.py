@@ -28,7 +28,7 @@ class SearchOptions:
             "section 5.1",
         ),
     ] = "mppi"
-    horizon: Annotated[int, Option("Steps of a sequence.", "section 5.1", ge=1, le=500)] = 12
+    horizon: Annotated[int, Option("Planning horizon in steps.", "section 5.1", ge=1, le=500)] = 12
     sequences: Annotated[
         int, Option("Sequences per iteration.", "section 5.1, Fig. 5", ge=2, le=100_000)
     ] = 32
@@ -99,8 +99,8 @@ class PlanOptions:
     encoder: Annotated[
         str,
         Option(
-            "Frozen encoder of the reward; `vip-offline encoders` lists them. dense: the "
-            "simulator's own reward instead, as the ceiling.",
+            "Frozen encoder of the reward; `vip-offline encoders` lists them. dense: the task's "
+            "dense reward from the true state instead.",
             "section 4",
         ),
     ] = "lite0"
@@ -111,7 +111,7 @@ class PlanOptions:
             "Goal: an image file, or for tasks of Kitchen object, the object moved and the arm at "
             "home.",
             "Eq. 1",
-            default_text="the end of a solved trajectory; for Meta-World of the scripted expert's",
+            default_text="last frame of the scripted expert; for Kitchen its stored goal",
         ),
     ] = ""
     start: Annotated[
@@ -196,7 +196,14 @@ class PlanRecipe:
         """Task and options of each combination, without the seeds, which each of them has."""
         plan, search = self.plan, self.search
         return [
-            (task, replace(plan, view=view, encoder=encoder), replace(search, sequences=sequences))
+            (
+                task,
+                # the dense reward looks at no picture
+                replace(
+                    plan, view=view, encoder=encoder, goal="" if encoder == DENSE else plan.goal
+                ),
+                replace(search, sequences=sequences),
+            )
             for task in self.tasks
             for sequences in self.sequences or (search.sequences,)
             for encoder in self.encoders or (plan.encoder,)

@@ -33,7 +33,7 @@ def _serve(pipe: Connection, make: Callable[[], Simulator]) -> None:
             while (call := pipe.recv()) is not None:
                 function, arguments = call
                 pipe.send(function(simulator, *arguments))
-    except (EOFError, BrokenPipeError):
+    except (EOFError, ConnectionError):
         return
     except VipOfflineError as error:  # its subclasses take more than a text to be made again
         pipe.send(VipOfflineError(str(error)))

@@ -17,6 +17,7 @@ from vip_offline.simulation.interface import (
     split_task,
     stored_name,
 )
+from vip_offline.simulation.kitchen_goals import solved_goal
 from vip_offline.simulation.rendering import Renderer, View
 
 HARD = kitchen.HARD  # the start that every task has: the simulator's own
@@ -138,6 +139,17 @@ def is_task(task: str) -> bool:
     return simulator in SIMULATORS and name in SIMULATORS[simulator].tasks()
 
 
+def check_start(task: str, start: str) -> None:
+    """Refuse a start that a known task has not.
+
+    Raises:
+        VipOfflineError: also if it is an easy one, and no trajectory gave it.
+    """
+    check_known(f"start of {task}:", start, kind_of(task).starts)
+    if start == kitchen.EASY:
+        solved_goal(split_task(task)[1])
+
+
 def views(task: str) -> list[str]:
     """Names of the cameras that a known task can be drawn from, the default first."""
     return list(kind_of(task).views)
@@ -184,7 +196,7 @@ def make_simulator(
     kind = kind_of(task)
     view = view or views(task)[0]
     check_known(f"view of {task}:", view, kind.views)
-    check_known(f"start of {task}:", start, kind.starts)
+    check_start(task, start)
     choices = {"view": view, "start": start, "hidden_goal": hidden_goal}
     taken = {name: choices[name] for name in kind.takes}
     return kind.make(split_task(task)[1], image_size, renderer=renderer, **taken)
@@ -201,6 +213,6 @@ def scripted_expert(task: str) -> Any:
     if expert is None:
         raise VipOfflineError(
             f"{task}: {simulator} brings no scripted expert, so there is nobody to record. "
-            f"`vip-offline plan {task} --store` records what it does from a goal picture alone."
+            f"`vip-offline plan {task} --store PATH` records what it does from a goal picture."
         )
     return expert(name)

@@ -19,7 +19,12 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.simulation.interface import Simulator
 from vip_offline.simulation.nuisances import CLEAN, Nuisances
 from vip_offline.simulation.simulators import HARD, make_simulator
-from vip_offline.utils.parallel import context, end_with_parent, leave_interrupts_to_parent
+from vip_offline.utils.parallel import (
+    children_ignore_interrupts,
+    context,
+    end_with_parent,
+    leave_interrupts_to_parent,
+)
 
 PlacementOrAction = int | NDArray[np.float32]  # a placement to reset to, or an action to take
 
@@ -66,8 +71,8 @@ def _serve(
                     pipe.send(_advance(simulators, share, image_size, nuisances))
     except ConnectionError:  # nobody waits for the answer any more
         return
-    except VipOfflineError as error:
-        pipe.send(error)
+    except VipOfflineError as error:  # its subclasses take more than a text to be made again
+        pipe.send(VipOfflineError(str(error)))
     except Exception as error:  # whatever broke the simulator: said over there, not lost here
         pipe.send(VipOfflineError(f"simulator of {task}: {type(error).__name__}: {error}"))
 
@@ -162,7 +167,8 @@ class VectorSimulator:
                 args=(child_end, task, image_size, make, environments, nuisances),
                 daemon=True,
             )
-            process.start()
+            with children_ignore_interrupts():
+                process.start()
             child_end.close()
             self._workers.append((process, parent_end))
 
@@ -267,8 +273,8 @@ def _receive(process: BaseProcess, pipe: Connection) -> Any:
         process.join(timeout=5)
         raise VipOfflineError(
             f"A simulator process ended with exit code {process.exitcode} (killed, or out of "
-            "memory?). Run the same command again; fewer environments take less memory (rollout "
-            "--environments; environments in a recipe's [rollout])."
+            "memory?). Run the same command again; fewer --environments take less memory (in a "
+            "recipe environments, in the table of the command)."
         ) from None
     if isinstance(answer, VipOfflineError):
         raise answer

@@ -25,7 +25,7 @@ CELLS = [
     cell("lite0", 1, [0.0, 0.0, 1.0]),
 ]
 REWARDS = [
-    {"encoder": name, "sequences": count, "success": 0.5, "low": 0.2, "high": 0.8}
+    {"encoder": name, "sequences": count, "success": 0.5, "view": "left", "low": 0.2, "high": 0.8}
     for name in ("lite0", "dense")
     for count in (32, 128)
 ]
@@ -69,6 +69,9 @@ def test_files_name_rewards_and_are_the_same_each_time(
         assert picture.width > 1000
     text = written[1].read_text()
     assert "lite0" in text and "dense" in text and "2 episodes per reward" in text
+    plain = save_plans({"cells": CELLS, "rewards": rewards[:1]}, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(p.name for p in plain)
+    save_plans(summary, tmp_path)
     before = [path.read_bytes() for path in written]
     save_plans(summary, tmp_path)
     assert [path.read_bytes() for path in written] == before

@@ -60,11 +60,14 @@ def test_it_starts_as_the_offline_policy_acts_with_little_noise() -> None:
     sac = make(actor=actor)
     np.testing.assert_allclose(sac.predict(SEEN), acted(actor), atol=1e-5)
     np.testing.assert_allclose(acted(sac.policy()), acted(actor), atol=1e-5)
-    sac.begin(0)
     many = np.repeat(SEEN[:1], 4000, axis=0)
+    shape = len(many), len(actor["action_low"])
+    noise = np.random.default_rng(0).standard_normal(shape, np.float32)
     # of what tanh and the range of actions are applied to
     low, high = actor["action_low"], actor["action_high"]
-    inner = np.arctanh(np.clip(2 * (sac.sample(many) - low) / (high - low) - 1, -0.9999, 0.9999))
+    inner = np.arctanh(
+        np.clip(2 * (sac.sample(many, noise) - low) / (high - low) - 1, -0.9999, 0.9999)
+    )
     spread = np.exp(FIRST_LOG_STD)
     assert np.median(np.abs(inner - np.median(inner, axis=0))) == pytest.approx(
         0.6745 * spread, rel=0.2
@@ -105,10 +108,17 @@ def test_it_goes_on_bit_for_bit_with_the_episodes_appended_anew() -> None:
     for name, values in whole.policy().items():
         np.testing.assert_array_equal(values, second.policy()[name], err_msg=name)
     assert not np.array_equal(whole.policy()["out.bias"], first.policy()["out.bias"])
-    whole.begin(3)
-    drawn = whole.sample(SEEN)
-    second.begin(3)
-    np.testing.assert_array_equal(second.sample(SEEN), drawn)
+
+
+def test_an_action_does_not_depend_on_those_beside_it() -> None:
+    sac = make()
+    size = len(sac.predict(SEEN)[0])
+    noise = np.random.default_rng(0).standard_normal((len(SEEN), size), np.float32)
+    together = sac.sample(SEEN, noise)
+    for row in range(len(SEEN)):
+        alone = sac.sample(SEEN[row : row + 1], noise[row : row + 1])
+        np.testing.assert_allclose(alone[0], together[row], atol=1e-6)
+    np.testing.assert_allclose(sac.sample(SEEN, 0 * noise), sac.predict(SEEN), atol=1e-6)
 
 
 @pytest.mark.slow
@@ -117,10 +127,15 @@ def test_it_learns_to_come_to_the_goal() -> None:
 
     options = SacOptions(hidden=(32,), batch_size=64, learning_rate=3e-3)
     sac = OnlineSac(np.zeros(3), np.ones(3), 1, 10.0, options, 0)
+    generator = np.random.default_rng(0)
     for round_ in range(12):
         sac.begin(round_)
         tried, _ = PointMass().collect(
-            lambda seen, times: sac.sample(seen), range(10 * round_, 10 * round_ + 10), 20
+            lambda seen, times: sac.sample(
+                seen, generator.standard_normal((len(seen), 1), np.float32)
+            ),
+            range(10 * round_, 10 * round_ + 10),
+            20,
         )
         for trajectory in tried:
             sac.append(trajectory.observation, trajectory.action, trajectory.reward)

@@ -17,6 +17,7 @@ from vip_offline.report.figures.save import FIGURE_DPI, FIGURE_HEIGHT, DrawFigur
 from vip_offline.utils.arrays import Floats
 from vip_offline.utils.files import replace_file
 
+NAMES = "plans", "plans-object-error", "plans-robot-error", "plans-search"
 Cells = Sequence[Mapping[str, Any]]  # what `summarise_cell` gives, all of as many steps
 
 
@@ -101,15 +102,15 @@ def draw_search(ax: Axes, rewards: Cells) -> None:
         rewards: what `summarise_rewards` gives.
     """
     handles: list[Line2D] = []
-    names = dict.fromkeys(reward["encoder"] for reward in rewards)
-    for place, name in enumerate(names):
-        own = sorted(
-            (reward for reward in rewards if reward["encoder"] == name),
-            key=lambda reward: reward["sequences"],
-        )
+    several = len({reward["view"] for reward in rewards}) > 1
+    lines: dict[str, list[Mapping[str, Any]]] = {}
+    for reward in sorted(rewards, key=lambda reward: reward["sequences"]):
+        name = short(reward["encoder"], 22)
+        lines.setdefault(f"{name}, {reward['view']}" if several else name, []).append(reward)
+    for place, (name, own) in enumerate(lines.items()):
         # side by side, so that intervals do not cover each other
         x = np.array([reward["sequences"] for reward in own]) * 1.04 ** (
-            place - (len(names) - 1) / 2
+            place - (len(lines) - 1) / 2
         )
         color = PALETTE[place % len(PALETTE)]
         handles += ax.plot(
@@ -118,7 +119,7 @@ def draw_search(ax: Axes, rewards: Cells) -> None:
             color=color,
             ls=LINES[place % len(LINES)],
             marker=MARKERS[place % len(MARKERS)],
-            label=literal(short(name, 22)),
+            label=literal(name),
         )
         for position, reward in zip(x, own, strict=True):
             if reward["low"] is not None:
@@ -149,9 +150,16 @@ def figures_of(summary: Mapping[str, Any]) -> Iterator[tuple[str, DrawFigure]]:
 
 
 def save_plans(summary: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write the figures of a recipe's summary as PNG and SVG, and return the files."""
+    """Write the figures of a recipe's summary as PNG and SVG, and return the files.
+
+    What a recipe has not, but the one before had, goes: it would stand beside other numbers.
+    """
     written = []
-    for name, draw in figures_of(summary):
+    figures = dict(figures_of(summary))
+    for name in {*NAMES} - {*figures}:
+        for kind in ("png", "svg"):
+            (folder / f"{name}.{kind}").unlink(missing_ok=True)
+    for name, draw in figures.items():
         for kind in ("png", "svg"):
             written.append(folder / f"{name}.{kind}")
             picture = rendered(draw, FIGURE_HEIGHT, kind, dpi=FIGURE_DPI, salt=name)

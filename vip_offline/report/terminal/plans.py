@@ -53,7 +53,9 @@ def plans_table(summary: Mapping[str, Any]) -> Table:
     if len(cells) > len(rewards):
         table.add_section()
         for reward in rewards:
-            table.add_row(f"all {reward['tasks']}", "", *_columns(reward, several))
+            table.add_row(
+                f"all {reward['tasks']}", Text(reward["view"]), *_columns(reward, several)
+            )
     return table
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.arrays import Floats
-from vip_offline.utils.files import replace_file
+from vip_offline.utils.files import replace_file, whole_file
 
 FOLDER = Path(__file__).parent
 EASY_STEP = 20  # of the trajectory, where the easy start is (mppi_config of the authors' code)
@@ -59,8 +59,8 @@ def solved_goal(name: str, folder: Path = FOLDER) -> SolvedGoal:
     except FileNotFoundError:
         raise VipOfflineError(
             f"kitchen/{name}: planning on the dense reward did not solve it, so it has no easy "
-            "start and no goal picture with the arm at the object. Take the hard start, and the "
-            "goal with the object moved and the arm at home ('object'). "
+            "start and no goal picture with the arm at the object. Use --start hard --goal object: "
+            "the goal is then the object moved, the arm at home. "
             f"Solved: {', '.join(solved_names(folder))}."
         ) from None
     return SolvedGoal(
@@ -98,7 +98,8 @@ def write_solved(
     """
     folder.mkdir(parents=True, exist_ok=True)
     for view, picture in pictures.items():
-        Image.fromarray(picture).save(folder / f"{name}-{view}.png", optimize=True)
+        with whole_file(folder / f"{name}-{view}.png") as partial:
+            Image.fromarray(picture).save(partial, format="PNG", optimize=True)
     plain = {
         key: value.tolist() if isinstance(value, np.ndarray) else value
         for key, value in vars(solved).items()

@@ -109,9 +109,24 @@ class OnlineSac:
         """All that is drawn from now on follows from this seed: d3rlpy draws from global ones."""
         d3rlpy.seed(seed)
 
-    def sample(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, D) -> (B, A) actions drawn from the policy."""
-        return np.asarray(self._algo.sample_action(observation), np.float32)
+    def sample(
+        self, observation: NDArray[np.float32], noise: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """(B, D) -> (B, A) actions of the policy, as (B, A) standard normal noise draws them.
+
+        d3rlpy's `sample_action` draws by its place in the batch, so that an episode would depend on
+        those beside it.
+        """
+        impl, config = self._algo.impl, self._algo.config
+        assert impl is not None and config.observation_scaler is not None
+        with torch.no_grad():
+            rows = config.observation_scaler.transform(torch.from_numpy(observation))
+            output = impl.policy(rows)
+            assert output.logstd is not None
+            action = torch.tanh(output.mu + output.logstd.exp() * torch.from_numpy(noise))
+            if config.action_scaler is not None:
+                action = config.action_scaler.reverse_transform(action)
+        return np.asarray(action.numpy(), np.float32)
 
     def predict(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, D) -> (B, A) the policy's mean actions."""

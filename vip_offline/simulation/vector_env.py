@@ -273,8 +273,8 @@ def _receive(process: BaseProcess, pipe: Connection) -> Any:
         process.join(timeout=5)
         raise VipOfflineError(
             f"A simulator process ended with exit code {process.exitcode} (killed, or out of "
-            "memory?). Run the same command again; fewer --environments take less memory (in a "
-            "recipe environments, in the table of the command)."
+            "memory?). Run the same command again; fewer environments take less memory (rollout "
+            "--environments, online --environments; in a recipe environments of that table)."
         ) from None
     if isinstance(answer, VipOfflineError):
         raise answer

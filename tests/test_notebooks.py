@@ -13,7 +13,6 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 # what takes minutes and changes no cell: the numbers that a reader sees are of the stored outputs
 FEWER = {
     "steps=1_000": "steps=100",
-    "seeds=3": "seeds=2",
     "placements=5": "placements=2",
     "episodes=20": "episodes=6",
     "steps=120": "steps=12",

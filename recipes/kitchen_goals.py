@@ -32,6 +32,7 @@ from vip_offline.simulation.kitchen_goals import (
     solved_names,
     write_solved,
 )
+from vip_offline.utils.arrays import Floats
 
 HORIZON, FILTER, KAPPA = 12, (0.25, 0.8, 0.0), 5.0  # mppi_config of the authors' code
 STAY = 10  # steps that a trajectory goes on after the task is solved, to come to rest
@@ -55,8 +56,12 @@ def plan(simulator: KitchenSimulator, sequences: int, seed: int) -> Trajectory:
     states, actions, solved = [simulator.state], list[NDArray[np.float64]](), list[bool]()
     while simulator.steps < simulator.step_limit:
         saved = simulator.save()
+
+        def score(tried: Floats, saved: Floats = saved) -> Floats:
+            return shoot(simulator, saved, tried, draw=False).rewards
+
         nominal = mppi(
-            lambda tried, saved=saved: shoot(simulator, saved, tried, draw=False).rewards,  # type: ignore[misc]
+            score,
             nominal,
             generator,
             sequences=sequences,

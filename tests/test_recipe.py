@@ -66,6 +66,12 @@ def test_a_plan_s_recipe_names_file_and_key(tmp_path: Path) -> None:
     assert load_simulator_recipe(written(tmp_path, dump(recipe))) == recipe
 
 
+def test_a_key_in_the_wrong_place_is_told_its_table(tmp_path: Path) -> None:
+    path = written(tmp_path, 'tasks = ["drawer-close"]\nseeds = 2\n[plan]\n')
+    with pytest.raises(VipOfflineError, match=r"unknown key 'seeds'. It belongs to \[plan\]\."):
+        load_simulator_recipe(path)
+
+
 def test_paths_follow_the_name(tmp_path: Path) -> None:
     recipe = load_recipe(written(tmp_path, "[train]\ntau = 1\n"))
     assert (recipe.store, recipe.out) == ("datasets/mine.zarr", "runs/mine")

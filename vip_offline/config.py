@@ -97,7 +97,14 @@ def options_from(kind: type[Options], values: Mapping[str, Any], source: str) ->
                     f"{withdrawn[key]!r} always. Use the release that wrote this."
                 )
         elif key not in names:
-            raise VipOfflineError(f"{source}: unknown key {key!r}.{did_you_mean(key, names)}")
+            tables = [
+                f"[{table}]"
+                for table, name in names.items()
+                if dataclasses.is_dataclass(inner := _table_of(hints[name]))
+                and key in map(_key_of, (field.name for field in dataclasses.fields(inner)))
+            ]
+            where = f" It belongs to {' or '.join(tables)}." if tables else did_you_mean(key, names)
+            raise VipOfflineError(f"{source}: unknown key {key!r}.{where}")
         elif table := _table_of(hint := hints[names[key]]):
             if not isinstance(value, Mapping):
                 raise VipOfflineError(f"{source}: {key} is a table; write [{key}] on its own line.")

@@ -13,7 +13,11 @@ from PIL import Image
 from vip_offline.config import load_simulator_recipe
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments import online_recipe
-from vip_offline.experiments.online_recipe import run_online_recipe, summarise_training
+from vip_offline.experiments.online_recipe import (
+    differences,
+    run_online_recipe,
+    summarise_training,
+)
 from vip_offline.options import OnlineOptions, OnlineRecipe, OnlineRun
 from vip_offline.report.figures.online import save_trainings, training_names
 from vip_offline.report.terminal.online import trainings_table
@@ -72,6 +76,15 @@ def test_a_training_is_summed_up_over_seeds_and_placements() -> None:
     assert training(1)["gain"]["low"] is None
 
 
+def test_trainings_of_a_task_are_compared_by_pairs() -> None:
+    better, worse = training(3), training(3, reward="sparse")
+    worse["outcomes"] = [[False] * 4] * 3
+    other = {**training(3), "task": "drawer-close"}
+    (difference,) = differences([better, other, worse])
+    assert (difference["a"], difference["b"]) == (0, 2)
+    assert difference["mean"] == 0.75 and difference["low"] < 0.75 < difference["high"]
+
+
 def test_curves_are_compared_where_all_seeds_were_evaluated() -> None:
     prolonged, straight = ended([False], [True]), ended([False], [True])
     extra = {"steps": 25, "success": 0.5, "return_mean": 0.2, "train_success": 0.5, "seconds": 1.0}
@@ -118,11 +131,14 @@ def test_table_and_figure_name_what_differs(tmp_path: Path) -> None:
     assert training_names([training(2), training(2, encoder="pixels")]) == ["lite0", "pixels"]
     assert training_names([training(2)]) == ["visual"]
     printed = io.StringIO()
-    table = trainings_table({"trainings": trainings, "placements": 4})
+    table = trainings_table(
+        {"trainings": trainings, "placements": 4, "differences": differences(trainings)}
+    )
     Console(width=200, file=printed).print(table)
     lines = printed.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert "2 seeds, 30 steps: success on 4 held-out placements" in lines[0]
+    assert any(line.startswith("row 1 less row 2 at the end: 0 (") for line in lines), lines
     assert any(line.split()[:5] == ["push", "sparse", "lite0", "0", "(0"] for line in lines), lines
     png, svg = save_trainings(trainings, tmp_path)
     assert "sparse" in svg.read_text() and "thin: 2 seeds" in svg.read_text()

@@ -11,6 +11,7 @@ from made_up_point_mass import PointMass
 from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
+from vip_offline.online.npg import NaturalPolicyGradient
 from vip_offline.online.run_folder import FILM, PROGRESS, WEIGHTS, existing, identity_of
 from vip_offline.online.train import OnlineTraining, Trained
 from vip_offline.options import NpgOptions, OnlineOptions, OnlineRun, SacOptions
@@ -199,11 +200,19 @@ def test_an_action_that_is_not_finite_stops_it_with_the_folder_as_it_was(folder:
     assert (folder / CHECKPOINT).read_bytes() == before
 
 
-def test_weights_that_are_not_finite_are_never_kept(folder: Path) -> None:
+def test_weights_that_are_not_finite_are_never_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = training(folder, NPG)
     before = (folder / CHECKPOINT).read_bytes()
-    policy = begun._learner._policy  # type: ignore[attr-defined]
-    begun._learner.learn = lambda *_: policy.log_std.data.fill_(float("nan")) and {}  # type: ignore[method-assign]
+    learner = begun._learner
+    assert isinstance(learner, NaturalPolicyGradient)
+
+    def learn(*_: object) -> dict[str, float]:
+        learner._policy.log_std.data[:] = float("nan")
+        return {}
+
+    monkeypatch.setattr(learner, "learn", learn)
     with pytest.raises(VipOfflineError, match=r"iteration 1 led to weights \(log_std\)"):
         begun.advance()
     assert (folder / CHECKPOINT).read_bytes() == before

@@ -51,7 +51,11 @@ def run_online_recipe(recipe: OnlineRecipe, bar: Bar, say: Callable[[str], None]
     trainings = [
         summarise_training(group, [_ended(_folder(out, run)) for run in group]) for group in groups
     ]
-    summary = {"placements": recipe.online.placements, "trainings": trainings}
+    summary = {
+        "placements": recipe.online.placements,
+        "trainings": trainings,
+        "differences": differences(trainings),
+    }
     write_json(summary, out / TRAININGS)
     save_trainings(trainings, out)
     return summary
@@ -113,6 +117,7 @@ def summarise_training(
         "start": _numbers(mean_interval(start)),
         "end": _numbers(mean_interval(end)),
         "gain": _numbers(paired_difference(end, start)),
+        "outcomes": end.tolist(),
         "evaluated_steps": evaluated,
         "success": [[rate[steps] for steps in evaluated] for rate in rates],
         "trained_steps": [line["steps"] for line in ended[0]["progress"]],
@@ -120,6 +125,22 @@ def summarise_training(
         "train_success": [[line["train_success"] for line in run["progress"]] for run in ended],
         "seconds": [sum(line["seconds"] for line in run["progress"]) for run in ended],
     }
+
+
+def differences(trainings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Success at the end of the first training of a task less that of each other one.
+
+    Returns:
+        JSON values: ``a`` and ``b`` (places in the list), and the paired difference over seeds and
+        placements with its 95 % interval.
+    """
+    rows = []
+    for b, training in enumerate(trainings):
+        a = next(i for i, first in enumerate(trainings) if first["task"] == training["task"])
+        if a < b:
+            ours, theirs = (np.array(trainings[i]["outcomes"], bool) for i in (a, b))
+            rows.append({"a": a, "b": b, **_numbers(paired_difference(ours, theirs))})
+    return rows
 
 
 def _numbers(estimate: Estimate) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What every simulator here does alike: draw from one view, and give the graphics back."""
 
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +11,7 @@ from vip_offline.simulation.nuisances import Nuisance
 from vip_offline.simulation.rendering import Renderer, View
 
 
-class DrawnSimulator:
+class DrawnSimulator(ABC):
     """The part of a `simulation.interface.Simulator` that has to do with pictures.
 
     Args:
@@ -30,13 +31,13 @@ class DrawnSimulator:
             self.renderer = Renderer(model, self._view, self._image_size)
         return self.renderer
 
+    @abstractmethod
     def frame(self) -> NDArray[np.uint8]:
         """(image_size, image_size, 3) RGB of the state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def proprio(self) -> NDArray[np.float32]:
         """(P,) of the robot's own joints."""
-        raise NotImplementedError
 
     def observe(self) -> Observation:
         """The picture, and the robot's own joints."""

@@ -45,7 +45,7 @@ def online_table(summary: Mapping[str, Any]) -> Table:
 
 
 def trainings_table(summary: Mapping[str, Any]) -> Table:
-    """Return a row per training of a recipe, over its seeds.
+    """Return a row per training of a recipe, over its seeds; below, how far they are apart.
 
     Args:
         summary: of `experiments.online_recipe.run_online_recipe`.
@@ -57,7 +57,18 @@ def trainings_table(summary: Mapping[str, Any]) -> Table:
             f"{seeds} seed{'s' * (seeds != 1)}, {trainings[0]['steps']:,} steps: success on "
             f"{placements} held-out placements, %"
         ),
-        caption=Text("In brackets the 95 % interval over seeds and placements; none of one seed."),
+        caption=Text(
+            "\n".join(
+                [
+                    "In brackets the 95 % interval over seeds and placements; none of one seed.",
+                    *(
+                        f"row {row['a'] + 1} less row {row['b'] + 1} at the end: "
+                        + _bracketed(row, sign=True)
+                        for row in summary["differences"]
+                    ),
+                ]
+            )
+        ),
         caption_justify="left",
         box=None,
         padding=(0, 1),

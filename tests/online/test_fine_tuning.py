@@ -28,7 +28,7 @@ def load(folder: Path, **changed: Any) -> Any:
     width = manifest["embedding_size"] + manifest["proprio_size"]
     arguments = {
         "task": "drawer-close",
-        "options": OnlineOptions(image_size=40),
+        "options": OnlineOptions(encoder="vip-mini", image_size=40),
         "view": "",
         "encoder": encoder_of(folder),
         "sizes": (width, 2),
@@ -51,9 +51,9 @@ def test_the_actor_begins_as_the_policy_that_was_trained(policy: Path) -> None:
     ("changed", "message"),
     [
         ({"task": "push"}, "its task is 'drawer-close', here it is 'push'"),
-        ({"options": OnlineOptions()}, "its image size is 40, here it is 128"),
+        ({"options": OnlineOptions(encoder="vip-mini")}, "its image size is 40, here it is 128"),
         (
-            {"options": OnlineOptions(image_size=40, start="easy")},
+            {"options": OnlineOptions(encoder="vip-mini", image_size=40, start="easy")},
             "its start is 'hard', here it is 'easy'",
         ),
         ({"sizes": (7, 2)}, "here there are 7"),

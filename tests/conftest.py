@@ -1,9 +1,10 @@
 """A three-episode store with a known answer, and small worlds around it."""
 
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,17 @@ def brightness_episode(length: int, success: bool, placement: int) -> Episode:
         kind="expert" if success else "frozen",
         placement=placement,
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unflushed() -> Iterator[None]:
+    """Waits for the disk are a third of a store's writing; a power cut would end the tests, too.
+
+    Tests of what is flushed put their own function in its place.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

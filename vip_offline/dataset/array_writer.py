@@ -41,6 +41,8 @@ def staging_of(path: Path) -> Path:
 class ArrayWriter(Store):
     """A store whose arrays can be created and extended."""
 
+    _unlisted = True  # arrays were made since their names were recorded; at first: perhaps
+
     @property
     def staging(self) -> Path:
         """See `staging_of`."""
@@ -62,6 +64,7 @@ class ArrayWriter(Store):
         """
         array = self.find(key)
         if array is None:
+            self._unlisted = True
             frames = key.startswith("data/frames_")
             embeddings = key.startswith("embeddings/") and "@" not in key
             chunk = 1 if frames else rows_per_chunk(tail, dtype)
@@ -192,6 +195,8 @@ class ArrayWriter(Store):
 
     def list_arrays(self) -> None:
         """Record the names of all arrays, so that a deleted array is noticed."""
+        if not self._unlisted:
+            return
         keys = sorted(
             f"{group}/{name}"
             for group in ("data", "extras", "meta")
@@ -199,6 +204,7 @@ class ArrayWriter(Store):
         )
         if keys != list(self._listed) and self.version > 1:
             self._root.attrs["arrays"] = keys
+        self._unlisted = False
 
     def know_states(self, key: str, first: int = 0) -> None:
         """Record size, time, inode and hash of an array's files, from file number `first` on."""

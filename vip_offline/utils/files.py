@@ -9,11 +9,14 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from vip_offline.errors import VipOfflineError
+
+FLUSHES_AT_ONCE = 8
 
 
 def flush(path: Path) -> None:
@@ -23,6 +26,15 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def flush_all(paths: Iterable[Path]) -> None:
+    """Flush files, then folders, several at a time: a journal commits once for all that wait."""
+    present = [path for path in paths if path.exists()]
+    folders = {path for path in present if path.is_dir()}
+    with ThreadPoolExecutor(FLUSHES_AT_ONCE) as pool:
+        list(pool.map(flush, [path for path in present if path not in folders]))
+        list(pool.map(flush, folders))
 
 
 def require_writable(folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vip_offline.errors import VipOfflineError, naming
-from vip_offline.utils.files import flush, hidden_beside, only_writer
+from vip_offline.utils.files import flush, flush_all, hidden_beside, only_writer
 
 
 @contextlib.contextmanager
@@ -68,8 +68,5 @@ def _remove(path: Path) -> None:
 
 def _flush(folder: Path) -> None:
     """Files and folders onto the disk: a renamed one could be empty after a power cut."""
-    for where, _, files in os.walk(folder):
-        for name in [*files, "."]:
-            path = Path(where, name)
-            if not path.is_symlink():
-                flush(path)
+    paths = (Path(where, name) for where, _, files in os.walk(folder) for name in [*files, "."])
+    flush_all(path for path in paths if not path.is_symlink())

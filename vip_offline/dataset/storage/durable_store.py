@@ -12,7 +12,7 @@ from zarr.storage import LocalStore
 
 from vip_offline.dataset.storage.description_checksum import sealed, unsealed
 from vip_offline.errors import VipOfflineError
-from vip_offline.utils.files import flush
+from vip_offline.utils.files import flush_all
 
 ZARR_JSON = "zarr.json"
 
@@ -69,9 +69,7 @@ class DurableStore(LocalStore):
 
     def sync(self) -> None:
         """Flush what was written since the last call: files, then their folders."""
-        for path in sorted(self._touched, key=lambda path: path.is_dir()):
-            if path.exists():
-                flush(path)
+        flush_all(self._touched)
         self._touched.clear()
 
 

@@ -75,6 +75,18 @@ def test_weight_on_successes_decides() -> None:
     assert conclusion.startswith("RWR cannot be expected to differ from cloning")
 
 
+def test_an_order_that_any_clock_has_is_no_evidence() -> None:
+    analysis = make_analysis(names=("sarm",))
+    ordered = [replace(row, order=np.full(12, 0.97)) for row in analysis.rows]
+    _, reasons = recommend(ordered, SUCCESS)
+    assert any(
+        "Order correlation of sarm (0.97): that of a clock is 1.00" in line for line in reasons
+    )
+    unordered = [replace(row, order=np.full(12, 0.5)) for row in analysis.rows]
+    _, reasons = recommend(unordered, SUCCESS)
+    assert not any("that of a clock" in line for line in reasons)
+
+
 def test_better_than_any_control_is_said_where_every_interval_excludes_0() -> None:
     conclusion, _ = recommend(rows_of(lite0=(GOOD, BAD)), SUCCESS)
     assert "tells successes from failures better than any control" in conclusion

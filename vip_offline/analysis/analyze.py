@@ -21,6 +21,7 @@ from vip_offline.dataset.store import Store, open_store
 from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.options import AnalyzeOptions
 from vip_offline.rewards.goal_views import goals_of
+from vip_offline.rewards.scores import has_no_goal
 from vip_offline.utils.console import Advance
 
 
@@ -55,10 +56,11 @@ def analyse(
     rows = [labelling_row(store, label, shared, left_out) for label in labels]
     if features is not None:
         rows = [_with_pictures(store, row, label) for row, label in zip(rows, labels, strict=True)]
-    goals = goal_rows_of(store, labels[0])
-    if len({label.provenance.get("goal") for label in labels}) > 1:
+    aimed = [label for label in labels if not has_no_goal(label.provenance)]
+    goals = goal_rows_of(store, aimed[0] if aimed else labels[0])
+    if len({label.provenance.get("goal") for label in aimed}) > 1:
         left_out.append(
-            f"The labellings have different goals; controls are shown by that of {labels[0].name} "
+            f"The labellings have different goals; controls are shown by that of {aimed[0].name} "
             f"({goals.description}) alone."
         )
     fits = list(dict.fromkeys(fit_of(label.provenance) for label in labels))
@@ -80,7 +82,7 @@ def analyse(
         verdict=verdict,
         reasons=tuple(reasons),
         against_best=against_best(rows, shared.success),
-        goals=goals_of(store, {label.name: label.provenance for label in labels}),
+        goals=goals_of(store, {label.name: label.provenance for label in aimed}),
         warnings=tuple(goal_warnings(rows, int(shared.success.sum()))),
     )
 

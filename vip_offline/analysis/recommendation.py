@@ -50,7 +50,7 @@ def recommend(rows: Sequence[Row], success: NDArray[np.bool_]) -> tuple[str, lis
     labellings = [row for row in rows if not row.control]
     controls = [row for row in rows if row.control]
     reasons = [sentence for row in labellings for sentence in _about(row, success)]
-    reasons += _ceilings(controls)
+    reasons += [*_as_ordered_as_a_clock(labellings), *_ceilings(controls)]
     has_both_outcomes = bool(success.any() and not success.all())
     if not has_both_outcomes:
         which = "failure" if success.all() else "success"
@@ -245,6 +245,18 @@ def _against_chance(separation: Separation) -> str:
         else "it is not significantly different from chance."
     )
     return f"{separation.auc:.2f} ({separation.low:.2f} to {separation.high:.2f}): {meaning}"
+
+
+def _as_ordered_as_a_clock(labellings: Sequence[Row]) -> list[str]:
+    """Labellings whose order in time would make a headline, which any clock has."""
+    orders = {row.name: mean_of(row.order) for row in labellings}
+    high = [f"{name} ({order:.2f})" for name, order in orders.items() if order >= CEILING]
+    if not high:
+        return []
+    return [
+        f"Order correlation of {', '.join(high)}: that of a clock is 1.00, whatever the robot "
+        "does, so a high value is no evidence of progress."
+    ]
 
 
 def _ceilings(controls: Sequence[Row]) -> list[str]:

@@ -28,6 +28,7 @@ from vip_offline.dataset.store import Store
 from vip_offline.errors import VipOfflineError
 from vip_offline.rewards.functions import DISTANCES, goal_distance, potential_difference
 from vip_offline.rewards.nearest_goal import GoalSet, nearest_distance
+from vip_offline.rewards.scores import has_no_goal
 from vip_offline.utils.arrays import Floats
 
 DistanceFunction = Callable[[ArrayLike, ArrayLike], Floats]
@@ -68,6 +69,8 @@ def labelling_row(store: Store, label: Label, shared: Demonstrations, left_out: 
     rewards = tuple(reward[:-1].astype(np.float64) for reward in shared.split(label.reward))
     made_of = f"{encoder}, camera {camera}, goal: {goals.description}"
     stored = tuple(distance.astype(np.float64) for distance in shared.split(label.distance))
+    if has_no_goal(provenance):
+        return _row(label.name, str(provenance["goal"]), stored, (), rewards, shared)
     if not goals.from_others:
         left_out.append(
             f"{label.name}: its goal ({goals.description}) is of no episode of the store, or of "

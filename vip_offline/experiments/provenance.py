@@ -16,6 +16,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.export_data import record_of
 from vip_offline.options import TrainOptions, nuisance_text
 from vip_offline.policies.policy import MANIFEST, TENSORS, find_policies, read_manifest, read_reads
+from vip_offline.rewards.scores import has_no_goal
 from vip_offline.simulation.rollout import RESULT, is_of, read_rollouts
 from vip_offline.training.data.dataset import differences
 from vip_offline.utils.files import read_json, sha256_of
@@ -55,7 +56,9 @@ def made_of_store(store: Store) -> Iterator[Made]:
         yield Made(
             f"label {name}",
             f"{about.get('encoder')}/{about.get('camera')}",
-            f"{about.get('reward')}, {about.get('similarity')}, goal: {about.get('goal')}",
+            f"{about.get('reward')}, scores: {about.get('goal')}"
+            if has_no_goal(about)
+            else f"{about.get('reward')}, {about.get('similarity')}, goal: {about.get('goal')}",
             _label(store, name),
         )
 

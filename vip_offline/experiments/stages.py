@@ -304,4 +304,6 @@ def relabel_stage(
             which = f"goal {goal} of {goals}" if goals > 1 else "the goal"
             say(f"relabel: {which} reached in {count} of {len(done.reached)} episodes")
     what = "written" if done.written else "is there"
-    return f"relabel: label {done.name!r} {what}; goal: {done.goal}"
+    return (
+        f"relabel: label {done.name!r} {what}; {'scores' if options.from_ else 'goal'}: {done.goal}"
+    )

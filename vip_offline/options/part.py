@@ -1,6 +1,7 @@
 """Part of an options dataclass, where a command has not all of it or calls some otherwise."""
 
 import dataclasses
+import keyword
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,5 +36,6 @@ class Part:
                 option = dataclasses.replace(option, flags=(self.flags[name],))
             default = self.defaults.get(name, field.default)
             field = dataclasses.replace(field, option=option, default=default)
-            chosen[field.flags[0].removeprefix("--").replace("-", "_")] = field
+            flag = field.flags[0].removeprefix("--").replace("-", "_")
+            chosen[f"{flag}_" if keyword.iskeyword(flag) else flag] = field
         return chosen

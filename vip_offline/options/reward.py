@@ -107,6 +107,23 @@ class RelabelOptions:
             flags=("--stage",),
         ),
     ] = ()
+    from_: Annotated[
+        str,
+        Option(
+            "Scores of every frame that another program gave, in place of a goal: a table (parquet "
+            "as LeRobot's reward models write it, csv, npz), or a column of the store, as "
+            "true_reward. --encoder still embeds what the policy sees.",
+            flags=("--from",),
+        ),
+    ] = ""
+    key_map: Annotated[
+        tuple[str, ...],
+        Option(
+            "ROLE=COLUMN of --from, may be repeated. Roles: score (rises as the task gets done), "
+            "reward (of each step), episode, frame, index.",
+            default_text="LeRobot's names",
+        ),
+    ] = ()
     # by lite0 the quickstart's successes end at 0.36 to 0.66 of it, of its failures one below 0.7
     reach: Annotated[
         float,

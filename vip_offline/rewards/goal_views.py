@@ -13,6 +13,7 @@ from vip_offline.dataset.media.pictures import read_picture
 from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.store import Store
 from vip_offline.errors import VipOfflineError
+from vip_offline.rewards.scores import has_no_goal
 
 PICTURES_SHOWN = 6  # pictures of a goal that is made of more
 PICTURE_HEIGHT = 96  # px
@@ -29,7 +30,7 @@ class GoalView:
 
 
 def goal_views(store: Store, camera: str, provenance: Mapping[str, Any]) -> tuple[GoalView, ...]:
-    """The goal images of a labelling, a view per stage.
+    """The goal images of a labelling, a view per stage; none where others scored the frames.
 
     Args:
         store: that holds the labelling.
@@ -39,6 +40,8 @@ def goal_views(store: Store, camera: str, provenance: Mapping[str, Any]) -> tupl
     Raises:
         VipOfflineError: if the video that a frame lies in is gone or was changed.
     """
+    if has_no_goal(provenance):
+        return ()
     stages = list(provenance.get("stages", ()))
     goal = str(provenance.get("goal", "the goal"))
     if not stages:  # each episode's own last frame

@@ -106,3 +106,25 @@ def label_store(
         for start, stop in spans:
             reward[start:stop] = sparse_success(away[start:stop], 0.5, options.n_steps)
     return reward, np.concatenate(distances), [count for counts in reached for count in counts]
+
+
+def label_scores(
+    store: Store, options: RelabelOptions, distance: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
+    """Label the store by (N,) distances that somebody else gave; as `label_episodes`."""
+    from_success = options.reward == "success"
+    rewards, reached = np.empty(len(distance), np.float32), list[int]()
+    away = 1.0 - store.data("succeeded") if from_success else distance
+    for start, stop in store.spans():
+        if from_success:
+            rewards[start:stop] = sparse_success(away[start:stop], 0.5, options.n_steps)
+            continue
+        rewards[start:stop], _, count = episode_reward(
+            distance[start:stop, None],
+            options.reward,
+            n=options.n_steps,
+            gamma=options.gamma,
+            reach=options.reach,
+        )
+        reached.append(count)
+    return rewards, distance.astype(np.float32), reached

@@ -18,6 +18,7 @@ from vip_offline.encoders.registry import check_encoder, known_provenance, prove
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import RelabelOptions
 from vip_offline.rewards.goals import Goals, Picture
+from vip_offline.rewards.scores import Scores
 
 if TYPE_CHECKING:
     from vip_offline.encoders.encoder import Encoder
@@ -86,11 +87,15 @@ def accept_changed_frames(store: StoreWriter, encoder: str, cameras: list[str]) 
     return again
 
 
-def sources_of(options: RelabelOptions, goals: Goals, cameras: list[str]) -> list[str]:
+def sources_of(
+    options: RelabelOptions, goals: Goals, cameras: list[str], scores: Scores | None = None
+) -> list[str]:
     """Return the arrays that a labelling is computed from, as `read_hashes.reads` names them."""
     sources = [LENGTHS, *(f"embeddings/{options.encoder}/{camera}" for camera in cameras)]
     requested = ",".join((*options.goal, *options.stages))
-    if goals.nearest or "successes" in requested:
+    if scores is not None:
+        sources += [scores.column] if scores.column else []
+    elif goals.nearest or "successes" in requested:
         sources.append("meta/success")
     if options.reward == "success":
         sources.append("data/succeeded")
@@ -161,7 +166,12 @@ def embedding_identity(store: Store, work: LazyEncoder, cameras: list[str]) -> A
 
 
 def label_settings(
-    identity: Attributes, options: RelabelOptions, goals: Goals, camera: str, episodes: int
+    identity: Attributes,
+    options: RelabelOptions,
+    goals: Goals,
+    camera: str,
+    episodes: int,
+    scores: Scores | None = None,
 ) -> dict[str, Any]:
     """Provenance of a labelling: encoder, camera, goal, reward and only the settings it uses."""
     similarity = options.similarity
@@ -177,4 +187,8 @@ def label_settings(
         used["reach"] = options.reach
     requested = {"goal": list(options.goal), "stages": list(options.stages)}
     described = {**goals.provenance(), "asked": requested}
+    if scores is not None:
+        asked = {"from": options.from_, "key_map": list(options.key_map)}
+        described |= {"goal": scores.description, "asked": asked, **scores.provenance}
+        used["similarity"] = "none"
     return {**identity, "camera": camera, **used, **described, "episodes": episodes}

@@ -28,7 +28,7 @@ from vip_offline.rewards.goals import (
     other_view_note,
     read_pictures,
 )
-from vip_offline.rewards.label_episodes import label_store
+from vip_offline.rewards.label_episodes import label_scores, label_store
 from vip_offline.rewards.label_provenance import (
     LazyEncoder,
     accept_changed_frames,
@@ -37,6 +37,7 @@ from vip_offline.rewards.label_provenance import (
     label_settings,
     sources_of,
 )
+from vip_offline.rewards.scores import read_scores
 from vip_offline.utils.console import Advance
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ def check_relabel(options: RelabelOptions) -> None:
         VipOfflineError: naming the option, its value and the range.
     """
     check_ranges(options)
+    if options.from_:
+        _check_from(options)
+        return
+    if options.key_map:
+        raise VipOfflineError("--key-map: says what the columns of --from are. Give that, too.")
     if not options.goal and not options.stages:
         raise VipOfflineError("No goal: name one with --goal, or several with --stage.")
     if options.stages and options.goal != RelabelOptions.goal:
@@ -78,6 +84,16 @@ def check_relabel(options: RelabelOptions) -> None:
         check_text(options.encoder)
 
 
+def _check_from(options: RelabelOptions) -> None:
+    """Refuse settings of a goal beside scores that have none."""
+    for field in ("goal", "stages", "similarity"):
+        if getattr(options, field) != getattr(RelabelOptions, field):
+            flag = {"stages": "--stage"}.get(field, f"--{field}")
+            raise VipOfflineError(
+                f"{flag}: the scores of --from {options.from_} have no goal. Leave one of them out."
+            )
+
+
 def check_goals(path: Path, options: RelabelOptions) -> None:
     """Refuse a store that these goals cannot be taken from, before an encoder is fetched.
 
@@ -87,7 +103,9 @@ def check_goals(path: Path, options: RelabelOptions) -> None:
     store = open_store(path)
     store.require_finished()
     cameras = store.cameras_of(options.camera)
-    goals = choose_goals(store, options.goal, options.stages)
+    if options.from_:
+        read_scores(store, options.from_, options.key_map)
+    goals = _goals(store, options)
     field_of_view(store, options.encoder, cameras, options.fit)
     _check_pictures(store, goals, cameras)
 
@@ -135,7 +153,7 @@ def relabel(
         VipOfflineError: if the store is unfinished, locked or not one, without what the goal
             needs, or holds another labelling or embedding under the name.
     """
-    name = check_name("label", options.name or options.encoder)
+    name = check_name("label", options.name or Path(options.from_).stem or options.encoder)
     check_relabel(options)
     if loaded is not None and loaded.name != options.encoder:
         raise VipOfflineError(
@@ -146,12 +164,13 @@ def relabel(
         cameras = store.cameras_of(options.camera)
         camera = ",".join(cameras)
         again = accept_changed_frames(store, options.encoder, cameras)
-        goals = choose_goals(store, options.goal, options.stages)
+        scores = read_scores(store, options.from_, options.key_map) if options.from_ else None
+        goals = _goals(store, options)
         view = field_of_view(store, options.encoder, cameras, options.fit)
         notes = (*view.notes, *_check_pictures(store, goals, cameras))
         work = LazyEncoder(options, view.preprocessing, on_prepare, loaded)
         identity = embedding_identity(store, work, cameras)
-        provenance = label_settings(identity, options, goals, camera, len(store))
+        provenance = label_settings(identity, options, goals, camera, len(store), scores)
         exists, why = existing_label(store, name, provenance, overwrite=overwrite)
         again += [f"label {name!r} is made again: {why}"] if why else []
         backend, embedded = _embed(store, work, cameras, advance)
@@ -164,20 +183,25 @@ def relabel(
             lambda key, values, origin: store.write_goal(options.encoder, key, values, origin),
         )
         goal_set = goal_set_of(store, goals, options.encoder, camera) if goals.nearest else None
-        notes += goal_notes(
-            store, goals, goal, goal_set, options.encoder, camera, provenance["similarity"]
-        )
+        if scores is None:
+            notes += goal_notes(
+                store, goals, goal, goal_set, options.encoder, camera, provenance["similarity"]
+            )
+        else:
+            notes += scores.notes
         counts_goals = bool(options.stages) or options.reward == "sparse"
         reached: list[int] = []
         if counts_goals or not exists:
-            reward, distance, reached = label_store(
-                store, provenance, options, goal, goal_set, camera
+            reward, distance, reached = (
+                label_store(store, provenance, options, goal, goal_set, camera)
+                if scores is None
+                else label_scores(store, options, scores.distance)
             )
         if not exists:
             written = {"code_version": __version__, "created": now()}
             stored_goal = None if goal is None else goal.astype(np.float32)
             among = None if goal_set is None else goal_set.embeddings
-            read = reads(store, sources_of(options, goals, cameras))
+            read = reads(store, sources_of(options, goals, cameras, scores))
             store.write_label(
                 Label(name, reward, distance, stored_goal, provenance | written, among, read)
             )
@@ -185,12 +209,17 @@ def relabel(
             name,
             embedded,
             backend,
-            goals.description,
+            goals.description if scores is None else scores.description,
             not exists,
             tuple(reached) if counts_goals else None,
             notes,
             tuple(again),
         )
+
+
+def _goals(store: Store, options: RelabelOptions) -> Goals:
+    """What is to be reached; nothing where the scores come from elsewhere."""
+    return Goals(()) if options.from_ else choose_goals(store, options.goal, options.stages)
 
 
 def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import origins
 import people_files
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer
 from docs_pages import (
@@ -30,6 +32,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from vip_offline.cli import app
+from vip_offline.dataset.store import open_store
 from vip_offline.options import CompareOptions
 
 DOCS = ROOT / "docs"
@@ -152,6 +155,17 @@ def labelled(folder: Path) -> None:
         stdout_of("relabel", store, "--encoder", "pixels", cwd=folder)
 
 
+def scored(folder: Path) -> None:
+    """What another tool says of the arm's demonstrations."""
+    spans = open_store(folder / "demos.zarr").spans()
+    columns = {
+        "episode_index": np.concatenate([np.full(b - a, k) for k, (a, b) in enumerate(spans)]),
+        "frame_index": np.concatenate([np.arange(b - a) for a, b in spans]),
+        "progress_sparse": np.concatenate([np.linspace(0, 1, b - a) for a, b in spans]),
+    }
+    pq.write_table(pa.table(columns), folder / "sarm_progress.parquet")
+
+
 YOUR_ARM = DOCS / "tutorials/your-arm.md"
 SET_UPS: dict[Path, str | Callable[[Path], None]] = {
     README: "quickstart",
@@ -171,6 +185,7 @@ SET_UPS: dict[Path, str | Callable[[Path], None]] = {
 }
 MORE: dict[Path, Callable[[Path], None]] = {
     README: film,
+    DOCS / "guides/goals-and-rewards.md": scored,
     DOCS / "guides/is-the-reward-any-good.md": film,
     DOCS / "guides/pretraining.md": films,
     DOCS / "guides/export.md": labelled,

@@ -56,8 +56,8 @@ def _spelled(annotation: Any) -> str:
         return " or ".join(_spelled(choice) for choice in choices)
     if origin is tuple:
         item, *further = typing.get_args(annotation)
-        count = "" if further == [...] else f", {1 + len(further)} of them"
-        return f"a list of {_spelled(item)}{count}"
+        count = "" if further == [...] else f"{1 + len(further)} "
+        return f"a list of {count}{_spelled(item).removeprefix('a ')}s"
     return {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}.get(
         annotation, str(annotation)
     )
@@ -110,7 +110,8 @@ def options_from(kind: type[Options], values: Mapping[str, Any], source: str) ->
                 raise VipOfflineError(f"{source}: {key} is a table; write [{key}] on its own line.")
             fields[names[key]] = options_from(table, value, f"{source} [{key}]")
         elif not _fits(value, hint):
-            raise VipOfflineError(f"{source}: {key} = {value!r} is not {_spelled(hint)}.")
+            listed = f" Write {key} = {json.dumps([value])}." if _fits([value], hint) else ""
+            raise VipOfflineError(f"{source}: {key} = {value!r} is not {_spelled(hint)}.{listed}")
         elif isinstance(value, list):
             fields[names[key]] = tuple(value)
         else:

@@ -42,6 +42,16 @@ def brightness_episode(length: int, success: bool, placement: int) -> Episode:
     )
 
 
+# minutes each: were they the last, one process would be at them while the others wait
+LONG = ("test_docs.py", "test_notebooks.py", "test_cli.py", "test_ogbench.py", "test_record.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest."""
+    rank = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONG)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def unflushed() -> Iterator[None]:
     """Waits for the disk are a third of a store's writing; a power cut would end the tests, too.

@@ -28,6 +28,6 @@ if [ ${#failed[@]} -gt 0 ]; then
   printf ' [%s]' "${failed[@]}"
   printf '\n'
 fi
-# a file's tests stay in one process: many share what is slow to make
-check pytest -n logical --maxprocesses 4 --dist loadfile "$@"
+# a file's tests stay in one process: many share what is slow to make; the longest come first
+check pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@"
 [ ${#failed[@]} -eq 0 ]

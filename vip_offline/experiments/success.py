@@ -63,15 +63,15 @@ def apply_stage(
         VipOfflineError: if the model or a target cannot be read, or they do not belong together.
     """
     from vip_offline.encoders.registry import check_encoder
+    from vip_offline.rewards.success.judge import name_of
     from vip_offline.rewards.success.model import load_success_model
-    from vip_offline.utils.files import sha256_of
 
     model = load_success_model(path)
     for target in targets:
         if not target.exists() or (target.is_dir() and not is_store(target)):
             raise VipOfflineError(f"{target}: is no store and no video.")
     check_encoder(model.encoder, options.weights)
-    by = f"success model {sha256_of(path)[:16]}"
+    by = name_of(path)
     summaries = []
     for target in targets:
         if is_store(target):

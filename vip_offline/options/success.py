@@ -1,17 +1,12 @@
 """Options of success detection from goal pictures."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 from vip_offline.options.fields import Option
 from vip_offline.options.reward import Computing, EncoderBackend, EncoderDevice, FrameFit
 
 SuccessRule = Literal["auto", "mean", "nearest", "relative", "classes"]
-SuccessBy = Annotated[
-    Path | None,
-    Option("Success model, made by `success fit`, that judges by the pictures."),
-]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,9 @@ from vip_offline.rewards.success.rules import (
 from vip_offline.utils.arrays import Floats
 
 LEAST = 3  # of each class: one is left out, and two have a spread
-FOLDS, LEAVE_ONE_OUT = 10, 20  # of more episodes than this, ten parts are left out in turn
+# one episode at a time is left out to measure; of more than this, one of ten parts
+LEAVE_ONE_OUT, PARTS = 20, 10
+CHOOSING_PARTS = 5  # that are left out in turn to choose a rule and its band
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,19 @@ class _Problem:
         self.basis = span_of(points)
         self.points = points @ self.basis
 
-    def folds(self, members: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        """Parts of the members that are left out in turn: whole groups, both classes in each."""
+    def folds(
+        self, members: NDArray[np.int64], at_most: int, otherwise: int
+    ) -> Iterator[NDArray[np.int64]]:
+        """Parts of the members that are left out in turn: whole groups, both classes in each.
+
+        Args:
+            members: places of samples.
+            at_most: groups that are left out one by one; of more, so many parts as `otherwise`.
+            otherwise: see `at_most`.
+        """
         order = np.lexsort((self.group[members], self.success[members]))
         groups = list(dict.fromkeys(self.group[members[order]].tolist()))
-        parts = len(groups) if len(groups) <= LEAVE_ONE_OUT else FOLDS
+        parts = len(groups) if len(groups) <= at_most else otherwise
         for part in range(parts):
             yield members[np.isin(self.group[members], groups[part::parts])]
 
@@ -105,18 +115,21 @@ class _Problem:
         weight, offset = discriminant(self.points[members], self.success[members])
         return Rule(name, goals, (self.basis @ weight).astype(np.float32), offset)
 
-    def score(self, rule: Rule, index: int) -> float:
-        """Score of a sample."""
-        sample = self.samples[index]
-        return end_score(rule.scores(sample.last, sample.first), self.hold)
+    def scores(self, rule: Rule, members: NDArray[np.int64]) -> Floats:
+        """(M,) held scores of samples."""
+        chosen = [self.samples[index] for index in members]
+        lengths = [len(sample.last) for sample in chosen]
+        firsts = np.repeat(np.stack([sample.first for sample in chosen]), lengths, axis=0)
+        rows = rule.scores(np.concatenate([sample.last for sample in chosen]), firsts)
+        parts = np.split(rows, np.cumsum(lengths)[:-1])
+        return np.array([end_score(part, self.hold) for part in parts])
 
     def left_out(self, name: str, members: NDArray[np.int64]) -> Floats:
         """Score of each member by the rule of the others."""
-        scores = {}
-        for part in self.folds(members):
-            rule = self.rule(name, np.setdiff1d(members, part))
-            scores |= {int(index): self.score(rule, int(index)) for index in part}
-        return np.array([scores[int(index)] for index in members])
+        scores = np.empty(len(self.samples))
+        for part in self.folds(members, CHOOSING_PARTS, CHOOSING_PARTS):
+            scores[part] = self.scores(self.rule(name, np.setdiff1d(members, part)), part)
+        return scores[members]
 
     def choose(
         self, names: Sequence[str], members: NDArray[np.int64], error: float
@@ -158,12 +171,11 @@ def fit(
     rule, band, areas = problem.choose(rules, members, error)
     verdicts = [""] * len(samples)
     judged = np.empty(len(samples))  # in widths of each choice's own band
-    for part in problem.folds(members):
+    for part in problem.folds(members, LEAVE_ONE_OUT, PARTS):
         chosen, its_band, _ = problem.choose(rules, np.setdiff1d(members, part), error)
         center, width = sum(its_band) / 2, max(its_band[1] - its_band[0], 1e-12)
-        for index in part:
-            score = problem.score(chosen, int(index))
-            verdicts[index] = verdict(score, its_band)
+        for index, score in zip(part, problem.scores(chosen, part), strict=True):
+            verdicts[index] = verdict(float(score), its_band)
             judged[index] = (score - center) / width
     of = problem.success
     return Fitted(

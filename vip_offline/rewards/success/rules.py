@@ -38,7 +38,7 @@ class Rule:
 
         Args:
             embedding: (T, D).
-            first: (D,) the episode's first frame.
+            first: (D,) the episode's first frame, or (T, D) that of each frame's episode.
 
         Returns:
             (T,), low where a frame looks like the goal.
@@ -50,7 +50,7 @@ class Rule:
         goal = mean_goal(self.goals)
         distance = goal_distance(embedding, goal)
         if self.name == "relative":
-            distance = distance / max(float(goal_distance(first[None], goal)[0]), 1e-12)
+            distance = distance / np.maximum(goal_distance(np.atleast_2d(first), goal), 1e-12)
         return distance
 
 

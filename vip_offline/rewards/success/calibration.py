@@ -23,8 +23,8 @@ from vip_offline.rewards.success.rules import (
 from vip_offline.utils.arrays import Floats
 
 LEAST = 3  # of each class: one is left out, and two have a spread
-# one episode at a time is left out to measure; of more than this, one of ten parts
-LEAVE_ONE_OUT, PARTS = 20, 10
+# one episode at a time is left out to measure; of more than this, one of five parts
+LEAVE_ONE_OUT, PARTS = 20, 5
 CHOOSING_PARTS = 5  # that are left out in turn to choose a rule and its band
 
 

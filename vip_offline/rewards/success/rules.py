@@ -74,10 +74,13 @@ def discriminant(points: Floats, success: NDArray[np.bool_]) -> tuple[Floats, fl
         points: (n, R), one per episode.
         success: (n,), of both kinds.
     """
+    from sklearn import config_context
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE, priors=[0.5, 0.5])
-    model.fit(points, success)
+    # its checks take as long as its work; points are finite, as the store sees to
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        model.fit(points, success)
     return model.coef_[0], -float(model.intercept_[0])
 
 

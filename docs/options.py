@@ -27,6 +27,8 @@ from vip_offline.options import (
     SearchOptions,
     ServeOptions,
     ShipOptions,
+    SuccessApplyOptions,
+    SuccessFitOptions,
     TrainOptions,
     TrialOptions,
 )
@@ -51,6 +53,8 @@ SECTIONS = {
     "`look`": LookOptions,
     "`relabel`, `[relabel]`": RelabelOptions,
     "`analyze`": AnalyzeOptions,
+    "`success fit`": SuccessFitOptions,
+    "`success apply`": SuccessApplyOptions,
     "`pretrain`, `[pretrain]`": PretrainOptions,
     "`train` and `compare`, `[train]`": TrainOptions,
     "`rollout` and `compare`, `[rollout]`": RolloutOptions,

@@ -9,11 +9,14 @@ from typer.testing import CliRunner
 from vip_offline.cli import app
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS |= {f"success {name}": command for name, command in COMMANDS["success"].commands.items()}
 
 
 @pytest.mark.parametrize("verb", COMMANDS)
 def test_every_flag_is_whole(verb: str) -> None:
-    result = CliRunner(env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).invoke(app, [verb, "--help"])
+    result = CliRunner(env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).invoke(
+        app, [*verb.split(), "--help"]
+    )
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     words = set(re.findall(r"--?[\w-]+", result.stdout))

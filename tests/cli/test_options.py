@@ -25,12 +25,15 @@ from vip_offline.options import (
     RolloutOptions,
     ServeOptions,
     ShipOptions,
+    SuccessApplyOptions,
+    SuccessFitOptions,
     TrainOptions,
 )
 from vip_offline.options.fields import fields_of
 from vip_offline.options.part import Part
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS |= {f"success {name}": command for name, command in COMMANDS["success"].commands.items()}
 # what a command leaves out: arms are about it, or a recording server gives no actions
 LEFT_OUT = {
     ("compare", TrainOptions): {"algo", "weight_by", "n_steps", "control"},
@@ -61,6 +64,8 @@ RENAMED: dict[tuple[str, str, type], str] = {
         ("record", ClientOptions),
         ("ship", ShipOptions),
         ("serve", ServeOptions),
+        ("success fit", SuccessFitOptions),
+        ("success apply", SuccessApplyOptions),
     ],
 )
 def test_a_command_has_every_knob(verb: str, kind: type) -> None:

@@ -5,7 +5,7 @@ imports live inside the commands, so that ``--help`` answers at once.
 """
 
 # in the order of the help page
-from vip_offline.cli import data, reward, policy, serve, run  # noqa: F401, I001
+from vip_offline.cli import data, reward, success, policy, serve, run  # noqa: F401, I001
 from vip_offline.utils import program_end
 from vip_offline.cli._app import app
 from vip_offline.utils.cache_folder import set_matplotlib_cache

@@ -44,6 +44,7 @@ from vip_offline.options.reward import (
     Reward,
 )
 from vip_offline.options.serve import GivenHold, Hold, ServeOptions
+from vip_offline.options.success import SuccessApplyOptions, SuccessFitOptions
 
 # options of earlier releases, which files of theirs still name, and what they are always now
 WITHDRAWN: dict[type, dict[str, object]] = {
@@ -93,6 +94,8 @@ __all__ = [
     "SearchOptions",
     "ServeOptions",
     "ShipOptions",
+    "SuccessApplyOptions",
+    "SuccessFitOptions",
     "TrainOptions",
     "TrialOptions",
     "WeightBy",

@@ -83,6 +83,16 @@ class ServeOptions:
         ),
     ] = ""
     log: Annotated[Path | None, Option("File to add a JSON line per reply to.")] = None
+    success_by: Annotated[
+        Path | None,
+        Option(
+            "Success model, made by `success fit`. serve: each reply says whether the goal is "
+            "reached; record: it proposes the flag of an episode that the client ends without one."
+        ),
+    ] = None
+    success_weights: Annotated[
+        str, Option("Checkpoint file of the success model's encoder, if it ships without.")
+    ] = ""
     unsealed: Annotated[
         bool, Option("Serve a folder without SHA256SUMS, too.", flags=("--unsealed",))
     ] = False

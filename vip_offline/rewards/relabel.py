@@ -173,7 +173,7 @@ def relabel(
         provenance = label_settings(identity, options, goals, camera, len(store), scores)
         exists, why = existing_label(store, name, provenance, overwrite=overwrite)
         again += [f"label {name!r} is made again: {why}"] if why else []
-        backend, embedded = _embed(store, work, cameras, advance)
+        backend, embedded = embed_missing(store, work, cameras, advance)
         goal = goal_embeddings(
             store,
             goals,
@@ -235,7 +235,7 @@ def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str
     return tuple(filter(None, notes))
 
 
-def _embed(
+def embed_missing(
     store: StoreWriter, work: LazyEncoder, cameras: list[str], advance: Advance
 ) -> tuple[str, int]:
     """Embed what is missing; returns the backend and the number of frames."""

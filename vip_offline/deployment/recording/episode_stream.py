@@ -146,7 +146,12 @@ class EpisodeBuilder:
     """Builds episodes from the messages of one client, one after the other."""
 
     def __init__(
-        self, info: RecordingInfo, max_steps: int, layout: RowLayout | None = None
+        self,
+        info: RecordingInfo,
+        max_steps: int,
+        layout: RowLayout | None = None,
+        *,
+        may_be_unlabelled: bool = False,
     ) -> None:
         """Start with none.
 
@@ -154,7 +159,9 @@ class EpisodeBuilder:
             info: of all episodes.
             max_steps: rows of one episode, which bounds what is kept in memory.
             layout: of the episodes before; None: the first row says it.
+            may_be_unlabelled: whether an episode may end without its flag.
         """
+        self._may_be_unlabelled = may_be_unlabelled
         self._info, self._max_steps = info, max_steps
         self._known = layout  # of finished episodes
         self.layout = layout  # of the running one
@@ -201,7 +208,7 @@ class EpisodeBuilder:
                     )
                 self.drop()
                 return None
-            if end and success is None:
+            if end and success is None and not self._may_be_unlabelled:
                 raise VipOfflineError(
                     f"message: {END_KEY} without {SUCCESS_KEY}. Say whether it succeeded, true or "
                     "false; it is not guessed."
@@ -212,7 +219,7 @@ class EpisodeBuilder:
                     "message."
                 )
             self._add(message, last=bool(end))
-            return self._finished(bool(success)) if end else None
+            return self._finished(success) if end else None
         except VipOfflineError as error:
             rows = self.drop()
             lost = f" The running episode ({rows} rows) is thrown away." if rows else ""
@@ -299,14 +306,14 @@ class EpisodeBuilder:
             if shape != before:
                 raise VipOfflineError(f"message: {key} has shape {shape}; those before {before}.")
 
-    def _finished(self, success: bool) -> Episode:
+    def _finished(self, success: bool | None) -> Episode:
         if self.rows < 2:
             raise VipOfflineError(
                 f"message: {END_KEY} in the first row; a transition needs two rows at least."
             )
         length = self.rows
         succeeded = np.zeros(length, bool)
-        succeeded[-1] = success
+        succeeded[-1] = bool(success)
         episode = Episode(
             # camera by camera, so that only one is in memory twice
             frames={
@@ -317,7 +324,9 @@ class EpisodeBuilder:
             action=np.stack(self._action),
             succeeded=succeeded,
             true_reward=np.full(length, np.nan, np.float32),
-            success=success,
+            # as in imports: what nobody calls a failure is a demonstration of the task
+            success=success is not False,
+            success_labelled=success is not None,
         )
         episode.check("episode")
         self._known = self.layout

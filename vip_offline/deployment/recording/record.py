@@ -13,6 +13,7 @@ from vip_offline.deployment.server.server import run_server
 from vip_offline.deployment.serving_options import check_serve_options, is_loopback, with_api_key
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ClientOptions, ServeOptions
+from vip_offline.rewards.success.judge import Judge
 
 DESCRIPTION = "file (--describe)"  # for messages
 
@@ -85,10 +86,13 @@ def record_from_client(
     check_serve_options(options)
     if max_steps < 2:
         raise VipOfflineError(f"--max-steps {max_steps}: an episode has two rows at least.")
+    judge = None
+    if options.success_by is not None:
+        judge = Judge.load(options.success_by, options.success_weights, on_prepare=say)
     new = not path.exists() or not any(path.iterdir())
     # locked until the end: an episode that was recorded must not find the store taken
     with writing(path, create=info.attributes()) as store:
-        recorder = Recorder(store, info, options, say, max_steps)
+        recorder = Recorder(store, info, options, say, max_steps, judge=judge)
         try:
             run_server(recorder)
         finally:

@@ -11,6 +11,7 @@ from vip_offline import __version__
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import Store
 from vip_offline.dataset.store_writer import StoreWriter
+from vip_offline.dataset.success_labels import write_success
 from vip_offline.deployment.recording.episode_stream import (
     DISCARD_KEY,
     END_KEY,
@@ -26,6 +27,8 @@ from vip_offline.deployment.serving_options import MEGABYTE
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import ServeOptions
 from vip_offline.policies.interface import FRAME
+from vip_offline.rewards.success.judge import Judge
+from vip_offline.rewards.success.rules import SUCCESS, UNSURE
 
 # of a message: how large the pictures are is known only with the first
 LIMITS = Limits(64 * MEGABYTE)
@@ -54,6 +57,7 @@ class Recorder:
     clock: Callable[[], float] = time.monotonic
     totals: Counter[str] = field(default_factory=Counter)
     recording: "Recording | None" = None  # the connection that writes
+    judge: Judge | None = None  # proposes flags of episodes that end without one
 
     def title(self) -> str:
         """What is served, for the line that says it is ready."""
@@ -112,7 +116,13 @@ class Recording:
     def __init__(self, recorder: Recorder, name: str, layout: RowLayout | None) -> None:
         self.name = name
         self._recorder = recorder
-        self._builder = EpisodeBuilder(recorder.info, recorder.max_steps, layout)
+        self._builder = EpisodeBuilder(
+            recorder.info,
+            recorder.max_steps,
+            layout,
+            may_be_unlabelled=recorder.judge is not None,
+        )
+        self._verdict = ""  # of the model on the last episode
 
     def answer(self, message: bytes, arrived: float, previous_s: float | None) -> bytes:
         """Add a row; at the end of an episode reply once it is on the disk.
@@ -120,7 +130,8 @@ class Recording:
         Returns:
             A message with ``recorded``: rows of this episode so far, ``episodes``: finished by
             this recorder, ``discarded``: thrown away by it, ``in_store``: episodes there,
-            ``ended``: whether this message ended one, ``warnings``: sentences.
+            ``ended``: whether this message ended one, ``warnings``: sentences; with a success model
+            also ``verdict`` on the episode that this message ended: success, failure or unsure.
 
         Raises:
             VipOfflineError: if the message does not fit, or cannot be written.
@@ -132,6 +143,8 @@ class Recording:
             if not isinstance(read, dict):
                 raise VipOfflineError(f"message: is a {type(read).__name__}; expected a map.")
             episode = builder.receive(read)
+            if builder.rows == 1:
+                self._check_judged()
             warnings = builder.warnings() if episode else self._size(first=builder.rows == 1)
             recorded = builder.rows
             if episode is not None:
@@ -148,8 +161,52 @@ class Recording:
                 "in_store": len(recorder.store),
                 "ended": episode is not None,
                 "warnings": warnings,
+                **({"verdict": self._verdict} if episode is not None and recorder.judge else {}),
             }
         )
+
+    def _check_judged(self) -> None:
+        """On an episode's first row: whether the success model can judge such frames.
+
+        Raises:
+            VipOfflineError: if it cannot; the episode is thrown away.
+        """
+        judge, layout = self._recorder.judge, self._builder.layout
+        if judge is None or layout is None:
+            return
+        shapes = {key.removeprefix(FRAME): shape for key, shape in layout.frames.items()}
+        try:
+            judge.check_frames(shapes, "message")
+        except VipOfflineError:
+            self._builder.drop()
+            raise
+
+    def _judged(self, episode: Episode) -> str:
+        """Flag an unlabelled episode that is stored, where the model is sure; its outcome in words.
+
+        A person's flag stays, whatever the model says.
+        """
+        recorder, judge = self._recorder, self._recorder.judge
+        outcome = "success" if episode.success else "failure"
+        if judge is None:
+            recorder.totals["successes"] += episode.success
+            return outcome
+        self._verdict = judge(episode.frames[judge.model.camera])
+        if episode.success_labelled:
+            recorder.totals["successes"] += episode.success
+            return f"{outcome} (the success model says {self._verdict})"
+        if self._verdict == UNSURE:
+            return "unlabelled (the success model is unsure)"
+        success = self._verdict == SUCCESS
+        try:
+            write_success(recorder.store, {len(recorder.store) - 1: success}, judge.by)
+        except OSError as error:
+            raise VipOfflineError(
+                f"record: cannot write to {recorder.store.path.name} ({error.strerror or error}). "
+                "The episode is stored, without a flag; `vip-offline success apply` adds it."
+            ) from error
+        recorder.totals["successes"] += success
+        return f"{self._verdict} (says the success model)"
 
     def _keep(self, episode: Episode) -> None:
         recorder, builder = self._recorder, self._builder
@@ -167,10 +224,9 @@ class Recording:
                 ) from error
             raise
         builder.done()
-        outcome = "success" if episode.success else "failure"
         recorder.totals["episodes"] += 1
         recorder.totals["rows"] += len(episode)
-        recorder.totals["successes"] += episode.success
+        outcome = self._judged(episode)
         recorder.say(f"episode {len(recorder.store) - 1}: {len(episode)} rows, {outcome}")
 
     def _size(self, first: bool) -> list[str]:

@@ -14,6 +14,7 @@ from vip_offline.deployment.server.session import prepare
 from vip_offline.deployment.serving_options import check_serve_options, with_api_key
 from vip_offline.options import ServeOptions
 from vip_offline.policies.runtime import load_policy
+from vip_offline.rewards.success.judge import Judge
 
 
 def serve(
@@ -37,10 +38,13 @@ def serve(
     options = with_api_key(options)
     check_serve_options(options)  # before the seconds that loading takes
     policy = load_policy(folder, on_prepare=say, sealed=not options.unsealed)
+    judge = None
+    if options.success_by is not None:
+        judge = Judge.load(options.success_by, options.success_weights, on_prepare=say)
     mapped = read_key_map(options.key_map, policy.interface)
     with contextlib.ExitStack() as stack:
         entries = stack.enter_context(log_file(options.log, say)) if options.log else None
-        service = prepare(policy, mapped, options, say, entries)
+        service = prepare(policy, mapped, options, say, entries, judge)
         run_server(service)
     return closing_line(service)
 

@@ -23,6 +23,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import ServeOptions
 from vip_offline.policies.gripper import GripperState
 from vip_offline.policies.interface import FRAME, PROPRIO, Interface
+from vip_offline.rewards.success.judge import Judge, Watch
 
 BESIDE = 1 << 16  # bytes of a message beyond its arrays: names, prompt, numbers of the client's own
 PROTOCOL = "openpi"
@@ -68,6 +69,7 @@ class Service:
     log: Callable[[str], None] | None = None  # takes lines, each a JSON object
     clock: Callable[[], float] = time.monotonic
     totals: Counter[str] = field(default_factory=Counter)
+    judge: Judge | None = None  # says in each reply whether the goal is reached
 
     def record(self, **entry: Any) -> None:
         """Write a line into the log."""
@@ -110,6 +112,7 @@ def prepare(
     options: ServeOptions,
     say: Callable[[str], None],
     log: Callable[[str], None] | None = None,
+    judge: Judge | None = None,
 ) -> Service:
     """Check the options against a policy, and run it once to warm up.
 
@@ -117,6 +120,9 @@ def prepare(
         VipOfflineError: if an option does not fit the policy.
     """
     interface = policy.interface
+    if judge is not None:
+        shapes = {key.removeprefix(FRAME): shape for key, shape in interface.frames.items()}
+        judge.check_frames(shapes, f"policy {policy.folder}")
     holding = choose_hold(interface, options.hold)
     rules = Rules.of(interface, holding.hold, options.timeout, options.stop_above)
     # all as float64: proprio may come so, frames only to be told that they must not
@@ -150,7 +156,7 @@ def prepare(
             f"--timeout {options.timeout:g} s is no longer than the policy's control period, "
             f"{1 / rate:.3g} s at {rate:g} Hz: nearly every reply will be held."
         )
-    return Service(policy, rules, mapped, Limits(size), options, say, log)
+    return Service(policy, rules, mapped, Limits(size), options, say, log, judge=judge)
 
 
 class Session:
@@ -169,8 +175,13 @@ class Session:
             key: CameraMonitor(key, colour.get(key.removeprefix(FRAME)) or {})
             for key in service.policy.interface.frames
         }
+        self._watch = self._new_watch()
         service.policy.reset()
         service.record(connection=name, opened=True)
+
+    def _new_watch(self) -> Watch | None:
+        judge = self._service.judge
+        return None if judge is None else judge.watch()
 
     def answer(self, message: bytes, arrived: float, previous_s: float | None) -> bytes:
         """Reply to one observation.
@@ -182,7 +193,8 @@ class Session:
 
         Returns:
             A message with ``actions`` (1, A) float32, or (0, A) where `Guard.hold` has none,
-            ``server_timing``, ``guard``, ``warnings``.
+            ``server_timing``, ``guard``, ``warnings``; with a success model ``success``, see
+            `Watch.add`, where the observation was looked at.
 
         Raises:
             VipOfflineError: if the message is no observation of this policy.
@@ -196,10 +208,12 @@ class Session:
         mine = translate(observation, service.mapped, interface)
         trouble = guard.receive(mine, interface.observation_keys, arrived)
         started, warnings = service.clock(), list[str]()
+        reached: dict[str, Any] = {}
         if trouble:
             if trouble.reason == "timeout":
                 service.policy.reset()
                 self._grippers.reset()
+                self._watch = self._new_watch()
             verdict = guard.hold(trouble)
         else:
             checked = interface.check(mine)
@@ -210,6 +224,9 @@ class Session:
                 )
             warnings = self._camera_warnings(mine)
             verdict = self._infer({key: mine[key] for key in interface.observation_keys})
+            if self._watch is not None:
+                camera = self._watch.judge.model.camera
+                reached = {"success": self._watch.add(mine[f"{FRAME}{camera}"])}
         infer_s = service.clock() - started
         self._count(verdict)
         service.record(
@@ -230,6 +247,7 @@ class Session:
                 "server_timing": timing,
                 "guard": verdict.report,
                 "warnings": warnings,
+                **reached,
             }
         )
 

@@ -1,0 +1,257 @@
+"""How often success from goal pictures is wrong, beside controls, and how long it takes.
+
+``python -m benchmarks.success [--quick] [--store FOLDER]`` records test beds of simulated tasks
+(experts, and their failures of all kinds; with nuisances in the pictures), draws 5 successes and 5
+failures of each, learns a success model from them, and judges all other episodes. Stores are kept
+under the folder and used again; episodes that another program recorded into stores of these names
+are taken as they are, so that other kinds of failure are one more `record` away.
+
+Beside the encoders stand controls: raw pixels, a random network, a clock (the episode's length) and
+two scores of the motion alone, how smooth it is and how long its path.
+
+Draws of a task share its episodes, and tasks are few. So the bound of false success is Student's
+one-sided 95 % bound over the tasks' means, each over its draws; it is no less than Clopper's and
+Pearson's of as many failed episodes as one task's draws leave over, as if further tasks and draws
+said nothing new. In `--quick` there is one task: a smoke test, and the latter bound.
+
+Last line: one JSON object with
+
+- ``fit_s``: seconds to learn from 100 episodes with cached embeddings, without imports;
+- ``apply_us_per_frame``: of a frame beyond its embedding;
+- ``false_success_upper``, ``true_success``: of lite0, share of failures called success (95 % upper
+  bound) and of successes called success.
+"""
+
+import argparse
+import contextlib
+import json
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+from scipy.stats import t
+
+from vip_offline.dataset.store import Store, open_store
+from vip_offline.encoders.encoder import Encoder, load_encoder
+from vip_offline.options import RecordOptions
+from vip_offline.rewards.success.bounds import upper_bound
+from vip_offline.rewards.success.calibration import Fitted, GoalRows, Sample, fit
+from vip_offline.rewards.success.rules import auc, edges, end_score, verdict
+from vip_offline.simulation.record import record
+from vip_offline.utils.console import Console
+
+TASKS = (
+    "drawer-close",
+    "door-open",
+    "window-close",
+    "button-press",
+    "ogbench/drawer-open",
+    "ogbench/cube-move",
+)
+ENCODERS = ("lite0", "vip-mini", "pixels", "random-resnet18")
+MOTION = ("clock", "smoothness", "path length")
+LEARNED, HOLD, ERROR = 5, 5, 0.05  # episodes of each class; the command's defaults
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Bed:
+    """Episodes of one task: what each side sees, and whether they succeeded."""
+
+    name: str
+    success: NDArray[np.bool_]
+    embedded: Mapping[str, Sequence[Rows]]  # by encoder
+    motion: Mapping[str, NDArray[np.float64]]  # (E,) by control; either end may be success
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What one model said of the episodes that it did not see."""
+
+    false_success: float
+    true_success: float
+    unsure: float
+    auc: float
+
+
+def bed(store: Store, name: str, encoders: Mapping[str, Encoder]) -> Bed:
+    """Embed what is judged of each episode, its first frame and its last ones, and its motion."""
+    (camera,) = store.cameras
+    actions = [store.data("action", *span) for span in store.spans()]
+    moves = [np.nan_to_num(action[:-1].astype(np.float64)) for action in actions]
+    proprio = [store.data("proprio", *span).astype(np.float64) for span in store.spans()]
+    motion = {
+        "clock": np.array([float(len(action)) for action in actions]),
+        "smoothness": np.array(
+            [float(np.abs(np.diff(m, 2, axis=0)).mean()) if len(m) > 2 else 0.0 for m in moves]
+        ),
+        "path length": np.array(
+            [float(np.linalg.norm(np.diff(p[:, :3], axis=0), axis=1).sum()) for p in proprio]
+        ),
+    }
+    frames = np.concatenate(
+        [
+            store.frames(camera, *part)
+            for start, stop in store.spans()
+            for part in ((start, start + 1), (stop - HOLD, stop))
+        ]
+    )
+    embedded = {side: np.split(encoder(frames), len(store)) for side, encoder in encoders.items()}
+    return Bed(name, store.meta("success").astype(bool), embedded, motion)
+
+
+def recorded(folder: Path, task: str, episodes: int, nuisance: tuple[str, ...]) -> Store:
+    """Record a test bed, where it is not there."""
+    path = folder / f"{task.replace('/', '-')}-{'-'.join(nuisance) or 'plain'}.zarr"
+    options = RecordOptions(
+        task=task, episodes=episodes, failures=episodes // 2, max_steps=60, nuisance=nuisance
+    )
+    if not path.exists() or not len(open_store(path)):
+        record(path, options)
+    return open_store(path)
+
+
+def learned(rows: Sequence[Rows], success: NDArray[np.bool_], chosen: Sequence[int]) -> Fitted:
+    """A model of these episodes, as `success fit` learns it."""
+    samples = [
+        Sample(rows[index][-HOLD:], rows[index][0], bool(success[index]), int(index))
+        for index in chosen
+    ]
+    good = [index for index in chosen if success[index]]
+    goals = GoalRows(np.stack([rows[index][-1] for index in good]), np.array(good, np.int64))
+    return fit(samples, goals, hold=HOLD, error=ERROR)
+
+
+def draw(success: NDArray[np.bool_], generator: np.random.Generator) -> list[int]:
+    """Five successes and five failures."""
+    return [
+        int(index)
+        for label in (True, False)
+        for index in generator.choice(np.flatnonzero(success == label), LEARNED, replace=False)
+    ]
+
+
+def judged(
+    scores: NDArray[np.float64],
+    band: tuple[float, float],
+    success: NDArray[np.bool_],
+    chosen: Sequence[int],
+) -> Drawn:
+    """Verdicts on the episodes that were not chosen."""
+    rest = np.setdiff1d(np.arange(len(success)), chosen)
+    said = np.array([verdict(float(scores[index]), band) for index in rest])
+    of = success[rest]
+    return Drawn(
+        float((said[~of] == "success").mean()),
+        float((said[of] == "success").mean()),
+        float((said == "unsure").mean()),
+        auc(scores[rest][of], scores[rest][~of]),
+    )
+
+
+def trial(test: Bed, side: str, chosen: list[int]) -> Drawn:
+    """One draw of one side."""
+    if side in test.motion:
+        scores, of = test.motion[side], test.success[list(chosen)]
+        if auc(scores[chosen][of], scores[chosen][~of]) < 0.5:
+            scores = -scores
+        seen = scores[chosen]
+        return judged(scores, edges(seen[of], seen[~of], ERROR), test.success, chosen)
+    rows = test.embedded[side]
+    model = learned(rows, test.success, chosen)
+    scores = np.array([end_score(model.rule.scores(row[-HOLD:], row[0]), HOLD) for row in rows])
+    return judged(scores, model.band, test.success, chosen)
+
+
+def bound(rates: Sequence[float], failures: int) -> float:
+    """One-sided 95 % bound over the tasks' rates; see the head of this file."""
+    mean, n = float(np.mean(rates)), len(rates)
+    of_one_task = upper_bound(math.ceil(mean * failures), failures)
+    if n == 1:
+        return of_one_task
+    reach = float(t.ppf(0.95, n - 1) * np.std(rates, ddof=1) / math.sqrt(n))
+    return max(of_one_task, min(1.0, mean + reach))
+
+
+def speeds() -> tuple[float, float]:
+    """Seconds of a fit from 100 episodes, and microseconds of a frame beyond its embedding."""
+    generator = np.random.default_rng(0)
+    success = np.arange(100) < 50
+    rows = [
+        generator.normal(size=(HOLD, 1280)).astype(np.float32) + 0.3 * float(good)
+        for good in success
+    ]
+    learned(rows, success, [*range(5), *range(50, 55)])  # imports
+    started = time.perf_counter()
+    model = learned(rows, success, range(100))
+    fit_s = time.perf_counter() - started
+    frames = generator.normal(size=(2000, 1, 1280)).astype(np.float32)
+    started = time.perf_counter()
+    for frame in frames:
+        model.rule.scores(frame, frame[0])
+    return fit_s, (time.perf_counter() - started) / len(frames) * 1e6
+
+
+def main() -> None:
+    """Record, draw, judge and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--store", type=Path, default=None)
+    arguments = parser.parse_args()
+    quick = arguments.quick
+    tasks, episodes, draws = (TASKS[:1], 16, 2) if quick else (TASKS, 80, 50)
+    nuisances = ((),) if quick else ((), ("light", "camera", "tint", "distractor"))
+    fit_s, apply_us = speeds()
+    sides = (*ENCODERS, *MOTION)
+    drawn: dict[str, dict[str, list[Drawn]]] = {side: {} for side in sides}
+    failures = math.inf
+    encoders = {name: load_encoder(name) for name in ENCODERS}
+    with contextlib.ExitStack() as stack:
+        folder = arguments.store or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for task in tasks:
+            for nuisance in nuisances:
+                test = bed(recorded(folder, task, episodes, nuisance), task, encoders)
+                failures = min(failures, int((~test.success).sum()) - LEARNED)
+                for number in range(draws):
+                    chosen = draw(test.success, np.random.default_rng(number))
+                    for side in sides:
+                        drawn[side].setdefault(task, []).append(trial(test, side, chosen))
+    table = Table(box=None, title=f"{len(tasks)} task(s) x {draws} draws of 5 + 5", width=80)
+    headings = ("side", "AUC", "false success", "at most (95 %)", "true success", "unsure")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "side" else "right")
+    results = {}
+    for side, by_task in drawn.items():
+        every = [one for several in by_task.values() for one in several]
+        rates = [float(np.mean([one.false_success for one in by])) for by in by_task.values()]
+        upper = bound(rates, int(failures))
+        results[side] = upper, float(np.mean([one.true_success for one in every]))
+        table.add_row(
+            side,
+            f"{np.mean([one.auc for one in every]):.2f}",
+            f"{np.mean(rates):.0%}",
+            f"{upper:.0%}",
+            f"{results[side][1]:.0%}",
+            f"{np.mean([one.unsure for one in every]):.0%}",
+        )
+    Console(width=80).print(table)
+    upper, true = results["lite0"]
+    result = {
+        "fit_s": round(fit_s, 3),
+        "apply_us_per_frame": round(apply_us, 1),
+        "false_success_upper": round(upper, 4),
+        "true_success": round(true, 4),
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()

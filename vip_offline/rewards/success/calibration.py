@@ -1,0 +1,194 @@
+"""Choose a rule and its unsure band, and measure both on episodes that they did not see."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vip_offline.rewards.success.bounds import upper_bound
+from vip_offline.rewards.success.rules import (
+    FAILURE,
+    RULES,
+    SUCCESS,
+    VERDICTS,
+    Rule,
+    auc,
+    discriminant,
+    edges,
+    end_score,
+    span_of,
+    verdict,
+)
+from vip_offline.utils.arrays import Floats
+
+LEAST = 3  # of each class: one is left out, and two have a spread
+# one episode at a time is left out to measure; of more than this, one of five parts
+LEAVE_ONE_OUT, PARTS = 20, 5
+CHOOSING_PARTS = 5  # that are left out in turn to choose a rule and its band
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The end of an episode, early frames that stand for a failure, or a goal picture."""
+
+    last: NDArray[np.float32]  # (K, D) frames that are judged, at most `hold`
+    first: NDArray[np.float32]  # (D,) of its episode
+    success: bool
+    group: int  # samples of one episode, and its goal, are left out together
+
+
+@dataclass(frozen=True)
+class GoalRows:
+    """Goals, and which group each is left out with; -1: never."""
+
+    embeddings: NDArray[np.float32]  # (G, D)
+    groups: NDArray[np.int64]  # (G,)
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """Verdicts on the episodes of one class, each judged without itself."""
+
+    n: int
+    success: int
+    failure: int
+    unsure: int
+    wrong: int  # called the other class
+
+    @property
+    def rate(self) -> float:
+        """Share of episodes that are called the other class."""
+        return self.wrong / self.n if self.n else float("nan")
+
+    @property
+    def upper(self) -> float:
+        """Its one-sided 95 % upper bound."""
+        return upper_bound(self.wrong, self.n)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A rule, its band, and what it does on episodes that it did not see."""
+
+    rule: Rule
+    band: tuple[float, float]
+    successes: ClassResult
+    failures: ClassResult
+    auc: float  # of the chosen rule, its choice included: of left-out episodes
+    auc_by_rule: dict[str, float] = field(default_factory=dict)
+
+
+class _Problem:
+    """Samples and goals, with what is computed from them once."""
+
+    def __init__(self, samples: Sequence[Sample], goals: GoalRows, hold: int) -> None:
+        self.samples, self.goals, self.hold = samples, goals, hold
+        self.success = np.array([sample.success for sample in samples])
+        self.group = np.array([sample.group for sample in samples])
+        points = np.stack([sample.last.mean(axis=0, dtype=np.float64) for sample in samples])
+        self.basis = span_of(points)
+        self.points = points @ self.basis
+
+    def folds(
+        self, members: NDArray[np.int64], at_most: int, otherwise: int
+    ) -> Iterator[NDArray[np.int64]]:
+        """Parts of the members that are left out in turn: whole groups, both classes in each.
+
+        Args:
+            members: places of samples.
+            at_most: groups that are left out one by one; of more, so many parts as `otherwise`.
+            otherwise: see `at_most`.
+        """
+        order = np.lexsort((self.group[members], self.success[members]))
+        groups = list(dict.fromkeys(self.group[members[order]].tolist()))
+        parts = len(groups) if len(groups) <= at_most else otherwise
+        for part in range(parts):
+            yield members[np.isin(self.group[members], groups[part::parts])]
+
+    def rule(self, name: str, members: NDArray[np.int64]) -> Rule:
+        """The rule of this name from these samples, and the goals of their groups."""
+        known = np.isin(self.goals.groups, [-1, *self.group[members]])
+        goals = self.goals.embeddings[known]
+        if name != "classes":
+            return Rule(name, goals)
+        weight, offset = discriminant(self.points[members], self.success[members])
+        return Rule(name, goals, (self.basis @ weight).astype(np.float32), offset)
+
+    def scores(self, rule: Rule, members: NDArray[np.int64]) -> Floats:
+        """(M,) held scores of samples."""
+        chosen = [self.samples[index] for index in members]
+        lengths = [len(sample.last) for sample in chosen]
+        firsts = np.repeat(np.stack([sample.first for sample in chosen]), lengths, axis=0)
+        rows = rule.scores(np.concatenate([sample.last for sample in chosen]), firsts)
+        parts = np.split(rows, np.cumsum(lengths)[:-1])
+        return np.array([end_score(part, self.hold) for part in parts])
+
+    def left_out(self, name: str, members: NDArray[np.int64]) -> Floats:
+        """Score of each member by the rule of the others."""
+        scores = np.empty(len(self.samples))
+        for part in self.folds(members, CHOOSING_PARTS, CHOOSING_PARTS):
+            scores[part] = self.scores(self.rule(name, np.setdiff1d(members, part)), part)
+        return scores[members]
+
+    def choose(
+        self, names: Sequence[str], members: NDArray[np.int64], error: float
+    ) -> tuple[Rule, tuple[float, float], dict[str, float]]:
+        """The rule that tells left-out members apart best, its band, and every rule's AUC."""
+        of = self.success[members]
+        scores = {name: self.left_out(name, members) for name in names}
+        areas = {name: auc(values[of], values[~of]) for name, values in scores.items()}
+        best = max(names, key=lambda name: (areas[name], _gap(scores[name], of)))
+        band = edges(scores[best][of], scores[best][~of], error)
+        return self.rule(best, members), band, areas
+
+
+def _gap(scores: Floats, success: NDArray[np.bool_]) -> float:
+    """Distance of the classes' means in standard deviations."""
+    one, other = scores[success], scores[~success]
+    spread = np.sqrt((one.var() + other.var()) / 2)
+    return float((other.mean() - one.mean()) / max(spread, 1e-12))
+
+
+def fit(
+    samples: Sequence[Sample],
+    goals: GoalRows,
+    *,
+    hold: int,
+    error: float,
+    rules: Sequence[str] = RULES,
+) -> Fitted:
+    """Choose a rule and a band, and judge every sample by a choice made without it.
+
+    Args:
+        samples: `LEAST` groups of each class or more.
+        goals: those of a group are left out with it.
+        hold: frames over which a score must hold.
+        error: accepted share of errors, see `edges`.
+        rules: to choose from, simplest first.
+    """
+    problem, members = _Problem(samples, goals, hold), np.arange(len(samples))
+    rule, band, areas = problem.choose(rules, members, error)
+    verdicts = [""] * len(samples)
+    judged = np.empty(len(samples))  # in widths of each choice's own band
+    for part in problem.folds(members, LEAVE_ONE_OUT, PARTS):
+        chosen, its_band, _ = problem.choose(rules, np.setdiff1d(members, part), error)
+        center, width = sum(its_band) / 2, max(its_band[1] - its_band[0], 1e-12)
+        for index, score in zip(part, problem.scores(chosen, part), strict=True):
+            verdicts[index] = verdict(float(score), its_band)
+            judged[index] = (score - center) / width
+    of = problem.success
+    return Fitted(
+        rule,
+        band,
+        _result(verdicts, of, FAILURE),
+        _result(verdicts, ~of, SUCCESS),
+        auc(judged[of], judged[~of]),
+        areas,
+    )
+
+
+def _result(verdicts: Sequence[str], members: NDArray[np.bool_], wrong: str) -> ClassResult:
+    mine = [said for said, member in zip(verdicts, members, strict=True) if member]
+    counts = {name: mine.count(name) for name in VERDICTS}
+    return ClassResult(n=len(mine), wrong=counts[wrong], **counts)

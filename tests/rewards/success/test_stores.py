@@ -132,7 +132,7 @@ def test_what_does_not_belong_together_is_named(folder: Path) -> None:
             "--fit",
         ),
     ):
-        replace(model, **changed).save(folder / f"{name}.json")  # type: ignore[arg-type]
+        replace(model, **changed).save(folder / f"{name}.json")
         message = refusal("success", "apply", f"{name}.json", "a.zarr", cwd=folder)
         assert part in " ".join(message.split())
     assert open_store(folder / "a.zarr").success_labelled.tolist() == before

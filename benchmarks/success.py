@@ -108,14 +108,21 @@ def bed(store: Store, name: str, encoders: Mapping[str, Encoder]) -> Bed:
     return Bed(name, store.meta("success").astype(bool), embedded, motion)
 
 
-def recorded(folder: Path, task: str, episodes: int, nuisance: tuple[str, ...]) -> Store:
+def recorded(
+    folder: Path, task: str, episodes: int, nuisance: tuple[str, ...], *, quick: bool
+) -> Store:
     """Record a test bed, where it is not there."""
     path = folder / f"{task.replace('/', '-')}-{'-'.join(nuisance) or 'plain'}.zarr"
     options = RecordOptions(
-        task=task, episodes=episodes, failures=episodes // 2, max_steps=60, nuisance=nuisance
+        task=task,
+        episodes=episodes,
+        failures=episodes // 2,
+        image_size=64 if quick else 128,
+        max_steps=60,
+        nuisance=nuisance,
     )
     if not path.exists() or not len(open_store(path)):
-        record(path, options)
+        record(path, options, processes=1 if quick else 2)  # each takes seconds to start
     return open_store(path)
 
 
@@ -218,7 +225,8 @@ def main() -> None:
         folder = arguments.store or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for task in tasks:
             for nuisance in nuisances:
-                test = bed(recorded(folder, task, episodes, nuisance), task, encoders)
+                store = recorded(folder, task, episodes, nuisance, quick=quick)
+                test = bed(store, task, encoders)
                 failures = min(failures, int((~test.success).sum()) - LEARNED)
                 for number in range(draws):
                     chosen = draw(test.success, np.random.default_rng(number))

@@ -37,7 +37,7 @@ from vip_offline.options import CompareOptions
 
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
-NOT_RUN = 12  # blocks that say why they are not run
+NOT_RUN = 14  # blocks that say why they are not run
 ARMS = ("bc", "rwr-return", "rwr-outcome")
 # options of other programs that pages name
 FOREIGN = {
@@ -214,10 +214,15 @@ def test_every_page_with_code_is_run_and_what_is_not_says_why() -> None:
 
 
 def program_options() -> dict[str, set[str]]:
-    """Options of each command."""
+    """Options of each command; of one with commands of its own, theirs."""
     commands = vars(typer.main.get_command(app))["commands"]
     return {
-        name: {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
+        name: {
+            flag
+            for part in vars(command).get("commands", {"": command}).values()
+            for option in part.params
+            for flag in (*option.opts, *option.secondary_opts)
+        }
         for name, command in commands.items()
     }
 

@@ -10,6 +10,7 @@ from vip_offline.cli._options import with_options
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import (
     AnalyzeOptions,
+    CurateOptions,
     DeleteOptions,
     ExportOptions,
     LookOptions,
@@ -122,6 +123,32 @@ def analyze(
     print_analysis(analysis, console)
     for line in lines:
         console.say(line)
+
+
+@shared.app.command(rich_help_panel=shared.REWARD)
+@with_options
+def curate(
+    store: shared.StoreArgument = None,
+    *,
+    options: CurateOptions,
+    out: Annotated[Path | None, shared.out_option("runs/<name of the store>/curation")] = None,
+) -> None:
+    """Rank episodes by how far the reward says they get, and list those to keep.
+
+    Writes keep.json for `train --episodes`, and as many at random and the shortest as controls.
+    """
+    from vip_offline.experiments.curate import KEEP, RANDOM, SHORTEST, curate_stage
+    from vip_offline.report.terminal.curation import curation_table
+
+    path, console = shared.store_path(store), Console()
+    folder = out or Path("runs") / path.stem.removesuffix(".vip") / "curation"
+    ranked = curate_stage(path, options, folder, console.bar)
+    console.print(curation_table(ranked))
+    kept = sum(episode.keep for episode in ranked)
+    console.say(f"curate: {kept} of {len(ranked)} kept; a ? is near the limit: look at it")
+    console.say("This is the reward's opinion: no number here shows that a policy gets better.")
+    for name in (KEEP, RANDOM, SHORTEST):
+        console.say(f"-> {folder / name}")
 
 
 @shared.app.command(rich_help_panel=shared.REWARD)

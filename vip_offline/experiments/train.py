@@ -1,6 +1,8 @@
 """Training of policies on one store, from the checks to the folders."""
 
+import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from vip_offline.dataset.store import open_store
@@ -12,9 +14,12 @@ from vip_offline.options.fields import check_ranges
 from vip_offline.report.terminal.weights import weight_lines
 from vip_offline.training.data.dataset import TrainingSet, check_options
 from vip_offline.training.data.default_weighting import suited
+from vip_offline.training.data.episode_list import as_text, listed_episodes
 from vip_offline.training.job import TrainJob
 from vip_offline.training.run import seeded, train_all
 from vip_offline.utils.console import Bar
+
+LONGEST = 24  # characters of a list of episodes that names a folder; longer ones are hashed
 
 
 def train_stage(
@@ -50,6 +55,9 @@ def train_stage(
     check_ranges(training)
     check_device(training.device)
     check_stage(path, bar, say)
+    if options.episodes:  # a file may say others later on: the policy keeps the numbers
+        numbers = as_text(listed_episodes(open_store(path), path, options.episodes))
+        options = replace(options, episodes=numbers)
     if suit_data:
         options, why = suited(path, options)
         if why:
@@ -80,6 +88,11 @@ def default_folder(path: Path, options: TrainOptions) -> Path:
     tau = str(options.tau).removesuffix(".0")
     settings = f"{options.algo}-{by}-tau-{tau}" if options.algo == "rwr" else options.algo
     settings += f"-best-{options.keep_best:g}" if options.keep_best < 1 else ""
+    if options.episodes:
+        numbers = options.episodes
+        short = len(numbers) <= LONGEST
+        known = numbers if short else hashlib.sha256(numbers.encode()).hexdigest()[:8]
+        settings += f"-episodes-{known}"
     settings += f"-{options.control}" if options.control != "none" else ""
     settings += f"-sees-{'+'.join(options.cameras)}" if options.cameras else ""
     return Path("runs") / path.stem / settings

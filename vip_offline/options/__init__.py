@@ -3,6 +3,7 @@
 One small frozen dataclass per stage. The names of fields are stored in manifests and recipes.
 """
 
+from vip_offline.options.curate import CurateOptions
 from vip_offline.options.data import (
     TAIL,
     ClientOptions,
@@ -62,6 +63,7 @@ __all__ = [
     "CompareOptions",
     "Computing",
     "Control",
+    "CurateOptions",
     "DeleteOptions",
     "Device",
     "ExportOptions",

@@ -41,6 +41,16 @@ class RecordOptions:
             default_text="two thirds of --episodes",
         ),
     ] = 20
+    failures_as: Annotated[
+        tuple[str, ...],
+        Option(
+            "Failures that move as cleanly as the expert, in turn: wrong-place (the object ends "
+            "elsewhere), stopped-short, undone (solved, then taken back), wrong-object. Which a "
+            "task can have is said where it cannot.",
+            separator=",",
+            default_text="frozen, pulled, noisy and wandering",
+        ),
+    ] = ()
     image_size: Annotated[
         int, Option("Height and width of the frames in pixels; an even number.", ge=16, le=2048)
     ] = 128
@@ -55,7 +65,8 @@ class RecordOptions:
     max_steps: Annotated[
         int,
         Option(
-            "Environment steps of a failed episode, at most 500. With --from-client: most rows of "
+            "Environment steps of a failed episode, at most 500; those of --failures-as end when "
+            "they are done. With --from-client: most rows of "
             "an episode, 2000 by default.",
             "appendix F.2",
             ge=2,

@@ -66,6 +66,14 @@ class TrainOptions:
         ),
     ] = "none"
     only_successes: Annotated[bool, Option("Train on the successful episodes only.")] = False
+    episodes: Annotated[
+        str,
+        Option(
+            "Episodes to train on, by their numbers in the store: 0-9,12, or a file keep.json "
+            "that names them, as curate writes it.",
+            default_text="all",
+        ),
+    ] = ""
     keep_best: Annotated[
         float,
         Option(

@@ -17,12 +17,14 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import TAIL, RecordOptions, check_nuisance
 from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.simulation.experts import BEHAVIOURS, FAILURES, Behaviour, Controls
+from vip_offline.simulation.failures.clean import CLEAN_KINDS, CleanFailure, check_kinds
 from vip_offline.simulation.hidden_targets import Target, check_target, target_of
 from vip_offline.simulation.interface import Observation, Simulator, split_task
 from vip_offline.simulation.nuisances import Nuisances
 from vip_offline.simulation.simulators import (
     HARD,
     check_task,
+    clean_failures,
     kind_of,
     make_simulator,
     scripted_expert,
@@ -32,6 +34,8 @@ from vip_offline.utils.parallel import process_map
 
 ATTEMPTS = 20  # per episode, until one ends as its kind should
 STRIDE = 1_000  # between the placement seeds of an episode's attempts
+# of a kind's generator: those of before keep theirs, and so their bits
+SEEDS = {kind: index for index, kind in enumerate([*sorted(BEHAVIOURS), *CLEAN_KINDS])}
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,10 @@ def planned_episodes(options: RecordOptions) -> list[tuple[str, int]]:
     check_name("camera", options.camera)
     view_of_camera(task, options.camera)
     check_target(task, options.hidden_goal)
+    check_kinds(task, options.failures_as, tuple(clean_failures(task)))
     successes = options.episodes - options.failures
-    failing = [list(FAILURES)[index % len(FAILURES)] for index in range(options.failures)]
+    turns = options.failures_as or tuple(FAILURES)
+    failing = [turns[index % len(turns)] for index in range(options.failures)]
     kinds = ["expert"] * successes + failing
     return [(kind, options.first_placement + index) for index, kind in enumerate(kinds)]
 
@@ -77,18 +83,21 @@ def _step_limit(task: str) -> int:
 
 
 def record_episode(
-    simulator: Simulator, behaviour: Behaviour, placement: int, max_steps: int
+    simulator: Simulator, behaviour: Behaviour | CleanFailure, placement: int, max_steps: int
 ) -> Episode:
     """One episode: until `TAIL` steps after success, or `max_steps`.
 
-    The last row's action is taken like the others; only what it leads to is not kept.
+    The last row's action is taken like the others; only what it leads to is not kept. Once
+    succeeded, an episode counts as a success whatever comes later. A clean failure goes on until
+    `TAIL` steps after it is done, and its flags, and so its success, are those of each moment.
     """
+    clean = behaviour if isinstance(behaviour, CleanFailure) else None
     simulator.reset(placement)
     observations: list[Observation] = []
     actions: list[NDArray[np.float32]] = []
     rewards: list[float] = []
     succeeded: list[bool] = []
-    solved, last = False, max_steps
+    solved, ending, last = False, False, max_steps
     while len(actions) < last:
         # float32, as stored and as replayed: the simulator gets what the store will say
         action = np.clip(behaviour(simulator.state, len(actions)), -1, 1).astype(np.float32)
@@ -97,7 +106,12 @@ def record_episode(
         succeeded.append(solved)
         reward, success = simulator.step(action)
         rewards.append(reward)
-        if success and not solved:
+        if clean:
+            clean.saw(success)
+            solved = success
+            if clean.done and not ending:
+                ending, last = True, min(last, len(actions) + TAIL)
+        elif success and not solved:
             # the flag may flicker later on: the first time counts
             solved, last = True, min(last, len(actions) + TAIL)
     return Episode(
@@ -138,26 +152,47 @@ def record_planned(planned: tuple[str, int], options: RecordOptions) -> tuple[Ep
         The episode and the number of attempts that were thrown away.
     """
     kind, placement = planned
-    # an expert may need longer than a failure is kept
-    limit = _step_limit(options.task) - 1 if kind == "expert" else options.max_steps
+    # an expert may need longer than a failure is kept, and so do those who fail as cleanly
+    limit = options.max_steps if kind in FAILURES else _step_limit(options.task) - 1
     simulator = _simulator_of(options)
     controls = Controls(simulator.action_size, simulator.control_rate)
     nuisances = Nuisances.of(options, "record")
     for discarded in range(ATTEMPTS):
         seed = placement + discarded * STRIDE
         simulator.nuisance = nuisances[seed]
-        generator = np.random.default_rng([seed, sorted(BEHAVIOURS).index(kind)])
-        behaviour = BEHAVIOURS[kind](scripted_expert(options.task), generator, controls)
+        generator = np.random.default_rng([seed, SEEDS[kind]])
+        behaviour = (
+            BEHAVIOURS[kind](scripted_expert(options.task), generator, controls)
+            if kind in BEHAVIOURS
+            else clean_failures(options.task)[kind](generator)
+        )
         episode = record_episode(simulator, behaviour, seed, limit)
-        if episode.success == (kind == "expert"):
+        if ended_as_planned(kind, episode, behaviour):
             frames = {options.camera: episode.frames[""]}
             fields = {**vars(episode), "frames": frames, "kind": kind}
             return Episode(**fields), discarded
     raise VipOfflineError(
         f"{options.task}: {ATTEMPTS} attempts of kind {kind!r} from placement {placement} all "
-        f"ended in {'failure' if kind == 'expert' else 'success'}. Choose another task, or other "
-        "numbers of episodes and failures."
+        f"{_otherwise(kind)}. Choose another task, or other numbers of episodes and failures."
     )
+
+
+def ended_as_planned(kind: str, episode: Episode, behaviour: Behaviour | CleanFailure) -> bool:
+    """Whether an episode is what its kind says: an expert's succeeds, what is undone succeeded in
+    between and does not at the end, and all others never do.
+    """
+    if kind == "expert":
+        return bool(episode.success)
+    if isinstance(behaviour, CleanFailure) and not behaviour.done:
+        return False
+    succeeded = episode.succeeded is not None and bool(episode.succeeded.any())
+    return not episode.success and succeeded == (kind == "undone")
+
+
+def _otherwise(kind: str) -> str:
+    if kind in CLEAN_KINDS:
+        return "ended otherwise: in success, or without having done what the kind says"
+    return f"ended in {'failure' if kind == 'expert' else 'success'}"
 
 
 def record(
@@ -213,6 +248,10 @@ def _settings(options: RecordOptions) -> dict[str, Any]:
     """What a store says of how it was recorded; without what says itself elsewhere, or is not."""
     beside = ("hidden_goal", "nuisance", "nuisance_level")
     plain = {name: value for name, value in asdict(options).items() if name not in beside}
+    # stores of before say nothing of it, and can be gone on with
+    failures_as = plain.pop("failures_as")
+    if failures_as:
+        plain["failures_as"] = list(failures_as)
     return {**plain, "tail": TAIL, **Nuisances.of(options, "record").settings()}
 
 

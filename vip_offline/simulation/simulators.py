@@ -10,6 +10,9 @@ from typing import Any
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.simulation import kitchen, metaworld, ogbench, ogbench_tasks
+from vip_offline.simulation.failures import metaworld as metaworld_failures
+from vip_offline.simulation.failures import ogbench as ogbench_failures
+from vip_offline.simulation.failures.clean import Maker
 from vip_offline.simulation.interface import (
     METAWORLD,
     Simulator,
@@ -40,6 +43,8 @@ class SimulatorKind:
     takes: tuple[str, ...]  # of view, start, hidden_goal: those of which it has a choice
     # of a task's name: the scripted policy, ``get_action(state) -> (A,)``; None: it brings none
     expert: Callable[[str], Any] | None = None
+    # of a task's name: how its expert can fail as cleanly as it succeeds
+    clean_failures: Callable[[str], Mapping[Any, Maker]] | None = None
 
 
 SIMULATORS: Mapping[str, SimulatorKind] = {
@@ -55,6 +60,7 @@ SIMULATORS: Mapping[str, SimulatorKind] = {
         metaworld.MetaworldSimulator,
         ("hidden_goal",),
         metaworld.scripted_expert,
+        metaworld_failures.clean_failures,
     ),
     kitchen.KITCHEN: SimulatorKind(
         kitchen.tasks,
@@ -80,6 +86,7 @@ SIMULATORS: Mapping[str, SimulatorKind] = {
         ogbench.OgbenchSimulator,
         ("view", "hidden_goal"),
         ogbench.ScriptedExpert,
+        ogbench_failures.clean_failures,
     ),
 }
 
@@ -216,3 +223,10 @@ def scripted_expert(task: str) -> Any:
             f"`vip-offline plan {task} --store PATH` records what it does from a goal picture."
         )
     return expert(name)
+
+
+def clean_failures(task: str) -> Mapping[str, Maker]:
+    """Kinds of failure that move as cleanly as the expert of a known task; empty: it has none."""
+    simulator, name = split_task(task)
+    kinds = SIMULATORS[simulator].clean_failures
+    return {} if kinds is None else kinds(name)

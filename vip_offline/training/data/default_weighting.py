@@ -7,6 +7,7 @@ import numpy as np
 
 from vip_offline.dataset.store import open_store
 from vip_offline.options import TrainOptions
+from vip_offline.training.data.episode_list import listed_episodes
 
 
 def suited(path: Path, options: TrainOptions) -> tuple[TrainOptions, str]:
@@ -26,6 +27,8 @@ def suited(path: Path, options: TrainOptions) -> tuple[TrainOptions, str]:
     if options.keep_best < 1:
         return replace(options, algo="bc"), "the best episodes are cloned, each alike (--algo bc)"
     success = store.meta("success").astype(bool)
+    if options.episodes:
+        success = success[listed_episodes(store, path, options.episodes)]
     if options.only_successes or success.all():
         count = int(success.sum())
         return (

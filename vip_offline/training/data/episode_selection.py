@@ -9,6 +9,7 @@ from vip_offline.dataset.store import Store
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import TrainOptions
 from vip_offline.options.fields import OptionError
+from vip_offline.training.data.episode_list import listed_episodes
 from vip_offline.training.weighting.episode_outcomes import best_share, controlled, outcome
 
 
@@ -59,10 +60,18 @@ def choose_episodes(
             f"the store has {len(successes)} successful episodes, and at least one must be left to "
             "learn from.",
         )
+    named = listed_episodes(store, path, options.episodes) if options.episodes else None
     drawn = np.random.default_rng(0).permutation(successes)[: options.hold_out]
     kept_back = sorted(drawn.tolist())
     pool = successes if options.only_successes else range(len(store))
     chosen = [index for index in pool if index not in kept_back]
+    if named is not None:
+        chosen = [index for index in chosen if index in named]
+        if not chosen:
+            raise VipOfflineError(
+                f"--episodes {options.episodes}: none of the {len(named)} named episodes of {path} "
+                "is left: --only-successes and --hold-out leave out the others. Name more."
+            )
     if not chosen:
         raise VipOfflineError(f"{path}: no episode succeeded, so none is left to train on.")
     if options.keep_best < 1:
@@ -81,6 +90,8 @@ def choice_notes(
 ) -> list[str]:
     """What the user should know of the choice, among so many episodes of the store."""
     notes = []
+    if options.episodes:
+        notes.append(f"episodes: {len(chosen)} of {episodes}, by --episodes {options.episodes}")
     if options.keep_best < 1:
         how = {"permuted": "drawn at random", "length": "the shortest"}
         what = how.get(options.control, "the best by outcome")

@@ -1,0 +1,142 @@
+"""Episodes ranked by how much of the way to the goal they cover, with reasons: arrays in.
+
+The ranking is the reward's opinion. Where the reward does not see the task, neither does it: see
+the analysis of the same labelling first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from vip_offline.utils.arrays import Floats
+
+SMOOTH = 5  # frames of a running median
+BEST = 0.9  # quantile of the ways covered that counts as the whole way
+AWAY = 0.25  # of the whole way, by which a distance must grow to be worth a word
+BORDER = 0.1  # of the whole way about the limit, within which an episode is a borderline case
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Rows of an episode, `start` to `stop` without the last, and what they do."""
+
+    start: int
+    stop: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """An episode and what the reward says of it."""
+
+    episode: int
+    covered: float  # of the way that the best cover; nan: its distances are not known
+    keep: bool
+    borderline: bool
+    reasons: tuple[str, ...]
+    segments: tuple[Segment, ...]
+
+
+def _starts_and_ends(distances: Sequence[Floats]) -> tuple[Floats, Floats]:
+    starts = [distance[0] if len(distance) else np.nan for distance in distances]
+    ends = [np.median(distance[-SMOOTH:]) if len(distance) else np.nan for distance in distances]
+    return np.array(starts, np.float64), np.array(ends, np.float64)
+
+
+def whole_way(distances: Sequence[Floats]) -> float:
+    """Median start less what the best tenth ends at, in units of the distance; 0: not known."""
+    starts, ends = _starts_and_ends(distances)
+    known = np.isfinite(starts) & np.isfinite(ends)
+    if not known.any():
+        return 0.0
+    return float(np.median(starts[known]) - np.quantile(ends[known], 1 - BEST))
+
+
+def ways_covered(distances: Sequence[Floats]) -> Floats:
+    """(E,) how much nearer to the goal each ends than episodes start, 1 for the best tenth.
+
+    The start is the median of all, since a start that is nearer by its placement is no merit.
+
+    Args:
+        distances: per episode (T,), to one goal; NaN where not known.
+
+    Returns:
+        NaN where an episode's distance is not known, or where even the best come no nearer.
+    """
+    starts, ends = _starts_and_ends(distances)
+    whole = whole_way(distances)
+    if whole <= 0:
+        return np.full(len(ends), np.nan)
+    known = np.isfinite(starts) & np.isfinite(ends)
+    covered: Floats = np.where(known, (np.median(starts[known]) - ends) / whole, np.nan)
+    return covered
+
+
+def goes_away(distance: Floats, whole: float) -> Segment | None:
+    """The rows over which a smoothed distance (T,) grows most, if by `AWAY` of the whole way."""
+    if len(distance) < 4 * SMOOTH or not np.isfinite(distance).all() or whole <= 0:
+        return None
+    smooth = np.median(sliding_window_view(distance, SMOOTH), axis=1)
+    lowest = np.minimum.accumulate(smooth)
+    stop = int(np.argmax(smooth - lowest))
+    growth = float(smooth[stop] - lowest[stop])
+    if growth < AWAY * whole:
+        return None
+    start = int(np.argmin(smooth[: stop + 1])) + SMOOTH // 2
+    stop += SMOOTH // 2 + 1
+    share = f"{growth / whole:.2f} of the way"
+    return Segment(start, stop, f"goes away from the goal by {share}, frames {start} to {stop - 1}")
+
+
+def idle_segments(rows: int, start: int, end: int) -> list[Segment]:
+    """What stands still at the beginning and the end, by numbers of rows."""
+    segments = []
+    if start:
+        segments.append(Segment(0, start, f"stands still from frame 0 to {start - 1}"))
+    if end:
+        first = rows - end
+        segments.append(Segment(first, rows, f"stands still from frame {first} to {rows - 1}"))
+    return segments
+
+
+def rank(
+    distances: Sequence[Floats],
+    idle: Sequence[tuple[int, int]],
+    flags: Sequence[Sequence[str]],
+    least: float,
+) -> list[Ranked]:
+    """Rank E episodes, the best first; those of unknown distance are last, and kept.
+
+    Args:
+        distances: per episode (T,), to one goal that the episode had no part in.
+        idle: per episode the idle rows at its start and at its end.
+        flags: per episode what else is suspicious, in words.
+        least: of the way that an episode must cover to be kept.
+    """
+    covered, whole = ways_covered(distances), whole_way(distances)
+    ranked = []
+    for index, distance in enumerate(distances):
+        segments = idle_segments(len(distance), *idle[index])
+        known = bool(np.isfinite(covered[index]))
+        away = goes_away(distance, whole) if known else None
+        segments += [away] if away else []
+        reasons = [
+            f"covers {covered[index]:.2f} of the way to the goal at its end"
+            if known
+            else "its distance to a goal of other episodes is not known: kept unjudged"
+        ]
+        keep = not known or covered[index] >= least
+        border = known and abs(covered[index] - least) <= BORDER
+        reasons += [segment.reason for segment in segments] + list(flags[index])
+        ranked.append(
+            Ranked(
+                index, float(covered[index]), bool(keep), bool(border), tuple(reasons),
+                tuple(segments),
+            )
+        )  # fmt: skip
+    return sorted(
+        ranked,
+        key=lambda episode: (-np.nan_to_num(episode.covered, nan=-np.inf), episode.episode),
+    )

@@ -54,8 +54,8 @@ def now() -> str:
 
 
 def settings_of(attributes: Mapping[str, Any]) -> Attributes:
-    """Provenance without date, release and backend: the part that two runs are compared by."""
-    circumstances = ("created", "code_version", "backend")
+    """Provenance without date, release, backend and results: what two runs are compared by."""
+    circumstances = ("created", "code_version", "backend", "measured")
     return {k: v for k, v in attributes.items() if k not in circumstances}
 
 

@@ -110,9 +110,10 @@ class RelabelOptions:
     from_: Annotated[
         str,
         Option(
-            "Scores of every frame that another program gave, in place of a goal: a table (parquet "
-            "as LeRobot's reward models write it, csv, npz), or a column of the store, as "
-            "true_reward. --encoder still embeds what the policy sees.",
+            "Scores of every frame in place of a goal: a table that another program gave (parquet "
+            "as LeRobot's reward models write it, csv, npz); a column of the store, as "
+            "true_reward; head:ridge or head:mlp, progress learned from the successes' embeddings. "
+            "--encoder still embeds what the policy sees.",
             flags=("--from",),
         ),
     ] = ""

@@ -18,6 +18,7 @@ from vip_offline.encoders.registry import check_encoder, known_provenance, prove
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import RelabelOptions
 from vip_offline.rewards.goals import Goals, Picture
+from vip_offline.rewards.progress_head import ProgressHead
 from vip_offline.rewards.scores import Scores
 
 if TYPE_CHECKING:
@@ -88,16 +89,19 @@ def accept_changed_frames(store: StoreWriter, encoder: str, cameras: list[str]) 
 
 
 def sources_of(
-    options: RelabelOptions, goals: Goals, cameras: list[str], scores: Scores | None = None
+    options: RelabelOptions,
+    goals: Goals,
+    cameras: list[str],
+    scores: Scores | ProgressHead | None = None,
 ) -> list[str]:
     """Return the arrays that a labelling is computed from, as `read_hashes.reads` names them."""
     sources = [LENGTHS, *(f"embeddings/{options.encoder}/{camera}" for camera in cameras)]
     requested = ",".join((*options.goal, *options.stages))
     if scores is not None:
-        sources += [scores.column] if scores.column else []
+        sources += scores.columns
     elif goals.nearest or "successes" in requested:
         sources.append("meta/success")
-    if options.reward == "success":
+    if options.reward == "success" and "data/succeeded" not in sources:
         sources.append("data/succeeded")
     return sources
 
@@ -171,7 +175,7 @@ def label_settings(
     goals: Goals,
     camera: str,
     episodes: int,
-    scores: Scores | None = None,
+    scores: Scores | ProgressHead | None = None,
 ) -> dict[str, Any]:
     """Provenance of a labelling: encoder, camera, goal, reward and only the settings it uses."""
     similarity = options.similarity

@@ -1,9 +1,9 @@
 """Choose the goal, apply the reward, write a labelling."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,7 +37,16 @@ from vip_offline.rewards.label_provenance import (
     label_settings,
     sources_of,
 )
-from vip_offline.rewards.scores import read_scores
+from vip_offline.rewards.progress_head import (
+    ProgressHead,
+    check_successes,
+    head_scores,
+    is_head,
+    measured_in_words,
+    progress_head,
+    task_ends,
+)
+from vip_offline.rewards.scores import Scores, read_scores
 from vip_offline.utils.console import Advance
 
 if TYPE_CHECKING:
@@ -86,6 +95,10 @@ def check_relabel(options: RelabelOptions) -> None:
 
 def _check_from(options: RelabelOptions) -> None:
     """Refuse settings of a goal beside scores that have none."""
+    if is_head(options.from_):
+        progress_head(options.from_)
+        if options.key_map:
+            raise VipOfflineError(f"--key-map: --from {options.from_} reads no columns.")
     for field in ("goal", "stages", "similarity"):
         if getattr(options, field) != getattr(RelabelOptions, field):
             flag = {"stages": "--stage"}.get(field, f"--{field}")
@@ -104,7 +117,7 @@ def check_goals(path: Path, options: RelabelOptions) -> None:
     store.require_finished()
     cameras = store.cameras_of(options.camera)
     if options.from_:
-        read_scores(store, options.from_, options.key_map)
+        _source(store, options)
     goals = _goals(store, options)
     field_of_view(store, options.encoder, cameras, options.fit)
     _check_pictures(store, goals, cameras)
@@ -153,7 +166,7 @@ def relabel(
         VipOfflineError: if the store is unfinished, locked or not one, without what the goal
             needs, or holds another labelling or embedding under the name.
     """
-    name = check_name("label", options.name or Path(options.from_).stem or options.encoder)
+    name = check_name("label", options.name or _own_name(options.from_) or options.encoder)
     check_relabel(options)
     if loaded is not None and loaded.name != options.encoder:
         raise VipOfflineError(
@@ -164,7 +177,7 @@ def relabel(
         cameras = store.cameras_of(options.camera)
         camera = ",".join(cameras)
         again = accept_changed_frames(store, options.encoder, cameras)
-        scores = read_scores(store, options.from_, options.key_map) if options.from_ else None
+        scores = _source(store, options) if options.from_ else None
         goals = _goals(store, options)
         view = field_of_view(store, options.encoder, cameras, options.fit)
         notes = (*view.notes, *_check_pictures(store, goals, cameras))
@@ -191,14 +204,20 @@ def relabel(
             notes += scores.notes
         counts_goals = bool(options.stages) or options.reward == "sparse"
         reached: list[int] = []
-        if counts_goals or not exists:
-            reward, distance, reached = (
-                label_store(store, provenance, options, goal, goal_set, camera)
-                if scores is None
-                else label_scores(store, options, scores.distance)
+        measured = store.label_provenance(name).get("measured") if exists else None
+        if isinstance(scores, ProgressHead) and (counts_goals or not exists):
+            on_prepare(f"relabel: a {scores.kind} head is trained for each fold of the episodes")
+            scores, measured = _trained(store, options, camera, scores)
+        notes += (measured_in_words(measured),) if measured else ()
+        if isinstance(scores, Scores) and (counts_goals or not exists):
+            reward, distance, reached = label_scores(store, options, scores.distance)
+        elif counts_goals or not exists:
+            reward, distance, reached = label_store(
+                store, provenance, options, goal, goal_set, camera
             )
         if not exists:
             written = {"code_version": __version__, "created": now()}
+            written |= {"measured": measured} if measured else {}
             stored_goal = None if goal is None else goal.astype(np.float32)
             among = None if goal_set is None else goal_set.embeddings
             read = reads(store, sources_of(options, goals, cameras, scores))
@@ -215,6 +234,31 @@ def relabel(
             notes,
             tuple(again),
         )
+
+
+def _own_name(source: str) -> str:
+    """Name of a labelling by --from: the file's stem, the column's, or the head's."""
+    return source.replace(":", "-") if is_head(source) else Path(source).stem
+
+
+def _source(store: Store, options: RelabelOptions) -> Scores | ProgressHead:
+    """What --from names; a head is trained later, when the embeddings are there."""
+    if not is_head(options.from_):
+        return read_scores(store, options.from_, options.key_map)
+    check_successes(store)
+    return progress_head(options.from_)
+
+
+def _trained(
+    store: Store, options: RelabelOptions, camera: str, head: ProgressHead
+) -> tuple[Scores, Mapping[str, Any]]:
+    """What a head says of every frame, and how good that is on the successes."""
+    embedding, _ = store.embedding(options.encoder, camera)
+    episodes = [embedding[start:stop] for start, stop in store.spans()]
+    success = store.meta("success").astype(bool)
+    scored = head_scores(episodes, success, task_ends(store), head.kind)
+    scores = Scores(scored.distance, head.description, head.provenance, head.columns)
+    return scores, scored.measured
 
 
 def _goals(store: Store, options: RelabelOptions) -> Goals:

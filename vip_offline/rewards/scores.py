@@ -43,7 +43,7 @@ class Scores:
     distance: Floats  # (N,), falls as the score rises; of the task done as well as any: 0
     description: str  # for people: what they are and where they come from
     provenance: Mapping[str, Any]  # JSON values: file, hash, columns
-    column: str = ""  # of the store that they were read from; empty: a file's
+    columns: tuple[str, ...] = ()  # of the store that they were read from; none: a file's
     notes: tuple[str, ...] = ()  # what was guessed or passed over, with counts
 
 
@@ -129,7 +129,7 @@ def _of_column(store: Store, name: str, key_map: Sequence[str]) -> Scores:
                                      f"(--key-map {kind}={name} says so)",)  # fmt: skip
     column = f"data/{name}" if own else f"extras/{name}"
     provenance = {"column": column, "kind": kind, "top": top}
-    return Scores(distance, f"{kind} {name!r} of the store", {"from": provenance}, column, notes)
+    return Scores(distance, f"{kind} {name!r} of the store", {"from": provenance}, (column,), notes)
 
 
 def _roles(

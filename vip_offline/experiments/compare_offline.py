@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from vip_offline.analysis.held_out import HeldOutArm, summarise_held_out
+from vip_offline.analysis.offline.numbers import arm_numbers
+from vip_offline.analysis.offline.summary import summarise_numbers
 from vip_offline.config import dump
 from vip_offline.dataset.store import open_store
 from vip_offline.experiments.compare import (
@@ -20,12 +22,30 @@ from vip_offline.experiments.compare import (
     train_recipe,
     versions,
 )
-from vip_offline.options import Recipe
-from vip_offline.policies.policy import TENSORS, read_manifest
+from vip_offline.experiments.held_out_actions import HeldOutActions, held_out_actions
+from vip_offline.options import Recipe, TrainOptions
+from vip_offline.options.fields import OptionError
+from vip_offline.policies.policy import TENSORS
 from vip_offline.report.html.held_out_page import HeldOutPage, write_held_out_page
 from vip_offline.rewards.goal_views import goal_views
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import sha256_of, write_json
+
+
+def check_offline(recipe: Recipe) -> None:
+    """Refuse to compare by held-out episodes where none is held out.
+
+    Raises:
+        VipOfflineError: naming the option.
+    """
+    if not recipe.train.hold_out:
+        raise OptionError(
+            TrainOptions,
+            "hold_out",
+            0,
+            "--offline compares by the action error on episodes that are held out. Give "
+            "--hold-out 2 or more; policies that learnt from all episodes are trained again.",
+        )
 
 
 def compare_offline(
@@ -49,7 +69,7 @@ def compare_offline(
     train_recipe(recipe, bar, say)
     out = Path(recipe.out)
     with timed(recipe, "compare"):
-        summary = _summary(recipe)
+        summary = _summary(recipe, held_out_actions(recipe, bar))
         policies = [job.out for arm in jobs(recipe).values() for job in arm]
         read = {str(folder.relative_to(out)): sha256_of(folder / TENSORS) for folder in policies}
         summary["minutes"] = read_minutes(recipe)
@@ -58,19 +78,25 @@ def compare_offline(
     return json.loads(numbers.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
-def _summary(recipe: Recipe) -> dict[str, Any]:
-    arms, trained = list[HeldOutArm](), jobs(recipe)
-    episodes = list[str]()
-    for name, trainings in trained.items():
-        rows = [read_manifest(job.out)["held_out_error"] for job in trainings]
-        episodes = list(rows[0])  # the same for every variant and seed, see `choose_episodes`
-        errors = np.array([[row[episode] for episode in episodes] for row in rows], np.float64)
-        arms.append(HeldOutArm(name, arm_spec(name).description, errors))
+def _summary(recipe: Recipe, actions: HeldOutActions) -> dict[str, Any]:
+    trained, steps = jobs(recipe), actions.steps
+    episodes = np.unique(steps.episode[steps.success])
+    arms = list[HeldOutArm]()
+    for name, predicted in actions.predicted.items():
+        squared = ((predicted - steps.action) ** 2).sum(axis=2)  # (S, N)
+        errors = [squared[:, steps.episode == episode].mean(axis=1) for episode in episodes]
+        arms.append(HeldOutArm(name, arm_spec(name).description, np.stack(errors, axis=1)))
     seeds = [job.options.seed for job in next(iter(trained.values()))]
     return {
         "name": recipe.name,
         "encoder": open_store(Path(recipe.store)).label(recipe.train.label).provenance["encoder"],
         **summarise_held_out(arms, BASELINE, map(int, episodes), seeds),
+        "offline": summarise_numbers(
+            {name: arm_numbers(predicted, steps) for name, predicted in actions.predicted.items()},
+            steps,
+            actions.names,
+            [(row.episode, row.success, row.novelty) for row in actions.novelty],
+        ),
     }
 
 

@@ -25,7 +25,7 @@ from vip_offline.experiments.compare import (
     timed,
     train_recipe,
 )
-from vip_offline.experiments.compare_offline import compare_offline
+from vip_offline.experiments.compare_offline import check_offline, compare_offline
 from vip_offline.experiments.preflight import (
     check_cameras,
     check_import,
@@ -52,6 +52,8 @@ from vip_offline.utils.console import Bar
 from vip_offline.utils.files import only_writer, require_writable, sha256_of, write_json
 
 REPORT, NUMBERS = "report.html", "comparison.json"
+# beside those of the rollouts, which the same folder may hold
+OFFLINE_REPORT, OFFLINE_NUMBERS = "offline.html", "offline.json"
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -79,6 +81,8 @@ def check_comparison(recipe: Recipe) -> None:
     check_options(recipe.train)
     check_rollout(recipe.rollout)
     check_compare(recipe.compare)
+    if recipe.compare.offline:
+        check_offline(recipe)
     for arm in recipe.compare.arms:  # one may bring a tau of its own
         try:
             check_options(replace(recipe.train, **arm_spec(arm).changes))
@@ -143,7 +147,15 @@ def _compare(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, 
     out = Path(recipe.out)
     require_writable(out)
     with naming(out), only_writer(out):
+        if recipe.compare.offline:
+            return _compare_offline(recipe, bar, say)
         return _compare_alone(recipe, out, bar, say)
+
+
+def _compare_offline(recipe: Recipe, bar: Bar, say: Callable[[str], None]) -> dict[str, Any]:
+    check_weights(open_store(Path(recipe.store)), recipe.train.label, recipe.relabel.weights)
+    page, numbers = files_of(recipe)
+    return compare_offline(recipe, numbers, page, bar, say)
 
 
 def _compare_alone(
@@ -170,6 +182,8 @@ def _compare_alone(
 
 def files_of(recipe: Recipe) -> tuple[Path, Path]:
     """The page and the numbers of a comparison."""
+    if recipe.compare.offline:
+        return Path(recipe.out) / OFFLINE_REPORT, Path(recipe.out) / OFFLINE_NUMBERS
     return Path(recipe.out) / REPORT, Path(recipe.out) / NUMBERS
 
 
@@ -203,13 +217,11 @@ def _run_import(
             say(import_stage(source, Path(recipe.store), options, bar, say))
     with timed(recipe, "relabel"):
         say(relabel_stage(recipe, bar, say))
-    if not obstacle:
+    if not obstacle or recipe.compare.offline:
         return _compare(recipe, bar, say)
     say(
         f"note: rollout: left out: {data.source}: {obstacle}. The variants are compared by their "
         "action error on the episodes that are held out."
     )
-    check_weights(open_store(Path(recipe.store)), recipe.train.label, recipe.relabel.weights)
-    page, numbers = files_of(recipe)
     with naming(out), only_writer(out):
-        return compare_offline(recipe, numbers, page, bar, say)
+        return _compare_offline(recipe, bar, say)

@@ -128,6 +128,10 @@ class TrainOptions:
         int,
         Option("Number of successful episodes held out to measure the action error on.", ge=0),
     ] = 0
+    hold_out_failures: Annotated[
+        int,
+        Option("Number of failed episodes held out beside them, for compare --offline.", ge=0),
+    ] = 0
     discount: Annotated[float, Option("Discount factor of awr and iql.", ge=0, le=1)] = 0.99
     beta: Annotated[
         float,
@@ -220,6 +224,13 @@ class CompareOptions:
     device: Annotated[
         Device, Option("Device to train rwr and bc on; other algorithms use the CPU.")
     ] = "cpu"
+    offline: Annotated[
+        bool,
+        Option(
+            "Compare by held-out episodes (--hold-out) alone, without a simulator: action errors, "
+            "agreement between seeds, novelty, and how often each picked the better policy."
+        ),
+    ] = False
 
 
 @dataclass(frozen=True)

@@ -284,7 +284,7 @@ def spike_note(folder: Path, losses: Sequence[float]) -> str:
 
 
 def held_out_error(policy: Policy, data: TrainingSet) -> dict[int, float]:
-    """Held-out episode -> mean over its steps of the squared action error, summed over dimensions.
+    """Held-out success -> mean over its steps of the squared action error, summed over dimensions.
 
     Of actions as the network gives them, in [-1, 1], so that dimensions count alike whatever their
     units are; the same measure as d3rlpy's `ContinuousActionDiffEvaluator`. Needs no robot, and
@@ -292,6 +292,8 @@ def held_out_error(policy: Policy, data: TrainingSet) -> dict[int, float]:
     """
     errors = {}
     for demonstration in data.held_out:
+        if not demonstration.success:
+            continue
         difference = policy.output(demonstration.observation) - demonstration.action
         errors[demonstration.episode] = float((difference**2).sum(axis=1).mean())
     return errors

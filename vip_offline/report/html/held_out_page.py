@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from vip_offline.analysis.closed_loop.comparison import DemonstrationCurve
+from vip_offline.analysis.offline.numbers import NUMBERS
 from vip_offline.report.figures.comparison import draw_distances
 from vip_offline.report.figures.held_out import draw_held_out
 from vip_offline.report.html.goals import beside_curves
 from vip_offline.report.html.render import drawn, render
 from vip_offline.report.terminal.held_out import held_out_lines
+from vip_offline.report.terminal.offline import (
+    RANKED,
+    dimension_lines,
+    novelty_lines,
+    number_lines,
+    tested_lines,
+)
 from vip_offline.rewards.goal_views import GoalView
 from vip_offline.utils.files import replace_file
 
@@ -59,6 +67,12 @@ def write_held_out_page(page: HeldOutPage, summary: Mapping[str, Any], path: Pat
             "Distance to the goal over each demonstration",
         ),
         numbers=held_out_lines(summary),
+        offline=number_lines(summary),
+        meanings=[(number.heading, number.meaning) for number in NUMBERS],
+        dimensions=dimension_lines(summary),
+        novelty=novelty_lines(summary),
+        tested=tested_lines(),
+        ranked=RANKED,
         minutes=[(stage, f"{spent:.1f}") for stage, spent in summary["minutes"].items()],
     )
     replace_file(path, text.encode())

@@ -11,6 +11,7 @@ from vip_offline.analysis.closed_loop.conclusions import percent, points
 from vip_offline.analysis.closed_loop.conditions import conditions
 from vip_offline.policies.policy import read_manifest
 from vip_offline.report.terminal.held_out import held_out_comparison
+from vip_offline.report.terminal.offline import print_offline, print_sentences
 from vip_offline.utils.console import WIDTH, Console
 
 
@@ -70,11 +71,10 @@ def print_comparison(summary: Mapping[str, Any], console: Console) -> None:
     table = held_out_comparison(summary) if offline else comparison_table(summary)
     console.print(table, width=width)
     console.print()
-    for sentence in [*summary["verdicts"], *(() if offline else _how_sure(summary))]:
-        # a grid indents the lines that follow the first
-        row = Table.grid(padding=(0, 1))
-        row.add_row("-", Text(sentence))
-        console.print(row, width=width)
+    print_sentences([*summary["verdicts"], *(() if offline else _how_sure(summary))], console)
+    if offline:
+        console.print()
+        print_offline(summary, console)
 
 
 def _how_sure(summary: Mapping[str, Any]) -> tuple[str, str]:

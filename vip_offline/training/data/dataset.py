@@ -61,6 +61,8 @@ class HeldOut:
     episode: int
     observation: NDArray[np.float32]  # (T - 1, D + P)
     action: NDArray[np.float32]  # (T - 1, A), in [-1, 1] as the network gives them
+    reward: NDArray[np.float64]  # (T - 1,) by the labelling; 0 of scratch-bc, which has none
+    success: bool = True
 
 
 @dataclass(frozen=True)
@@ -245,7 +247,13 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         statistics=measured.statistics if options.standardise else None,
         action_range=reach,
         held_out=tuple(
-            HeldOut(index, observation(index)[:-1], to_reach(actions(index)[:-1], reach))
+            HeldOut(
+                index,
+                observation(index)[:-1],
+                to_reach(actions(index)[:-1], reach),
+                rewards[index],
+                bool(store.meta("success")[index]),
+            )
             for index in kept_back
         ),
         notes=tuple(notes),

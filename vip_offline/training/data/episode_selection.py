@@ -62,7 +62,17 @@ def choose_episodes(
         )
     named = listed_episodes(store, path, options.episodes) if options.episodes else None
     drawn = np.random.default_rng(0).permutation(successes)[: options.hold_out]
-    kept_back = sorted(drawn.tolist())
+    failures = [index for index in range(len(store)) if not success[index]]
+    if options.hold_out_failures > len(failures):
+        raise OptionError(
+            TrainOptions,
+            "hold_out_failures",
+            options.hold_out_failures,
+            f"the store has {len(failures)} failed episodes.",
+        )
+    # a stream of its own: the successes drawn are the same with failures and without
+    failed = np.random.default_rng(1).permutation(failures)[: options.hold_out_failures]
+    kept_back = sorted(int(index) for index in (*drawn, *failed))
     pool = successes if options.only_successes else range(len(store))
     chosen = [index for index in pool if index not in kept_back]
     if named is not None:

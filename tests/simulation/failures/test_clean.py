@@ -78,6 +78,6 @@ def test_a_drawer_is_left_open_opened_again_or_the_cube_is_moved(
 def test_a_push_ends_elsewhere_or_is_taken_back() -> None:
     options = RecordOptions(task="push", image_size=32)
     wrong, _ = record_planned(("wrong-place", 3), options)
-    assert (wrong.kind, wrong.success, wrong.succeeded.any()) == ("wrong-place", False, False)
+    assert (wrong.kind, wrong.success, bool(wrong.succeeded.any())) == ("wrong-place", False, False)
     undone, _ = record_planned(("undone", 3), options)
-    assert (undone.kind, undone.success, undone.succeeded.any()) == ("undone", False, True)
+    assert (undone.kind, undone.success, bool(undone.succeeded.any())) == ("undone", False, True)

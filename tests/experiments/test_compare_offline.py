@@ -26,9 +26,8 @@ def test_every_number_without_a_simulator(labelled: Path, tmp_path: Path) -> Non
         assert arm["spread"] > 0
     # the same error as training wrote down, where the scale of actions is the baseline's
     manifest = json.loads((tmp_path / "out/policies/bc/seed-1/manifest.json").read_text())
-    assert numbers["arms"][0]["per_seed"][1] == pytest.approx(
-        *manifest["held_out_error"].values(), rel=1e-5
-    )
+    (error,) = manifest["held_out_error"].values()
+    assert numbers["arms"][0]["per_seed"][1] == pytest.approx(error, rel=1e-5)
     assert "favours bc by construction" in (tmp_path / "out/offline.html").read_text()
     assert not (tmp_path / "out/report.html").exists()
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from vip_offline.dataset.store import open_store
@@ -14,7 +13,7 @@ from vip_offline.options.fields import check_ranges
 from vip_offline.report.terminal.weights import weight_lines
 from vip_offline.training.data.dataset import TrainingSet, check_options
 from vip_offline.training.data.default_weighting import suited
-from vip_offline.training.data.episode_list import as_text, listed_episodes
+from vip_offline.training.data.episode_list import with_numbers
 from vip_offline.training.job import TrainJob
 from vip_offline.training.run import seeded, train_all
 from vip_offline.utils.console import Bar
@@ -55,9 +54,7 @@ def train_stage(
     check_ranges(training)
     check_device(training.device)
     check_stage(path, bar, say)
-    if options.episodes:  # a file may say others later on: the policy keeps the numbers
-        numbers = as_text(listed_episodes(open_store(path), path, options.episodes))
-        options = replace(options, episodes=numbers)
+    options = with_numbers(open_store(path), path, options)
     if suit_data:
         options, why = suited(path, options)
         if why:

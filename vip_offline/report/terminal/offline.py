@@ -11,7 +11,7 @@ from vip_offline.analysis.offline.tested import TESTED
 from vip_offline.analysis.offline.validity import Validity
 from vip_offline.utils.console import WIDTH, Console
 
-Lines = tuple[Sequence[str], list[tuple[str, ...]]]  # headings, and rows of as many cells
+Lines = tuple[Sequence[str], Sequence[tuple[str, ...]]]  # headings, and rows of as many cells
 MOST_DIMENSIONS = 6  # columns that leave room for the names of variants
 RANKED = "picked better: share of pairs of variants in which the number picks the more successful"
 

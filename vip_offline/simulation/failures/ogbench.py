@@ -46,7 +46,7 @@ def clean_failures(name: str) -> Mapping[CleanKind, Maker]:
         kinds["wrong-place"] = lambda generator: _wrong_place(name, task, generator)
     if task.moved in AXES or (task.moved == "cube" and task.onto == "table"):
         kinds["stopped-short"] = lambda generator: _stopped_short(name, task, generator)
-    if task.moved in ("button", *AXES) or task.onto == "table":
+    if task.moved in ("button", *AXES) or name == CUBE_EXPERT:
         kinds["undone"] = lambda generator: _undone(name, task)
     if task.moved == "button":
         kinds["wrong-object"] = lambda generator: _other_button(name, task)

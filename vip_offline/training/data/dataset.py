@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from vip_offline.training.data.action_scale import (
     scale_note,
     to_reach,
 )
-from vip_offline.training.data.episode_list import as_text, listed_episodes
+from vip_offline.training.data.episode_list import with_numbers
 from vip_offline.training.data.episode_selection import choice_notes, choose_episodes, outcomes_of
 from vip_offline.training.data.input_statistics import Statistics, input_statistics
 from vip_offline.training.data.inputs import camera_notes, inputs_of, policy_cameras
@@ -253,7 +253,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
                 to_reach(actions(index)[:-1], reach),
                 rewards[index],
                 bool(store.meta("success")[index]),
-            )
+            )  # fmt: skip
             for index in kept_back
         ),
         notes=tuple(notes),
@@ -352,9 +352,7 @@ def _label_identity(store: Store, options: TrainOptions) -> dict[str, Any]:
 def identity(path: Path, options: TrainOptions) -> dict[str, Any]:
     """What makes a policy this one: the settings, and what of the store they meet."""
     store = open_store(path)
-    if options.episodes:  # the numbers, as a file may say others by now
-        numbers = as_text(listed_episodes(store, path, options.episodes))
-        options = replace(options, episodes=numbers)
+    options = with_numbers(store, path, options)
     return {
         "options": asdict(options),
         "store": str(path),

@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vip_offline.dataset.store import Store
 from vip_offline.errors import VipOfflineError
+from vip_offline.options import TrainOptions
 from vip_offline.utils.files import read_json
 
 SUFFIX = ".json"
@@ -92,6 +94,17 @@ def _read(store: Store, path: Path, file: Path) -> list[int]:
     if told is not None and told != lengths:
         raise VipOfflineError(f"{file}: is of another store: {_differs(told, lengths, path)}")
     return list(numbers)
+
+
+def with_numbers(store: Store, path: Path, options: TrainOptions) -> TrainOptions:
+    """The options with the numbers of the chosen episodes, as a file may say others tomorrow.
+
+    Raises:
+        VipOfflineError: see `listed_episodes`.
+    """
+    if not options.episodes:
+        return options
+    return replace(options, episodes=as_text(listed_episodes(store, path, options.episodes)))
 
 
 def _differs(told: Any, lengths: list[int], path: Path) -> str:

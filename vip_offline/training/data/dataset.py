@@ -235,6 +235,7 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
     manifest["data_sha256"] = data_hash(store, inputs.cameras)
     # without all of the cameras that the goal was embedded from, no distance to it can be taken
     compared = label is not None and goal_columns(manifest) is not None
+    good = store.meta("success").tolist()
     return TrainingSet(
         observations=observations,
         actions=learnt,
@@ -247,14 +248,8 @@ def training_set(path: Path, options: TrainOptions) -> TrainingSet:
         statistics=measured.statistics if options.standardise else None,
         action_range=reach,
         held_out=tuple(
-            HeldOut(
-                index,
-                observation(index)[:-1],
-                to_reach(actions(index)[:-1], reach),
-                rewards[index],
-                bool(store.meta("success")[index]),
-            )  # fmt: skip
-            for index in kept_back
+            HeldOut(k, observation(k)[:-1], to_reach(actions(k)[:-1], reach), rewards[k], good[k])
+            for k in kept_back
         ),
         notes=tuple(notes),
         manifest=manifest,

@@ -145,7 +145,7 @@ def head_scores(
     rewound: list[Floats] = []
     for held_out in np.unique(fold).tolist():
         train = np.flatnonzero(success & (fold != held_out))
-        ahead = _fitted([embeddings[int(k)] for k in train], ends[train], kind)
+        ahead = _fitted([embeddings[k] for k in train.tolist()], ends[train], kind)
         for episode in np.flatnonzero(fold == held_out):
             rows = embeddings[int(episode)].astype(np.float64)
             scores[episode] = ahead(np.broadcast_to(rows[0], rows.shape), rows)

@@ -13,8 +13,13 @@ from vip_offline.cli import app
 
 PACKAGE = Path(vip_offline.__file__).parent
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-FLAGS = {
-    verb: {flag for param in command.params for flag in (*param.opts, *param.secondary_opts)}
+FLAGS = {  # those of a command's own commands, too
+    verb: {
+        flag
+        for part in (command, *getattr(command, "commands", {}).values())
+        for param in part.params
+        for flag in (*param.opts, *param.secondary_opts)
+    }
     for verb, command in COMMANDS.items()
 }
 ANYWHERE = {"--help", "--version", "--traceback"}
@@ -42,6 +47,8 @@ SHOWN_BY = {
     "policies/runtime.py": ("rollout", "verify", "serve"),
     "pretraining/": ("pretrain",),
     "rewards/policy_cameras.py": ("train", "compare"),
+    "rewards/success/judge.py": ("record", "serve"),
+    "rewards/success/": ("success",),
     "rewards/": ("relabel",),
     "simulation/hidden_targets.py": ("record",),
     "simulation/record.py": ("record",),

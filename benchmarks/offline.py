@@ -39,7 +39,7 @@ from vip_offline.options import (
     RolloutOptions,
     TrainOptions,
 )
-from vip_offline.report.terminal.offline import tested_lines
+from vip_offline.report.terminal.offline import picked_lines
 from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 from vip_offline.utils.console import Console
 from vip_offline.utils.files import write_json
@@ -114,7 +114,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             cases = own_cases(tasks, size, options.folder or Path(temporary), console)
     rows = validities(cases)
-    headings, lines = tested_lines(rows)
+    headings, lines = picked_lines(rows)
     table = Table(box=None, title=f"{len(cases)} tasks: how often each number picks the better")
     for place, heading in enumerate(headings):
         table.add_column(Text(heading), justify="right" if place else "left")

@@ -20,10 +20,8 @@ def printed(names: tuple[str, ...] = ARMS, seeds: int = 3) -> str:
 def test_a_line_per_variant_in_eighty_columns() -> None:
     lines = printed().splitlines()
     assert max(map(len, lines)) <= 80
-    rows: dict[str, list[str]] = {}
-    for line in lines:  # the first table's; those of the offline numbers come below it
-        if line.split():
-            rows.setdefault(line.split()[0], line.split())
+    end = next(place for place, line in enumerate(lines) if line.startswith("3 seed(s)"))
+    rows = {line.split()[0]: line.split() for line in lines[:end] if line.split()[:1]}
     _, summary = make_held_out()
     for arm in summary["arms"]:
         assert rows[arm["name"]][1] == f"{arm['error']:.4f}"

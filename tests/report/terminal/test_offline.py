@@ -8,8 +8,8 @@ from vip_offline.report.terminal.offline import (
     dimension_lines,
     novelty_lines,
     number_lines,
+    picked_lines,
     print_offline,
-    tested_lines,
 )
 from vip_offline.utils.console import Console
 
@@ -67,7 +67,7 @@ def test_novelty_per_episode() -> None:
 def test_how_often_a_number_was_right() -> None:
     row = Validity("contrast", 6, 120, 0.3, -0.1, 0.6, 0.61, 0.48, 0.72)
     unknown = Validity("error", 0, 0, None, None, None, None, None, None)
-    assert tested_lines([row, unknown])[1] == [
+    assert picked_lines([row, unknown])[1] == [
         ("fail/succ", "+0.30", "-0.10 to +0.60", "61%", "48 to 72%", "120 in 6"),
         ("error", "-", "-", "-", "-", "0 in 0"),
     ]

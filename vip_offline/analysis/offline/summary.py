@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vip_offline.analysis.offline.numbers import ArmNumbers
 from vip_offline.analysis.offline.steps import HeldOutSteps
-from vip_offline.analysis.offline.tested import LARGEST, TESTED, tested_sentence
+from vip_offline.analysis.offline.tested import LARGEST, TESTED, sentence_on_numbers
 from vip_offline.analysis.offline.validity import Validity
 
 FAVOURS_BC = (
@@ -45,7 +45,7 @@ def summarise_numbers(
         "novelty": [
             _episode_novelty(episode, success, values) for episode, success, values in novelty
         ],
-        "notes": [FAVOURS_BC, *_missing(numbers, steps), tested_sentence(tested, LARGEST)],
+        "notes": [FAVOURS_BC, *_missing(numbers, steps), sentence_on_numbers(tested, LARGEST)],
     }
 
 

@@ -25,7 +25,7 @@ LARGEST = Measured(tasks=0, variants=0, seeds=0, placements=0, steps=0)
 TESTED: tuple[Validity, ...] = ()
 
 
-def tested_sentence(tested: Sequence[Validity], size: Measured) -> str:
+def sentence_on_numbers(tested: Sequence[Validity], size: Measured) -> str:
     """Say whether any number does better than chance, and on how much that rests."""
     if not tested:
         return "How often these numbers pick the better policy was not measured."

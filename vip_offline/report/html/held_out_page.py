@@ -17,7 +17,7 @@ from vip_offline.report.terminal.offline import (
     dimension_lines,
     novelty_lines,
     number_lines,
-    tested_lines,
+    picked_lines,
 )
 from vip_offline.rewards.goal_views import GoalView
 from vip_offline.utils.files import replace_file
@@ -71,7 +71,7 @@ def write_held_out_page(page: HeldOutPage, summary: Mapping[str, Any], path: Pat
         meanings=[(number.heading, number.meaning) for number in NUMBERS],
         dimensions=dimension_lines(summary),
         novelty=novelty_lines(summary),
-        tested=tested_lines(),
+        tested=picked_lines(),
         ranked=RANKED,
         minutes=[(stage, f"{spent:.1f}") for stage, spent in summary["minutes"].items()],
     )

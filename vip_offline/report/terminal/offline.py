@@ -11,7 +11,7 @@ from vip_offline.analysis.offline.tested import TESTED
 from vip_offline.analysis.offline.validity import Validity
 from vip_offline.utils.console import WIDTH, Console
 
-Lines = tuple[Sequence[str], list[tuple[str, ...]]]  # headings, and rows of as many cells
+Lines = tuple[Sequence[str], Sequence[tuple[str, ...]]]  # headings, and rows of as many cells
 MOST_DIMENSIONS = 6  # columns that leave room for the names of variants
 RANKED = "picked better: share of pairs of variants in which the number picks the more successful"
 
@@ -58,7 +58,7 @@ def novelty_lines(summary: Mapping[str, Any]) -> Lines:
     return ("episode", "outcome", "median", "largest", "frames beyond 1"), lines
 
 
-def tested_lines(tested: Sequence[Validity] = TESTED) -> Lines:
+def picked_lines(tested: Sequence[Validity] = TESTED) -> Lines:
     """One line per number: how often it picked the better policy, on simulated tasks."""
     headings = {number.key: number.heading for number in NUMBERS}
     lines = [
@@ -104,7 +104,7 @@ def print_offline(summary: Mapping[str, Any], console: Console) -> None:
             "distance to the nearest training frame; up to 1 is ordinary among training episodes",
         ),
     ]
-    tested = tested_lines()
+    tested = picked_lines()
     if tested[1]:
         tables.append((tested, "how often each number picked the better policy", RANKED))
     for (headings, lines), title, caption in tables:

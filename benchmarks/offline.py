@@ -46,7 +46,7 @@ from vip_offline.utils.files import write_json
 
 TASKS = ("drawer-close", "push", "window-close", "faucet-open", "plate-slide", "door-close")
 ARMS = (*CompareOptions.arms, "rwr-return-permuted", "rwr-return-clock")
-QUICK_ARMS = ("bc", "rwr-return", "rwr-outcome-permuted", "bc-success")
+QUICK_ARMS = ("bc", "rwr-outcome-permuted", "bc-success")
 FULL = Recipe(
     record=RecordOptions(episodes=20, failures=10),
     train=TrainOptions(steps=5_000, hold_out=3, hold_out_failures=3),
@@ -55,10 +55,10 @@ FULL = Recipe(
 )
 QUICK = replace(
     FULL,
-    record=RecordOptions(episodes=8, failures=4, image_size=64),
+    record=RecordOptions(episodes=6, failures=3, image_size=64),
     relabel=RelabelOptions(encoder="pixels"),
-    train=TrainOptions(steps=300, hidden=(64,), hold_out=2, hold_out_failures=1),
-    rollout=RolloutOptions(placements=3, horizon=60, videos=0, processes=1, environments=6),
+    train=TrainOptions(steps=300, hidden=(64,), hold_out=1, hold_out_failures=1),
+    rollout=RolloutOptions(placements=2, horizon=60, videos=0, processes=1, environments=12),
     compare=CompareOptions(arms=QUICK_ARMS, seeds=2, processes=1),
 )
 

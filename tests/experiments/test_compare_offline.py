@@ -1,10 +1,12 @@
 """compare --offline on a real store, beside what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from in_process import invoke, refusal
+from store_files import overwrite
 
 ARMS = ("--arms", "bc,rwr-return,bc-success")
 SMALL = (*ARMS, "--steps", "20", "--hidden", "8", "--processes", "1", "--tau", "1")
@@ -30,6 +32,17 @@ def test_every_number_without_a_simulator(labelled: Path, tmp_path: Path) -> Non
     assert numbers["arms"][0]["per_seed"][1] == pytest.approx(error, rel=1e-5)
     assert "favours bc by construction" in (tmp_path / "out/offline.html").read_text()
     assert not (tmp_path / "out/report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_folder_of_another_store_is_refused(labelled: Path, tmp_path: Path) -> None:
+    one_arm = ("--arms", "bc", "--hold-out", "1", "--seeds", "1")
+    assert invoke(*compare(labelled, tmp_path / "out", *one_arm)).code in (None, 0)
+    other = Path(shutil.copytree(labelled, tmp_path / "other.zarr"))
+    overwrite(other, "data/action", 1, 0.5)
+    message = refusal(*compare(other, tmp_path / "out", *one_arm))
+    assert "other.zarr" in message and "trained otherwise" in " ".join(message.split())
+    assert "demos.zarr" in message
 
 
 def test_nothing_held_out_names_the_option(labelled: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Commands that train encoders, and label, judge and export rewards."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from vip_offline.cli._options import with_options
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import (
     AnalyzeOptions,
+    CompareOptions,
     CurateOptions,
     DeleteOptions,
     ExportOptions,
@@ -17,7 +19,10 @@ from vip_offline.options import (
     PretrainOptions,
     Recipe,
     RelabelOptions,
+    RolloutOptions,
+    TrainOptions,
 )
+from vip_offline.options.part import Part
 from vip_offline.utils.console import Console, first_process_prints
 from vip_offline.utils.path_arguments import all_named, all_storable
 
@@ -131,6 +136,9 @@ def curate(
     store: shared.StoreArgument = None,
     *,
     options: CurateOptions,
+    compared: Annotated[CompareOptions, Part(only=("seeds", "processes"))],
+    training: Annotated[TrainOptions, Part(only=("steps",))],
+    rollouts: Annotated[RolloutOptions, Part(only=("placements", "horizon"))],
     out: Annotated[Path | None, shared.out_option("runs/<name of the store>/curation")] = None,
 ) -> None:
     """Rank episodes by how far the reward says they get, and list those to keep.
@@ -146,9 +154,18 @@ def curate(
     console.print(curation_table(ranked))
     kept = sum(episode.keep for episode in ranked)
     console.say(f"curate: {kept} of {len(ranked)} kept; a ? is near the limit: look at it")
-    console.say("This is the reward's opinion: no number here shows that a policy gets better.")
     for name in (KEEP, RANDOM, SHORTEST):
         console.say(f"-> {folder / name}")
+    if not options.prove:
+        console.say("This is the reward's opinion; --prove shows whether a policy gets better.")
+        return
+    from vip_offline.experiments.curate import proof_recipe
+    from vip_offline.experiments.run_recipe import compare_stages, files_of
+    from vip_offline.report.terminal.comparison import print_outcome
+
+    train = replace(training, label=options.label)
+    recipe = proof_recipe(path, folder, compared, train, rollouts)
+    print_outcome(compare_stages(recipe, console.bar, console.print), files_of(recipe), console)
 
 
 @shared.app.command(rich_help_panel=shared.REWARD)

@@ -137,8 +137,8 @@ def arm_spec(name: str) -> ArmSpec:
     """What an arm changes: one of `ARMS` or ``rwr-<n>-step``, with ``@...`` for its temperature.
 
     ``rwr-10-step``, ``rwr-step@0.1``, ``rwr-return@auto`` (tau by the recipe's target_ess),
-    ``rwr-return@ess=0.2`` (tau by this one), ``bc-best@share=0.2`` (the best fifth) and
-    ``awr@beta=0.3`` are arms.
+    ``rwr-return@ess=0.2`` (tau by this one), ``bc-best@share=0.2`` (the best fifth),
+    ``awr@beta=0.3`` and ``bc@list=keep`` (of the episodes in a list of this name) are arms.
 
     Raises:
         VipOfflineError: on a name that is none of these.
@@ -156,6 +156,11 @@ def arm_spec(name: str) -> ArmSpec:
         return spec
     key, _, value = at.rpartition("=")
     key = key or "tau"
+    if key == "list":
+        return ArmSpec(
+            f"{spec.description} Of the episodes in list {value} alone.",
+            {**spec.changes, "episodes": value},
+        )
     if key not in SET_BY_ARMS:
         raise VipOfflineError(f"Unknown variant {name!r}.{did_you_mean(key, SET_BY_ARMS)}")
     algo, field = SET_BY_ARMS[key]
@@ -179,7 +184,7 @@ def check_compare(options: CompareOptions) -> None:
         VipOfflineError: on an unknown or repeated arm, no baseline, or no seed.
     """
     for name in options.arms:
-        arm_spec(name)
+        changes_of(name, options)
     if len(set(options.arms)) < len(options.arms) or BASELINE not in options.arms:
         raise VipOfflineError(
             f"variants {list(options.arms)}: each may stand there once, and {BASELINE!r} must, "
@@ -189,6 +194,31 @@ def check_compare(options: CompareOptions) -> None:
     check_device(options.device)
 
 
+def changes_of(arm: str, options: CompareOptions) -> Mapping[str, Any]:
+    """What an arm changes in `TrainOptions`, its list of episodes by the file that holds it.
+
+    Raises:
+        VipOfflineError: on a variant or a list that is not there.
+    """
+    changes = arm_spec(arm).changes
+    if "episodes" not in changes:
+        return changes
+    files = dict(_list_and_file(text) for text in options.lists)
+    name = changes["episodes"]
+    if name not in files:
+        raise VipOfflineError(
+            f"variant {arm}: no list {name!r}.{did_you_mean(name, files)} Say --list {name}=FILE."
+        )
+    return {**changes, "episodes": files[name]}
+
+
+def _list_and_file(text: str) -> tuple[str, str]:
+    name, equals, file = text.partition("=")
+    if not (equals and name and file):
+        raise VipOfflineError(f"--list {text}: expected NAME=FILE.")
+    return name, file
+
+
 def jobs(recipe: Recipe) -> dict[str, list[TrainJob]]:
     """Arm -> one training per seed; the folder says which."""
     out = Path(recipe.out) / "policies"
@@ -196,7 +226,7 @@ def jobs(recipe: Recipe) -> dict[str, list[TrainJob]]:
         arm: [
             TrainJob(Path(recipe.store), options, out / arm / f"seed-{options.seed}")
             for options in seeded(
-                replace(recipe.train, **arm_spec(arm).changes), recipe.compare.seeds
+                replace(recipe.train, **changes_of(arm, recipe.compare)), recipe.compare.seeds
             )
         ]
         for arm in recipe.compare.arms

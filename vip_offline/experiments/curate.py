@@ -1,5 +1,6 @@
 """Which episodes to train on, by the reward: judged, and written as lists that train reads."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ from vip_offline.analysis.curation.ranking import Ranked, rank
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.validation.idle import idle_of
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import AnalyzeOptions
+from vip_offline.experiments.run_recipe import compare_recipe
+from vip_offline.options import (
+    AnalyzeOptions,
+    CompareOptions,
+    Recipe,
+    RolloutOptions,
+    TrainOptions,
+)
 from vip_offline.options.curate import CurateOptions
 from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.training.data.episode_list import lengths_of
@@ -68,6 +76,21 @@ def curate_stage(path: Path, options: CurateOptions, out: Path, bar: Bar) -> lis
     shortest = np.argsort(lengths_of(store), kind="stable")[: len(kept)]
     write_json(_list(store, sorted(shortest.tolist())), out / SHORTEST)
     return ranked
+
+
+def proof_recipe(
+    path: Path, out: Path, compare: CompareOptions, train: TrainOptions, rollout: RolloutOptions
+) -> Recipe:
+    """The comparison that shows whether the choice helps: cloning of all, and of each list.
+
+    Raises:
+        VipOfflineError: see `compare_recipe`.
+    """
+    lists = {Path(name).stem: out / name for name in (KEEP, RANDOM, SHORTEST)}
+    arms = ("bc", *(f"bc@list={name}" for name in lists), "bc-success")
+    named = tuple(f"{name}={file}" for name, file in lists.items())
+    compared = replace(compare, arms=arms, lists=named)
+    return compare_recipe(path, out / "proof", compared, train, rollout, "")
 
 
 def _list(store: Store, kept: list[int]) -> dict[str, Any]:

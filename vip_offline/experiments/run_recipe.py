@@ -15,7 +15,7 @@ from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.encoders.registry import check_encoder
 from vip_offline.errors import VipOfflineError, naming
 from vip_offline.experiments.compare import (
-    arm_spec,
+    changes_of,
     check_compare,
     damaged_notes,
     gather,
@@ -85,7 +85,7 @@ def check_comparison(recipe: Recipe) -> None:
         check_offline(recipe)
     for arm in recipe.compare.arms:  # one may bring a tau of its own
         try:
-            check_options(replace(recipe.train, **arm_spec(arm).changes))
+            check_options(replace(recipe.train, **changes_of(arm, recipe.compare)))
         except VipOfflineError as error:
             raise VipOfflineError(f"variant {arm}: {error}") from None
 

@@ -23,3 +23,10 @@ class CurateOptions:
             le=1,
         ),
     ] = 0.7
+    prove: Annotated[
+        bool,
+        Option(
+            "Compare policies that learn from all episodes, from those kept, from as many at "
+            "random and from the shortest, in the simulator of the task."
+        ),
+    ] = False

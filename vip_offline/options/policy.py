@@ -204,7 +204,8 @@ class CompareOptions:
         tuple[str, ...],
         Option(
             "Variants to compare, bc among them: the arms of the experiment, each one way to train "
-            "a policy. One may set a parameter: rwr-step@0.1, bc-best@share=0.2.",
+            "a policy. One may set a parameter: rwr-step@0.1, bc-best@share=0.2; or learn from "
+            "chosen episodes: bc@list=keep.",
             separator=",",
         ),
     ] = (
@@ -217,6 +218,14 @@ class CompareOptions:
         "bc-best",
         "bc-success",
     )
+    lists: Annotated[
+        tuple[str, ...],
+        Option(
+            "NAME=FILE, may be repeated: episodes that `curate` listed, of which VARIANT@list=NAME "
+            "learns.",
+            flags=("--list",),
+        ),
+    ] = ()
     seeds: Annotated[
         int, Option("Number of policies (per variant), with seeds from --seed on.", ge=1)
     ] = 10

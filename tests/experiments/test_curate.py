@@ -25,6 +25,8 @@ def test_what_is_kept_can_be_trained_on(store_path: Path, tmp_path: Path) -> Non
     ranked = curate_stage(store_path, CurateOptions(label="x"), tmp_path, Console().bar)
     kept = sorted(episode.episode for episode in ranked if episode.keep)
     assert kept
+    # a reason names what it counts: the failure's frames are black
+    assert any(reason.startswith("black-frames: ") for row in ranked for reason in row.reasons)
     for name in (KEEP, RANDOM, SHORTEST):
         assert len(json.loads((tmp_path / name).read_text())["keep"]) == len(kept)
     options = TrainOptions(algo="bc", label="x", episodes=str(tmp_path / KEEP))

@@ -67,7 +67,7 @@ def test_the_score_of_an_episode_does_not_depend_on_its_outcome_rows() -> None:
     assert not np.allclose(before.distance[rows] - top[0], after.distance[rows] - top[1])
 
 
-def test_a_clock_among_the_noise_cannot_make_a_reversed_clip_gain() -> None:
+def test_an_episode_played_backwards_loses() -> None:
     episodes, success, ends = made_up(0)
     reverse = [rows[::-1] for rows in episodes]
     forwards = head_scores(episodes, success, ends, "mlp")

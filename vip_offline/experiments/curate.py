@@ -47,7 +47,9 @@ def curate_stage(path: Path, options: CurateOptions, out: Path, bar: Bar) -> lis
     require_writable(out)
     with bar("look at frames", 0, "frame") as advance:
         analysis = analyse(path, AnalyzeOptions(labels=(label.name,)), advance)
-    flags = [[flag.value for flag in episode.flags] for episode in analysis.episodes]
+    flags = [
+        [f"{flag.kind}: {flag.value}" for flag in episode.flags] for episode in analysis.episodes
+    ]
     proprio, action = store.data("proprio"), store.data("action")
     idle = [
         idle_of(f"episode {index}", proprio[start:stop], action[start:stop])

@@ -152,14 +152,14 @@ def _roles(
         named[role] = column
     if SCORE in named and REWARD in named:
         raise VipOfflineError("--key-map: score and reward are two kinds of --from. Name one.")
-    found, notes = dict(named), []
+    playing, notes = dict(named), []
     for column, role in KNOWN.items():
-        if column in columns and role not in found and not (
-            role in (SCORE, REWARD) and (SCORE in found or REWARD in found)
+        if column in columns and role not in playing and not (
+            role in (SCORE, REWARD) and (SCORE in playing or REWARD in playing)
         ):  # fmt: skip
-            found[role] = column
-    kind = SCORE if SCORE in found else REWARD
-    if kind not in found:
+            playing[role] = column
+    kind = SCORE if SCORE in playing else REWARD
+    if kind not in playing:
         raise VipOfflineError(
             f"{path}: no column is called {', '.join(c for c, r in KNOWN.items() if r == SCORE)}; "
             f"it has {', '.join(columns) or 'no column of numbers'}. Name the one that rises as "
@@ -168,9 +168,9 @@ def _roles(
         )
     others = [c for c, r in KNOWN.items() if r in (SCORE, REWARD) and c in columns]
     if kind not in named and len(others) > 1:
-        left = ", ".join(column for column in others if column != found[kind])
-        notes.append(f"{path}: column {found[kind]!r} is taken, not {left} (--key-map score=...)")
-    return found, tuple(notes)
+        left = ", ".join(column for column in others if column != playing[kind])
+        notes.append(f"{path}: column {playing[kind]!r} is taken, not {left} (--key-map score=...)")
+    return playing, tuple(notes)
 
 
 def _placed(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def curation_table(ranked: "Sequence[Ranked]") -> Table:
     """Return a table of the episodes, the best first, with the reasons below each other."""
-    table = Table("episode", "way", "", "why")
+    table = Table("episode", "way covered", "choice", "why")
     for episode in ranked:
         verdict = "keep" if episode.keep else "drop"
         verdict += "?" if episode.borderline else ""

@@ -150,6 +150,19 @@ def _gap(scores: Floats, success: NDArray[np.bool_]) -> float:
     return float((other.mean() - one.mean()) / max(spread, 1e-12))
 
 
+def choose_rule(
+    samples: Sequence[Sample],
+    goals: GoalRows,
+    *,
+    hold: int,
+    error: float,
+    rules: Sequence[str] = RULES,
+) -> tuple[Rule, tuple[float, float]]:
+    """The rule and the band of `fit`, not measured."""
+    rule, band, _ = _Problem(samples, goals, hold).choose(rules, np.arange(len(samples)), error)
+    return rule, band
+
+
 def fit(
     samples: Sequence[Sample],
     goals: GoalRows,

@@ -154,12 +154,12 @@ def judged(
 ) -> Drawn:
     """Verdicts on the episodes that were not chosen."""
     rest = np.setdiff1d(np.arange(len(success)), chosen)
-    said = np.array([verdict(float(scores[index]), band) for index in rest])
+    verdicts = np.array([verdict(float(scores[index]), band) for index in rest])
     of = success[rest]
     return Drawn(
-        float((said[~of] == "success").mean()),
-        float((said[of] == "success").mean()),
-        float((said == "unsure").mean()),
+        float((verdicts[~of] == "success").mean()),
+        float((verdicts[of] == "success").mean()),
+        float((verdicts == "unsure").mean()),
         auc(scores[rest][of], scores[rest][~of]),
     )
 

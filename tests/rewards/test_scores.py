@@ -1,6 +1,7 @@
 """Scores of frames from elsewhere, beside a store of three episodes of 5, 7 and 6 rows."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,12 @@ def test_settings_that_name_nothing(
     assert message in " ".join(words.split())
 
 
+def test_of_several_encoders_one_must_be_named(labelled: Path, tmp_path: Path) -> None:
+    shutil.copytree(labelled / "embeddings/pixels", labelled / "embeddings/other")
+    words = " ".join(refusal("relabel", labelled, "--from", "true_reward", cwd=tmp_path).split())
+    assert "holds embeddings by other, pixels. Say with --encoder" in words
+
+
 @pytest.mark.slow
 def test_they_are_judged_trained_on_and_exported_as_ours(labelled: Path, tmp_path: Path) -> None:
     parquet(tmp_path / "sarm.parquet", columns_of())
@@ -183,7 +190,8 @@ def test_they_are_judged_trained_on_and_exported_as_ours(labelled: Path, tmp_pat
 
     text = run("relabel", "demos.zarr", "--encoder", "pixels", "--from", "sarm.parquet")
     assert "label 'sarm' written; scores: score 'progress_sparse' of sarm.parquet" in text
-    text = run("relabel", "demos.zarr", "--encoder", "pixels", "--from", "sarm.parquet")
+    text = run("relabel", "demos.zarr", "--from", "sarm.parquet")  # the store's own encoder
+    assert "pixels is the encoder, since the store holds its embeddings alone" in text
     assert "label 'sarm' is there" in text
     run("analyze", "demos.zarr", "--label", "sarm", "--label", "pixels")
     (numbers,) = tmp_path.rglob("analysis.json")

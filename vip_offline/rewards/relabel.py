@@ -223,7 +223,7 @@ def relabel(
         if not exists:
             written = {"code_version": __version__, "created": now()}
             written |= {"measured": measured} if measured else {}
-            stored_goal = None if goal is None or scores else goal.astype(np.float32)
+            stored_goal = None if goal is None or scores is not None else goal.astype(np.float32)
             among = None if goal_set is None else goal_set.embeddings
             read = reads(store, sources_of(options, goals, cameras, scores))
             store.write_label(

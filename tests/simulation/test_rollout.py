@@ -294,7 +294,10 @@ def test_a_judge_of_other_frames_is_refused(policies: list[Path], judge: Judge) 
     folder = policies[0]
     plain = rollout([folder], OPTIONS)
     making = {**judge.model.making, "weights_sha256": "0" * 64}
-    others = {"no camera 'wrist'": {"camera": "wrist"}, "weights of sha256": {"making": making}}
+    others: dict[str, dict[str, Any]] = {
+        "no camera 'wrist'": {"camera": "wrist"},
+        "weights of sha256": {"making": making},
+    }
     for part, changes in others.items():
         with pytest.raises(VipOfflineError, match=f"{folder}: .*{part}"):
             rollout([folder], OPTIONS, judge=replace(judge, model=replace(judge.model, **changes)))

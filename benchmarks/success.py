@@ -62,6 +62,7 @@ TASKS: Mapping[str, tuple[CleanKind, ...]] = {
 }
 NUISANCE = ("light", "camera", "tint", "distractor")
 ENCODERS = ("lite0", "vip-mini", "pixels", "random-resnet18")
+QUICK = ("lite0", "pixels")
 MOTION = ("clock", "smoothness", "path length")
 LEARNED, HOLD, ERROR = 5, 5, 0.05  # episodes of each class; the command's defaults
 
@@ -173,12 +174,12 @@ def judged(
 ) -> Drawn:
     """Verdicts on the episodes that were not chosen."""
     rest = np.setdiff1d(np.arange(len(success)), chosen)
-    said = np.array([verdict(float(scores[index]), band) for index in rest])
+    verdicts = np.array([verdict(float(scores[index]), band) for index in rest])
     of = success[rest]
     return Drawn(
-        float((said[~of] == "success").mean()),
-        float((said[of] == "success").mean()),
-        float((said == "unsure").mean()),
+        float((verdicts[~of] == "success").mean()),
+        float((verdicts[of] == "success").mean()),
+        float((verdicts == "unsure").mean()),
         auc(scores[rest][of], scores[rest][~of]),
     )
 
@@ -233,7 +234,7 @@ def by_task(
     level: int, tasks: Sequence[str], folder: Path, encoders: Mapping[str, Encoder], *, quick: bool
 ) -> list[TaskResult]:
     """All sides on all tasks at one level of nuisance."""
-    episodes, draws = (16, 2) if quick else (80, 50)
+    episodes, draws = (12, 2) if quick else (80, 50)
     results = []
     for task in tasks:
         test = bed(recorded(folder, task, episodes, level, quick=quick), task, encoders)
@@ -291,7 +292,7 @@ def main() -> None:
     tasks = options.tasks.split(",") if options.tasks else [*TASKS][: 1 if quick else None]
     levels = (0,) if quick else (0, 1)
     fit_s, apply_us = speeds()
-    encoders = {name: load_encoder(name) for name in ENCODERS}
+    encoders = {name: load_encoder(name) for name in (QUICK if quick else ENCODERS)}
     with contextlib.ExitStack() as stack:
         folder = options.store or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         results = [

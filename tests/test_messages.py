@@ -47,7 +47,7 @@ SHOWN_BY = {
     "policies/runtime.py": ("rollout", "verify", "serve"),
     "pretraining/": ("pretrain",),
     "rewards/policy_cameras.py": ("train", "compare"),
-    "rewards/success/judge.py": ("record", "serve"),
+    "rewards/success/judge.py": ("record", "serve", "rollout"),
     "rewards/success/": ("success",),
     "rewards/": ("relabel",),
     "simulation/hidden_targets.py": ("record",),

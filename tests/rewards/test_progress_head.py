@@ -1,6 +1,7 @@
 """Progress heads on embeddings whose progress is known, and on the stores of three episodes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def made_up(failures: int = 4) -> tuple[Episodes, NDArray[np.bool_], NDArray[np.
         rows = generator.normal(0, 0.05, (length, 8)) + generator.normal(0, 1, 8)
         rows[:, 2] += np.linspace(0, 3, length) if good else 0
         episodes.append(rows.astype(np.float32))
-    return episodes, success, np.array([len(rows) - 1 for rows in episodes])
+    return episodes, success, np.array([[len(rows) - 1] for rows in episodes])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -78,6 +79,38 @@ def test_an_episode_played_backwards_loses() -> None:
     assert (scored.distance[lasts[6:]] > scored.measured["top"]).all()  # less than at their start
 
 
+def test_stages_are_equal_shares_of_the_task() -> None:
+    """Most of the time goes by in the first stage, and half of the progress."""
+    generator, rows = np.random.default_rng(1), np.zeros((25, 8), np.float32)
+    rows[:21, 2], rows[20:, 2], rows[20:, 3] = np.linspace(0, 3, 21), 3, np.linspace(0, 3, 5)
+    episodes = [rows + generator.normal(0, 0.02, rows.shape).astype(np.float32) for _ in range(6)]
+    ends, success = np.array([[20, 24]] * 6), np.full(6, True)
+    by_time = head_scores(episodes, success, ends[:, 1:], "ridge")
+    by_stage = head_scores(episodes, success, ends, "ridge")
+    for scored, halfway in ((by_time, 20 / 24), (by_stage, 1 / 2)):
+        score = scored.measured["top"] - scored.distance.reshape(6, 25)
+        np.testing.assert_allclose(score[:, 20], halfway, atol=0.05)
+    ends[0, 0] = -1  # one that does not reach its first stage
+    assert head_scores(episodes, success, ends, "ridge").measured["left_out"] == 1
+
+
+def test_a_labelling_by_stages(store_path: Path) -> None:
+    options = RelabelOptions("pixels", from_="head:ridge", stages=("0:2", "successes"))
+    done = relabel(store_path, options)
+    assert done.reached is None
+    label = open_store(store_path).label("head-ridge")
+    assert label.goal is None and label.provenance["reach"] == 0.7
+    assert "(stage + share of the stage's time) / 2" in label.provenance["from"]["target"]
+    assert label.provenance["measured"]["stages"] == 2
+    assert not relabel(store_path, options).written
+    with pytest.raises(VipOfflineError, match="was made with other settings"):
+        relabel(store_path, replace(options, stages=("0:1", "successes")))
+    with pytest.raises(VipOfflineError, match="1 of its 2 successes reach every --stage"):
+        relabel(store_path, replace(options, name="none", reach=0.0))
+    with pytest.raises(VipOfflineError, match="two stages or more"):
+        relabel(store_path, replace(options, stages=("0:1",)))
+
+
 def test_folds_are_of_both_outcomes() -> None:
     success = np.array([True] * 5 + [False] * 10)
     fold = fold_of(success)
@@ -110,8 +143,8 @@ def test_too_few_successes(make_store: Callable[..., Path], successes: tuple[boo
 def test_settings_that_name_nothing(
     store_path: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    said = refusal("relabel", store_path, "--encoder", "pixels", *arguments, cwd=tmp_path)
-    assert message in " ".join(said.split())
+    words = refusal("relabel", store_path, "--encoder", "pixels", *arguments, cwd=tmp_path)
+    assert message in " ".join(words.split())
 
 
 def test_a_labelling_like_any_other(store_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Scores of frames from elsewhere, beside a store of three episodes of 5, 7 and 6 rows."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,8 +169,14 @@ def test_settings_that_name_nothing(
     store_path: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     np.savez(tmp_path / "a.npz", score=PROGRESS)
-    said = refusal("relabel", store_path, "--encoder", "pixels", *arguments, cwd=tmp_path)
-    assert message in " ".join(said.split())
+    words = refusal("relabel", store_path, "--encoder", "pixels", *arguments, cwd=tmp_path)
+    assert message in " ".join(words.split())
+
+
+def test_of_several_encoders_one_must_be_named(labelled: Path, tmp_path: Path) -> None:
+    shutil.copytree(labelled / "embeddings/pixels", labelled / "embeddings/other")
+    words = " ".join(refusal("relabel", labelled, "--from", "true_reward", cwd=tmp_path).split())
+    assert "holds embeddings by other, pixels. Say with --encoder" in words
 
 
 @pytest.mark.slow
@@ -181,10 +188,11 @@ def test_they_are_judged_trained_on_and_exported_as_ours(labelled: Path, tmp_pat
         assert ended.code in (None, 0), ended
         return " ".join(ended.stdout.split())
 
-    said = run("relabel", "demos.zarr", "--encoder", "pixels", "--from", "sarm.parquet")
-    assert "label 'sarm' written; scores: score 'progress_sparse' of sarm.parquet" in said
-    said = run("relabel", "demos.zarr", "--encoder", "pixels", "--from", "sarm.parquet")
-    assert "label 'sarm' is there" in said
+    text = run("relabel", "demos.zarr", "--encoder", "pixels", "--from", "sarm.parquet")
+    assert "label 'sarm' written; scores: score 'progress_sparse' of sarm.parquet" in text
+    text = run("relabel", "demos.zarr", "--from", "sarm.parquet")  # the store's own encoder
+    assert "pixels is the encoder, since the store holds its embeddings alone" in text
+    assert "label 'sarm' is there" in text
     run("analyze", "demos.zarr", "--label", "sarm", "--label", "pixels")
     (numbers,) = tmp_path.rglob("analysis.json")
     rows = {row["name"]: row for row in json.loads(numbers.read_text())["rows"]}

@@ -2,19 +2,25 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import av
 import numpy as np
 import pytest
+from in_process import invoke
+from made_up_success import five_and_five
 from numpy.typing import NDArray
 
 from vip_offline.analysis.closed_loop.conditions import processor
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import RolloutOptions
+from vip_offline.options import RolloutOptions, SuccessFitOptions
 from vip_offline.policies.checksums import read_sums, write_sums
 from vip_offline.policies.runtime import load_policy
+from vip_offline.rewards.success.judge import Judge
+from vip_offline.rewards.success.stores import fit_store
 from vip_offline.simulation.interface import Observation
-from vip_offline.simulation.rollout import RESULT, existing_rollouts, rollout
+from vip_offline.simulation.rollout import RESULT, existing_rollouts, rollout, video_of
 from vip_offline.simulation.vector_env import StepResult
 
 pytestmark = [pytest.mark.sim, pytest.mark.slow]
@@ -224,6 +230,95 @@ def test_a_nuisance_makes_other_rollouts(policies: list[Path]) -> None:
     del old["nuisance"], old["nuisance_level"]
     path.write_text(json.dumps(old))  # as earlier releases wrote it
     assert existing_rollouts(policies[0], options) == result
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    """Takes grey frames of about 200 for the goal, seen from the policies' camera."""
+    folder = tmp_path_factory.mktemp("judge")
+    model = fit_store(five_and_five(folder / "a.zarr"), SuccessFitOptions(encoder="pixels"))
+    replace(model, camera="corner", task="drawer-close").save(folder / "success.json")
+    return Judge.load(folder / "success.json")
+
+
+class Shown(Played):
+    """Solved from step 4 on; at step 3 alone; never. The picture is bright while it is solved."""
+
+    solved_at = MappingProxyType({100_000: range(4, 99), 100_001: range(3, 4), 100_002: range(0)})
+
+    def solved(self, slot: int) -> bool:
+        return len(self.actions[slot]) in self.solved_at[self.placement[slot]]
+
+    def send(self, commands: dict[int, Any], **looked_at: Any) -> None:
+        super().send(commands, **looked_at)
+        self.bright.append([self.solved(slot) for slot in commands])
+
+    def receive(self) -> StepResult:
+        drawn = self.drawn[0]
+        levels = np.where(np.array(self.bright.pop(0))[drawn], 200, 100).astype(np.uint8)
+        frames = np.repeat(levels, 64 * 64 * 3).reshape(-1, 64, 64, 3)
+        return replace(super().receive(), frames=frames)
+
+    def __init__(self, *arguments: object, **settings: object) -> None:
+        super().__init__(*arguments, **settings)
+        self.bright: list[list[bool]] = []
+
+
+def test_a_picture_judges_beside_the_simulator_and_changes_no_truth(
+    policies: list[Path], judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vip_offline.simulation import rollout as module
+
+    monkeypatch.setattr(module, "VectorSimulator", Shown)
+    folder, hold = policies[0], judge.model.hold
+    options = replace(OPTIONS, horizon=8)
+    plain = rollout([folder], options)[folder]
+    result = rollout([folder], options, judge=judge)[folder]
+    assert plain.success == (True, True, False) and plain.steps == (4, 3, 8)
+    assert replace(result, judged=None) == plain  # re-attempts, too
+    judged = result.judged
+    assert judged is not None and (judged.by, judged.hold) == (judge.by, hold)
+    assert judged.verdicts == ("success", "failure", "failure")
+    assert judged.undone == (False, True, False)
+    assert {"n": 2, "wrong": 1, "rate": 0.5}.items() <= judged.successes.items()
+    assert {"n": 1, "wrong": 0, "upper": 0.95}.items() <= judged.failures.items()
+    frames = sum(1 for _ in av.open(video_of(folder, 100_000)).decode(video=0))
+    assert frames == 1 + 4 + hold
+    # they count without a judge, too, but not with another
+    assert existing_rollouts(folder, options) == result
+    assert existing_rollouts(folder, options, judge.by) == result
+    assert existing_rollouts(folder, options, "success model 0") is None
+
+
+def test_a_judge_of_other_frames_is_refused(policies: list[Path], judge: Judge) -> None:
+    folder = policies[0]
+    plain = rollout([folder], OPTIONS)
+    making = {**judge.model.making, "weights_sha256": "0" * 64}
+    others: dict[str, dict[str, Any]] = {
+        "no camera 'wrist'": {"camera": "wrist"},
+        "weights of sha256": {"making": making},
+    }
+    for part, changes in others.items():
+        with pytest.raises(VipOfflineError, match=f"{folder}: .*{part}"):
+            rollout([folder], OPTIONS, judge=replace(judge, model=replace(judge.model, **changes)))
+    with pytest.raises(VipOfflineError, match=r"--horizon 498: must be at most 495 .* 5 steps"):
+        rollout([folder], replace(OPTIONS, horizon=498), judge=judge)
+    assert rollout([folder], OPTIONS) == plain  # what was there was not deleted
+
+
+def test_rollout_shows_verdicts(policies: list[Path], judge: Judge, tmp_path: Path) -> None:
+    judge.model.save(tmp_path / "success.json")
+    command = ("rollout", "seed-0", "--success-by", "success.json", "--placements", "2",
+               "--horizon", "6", "--videos", "0", "--processes", "1")  # fmt: skip
+    ended = invoke(*command, cwd=tmp_path)
+    assert ended.code == 0, ended
+    words = " ".join(ended.stdout.split())
+    assert "as success model" in words and "false success" in words and "per placement" in words
+    assert f"goes on for {judge.model.hold} steps after its first success" in ended.stderr
+    (result,) = json.loads(invoke(*command, "--json", cwd=tmp_path).stdout).values()
+    assert len(result["judged"]["verdicts"]) == 2
+    assert result["judged"]["successes"]["rate"] is None  # there was none
+    assert result["judged"]["failures"]["n"] == 2
 
 
 def test_placements_of_the_training_set_are_refused(policies: list[Path]) -> None:

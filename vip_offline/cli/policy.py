@@ -18,6 +18,7 @@ from vip_offline.options import (
     RolloutOptions,
     SacOptions,
     SearchOptions,
+    SuccessByOptions,
     TrainOptions,
 )
 from vip_offline.options.part import Part
@@ -62,6 +63,7 @@ def rollout(
     policies: shared.PoliciesArgument = None,
     *,
     options: RolloutOptions,
+    judging: SuccessByOptions,
     encoder: Annotated[
         str, typer.Option(help="Encoder of the frames. Default: the policy's own.")
     ] = "",
@@ -73,19 +75,25 @@ def rollout(
 ) -> None:
     """Run policies closed loop in the simulator, on unseen object placements."""
     from vip_offline.deployment.export import note_success
-    from vip_offline.experiments.rollout import control_rate_notes, outcome_table, rollout_stage
+    from vip_offline.experiments.rollout import control_rate_notes, outcome_tables, rollout_stage
 
     # notes are beside the numbers, whatever these go to
     console, aside = Console(), Console(stderr=True)
     results = rollout_stage(
-        policies, options, aside.bar, aside.say, encoder=encoder, weights=weights
+        policies,
+        options,
+        aside.bar,
+        aside.say,
+        judging=judging,
+        encoder=encoder,
+        weights=weights,
     )
     for folder in results:
         note_success(folder, aside.say)
     if as_json:
         shared.print_json({str(folder): asdict(rolled) for folder, rolled in results.items()})
     else:
-        console.print(outcome_table(results, as_table_1=as_table_1))
+        console.print(*outcome_tables(results, as_table_1=as_table_1), sep="\n")
     for note in control_rate_notes([*results]):
         (aside if as_json else console).say(f"note: {note}")
 

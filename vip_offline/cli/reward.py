@@ -67,6 +67,7 @@ def encoders() -> None:
 @shared.app.command(rich_help_panel=shared.REWARD)
 @with_options
 def relabel(
+    context: typer.Context,
     store: shared.StoreArgument = None,
     *,
     options: RelabelOptions,
@@ -78,12 +79,15 @@ def relabel(
 
     Embeddings stay in the store, so another goal or reward needs no second pass of the encoder.
     """
-    from vip_offline.experiments.stages import link_stage, relabel_stage
+    from vip_offline.experiments.stages import encoder_of_store, link_stage, relabel_stage
 
     console = Console()
     if store is not None:
         link_stage(store, console.bar, console.print)
-    recipe = Recipe(store=str(shared.store_path(store)), relabel=options)
+    path = shared.store_path(store)
+    if options.from_ and "encoder" not in shared.given(context):
+        options = encoder_of_store(path, options, console.print)
+    recipe = Recipe(store=str(path), relabel=options)
     console.print(relabel_stage(recipe, console.bar, console.print, overwrite=overwrite))
 
 

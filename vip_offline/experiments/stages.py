@@ -5,11 +5,12 @@ Each imports what it needs itself: torch takes seconds, and recording does witho
 
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.options import BackendName, Computing, Device, Fit, Recipe
+from vip_offline.options import BackendName, Computing, Device, Fit, Recipe, RelabelOptions
 from vip_offline.utils.console import Bar
 
 if TYPE_CHECKING:
@@ -271,6 +272,34 @@ def encoder_stage(options: NamesEncoder, bar: Bar, say: Callable[[str], None]) -
     )
 
 
+def encoder_of_store(
+    path: Path, options: RelabelOptions, say: Callable[[str], None]
+) -> RelabelOptions:
+    """Take the encoder whose embeddings a store holds, where scores of frames need none.
+
+    Raises:
+        VipOfflineError: if it holds those of several.
+    """
+    from vip_offline.dataset.store import open_store
+
+    store = open_store(path)
+    cameras = store.cameras_of(options.camera)
+    names = [
+        name
+        for name in store.encoders
+        if all(store.embedded(name, camera).any() for camera in cameras)
+    ]
+    if len(names) > 1:
+        raise VipOfflineError(
+            f"{path}: holds embeddings by {', '.join(names)}. Say with --encoder which one the "
+            f"labelling of --from {options.from_} goes with, and the policy sees."
+        )
+    if not names:
+        return options
+    say(f"relabel: {names[0]} is the encoder, since the store holds its embeddings alone")
+    return replace(options, encoder=names[0])
+
+
 def relabel_stage(
     recipe: Recipe, bar: Bar, say: Callable[[str], None], *, overwrite: bool = False
 ) -> str:
@@ -298,7 +327,7 @@ def relabel_stage(
     if done.embedded_frames:
         say(f"relabel: {done.embedded_frames} frames embedded by {done.backend}")
     if done.reached is not None:
-        goals = max(1, len(options.stages))
+        goals = 1 if options.from_ else max(1, len(options.stages))
         for goal in range(1, goals + 1):
             count = sum(reached >= goal for reached in done.reached)
             which = f"goal {goal} of {goals}" if goals > 1 else "the goal"

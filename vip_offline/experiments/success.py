@@ -1,13 +1,12 @@
 """Learn a success model, and label stores and judge videos by it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vip_offline.dataset.store import is_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.stages import check_stage, download_stage
+from vip_offline.experiments.stages import check_stage, download_stage, encoder_stage
 from vip_offline.options import SuccessApplyOptions, SuccessFitOptions
 from vip_offline.options.fields import check_ranges
 from vip_offline.utils.console import Bar
@@ -121,9 +120,11 @@ def _apply_to_videos(
     bar: Bar,
     say: Say,
 ) -> list[dict[str, Any]]:
+    from vip_offline.rewards.success.stores import encoder_options
     from vip_offline.rewards.success.videos import judge_video
 
-    encoder = model_encoder(model, options, bar, say)
+    wanted = encoder_options(model, options.weights, backend=options.backend, device=options.device)
+    encoder = encoder_stage(wanted, bar, say)
     summaries = []
     with bar("success", len(videos), "video") as advance:
         for video in videos:
@@ -140,39 +141,12 @@ def _apply_to_videos(
     return summaries
 
 
-def model_encoder(model: "SuccessModel", options: SuccessApplyOptions, bar: Bar, say: Say) -> Any:
-    """Load the encoder of a success model.
-
-    Raises:
-        VipOfflineError: see `load_encoder`.
-    """
-    from vip_offline.encoders.encoder import load_encoder
-    from vip_offline.encoders.preprocessing import fit_of
-    from vip_offline.options import Computing
-
-    if not options.weights:
-        download_stage(model.encoder, bar)
-    return load_encoder(
-        model.encoder,
-        Path(options.weights) if options.weights else None,
-        computing=Computing(options.backend, options.device),
-        on_prepare=say,
-        fit=fit_of(model.making),
-        way_out="Use --backend torch.",
-    )
-
-
 def summarise_model(model: "SuccessModel", path: Path) -> dict[str, Any]:
     """What `success fit` says of a model, as JSON values."""
     from vip_offline.rewards.success.bounds import episodes_enough
 
     classes = {
-        name: {
-            **asdict(result),
-            "rate": round(result.rate, 4),
-            "upper": round(result.upper, 4),
-            "enough": episodes_enough(result.wrong),
-        }
+        name: {**result.plain(), "enough": episodes_enough(result.wrong)}
         for name, result in (("failures", model.failures), ("successes", model.successes))
     }
     return {

@@ -45,7 +45,11 @@ from vip_offline.options.reward import (
     Reward,
 )
 from vip_offline.options.serve import GivenHold, Hold, ServeOptions
-from vip_offline.options.success import SuccessApplyOptions, SuccessFitOptions
+from vip_offline.options.success import (
+    SuccessApplyOptions,
+    SuccessByOptions,
+    SuccessFitOptions,
+)
 
 # options of earlier releases, which files of theirs still name, and what they are always now
 WITHDRAWN: dict[type, dict[str, object]] = {
@@ -97,6 +101,7 @@ __all__ = [
     "ServeOptions",
     "ShipOptions",
     "SuccessApplyOptions",
+    "SuccessByOptions",
     "SuccessFitOptions",
     "TrainOptions",
     "TrialOptions",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from vip_offline.options.fields import Option
+from vip_offline.options.success import SuccessWeights
 
 Hold = Literal["zero", "last"] | tuple[float, ...]
 GivenHold = Literal["auto"] | Hold
@@ -90,9 +91,7 @@ class ServeOptions:
             "reached; record: it proposes the flag of an episode that the client ends without one."
         ),
     ] = None
-    success_weights: Annotated[
-        str, Option("Checkpoint file of the success model's encoder, if it ships without.")
-    ] = ""
+    success_weights: SuccessWeights = ""
     unsealed: Annotated[
         bool, Option("Serve a folder without SHA256SUMS, too.", flags=("--unsealed",))
     ] = False

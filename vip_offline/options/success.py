@@ -1,12 +1,32 @@
 """Options of success detection from goal pictures."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from vip_offline.options.fields import Option
 from vip_offline.options.reward import Computing, EncoderBackend, EncoderDevice, FrameFit
 
 SuccessRule = Literal["auto", "mean", "nearest", "relative", "classes"]
+
+SuccessWeights = Annotated[
+    str, Option("Checkpoint file of the success model's encoder, if it ships without.")
+]
+
+
+@dataclass(frozen=True)
+class SuccessByOptions:
+    """A success model that judges rollouts beside the simulator."""
+
+    success_by: Annotated[
+        Path | None,
+        Option(
+            "Success model, made by `success fit`: its verdicts beside the simulator's truth. "
+            "Rollouts go on for the model's --hold steps after their first success, which is what "
+            "counts as before."
+        ),
+    ] = None
+    success_weights: SuccessWeights = ""
 
 
 @dataclass(frozen=True)

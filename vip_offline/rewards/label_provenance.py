@@ -193,6 +193,11 @@ def label_settings(
     described = {**goals.provenance(), "asked": requested}
     if scores is not None:
         asked = {"from": options.from_, "key_map": list(options.key_map)}
-        described |= {"goal": scores.description, "asked": asked, **scores.provenance}
+        asked |= {"stages": list(options.stages)} if options.stages else {}
+        described = {**Goals(()).provenance(), "goal": scores.description, "asked": asked}
+        described |= scores.provenance
+        if goals.stages:  # of a head; the rows are what was asked, and may change with the data
+            files = [stage | {"rows": []} for stage in goals.provenance()["stages"]]
+            described["from"] = {**described["from"], "stages": files}
         used["similarity"] = "none"
     return {**identity, "camera": camera, **used, **described, "episodes": episodes}

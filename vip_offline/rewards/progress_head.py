@@ -6,7 +6,8 @@ its reverse, and one that sees the time, or a history as long as the time, may l
 this one sees *two* frames a, b of an episode and says how much of the task is done between them:
 (t_b - t_a) / T. Every pair is there in both orders, the rewound one with the negative target. What
 is scored is the half difference of both orders, so that a clip played backwards loses exactly what
-it gains forwards, and no input holds the time.
+it gains forwards, and no input holds the time. With stages each is an equal share of the task, and
+time counts within its stage alone.
 """
 
 import warnings
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vip_offline.dataset.store import Store
 from vip_offline.errors import VipOfflineError, did_you_mean
+from vip_offline.rewards.functions import follow_stages
 from vip_offline.utils.arrays import Floats
 
 PREFIX = "head:"
@@ -58,8 +60,12 @@ def is_head(source: str) -> bool:
     return source.startswith(PREFIX)
 
 
-def progress_head(source: str) -> ProgressHead:
+def progress_head(source: str, stages: int = 1) -> ProgressHead:
     """Return the head that ``head:KIND`` names.
+
+    Args:
+        source: ``head:KIND``.
+        stages: that the task has.
 
     Raises:
         VipOfflineError: if there is no such kind.
@@ -75,6 +81,8 @@ def progress_head(source: str) -> ProgressHead:
         "head": kind, "folds": FOLDS, "components": COMPONENTS, "pairs": PAIRS, "seed": SEED,
         "target": "(t_b - t_a) / T of two frames of a success, both orders",
     }  # fmt: skip
+    if stages > 1:
+        settings["target"] = f"the same of (stage + share of the stage's time) / {stages}"
     return ProgressHead(kind, f"progress by a {kind} head on the embeddings", {"from": settings})
 
 
@@ -123,6 +131,45 @@ def task_ends(store: Store) -> NDArray[np.int64]:
     return np.array(ends, np.int64)
 
 
+def stage_ends(
+    store: Store,
+    embeddings: Sequence[NDArray[np.float32]],
+    goals: NDArray[np.float64],
+    distance: Callable[[ArrayLike, ArrayLike], Floats],
+    reach: float,
+) -> NDArray[np.int64]:
+    """Return (E, K) rows within each episode at which its stages are done; -1: a stage is not.
+
+    The last stage is done where the task is (`task_ends`), so its goal is not looked at.
+
+    Args:
+        store: of the episodes.
+        embeddings: per episode (T, D).
+        goals: (K, D) of the stages, K > 1.
+        distance: of (T, D) to (D,).
+        reach: share of a stage's first distance at which its goal counts as reached.
+
+    Raises:
+        VipOfflineError: if fewer than two successes reach every stage.
+    """
+    ends = np.full((len(embeddings), len(goals)), -1, np.int64)
+    ends[:, -1] = task_ends(store)
+    for index, rows in enumerate(embeddings):
+        until = rows[: ends[index, -1] + 1]
+        stage, _ = follow_stages(np.stack([distance(until, g) for g in goals], axis=1), reach)
+        for goal in range(int(stage[-1])):
+            ends[index, goal] = np.argmax(stage > goal)
+    success = store.meta("success").astype(bool)
+    count = int((success & (ends >= 0).all(axis=1)).sum())
+    if count < 2:
+        raise VipOfflineError(
+            f"{store.path}: {count} of its {int(success.sum())} successes reach every --stage one "
+            f"after the other at --reach {reach:g}, and a progress head needs at least 2. Choose "
+            "other stages, or a larger --reach."
+        )
+    return ends
+
+
 def head_scores(
     embeddings: Sequence[NDArray[np.float32]],
     success: NDArray[np.bool_],
@@ -137,29 +184,40 @@ def head_scores(
     Args:
         embeddings: per episode (T, D).
         success: (E,), at least two of them.
-        ends: (E,) see `task_ends`.
+        ends: (E, K) see `stage_ends`; (E, 1) `task_ends` without stages. No head is trained on
+            successes that do not reach every stage.
         kind: one of `KINDS`.
     """
-    fold = fold_of(success)
+    usable = success & (ends >= 0).all(axis=1)
+    fold = fold_of(usable)
     scores: list[Floats] = [np.empty(0)] * len(embeddings)
     rewound: list[Floats] = []
     for held_out in np.unique(fold).tolist():
-        train = np.flatnonzero(success & (fold != held_out))
+        train = np.flatnonzero(usable & (fold != held_out))
         ahead = _fitted([embeddings[k] for k in train.tolist()], ends[train], kind)
         for episode in np.flatnonzero(fold == held_out):
             rows = embeddings[int(episode)].astype(np.float64)
             scores[episode] = ahead(np.broadcast_to(rows[0], rows.shape), rows)
             if success[episode]:
-                rewound.append(_rewound(rows[: ends[episode] + 1], ahead))
+                rewound.append(_rewound(rows[: ends[episode, -1] + 1], ahead))
     score = np.concatenate(scores)
     top = max(1.0, float(score.max()))
-    return HeadScores(top - score, _measured(scores, success, np.concatenate(rewound), top))
+    measured = _measured(scores, success, np.concatenate(rewound), top)
+    if ends.shape[1] > 1:
+        measured |= {"stages": ends.shape[1], "left_out": int((success & ~usable).sum())}
+    return HeadScores(top - score, measured)
 
 
 def measured_in_words(measured: Mapping[str, Any]) -> str:
     """One sentence for people, with what a clock would have."""
     order = measured["order"]
-    return (
+    staged = (
+        f"{measured['left_out']} successes that do not reach all {measured['stages']} stages are "
+        "not learned from; "
+        if measured.get("left_out")
+        else ""
+    )
+    return staged + (
         f"of {measured['successes']} successes, each scored by a head that did not see it: order "
         f"correlation {'unknown' if order is None else format(order, '.2f')} (a clock has 1.00, so "
         "this is no evidence of progress); of their clips played backwards "
@@ -169,7 +227,7 @@ def measured_in_words(measured: Mapping[str, Any]) -> str:
 
 
 def _fitted(embeddings: Sequence[NDArray[np.float32]], ends: NDArray[np.int64], kind: str) -> Ahead:
-    """Train a head on whole successes."""
+    """Train a head on whole successes of which the (S, K) rows are known that end a stage."""
     from sklearn.decomposition import PCA  # slow to import, and needed only here
 
     generator = np.random.default_rng(SEED)
@@ -187,12 +245,13 @@ def _fitted(embeddings: Sequence[NDArray[np.float32]], ends: NDArray[np.int64], 
         return np.asarray(pca.transform(embedding) / scale, np.float64)
 
     before, after, target, episode = [], [], [], []
-    for index, (values, end) in enumerate(zip(embeddings, ends, strict=True)):
+    for index, (values, knots) in enumerate(zip(embeddings, ends, strict=True)):
+        progress = np.interp(np.arange(len(values)), [0, *knots], np.linspace(0, 1, len(knots) + 1))
         a, b = _pairs(len(values), max(20, PAIRS // len(embeddings)), generator)
         small = seen(values.astype(np.float64))
         before.append(small[a])
         after.append(small[b])
-        target.append((np.minimum(b, end) - np.minimum(a, end)) / end)
+        target.append(progress[b] - progress[a])
         episode.append(np.full(len(a), index))
     predict = _ridge if kind == "ridge" else _mlp
     one_way = predict(*(np.concatenate(part) for part in (before, after, target, episode)))

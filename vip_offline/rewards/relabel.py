@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vip_offline import __version__
 from vip_offline.dataset.labels import Label
@@ -17,6 +18,7 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import RelabelOptions
 from vip_offline.options.fields import check_ranges
 from vip_offline.rewards.field_of_view import field_of_view
+from vip_offline.rewards.functions import DISTANCES
 from vip_offline.rewards.goal_check import goal_notes
 from vip_offline.rewards.goals import (
     FRAME_PATTERN,
@@ -44,6 +46,7 @@ from vip_offline.rewards.progress_head import (
     is_head,
     measured_in_words,
     progress_head,
+    stage_ends,
     task_ends,
 )
 from vip_offline.rewards.scores import Scores, read_scores
@@ -97,9 +100,11 @@ def _check_from(options: RelabelOptions) -> None:
     """Refuse settings of a goal beside scores that have none."""
     if is_head(options.from_):
         progress_head(options.from_)
+        if len(options.stages) == 1:
+            raise VipOfflineError("--stage: a head takes two stages or more, or none.")
         if options.key_map:
             raise VipOfflineError(f"--key-map: --from {options.from_} reads no columns.")
-    for field in ("goal", "stages", "similarity"):
+    for field in ("goal", *(() if is_head(options.from_) else ("stages",)), "similarity"):
         if getattr(options, field) != getattr(RelabelOptions, field):
             flag = {"stages": "--stage"}.get(field, f"--{field}")
             raise VipOfflineError(
@@ -202,12 +207,12 @@ def relabel(
             )
         else:
             notes += scores.notes
-        counts_goals = bool(options.stages) or options.reward == "sparse"
+        counts_goals = bool(options.stages and scores is None) or options.reward == "sparse"
         reached: list[int] = []
         measured = store.label_provenance(name).get("measured") if exists else None
         if isinstance(scores, ProgressHead) and (counts_goals or not exists):
             on_prepare(f"relabel: a {scores.kind} head is trained for each fold of the episodes")
-            scores, measured = _trained(store, options, camera, scores)
+            scores, measured = _trained(store, options, camera, scores, goals, goal)
         notes += (measured_in_words(measured),) if measured else ()
         if isinstance(scores, Scores) and (counts_goals or not exists):
             reward, distance, reached = label_scores(store, options, scores.distance)
@@ -218,7 +223,7 @@ def relabel(
         if not exists:
             written = {"code_version": __version__, "created": now()}
             written |= {"measured": measured} if measured else {}
-            stored_goal = None if goal is None else goal.astype(np.float32)
+            stored_goal = None if goal is None or scores is not None else goal.astype(np.float32)
             among = None if goal_set is None else goal_set.embeddings
             read = reads(store, sources_of(options, goals, cameras, scores))
             store.write_label(
@@ -246,24 +251,35 @@ def _source(store: Store, options: RelabelOptions) -> Scores | ProgressHead:
     if not is_head(options.from_):
         return read_scores(store, options.from_, options.key_map)
     check_successes(store)
-    return progress_head(options.from_)
+    return progress_head(options.from_, max(1, len(options.stages)))
 
 
 def _trained(
-    store: Store, options: RelabelOptions, camera: str, head: ProgressHead
+    store: Store,
+    options: RelabelOptions,
+    camera: str,
+    head: ProgressHead,
+    goals: Goals,
+    goal: NDArray[np.float64] | None,
 ) -> tuple[Scores, Mapping[str, Any]]:
     """What a head says of every frame, and how good that is on the successes."""
     embedding, _ = store.embedding(options.encoder, camera)
     episodes = [embedding[start:stop] for start, stop in store.spans()]
     success = store.meta("success").astype(bool)
-    scored = head_scores(episodes, success, task_ends(store), head.kind)
+    ends = task_ends(store)[:, None]
+    if goal is not None:
+        distance = DISTANCES["cosine" if goals.in_words else "l2"]
+        ends = stage_ends(store, episodes, goal, distance, options.reach)
+    scored = head_scores(episodes, success, ends, head.kind)
     scores = Scores(scored.distance, head.description, head.provenance, head.columns)
     return scores, scored.measured
 
 
 def _goals(store: Store, options: RelabelOptions) -> Goals:
-    """What is to be reached; nothing where the scores come from elsewhere."""
-    return Goals(()) if options.from_ else choose_goals(store, options.goal, options.stages)
+    """What is to be reached; nothing but a head's stages where the scores come from elsewhere."""
+    if options.from_ and not options.stages:
+        return Goals(())
+    return choose_goals(store, options.goal, options.stages)
 
 
 def _check_pictures(store: Store, goals: Goals, cameras: list[str]) -> tuple[str, ...]:

@@ -33,6 +33,10 @@ class Ended:
     steps: int  # until success, or the horizon
     reattempts: int | None  # None: the policy has no goal
     frames: tuple[NDArray[np.uint8], ...] = ()  # (H, W, 3) of each step, if it is filmed
+    # (H, W, 3) the first and the last `hold`, if it is judged
+    ends: tuple[NDArray[np.uint8], ...] = ()
+    undone: bool = False  # solved, but no longer at the end of the steps after it
+    verdict: str = ""  # of who judges the ends
 
 
 @dataclass
@@ -43,16 +47,36 @@ class _Running:
     placement: int
     grippers: GripperState
     filmed: bool
+    last: deque[NDArray[np.uint8]]  # frames after the first; as many as a judge looks at
+    first: NDArray[np.uint8] | None = None
+    solved_at: int | None = None  # step of the first success
     steps: int = 0
     distances: list[float] = field(default_factory=list)  # to the goal, of each frame
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
 
-    def ended(self, success: bool) -> Ended:
+    def see(self, frame: NDArray[np.uint8]) -> None:
+        """Keep of a frame what is looked at later, as a copy: the others' are let go of."""
+        if self.filmed:
+            self.frames.append(frame.copy())
+        if self.last.maxlen and self.first is None:
+            self.first = frame.copy()
+        elif self.last.maxlen:
+            self.last.append(frame.copy())
+
+    def ended(self, still_solved: bool) -> Ended:
         curve = np.asarray(self.distances)
         # without a goal there is nothing to be near to
         tried_again = None if np.isnan(curve).any() else reattempts(curve)
-        frames = tuple(self.frames)
-        return Ended(self.policy, self.placement, success, self.steps, tried_again, frames)
+        return Ended(
+            self.policy,
+            self.placement,
+            self.solved_at is not None,
+            self.steps if self.solved_at is None else self.solved_at,
+            tried_again,
+            tuple(self.frames),
+            () if self.first is None else (self.first, *self.last),
+            self.solved_at is not None and not still_solved,
+        )
 
 
 def closed_loop(
@@ -62,8 +86,12 @@ def closed_loop(
     horizon: int,
     filmed: Collection[int] = (),
     groups: int = GROUPS,
+    hold: int = 0,
 ) -> Iterator[Ended]:
     """Roll out policies; a slot whose rollout ends takes the next one.
+
+    A rollout ends at its first success, or `hold` steps later; success, steps and re-attempts do
+    not depend on what it does in these.
 
     Args:
         simulators: of the policies' task.
@@ -73,6 +101,7 @@ def closed_loop(
         filmed: placements of which all frames are kept.
         groups: of environments that take turns; 1: all advance in lockstep. What a rollout does
             does not depend on it.
+        hold: steps that a rollout goes on after its first success, and last frames that are kept.
 
     Yields:
         Each rollout when it ends.
@@ -85,16 +114,18 @@ def closed_loop(
             if slot not in running and waiting:
                 policy, placement = waiting.popleft()
                 grippers = GripperState(policies[policy].interface.grippers)
-                running[slot] = _Running(policy, placement, grippers, placement in filmed)
+                running[slot] = _Running(
+                    policy, placement, grippers, placement in filmed, deque(maxlen=hold)
+                )
                 commands[slot] = placement
         if commands:
             slots = sorted(commands)
-            unfilmed = {slot for slot in slots if not running[slot].filmed}
+            unwatched = {slot for slot in slots if not (hold or running[slot].filmed)}
             simulators.send(
                 {slot: commands[slot] for slot in slots},
                 # nobody acts on the last frame
-                drawn={s for s in slots if s not in unfilmed or running[s].steps < horizon},
-                unless_solved=unfilmed,
+                drawn={s for s in slots if s not in unwatched or running[s].steps < horizon},
+                unless_solved=unwatched,
             )
             underway.append((group, slots))
 
@@ -106,14 +137,15 @@ def closed_loop(
         drawn = [slot for slot, is_drawn in zip(slots, batch.drawn, strict=True) if is_drawn]
         frames = dict(zip(drawn, batch.frames, strict=True))
         solved = dict(zip(slots, batch.solved.tolist(), strict=True))
-        going, ended = _settle(solved, frames, running, horizon)
+        going, ended = _settle(solved, frames, running, horizon, hold)
         commands: dict[int, PlacementOrAction] = {}
         if going:
             owners = [policies[running[slot].policy] for slot in going]
             proprio = batch.proprio[[slots.index(slot) for slot in going]]
             actions, distances = act(owners, np.stack([frames[slot] for slot in going]), proprio)
             for slot, action, distance in zip(going, actions, distances, strict=True):
-                running[slot].distances.append(distance)
+                if running[slot].solved_at is None:
+                    running[slot].distances.append(distance)
                 commands[slot] = running[slot].grippers(action)
         send(group, commands)
         # not before the next step is under way: whoever takes them may be at it for a while
@@ -125,14 +157,18 @@ def _settle(
     frames: Mapping[int, NDArray[np.uint8]],
     running: dict[int, _Running],
     horizon: int,
+    hold: int,
 ) -> tuple[list[int], list[Ended]]:
     """Slots that go on, and the rollouts that ended. A reset has taken no step yet."""
     going, ended = [], []
     for slot, is_solved in solved.items():
         rollout = running[slot]
-        if rollout.filmed:
-            rollout.frames.append(frames[slot].copy())  # the others' are let go of
-        if is_solved or rollout.steps == horizon:
+        if slot in frames:
+            rollout.see(frames[slot])
+        if is_solved and rollout.solved_at is None:
+            rollout.solved_at = rollout.steps
+        last = horizon if rollout.solved_at is None else rollout.solved_at + hold
+        if rollout.steps == last:
             ended.append(running.pop(slot).ended(is_solved))
         else:
             rollout.steps += 1

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.policies.checksums import read_sums
 from vip_offline.policies.policy import ROLLOUTS, TENSORS, read_manifest
 from vip_offline.policies.runtime import ENCODER, LoadedPolicy, load_policy
+from vip_offline.rewards.success.calibration import ClassResult
+from vip_offline.rewards.success.judge import Judge
 from vip_offline.simulation.closed_loop import Ended, closed_loop
 from vip_offline.simulation.hidden_targets import hidden_note, is_hidden
 from vip_offline.simulation.nuisances import Nuisances
@@ -27,6 +29,37 @@ from vip_offline.utils.files import only_writer, read_json, require_writable, sh
 
 RESULT = ROLLOUTS
 VIDEO_RATE = 25  # frames per second of the mp4s: the paper's control rate
+
+
+@dataclass(frozen=True)
+class JudgedRollouts:
+    """What a success model said of rollouts, beside the simulator's truth."""
+
+    by: str  # see `name_of`
+    hold: int  # steps that a rollout went on after its first success
+    verdicts: tuple[str, ...]  # (P,) success, failure or unsure at the end
+    # (P,) solved, but no longer at the end: a success for the simulator, and what the picture
+    # shows is none
+    undone: tuple[bool, ...]
+    # verdicts on each side of the truth, with the rate of wrong ones and its 95 % bound
+    successes: Mapping[str, Any]
+    failures: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, judge: Judge, outcome: Sequence[Ended]) -> Self:
+        """Compare the verdicts on P rollouts with the truth."""
+        successes, failures = (
+            [ended.verdict for ended in outcome if ended.success == success]
+            for success in (True, False)
+        )
+        return cls(
+            judge.by,
+            judge.model.hold,
+            tuple(ended.verdict for ended in outcome),
+            tuple(ended.undone for ended in outcome),
+            ClassResult.of(successes, success=True).plain(),
+            ClassResult.of(failures, success=False).plain(),
+        )
 
 
 @dataclass(frozen=True)
@@ -45,6 +78,7 @@ class Rollouts:
     policy: str = UNKNOWN  # sha256 of the network's file
     nuisance: tuple[str, ...] = ()  # kinds, of the pictures; none before there were any
     nuisance_level: int = 0
+    judged: JudgedRollouts | None = None  # by a success model, if one was given
 
 
 @dataclass(frozen=True)
@@ -94,8 +128,14 @@ def _check_policy(folder: Path, manifest: Mapping[str, Any], seeds: Sequence[int
         )
 
 
-def existing_rollouts(folder: Path, options: RolloutOptions) -> Rollouts | None:
-    """Return the stored rollouts of this policy with these settings; None if there are none."""
+def existing_rollouts(folder: Path, options: RolloutOptions, by: str = "") -> Rollouts | None:
+    """Return the stored rollouts of this policy with these settings; None if there are none.
+
+    Args:
+        folder: of the policy.
+        options: placements, horizon, nuisances.
+        by: success model that must have judged them; "": any, or none.
+    """
     rollouts = read_rollouts(folder)
     if rollouts is None:
         return None
@@ -105,7 +145,8 @@ def existing_rollouts(folder: Path, options: RolloutOptions) -> Rollouts | None:
         and rollouts.horizon == options.horizon
         and (rollouts.nuisance, rollouts.nuisance_level) == (nuisances.kinds, nuisances.level)
     )
-    return rollouts if as_wanted and is_of(rollouts, folder) else None
+    judged_by = rollouts.judged.by if rollouts.judged else ""
+    return rollouts if as_wanted and by in ("", judged_by) and is_of(rollouts, folder) else None
 
 
 def is_of(rollouts: Rollouts, folder: Path) -> bool:
@@ -130,9 +171,17 @@ def read_rollouts(folder: Path) -> Rollouts | None:
             result.get("policy", UNKNOWN),
             tuple(result.get("nuisance", ())),
             result.get("nuisance_level", 0),
+            _judged(result.get("judged")),
         )
     except (KeyError, TypeError):
         return None
+
+
+def _judged(stored: Mapping[str, Any] | None) -> JudgedRollouts | None:
+    if stored is None:
+        return None
+    per_rollout = {key: tuple(stored[key]) for key in ("verdicts", "undone")}
+    return JudgedRollouts(**{**stored, **per_rollout})
 
 
 def video_of(folder: Path, placement: int) -> Path:
@@ -150,6 +199,7 @@ def rollout(
     *,
     encoder: str = "",
     weights: str = "",
+    judge: Judge | None = None,
     on_start: Callable[[int], None] = lambda rollouts: None,
     on_rollout: Callable[[Path, bool], None] = lambda folder, success: None,
     say: Callable[[str], None] = lambda note: None,
@@ -163,6 +213,8 @@ def rollout(
         options: placements, horizon.
         encoder: use this one instead of the policies' own; must be of the same weights.
         weights: checkpoint of an encoder that needs one.
+        judge: says of each rollout's end whether it succeeded. A rollout then goes on for the
+            model's `hold` steps after its first success; success and steps stay what they are.
         on_start: called with the number of rollouts to come.
         on_rollout: called after each.
         say: called with a sentence for the user, of what makes the numbers mean less.
@@ -172,19 +224,23 @@ def rollout(
 
     Raises:
         VipOfflineError: on a folder that is no policy, an encoder other than the one it was
-            trained on, placements that it was trained on.
+            trained on, placements that it was trained on, frames that the judge was not made for.
     """
     check_rollout(options)
-    results = {folder: existing_rollouts(folder, options) for folder in folders}
+    by = judge.by if judge else ""
+    results = {folder: existing_rollouts(folder, options, by) for folder in folders}
     seeds = _seeds(options)
     manifests = {folder: read_manifest(folder) for folder in folders}
     todo = [folder for folder in folders if results[folder] is None or not _filmed(folder, options)]
     for task, name in _hidden(manifests).items():
         say(hidden_note(task, name))
     if todo:
-        scene = _common(todo, manifests, options)
+        scene = _common(todo, manifests, options, judge.model.hold if judge else 0)
         for folder in todo:
             _check_policy(folder, manifests[folder], seeds)
+            if judge:
+                camera, shape = str(manifests[folder]["camera"]), manifests[folder]["image_shape"]
+                judge.check_frames({camera: tuple(shape)}, str(folder))
             require_writable(folder)
         with contextlib.ExitStack() as stack:
             for folder in todo:
@@ -194,7 +250,7 @@ def rollout(
             for folder in todo:
                 shutil.rmtree(folder / "videos", ignore_errors=True)  # of other placements
                 (folder / RESULT).unlink(missing_ok=True)
-            for folder, result in _advance(todo, policies, scene, options, on_rollout):
+            for folder, result in _advance(todo, policies, scene, options, judge, on_rollout):
                 results[folder] = result
     else:
         on_start(0)
@@ -215,7 +271,10 @@ def _hidden(manifests: Mapping[Path, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _common(
-    folders: Sequence[Path], manifests: Mapping[Path, Mapping[str, Any]], options: RolloutOptions
+    folders: Sequence[Path],
+    manifests: Mapping[Path, Mapping[str, Any]],
+    options: RolloutOptions,
+    hold: int,
 ) -> _Scene:
     """What is simulated: policies that advance together share it.
 
@@ -239,9 +298,13 @@ def _common(
     task = check_task(first["task"])
     start = first.get("start") or HARD
     most = kind_of(task).starts[start]
-    if options.horizon > most:
+    if options.horizon + hold > most:
+        judged = f" with --success-by, whose model needs {hold} steps after a success" * bool(hold)
         raise OptionError(
-            RolloutOptions, "horizon", options.horizon, f"must be at most {most} for {task}."
+            RolloutOptions,
+            "horizon",
+            options.horizon,
+            f"must be at most {most - hold} for {task}{judged}.",
         )
     return _Scene(
         task,
@@ -279,6 +342,7 @@ def _advance(
     policies: Sequence[LoadedPolicy],
     scene: _Scene,
     options: RolloutOptions,
+    judge: Judge | None,
     on_rollout: Callable[[Path, bool], None],
 ) -> Iterator[tuple[Path, Rollouts]]:
     """Each policy with its results, when the last of its rollouts has ended."""
@@ -286,6 +350,7 @@ def _advance(
     rollouts = [(policy, seed) for policy in range(len(policies)) for seed in seeds]
     environments = min(options.environments, -(-len(rollouts) // options.processes))
     outcome: list[dict[int, Ended]] = [{} for _ in policies]
+    hold = judge.model.hold if judge else 0
     with VectorSimulator(
         scene.task,
         scene.image_size,
@@ -297,20 +362,27 @@ def _advance(
         nuisances=Nuisances.of(options, "evaluate"),
     ) as simulators:
         filmed = seeds[: options.videos]
-        for ended in closed_loop(simulators, policies, rollouts, options.horizon, filmed):
+        for ended in closed_loop(
+            simulators, policies, rollouts, options.horizon, filmed, hold=hold
+        ):
             folder, ended_before = folders[ended.policy], outcome[ended.policy]
             if ended.frames:
                 video = video_of(folder, ended.placement)
                 write_video(video, np.stack(ended.frames), VIDEO_RATE)
-            ended_before[ended.placement] = replace(ended, frames=())
+            verdict = judge(np.stack(ended.ends)) if judge else ""
+            ended_before[ended.placement] = replace(ended, frames=(), ends=(), verdict=verdict)
             if len(ended_before) == len(seeds):
                 backend = policies[ended.policy].backend
-                yield folder, _write(folder, ended_before, options, backend)
+                yield folder, _write(folder, ended_before, options, backend, judge)
             on_rollout(folder, ended.success)
 
 
 def _write(
-    folder: Path, outcome: Mapping[int, Ended], options: RolloutOptions, backend: str
+    folder: Path,
+    outcome: Mapping[int, Ended],
+    options: RolloutOptions,
+    backend: str,
+    judge: Judge | None,
 ) -> Rollouts:
     seeds, nuisances = _seeds(options), Nuisances.of(options, "evaluate")
     counts = [outcome[seed].reattempts for seed in seeds]
@@ -327,6 +399,7 @@ def _write(
         policy=sha256_of(folder / TENSORS),
         nuisance=nuisances.kinds,
         nuisance_level=nuisances.level,
+        judged=JudgedRollouts.of(judge, [outcome[seed] for seed in seeds]) if judge else None,
     )
     write_json(asdict(result), folder / RESULT)
     return result

@@ -19,7 +19,7 @@ from vip_offline.options import ServeOptions, SuccessFitOptions
 from vip_offline.rewards.success.judge import Judge
 from vip_offline.rewards.success.stores import fit_store
 
-TOLD = RecordingInfo("grey", 10.0)
+RECORDING = RecordingInfo("grey", 10.0)
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +31,15 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def lines() -> list[str]:
     return []
 
 
 @pytest.fixture
-def recorder(tmp_path: Path, judge: Judge, said: list[str]) -> Iterator[Recorder]:
+def recorder(tmp_path: Path, judge: Judge, lines: list[str]) -> Iterator[Recorder]:
     path = tmp_path / "push.zarr"
-    with writing(path, create=TOLD.attributes()) as store:
-        yield Recorder(store, TOLD, ServeOptions(), said.append, max_steps=50, judge=judge)
+    with writing(path, create=RECORDING.attributes()) as store:
+        yield Recorder(store, RECORDING, ServeOptions(), lines.append, max_steps=50, judge=judge)
 
 
 def streamed(recorder: Recorder, end: float, flag: bool | None, camera: str = "front") -> Any:
@@ -58,7 +58,7 @@ def streamed(recorder: Recorder, end: float, flag: bool | None, camera: str = "f
     return reply
 
 
-def test_the_flag_is_proposed_and_a_person_s_stays(recorder: Recorder, said: list[str]) -> None:
+def test_the_flag_is_proposed_and_a_person_s_stays(recorder: Recorder, lines: list[str]) -> None:
     replies = [
         streamed(recorder, end, flag)
         for end, flag in ((200, None), (110, None), (160, None), (200, False))
@@ -69,7 +69,7 @@ def test_the_flag_is_proposed_and_a_person_s_stays(recorder: Recorder, said: lis
     assert store.meta("success").tolist() == [True, False, True, False]
     assert by_a_program(store).tolist() == [True, True, False, False]
     assert recorder.totals["successes"] == 1
-    assert said[-1] == "episode 3: 12 rows, failure (the success model says success)"
+    assert lines[-1] == "episode 3: 12 rows, failure (the success model says success)"
 
 
 def test_without_a_model_an_episode_needs_its_flag(recorder: Recorder) -> None:
@@ -86,8 +86,8 @@ def test_another_camera_is_refused_at_the_first_row(recorder: Recorder) -> None:
 
 def test_each_frame_that_is_watched(judge: Judge) -> None:
     watch, grey = judge.watch(), [*levels(200, 7), 120, 120]
-    said = [watch.add(np.full((32, 32, 3), level, np.uint8)) for level in grey]
+    answers = [watch.add(np.full((32, 32, 3), level, np.uint8)) for level in grey]
     hold = judge.model.hold
-    first = next(index for index, frame in enumerate(said) if frame["score"] < frame["below"])
-    assert [frame["reached"] for frame in said].index(True) == first + hold - 1
-    assert not said[-1]["reached"]
+    first = next(index for index, frame in enumerate(answers) if frame["score"] < frame["below"])
+    assert [frame["reached"] for frame in answers].index(True) == first + hold - 1
+    assert not answers[-1]["reached"]

@@ -31,19 +31,19 @@ def served(judge: Judge, camera: str = "front") -> Service:
 
 
 def replies(session: Session, grey: list[int]) -> list[dict[str, Any]]:
-    said = []
+    answers = []
     for level in grey:
         frame = np.full((32, 32, 3), level, np.uint8)
         message = {"frame/front": frame, "proprio": np.zeros(4, np.float32)}
-        said.append(decode(session.answer(encode(message), 50.0, None), Limits(1 << 20)))
-    return [reply["success"] for reply in said]
+        answers.append(decode(session.answer(encode(message), 50.0, None), Limits(1 << 20)))
+    return [reply["success"] for reply in answers]
 
 
 def test_reached_once_the_goal_was_there_for_so_many_frames(judge: Judge) -> None:
     ready, hold = served(judge), judge.model.hold
-    said = replies(Session(ready, "one"), levels(200, 7))
-    first = next(index for index, frame in enumerate(said) if frame["score"] < frame["below"])
-    assert [frame["reached"] for frame in said].index(True) == first + hold - 1
+    frames = replies(Session(ready, "one"), levels(200, 7))
+    first = next(index for index, frame in enumerate(frames) if frame["score"] < frame["below"])
+    assert [frame["reached"] for frame in frames].index(True) == first + hold - 1
     # another connection begins anew
     assert not replies(Session(ready, "two"), [200])[0]["reached"]
 

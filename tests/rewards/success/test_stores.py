@@ -24,7 +24,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     five_and_five(folder / "a.zarr", [200, 120, 160])
     ended = invoke("success", "fit", "a.zarr", "--encoder", "pixels", "--json", cwd=folder)
     assert ended.code == 0, ended
-    (folder / "said.json").write_text(ended.stdout)
+    (folder / "fit.json").write_text(ended.stdout)
     return folder
 
 
@@ -37,10 +37,10 @@ MODEL = "runs/a/success.json"
 
 
 def test_fit_says_what_the_data_cannot_bound(once: Path) -> None:
-    said = json.loads((once / "said.json").read_text())
-    assert (said["failures"]["n"], said["failures"]["wrong"]) == (5, 0)
-    assert said["failures"]["upper"] == pytest.approx(1 - 0.05 ** (1 / 5), abs=1e-4)
-    assert said["failures"]["enough"] == 59
+    summary = json.loads((once / "fit.json").read_text())
+    assert (summary["failures"]["n"], summary["failures"]["wrong"]) == (5, 0)
+    assert summary["failures"]["upper"] == pytest.approx(1 - 0.05 ** (1 / 5), abs=1e-4)
+    assert summary["failures"]["enough"] == 59
     ended = invoke("success", "fit", "a.zarr", "--encoder", "pixels", cwd=once)
     words = " ".join(ended.stdout.split())
     assert "0 of 5 failures bound the rate only at 45%" in words
@@ -81,8 +81,8 @@ def test_a_person_s_flag_is_never_overwritten(folder: Path) -> None:
 def test_passing_by_the_goal_is_a_failure(folder: Path) -> None:
     passing = [*levels(200, 1), 180, 150, 120, 100, 100, 100]
     made(folder / "b.zarr", (passing, None), (levels(200, 7), None))
-    said = json.loads(invoke("success", "apply", MODEL, "b.zarr", "--json", cwd=folder).stdout)
-    assert said[0]["verdicts"] == {"0": "failure", "1": "success"}
+    ended = invoke("success", "apply", MODEL, "b.zarr", "--json", cwd=folder)
+    assert json.loads(ended.stdout)[0]["verdicts"] == {"0": "failure", "1": "success"}
 
 
 def test_videos(folder: Path) -> None:
@@ -92,7 +92,7 @@ def test_videos(folder: Path) -> None:
             folder / f"{name}.mp4", np.ascontiguousarray(np.broadcast_to(grey, (12, 32, 32, 3))), 10
         )
     ended = invoke("success", "apply", MODEL, "good.mp4", "bad.mp4", "--json", cwd=folder)
-    assert [said["verdict"] for said in json.loads(ended.stdout)] == ["success", "failure"]
+    assert [video["verdict"] for video in json.loads(ended.stdout)] == ["success", "failure"]
 
 
 def test_successes_alone_take_early_frames_as_failures(folder: Path) -> None:
@@ -116,8 +116,8 @@ def test_goal_pictures_alone(folder: Path) -> None:
     ended = invoke("success", "fit", "u.zarr", "--encoder", "pixels", *goals, cwd=folder)
     assert ended.code == 0, ended
     assert "goal pictures stand for successes" in " ".join(ended.stdout.split())
-    said = invoke("success", "apply", "runs/u/success.json", "u.zarr", "--json", cwd=folder).stdout
-    assert "failure" not in json.loads(said)[0]["verdicts"].values()
+    ended = invoke("success", "apply", "runs/u/success.json", "u.zarr", "--json", cwd=folder)
+    assert "failure" not in json.loads(ended.stdout)[0]["verdicts"].values()
 
 
 def test_what_does_not_belong_together_is_named(folder: Path) -> None:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from vip_offline.rewards.success.bounds import WANTED
 from vip_offline.rewards.success.model import OF_EARLY_FRAMES, OF_PEOPLE, OF_PICTURES
-from vip_offline.rewards.success.rules import VERDICTS
+from vip_offline.rewards.success.rules import FAILURE, SUCCESS, UNSURE, VERDICTS
 from vip_offline.utils.console import WIDTH, Console
 
 
@@ -24,19 +24,17 @@ def print_model(summary: Mapping[str, Any], console: Console) -> None:
         f"{summary['failure_above']:.4g}, unsure between; AUC on left-out episodes "
         f"{summary['auc']:.2f}."
     )
-    console.print(_errors(summary))
+    console.print(
+        _errors(summary, "Each judged by a model of the others, its rule and band included")
+    )
     for note in model_notes(summary):
         console.say(f"note: {note}")
     console.say(f"-> {summary['model']}")
 
 
-def _errors(summary: Mapping[str, Any]) -> Table:
-    table = Table(
-        title=Text("Each judged by a model of the others, its rule and band included"),
-        box=None,
-        padding=(0, 1),
-        width=WIDTH,
-    )
+def _errors(summary: Mapping[str, Any], title: str) -> Table:
+    """Verdicts on failures and successes, with the rate of wrong ones and its bound."""
+    table = Table(title=Text(title), box=None, padding=(0, 1), width=WIDTH)
     table.add_column("of")
     for heading in ("n", *VERDICTS, "error", "at most (95 %)"):
         table.add_column(heading, justify="right")
@@ -46,9 +44,28 @@ def _errors(summary: Mapping[str, Any]) -> Table:
             name,
             str(result["n"]),
             *(str(result[verdict]) for verdict in VERDICTS),
-            f"{error} {result['rate']:.0%}",
+            f"{error} {result['rate']:.0%}" if result["n"] else "none there",
             f"{result['upper']:.0%}",
         )
+    return table
+
+
+def judged_table(policy: str, judged: Mapping[str, Any]) -> Table:
+    """Return what a success model said of a policy's rollouts, beside the simulator's truth.
+
+    Args:
+        policy: its folder.
+        judged: the fields of `JudgedRollouts`.
+    """
+    table = _errors(judged, f"{policy}: the end of each rollout as {judged['by']} sees it")
+    signs = "".join({SUCCESS: "+", FAILURE: ".", UNSURE: "?"}[v] for v in judged["verdicts"])
+    caption = f"per placement (? unsure): {signs}"
+    if undone := sum(judged["undone"]):
+        caption += (
+            f"\n{undone} successes were no longer there {judged['hold']} steps later; a picture "
+            "that shows so counts as false failure"
+        )
+    table.caption, table.caption_justify = Text(caption), "left"
     return table
 
 
@@ -90,10 +107,10 @@ def print_verdicts(summaries: Sequence[Mapping[str, Any]], console: Console) -> 
             console.say(f"{summary['path']}: {summary['verdict']} (score {summary['score']:.4g})")
             continue
         counts = Counter(summary["verdicts"].values())
-        said = ", ".join(f"{counts[name]} {name}" for name in VERDICTS)
+        verdicts = ", ".join(f"{counts[name]} {name}" for name in VERDICTS)
         done = "flags written" if summary["written"] else "nothing written"
         console.say(
-            f"{summary['path']}: {len(summary['verdicts'])} unlabelled episodes: {said}; "
+            f"{summary['path']}: {len(summary['verdicts'])} unlabelled episodes: {verdicts}; "
             f"{summary['kept']} had a flag, which stays; {done}"
         )
         if counts["unsure"]:

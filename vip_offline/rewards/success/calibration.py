@@ -1,7 +1,8 @@
 """Choose a rule and its unsure band, and measure both on episodes that they did not see."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,17 @@ class ClassResult:
     unsure: int
     wrong: int  # called the other class
 
+    @classmethod
+    def of(cls, verdicts: Sequence[str], *, success: bool) -> Self:
+        """Count the verdicts on the episodes of one class.
+
+        Args:
+            verdicts: one per episode.
+            success: whether these are the successes.
+        """
+        counts = {name: verdicts.count(name) for name in VERDICTS}
+        return cls(n=len(verdicts), wrong=counts[FAILURE if success else SUCCESS], **counts)
+
     @property
     def rate(self) -> float:
         """Share of episodes that are called the other class."""
@@ -65,6 +77,11 @@ class ClassResult:
     def upper(self) -> float:
         """Its one-sided 95 % upper bound."""
         return upper_bound(self.wrong, self.n)
+
+    def plain(self) -> dict[str, Any]:
+        """Convert to JSON values, with rate (None without episodes) and bound."""
+        rate = round(self.rate, 4) if self.n else None
+        return {**asdict(self), "rate": rate, "upper": round(self.upper, 4)}
 
 
 @dataclass(frozen=True)
@@ -182,7 +199,7 @@ def fit(
     """
     problem, members = _Problem(samples, goals, hold), np.arange(len(samples))
     rule, band, areas = problem.choose(rules, members, error)
-    verdicts = [""] * len(samples)
+    verdicts = np.full(len(samples), "", object)
     judged = np.empty(len(samples))  # in widths of each choice's own band
     for part in problem.folds(members, LEAVE_ONE_OUT, PARTS):
         chosen, its_band, _ = problem.choose(rules, np.setdiff1d(members, part), error)
@@ -194,14 +211,8 @@ def fit(
     return Fitted(
         rule,
         band,
-        _result(verdicts, of, FAILURE),
-        _result(verdicts, ~of, SUCCESS),
+        ClassResult.of(verdicts[of].tolist(), success=True),
+        ClassResult.of(verdicts[~of].tolist(), success=False),
         auc(judged[of], judged[~of]),
         areas,
     )
-
-
-def _result(verdicts: Sequence[str], members: NDArray[np.bool_], wrong: str) -> ClassResult:
-    mine = [said for said, member in zip(verdicts, members, strict=True) if member]
-    counts = {name: mine.count(name) for name in VERDICTS}
-    return ClassResult(n=len(mine), wrong=counts[wrong], **counts)

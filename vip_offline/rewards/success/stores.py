@@ -303,7 +303,7 @@ def judge_store(
             for index, rows in enumerate(every):
                 if index in unlabelled:
                     scores[index], verdicts[index] = model.score(rows), model.judge(rows)
-        flags = {k: said == SUCCESS for k, said in verdicts.items() if said != UNSURE}
+        flags = {k: v == SUCCESS for k, v in verdicts.items() if v != UNSURE}
         if write:
             write_success(writer, flags, by)
     return Judged(path, verdicts, scores, int(labelled.sum()), write and bool(flags))

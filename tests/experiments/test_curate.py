@@ -7,7 +7,8 @@ from in_process import invoke
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.compare import check_compare, jobs
-from vip_offline.experiments.curate import KEEP, RANDOM, SHORTEST, curate_stage, proof_recipe
+from vip_offline.experiments.curate import curate_stage, proof_recipe
+from vip_offline.experiments.episode_lists import KEEP, RANDOM, SHORTEST
 from vip_offline.options import (
     CompareOptions,
     CurateOptions,
@@ -22,8 +23,8 @@ from vip_offline.utils.console import Console
 
 def test_what_is_kept_can_be_trained_on(store_path: Path, tmp_path: Path) -> None:
     relabel(store_path, RelabelOptions("pixels", name="x"))
-    ranked = curate_stage(store_path, CurateOptions(label="x"), tmp_path, Console().bar)
-    kept = sorted(episode.episode for episode in ranked if episode.keep)
+    curation, _ = curate_stage(store_path, CurateOptions(label="x"), tmp_path, Console().bar)
+    kept, ranked = curation.kept, curation.ranked
     assert kept
     # a reason names what it counts: the failure's frames are black
     assert any(reason.startswith("black-frames: ") for row in ranked for reason in row.reasons)

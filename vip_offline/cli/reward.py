@@ -143,19 +143,20 @@ def curate(
 ) -> None:
     """Rank episodes by how far the reward says they get, and list those to keep.
 
-    Writes keep.json for `train --episodes`, and as many at random and the shortest as controls.
+    Writes a page (curation.html), keep.json for `train --episodes`, and as many at random and the
+    shortest as controls.
     """
-    from vip_offline.experiments.curate import KEEP, RANDOM, SHORTEST, curate_stage
+    from vip_offline.experiments.curate import curate_stage
     from vip_offline.report.terminal.curation import curation_table
 
     path, console = shared.store_path(store), Console()
     folder = out or Path("runs") / path.stem.removesuffix(".vip") / "curation"
-    ranked = curate_stage(path, options, folder, console.bar)
-    console.print(curation_table(ranked))
-    kept = sum(episode.keep for episode in ranked)
-    console.say(f"curate: {kept} of {len(ranked)} kept; a ? is near the limit: look at it")
-    for name in (KEEP, RANDOM, SHORTEST):
-        console.say(f"-> {folder / name}")
+    curation, lines = curate_stage(path, options, folder, console.bar)
+    console.print(curation_table(curation))
+    kept, ranked = curation.kept, curation.ranked
+    console.say(f"curate: {len(kept)} of {len(ranked)} kept; a ? is near the limit: look at it")
+    for line in lines:
+        console.say(line)
     if not options.prove:
         console.say("This is the reward's opinion; --prove shows whether a policy gets better.")
         return

@@ -1,21 +1,37 @@
 """Ranked episodes, one row each."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 if TYPE_CHECKING:
     from vip_offline.analysis.curation.ranking import Ranked
+    from vip_offline.analysis.curation.results import Curation
+
+HEADINGS = ("episode", "outcome", "frames", "way covered", "choice", "why")
 
 
-def curation_table(ranked: "Sequence[Ranked]") -> Table:
+def choice_in_words(episode: "Ranked") -> str:
+    """Keep or drop, with a question mark near the limit."""
+    return ("keep" if episode.keep else "drop") + ("?" if episode.borderline else "")
+
+
+def episode_cells(curation: "Curation", episode: "Ranked") -> tuple[str, ...]:
+    """Cells of one episode below `HEADINGS`; reasons stand on lines of their own."""
+    view = curation.analysis.episodes[episode.episode]
+    return (
+        str(episode.episode),
+        "succeeded" if view.success else "failed",
+        str(view.frames),
+        f"{episode.covered:.2f}" if episode.covered == episode.covered else "-",
+        choice_in_words(episode),
+        "\n".join(episode.reasons[1:]),
+    )
+
+
+def curation_table(curation: "Curation") -> Table:
     """Return a table of the episodes, the best first, with the reasons below each other."""
-    table = Table("episode", "way covered", "choice", "why")
-    for episode in ranked:
-        verdict = "keep" if episode.keep else "drop"
-        verdict += "?" if episode.borderline else ""
-        table.add_row(
-            str(episode.episode), f"{episode.covered:.2f}", verdict, "\n".join(episode.reasons[1:])
-        )
+    table = Table(*HEADINGS)
+    for episode in curation.ranked:
+        table.add_row(*episode_cells(curation, episode))
     return table

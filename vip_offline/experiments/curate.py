@@ -8,6 +8,7 @@ from vip_offline.analysis.curation.results import Curation
 from vip_offline.dataset.store import open_store
 from vip_offline.experiments.episode_lists import KEEP, RANDOM, SHORTEST, write_lists
 from vip_offline.experiments.run_recipe import compare_recipe
+from vip_offline.experiments.trim import check_trim, trim_stage
 from vip_offline.options import (
     CompareOptions,
     Recipe,
@@ -36,6 +37,8 @@ def curate_stage(
             would be kept.
     """
     check_ranges(options)
+    if options.trim:
+        check_trim(Path(options.trim))
     require_writable(out)
     store = open_store(path)
     with bar("look at frames", 0, "frame") as advance:
@@ -51,7 +54,10 @@ def curate_stage(
     files, notes = write_lists(store, curation, out)
     write_curation_page(curation, out / PAGE)
     lines = [f"note: {note}" for note in (*curation.notes, *notes)]
-    return curation, [*lines, *(f"-> {out / name}" for name in (PAGE, *files))]
+    lines += [f"-> {out / name}" for name in (PAGE, *files)]
+    if options.trim:
+        lines += trim_stage(store, Path(options.trim), options.margin, bar)
+    return curation, lines
 
 
 def proof_recipe(

@@ -1,6 +1,7 @@
 """Lists of the episodes to keep, as `train --episodes` and as the tools of their origin take them.
 """
 
+import json
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from vip_offline.dataset.importers.formats.robomimic import Robomimic
 from vip_offline.dataset.store import Store
 from vip_offline.errors import VipOfflineError
 from vip_offline.training.data.episode_list import lengths_of
-from vip_offline.utils.files import write_json
+from vip_offline.utils.files import replace_file, write_json
 
 KEEP, RANDOM, SHORTEST = "keep.json", "random.json", "shortest.json"
 KEEP_LEROBOT, DROP_LEROBOT = "keep-lerobot.json", "drop-lerobot.json"
@@ -59,7 +60,10 @@ def write_lists(store: Store, curation: Curation, out: Path) -> tuple[list[str],
         if name not in files:
             (out / name).unlink(missing_ok=True)
     for name, content in files.items():
-        write_json(content, out / name)
+        if isinstance(content, list):  # on one line, as a shell passes it on
+            replace_file(out / name, f"{json.dumps(content)}\n".encode())
+        else:
+            write_json(content, out / name)
     return [*files], notes
 
 

@@ -46,6 +46,6 @@ def test_segments_are_ranked_by_what_they_lose() -> None:
     first, second = losses(twice, 1.0)
     assert (first.lost, second.lost) == pytest.approx((0.7, 0.4), abs=0.08)
     assert second.stop <= first.start
-    ranked = rank([GOOD, UNDONE, twice], [(0, 9), (3, 0), (0, 0)], [()] * 3, 0.7)
+    ranked = rank([GOOD, UNDONE, twice], [(0, 9), (7, 4), (0, 0)], [()] * 3, 0.7)
     worst = [(episode, segment.reason.split()[0]) for episode, segment in worst_segments(ranked)]
     assert worst == [(1, "loses"), (2, "loses"), (2, "loses"), (0, "stands"), (1, "stands")]

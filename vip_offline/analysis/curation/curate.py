@@ -1,15 +1,13 @@
 """A labelled store -> a `Curation`."""
 
-import numpy as np
-
 from vip_offline.analysis.analyze import analyse
 from vip_offline.analysis.curation.oddities import oddities_of
 from vip_offline.analysis.curation.ranking import rank
 from vip_offline.analysis.curation.results import Curation
 from vip_offline.analysis.curation.scenes import scenes_of
 from vip_offline.analysis.curation.shots import shot_rows, shots_of
+from vip_offline.analysis.curation.standstill import idle_rows
 from vip_offline.dataset.store import Store
-from vip_offline.dataset.validation.idle import Idle, idle_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import AnalyzeOptions
 from vip_offline.utils.console import Advance
@@ -65,12 +63,3 @@ def curation_of(
         for episode in shown
     }
     return Curation(analysis, tuple(ranked), least, curation.notes, shots)
-
-
-def idle_rows(store: Store) -> list[Idle]:
-    """Per episode the rows at its start and end in which neither state nor action changes."""
-    proprio, action = store.data("proprio"), store.data("action")
-    return [
-        idle_of(f"episode {index}", proprio[start:stop], action[start:stop])
-        for index, (start, stop) in enumerate(store.spans())
-    ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from vip_offline.dataset.validation.idle import LEAST
 from vip_offline.utils.arrays import Floats
 
 SMOOTH = 5  # frames of a running median
@@ -109,11 +110,11 @@ def losses(distance: Floats, whole: float) -> list[Segment]:
 
 
 def idle_segments(rows: int, start: int, end: int) -> list[Segment]:
-    """What stands still at the beginning and the end, by numbers of rows."""
+    """What stands still at the beginning and the end, by numbers of rows, if by `LEAST`."""
     segments = []
-    if start:
+    if start >= LEAST:
         segments.append(Segment(0, start, f"stands still from frame 0 to {start - 1}"))
-    if end:
+    if end >= LEAST:
         first = rows - end
         segments.append(Segment(first, rows, f"stands still from frame {first} to {rows - 1}"))
     return segments

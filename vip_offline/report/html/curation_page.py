@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from vip_offline.analysis.curation.ranking import Ranked, worst_segments
+from vip_offline.analysis.curation.ranking import (
+    BORDER,
+    Ranked,
+    typical_start,
+    whole_way,
+    worst_segments,
+)
 from vip_offline.analysis.curation.results import Curation
 from vip_offline.report.figures.curation import draw_choice
 from vip_offline.report.html.analysis_episodes import episode_title, outcome_name
@@ -53,6 +59,12 @@ def write_curation_page(curation: Curation, path: Path) -> None:
         curation=curation,
         answer=f"{kept} of {len(episodes)} episodes are kept: they cover {curation.least:g} of the "
         "way to the goal or more.",
+        way="The way begins where the median episode starts, at a distance of "
+        f"{typical_start(row.distances):.3g}, and ends {whole_way(row.distances):.3g} nearer, where "
+        "the best tenth end."
+        if figure
+        else "",
+        border=BORDER,
         unjudged=unjudged,
         figure=figure,
         goals=beside_curves(analysis.goals[0][1]) if analysis.goals else [],
@@ -87,7 +99,7 @@ def _clear(curation: Curation) -> dict[str, Any]:
     if clear is None:
         return {"title": "", "frames": ()}
     view = curation.analysis.episodes[clear.episode]
-    title = f"{episode_title(view)}: {outcome_name(view.success)}, covers {clear.covered:.2f}"
+    title = f"{episode_title(view)}: {outcome_name(view.success)}, covers {clear.covered:.2f} of the way"
     return {"title": title, "frames": _frames(curation, clear.episode)}
 
 

@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from vip_offline.report.terminal.analysis import number
+
 if TYPE_CHECKING:
     from vip_offline.analysis.curation.ranking import Ranked
     from vip_offline.analysis.curation.results import Curation
 
-HEADINGS = ("episode", "outcome", "frames", "way covered", "choice", "why")
+HEADINGS = ("episode", "choice", "way covered", "why", "outcome", "frames")
 
 
 def choice_in_words(episode: "Ranked") -> str:
@@ -21,11 +23,11 @@ def episode_cells(curation: "Curation", episode: "Ranked") -> tuple[str, ...]:
     view = curation.analysis.episodes[episode.episode]
     return (
         str(episode.episode),
+        choice_in_words(episode),
+        number(episode.covered),
+        "\n".join(episode.reasons[1:]),
         "succeeded" if view.success else "failed",
         str(view.frames),
-        f"{episode.covered:.2f}" if episode.covered == episode.covered else "-",
-        choice_in_words(episode),
-        "\n".join(episode.reasons[1:]),
     )
 
 

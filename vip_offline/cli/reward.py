@@ -137,7 +137,7 @@ def curate(
     *,
     options: CurateOptions,
     compared: Annotated[CompareOptions, Part(only=("seeds", "processes"))],
-    training: Annotated[TrainOptions, Part(only=("steps",))],
+    training: Annotated[TrainOptions, Part(only=("steps", "hold_out"))],
     rollouts: Annotated[RolloutOptions, Part(only=("placements", "horizon"))],
     out: Annotated[Path | None, shared.out_option("runs/<name of the store>/curation")] = None,
 ) -> None:
@@ -165,7 +165,7 @@ def curate(
     from vip_offline.report.terminal.comparison import print_outcome
 
     train = replace(training, label=options.label)
-    recipe = proof_recipe(path, folder, compared, train, rollouts)
+    recipe = proof_recipe(path, folder, compared, train, rollouts, console.say)
     print_outcome(compare_stages(recipe, console.bar, console.print), files_of(recipe), console)
 
 

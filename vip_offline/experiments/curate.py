@@ -1,5 +1,6 @@
 """Which episodes to train on, by the reward: judged, and written as lists that train reads."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from vip_offline.analysis.curation.curate import curation_of
 from vip_offline.analysis.curation.results import Curation
 from vip_offline.dataset.store import open_store
 from vip_offline.experiments.episode_lists import KEEP, RANDOM, SHORTEST, write_lists
+from vip_offline.experiments.preflight import never_simulated
 from vip_offline.experiments.run_recipe import compare_recipe
 from vip_offline.experiments.trim import check_trim, trim_stage
 from vip_offline.options import (
@@ -22,6 +24,7 @@ from vip_offline.utils.console import Bar
 from vip_offline.utils.files import require_writable
 
 PAGE = "curation.html"
+HELD_OUT = 3  # successes by which a proof compares where there is no simulator
 
 
 def curate_stage(
@@ -61,9 +64,16 @@ def curate_stage(
 
 
 def proof_recipe(
-    path: Path, out: Path, compare: CompareOptions, train: TrainOptions, rollout: RolloutOptions
+    path: Path,
+    out: Path,
+    compare: CompareOptions,
+    train: TrainOptions,
+    rollout: RolloutOptions,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Recipe:
     """The comparison that shows whether the choice helps: cloning of all, and of each list.
+
+    Where no simulator has the task it is one by held-out episodes, which is said.
 
     Raises:
         VipOfflineError: see `compare_recipe`.
@@ -71,5 +81,13 @@ def proof_recipe(
     lists = {Path(name).stem: out / name for name in (KEEP, RANDOM, SHORTEST)}
     arms = ("bc", *(f"bc@list={name}" for name in lists), "bc-success")
     named = tuple(f"{name}={file}" for name, file in lists.items())
-    compared = replace(compare, arms=arms, lists=named)
+    obstacle = never_simulated(open_store(path))
+    compared = replace(compare, arms=arms, lists=named, offline=bool(obstacle))
+    if obstacle:
+        train = replace(train, hold_out=train.hold_out or HELD_OUT)
+        say(
+            f"note: prove: {path}: {obstacle}, so no policy is rolled out. They are compared by "
+            f"their action error on {train.hold_out} successes held out of every list "
+            "(--hold-out). That says how well they imitate, and favours those who learn from all."
+        )
     return compare_recipe(path, out / "proof", compared, train, rollout, "")

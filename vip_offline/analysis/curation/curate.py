@@ -37,7 +37,11 @@ def curation_of(
         )
     analysis = analyse(store.path, AnalyzeOptions(labels=(label.name,)), advance)
     idle = idle_rows(store)
-    scenes, notes = scenes_of(store, label)
+    jumps = [
+        next((flag.row for flag in episode.flags if flag.kind == "cut"), None)
+        for episode in analysis.episodes
+    ]
+    scenes, notes = scenes_of(store, label, jumps)
     oddities, not_looked_for = oddities_of(scenes, analysis.success)
     flags = [
         [f"{flag.kind}: {flag.value}" for flag in episode.flags] + odd

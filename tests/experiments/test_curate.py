@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from in_process import invoke
 
+from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.compare import check_compare, jobs
 from vip_offline.experiments.curate import curate_stage, proof_recipe
@@ -50,6 +51,21 @@ def test_a_variant_learns_from_a_list(store_path: Path, tmp_path: Path) -> None:
         check_compare(replace(recipe.compare, arms=("bc", "bc@list=kep")))
     with pytest.raises(VipOfflineError, match="--list keep: expected NAME=FILE"):
         check_compare(replace(recipe.compare, lists=("keep",)))
+
+
+def test_imported_data_is_compared_by_held_out_episodes(store_path: Path, tmp_path: Path) -> None:
+    relabel(store_path, RelabelOptions("pixels", name="x"))
+    curate_stage(store_path, CurateOptions(label="x"), tmp_path, Console().bar)
+    with writing(store_path) as store:
+        store.update_attributes({"task": "fold the towel", "source": "/data/towels"})
+    said: list[str] = []
+    train = TrainOptions(label="x", hold_out=1)
+    recipe = proof_recipe(
+        store_path, tmp_path, CompareOptions(seeds=1), train, RolloutOptions(), said.append
+    )
+    assert recipe.compare.offline and recipe.train.hold_out == 1
+    assert "'fold the towel' is none of the simulator's" in said[0]
+    assert "action error on 1 success" in said[0]
 
 
 @pytest.mark.slow

@@ -1,5 +1,4 @@
-"""Lists of the episodes to keep, as `train --episodes` and as the tools of their origin take them.
-"""
+"""Lists of the episodes to keep, as `train --episodes` takes them, and tools of their origin."""
 
 import json
 from collections.abc import Sequence

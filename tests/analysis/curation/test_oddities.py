@@ -53,9 +53,7 @@ def test_two_goals_of_as_many_are_both_usual() -> None:
 
 def test_a_camera_that_stands_elsewhere_is_named_and_a_lamp_is_not() -> None:
     moved, lit = edges_of(picture(2)), edges_of(picture(light=1.6))
-    odd, _ = oddities_of(
-        [*[scene()] * 6, scene(edges=moved), scene(edges=lit)], np.ones(8, bool)
-    )
+    odd, _ = oddities_of([*[scene()] * 6, scene(edges=moved), scene(edges=lit)], np.ones(8, bool))
     assert odd[6][0].startswith("camera moved: from its first frame on")
     assert odd[:6] == [[]] * 6 and odd[7] == []
 

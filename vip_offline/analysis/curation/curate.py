@@ -16,7 +16,10 @@ CASES = 24  # episodes of which frames are shown
 
 
 def curation_of(
-    store: Store, label_name: str, least: float, advance: Advance = lambda amount=0, total=None: None
+    store: Store,
+    label_name: str,
+    least: float,
+    advance: Advance = lambda amount=0, total=None: None,
 ) -> Curation:
     """Rank the episodes of a store by one labelling, with reasons.
 

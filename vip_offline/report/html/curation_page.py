@@ -1,5 +1,6 @@
 """A curation as one HTML file: what the template `curation.html.j2` prints."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from vip_offline.report.html.analysis_episodes import episode_title, outcome_nam
 from vip_offline.report.html.goals import Picture, beside_curves
 from vip_offline.report.html.render import drawn, render
 from vip_offline.report.terminal.curation import HEADINGS, choice_in_words, episode_cells
+from vip_offline.utils.arrays import Floats
 from vip_offline.utils.files import replace_file
 
 LISTED = 60  # episodes and segments listed without a click
@@ -59,11 +61,7 @@ def write_curation_page(curation: Curation, path: Path) -> None:
         curation=curation,
         answer=f"{kept} of {len(episodes)} episodes are kept: they cover {curation.least:g} of the "
         "way to the goal or more.",
-        way="The way begins where the median episode starts, at a distance of "
-        f"{typical_start(row.distances):.3g}, and ends {whole_way(row.distances):.3g} nearer, where "
-        "the best tenth end."
-        if figure
-        else "",
+        way=_way(row.distances) if figure else "",
         border=BORDER,
         unjudged=unjudged,
         figure=figure,
@@ -90,6 +88,14 @@ def write_curation_page(curation: Curation, path: Path) -> None:
     replace_file(path, page.encode())
 
 
+def _way(distances: Sequence[Floats]) -> str:
+    start, whole = typical_start(distances), whole_way(distances)
+    return (
+        f"The way begins where the median episode starts, at a distance of {start:.3g}, and ends "
+        f"{whole:.3g} nearer, where the best tenth end."
+    )
+
+
 def _frames(curation: Curation, index: int) -> tuple[Picture, ...]:
     return tuple((shot.pixels, f"frame {shot.row}") for shot in curation.shots.get(index, ()))
 
@@ -99,7 +105,8 @@ def _clear(curation: Curation) -> dict[str, Any]:
     if clear is None:
         return {"title": "", "frames": ()}
     view = curation.analysis.episodes[clear.episode]
-    title = f"{episode_title(view)}: {outcome_name(view.success)}, covers {clear.covered:.2f} of the way"
+    outcome = outcome_name(view.success)
+    title = f"{episode_title(view)}: {outcome}, covers {clear.covered:.2f} of the way"
     return {"title": title, "frames": _frames(curation, clear.episode)}
 
 

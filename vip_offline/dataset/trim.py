@@ -1,5 +1,6 @@
 """Copies a store without the rows at the start or end of its episodes; the original stays."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -50,7 +51,12 @@ def write_trimmed(
         raise VipOfflineError(f"{out}: is there already. Name another store, or remove it.")
     attributes = {k: v for k, v in store.attributes.items() if k not in OF_WRITER}
     if attributes.get("videos_from_store"):
-        attributes["videos_from_store"] = path_from(out, Path(str(attributes["videos"])))
+        folder = Path(str(attributes["videos"]))
+        if not folder.is_dir():  # it was moved together with the store
+            beside = store.path.absolute() / str(attributes["videos_from_store"])
+            folder = Path(os.path.normpath(beside))
+        attributes["videos"] = str(folder.absolute())
+        attributes["videos_from_store"] = path_from(out, folder)
     attributes["trimmed"] = {"from": str(store.path.absolute()), **about}
     new = hidden_beside(out, "trimmed")
     shutil.rmtree(new, ignore_errors=True)

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from in_process import invoke
 
+from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.compare import check_compare, jobs
-from vip_offline.experiments.curate import KEEP, RANDOM, SHORTEST, curate_stage, proof_recipe
+from vip_offline.experiments.curate import curate_stage, proof_recipe
+from vip_offline.experiments.episode_lists import KEEP, RANDOM, SHORTEST
 from vip_offline.options import (
     CompareOptions,
     CurateOptions,
@@ -22,8 +24,8 @@ from vip_offline.utils.console import Console
 
 def test_what_is_kept_can_be_trained_on(store_path: Path, tmp_path: Path) -> None:
     relabel(store_path, RelabelOptions("pixels", name="x"))
-    ranked = curate_stage(store_path, CurateOptions(label="x"), tmp_path, Console().bar)
-    kept = sorted(episode.episode for episode in ranked if episode.keep)
+    curation, _ = curate_stage(store_path, CurateOptions(label="x"), tmp_path, Console().bar)
+    kept, ranked = curation.kept, curation.ranked
     assert kept
     # a reason names what it counts: the failure's frames are black
     assert any(reason.startswith("black-frames: ") for row in ranked for reason in row.reasons)
@@ -49,6 +51,21 @@ def test_a_variant_learns_from_a_list(store_path: Path, tmp_path: Path) -> None:
         check_compare(replace(recipe.compare, arms=("bc", "bc@list=kep")))
     with pytest.raises(VipOfflineError, match="--list keep: expected NAME=FILE"):
         check_compare(replace(recipe.compare, lists=("keep",)))
+
+
+def test_imported_data_is_compared_by_held_out_episodes(store_path: Path, tmp_path: Path) -> None:
+    relabel(store_path, RelabelOptions("pixels", name="x"))
+    curate_stage(store_path, CurateOptions(label="x"), tmp_path, Console().bar)
+    with writing(store_path) as store:
+        store.update_attributes({"task": "fold the towel", "source": "/data/towels"})
+    said: list[str] = []
+    train = TrainOptions(label="x", hold_out=1)
+    recipe = proof_recipe(
+        store_path, tmp_path, CompareOptions(seeds=1), train, RolloutOptions(), said.append
+    )
+    assert recipe.compare.offline and recipe.train.hold_out == 1
+    assert "'fold the towel' is none of the simulator's" in said[0]
+    assert "action error on 1 success" in said[0]
 
 
 @pytest.mark.slow

@@ -141,25 +141,26 @@ def curate(
     *,
     options: CurateOptions,
     compared: Annotated[CompareOptions, Part(only=("seeds", "processes"))],
-    training: Annotated[TrainOptions, Part(only=("steps",))],
+    training: Annotated[TrainOptions, Part(only=("steps", "hold_out"))],
     rollouts: Annotated[RolloutOptions, Part(only=("placements", "horizon"))],
     out: Annotated[Path | None, shared.out_option("runs/<name of the store>/curation")] = None,
 ) -> None:
     """Rank episodes by how far the reward says they get, and list those to keep.
 
-    Writes keep.json for `train --episodes`, and as many at random and the shortest as controls.
+    Writes a page (curation.html), keep.json for `train --episodes`, and as many at random and the
+    shortest as controls.
     """
-    from vip_offline.experiments.curate import KEEP, RANDOM, SHORTEST, curate_stage
+    from vip_offline.experiments.curate import curate_stage
     from vip_offline.report.terminal.curation import curation_table
 
     path, console = shared.store_path(store), Console()
     folder = out or Path("runs") / path.stem.removesuffix(".vip") / "curation"
-    ranked = curate_stage(path, options, folder, console.bar)
-    console.print(curation_table(ranked))
-    kept = sum(episode.keep for episode in ranked)
-    console.say(f"curate: {kept} of {len(ranked)} kept; a ? is near the limit: look at it")
-    for name in (KEEP, RANDOM, SHORTEST):
-        console.say(f"-> {folder / name}")
+    curation, lines = curate_stage(path, options, folder, console.bar)
+    console.print(curation_table(curation))
+    kept, ranked = curation.kept, curation.ranked
+    console.say(f"curate: {len(kept)} of {len(ranked)} kept; a ? is near the limit: look at it")
+    for line in lines:
+        console.say(line)
     if not options.prove:
         console.say("This is the reward's opinion; --prove shows whether a policy gets better.")
         return
@@ -168,7 +169,7 @@ def curate(
     from vip_offline.report.terminal.comparison import print_outcome
 
     train = replace(training, label=options.label)
-    recipe = proof_recipe(path, folder, compared, train, rollouts)
+    recipe = proof_recipe(path, folder, compared, train, rollouts, console.say)
     print_outcome(compare_stages(recipe, console.bar, console.print), files_of(recipe), console)
 
 

@@ -1,19 +1,17 @@
 """Which episodes to train on, by the reward: judged, and written as lists that train reads."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from vip_offline.analysis.analyze import analyse
-from vip_offline.analysis.curation.ranking import Ranked, rank
-from vip_offline.dataset.store import Store, open_store
-from vip_offline.dataset.validation.idle import idle_of
-from vip_offline.errors import VipOfflineError
+from vip_offline.analysis.curation.curate import curation_of
+from vip_offline.analysis.curation.results import Curation
+from vip_offline.dataset.store import open_store
+from vip_offline.experiments.episode_lists import KEEP, RANDOM, SHORTEST, write_lists
+from vip_offline.experiments.preflight import never_simulated
 from vip_offline.experiments.run_recipe import compare_recipe
+from vip_offline.experiments.trim import check_trim, trim_stage
 from vip_offline.options import (
-    AnalyzeOptions,
     CompareOptions,
     Recipe,
     RolloutOptions,
@@ -21,69 +19,61 @@ from vip_offline.options import (
 )
 from vip_offline.options.curate import CurateOptions
 from vip_offline.options.fields import OptionError, check_ranges
-from vip_offline.training.data.episode_list import lengths_of
+from vip_offline.report.html.curation_page import write_curation_page
 from vip_offline.utils.console import Bar
-from vip_offline.utils.files import require_writable, write_json
+from vip_offline.utils.files import require_writable
 
-KEEP, RANDOM, SHORTEST = "keep.json", "random.json", "shortest.json"
-DRAW_SEED = 0  # of the control that drops as many at random
+PAGE = "curation.html"
+HELD_OUT = 3  # successes by which a proof compares where there is no simulator
 
 
-def curate_stage(path: Path, options: CurateOptions, out: Path, bar: Bar) -> list[Ranked]:
-    """Rank the episodes of a store, and write those to keep beside two controls of as many.
+def curate_stage(
+    path: Path, options: CurateOptions, out: Path, bar: Bar
+) -> tuple[Curation, list[str]]:
+    """Rank the episodes of a store; write the page, those to keep and two controls of as many.
+
+    Returns:
+        What was found, and lines on what was written.
 
     Raises:
         VipOfflineError: if there is no such labelling, its stages have different goals, or nothing
             would be kept.
     """
     check_ranges(options)
-    store = open_store(path)
-    label = store.label(options.label)
-    if label.goal is not None and len(label.goal) > 1:
-        raise VipOfflineError(
-            f"{path}: label {label.name!r} has {len(label.goal)} stages, so episodes end at "
-            "distances to different goals. Label again with the last goal alone."
-        )
+    if options.trim:
+        check_trim(Path(options.trim))
     require_writable(out)
+    store = open_store(path)
     with bar("look at frames", 0, "frame") as advance:
-        analysis = analyse(path, AnalyzeOptions(labels=(label.name,)), advance)
-    flags = [
-        [f"{flag.kind}: {flag.value}" for flag in episode.flags] for episode in analysis.episodes
-    ]
-    proprio, action = store.data("proprio"), store.data("action")
-    idle = [
-        idle_of(f"episode {index}", proprio[start:stop], action[start:stop])
-        for index, (start, stop) in enumerate(store.spans())
-    ]
-    ranked = rank(
-        analysis.labellings[0].distances,
-        [(episode.start, episode.end) for episode in idle],
-        flags,
-        options.least,
-    )
-    kept = sorted(episode.episode for episode in ranked if episode.keep)
-    if not kept:
-        best = ranked[0].covered
+        curation = curation_of(store, options.label, options.least, advance)
+    if not curation.kept:
+        best = curation.ranked[0].covered
         raise OptionError(
             CurateOptions,
             "least",
             options.least,
             f"drops all {len(store)} episodes of {path}; the best covers {best:.2f} of the way.",
         )
-    reasons = {str(episode.episode): list(episode.reasons) for episode in ranked}
-    of_reward = {"label": label.name, "least": options.least, "reasons": reasons}
-    write_json({**_list(store, kept), **of_reward}, out / KEEP)
-    drawn = np.random.default_rng(DRAW_SEED).permutation(len(store))[: len(kept)]
-    write_json(_list(store, sorted(drawn.tolist())), out / RANDOM)
-    shortest = np.argsort(lengths_of(store), kind="stable")[: len(kept)]
-    write_json(_list(store, sorted(shortest.tolist())), out / SHORTEST)
-    return ranked
+    files, notes = write_lists(store, curation, out)
+    write_curation_page(curation, out / PAGE)
+    lines = [f"note: {note}" for note in (*curation.notes, *notes)]
+    lines += [f"-> {out / name}" for name in (PAGE, *files)]
+    if options.trim:
+        lines += trim_stage(store, Path(options.trim), options.margin, bar)
+    return curation, lines
 
 
 def proof_recipe(
-    path: Path, out: Path, compare: CompareOptions, train: TrainOptions, rollout: RolloutOptions
+    path: Path,
+    out: Path,
+    compare: CompareOptions,
+    train: TrainOptions,
+    rollout: RolloutOptions,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Recipe:
     """The comparison that shows whether the choice helps: cloning of all, and of each list.
+
+    Where no simulator has the task it is one by held-out episodes, which is said.
 
     Raises:
         VipOfflineError: see `compare_recipe`.
@@ -91,15 +81,13 @@ def proof_recipe(
     lists = {Path(name).stem: out / name for name in (KEEP, RANDOM, SHORTEST)}
     arms = ("bc", *(f"bc@list={name}" for name in lists), "bc-success")
     named = tuple(f"{name}={file}" for name, file in lists.items())
-    compared = replace(compare, arms=arms, lists=named)
+    obstacle = never_simulated(open_store(path))
+    compared = replace(compare, arms=arms, lists=named, offline=bool(obstacle))
+    if obstacle:
+        train = replace(train, hold_out=train.hold_out or HELD_OUT)
+        say(
+            f"note: prove: {path}: {obstacle}, so no policy is rolled out. They are compared by "
+            f"their action error on {train.hold_out} successes held out of every list "
+            "(--hold-out). That says how well they imitate, and favours those who learn from all."
+        )
     return compare_recipe(path, out / "proof", compared, train, rollout, "")
-
-
-def _list(store: Store, kept: list[int]) -> dict[str, Any]:
-    dropped = sorted(set(range(len(store))) - set(kept))
-    return {
-        "keep": kept,
-        "drop": dropped,
-        "episodes": len(store),
-        "lengths": lengths_of(store),
-    }

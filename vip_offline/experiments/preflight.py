@@ -49,6 +49,13 @@ def not_simulated(task: str) -> str:
     return "" if known else f"its task {task!r} is none of the simulator's"
 
 
+def never_simulated(store: Store) -> str:
+    """Why no simulator, be it installed, can roll out policies of a store; empty: one can."""
+    task = str(store.attributes.get("task", ""))
+    recorded = task and store.attributes.get("source") in SIMULATORS
+    return "" if recorded else not_simulated(task)
+
+
 def check_simulated(path: Path, train: TrainOptions, rollout: RolloutOptions) -> None:
     """Refuse a store whose policies no simulator here can run, before they are trained.
 
@@ -61,16 +68,15 @@ def check_simulated(path: Path, train: TrainOptions, rollout: RolloutOptions) ->
         VipOfflineError: naming what is missing, and what says how good a policy is without it.
     """
     store = open_store(path)
-    task = str(store.attributes.get("task", ""))
-    obstacle = not_simulated(task)
-    if obstacle and (not task or store.attributes.get("source") not in SIMULATORS):
+    obstacle = never_simulated(store)
+    if obstacle:
         raise VipOfflineError(
             f"{path}: {obstacle}, so policies cannot be rolled out and variants not be compared. "
             f"Without a simulator: `vip-offline analyze {path}` says whether the reward means "
             f"progress, `vip-offline train {path} --hold-out 2` measures the action error on "
             "episodes kept back, and `vip-offline serve` runs a policy on the robot."
         )
-    check_task(task)
+    check_task(str(store.attributes.get("task", "")))
     cameras = policy_cameras(store, store.label(train.label), train)
     if len(cameras) > 1:
         raise VipOfflineError(

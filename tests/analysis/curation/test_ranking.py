@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vip_offline.analysis.curation.ranking import goes_away, rank, ways_covered
+from vip_offline.analysis.curation.ranking import losses, rank, ways_covered, worst_segments
 
 GOOD = np.linspace(1.0, 0.0, 50)
 SHORT = np.linspace(1.0, 0.6, 50)
@@ -28,14 +28,24 @@ def test_the_ranking_says_why() -> None:
         (2, False),
     ]
     assert "stands still from frame 41 to 49" in ranked[0].reasons
-    assert any("goes away from the goal" in reason for reason in ranked[2].reasons)
+    assert any(reason.startswith("loses ") for reason in ranked[2].reasons)
     assert "camera moved" in ranked[2].reasons
     assert (ranked[0].segments[0].start, ranked[0].segments[0].stop) == (41, 50)
 
 
 def test_where_it_goes_away() -> None:
-    segment = goes_away(UNDONE, 1.0)
-    assert segment is not None
+    (segment,) = losses(UNDONE, 1.0)
     assert abs(segment.start - 40) < 4
     assert abs(segment.stop - 80) < 4
-    assert goes_away(GOOD, 1.0) is None
+    assert losses(GOOD, 1.0) == []
+
+
+def test_segments_are_ranked_by_what_they_lose() -> None:
+    back = np.concatenate([np.linspace(0.4, 0.8, 20), np.linspace(0.8, 0.0, 20)])
+    twice = np.concatenate([np.linspace(1.0, 0.4, 30), back, np.linspace(0.0, 0.7, 30)])
+    first, second = losses(twice, 1.0)
+    assert (first.lost, second.lost) == pytest.approx((0.7, 0.4), abs=0.08)
+    assert second.stop <= first.start
+    ranked = rank([GOOD, UNDONE, twice], [(0, 9), (7, 4), (0, 0)], [()] * 3, 0.7)
+    worst = [(episode, segment.reason.split()[0]) for episode, segment in worst_segments(ranked)]
+    assert worst == [(1, "loses"), (2, "loses"), (2, "loses"), (0, "stands"), (1, "stands")]

@@ -6,16 +6,18 @@ import pytest
 from in_browser import PHONE, measured
 from made_up_analysis import LABELLINGS, ODD, make_analysis
 from made_up_comparison import make_comparison
+from made_up_curation import make_curation
 from made_up_held_out import make_held_out
 
 from vip_offline.analysis.closed_loop.comparison import summarise_comparison
 from vip_offline.report.html.analysis_page import write_analysis_page
 from vip_offline.report.html.comparison_page import write_comparison_page
+from vip_offline.report.html.curation_page import write_curation_page
 from vip_offline.report.html.held_out_page import write_held_out_page
 
 pytestmark = pytest.mark.slow
 SMALLEST = 11.99  # px: 12 but for rounding
-PAGES = ("analysis", "odd analysis", "comparison", "held out")
+PAGES = ("analysis", "odd analysis", "comparison", "held out", "curation")
 
 
 def write(kind: str, path: Path) -> Path:
@@ -24,6 +26,8 @@ def write(kind: str, path: Path) -> Path:
         write_comparison_page(comparison, summarise_comparison(comparison), path)
     elif kind == "held out":
         write_held_out_page(*make_held_out(), path)
+    elif kind == "curation":
+        write_curation_page(make_curation(), path)
     else:
         odd = kind.startswith("odd")
         names = ODD if odd else LABELLINGS

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from vip_offline.dataset.validation.idle import LEAST
 from vip_offline.utils.arrays import Floats
 
 SMOOTH = 5  # frames of a running median
@@ -25,6 +26,7 @@ class Segment:
     start: int
     stop: int
     reason: str
+    lost: float = float("nan")  # of the whole way; nan: it stands still
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,20 @@ def _starts_and_ends(distances: Sequence[Floats]) -> tuple[Floats, Floats]:
     return np.array(starts, np.float64), np.array(ends, np.float64)
 
 
+def typical_start(distances: Sequence[Floats]) -> float:
+    """Median of where episodes start, in units of the distance; nan: not known."""
+    starts, ends = _starts_and_ends(distances)
+    known = np.isfinite(starts) & np.isfinite(ends)
+    return float(np.median(starts[known])) if known.any() else float("nan")
+
+
 def whole_way(distances: Sequence[Floats]) -> float:
-    """Median start less what the best tenth ends at, in units of the distance; 0: not known."""
+    """`typical_start` less what the best tenth ends at, in units of the distance; 0: not known."""
     starts, ends = _starts_and_ends(distances)
     known = np.isfinite(starts) & np.isfinite(ends)
     if not known.any():
         return 0.0
-    return float(np.median(starts[known]) - np.quantile(ends[known], 1 - BEST))
+    return typical_start(distances) - float(np.quantile(ends[known], 1 - BEST))
 
 
 def ways_covered(distances: Sequence[Floats]) -> Floats:
@@ -70,32 +79,42 @@ def ways_covered(distances: Sequence[Floats]) -> Floats:
     if whole <= 0:
         return np.full(len(ends), np.nan)
     known = np.isfinite(starts) & np.isfinite(ends)
-    covered: Floats = np.where(known, (np.median(starts[known]) - ends) / whole, np.nan)
+    covered: Floats = np.where(known, (typical_start(distances) - ends) / whole, np.nan)
     return covered
 
 
-def goes_away(distance: Floats, whole: float) -> Segment | None:
-    """The rows over which a smoothed distance (T,) grows most, if by `AWAY` of the whole way."""
+def losses(distance: Floats, whole: float) -> list[Segment]:
+    """Where a smoothed distance (T,) grows by `AWAY` of the whole way or more: the most first.
+
+    Between two of them it comes nearer again.
+    """
     if len(distance) < 4 * SMOOTH or not np.isfinite(distance).all() or whole <= 0:
-        return None
+        return []
     smooth = np.median(sliding_window_view(distance, SMOOTH), axis=1)
-    lowest = np.minimum.accumulate(smooth)
-    stop = int(np.argmax(smooth - lowest))
-    growth = float(smooth[stop] - lowest[stop])
-    if growth < AWAY * whole:
-        return None
-    start = int(np.argmin(smooth[: stop + 1])) + SMOOTH // 2
-    stop += SMOOTH // 2 + 1
-    share = f"{growth / whole:.2f} of the way"
-    return Segment(start, stop, f"goes away from the goal by {share}, frames {start} to {stop - 1}")
+    segments, parts = [], [(0, len(smooth))]
+    while parts:
+        begin, end = parts.pop()
+        if end - begin < 2:
+            continue
+        growth = smooth[begin:end] - np.minimum.accumulate(smooth[begin:end])
+        top = begin + int(np.argmax(growth))
+        lost = float(growth[top - begin]) / whole
+        if lost < AWAY:
+            continue
+        low = begin + int(np.argmin(smooth[begin : top + 1]))
+        parts += [(begin, low + 1), (top, end)]
+        start, stop = low + SMOOTH // 2, top + SMOOTH // 2 + 1
+        reason = f"loses {lost:.2f} of the way, frames {start} to {stop - 1}"
+        segments.append(Segment(start, stop, reason, lost))
+    return sorted(segments, key=lambda segment: -segment.lost)
 
 
 def idle_segments(rows: int, start: int, end: int) -> list[Segment]:
-    """What stands still at the beginning and the end, by numbers of rows."""
+    """What stands still at the beginning and the end, by numbers of rows, if by `LEAST`."""
     segments = []
-    if start:
+    if start >= LEAST:
         segments.append(Segment(0, start, f"stands still from frame 0 to {start - 1}"))
-    if end:
+    if end >= LEAST:
         first = rows - end
         segments.append(Segment(first, rows, f"stands still from frame {first} to {rows - 1}"))
     return segments
@@ -118,10 +137,9 @@ def rank(
     covered, whole = ways_covered(distances), whole_way(distances)
     ranked = []
     for index, distance in enumerate(distances):
-        segments = idle_segments(len(distance), *idle[index])
         known = bool(np.isfinite(covered[index]))
-        away = goes_away(distance, whole) if known else None
-        segments += [away] if away else []
+        segments = losses(distance, whole) if known else []
+        segments += idle_segments(len(distance), *idle[index])
         reasons = [
             f"covers {covered[index]:.2f} of the way to the goal at its end"
             if known
@@ -139,4 +157,17 @@ def rank(
     return sorted(
         ranked,
         key=lambda episode: (-np.nan_to_num(episode.covered, nan=-np.inf), episode.episode),
+    )
+
+
+def worst_segments(ranked: Sequence[Ranked]) -> list[tuple[int, Segment]]:
+    """Episode and segment of all, those that lose most first; then what stands still longest."""
+    pairs = [(episode.episode, segment) for episode in ranked for segment in episode.segments]
+    return sorted(
+        pairs,
+        key=lambda pair: (
+            -np.nan_to_num(pair[1].lost, nan=0.0),
+            pair[1].start - pair[1].stop,
+            pair[0],
+        ),
     )

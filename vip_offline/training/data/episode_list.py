@@ -13,6 +13,7 @@ from vip_offline.options import TrainOptions
 from vip_offline.utils.files import read_json
 
 SUFFIX = ".json"
+OF_ORIGIN = ("-lerobot.json", "-robomimic.json")  # lists of `curate` for other tools
 PART = re.compile(r"\s*(\d{1,9})(?:\s*-\s*(\d{1,9}))?\s*")
 
 
@@ -74,6 +75,11 @@ def _parse(text: str, episodes: int) -> list[int]:
 def _read(store: Store, path: Path, file: Path) -> list[int]:
     if not file.is_file():
         raise VipOfflineError(f"--episodes {file}: there is no such file.")
+    if file.name.endswith(OF_ORIGIN):
+        raise VipOfflineError(
+            f"--episodes {file}: has the numbers or names that the data set has where the store "
+            "was imported from, which are not the store's. Give the keep.json beside it."
+        )
     kept = read_json(file)
     numbers: Any = kept.get("keep") if isinstance(kept, dict) else None
     if not isinstance(numbers, list) or not all(

@@ -79,6 +79,11 @@ class Robomimic:
                 else:
                     self._left_out[f"data/{name}"] = "is no group, so no demonstration"
 
+    @property
+    def demos(self) -> list[str]:
+        """Names of the demonstrations' groups, in the order of their numbers."""
+        return [*self._demos]
+
     def catalogue(self) -> Catalogue:
         """See `Source.catalogue`."""
         if not self._demos:

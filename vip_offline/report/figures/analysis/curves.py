@@ -76,7 +76,7 @@ def draw_curves(
         tops += [float(curve.max()) for curve in mine]
     if any((known & (success == outcome)).sum() >= BAND_EPISODES for outcome in OUTCOMES):
         handles.append(Patch(fc=GREY, alpha=0.35, lw=0, label="median, middle half"))
-    _limit_height(ax, np.array(tops))
+    limit_height(ax, np.array(tops))
     ax.set_xlim(0, max([1, *(len(curve) - 1 for curve in curves)]))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("step of the episode (frames)")
@@ -105,7 +105,7 @@ def _draw_band(ax: Axes, curves: Sequence[Floats], look: OutcomeStyle) -> None:
     ax.plot(rows, middle[rows], color=look.color, ls=look.dashes, lw=2.4)
 
 
-def _limit_height(ax: Axes, tops: Floats) -> None:
+def limit_height(ax: Axes, tops: Floats) -> None:
     """Keep one wild curve, such as of an episode that starts at the goal, from flattening all."""
     top = max(1.05, 1.05 * float(tops.max()))
     usual = max(1.3, 1.5 * float(np.quantile(tops, 0.9)))
@@ -145,7 +145,7 @@ def draw_curve_of(
         longest = max(longest, len(curve) - 1)
     ax.set_xlim(0, longest)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _limit_height(ax, np.array(tops))
+    limit_height(ax, np.array(tops))
     ax.set_xlabel("step of the episode (frames)")
     ax.set_ylabel("distance to the goal\n(1 = at the start)")
     row_legend(ax, handles)

@@ -11,8 +11,8 @@ two scores of the motion alone, how smooth it is and how long its path.
 
 Draws of a task share its episodes, and tasks are few. So the bound of false success is Student's
 one-sided 95 % bound over the tasks' means, each over its draws; it is no less than Clopper's and
-Pearson's of as many failed episodes as one task's draws leave over, as if further tasks and draws
-said nothing new. In `--quick` there is one task: a smoke test, and the latter bound.
+Pearson's of as many failed episodes as one draw of each task leaves over, as draws add no episode.
+In `--quick` there is one task: a smoke test, and the latter bound.
 
 Last line: one JSON object with
 
@@ -44,6 +44,7 @@ from vip_offline.options import RecordOptions
 from vip_offline.rewards.success.bounds import upper_bound
 from vip_offline.rewards.success.calibration import GoalRows, Sample, choose_rule, fit
 from vip_offline.rewards.success.rules import auc, edges, end_score, verdict
+from vip_offline.rewards.success.stores import first_frames
 from vip_offline.simulation.failures.clean import CleanKind
 from vip_offline.simulation.record import record
 from vip_offline.utils.console import Console
@@ -194,7 +195,8 @@ def trial(test: Bed, side: str, chosen: list[int]) -> Drawn:
         return judged(scores, edges(seen[of], seen[~of], ERROR), test.success, chosen)
     rows = test.embedded[side]
     samples, goals = examples(rows, test.success, chosen)
-    rule, band = choose_rule(samples, goals, hold=HOLD, error=ERROR)
+    background = first_frames([row[0] for row in rows])  # as of a store that is mostly unlabelled
+    rule, band = choose_rule(samples, goals, hold=HOLD, error=ERROR, background=background)
     scores = np.array([end_score(rule.scores(row[-HOLD:], row[0]), HOLD) for row in rows])
     return judged(scores, band, test.success, chosen)
 
@@ -202,11 +204,11 @@ def trial(test: Bed, side: str, chosen: list[int]) -> Drawn:
 def bound(rates: Sequence[float], failures: int) -> float:
     """One-sided 95 % bound over the tasks' rates; see the head of this file."""
     mean, n = float(np.mean(rates)), len(rates)
-    of_one_task = upper_bound(math.ceil(mean * failures), failures)
+    of_episodes = upper_bound(math.ceil(mean * failures), failures)
     if n == 1:
-        return of_one_task
+        return of_episodes
     reach = float(t.ppf(0.95, n - 1) * np.std(rates, ddof=1) / math.sqrt(n))
-    return max(of_one_task, min(1.0, mean + reach))
+    return max(of_episodes, min(1.0, mean + reach))
 
 
 def speeds() -> tuple[float, float]:
@@ -255,7 +257,7 @@ def by_task(
 def summary(results: Sequence[TaskResult]) -> tuple[float, float]:
     """Upper bound of false success, and true success, of one side at one level."""
     rates = [result.mean.false_success for result in results]
-    upper = bound(rates, min(result.failures for result in results))
+    upper = bound(rates, sum(result.failures for result in results))
     return upper, float(np.mean([result.mean.true_success for result in results]))
 
 

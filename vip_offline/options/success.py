@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from vip_offline.options.fields import Option
 from vip_offline.options.reward import Computing, EncoderBackend, EncoderDevice, FrameFit
 
-SuccessRule = Literal["auto", "mean", "nearest", "relative", "classes"]
+SuccessRule = Literal["auto", "mean", "nearest", "relative", "classes", "change"]
 
 SuccessWeights = Annotated[
     str, Option("Checkpoint file of the success model's encoder, if it ships without.")
@@ -51,7 +51,8 @@ class SuccessFitOptions:
         Option(
             "Score of a frame. mean: distance to the goals' mean; nearest: to the nearest goal; "
             "relative: to the mean, as a share of the first frame's; classes: a linear "
-            "discriminant; auto: the one that tells left-out episodes apart best."
+            "discriminant; change: the same of the frame less its episode's first; auto: the one "
+            "that tells left-out episodes apart best."
         ),
     ] = "auto"
     # recordings of the simulator keep 6 steps after success

@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from vip_offline.rewards.success.rules import Rule, auc, edges, end_score, held_scores, verdict
+from vip_offline.rewards.success.rules import (
+    Rule,
+    auc,
+    discriminant,
+    edges,
+    end_score,
+    held_scores,
+    verdict,
+)
 
 
 def test_passing_by_is_no_success() -> None:
@@ -20,6 +28,24 @@ def test_scores_by_hand() -> None:
     assert Rule("relative", goals).scores(rows, first) == pytest.approx([1 / 6, 3 / 6])
     ahead = Rule("classes", goals, np.array([1, 0], np.float32), 1.5)
     assert ahead.scores(rows, first) == pytest.approx([-0.5, 0.5])
+    moved = Rule("change", goals, np.array([0, 1], np.float32), -4)
+    assert moved.scores(rows, first) == pytest.approx([2, -1])
+
+
+def test_what_differs_between_first_frames_is_not_what_tells_successes() -> None:
+    """By hand: a spread of 0.5 and 0.5, or 0.5 and 41, shrunk by 0.2 towards their mean."""
+    points = np.array([[2.0, 3], [0, 1], [-2, -1], [0, -3]])
+    success = np.array([True, True, False, False])
+    still, varied = np.zeros((4, 2)), np.array([[0.0, 9], [0, -9], [0, 9], [0, -9]])
+    weight, offset = discriminant(points, success, still)
+    assert weight == pytest.approx([4, 8])
+    assert offset == pytest.approx(0)
+    assert discriminant(points, success, varied)[0] == pytest.approx([2 / 4.55, 4 / 36.95])
+
+
+def test_frames_that_are_all_the_same_have_a_finite_score() -> None:
+    weight, offset = discriminant(np.zeros((4, 3)), np.arange(4) < 2, np.zeros((4, 3)))
+    assert np.isfinite([*weight, offset]).all()
 
 
 def test_the_band_lets_no_more_through_than_is_accepted() -> None:

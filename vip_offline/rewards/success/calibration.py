@@ -48,6 +48,14 @@ class GoalRows:
 
 
 @dataclass(frozen=True)
+class FirstFrames:
+    """First frames of episodes, labelled or not, by which pictures of one state are known."""
+
+    embeddings: NDArray[np.float32]  # (M, D)
+    groups: NDArray[np.int64]  # (M,) those of left-out samples are left out, too
+
+
+@dataclass(frozen=True)
 class ClassResult:
     """Verdicts on the episodes of one class, each judged without itself."""
 
@@ -99,13 +107,22 @@ class Fitted:
 class _Problem:
     """Samples and goals, with what is computed from them once."""
 
-    def __init__(self, samples: Sequence[Sample], goals: GoalRows, hold: int) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], goals: GoalRows, hold: int, background: FirstFrames | None
+    ) -> None:
         self.samples, self.goals, self.hold = samples, goals, hold
         self.success = np.array([sample.success for sample in samples])
         self.group = np.array([sample.group for sample in samples])
-        points = np.stack([sample.last.mean(axis=0, dtype=np.float64) for sample in samples])
-        self.basis = span_of(points)
-        self.points = points @ self.basis
+        if background is None:
+            of_samples = np.stack([sample.first for sample in samples])
+            background = FirstFrames(of_samples, self.group)
+        self.background_groups = background.groups
+        last = np.stack([sample.last.mean(axis=0, dtype=np.float64) for sample in samples])
+        first = np.stack([sample.first.astype(np.float64) for sample in samples])
+        spread = background.embeddings - background.embeddings.mean(axis=0, dtype=np.float64)
+        self.basis = span_of(np.concatenate([last, first, spread]))
+        self.points = {"classes": last @ self.basis, "change": (last - first) @ self.basis}
+        self.background = spread @ self.basis
 
     def folds(
         self, members: NDArray[np.int64], at_most: int, otherwise: int
@@ -127,9 +144,14 @@ class _Problem:
         """The rule of this name from these samples, and the goals of their groups."""
         known = np.isin(self.goals.groups, [-1, *self.group[members]])
         goals = self.goals.embeddings[known]
-        if name != "classes":
+        if name not in self.points:
             return Rule(name, goals)
-        weight, offset = discriminant(self.points[members], self.success[members])
+        left_out = np.setdiff1d(self.group, self.group[members])
+        weight, offset = discriminant(
+            self.points[name][members],
+            self.success[members],
+            self.background[~np.isin(self.background_groups, left_out)],
+        )
         return Rule(name, goals, (self.basis @ weight).astype(np.float32), offset)
 
     def scores(self, rule: Rule, members: NDArray[np.int64]) -> Floats:
@@ -174,9 +196,11 @@ def choose_rule(
     hold: int,
     error: float,
     rules: Sequence[str] = RULES,
+    background: FirstFrames | None = None,
 ) -> tuple[Rule, tuple[float, float]]:
     """The rule and the band of `fit`, not measured."""
-    rule, band, _ = _Problem(samples, goals, hold).choose(rules, np.arange(len(samples)), error)
+    problem = _Problem(samples, goals, hold, background)
+    rule, band, _ = problem.choose(rules, np.arange(len(samples)), error)
     return rule, band
 
 
@@ -187,6 +211,7 @@ def fit(
     hold: int,
     error: float,
     rules: Sequence[str] = RULES,
+    background: FirstFrames | None = None,
 ) -> Fitted:
     """Choose a rule and a band, and judge every sample by a choice made without it.
 
@@ -196,8 +221,9 @@ def fit(
         hold: frames over which a score must hold.
         error: accepted share of errors, see `edges`.
         rules: to choose from, simplest first.
+        background: first frames; default: those of the samples.
     """
-    problem, members = _Problem(samples, goals, hold), np.arange(len(samples))
+    problem, members = _Problem(samples, goals, hold, background), np.arange(len(samples))
     rule, band, areas = problem.choose(rules, members, error)
     verdicts = np.full(len(samples), "", object)
     judged = np.empty(len(samples))  # in widths of each choice's own band

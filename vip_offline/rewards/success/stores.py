@@ -23,17 +23,18 @@ from vip_offline.rewards.label_provenance import (
     embedding_identity,
 )
 from vip_offline.rewards.relabel import embed_missing
-from vip_offline.rewards.success.calibration import LEAST, GoalRows, Sample, fit
+from vip_offline.rewards.success.calibration import LEAST, FirstFrames, GoalRows, Sample, fit
 from vip_offline.rewards.success.model import (
     OF_EARLY_FRAMES,
     OF_PEOPLE,
     OF_PICTURES,
     SuccessModel,
 )
-from vip_offline.rewards.success.rules import RULES, SUCCESS, UNSURE
+from vip_offline.rewards.success.rules import OF_THE_FIRST, RULES, SUCCESS, UNSURE
 from vip_offline.utils.console import Advance
 
 EARLY = 10**9  # groups of goal pictures begin here
+BACKGROUND = 200  # first frames, at most
 Say = Callable[[str], None]
 
 
@@ -96,7 +97,14 @@ def fit_store(
         ends = Endings.of(writer, options.encoder, camera, options.hold)
     samples, goals, sides = _training_set(ends, episodes, shown, len(ends.last))
     names = _rules(options.rule, sides)
-    fitted = fit(samples, goals, hold=options.hold, error=options.error, rules=names)
+    fitted = fit(
+        samples,
+        goals,
+        hold=options.hold,
+        error=options.error,
+        rules=names,
+        background=first_frames([rows[0] for rows in ends.early]),
+    )
     return SuccessModel.of(
         fitted,
         making=making,
@@ -238,12 +246,20 @@ def _training_set(
     )
 
 
+def first_frames(rows: Sequence[NDArray[np.float32]]) -> FirstFrames:
+    """Those of a store's episodes, evenly over it where there are many.
+
+    Args:
+        rows: (D,) of each episode.
+    """
+    chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), BACKGROUND)).astype(np.int64))
+    return FirstFrames(np.stack([rows[index] for index in chosen]), chosen)
+
+
 def _rules(asked: str, sides: tuple[str, str]) -> Sequence[str]:
     """Rules to choose from: an early frame and a picture are no way from their own first frame."""
-    possible = (
-        RULES
-        if sides == (OF_PEOPLE, OF_PEOPLE)
-        else tuple(name for name in RULES if name != "relative")
+    possible = tuple(
+        name for name in RULES if sides == (OF_PEOPLE, OF_PEOPLE) or name not in OF_THE_FIRST
     )
     if asked == "auto":
         return possible

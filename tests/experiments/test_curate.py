@@ -58,14 +58,14 @@ def test_imported_data_is_compared_by_held_out_episodes(store_path: Path, tmp_pa
     curate_stage(store_path, CurateOptions(label="x"), tmp_path, Console().bar)
     with writing(store_path) as store:
         store.update_attributes({"task": "fold the towel", "source": "/data/towels"})
-    said: list[str] = []
+    notes: list[str] = []
     train = TrainOptions(label="x", hold_out=1)
     recipe = proof_recipe(
-        store_path, tmp_path, CompareOptions(seeds=1), train, RolloutOptions(), said.append
+        store_path, tmp_path, CompareOptions(seeds=1), train, RolloutOptions(), notes.append
     )
     assert recipe.compare.offline and recipe.train.hold_out == 1
-    assert "'fold the towel' is none of the simulator's" in said[0]
-    assert "action error on 1 success" in said[0]
+    assert "'fold the towel' is none of the simulator's" in notes[0]
+    assert "action error on 1 success" in notes[0]
 
 
 @pytest.mark.slow

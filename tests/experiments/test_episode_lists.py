@@ -71,5 +71,4 @@ def test_training_takes_the_stores_own_numbers_alone(name: str, tmp_path: Path) 
     curated(make, tmp_path / "demo.hdf5", store, tmp_path / "out")
     with pytest.raises(VipOfflineError, match=rf"{name}.* keep\.json beside it"):
         training_set(store, TrainOptions(algo="bc", episodes=str(file)))
-    said = refusal("train", store, "--algo", "bc", "--episodes", file)
-    assert "keep.json" in said
+    assert "keep.json" in refusal("train", store, "--algo", "bc", "--episodes", file)

@@ -38,13 +38,13 @@ def test_a_new_store_without_idle_heads_and_tails(tmp_path: Path) -> None:
     assert invoke("relabel", path, "--encoder", "pixels").code in (None, 0)
     new, out = tmp_path / "new.zarr", tmp_path / "out"
     run = ("curate", path, "--out", out, "--trim", new, "--margin", "4")
-    said = " ".join(invoke(*run).stdout.split())
+    output = " ".join(invoke(*run).stdout.split())
     lengths = [stop - start for start, stop in open_store(new).spans()]
     assert all(abs(length - (MOTION + 8)) <= 6 for length in lengths[:3])
     assert lengths[3] == HEAD + MOTION + TAIL
-    assert "episodes [3] never move, and are left as they are" in said
+    assert "episodes [3] never move, and are left as they are" in output
     cut = 3 * (HEAD + MOTION + TAIL) - sum(lengths[:3])
-    assert f"{cut} of {4 * (HEAD + MOTION + TAIL)} rows cut from 3 of 4 episodes" in said
+    assert f"{cut} of {4 * (HEAD + MOTION + TAIL)} rows cut from 3 of 4 episodes" in output
     assert np.array_equal(open_store(path).data("proprio"), open_store(before).data("proprio"))
     heads = [head for head, _ in open_store(new).attributes["trimmed"]["rows_cut"]]
     assert heads[3] == 0 and all(heads[:3])
@@ -61,9 +61,9 @@ def test_what_leads_to_success_stays() -> None:
 
 
 def test_who_is_told_to_move_does_not_stand_still() -> None:
-    rest, told = np.zeros((10, 2)), np.tile([0.5, 1.0], (20, 1))
+    rest, motion = np.zeros((10, 2)), np.linspace((0.3, 1.0), (0.6, 0.5), 20)
     gripper = np.array([-1.0] * 15 + [1.0] * 15)[:, None]
-    actions: list[NDArray[np.float64]] = [np.hstack([np.concatenate([rest, told]), gripper])]
+    actions: list[NDArray[np.float64]] = [np.hstack([np.concatenate([rest, motion]), gripper])]
     (commands,) = commanding(actions)
     assert commands.tolist() == [False] * 10 + [True] * 20
     assert without_commands(Idle("", 30, 20, 5), commands) == Idle("", 30, 10, 0)

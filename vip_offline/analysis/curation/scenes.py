@@ -48,19 +48,19 @@ def scenes_of(
     fit = fit_of(label.provenance)
     scenes = []
     for (start, stop), row in zip(store.spans(), jumps, strict=True):
-        halves: list[Floats | None] = [None, None]
+        early = late = begin = end = before_end = None
         jump = None
         if read is not None:
-            halves = [*_halves(read, start, stop, fit)]
+            early, late = _halves(read, start, stop, fit)
             if row:
                 pair = shrink(read(start + row - 1, start + row + 1), NETWORK_SIDE, fit)
                 jump = Jump(row, edges_of(pair[:1]), edges_of(pair[1:]))
-        ends: list[Floats | None] = [None, None, None]
         if embedding is not None:
             rows = embedding[start:stop]
             tail = min(LAST, max(1, len(rows) // 2))
-            ends = [part.mean(axis=0) for part in (rows[:1], rows[-tail:], rows[-2 * tail : -tail])]
-        scenes.append(Scene(*ends, *halves, jump))
+            begin = rows[0]
+            end, before_end = rows[-tail:].mean(axis=0), rows[-2 * tail : -tail].mean(axis=0)
+        scenes.append(Scene(begin, end, before_end, early, late, jump))
     return scenes, notes
 
 

@@ -63,7 +63,8 @@ def commanding(actions: Sequence[NDArray[Any]]) -> list[NDArray[np.bool_]]:
     arm = np.ones(rows[0].shape[1], bool)
     arm[[gripper.dimension for gripper in grippers]] = False
     usual = np.percentile(np.abs(np.concatenate(rows)), 95, axis=0)
-    return [(np.abs(part) > COMMANDS * usual)[:, arm].any(axis=1) for part in rows]
+    above = [np.abs(part) > COMMANDS * usual for part in rows]
+    return [np.asarray(part[:, arm].any(axis=1), bool) for part in above]
 
 
 def without_commands(idle: Idle, commands: NDArray[np.bool_]) -> Idle:

@@ -65,7 +65,7 @@ NUISANCE = ("light", "camera", "tint", "distractor")
 ENCODERS = ("lite0", "vip-mini", "pixels", "random-resnet18")
 QUICK = ("lite0", "pixels")
 MOTION = ("clock", "smoothness", "path length")
-LEARNED, HOLD, ERROR = 5, 5, 0.05  # episodes of each class; the command's defaults
+HOLD, ERROR = 5, 0.05  # the command's defaults
 
 Rows = NDArray[np.float32]
 
@@ -98,6 +98,7 @@ class TaskResult:
     level: int  # of the nuisances
     side: str
     draws: int
+    learned: int  # episodes of each class
     failures: int  # that one draw leaves over
     mean: Drawn
 
@@ -158,12 +159,12 @@ def examples(
     return samples, goals
 
 
-def draw(success: NDArray[np.bool_], generator: np.random.Generator) -> list[int]:
-    """Five successes and five failures."""
+def draw(success: NDArray[np.bool_], learned: int, generator: np.random.Generator) -> list[int]:
+    """So many successes and as many failures."""
     return [
         int(index)
         for label in (True, False)
-        for index in generator.choice(np.flatnonzero(success == label), LEARNED, replace=False)
+        for index in generator.choice(np.flatnonzero(success == label), learned, replace=False)
     ]
 
 
@@ -233,24 +234,30 @@ def speeds() -> tuple[float, float]:
 
 
 def by_task(
-    level: int, tasks: Sequence[str], folder: Path, encoders: Mapping[str, Encoder], *, quick: bool
+    level: int,
+    tasks: Sequence[str],
+    folder: Path,
+    encoders: Mapping[str, Encoder],
+    *,
+    learned: int,
+    quick: bool,
 ) -> list[TaskResult]:
     """All sides on all tasks at one level of nuisance."""
     episodes, draws = (12, 2) if quick else (80, 50)
     results = []
     for task in tasks:
         test = bed(recorded(folder, task, episodes, level, quick=quick), task, encoders)
-        left = int((~test.success).sum()) - LEARNED
+        left = int((~test.success).sum()) - learned
         for side in (*encoders, *MOTION):
             drawn = [
-                trial(test, side, draw(test.success, np.random.default_rng(number)))
+                trial(test, side, draw(test.success, learned, np.random.default_rng(number)))
                 for number in range(draws)
             ]
             of = {
                 field.name: float(np.mean([getattr(one, field.name) for one in drawn]))
                 for field in fields(Drawn)
             }
-            results.append(TaskResult(task, level, side, draws, left, Drawn(**of)))
+            results.append(TaskResult(task, level, side, draws, learned, left, Drawn(**of)))
     return results
 
 
@@ -264,7 +271,8 @@ def summary(results: Sequence[TaskResult]) -> tuple[float, float]:
 def table_of(results: Sequence[TaskResult], level: int) -> Table:
     """A row per side."""
     tasks = len({result.task for result in results})
-    title = f"{tasks} task(s) x {results[0].draws} draws of 5 + 5, nuisance {level}"
+    number = results[0].learned
+    title = f"{tasks} task(s) x {results[0].draws} draws of {number} + {number}, nuisance {level}"
     table = Table(box=None, title=title, width=80)
     for heading in ("side", "AUC", "false success", "at most (95 %)", "true success", "unsure"):
         table.add_column(heading, justify="left" if heading == "side" else "right")
@@ -288,6 +296,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--store", type=Path, default=None)
     parser.add_argument("--tasks", default="", help="comma-separated")
+    parser.add_argument("--learned", type=int, default=5, help="labelled episodes of each class")
     parser.add_argument("--out", type=Path, help="JSON file of the results")
     options = parser.parse_args()
     quick = options.quick
@@ -300,7 +309,9 @@ def main() -> None:
         results = [
             result
             for level in levels
-            for result in by_task(level, tasks, folder, encoders, quick=quick)
+            for result in by_task(
+                level, tasks, folder, encoders, learned=options.learned, quick=quick
+            )
         ]
     for level in levels:
         Console(width=80).print(table_of(results, level))

@@ -17,8 +17,8 @@ from vip_offline.utils.arrays import Floats
 
 ENOUGH = 5  # episodes, or successes, from which on what is usual can be said
 # of the usual way: by which an end must lie away; by how much a start may; by which an episode must
-# have gone. Chosen on Meta-World's push, by vip-mini; of other placements of it, it names 2 of 4
-# episodes that brought the object elsewhere, and none of 10 successes
+# have gone. Chosen on Meta-World's push, by vip-mini; how much they find elsewhere is said in
+# docs/guides/curation.md
 ELSEWHERE, BEGINS, GONE = 0.15, 0.45, 0.25
 SETTLED = 0.15  # of the usual way, over the last frames, up to which an episode has arrived
 # share of the edges that all have, by which an episode must lack more than is usual: of 30 episodes

@@ -13,11 +13,9 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 # what takes minutes and changes no cell: the numbers that a reader sees are of the stored outputs
 FEWER = {
     "steps=1_000": "steps=100",
-    "placements=5": "placements=2",
     "episodes=20": "episodes=6",
     "episodes=18, failures=12, image_size=96": "episodes=9, failures=4, image_size=64",
-    "seeds=3": "seeds=2",
-    "placements=2, videos=0": "placements=2, horizon=40, videos=0",
+    "placements=5, videos=0": "placements=2, horizon=40, videos=0",
     "steps=120": "steps=12",
 }
 
@@ -47,4 +45,4 @@ def test_it_shows_what_it_gave(path: Path) -> None:
 def test_there_are_some() -> None:
     assert NOTEBOOKS
     text = "".join(path.read_text() for path in NOTEBOOKS)
-    assert all(shown in text or shown in FEWER.values() for shown in FEWER)
+    assert all(shown in text for shown in FEWER)

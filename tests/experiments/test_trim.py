@@ -50,6 +50,7 @@ def test_a_new_store_without_idle_heads_and_tails(tmp_path: Path) -> None:
     assert heads[3] == 0 and all(heads[:3])
     assert "no store is ever trimmed in place" in refusal(*run)
     assert "no store is ever trimmed in place" in refusal("curate", path, "--trim", path)
+    assert "lies inside of" in refusal("curate", path, "--trim", path / "data/new.zarr")
 
 
 def test_what_leads_to_success_stays() -> None:

@@ -41,7 +41,7 @@ def curate_stage(
     """
     check_ranges(options)
     if options.trim:
-        check_trim(Path(options.trim))
+        check_trim(path, Path(options.trim))
     require_writable(out)
     store = open_store(path)
     with bar("look at frames", 0, "frame") as advance:

@@ -16,8 +16,8 @@ from vip_offline.utils.console import Bar
 FEWEST = 2  # rows of an episode: one transition
 
 
-def check_trim(out: Path) -> None:
-    """Refuse to write where there is something already.
+def check_trim(path: Path, out: Path) -> None:
+    """Refuse to write where there is something already, or inside of the store itself.
 
     Raises:
         VipOfflineError: naming it.
@@ -26,6 +26,10 @@ def check_trim(out: Path) -> None:
         raise VipOfflineError(
             f"--trim {out}: is there already, and no store is ever trimmed in place. Name another, "
             "or remove it."
+        )
+    if path.resolve() in out.resolve().parents:
+        raise VipOfflineError(
+            f"--trim {out}: lies inside of {path}, which is not changed. Name a path beside it."
         )
 
 
@@ -44,7 +48,7 @@ def trim_stage(store: Store, out: Path, margin: int, bar: Bar) -> list[str]:
     Raises:
         VipOfflineError: see `write_trimmed`.
     """
-    check_trim(out)
+    check_trim(store.path, out)
     idle, spans = idle_rows(store), store.spans()
     still = [index for index, episode in enumerate(idle) if episode.start == episode.rows]
     notes = [f"note: trim: episodes {still} never move, and are left as they are"] if still else []

@@ -51,8 +51,9 @@ def _finite(
         np.isfinite(action).all(axis=1) & np.isfinite(state).all(axis=1)
         for action, state in zip(actions, states, strict=True)
     ]
-    return tuple(  # type: ignore[return-value]
-        [rows[mask] for rows, mask in zip(group, known, strict=True)] for group in (actions, states)
+    return (
+        [rows[mask] for rows, mask in zip(actions, known, strict=True)],
+        [rows[mask] for rows, mask in zip(states, known, strict=True)],
     )
 
 

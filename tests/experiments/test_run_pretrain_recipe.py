@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vip_offline.dataset.store import open_store
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.run_pretrain_recipe import (
@@ -20,6 +21,7 @@ from vip_offline.options import (
     PretrainRecipe,
     RecordOptions,
     TrialOptions,
+    nuisance_text,
 )
 from vip_offline.utils.console import Console, bar
 
@@ -99,6 +101,11 @@ def test_a_checkpoint_loads_like_the_model(make_store: Callable[..., Path], tmp_
         ({"tasks": ("drawer-colse",)}, "drawer-colse"),
         ({"trial": TrialOptions(encoders=("vip-minni",))}, "vip-minni"),
         ({"trial": TrialOptions(encoders=("r3m-50",))}, "needs --weights"),
+        ({"tasks": ("soccer",), "held_out_tasks": ("soccer",)}, "soccer are in `tasks`, too"),
+        ({"clean_episodes": 2}, r"clean_episodes 2: \[record\] has no nuisance"),
+        ({"leave_out": ("agument",)}, "'agument' is no option of .*Did you mean 'augment'"),
+        ({"leave_out": ("nuisance",)}, "leave_out: without clean_episodes"),
+        ({"trial": TrialOptions(nuisance_levels=(0, 1))}, r"nuisance_levels \[0, 1\]: name the"),
     ],
 )
 def test_what_would_fail_late_is_refused_at_once(
@@ -118,14 +125,38 @@ def test_tasks_are_recorded_and_encoders_tried_on_others(tmp_path: Path) -> None
         out=str(tmp_path / "out"),
         folder=str(tmp_path / "data"),
         tasks=("button-press", "window-close"),
-        record=RecordOptions(episodes=3, failures=0, image_size=64),
-        trial=TrialOptions(tasks=("drawer-close",), episodes=3, failures=1, encoders=("pixels",)),
+        objectives=("vip",),
+        held_out_tasks=("window-open",),
+        clean_episodes=2,
+        leave_out=("augment", "nuisance"),
+        record=RecordOptions(episodes=3, failures=0, image_size=64, nuisance=("light",)),
+        trial=TrialOptions(
+            tasks=("drawer-close",),
+            episodes=3,
+            failures=1,
+            nuisance=("light",),
+            nuisance_levels=(0, 2),
+            stride=4,
+            encoders=("pixels",),
+        ),
     )
     numbers = run_pretrain_recipe(wanted, SHOW, lambda line: None)
-    assert numbers["trained"]["vip"]["clips"] == 4  # of six; one of each task is held out
-    assert list(numbers["trial"]) == ["vip", "pixels"]
+    names = ["vip-0", "vip-0-without-augment", "vip-0-without-nuisance"]
+    # five of each task, of which the last run sees the two clean ones; a task is held out
+    assert [numbers["trained"][name]["clips"] for name in names] == [10, 10, 4]
+    assert [numbers["trained"][name]["held_out"] for name in names] == [5, 5, 5]
+    assert list(numbers["trial"]) == [*names, "pixels"]
     for number in numbers["trial"].values():
-        assert number["drawer-close"]["successes"] == 2
-        assert -1 <= number["drawer-close"]["order"] <= 1
-        assert 0 <= number["drawer-close"]["auc"]["value"] <= 1
-    assert (tmp_path / "data" / "trial" / "drawer-close.zarr").is_dir()
+        assert [row["level"] for row in number.values()] == [0, 2]
+        for row in number.values():
+            assert row["successes"] == 2
+            assert -1 <= row["order"] <= 1
+            assert 0 <= row["auc"]["value"] <= 1
+            assert 0 <= row["weight"] <= 1
+    stores = {path.stem: open_store(path) for path in (tmp_path / "data").glob("*/*.zarr")}
+    shown = {name: nuisance_text(store.attributes["record"]) for name, store in stores.items()}
+    assert shown["button-press-clean"] == shown["drawer-close"] == ""
+    assert shown["button-press"] == "nuisance light at level 1"
+    assert shown["drawer-close-2"] == "nuisance light at level 2"
+    placements = {name: set(stores[name].meta("placement")) for name in stores}
+    assert placements["button-press"].isdisjoint(placements["button-press-clean"])

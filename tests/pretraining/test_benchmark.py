@@ -45,6 +45,27 @@ def test_one_success_has_no_goal_of_others() -> None:
         measure_progress([straight(0, 1), straight(0, 1)], np.array([1, 0], bool))
 
 
+def test_weight_goes_to_what_comes_nearer() -> None:
+    """At an effective sample size of a tenth nearly all of it, where returns tell them apart."""
+    near, far = straight(0, 10, 40), straight(0, 2, 40)
+    successes = np.array([True, True] + [False] * 4)
+    measured = measure_progress([near, near, far, far, far, far], successes)
+    assert measured.weight is not None
+    assert measured.weight > 0.95
+    assert measure_progress([near] * 6, successes).weight == pytest.approx(1 / 3)
+    still = [np.zeros((5, 1), np.float32)] * 3
+    assert measure_progress(still, np.array([True, True, False])).weight is None
+
+
+def test_every_nth_frame_and_the_last(store_path: Path) -> None:
+    whole, _ = embed_episodes(store_path, load_encoder("pixels"))
+    thin, _ = embed_episodes(store_path, load_encoder("pixels"), stride=4)
+    assert [len(values) for values in thin] == [2, 2, 2]
+    for all_of_it, some in zip(whole, thin, strict=True):
+        np.testing.assert_allclose(some[-1], all_of_it[-1], atol=1e-6)
+        np.testing.assert_allclose(some[-2], all_of_it[-5], atol=1e-6)
+
+
 def test_a_store_is_embedded_episode_by_episode(store_path: Path) -> None:
     seen: list[int] = []
     vectors, success = embed_episodes(store_path, load_encoder("pixels"), seen.append)

@@ -170,6 +170,16 @@ def test_what_changes_no_step_may_change(tmp_path: Path) -> None:
     assert torch.equal(saved["value"], CONTENT["value"])  # type: ignore[arg-type]
 
 
+def test_a_learning_rate_that_falls_to_the_end_does_not_go_on_to_another_end(
+    tmp_path: Path,
+) -> None:
+    falling = settings(schedule="cosine")
+    save(tmp_path, 1, {**CONTENT, "settings": falling}, keep=1)
+    assert latest(tmp_path, {**falling, "keep": 9}, "abc") is not None
+    with pytest.raises(VipOfflineError, match="was trained with --steps 6, not 100"):
+        latest(tmp_path, {**falling, "steps": 100}, "abc")
+
+
 def test_what_may_change_is_an_option() -> None:
     assert set(FREE) < {field.name for field in dataclasses.fields(PretrainOptions)}
 

@@ -219,3 +219,47 @@ def test_a_share_reads_its_own_clips_alone() -> None:
     drawn = draw(clips.lengths, clips.takes, 0, 1, objective="vip", batch_size=4, negatives=1)
     pictures(Noted(), drawn, MINI, crop=True, mine=slice(2, 4))
     assert read == drawn.clips[2:].tolist()
+
+
+def test_a_goal_of_another_clip_is_read_from_it() -> None:
+    options = small(batch_size=5, other_goals=1.0, crop=False)
+    (batch,) = load_batches(Ramps(64, 64), options, MINI, [7])
+    assert (batch.draw.goal_clips != batch.draw.clips).all()
+    blue = batch.images[:, :, 2, 0, 0].T.numpy()  # (B, F): 20 times the row, and the clip
+    clips = np.repeat(batch.draw.clips[:, None], 4, axis=1)
+    clips[:, -1] = batch.draw.goal_clips
+    np.testing.assert_array_equal(blue, 20 * batch.draw.rows + clips)
+
+
+def test_goals_of_another_size_are_cropped_alike() -> None:
+    class Mixed(Ramps):
+        def read(self, clip: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+            return super().read(clip, rows)[:, : 80 - 8 * clip, : 120 - 8 * clip]
+
+    assert images_of(Mixed(), steps=2, batch_size=5, other_goals=1.0).shape[-1] == 64
+
+
+def test_nuisances_are_one_per_sub_trajectory_and_another_of_the_goal() -> None:
+    class Still(Ramps):
+        def read(self, clip: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+            return super().read(clip, rows * 0)
+
+    plain = images_of(Still(), steps=1, batch_size=5)[0]
+    assert torch.equal(plain[0], plain[-1])
+    options: dict[str, Any] = {"batch_size": 5, "augment": 1.0}
+    alike = images_of(Still(), steps=1, **options)[0]
+    apart = images_of(Still(), steps=1, goal_augment=1.0, **options)[0]
+    for images in (alike, apart):
+        colours = images.float().mean(dim=(3, 4))  # (F, B, 3); patches drift, colours do not
+        assert (colours[0] - colours[1]).abs().max() < 15
+        assert (colours[0] - plain.float().mean(dim=(3, 4))[0]).abs().max() > 5
+    assert torch.equal(alike[:-1], apart[:-1])
+    assert (apart[-1].float() - alike[-1].float()).abs().mean() > 5
+
+
+def test_processes_share_nuisances_as_one_would_have_them() -> None:
+    options: dict[str, Any] = {"batch_size": 4, "augment": 1.0, "other_goals": 0.5}
+    options["goal_augment"] = 0.7
+    whole = images_of(Ramps(), **options)
+    parts = [images_of(Ramps(), mine=share_of(4, rank, 2), **options) for rank in (0, 1)]
+    assert torch.equal(torch.cat(parts, dim=2), whole)

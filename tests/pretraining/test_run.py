@@ -1,15 +1,18 @@
 import contextlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from conftest import brightness_episode
 from made_up_clips import write_film
 from made_up_pretraining import losses, small
 
+from vip_offline.dataset.store_writer import writing
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import Computing, PretrainOptions
@@ -155,6 +158,35 @@ def test_no_video_is_trained_on_and_validated(
         assert frame.mean() == pytest.approx(30 * number + 10, abs=3)
         assert train.lengths[clip] == 5 + number % 3
         assert len(set(train.takes.tolist())) == len(train.groups) == 4
+
+
+def test_whole_groups_are_held_out_by_name(
+    tmp_path: Path, store: Path, films: Path, make_store: Callable[..., Path]
+) -> None:
+    other = make_store("other", lengths=(5, 6), successes=(True, True))
+    pretrained, _ = stage([store, films, other], tmp_path / "out", hold_out_groups=("other",))
+    assert (pretrained.clips, pretrained.held_out) == (12, 2)
+    with pytest.raises(
+        VipOfflineError, match=r"--hold-out-groups othr: is no group .*Did you mean 'other'"
+    ):
+        stage([store, other], tmp_path / "no", hold_out_groups=("othr",))
+
+
+def test_goals_of_others_are_of_one_camera_and_say_who_has_none(
+    tmp_path: Path, store: Path, make_store: Callable[..., Path]
+) -> None:
+    alone = make_store("alone", lengths=(5,), successes=(True,))
+    _, shown = stage([store, alone], tmp_path / "out", other_goals=0.5, hold_out=0.0)
+    assert "1 groups have one video, whose goals are its own: alone" in shown.said
+    both = tmp_path / "both.zarr"
+    with writing(both, create={"task": "drawer-close", "proprio": ["x", "y", "z", "g"]}) as writer:
+        for placement in range(3):
+            episode = brightness_episode(5, True, placement)
+            frames = dict.fromkeys(("front", "side"), episode.frames["front"])
+            writer.append(replace(episode, frames=frames))
+    with pytest.raises(VipOfflineError, match=r"both.zarr.* by 2 cameras.* Name one with --camera"):
+        stage([both], tmp_path / "cameras", other_goals=0.5, hold_out=0.0)
+    stage([both], tmp_path / "one", other_goals=0.5, hold_out=0.0, camera="side")
 
 
 def test_nothing_held_out_is_nothing_validated(tmp_path: Path, store: Path) -> None:

@@ -20,6 +20,7 @@ from vip_offline.pretraining.sampling import (
     draw,
     generator,
     negatives_from_other_videos,
+    other_goals,
     permutations,
     subsample,
     triple_rows,
@@ -221,6 +222,71 @@ def drawn(
         negatives=negatives,
         sampling=sampling,
     )
+
+
+GROUPS = np.array([0, 0, 0, 1, 1, 1, 1, 2, 2, 3])
+
+
+def with_goals(share: float, objective: Objective = "vip", **changes: float) -> Draw:
+    return draw(
+        np.resize(LENGTHS, 10),
+        np.arange(10),
+        0,
+        4,
+        objective=objective,
+        batch_size=MANY // 10,
+        negatives=0,
+        groups=GROUPS,
+        other_goal_share=share,
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def test_a_goal_of_another_video_is_the_last_frame_of_one_of_its_group() -> None:
+    batch = with_goals(0.5)
+    others = batch.goal_clips != batch.clips
+    alone = batch.clips == 9  # in its group
+    assert np.mean(others[~alone]) == pytest.approx(0.5, abs=0.03)
+    assert not others[alone].any()
+    assert (GROUPS[batch.goal_clips] == GROUPS[batch.clips]).all()
+    last = LENGTHS[batch.goal_clips] - 1
+    assert (batch.rows[others, -1] == last[others]).all()
+    of_first = batch.goal_clips[others & (batch.clips == 3)]
+    check_equal(np.bincount(of_first, minlength=7)[4:7])
+    # the step goes on from anywhere between the start and the end, not from before an own goal
+    spans = batch.rows[others & (batch.clips == 4)]
+    assert spans[:, 2].max() == LENGTHS[4] - 1
+    assert (np.diff(spans[:, :3], axis=1) >= 0).all()
+
+
+def test_no_goal_is_of_another_camera_of_the_same_episode() -> None:
+    takes = np.array([0, 0, 1])
+    picked = other_goals(np.array([0] * 500), np.zeros(3, int), takes, 1.0, generator(0, 0))
+    assert set(picked.tolist()) == {2}
+
+
+@pytest.mark.parametrize("objective", ["vip", "tcn"])
+def test_nuisances_change_nothing_else_that_is_drawn(objective: Objective) -> None:
+    plain, other = with_goals(0, objective), with_goals(0, objective, goal_nuisance_share=0.7)
+    assert (plain.goal_clips == plain.clips).all()
+    for name in ("clips", "rows", "negatives", "crop_random"):
+        np.testing.assert_array_equal(getattr(plain, name), getattr(other, name))
+
+
+def test_a_goal_has_a_nuisance_of_its_own_as_often_as_asked_for() -> None:
+    batch = with_goals(0.5, goal_nuisance_share=0.7)
+    own = (batch.nuisance_random[:, 0] != batch.nuisance_random[:, 1]).all(axis=1)
+    assert np.mean(own) == pytest.approx(0.7, abs=0.03)
+    assert (batch.nuisance_random[~own, 0] == batch.nuisance_random[~own, 1]).all()
+    assert len(np.unique(batch.nuisance_random[:, 0, 0])) == len(own)
+
+
+def test_phases_go_from_the_first_frame_to_the_last() -> None:
+    batch = with_goals(0.5)
+    lengths = LENGTHS[batch.clips]
+    np.testing.assert_array_equal(batch.phases[:, 0], batch.rows[:, 0] / (lengths - 1))
+    assert (batch.phases[batch.goal_clips != batch.clips, -1] == 1).all()
+    assert (batch.phases >= 0).all() and (batch.phases <= 1).all()
 
 
 DRAWS: dict[str, Callable[[int, int], Draw]] = {

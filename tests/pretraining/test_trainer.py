@@ -28,6 +28,7 @@ from vip_offline.pretraining.trainer import (
     Report,
     Trained,
     keep_lines,
+    learning_rate,
     loss_of,
     pretrain,
 )
@@ -611,6 +612,8 @@ def test_the_objective_is_that_of_the_options(objective: str) -> None:
         ({"max_skipped": -0.1}, "--max-skipped -0.1"),
         ({"batch_size": 1}, "--batch-size 1: negatives are others .* --negatives 0"),
         ({"anchor": 1.0}, "--anchor 1.0: pulls towards .* --init"),
+        ({"goal_augment": 0.5}, "--goal-augment 0.5: is of the nuisances of --augment"),
+        ({"other_goals": 1.5}, "--other-goals 1.5: must be at least 0 and at most 1"),
         ({"precision": "fp16"}, "--precision fp16: is for --device cuda"),
     ],
 )
@@ -620,6 +623,37 @@ def test_settings_that_cannot_be_met_are_refused(
     with pytest.raises(VipOfflineError, match=match):
         pretrain(CLIPS, small(**changes), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_learning_rate_rises_and_falls_to_0() -> None:
+    options = small(steps=100, schedule="cosine", learning_rate=2.0)
+    rates = [learning_rate(options, step) for step in range(1, 101)]
+    assert rates[:10] == pytest.approx(np.linspace(0.2, 2, 10))
+    assert rates[9:] == sorted(rates[9:], reverse=True)
+    assert rates[54] == pytest.approx(1.0)  # half way down
+    assert rates[-1] == pytest.approx(0)
+    assert {learning_rate(small(learning_rate=2.0), step) for step in (1, 50)} == {2.0}
+
+
+def test_the_optimizer_steps_by_the_rate_of_the_schedule(tmp_path: Path) -> None:
+    """The last step of a cosine is of size 0."""
+    options = small(steps=3, save_every=1, keep=3, schedule="cosine")
+    pretrain(CLIPS, options, tmp_path)
+    before, last = (tensors(tmp_path / "checkpoints" / f"step-{step}.pt") for step in (2, 3))
+    weights = [name for name in last if name.endswith("conv1.weight")]
+    assert weights
+    for name in weights:
+        assert torch.equal(before[name], last[name])
+
+
+def test_a_training_with_nuisances_and_goals_of_others_goes_on_to_the_bit(tmp_path: Path) -> None:
+    options = small(steps=4, augment=1.0, goal_augment=0.7, other_goals=0.5, schedule="cosine")
+    pretrain(CLIPS, options, tmp_path / "whole")
+    with pytest.raises(Stop):
+        pretrain(CLIPS, options, tmp_path / "out", on_step=stop_at(3))
+    pretrain(CLIPS, options, tmp_path / "out")
+    assert losses(tmp_path / "out") == losses(tmp_path / "whole")
+    assert same(tensors(tmp_path / "out" / "model.pt"), tensors(tmp_path / "whole" / "model.pt"))
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +16,13 @@ from vip_offline.encoders.encoder import load_encoder
 from vip_offline.encoders.registry import check_encoder, entry_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.experiments.stages import record_stage
-from vip_offline.options import Computing, PretrainRecipe, Recipe, RecordOptions
+from vip_offline.options import NUISANCE, Computing, PretrainRecipe, Recipe, RecordOptions
 from vip_offline.pretraining.benchmark import BenchmarkResult, benchmark_encoder
 from vip_offline.pretraining.check_options import check_pretrain
 from vip_offline.pretraining.checkpoint import MODEL, numbered_checkpoints
 from vip_offline.pretraining.clips.open_clips import open_clips
 from vip_offline.pretraining.run import pretrain_stage, summary_of
-from vip_offline.pretraining.validation import held_out
+from vip_offline.pretraining.validation import validation_mask
 from vip_offline.report.figures.embedding_paths import Path2D, save_paths
 from vip_offline.simulation.record import planned_episodes
 from vip_offline.utils.console import Bar
@@ -58,12 +59,27 @@ def check_pretrain_recipe(recipe: PretrainRecipe) -> None:
         planned_episodes(recording.record)
     for name in recipe.trial.encoders:
         check_encoder(name)
+    twice = sorted(set(recipe.held_out_tasks) & set(recipe.tasks))
+    if twice:
+        raise VipOfflineError(
+            f"held_out_tasks: {', '.join(twice)} are in `tasks`, too, and would be trained on."
+        )
+    if recipe.clean_episodes and not recipe.record.nuisance:
+        raise VipOfflineError(
+            f"clean_episodes {recipe.clean_episodes}: [record] has no nuisance, so all are clean."
+        )
+    if NUISANCE in recipe.leave_out and not recipe.clean_episodes:
+        raise VipOfflineError("leave_out: without clean_episodes nothing is left without nuisance.")
+    if any(recipe.trial.nuisance_levels) and not recipe.trial.nuisance:
+        raise VipOfflineError(
+            f"trial.nuisance_levels {list(recipe.trial.nuisance_levels)}: name the kinds in "
+            "trial.nuisance."
+        )
 
 
 def _recordings(recipe: PretrainRecipe, part: str) -> list[tuple[Path, Recipe]]:
     """(store, recipe that records it) of one part of the tasks, "" for all."""
-    folder, trial = Path(recipe.folder), recipe.trial
-    train = recipe.record
+    folder, trial, train = Path(recipe.folder), recipe.trial, recipe.record
     held = replace(
         train,
         episodes=trial.episodes,
@@ -71,16 +87,31 @@ def _recordings(recipe: PretrainRecipe, part: str) -> list[tuple[Path, Recipe]]:
         first_placement=trial.first_placement,
         hidden_goal=False,  # encoders are judged by goals that mean something
     )
-    parts: list[tuple[str, Sequence[str], RecordOptions]] = [
-        ("train", recipe.tasks, train),
-        ("trial", trial.tasks, held),
-    ]
-    recordings = []
-    for name, tasks, options in parts:
-        for task in tasks if part in ("", name) else ():
-            path = folder / name / f"{task}.zarr"
-            recordings.append((path, Recipe(store=str(path), record=replace(options, task=task))))
-    return recordings
+    wanted: list[tuple[Path, RecordOptions]] = []
+    if part in ("", "train"):
+        clean = replace(
+            train,
+            episodes=recipe.clean_episodes,
+            # of other placements
+            first_placement=train.first_placement + train.episodes,
+            nuisance=(),
+            nuisance_level=1,
+        )
+        for task in (*recipe.tasks, *recipe.held_out_tasks):
+            for group, options in zip(recipe.groups_of(task), (train, clean), strict=False):
+                path = folder / "train" / f"{group}.zarr"
+                wanted.append((path, replace(options, task=task)))
+    if part in ("", "trial"):
+        for task, level in itertools.product(trial.tasks, trial.nuisance_levels):
+            name = task.replace("/", "-") + (f"-{level}" if level else "")
+            options = replace(
+                held,
+                task=task,
+                nuisance=trial.nuisance if level else (),
+                nuisance_level=level or 1,
+            )
+            wanted.append((folder / "trial" / f"{name}.zarr", options))
+    return [(path, Recipe(store=str(path), record=options)) for path, options in wanted]
 
 
 def run_pretrain_recipe(
@@ -107,11 +138,14 @@ def run_pretrain_recipe(
         if name:
             say(f"{name}:")
         shared = options.pack_folder or str(out / "packed")
-        result = pretrain_stage(videos, replace(options, pack_folder=shared), folder, bar, say)
+        shown = videos if recipe.sees_nuisances(name) else videos_without_nuisance(recipe)
+        result = pretrain_stage(shown, replace(options, pack_folder=shared), folder, bar, say)
         trained[name or options.objective] = summary_of(result, options)
     if not is_first():
         return {}
-    stores = [path for path, _ in _recordings(recipe, "trial")]
+    trials = _recordings(recipe, "trial")
+    stores = [path for path, _ in trials]
+    levels = {path.stem: _level(recording.record) for path, recording in trials}
     rows = _trial(recipe, stores, bar) if stores else {}
     paths = draw_figure_2(recipe, videos) if recipe.paths_at else []
     numbers = {
@@ -119,13 +153,25 @@ def run_pretrain_recipe(
         "trained": trained,
         "paths": [path.described() for path in paths],
         "trial": {
-            encoder: {task: described(result) for task, result in results.items()}
+            encoder: {
+                store: described(result) | {"level": levels[store]}
+                for store, result in results.items()
+            }
             for encoder, results in rows.items()
         },
     }
     write_json(numbers, out / NUMBERS_FILE)
     replace_file(out / "recipe.toml", dump(recipe).encode())
     return numbers
+
+
+def videos_without_nuisance(recipe: PretrainRecipe) -> list[Path]:
+    """The clean recordings of the training tasks, and all of the held-out ones."""
+    return [
+        path
+        for path, recording in _recordings(recipe, "train")
+        if not recording.record.nuisance or recording.record.task in recipe.held_out_tasks
+    ]
 
 
 def draw_figure_2(recipe: PretrainRecipe, videos: Sequence[Path]) -> list[Path2D]:
@@ -140,8 +186,7 @@ def draw_figure_2(recipe: PretrainRecipe, videos: Sequence[Path]) -> list[Path2D
     out, paths = Path(recipe.out), []
     clips = open_clips(videos, camera=recipe.pretrain.camera, index=out / "clips.npz")
     options = recipe.pretrain
-    kept = held_out(clips.groups, clips.takes, options.hold_out, options.seed)
-    clip = int(np.flatnonzero(kept)[0])
+    clip = int(np.flatnonzero(validation_mask(clips, options))[0])
     frames = clips.read(clip, np.arange(int(clips.lengths[clip])))
     for name, options in recipe.runs().items():
         folder = out / name if name else out
@@ -177,12 +222,17 @@ def _trial(
         folder = Path(recipe.out) / name if name else Path(recipe.out)
         wanted.append((name or options.objective, options.backbone, folder / MODEL))
     wanted += [(name, name, None) for name in recipe.trial.encoders]
+    stride = recipe.trial.stride
     frames = sum(open_store(path).rows for path in stores)
     results = {}
     with bar("try encoders", frames * len(wanted), "frame") as advance:
         for shown, encoder, weights in wanted:
-            results[shown] = benchmark_encoder(encoder, weights, stores, advance)
+            results[shown] = benchmark_encoder(encoder, weights, stores, advance, stride=stride)
     return results
+
+
+def _level(options: RecordOptions) -> int:
+    return options.nuisance_level if options.nuisance else 0
 
 
 def described(result: BenchmarkResult) -> dict[str, Any]:
@@ -194,6 +244,7 @@ def described(result: BenchmarkResult) -> dict[str, Any]:
         "auc": None
         if apart is None
         else {"value": apart.auc, "low": apart.low, "high": apart.high},
+        "weight": result.weight,
         "successes": result.successes,
         "failures": result.failures,
     }

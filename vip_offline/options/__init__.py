@@ -31,7 +31,7 @@ from vip_offline.options.policy import (
     WeightBy,
 )
 from vip_offline.options.pretrain import Objective, PretrainOptions, Sampling
-from vip_offline.options.recipe import ImportedData, PretrainRecipe, Recipe, TrialOptions
+from vip_offline.options.recipe import NUISANCE, ImportedData, PretrainRecipe, Recipe, TrialOptions
 from vip_offline.options.reward import (
     AnalyzeOptions,
     BackendName,
@@ -58,6 +58,7 @@ WITHDRAWN: dict[type, dict[str, object]] = {
 }
 
 __all__ = [
+    "NUISANCE",
     "NUISANCES",
     "TAIL",
     "WITHDRAWN",

@@ -11,6 +11,7 @@ Sampling = Literal["algorithm-1", "released"]
 Negatives = Literal["pooled", "separate"]
 Norm = Literal["batch", "frozen"]
 Mixed = Literal["fp32", "bf16", "fp16"]
+Schedule = Literal["constant", "cosine"]
 Pack = Literal["auto", "always", "never"]
 
 
@@ -83,10 +84,39 @@ class PretrainOptions:
     crop: Annotated[
         bool, Option("Take one random resized crop per sub-trajectory.", "appendix D.1")
     ] = True
+    augment: Annotated[
+        float,
+        Option(
+            "Strength of nuisances put into the pictures (camera pose, light, colours, gamma, a "
+            "drifting patch), one per sub-trajectory. 0: none.",
+            ge=0,
+            le=4,
+        ),
+    ] = 0.0
+    goal_augment: Annotated[
+        float,
+        Option("Probability that the goal has nuisances of its own (with --augment).", ge=0, le=1),
+    ] = 0.0
+    other_goals: Annotated[
+        float,
+        Option(
+            "Probability that the goal is the last frame of another video of the group (folder or "
+            "store), as goal images are used. For videos that all end at the goal.",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.0
     # 0.001: Table 2; the settings released for Ego4D
     l1: Annotated[float, Option("Weight of the L1 penalty on embeddings.", "Table 2", ge=0)] = 0.001
     l2: Annotated[float, Option("Weight of the L2 penalty on embeddings.", "Table 2", ge=0)] = 0.001
     learning_rate: Annotated[float, Option("Learning rate of Adam.", "Table 2", gt=0)] = 1e-4
+    schedule: Annotated[
+        Schedule,
+        Option(
+            "Learning rate over the steps. constant, as in the paper; cosine: it rises over the "
+            "first tenth and falls to 0 at the end."
+        ),
+    ] = "constant"
     batch_size: Annotated[
         int, Option("Sub-trajectories per batch, over all processes.", "Table 2", ge=1)
     ] = 32
@@ -95,6 +125,14 @@ class PretrainOptions:
     hold_out: Annotated[
         float, Option("Fraction of the videos held out for validation.", ge=0, lt=1)
     ] = 0.1
+    hold_out_groups: Annotated[
+        tuple[str, ...],
+        Option(
+            "Groups (folders, stores) of which all videos are held out, in place of --hold-out.",
+            separator=",",
+            default_text="none",
+        ),
+    ] = ()
     validate_every: Annotated[int, Option("Steps between two validations.", ge=1)] = 500
     save_every: Annotated[int, Option("Steps between two checkpoints.", ge=1)] = 500
     keep: Annotated[int, Option("Number of latest checkpoints to keep.", ge=1)] = 3

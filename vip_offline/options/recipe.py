@@ -3,17 +3,19 @@
 import typing
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from vip_offline.errors import VipOfflineError, did_you_mean
 from vip_offline.options.data import ImportOptions, RecordOptions
 from vip_offline.options.fields import Option
+from vip_offline.options.nuisance import HIGHEST_LEVEL, NuisanceKinds
 from vip_offline.options.policy import CompareOptions, RolloutOptions, TrainOptions
 from vip_offline.options.pretrain import Objective, PretrainOptions
 from vip_offline.options.reward import RelabelOptions
 
 # only a recipe chains stages and makes several stores or encoders: these have no flags
 _RecipeOption = partial(Option, recipe_only=True)
+NUISANCE = "nuisance"  # of the recordings, what `leave_out` calls them
 _Name = Annotated[str, _RecipeOption("Name of the recipe.", default_text="that of the file")]
 
 
@@ -74,6 +76,16 @@ class TrialOptions:
     first_placement: Annotated[
         int, _RecipeOption("Seed of the first episode's placement.", ge=0, le=2**31 - 20_000)
     ] = 20_000
+    nuisance: NuisanceKinds = ()
+    nuisance_levels: Annotated[
+        tuple[int, ...],
+        _RecipeOption(
+            "Strengths of the nuisances that the tasks are recorded at, each in stores of its own.",
+            ge=0,
+            le=HIGHEST_LEVEL,
+        ),
+    ] = (0,)
+    stride: Annotated[int, _RecipeOption("Frames from one embedded frame to the next.", ge=1)] = 1
     encoders: Annotated[tuple[str, ...], _RecipeOption("Encoders to compare with.")] = (
         "lite0",
         "random-resnet18",
@@ -94,7 +106,22 @@ class PretrainRecipe:
     tasks: Annotated[
         tuple[str, ...], _RecipeOption("Meta-World tasks to record and train on, beside `videos`.")
     ] = ()
+    held_out_tasks: Annotated[
+        tuple[str, ...],
+        _RecipeOption(
+            "Tasks that are recorded as well and not trained on: encoders are validated by them.",
+            default_text="none; a share of the videos of each task is held out",
+        ),
+    ] = ()
     record: RecordOptions = field(default_factory=RecordOptions)
+    clean_episodes: Annotated[
+        int,
+        _RecipeOption(
+            "Episodes per task recorded without the nuisances of [record], in stores of their own.",
+            ge=0,
+            le=1000,
+        ),
+    ] = 0
     folder: Annotated[
         str, _RecipeOption("Folder of those recordings.", default_text="datasets/NAME")
     ] = ""
@@ -112,6 +139,13 @@ class PretrainRecipe:
     seeds: Annotated[
         int, _RecipeOption("Number of runs per objective, with seeds from pretrain.seed on.", ge=1)
     ] = 1
+    leave_out: Annotated[
+        tuple[str, ...],
+        _RecipeOption(
+            "Options of [pretrain] that further runs of the first objective leave at their "
+            "defaults, one each; `nuisance`: such a run sees the clean episodes alone.",
+        ),
+    ] = ()
     paths_at: Annotated[
         tuple[int, ...],
         _RecipeOption(
@@ -126,11 +160,15 @@ class PretrainRecipe:
     def runs(self) -> dict[str, PretrainOptions]:
         """What is trained, by the name of its folder; a single one lies in `out` itself."""
         options = self.pretrain
+        if self.held_out_tasks:
+            groups = (group for task in self.held_out_tasks for group in self.groups_of(task))
+            options = replace(options, hold_out_groups=tuple(groups))
         names = self.objectives or (options.objective,)
-        if len(names) == self.seeds == 1:
+        if len(names) == self.seeds == 1 and not self.leave_out:
             return {"": replace(options, objective=_objective(names[0]))}
         steps = {"tcn": options.steps * 4 // 3} if self.equal_frames else {}
-        return {
+        seeds = range(options.seed, options.seed + self.seeds)
+        runs = {
             f"{name}-{seed}": replace(
                 options,
                 objective=_objective(name),
@@ -138,8 +176,35 @@ class PretrainRecipe:
                 steps=steps.get(name, options.steps),
             )
             for name in names
-            for seed in range(options.seed, options.seed + self.seeds)
+            for seed in seeds
         }
+        for left_out in self.leave_out:
+            changes = _default_of(left_out)
+            for seed in seeds:
+                full = f"{names[0]}-{seed}"
+                runs[f"{full}-without-{left_out}"] = replace(runs[full], **changes)
+        return runs
+
+    def groups_of(self, task: str) -> tuple[str, ...]:
+        """Names of the stores of a task that is recorded: that of [record], and the clean one."""
+        name = task.replace("/", "-")
+        return (name, f"{name}-clean") if self.clean_episodes else (name,)
+
+    def sees_nuisances(self, run: str) -> bool:
+        """Whether a run is trained on the episodes of [record], and not on the clean ones alone."""
+        return not (self.clean_episodes and run.endswith(f"-without-{NUISANCE}"))
+
+
+def _default_of(name: str) -> dict[str, Any]:
+    """What leaves an option of [pretrain] out."""
+    if name == NUISANCE:
+        return {}
+    known = {option.name: option.default for option in fields(PretrainOptions)}
+    if name not in known:
+        hint = did_you_mean(name, (NUISANCE, *known))
+        raise VipOfflineError(f"leave_out: {name!r} is no option of [pretrain].{hint}")
+    # the goal's nuisances are of the same kind
+    return {name: known[name]} | ({"goal_augment": 0.0} if name == "augment" else {})
 
 
 def _objective(name: str) -> Objective:

@@ -41,6 +41,11 @@ def check_pretrain(options: PretrainOptions) -> None:
             f"--anchor {options.anchor}: pulls towards the encoder that training begins with; name "
             "it with --init."
         )
+    if options.goal_augment and not options.augment:
+        raise VipOfflineError(
+            f"--goal-augment {options.goal_augment}: is of the nuisances of --augment, which is 0. "
+            "Name its strength, 1 for instance."
+        )
     if options.init:
         initial_state(options)
     if options.precision == "fp16" and options.device == "cpu":

@@ -112,8 +112,10 @@ def check_same_training(
     # an option that is younger than the checkpoint had its default
     saved = {**dataclasses.asdict(PretrainOptions()), **content["settings"]}
     way_out = f"Choose another --out, or remove {path.parents[1]} to begin anew."
+    # the steps decide how fast the learning rate falls
+    free = set(FREE) - ({"steps"} if settings.get("schedule") == "cosine" else set())
     for name, value in settings.items():
-        if name in FREE or saved.get(name) == value:
+        if name in free or saved.get(name) == value:
             continue
         raise VipOfflineError(
             f"{path}: was trained with --{name.replace('_', '-')} {saved.get(name)}, not {value}. "

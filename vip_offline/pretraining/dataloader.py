@@ -17,6 +17,7 @@ from vip_offline.encoders.preprocessing import Preprocessing
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import PretrainOptions
 from vip_offline.pretraining.clips.clip import Clips
+from vip_offline.pretraining.image_nuisance import ImageNuisances
 from vip_offline.pretraining.sampling import Draw, crop_box, draw
 from vip_offline.utils.parallel import threaded_map
 
@@ -113,8 +114,12 @@ def load_batches(
             negatives=options.negatives,
             sampling=options.sampling,
             stride=options.stride,
+            groups=clips.groups,
+            other_goal_share=options.other_goals,
+            goal_nuisance_share=options.goal_augment,
         )
-        return Batch(step, drawn, pictures(clips, drawn, preprocessing, options.crop, mine))
+        images = pictures(clips, drawn, preprocessing, options.crop, mine)
+        return Batch(step, drawn, augmented(images, drawn, options.augment, mine))
 
     # a reader's own operations leave the cores to the other readers and to the network; torch
     # hands the last number that was set to threads that start later
@@ -135,8 +140,24 @@ def pictures(
         dtype=torch.uint8,
     )
     for place, member in enumerate(members):
-        frames = clips.read(int(drawn.clips[member]), drawn.rows[member])
-        images[:, place] = cropped(
-            frames, preprocessing, drawn.crop_random[member] if crop else None
-        )
+        rows, of_goal = drawn.rows[member], int(drawn.goal_clips[member])
+        crop_random = drawn.crop_random[member] if crop else None
+        own = len(rows) if of_goal == drawn.clips[member] else len(rows) - 1
+        frames = clips.read(int(drawn.clips[member]), rows[:own])
+        images[:own, place] = cropped(frames, preprocessing, crop_random)
+        if own < len(rows):
+            goal = clips.read(of_goal, rows[own:])
+            images[own:, place] = cropped(goal, preprocessing, crop_random)
     return images
+
+
+def augmented(images: Tensor, drawn: Draw, strength: float, mine: slice = slice(None)) -> Tensor:
+    """(F, b, 3, S, S) uint8 -> the same with image nuisances: one per member, one for its goal."""
+    if not strength:
+        return images
+    random = np.repeat(drawn.nuisance_random[mine], [images.shape[0] - 1, 1], axis=1)
+    flat = torch.from_numpy(rearrange(random, "b f n -> (f b) n")).float()
+    phase = torch.from_numpy(rearrange(drawn.phases[mine], "b f -> (f b)")).float()
+    pictures = rearrange(images, "f b c h w -> (f b) c h w")
+    changed = ImageNuisances.drawn(flat, strength)(pictures, phase)
+    return rearrange(changed, "(f b) c h w -> f b c h w", f=images.shape[0])

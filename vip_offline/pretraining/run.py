@@ -22,7 +22,12 @@ from vip_offline.pretraining.clips.open_clips import open_clips
 from vip_offline.pretraining.clips.pack import pack_clips, packed_bytes
 from vip_offline.pretraining.dataloader import packing_side
 from vip_offline.pretraining.trainer import EmbedFrames, Metrics, Report, Trained, pretrain
-from vip_offline.pretraining.validation import CLIPS, ProgressMetrics, Validation, held_out
+from vip_offline.pretraining.validation import (
+    CLIPS,
+    ProgressMetrics,
+    Validation,
+    validation_mask,
+)
 from vip_offline.utils.console import Bar
 from vip_offline.utils.files import only_writer, replace_file, require_writable, write_json
 from vip_offline.utils.parallel import forget_ranks, is_first
@@ -96,18 +101,19 @@ def _stage(
     say: Callable[[str], None],
 ) -> Pretrained:
     clips = ready_clips(videos, options, out, bar, say)
-    validation_mask = held_out(clips.groups, clips.takes, options.hold_out, options.seed)
-    if validation_mask.all() or (~validation_mask).sum() < 2:
+    kept = validation_mask(clips, options)
+    if kept.all() or (~kept).sum() < 2:
         raise VipOfflineError(
-            f"{', '.join(map(str, videos))}: of {len(validation_mask)} videos "
-            f"{int(validation_mask.sum())} are held out, so too few are left to train on. Give "
-            "more, or --hold-out 0."
+            f"{', '.join(map(str, videos))}: of {len(kept)} videos {int(kept.sum())} are held "
+            "out, so too few are left to train on. Give more, or --hold-out 0."
         )
-    train = ClipSubset(clips, np.flatnonzero(~validation_mask))
+    train = ClipSubset(clips, np.flatnonzero(~kept))
+    if options.other_goals:
+        say_goals(train, say)
     validation = None
-    if validation_mask.any() and is_first():
-        with bar("controls", min(int(validation_mask.sum()), CLIPS), "clip") as advance:
-            validation = Validation(clips, np.flatnonzero(validation_mask).tolist(), advance)
+    if kept.any() and is_first():
+        with bar("controls", min(int(kept.sum()), CLIPS), "clip") as advance:
+            validation = Validation(clips, np.flatnonzero(kept).tolist(), advance)
     measured: list[ProgressMetrics] = []
 
     def validate(embed: EmbedFrames, step: int) -> Metrics:
@@ -120,7 +126,7 @@ def _stage(
         noun = "process" if processes == 1 else "processes"
         say(
             f"pretrain: {len(train.lengths)} videos, {int(train.lengths.sum())} frames; "
-            f"{int(validation_mask.sum())} more held out; {processes} {noun} on {options.device}"
+            f"{int(kept.sum())} more held out; {processes} {noun} on {options.device}"
         )
         if began >= options.steps:
             say(f"is done: {began} steps")
@@ -148,12 +154,33 @@ def _stage(
         controls=dict(validation.controls) if validation else {},
         clips=len(train.lengths),
         frames=int(train.lengths.sum()),
-        held_out=int(validation_mask.sum()),
+        held_out=int(kept.sum()),
         skipped=clips.skipped,
     )
     if is_first():
         _write(result, options, out)
     return result
+
+
+def say_goals(clips: Clips, say: Callable[[str], None]) -> None:
+    """Say which videos have no other of their group whose end could be their goal.
+
+    Raises:
+        VipOfflineError: of several cameras, whose pictures of one goal are not alike.
+    """
+    takes, times = np.unique(clips.takes, return_counts=True)
+    if times.max() > 1:
+        clip = int(np.flatnonzero(clips.takes == takes[times.argmax()])[0])
+        raise VipOfflineError(
+            f"--other-goals: {clips.name(clip)} is seen by {times.max()} cameras, and a goal is "
+            "to be of the same. Name one with --camera."
+        )
+    groups, members = np.unique(clips.groups, return_counts=True)
+    if alone := [clips.group_names[group] for group in groups[members == 1]]:
+        say(
+            f"{len(alone)} groups have one video, whose goals are its own: "
+            f"{', '.join(alone[:SKIPPED_SHOWN])}{', ...' if len(alone) > SKIPPED_SHOWN else ''}"
+        )
 
 
 def ready_clips(

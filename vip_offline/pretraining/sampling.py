@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import Objective, Sampling
+from vip_offline.pretraining.image_nuisance import NUMBERS
 
 Integers = NDArray[np.int64]
 
@@ -29,6 +30,10 @@ class Draw:
     rows: Integers  # (B, F) frames of each clip, by the objective: `value_rows`, `triple_rows`
     negatives: Integers  # (M, B) for each member of the batch others of the batch
     crop_random: NDArray[np.float64]  # (B, TRIES, 4) of each member's crop: see `crop_box`
+    goal_clips: Integers  # (B,) the clip that the last of the rows is of: its own, or another
+    phases: NDArray[np.float64]  # (B, F) where in its clip each frame is, 0 the first, 1 the last
+    # (B, 2, NUMBERS) of the member's image nuisance and of its goal's, which may be the same
+    nuisance_random: NDArray[np.float64]
 
 
 def generator(seed: int, step: int) -> np.random.Generator:
@@ -37,7 +42,11 @@ def generator(seed: int, step: int) -> np.random.Generator:
 
 
 def value_rows(
-    lengths: Integers, random: np.random.Generator, *, released: bool = False
+    lengths: Integers,
+    random: np.random.Generator,
+    *,
+    released: bool = False,
+    to_end: NDArray[np.bool_] | None = None,
 ) -> Integers:
     """(B,) lengths -> (B, 4) rows of o_0, o_k, o_k+1 and the goal (Algorithm 1, line 2).
 
@@ -49,10 +58,13 @@ def value_rows(
         random: where chance comes from.
         released: as the released code, whose start is never the last but one (unless there are
             two frames, of which it can make nothing).
+        to_end: (B,) of which clips the goal is the last frame; None: of none.
     """
     last = np.maximum(lengths - (3 if released else 2), 0)
     start = random.integers(0, last, endpoint=True)
     goal = random.integers(start + 1, lengths - 1, endpoint=True)
+    if to_end is not None:
+        goal = np.where(to_end, lengths - 1, goal)
     now = random.integers(start, goal - 1, endpoint=True)
     return np.stack([start, now, now + 1, goal], axis=1)
 
@@ -116,6 +128,34 @@ def negatives_from_other_videos(
     return places
 
 
+def other_goals(
+    clips: Integers,
+    groups: Integers,
+    takes: Integers,
+    share: float,
+    random: np.random.Generator,
+) -> Integers:
+    """(B,) clips -> (B,) clips whose last frames are their goals: others of their group, or -1.
+
+    A goal picture that a user brings is of another episode than the one whose reward it gives.
+
+    Args:
+        clips: of the batch.
+        groups: (C,) of all clips.
+        takes: (C,) of all clips; no other camera of one's own take is another video.
+        share: chance of another's goal; a clip without others in its group never has one.
+        random: where chance comes from.
+    """
+    chosen, picks = random.uniform(size=len(clips)) < share, random.uniform(size=len(clips))
+    out = np.full(len(clips), -1, np.int64)
+    for member in np.flatnonzero(chosen):
+        clip = clips[member]
+        others = np.flatnonzero((groups == groups[clip]) & (takes != takes[clip]))
+        if len(others):
+            out[member] = others[int(picks[member] * len(others))]
+    return out
+
+
 def permutations(size: int, count: int, random: np.random.Generator) -> Integers:
     """(count, size) random permutations with fixed points, as in the released code."""
     if not count:
@@ -162,6 +202,9 @@ def draw(
     negatives: int,
     sampling: Sampling = "algorithm-1",
     stride: int = 1,
+    groups: Integers | None = None,
+    other_goal_share: float = 0.0,
+    goal_nuisance_share: float = 0.0,
 ) -> Draw:
     """Sample one batch.
 
@@ -175,6 +218,9 @@ def draw(
         negatives: M, for each member; LSTD has none. Frames and crops are the same for any M.
         sampling: of Algorithm 1 and appendix D.1, or of the released code.
         stride: frames from one to the next that the objective looks at; see `subsample`.
+        groups: (C,) see `Clips.groups`; for goals of other clips.
+        other_goal_share: chance that a goal is the last frame of another clip of the group.
+        goal_nuisance_share: chance that a goal has an image nuisance of its own.
 
     Raises:
         VipOfflineError: see `negatives_from_other_videos`.
@@ -187,16 +233,30 @@ def draw(
         clips = random.choice(len(lengths), batch_size, replace=False)
     else:  # each as often as the others, so that two or more takes always give negatives
         clips = np.resize(random.permutation(len(lengths)), batch_size)
+    # a stream of their own: without goals of others all else is drawn as before there were any
+    apart_random = np.random.default_rng([seed, step, 1])
+    others = np.full(batch_size, -1, np.int64)
+    if other_goal_share and groups is not None:
+        others = other_goals(clips, groups, takes, other_goal_share, apart_random)
     counts, first, apart = subsample(lengths[clips], stride, random)
     if objective == "tcn":
         rows = triple_rows(counts, random)
     else:
-        rows = value_rows(counts, random, released=released)
+        rows = value_rows(counts, random, released=released, to_end=others >= 0)
     rows = first[:, None] + rows * apart[:, None]
+    goal_clips = np.where(others < 0, clips, others)
+    rows[:, -1] = np.where(others < 0, rows[:, -1], lengths[goal_clips] - 1)
+    nuisance_random = apart_random.uniform(size=(batch_size, 2, NUMBERS))
+    of_its_own = apart_random.uniform(size=batch_size) < goal_nuisance_share
+    nuisance_random[~of_its_own, 1] = nuisance_random[~of_its_own, 0]
     crop_random = random.uniform(size=(batch_size, CROP_TRIES, 4))
     count = 0 if objective == "lstd" else negatives
     if released:
         members = permutations(batch_size, count, random)
     else:
         members = negatives_from_other_videos(takes[clips], count, random)
-    return Draw(clips.astype(np.int64), rows, members, crop_random)
+    phases = rows / (lengths[clips, None] - 1)
+    phases[:, -1] = rows[:, -1] / (lengths[goal_clips] - 1)
+    return Draw(
+        clips.astype(np.int64), rows, members, crop_random, goal_clips, phases, nuisance_random
+    )

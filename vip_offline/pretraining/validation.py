@@ -15,6 +15,9 @@ from vip_offline.analysis.metrics import (
     mean_of,
     order_correlation,
 )
+from vip_offline.errors import did_you_mean
+from vip_offline.options import PretrainOptions
+from vip_offline.options.fields import OptionError
 from vip_offline.pretraining.clips.clip import Clips
 from vip_offline.pretraining.trainer import EmbedFrames
 
@@ -59,6 +62,24 @@ def held_out(
             count = min(max(count, 1), len(videos) - 1)
         out[members[np.isin(takes[members], random.permutation(videos)[:count])]] = True
     return out
+
+
+def validation_mask(clips: Clips, options: PretrainOptions) -> NDArray[np.bool_]:
+    """(C,) bool: clips that are held out: whole groups where some are named, else of each a share.
+
+    Raises:
+        VipOfflineError: of a group that is not there.
+    """
+    if not options.hold_out_groups:
+        return held_out(clips.groups, clips.takes, options.hold_out, options.seed)
+    for name in options.hold_out_groups:
+        if name not in clips.group_names:
+            hint = did_you_mean(name, clips.group_names)
+            raise OptionError(
+                PretrainOptions, "hold_out_groups", name, f"is no group of these videos.{hint}"
+            )
+    chosen = [clips.group_names.index(name) for name in options.hold_out_groups]
+    return np.isin(clips.groups, chosen)
 
 
 def some_rows(length: int) -> NDArray[np.int64]:

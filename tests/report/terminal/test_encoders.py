@@ -1,7 +1,7 @@
 import io
 from typing import Any
 
-from vip_offline.report.terminal.encoders import order_differences, print_trial, print_validation
+from vip_offline.report.terminal.encoders import differences, print_trial, print_validation
 from vip_offline.utils.console import Console
 
 
@@ -58,9 +58,7 @@ def test_objectives_are_compared_task_by_task_over_the_mean_of_their_seeds() -> 
         "tcn-0": orders(0.6, 0.9),
         "lite0": orders(0.3, 0.5),
     }
-    lines = order_differences(
-        {"trial": trial, "trained": dict.fromkeys(("vip-0", "vip-1", "tcn-0"))}
-    )
+    lines = differences({"trial": trial, "trained": dict.fromkeys(("vip-0", "vip-1", "tcn-0"))})
     # gaps of 0 and -0.2: mean -0.1, standard error 0.1, t of one degree of freedom 12.71
     assert lines[0] == (
         "vip vs tcn: order -0.10 (95 % CI -1.37 to +1.17, 2 tasks, mean of 2 seeds)"
@@ -70,3 +68,30 @@ def test_objectives_are_compared_task_by_task_over_the_mean_of_their_seeds() -> 
         "vip vs lite0",
         "tcn vs lite0",
     ]
+
+
+def test_each_level_of_nuisances_has_tables_and_differences_of_its_own() -> None:
+    def row(order: float, weight: float, level: int) -> dict[str, Any]:
+        return {"order": order, "auc": {"value": 1.0}, "weight": weight, "level": level}
+
+    def rows(shift: float) -> dict[str, Any]:
+        return {
+            "push": row(0.5 + shift, 0.8, 0),
+            "door": row(0.6 + shift, 0.6, 0),
+            "push-2": row(0.3 + shift, 0.4, 2),
+            "door-2": row(0.2 + shift, 0.5, 2),
+        }
+
+    trial = {"tcn-0": rows(0.1), "tcn-0-without-augment": rows(0.0), "pixels": rows(-0.1)}
+    numbers = {"trial": trial, "trained": dict.fromkeys(("tcn-0", "tcn-0-without-augment"))}
+    text = printed(print_trial, numbers)
+    assert "nuisance 0: value-order correlation" in text
+    assert "nuisance 2: weight on successes" in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ["tcn-0", "0.30", "0.40", "0.35"] in lines
+    assert differences(numbers)[:2] == [
+        "nuisance 0, tcn vs tcn-without-augment: order +0.10 (95 % CI +0.10 to +0.10, 2 tasks)",
+        "nuisance 0, tcn vs pixels: order +0.20 (95 % CI +0.20 to +0.20, 2 tasks)",
+    ]
+    weights = "nuisance 2, tcn vs pixels: weight +0.00 (95 % CI +0.00 to +0.00, 2 tasks)"
+    assert weights in differences(numbers)

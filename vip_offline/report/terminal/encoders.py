@@ -1,6 +1,8 @@
 """Encoders that were trained, in a terminal: 80 columns, beside what each must beat."""
 
-from collections.abc import Mapping
+import itertools
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from rich.text import Text
 from vip_offline.analysis.closed_loop.statistics import CONFIDENCE, quantile
 from vip_offline.encoders.registry import ENCODERS, is_available
 from vip_offline.utils.console import WIDTH, Console
+
+SEED = re.compile(r"-\d+($|-without-)")  # in the name of a run
 
 
 def encoders_table() -> Table:
@@ -66,11 +70,19 @@ def print_trial(numbers: Mapping[str, Any], console: Console) -> None:
     trial = numbers["trial"]
     if not trial:
         return
-    tasks = sorted({task for tasks_of_encoder in trial.values() for task in tasks_of_encoder})
-    for key, title in (
-        ("order", "value-order correlation (goal: mean last frame of other successes)"),
-        ("auc", "success separation (area under the ROC curve)"),
+    levels = levels_of(trial)
+    for (level, tasks), (key, title) in itertools.product(
+        levels.items(),
+        (
+            ("order", "value-order correlation (goal: mean last frame of other successes)"),
+            ("auc", "success separation (area under the ROC curve)"),
+            ("weight", "weight on successes at an effective sample size of 0.1"),
+        ),
     ):
+        if any(key not in by_task[task] for by_task in trial.values() for task in tasks):
+            continue  # of an earlier release
+        if len(levels) > 1:
+            title = f"nuisance {level}: {title}"
         table = Table(title=Text(title), box=None, width=min(WIDTH, console.width))
         table.add_column("embedding", overflow="fold")
         for heading in [*tasks, "mean"]:
@@ -82,22 +94,42 @@ def print_trial(numbers: Mapping[str, Any], console: Console) -> None:
             table.add_row(Text(name), *(_number(value) for value in [*values, mean]))
         console.print(table)
         console.print()
-    for line in order_differences(numbers):
+    for line in differences(numbers):
         console.print(Text(line), width=min(WIDTH, console.width))
 
 
-def order_differences(numbers: Mapping[str, Any]) -> list[str]:
-    """Return sentences: order correlation of each objective minus that of every other, by task.
+def levels_of(trial: Mapping[str, Mapping[str, Any]]) -> dict[int, list[str]]:
+    """Names of the stores that encoders were tried on, by the level of their nuisances."""
+    stores = {name: row for by_store in trial.values() for name, row in by_store.items()}
+    levels: dict[int, list[str]] = {}
+    for name in sorted(stores):
+        levels.setdefault(int(stores[name].get("level", 0)), []).append(name)
+    return dict(sorted(levels.items()))
+
+
+def differences(numbers: Mapping[str, Any]) -> list[str]:
+    """Return sentences: order and weight of each objective minus those of every other, by task.
 
     Seeds are averaged first. The interval is Student's t over tasks: what other tasks would be
     expected to give, were these drawn from the same ones.
     """
+    levels = levels_of(numbers["trial"])
+    lines = []
+    for level, tasks in levels.items():
+        where = f"nuisance {level}, " if len(levels) > 1 else ""
+        for key in ("order", "weight"):
+            lines += [where + line for line in _differences(numbers, key, tasks)]
+    return lines
+
+
+def _differences(numbers: Mapping[str, Any], key: str, tasks: Sequence[str]) -> list[str]:
     names: dict[str, list[str]] = {}
     for name in numbers["trial"]:
         is_trained = name in numbers["trained"]
-        names.setdefault(name.rpartition("-")[0] or name if is_trained else name, []).append(name)
+        names.setdefault(SEED.sub(r"\1", name) if is_trained else name, []).append(name)
+    trial = numbers["trial"]
     orders = {
-        shown: np.mean([_orders(numbers["trial"][member]) for member in members], axis=0)
+        shown: np.mean([_values(trial[member], key, tasks) for member in members], axis=0)
         for shown, members in names.items()
     }
     trained = [shown for shown, members in names.items() if members[0] in numbers["trained"]]
@@ -112,14 +144,15 @@ def order_differences(numbers: Mapping[str, Any]) -> list[str]:
             width = quantile(n - 1, (1 + CONFIDENCE) / 2) * error
             seeds = f", mean of {len(names[first])} seeds" if len(names[first]) > 1 else ""
             lines.append(
-                f"{first} vs {second}: order {mean:+.2f} (95 % CI {mean - width:+.2f} to "
+                f"{first} vs {second}: {key} {mean:+.2f} (95 % CI {mean - width:+.2f} to "
                 f"{mean + width:+.2f}, {n} tasks{seeds})"
             )
     return lines
 
 
-def _orders(by_task: Mapping[str, Any]) -> NDArray[np.float64]:
-    return np.array([by_task[task]["order"] for task in sorted(by_task)], np.float64)
+def _values(by_task: Mapping[str, Any], key: str, tasks: Sequence[str]) -> NDArray[np.float64]:
+    """(K,) of the tasks; nan where it is not known."""
+    return np.array([by_task[task].get(key) for task in tasks], np.float64)
 
 
 def _of(row: Mapping[str, Any], key: str) -> float | None:

@@ -49,8 +49,8 @@ class ImageNuisances:
             random: (N, `NUMBERS`) uniform in [0, 1).
             strength: factor of all widths; 0 changes nothing.
         """
-        angle, zoom, bright, gamma, shown, radius, *rest = random.split(
-            [1, 1, 1, 1, 1, 1, 2, 3, 3, 2, 2, 3], dim=1
+        angle, zoom, bright, gamma, shown, radius, *rest = torch.split(
+            random, [1, 1, 1, 1, 1, 1, 2, 3, 3, 2, 2, 3], dim=1
         )
         shift, colour, offset, place, drift, patch_colour = rest
 

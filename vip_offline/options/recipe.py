@@ -142,8 +142,8 @@ class PretrainRecipe:
     leave_out: Annotated[
         tuple[str, ...],
         _RecipeOption(
-            "Options of [pretrain] that further runs of the first objective leave at their "
-            "defaults, one each; `nuisance`: such a run sees the clean episodes alone.",
+            "Options of [pretrain] that further runs of the first objective and seed leave at "
+            "their defaults, one each; `nuisance`: such a run sees the clean episodes alone.",
         ),
     ] = ()
     paths_at: Annotated[
@@ -167,7 +167,6 @@ class PretrainRecipe:
         if len(names) == self.seeds == 1 and not self.leave_out:
             return {"": replace(options, objective=_objective(names[0]))}
         steps = {"tcn": options.steps * 4 // 3} if self.equal_frames else {}
-        seeds = range(options.seed, options.seed + self.seeds)
         runs = {
             f"{name}-{seed}": replace(
                 options,
@@ -176,13 +175,11 @@ class PretrainRecipe:
                 steps=steps.get(name, options.steps),
             )
             for name in names
-            for seed in seeds
+            for seed in range(options.seed, options.seed + self.seeds)
         }
+        first = f"{names[0]}-{options.seed}"
         for left_out in self.leave_out:
-            changes = _default_of(left_out)
-            for seed in seeds:
-                full = f"{names[0]}-{seed}"
-                runs[f"{full}-without-{left_out}"] = replace(runs[full], **changes)
+            runs[f"{first}-without-{left_out}"] = replace(runs[first], **_default_of(left_out))
         return runs
 
     def groups_of(self, task: str) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def episode_cells(curation: "Curation", episode: "Ranked") -> tuple[str, ...]:
 
 def curation_table(curation: "Curation") -> Table:
     """Return a table of the episodes, the best first, with the reasons below each other."""
-    table = Table(*HEADINGS)
+    table = Table(*HEADINGS, box=None)
     for episode in curation.ranked:
         table.add_row(*episode_cells(curation, episode))
     return table

@@ -30,6 +30,8 @@ from vip_offline.options import (
     SuccessApplyOptions,
     SuccessByOptions,
     SuccessFitOptions,
+    TableOptions,
+    TableRecipe,
     TrainOptions,
     TrialOptions,
 )
@@ -72,6 +74,8 @@ SECTIONS = {
     "Recipes": Recipe,
     "Recipes with `[pretrain]`": PretrainRecipe,
     "`[trial]`": TrialOptions,
+    "Recipes with `[table]`": TableRecipe,
+    "`[table]`": TableOptions,
     "Recipes with `[plan]`": PlanRecipe,
     "Recipes with `[online]`": OnlineRecipe,
 }

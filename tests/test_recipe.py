@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from vip_offline.config import dump, load_pretrain_recipe, load_recipe, load_simulator_recipe
+from vip_offline.config import (
+    dump,
+    load_pretrain_recipe,
+    load_recipe,
+    load_simulator_recipe,
+    load_table_recipe,
+)
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import (
     ImportedData,
@@ -26,7 +32,12 @@ def written(tmp_path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipes_load_and_hold_differences_only(path: Path) -> None:
-    recipe = load_pretrain_recipe(path) or load_simulator_recipe(path) or load_recipe(path)
+    recipe = (
+        load_pretrain_recipe(path)
+        or load_simulator_recipe(path)
+        or load_table_recipe(path)
+        or load_recipe(path)
+    )
     assert recipe.name == path.stem
     if isinstance(recipe, PretrainRecipe):
         defaults: object = PretrainRecipe(PretrainOptions())

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from vip_offline.errors import VipOfflineError, did_you_mean
-from vip_offline.options import WITHDRAWN, OnlineRecipe, PlanRecipe, PretrainRecipe, Recipe
+from vip_offline.options import (
+    WITHDRAWN,
+    OnlineRecipe,
+    PlanRecipe,
+    PretrainRecipe,
+    Recipe,
+    TableRecipe,
+)
 from vip_offline.options.fields import OptionError, check_ranges
 from vip_offline.utils.size_limits import HANDWRITTEN, read_description
 
@@ -159,6 +166,22 @@ def load_simulator_recipe(path: Path) -> PlanRecipe | OnlineRecipe | None:
     if not recipe.tasks:
         raise VipOfflineError(f"{path}: tasks is empty. Name tasks of the simulators.")
     return dataclasses.replace(recipe, out=recipe.out or f"runs/{recipe.name}")
+
+
+def load_table_recipe(path: Path) -> TableRecipe | None:
+    """Read a recipe of a table; None if the file has no [table].
+
+    Raises:
+        VipOfflineError: see `load_recipe`.
+    """
+    recipe = _recipe_with("table", TableRecipe, path)
+    if recipe is None:
+        return None
+    return dataclasses.replace(
+        recipe,
+        out=recipe.out or f"runs/{recipe.name}",
+        folder=recipe.folder or f"datasets/{recipe.name}",
+    )
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -301,6 +301,16 @@ def roll_out_arms(recipe: Recipe, bar: Bar) -> int:
     return len(missing)
 
 
+def existing_outcomes(recipe: Recipe, arm: str) -> NDArray[np.bool_]:
+    """(S, P) whether each rollout of an arm succeeded.
+
+    Raises:
+        VipOfflineError: if some are missing.
+    """
+    results = [_rollouts(job.out, recipe.rollout) for job in jobs(recipe)[arm]]
+    return np.array([result.success for result in results])
+
+
 def gather(recipe: Recipe) -> Comparison:
     """Read everything that the report shows back from the store and the policy folders.
 

@@ -6,9 +6,10 @@ from vip_offline.config import (
     load_pretrain_recipe,
     load_recipe,
     load_simulator_recipe,
+    load_table_recipe,
     naming_keys,
 )
-from vip_offline.options import OnlineRecipe, PlanRecipe, PretrainRecipe, Recipe
+from vip_offline.options import OnlineRecipe, PlanRecipe, PretrainRecipe, Recipe, TableRecipe
 from vip_offline.utils.console import Console, first_process_prints
 from vip_offline.utils.parallel import is_first
 
@@ -28,6 +29,9 @@ def run_file(path: Path, console: Console) -> None:
                 _plan(recipe, console)
             else:
                 _online(recipe, console)
+    elif (table := load_table_recipe(path)) is not None:
+        with naming_keys(path, TableRecipe):
+            _table(table, console)
     else:
         _compare(path, console)
 
@@ -53,6 +57,17 @@ def _online(recipe: OnlineRecipe, console: Console) -> None:
     from vip_offline.report.terminal.online import trainings_table
 
     console.print(trainings_table(run_online_recipe(recipe, console.bar, console.say)))
+
+
+def _table(recipe: TableRecipe, console: Console) -> None:
+    from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
+
+    quiet_d3rlpy()
+    from vip_offline.experiments.table import TABLE_NUMBERS, run_table
+    from vip_offline.report.terminal.table import print_table
+
+    print_table(run_table(recipe, console.bar, console.print), console)
+    console.say(f"-> {Path(recipe.out) / TABLE_NUMBERS}")
 
 
 def _compare(path: Path, console: Console) -> None:

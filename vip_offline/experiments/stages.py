@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from vip_offline.options import ImportOptions, TrainOptions
 
 
-def record_stage(recipe: Recipe, bar: Bar) -> str:
-    """Record the episodes that are missing; says what was done."""
+def record_stage(recipe: Recipe, bar: Bar, processes: int = 2) -> str:
+    """Record the episodes that are missing, by so many processes; says what was done."""
     from vip_offline.simulation.record import record
 
     _hash_unrecorded(Path(recipe.store), bar)
@@ -28,6 +28,7 @@ def record_stage(recipe: Recipe, bar: Bar) -> str:
         done = record(
             Path(recipe.store),
             recipe.record,
+            processes=processes,
             on_start=lambda present, planned: advance(present),
             on_episode=lambda episode: advance(1),
         )

@@ -50,6 +50,7 @@ from vip_offline.options.success import (
     SuccessByOptions,
     SuccessFitOptions,
 )
+from vip_offline.options.table import IN_DOMAIN, TableOptions, TableRecipe
 
 # options of earlier releases, which files of theirs still name, and what they are always now
 WITHDRAWN: dict[type, dict[str, object]] = {
@@ -58,6 +59,7 @@ WITHDRAWN: dict[type, dict[str, object]] = {
 }
 
 __all__ = [
+    "IN_DOMAIN",
     "NUISANCE",
     "NUISANCES",
     "TAIL",
@@ -104,6 +106,8 @@ __all__ = [
     "SuccessApplyOptions",
     "SuccessByOptions",
     "SuccessFitOptions",
+    "TableOptions",
+    "TableRecipe",
     "TrainOptions",
     "TrialOptions",
     "WeightBy",

@@ -117,6 +117,13 @@ def bar(
 
 
 @contextlib.contextmanager
+def quiet_bar(description: str, total: int, unit: str) -> Iterator[Advance]:
+    """A progress bar that nobody sees: of one of several processes at work."""
+    del description, total, unit
+    yield lambda amount=0, total=None: None
+
+
+@contextlib.contextmanager
 def first_process_prints(console: Console) -> Iterator[Console]:
     """Of several processes that torchrun started, let the first alone print."""
     if is_first():

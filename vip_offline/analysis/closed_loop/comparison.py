@@ -162,8 +162,8 @@ def summarise_comparison(comparison: Comparison) -> dict[str, Any]:
         "processor": comparison.processor,
         "nuisance": comparison.nuisance,
     }
-    plain: dict[str, Any] = _plain(summary)
-    return plain
+    numbers: dict[str, Any] = plain(summary)
+    return numbers
 
 
 def sample_size(comparison: Comparison) -> str:
@@ -243,12 +243,12 @@ def _notes(comparison: Comparison) -> list[str]:
     ]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return the value with None for nan and infinities, which JSON does not know."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value

@@ -102,7 +102,7 @@ def killed(folder: Path, size: TableRecipe, after: float) -> float:
 
 
 def parts(folder: Path, size: TableRecipe) -> float:
-    """Seconds of recording, labelling and each cell, alone and in this process but for recording."""
+    """Seconds of recording, labelling and each cell, one after the other in this process."""
     recipe = recipe_in(folder, size, 1)
     cells = list(dict.fromkeys(cells_of(recipe).values()))
     begin = time.perf_counter()

@@ -37,7 +37,7 @@ from vip_offline.options import CompareOptions
 
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
-NOT_RUN = 15  # blocks that say why they are not run
+NOT_RUN = 16  # blocks that say why they are not run
 ARMS = ("bc", "rwr-return", "rwr-outcome")
 # options of other programs that pages name
 FOREIGN = {

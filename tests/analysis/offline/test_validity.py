@@ -25,6 +25,8 @@ def test_constants_are_those_of_the_results() -> None:
     tasks = [case for path in files for case in json.loads(path.read_text())["tasks"]]
     assert (validities(tasks) if tasks else ()) == TESTED
     assert len(tasks) == LARGEST.tasks
+    sizes = {(len(t["arms"]), t["seeds"], t["placements"], t["steps"]) for t in tasks}
+    assert sizes == {(LARGEST.variants, LARGEST.seeds, LARGEST.placements, LARGEST.steps)}
 
 
 def test_low_errors_and_high_contrasts_are_better() -> None:
@@ -86,3 +88,4 @@ def test_the_sentence_says_what_was_found() -> None:
     good = validities([task(rates, [0.3, 0.2, 0.1])] * 3)
     assert ": error; 8 numbers were tried" in sentence_on_numbers(good, SIZE)
     assert sentence_on_numbers((), SIZE).endswith("was not measured.")
+    assert "worst, fail/succ" in sentence_on_numbers(TESTED, LARGEST)  # as the table calls them

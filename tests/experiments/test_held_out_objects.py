@@ -135,6 +135,27 @@ def test_no_training_task_shares_an_object_with_a_held_out_one(recipe: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.sim
+def test_vip_mini_2_shares_no_object_with_the_tasks_it_is_tried_on() -> None:
+    """Of Meta-World; OGBench's scene holds drawer, window, buttons and cube at once."""
+    recipe = read(Path("recipes/vip-mini-2.toml"))
+    trained, tried = (
+        [task for task in tasks if "/" not in task]
+        for tasks in ((*recipe.tasks, *recipe.held_out_tasks), recipe.trial.tasks)
+    )
+    common = set.intersection(
+        *({*made(task).files, *made(task).shapes} for task in (*trained, *tried))
+    )
+    found = {
+        pair: names
+        for pair in itertools.product(trained, tried)
+        if (names := shared(*pair, common))
+    }
+    assert not found
+    assert not set(recipe.tasks) & {*recipe.held_out_tasks, *recipe.trial.tasks}
+
+
+@pytest.mark.slow
+@pytest.mark.sim
 def test_what_other_tasks_share_is_found() -> None:
     """Those that the recipe leaves out, and why: a block, a wall, a cube of 4 cm."""
     common = scenery(RECIPES[0])

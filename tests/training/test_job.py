@@ -35,7 +35,6 @@ def test_ctrl_c_is_obeyed_at_once_and_nothing_is_lost(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     while len(list(tmp_path.glob("out/.seed-*.partial/checkpoint.npz"))) != 2:
         assert process.poll() is None

@@ -82,4 +82,6 @@ def write_clip(path: Path, seconds: float = SECONDS) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, nargs="?", default=Path("my-video.mp4"))
-    write_clip(parser.parse_args().out)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of it that are drawn")
+    given = parser.parse_args()
+    write_clip(given.out, given.seconds)

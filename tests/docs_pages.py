@@ -122,6 +122,8 @@ class Reader:
         if words[:1] != ["vip-offline"]:
             if any("franka_loop.py" in word for word in words):
                 command = f"{shlex.join(words)} --server 127.0.0.1:{self.port} --steps 4"
+            elif any("example_clip.py" in word for word in words):
+                command = f"{shlex.join(words)} --seconds 2"
             self._run(["bash", "-euo", "pipefail", "-c", command], block)
         elif words[-1] == "&":
             self._serve(words[1:-1])

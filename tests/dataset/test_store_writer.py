@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zarr
 from conftest import brightness_episode
-from store_files import assert_same, contents, everything
+from store_files import assert_same, contents, everything, overwrite_attribute
 
 from vip_offline.dataset.labels import Label
 from vip_offline.dataset.storage import durable_store
@@ -335,6 +335,20 @@ def test_a_reader_beside_the_writer_never_finds_damage(
         embedded = [reader.embedded(name, "front").tolist() for name in reader.encoders]
         seen.add((len(reader), str(embedded), tuple(reader.label_names)))
     assert {(1, "[]", ()), (2, "[[False, False]]", ()), (2, "[[True, True]]", ("pixels",))} <= seen
+
+
+def test_what_others_do_to_an_array_while_it_is_open_for_writing_is_seen(store_path: Path) -> None:
+    with writing(store_path) as store:
+        first = store.array("data/action")
+        assert store.array("data/action") is first  # nothing changed: it is not opened again
+        overwrite_attribute(store_path, "data/action", unit="m")
+        assert store.array("data/action").attrs["unit"] == "m"
+        (store_path / "data/action/zarr.json").write_text("{garbage")
+        with pytest.raises(VipOfflineError, match=r"data/action/zarr.json: cannot be read"):
+            store.array("data/action")
+        (store_path / "data/action/zarr.json").unlink()
+        with pytest.raises(VipOfflineError, match=r"the description of data/action .*is gone"):
+            store.array("data/action")
 
 
 def test_a_store_grows_where_nothing_may_be_written_beside_it(store_path: Path) -> None:

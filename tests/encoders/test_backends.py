@@ -59,9 +59,8 @@ def test_mixed_precision_is_refused_where_it_gives_other_embeddings() -> None:
 
 
 @pytest.mark.slow
-def test_threads_are_left_as_they_were() -> None:
-    before = torch.get_num_threads()
+def test_threads_are_left_as_they_were(two_threads: int) -> None:
     encoder = load_encoder("random-resnet18")
     assert encoder.backend.name.startswith("ONNX Runtime")
     encoder(np.zeros((20, 32, 32, 3), np.uint8))
-    assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == two_threads

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from conftest import brightness_episode
 from made_up_clips import write_film
 from made_up_pretraining import losses, small
@@ -26,15 +25,6 @@ from vip_offline.utils.files import only_writer
 
 LENGTHS = (5, 7, 6, 5, 7, 6)
 SUCCESSES = (True,) * 6
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks so small gain nothing by two, and lose much where the cores are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Shown:

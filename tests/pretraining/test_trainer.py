@@ -3,7 +3,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +41,6 @@ CLIPS = MadeUpClips()
 
 class Stop(Exception):
     pass
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks so small gain nothing by two, and lose much where the cores are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def stop_at(step: int) -> Callable[[Report], None]:
@@ -217,7 +208,7 @@ if __name__ == "__main__":
 def environment() -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     paths = os.pathsep.join([str(TESTS.parent), str(TESTS)])
-    return inherited | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    return inherited | {"PYTHONPATH": paths}
 
 
 def test_a_killed_training_goes_on_to_the_bit(tmp_path: Path, whole: Path) -> None:

@@ -35,7 +35,6 @@ def test_ctrl_c_is_obeyed_at_once_and_nothing_is_lost(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     while len(list(tmp_path.glob("out/.seed-*.partial/checkpoint.npz"))) != 2:
         assert process.poll() is None
@@ -135,7 +134,7 @@ def test_a_killed_side_process_is_reported(labelled: Path, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_ctrl_c_between_chunks_keeps_every_policy_of_an_ensemble(
-    labelled: Path, tmp_path: Path
+    labelled: Path, tmp_path: Path, two_threads: int
 ) -> None:
     jobs = [
         TrainJob(labelled, options, tmp_path / f"seed-{options.seed}")
@@ -150,9 +149,8 @@ def test_ctrl_c_between_chunks_keeps_every_policy_of_an_ensemble(
         train_all(jobs, 1, interrupt)
     kept = [read_checkpoint(tmp_path / f".seed-{seed}.partial") for seed in range(3)]
     assert [int(checkpoint.arrays["step"]) for checkpoint in kept if checkpoint] == [100] * 3
-    threads = torch.get_num_threads()
     progress: list[int] = []
     train_all(jobs[:2], 2, progress.append)  # an ensemble of other members goes on from there
     assert progress[:2] == [100, 100]
     assert sum(progress) == 2000
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == two_threads

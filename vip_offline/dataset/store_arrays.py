@@ -38,6 +38,8 @@ class StoreArrays:
         self._root = zarr.open_group(durable, mode="r" if durable.read_only else "r+")
         self._ends: NDArray[np.int64] | None = None  # read once: everything asks for them
         self._arrays: dict[str, zarr.Array[Any]] = {}  # that are open, of a store that is only read
+        # what was opened, and the version of its description then
+        self._nodes: dict[str, tuple[tuple[int, ...], zarr.Array[Any] | zarr.Group]] = {}
 
     def node(self, key: str, *, listed: bool = False) -> zarr.Array[Any] | zarr.Group | None:
         """The array or group at `key`; None if there is none.
@@ -46,6 +48,11 @@ class StoreArrays:
             VipOfflineError: if its description cannot be read, or is gone although it was
                 written down as `listed`, or what it describes is there.
         """
+        version = self._durable.version(key)
+        then, opened = self._nodes.pop(key, (None, None))
+        if opened is not None and version is not None and version == then:
+            self._nodes[key] = version, opened
+            return opened
         try:
             node = self._root.get(key)
         except (ValueError, TypeError, KeyError, OSError) as error:
@@ -58,6 +65,8 @@ class StoreArrays:
                 f"{self.path}: the description of {key} (its zarr.json) is gone. "
                 f"{way_out(self, key, described=False)}"
             )
+        if node is not None and version is not None:
+            self._nodes[key] = version, node
         return node
 
     def find(self, key: str) -> zarr.Array[Any] | None:

@@ -35,6 +35,24 @@ def test_a_commit_flushes_each_file_written_and_its_folder(
     assert not flushed
 
 
+def test_the_version_of_a_description_changes_whoever_writes_it(tmp_path: Path) -> None:
+    durable = DurableStore(tmp_path / "x.zarr")
+    array = zarr.create_group(durable).create_array("a", shape=(4,), chunks=(2,), dtype="int8")
+    seen = [durable.version("a")]
+    array.attrs["unit"] = "m"
+    seen.append(durable.version("a"))
+    array.attrs["unit"] = "s"  # as long as before
+    seen.append(durable.version("a"))
+    zarr.open_group(DurableStore(tmp_path / "x.zarr"), mode="r+")["a"].attrs["unit"] = "mm"
+    seen.append(durable.version("a"))
+    array[:] = 1  # its description stays
+    assert None not in seen and len({*seen}) == 4
+    assert durable.version("a") == seen[-1]
+    (tmp_path / "x.zarr/a/zarr.json").unlink()
+    assert durable.version("a") is None
+    assert durable.version("b") is None
+
+
 def test_the_lock_is_given_back(tmp_path: Path) -> None:
     with (
         only_writer(tmp_path),

@@ -3,7 +3,7 @@
 ``python -m benchmarks.offline COMPARISON ...`` takes folders of finished comparisons that hold both
 rollouts and held-out episodes (``vip-offline compare STORE --hold-out 3 --hold-out-failures 3``, or
 ``run`` with a recipe that says so). Without folders it makes its own: it records, labels, trains
-and rolls out six simulated tasks, ``--quick`` two of them, small. ``--tasks``, ``--seeds``,
+and rolls out six simulated tasks, ``--quick`` one of them, small. ``--tasks``, ``--seeds``,
 ``--placements`` and ``--steps`` set another size; ``--folder`` keeps what was made, and goes on
 with it; ``--out`` writes the result, as ``recipes/results/offline/*.json`` hold it.
 
@@ -87,7 +87,7 @@ def own_cases(tasks: Sequence[str], size: Recipe, folder: Path, console: Console
 def size_of(options: argparse.Namespace) -> tuple[Sequence[str], Recipe]:
     """The tasks, and what is done with each."""
     size = QUICK if options.quick else FULL
-    tasks = options.tasks.split(",") if options.tasks else TASKS[: 2 if options.quick else None]
+    tasks = options.tasks.split(",") if options.tasks else TASKS[: 1 if options.quick else None]
     compare = replace(size.compare, seeds=options.seeds or size.compare.seeds)
     rollout = replace(size.rollout, placements=options.placements or size.rollout.placements)
     train = replace(size.train, steps=options.steps or size.train.steps)

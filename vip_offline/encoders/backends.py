@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import Computing
 
+SMALL_SIDE, SMALL_PICTURES = 96, 32  # px, of which a batch may have so many
 MOST_WORKERS = 8  # each holds the activations of a batch
 
 
@@ -98,15 +99,16 @@ class OnnxRuntime:
         self.graph = graph
         cores = len(os.sched_getaffinity(0))
         self.workers = min(cores, MOST_WORKERS)
-        # at 224 px the activations of 8 pictures stay in a core's cache
-        self.batch = 8
         options = onnxruntime.SessionOptions()
         self.threads = options.intra_op_num_threads = cores // self.workers
         options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
             graph, options, providers=["CPUExecutionProvider"]
         )
-        self._input = self._session.get_inputs()[0].name
+        images = self._session.get_inputs()[0]
+        self._input = images.name
+        # the activations of so many pictures stay in a core's cache
+        self.batch = SMALL_PICTURES if images.shape[-1] <= SMALL_SIDE else 8
         self.name = f"ONNX Runtime {onnxruntime.__version__}, cpu, fp32"
 
     def __call__(self, images: Tensor) -> NDArray[np.float32]:

@@ -75,6 +75,14 @@ def test_all_rows_that_lack_their_encoder_are_named_before_anything_starts(tmp_p
     assert not (tmp_path / "out").exists()
 
 
+def test_checkpoints_of_ones_own_and_of_the_way_are_no_obstacle(tmp_path: Path) -> None:
+    weights = tmp_path / "r3m.pt"
+    weights.write_bytes(b"looked at when it is loaded")
+    rows = (f"a=r3m-50:{weights}/bc", "b=in-domain/bc", "c=lite0/bc")
+    own = PretrainOptions(backbone="vip-resnet18")
+    check_table(smoke(tmp_path, table=TableOptions(rows), in_domain=own))
+
+
 def run(recipe: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*PROGRAM, "run", str(recipe)], cwd=folder, capture_output=True, text=True, check=False

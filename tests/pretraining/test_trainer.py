@@ -76,7 +76,7 @@ def as_one_that_was_not_stopped(out: Path, whole: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training of six steps that nothing stops, saved after every second."""
     out = tmp_path_factory.mktemp("whole")
     trained = pretrain(CLIPS, small(), out)

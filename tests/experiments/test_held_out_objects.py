@@ -145,12 +145,12 @@ def test_vip_mini_2_shares_no_object_with_the_tasks_it_is_tried_on() -> None:
     common = set.intersection(
         *({*made(task).files, *made(task).shapes} for task in (*trained, *tried))
     )
-    found = {
+    shared_objects = {
         pair: names
         for pair in itertools.product(trained, tried)
         if (names := shared(*pair, common))
     }
-    assert not found
+    assert not shared_objects
     assert not set(recipe.tasks) & {*recipe.held_out_tasks, *recipe.trial.tasks}
 
 

@@ -48,6 +48,7 @@ def test_costly_rows_are_rows() -> None:
         (("push",), "'push' is not TASK=SUCCESSES"),
         (("push=6",), "'push=6' is not"),
         (("push=six+0",), "is not"),
+        (("push=0+5",), "has no success, and goals are made"),
         (("push=6+0", "push=3+0"), "push is there twice"),
     ],
 )

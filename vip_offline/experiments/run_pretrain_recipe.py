@@ -87,7 +87,7 @@ def _recordings(recipe: PretrainRecipe, part: str) -> list[tuple[Path, Recipe]]:
         first_placement=trial.first_placement,
         hidden_goal=False,  # encoders are judged by goals that mean something
     )
-    wanted: list[tuple[Path, RecordOptions]] = []
+    stores: list[tuple[Path, RecordOptions]] = []
     if part in ("", "train"):
         clean = replace(
             train,
@@ -100,7 +100,7 @@ def _recordings(recipe: PretrainRecipe, part: str) -> list[tuple[Path, Recipe]]:
         for task in (*recipe.tasks, *recipe.held_out_tasks):
             for group, options in zip(recipe.groups_of(task), (train, clean), strict=False):
                 path = folder / "train" / f"{group}.zarr"
-                wanted.append((path, replace(options, task=task)))
+                stores.append((path, replace(options, task=task)))
     if part in ("", "trial"):
         for task, level in itertools.product(trial.tasks, trial.nuisance_levels):
             name = task.replace("/", "-") + (f"-{level}" if level else "")
@@ -110,8 +110,8 @@ def _recordings(recipe: PretrainRecipe, part: str) -> list[tuple[Path, Recipe]]:
                 nuisance=trial.nuisance if level else (),
                 nuisance_level=level or 1,
             )
-            wanted.append((folder / "trial" / f"{name}.zarr", options))
-    return [(path, Recipe(store=str(path), record=options)) for path, options in wanted]
+            stores.append((folder / "trial" / f"{name}.zarr", options))
+    return [(path, Recipe(store=str(path), record=options)) for path, options in stores]
 
 
 def run_pretrain_recipe(

@@ -189,7 +189,7 @@ def _stores(cells: Sequence[Cell]) -> list[str]:
 
 
 def _check_same_table(recipe: TableRecipe, out: Path) -> None:
-    """Refuse a folder of another table; what may change is how many run at a time, and the rows."""
+    """Refuse a folder of another table; what may change is how many cells run at a time."""
     path, resolved = out / "recipe.toml", dump(_without_speed(recipe))
     if path.exists() and path.read_text(encoding="utf-8") != resolved:
         raise VipOfflineError(

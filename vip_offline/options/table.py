@@ -122,4 +122,6 @@ def _column(text: str) -> Demonstrations:
         raise VipOfflineError(
             f"tasks: {text!r} is not TASK=SUCCESSES+FAILURES, such as 'drawer-close=10+20'."
         )
+    if not int(successes):
+        raise VipOfflineError(f"tasks: {text!r} has no success, and goals are made of successes.")
     return Demonstrations(task.strip(), int(successes), int(failures))

@@ -29,8 +29,8 @@ from rich.text import Text
 
 from vip_offline.analysis.offline.validity import validities
 from vip_offline.config import load_recipe
-from vip_offline.experiments.offline_validity import task_case
-from vip_offline.experiments.run_recipe import run_recipe
+from vip_offline.experiments.comparison.offline_validity import task_case
+from vip_offline.experiments.recipes.run_recipe import run_recipe
 from vip_offline.options import (
     CompareOptions,
     Recipe,

@@ -31,8 +31,8 @@ from statistics import median
 from rich.table import Table
 
 from vip_offline.config import dump
+from vip_offline.experiments.recipes.table import cells_of, prepare, train_and_roll_out
 from vip_offline.experiments.stages import record_stage
-from vip_offline.experiments.table import cells_of, prepare, train_and_roll_out
 from vip_offline.options import (
     CompareOptions,
     RecordOptions,

@@ -7,7 +7,8 @@ from in_process import invoke
 
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.compare import check_compare, jobs
+from vip_offline.experiments.comparison.compare import jobs
+from vip_offline.experiments.comparison.variants import check_compare
 from vip_offline.experiments.curate import curate_stage, proof_recipe
 from vip_offline.experiments.episode_lists import KEEP, RANDOM, SHORTEST
 from vip_offline.options import (

@@ -1,4 +1,4 @@
-"""The loop, without a simulator; that with one is in tests/experiments/test_online.py."""
+"""The loop without a simulator; with one: tests/experiments/no_demonstrations/test_online.py."""
 
 import json
 from dataclasses import replace

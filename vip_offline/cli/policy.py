@@ -114,7 +114,7 @@ def compare(
     from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 
     quiet_d3rlpy()
-    from vip_offline.experiments.run_recipe import compare_recipe, compare_stages, files_of
+    from vip_offline.experiments.recipes.run_recipe import compare_recipe, compare_stages, files_of
     from vip_offline.experiments.stages import check_stage
     from vip_offline.report.terminal.comparison import print_outcome
 
@@ -140,7 +140,7 @@ def plan(
     as_json: shared.AsJson = False,
 ) -> None:
     """Solve a task from a goal image by planning in the simulator: no demonstration, no policy."""
-    from vip_offline.experiments.plan import plan_stage
+    from vip_offline.experiments.no_demonstrations.plan import plan_stage
     from vip_offline.report.terminal.plans import print_plans
 
     console = Console(stderr=as_json)
@@ -163,7 +163,7 @@ def online(
 
     Started again, it continues.
     """
-    from vip_offline.experiments.online import online_stage
+    from vip_offline.experiments.no_demonstrations.online import online_stage
 
     console, run = Console(), OnlineRun(task, options, npg, sac)
     console.print(online_stage(run, out, console.bar, console.say))

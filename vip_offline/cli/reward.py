@@ -165,7 +165,7 @@ def curate(
         console.say("This is the reward's opinion; --prove shows whether a policy gets better.")
         return
     from vip_offline.experiments.curate import proof_recipe
-    from vip_offline.experiments.run_recipe import compare_stages, files_of
+    from vip_offline.experiments.recipes.run_recipe import compare_stages, files_of
     from vip_offline.report.terminal.comparison import print_outcome
 
     train = replace(training, label=options.label)

@@ -14,6 +14,6 @@ def run(
     recipe: Annotated[Path, typer.Argument(help="A TOML file; see recipes/.")],
 ) -> None:
     """Run the stages of a recipe. Started again, it continues with the first unfinished one."""
-    from vip_offline.experiments.run_file import run_file
+    from vip_offline.experiments.recipes.run_file import run_file
 
     run_file(recipe, Console())

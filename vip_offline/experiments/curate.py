@@ -8,8 +8,8 @@ from vip_offline.analysis.curation.curate import curation_of
 from vip_offline.analysis.curation.results import Curation
 from vip_offline.dataset.store import open_store
 from vip_offline.experiments.episode_lists import KEEP, RANDOM, SHORTEST, write_lists
-from vip_offline.experiments.preflight import never_simulated
-from vip_offline.experiments.run_recipe import compare_recipe
+from vip_offline.experiments.recipes.preflight import never_simulated
+from vip_offline.experiments.recipes.run_recipe import compare_recipe
 from vip_offline.experiments.trim import check_trim, trim_stage
 from vip_offline.options import (
     CompareOptions,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vip_offline.dataset.store import open_store
 from vip_offline.encoders.backends import check_device
-from vip_offline.experiments.preflight import check_weights
+from vip_offline.experiments.recipes.preflight import check_weights
 from vip_offline.experiments.stages import cameras_stage, check_stage
 from vip_offline.options import CompareOptions, TrainOptions
 from vip_offline.options.fields import check_ranges

@@ -15,7 +15,7 @@ def online_table(summary: Mapping[str, Any]) -> Table:
     """Return a row for the start, the end and the best evaluation, with Wilson's 95 % intervals.
 
     Args:
-        summary: of `experiments.online.summary_of`.
+        summary: of `experiments.no_demonstrations.online.summary_of`.
     """
     table = Table(
         title=Text(f"{summary['task']}: success on {summary['placements']} held-out placements"),
@@ -48,7 +48,7 @@ def trainings_table(summary: Mapping[str, Any]) -> Table:
     """Return a row per training of a recipe, over its seeds; below, how far they are apart.
 
     Args:
-        summary: of `experiments.online_recipe.run_online_recipe`.
+        summary: of `experiments.no_demonstrations.online_recipe.run_online_recipe`.
     """
     trainings = summary["trainings"]
     seeds, placements = trainings[0]["seeds"], summary["placements"]

@@ -14,9 +14,7 @@ from vip_offline.dataset.store import open_store
 from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.encoders.registry import check_encoder
 from vip_offline.errors import VipOfflineError, naming
-from vip_offline.experiments.compare import (
-    changes_of,
-    check_compare,
+from vip_offline.experiments.comparison.compare import (
     damaged_notes,
     gather,
     jobs,
@@ -25,8 +23,9 @@ from vip_offline.experiments.compare import (
     timed,
     train_recipe,
 )
-from vip_offline.experiments.compare_offline import check_offline, compare_offline
-from vip_offline.experiments.preflight import (
+from vip_offline.experiments.comparison.compare_offline import check_offline, compare_offline
+from vip_offline.experiments.comparison.variants import changes_of, check_compare
+from vip_offline.experiments.recipes.preflight import (
     check_cameras,
     check_import,
     check_simulated,

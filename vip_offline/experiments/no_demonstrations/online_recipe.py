@@ -11,7 +11,7 @@ import numpy as np
 from vip_offline.analysis.closed_loop.statistics import Estimate, mean_interval, paired_difference
 from vip_offline.config import dump
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.online import check_run, default_folder, online_stage
+from vip_offline.experiments.no_demonstrations.online import check_run, default_folder, online_stage
 from vip_offline.online.run_folder import PROGRESS, SUMMARY
 from vip_offline.options import OnlineRecipe, OnlineRun
 from vip_offline.report.figures.online import save_trainings

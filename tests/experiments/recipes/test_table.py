@@ -11,11 +11,11 @@ from conftest import PROGRAM
 
 from vip_offline.config import dump, load_table_recipe
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.table import cells_of, check_table, run_table
+from vip_offline.experiments.recipes.table import cells_of, check_table, run_table
 from vip_offline.options import PretrainOptions, TableOptions, TableRecipe
 from vip_offline.utils.console import quiet_bar
 
-SMOKE = Path(__file__).parents[2] / "recipes" / "table-smoke.toml"
+SMOKE = Path(__file__).parents[3] / "recipes" / "table-smoke.toml"
 
 
 def smoke(tmp_path: Path, **changes: object) -> TableRecipe:

@@ -6,9 +6,9 @@ from typing import Any
 from vip_offline.analysis.offline.numbers import arm_numbers
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.compare import jobs
-from vip_offline.experiments.compare_offline import check_offline
-from vip_offline.experiments.held_out_actions import held_out_actions
+from vip_offline.experiments.comparison.compare import jobs
+from vip_offline.experiments.comparison.compare_offline import check_offline
+from vip_offline.experiments.comparison.held_out_actions import held_out_actions
 from vip_offline.options import Recipe
 from vip_offline.simulation.rollout import existing_rollouts
 from vip_offline.training.job import why_again

@@ -17,13 +17,13 @@ from vip_offline.analysis.closed_loop.table import TableRow, summarise_table
 from vip_offline.config import dump
 from vip_offline.encoders.registry import check_encoder
 from vip_offline.errors import VipOfflineError, naming
-from vip_offline.experiments.compare import (
-    BASELINE,
+from vip_offline.experiments.comparison.compare import (
     existing_outcomes,
     roll_out_arms,
     train_recipe,
 )
-from vip_offline.experiments.run_recipe import check_recipe
+from vip_offline.experiments.comparison.variants import BASELINE
+from vip_offline.experiments.recipes.run_recipe import check_recipe
 from vip_offline.experiments.stages import record_stage, relabel_stage
 from vip_offline.options import IN_DOMAIN, PretrainOptions, Recipe, TableRecipe
 from vip_offline.options.table import Demonstrations, Row

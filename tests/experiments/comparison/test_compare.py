@@ -7,10 +7,7 @@ import pytest
 from vip_offline.analysis.closed_loop.conditions import processor
 from vip_offline.config import load_recipe
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.compare import (
-    ARMS,
-    arm_spec,
-    check_compare,
+from vip_offline.experiments.comparison.compare import (
     damaged_notes,
     gather,
     jobs,
@@ -19,6 +16,7 @@ from vip_offline.experiments.compare import (
     timed,
     weight_on,
 )
+from vip_offline.experiments.comparison.variants import ARMS, arm_spec, check_compare
 from vip_offline.options import CompareOptions, Recipe, TrainOptions
 from vip_offline.simulation.rollout import existing_rollouts
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from vip_offline.config import load_simulator_recipe
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments import online_recipe
-from vip_offline.experiments.online_recipe import (
+from vip_offline.experiments.no_demonstrations import online_recipe
+from vip_offline.experiments.no_demonstrations.online_recipe import (
     differences,
     run_online_recipe,
     summarise_training,

@@ -17,8 +17,8 @@ from vip_offline.dataset.storage.content_hash import content_of
 from vip_offline.dataset.store_writer import writing
 from vip_offline.encoders.registry import check_encoder
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.plan_numbers import episode_numbers, summarise
-from vip_offline.experiments.plan_runs import (
+from vip_offline.experiments.no_demonstrations.plan_numbers import episode_numbers, summarise
+from vip_offline.experiments.no_demonstrations.plan_runs import (
     Run,
     begin_run,
     finished_numbers,

@@ -22,9 +22,9 @@ from vip_offline.analysis.closed_loop.statistics import success_interval
 from vip_offline.config import load_simulator_recipe
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.plan import check_plan
-from vip_offline.experiments.plan_numbers import summarise, summarise_cell
-from vip_offline.experiments.plan_runs import Run, read_trajectory
+from vip_offline.experiments.no_demonstrations.plan import check_plan
+from vip_offline.experiments.no_demonstrations.plan_numbers import summarise, summarise_cell
+from vip_offline.experiments.no_demonstrations.plan_runs import Run, read_trajectory
 from vip_offline.options import PlanOptions, PlanRecipe, SearchOptions
 from vip_offline.report.terminal.plans import plans_table
 from vip_offline.simulation.nuisances import Nuisances

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from vip_offline.analysis.offline.steps import HeldOutSteps, reward_weights, thirds
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.compare import BASELINE, jobs
+from vip_offline.experiments.comparison.compare import jobs
+from vip_offline.experiments.comparison.variants import BASELINE
 from vip_offline.options import Recipe
 from vip_offline.policies.novelty import novelty, training_embeddings
 from vip_offline.policies.policy import Policy

@@ -10,9 +10,9 @@ from made_up_cameras import two_cameras
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.compare import check_arms, labelled_before
-from vip_offline.experiments.preflight import check_simulated, check_weights
-from vip_offline.experiments.run_recipe import run_recipe
+from vip_offline.experiments.comparison.compare import check_arms, labelled_before
+from vip_offline.experiments.recipes.preflight import check_simulated, check_weights
+from vip_offline.experiments.recipes.run_recipe import run_recipe
 from vip_offline.options import (
     CompareOptions,
     Recipe,
@@ -73,7 +73,7 @@ def test_stores_that_cannot_be_rolled_out(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_other_weights_are_refused_before_training(tmp_path: Path) -> None:
     path = store_of(tmp_path / "demos.zarr", "drawer-close")
-    mini = Path(__file__).parents[2] / "vip_offline/encoders/weights/vip-mini.pt"
+    mini = Path(__file__).parents[3] / "vip_offline/encoders/weights/vip-mini.pt"
     relabel(path, RelabelOptions(encoder="vip-mini", name="mini"))
     check_weights(open_store(path), "mini", str(mini))
     other, copy = tmp_path / "other.pt", tmp_path / "own.pt"

@@ -37,7 +37,10 @@ def run_file(path: Path, console: Console) -> None:
 
 
 def _pretrain(recipe: PretrainRecipe, console: Console) -> None:
-    from vip_offline.experiments.run_pretrain_recipe import NUMBERS_FILE, run_pretrain_recipe
+    from vip_offline.experiments.recipes.run_pretrain_recipe import (
+        NUMBERS_FILE,
+        run_pretrain_recipe,
+    )
     from vip_offline.report.terminal.encoders import print_runs
 
     numbers = run_pretrain_recipe(recipe, console.bar, console.print)
@@ -46,14 +49,14 @@ def _pretrain(recipe: PretrainRecipe, console: Console) -> None:
 
 
 def _plan(recipe: PlanRecipe, console: Console) -> None:
-    from vip_offline.experiments.plan import plan_stage
+    from vip_offline.experiments.no_demonstrations.plan import plan_stage
     from vip_offline.report.terminal.plans import print_plans
 
     print_plans(plan_stage(recipe, console.bar, console.say), console)
 
 
 def _online(recipe: OnlineRecipe, console: Console) -> None:
-    from vip_offline.experiments.online_recipe import run_online_recipe
+    from vip_offline.experiments.no_demonstrations.online_recipe import run_online_recipe
     from vip_offline.report.terminal.online import trainings_table
 
     console.print(trainings_table(run_online_recipe(recipe, console.bar, console.say)))
@@ -63,7 +66,7 @@ def _table(recipe: TableRecipe, console: Console) -> None:
     from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 
     quiet_d3rlpy()
-    from vip_offline.experiments.table import TABLE_NUMBERS, run_table
+    from vip_offline.experiments.recipes.table import TABLE_NUMBERS, run_table
     from vip_offline.report.terminal.table import print_table
 
     print_table(run_table(recipe, console.bar, console.print), console)
@@ -74,7 +77,7 @@ def _compare(path: Path, console: Console) -> None:
     from vip_offline.training.algorithms.d3rlpy_logging import quiet_d3rlpy
 
     quiet_d3rlpy()
-    from vip_offline.experiments.run_recipe import files_of, run_recipe
+    from vip_offline.experiments.recipes.run_recipe import files_of, run_recipe
     from vip_offline.report.terminal.comparison import print_outcome
 
     recipe = load_recipe(path)

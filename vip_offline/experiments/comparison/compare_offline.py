@@ -12,9 +12,7 @@ from vip_offline.analysis.offline.numbers import arm_numbers
 from vip_offline.analysis.offline.summary import summarise_numbers
 from vip_offline.config import dump
 from vip_offline.dataset.store import open_store
-from vip_offline.experiments.compare import (
-    BASELINE,
-    arm_spec,
+from vip_offline.experiments.comparison.compare import (
     demonstration_curves,
     jobs,
     read_minutes,
@@ -22,7 +20,8 @@ from vip_offline.experiments.compare import (
     train_recipe,
     versions,
 )
-from vip_offline.experiments.held_out_actions import HeldOutActions, held_out_actions
+from vip_offline.experiments.comparison.held_out_actions import HeldOutActions, held_out_actions
+from vip_offline.experiments.comparison.variants import BASELINE, arm_spec
 from vip_offline.options import Recipe, TrainOptions
 from vip_offline.options.fields import OptionError
 from vip_offline.policies.policy import TENSORS

@@ -10,7 +10,7 @@ import pytest
 from vip_offline.dataset.store import open_store
 from vip_offline.encoders.encoder import load_encoder
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.run_pretrain_recipe import (
+from vip_offline.experiments.recipes.run_pretrain_recipe import (
     check_pretrain_recipe,
     checkpoint_at,
     run_pretrain_recipe,

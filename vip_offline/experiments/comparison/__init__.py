@@ -1,0 +1,1 @@
+"""Policies compared on the same data, in closed loop or by held-out actions."""

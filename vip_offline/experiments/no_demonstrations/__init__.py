@@ -1,0 +1,1 @@
+"""Experiments in the simulator that begin with a goal image and without demonstrations."""

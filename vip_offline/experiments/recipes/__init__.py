@@ -1,0 +1,1 @@
+"""Recipes from their first stage to their last."""

@@ -41,8 +41,8 @@ from vip_offline.planning.processes import SimulatorProcesses
 from vip_offline.planning.rewards import VisualReward, to_goal
 from vip_offline.planning.shooting import begin, shoot, take
 from vip_offline.simulation.interface import Simulator
-from vip_offline.simulation.physics import save_physics
 from vip_offline.simulation.simulators import make_simulator
+from vip_offline.simulation.suites.physics import save_physics
 from vip_offline.utils.arrays import Floats, Pixels
 from vip_offline.utils.console import Console
 

@@ -21,8 +21,8 @@ from rich.table import Table
 from vip_offline.dataset.store_writer import writing
 from vip_offline.options import RecordOptions
 from vip_offline.simulation.experts import Controls, expert
-from vip_offline.simulation.metaworld import MetaworldSimulator, scripted_expert
 from vip_offline.simulation.record import close_simulator, planned_episodes, record_planned
+from vip_offline.simulation.suites.metaworld import MetaworldSimulator, scripted_expert
 from vip_offline.utils.console import Console
 
 STOCK_FRAMES = 12  # per round; the stock renderer needs a quarter of a second for each

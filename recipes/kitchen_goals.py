@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from vip_offline.planning.mppi import mppi
 from vip_offline.planning.sequences import next_start
 from vip_offline.planning.shooting import shoot
-from vip_offline.simulation.kitchen import TASKS, VIEWS, KitchenSimulator
 from vip_offline.simulation.kitchen_goals import (
     EASY_STEP,
     FOLDER,
@@ -32,6 +31,7 @@ from vip_offline.simulation.kitchen_goals import (
     solved_names,
     write_solved,
 )
+from vip_offline.simulation.suites.kitchen import TASKS, VIEWS, KitchenSimulator
 from vip_offline.utils.arrays import Floats
 
 HORIZON, FILTER, KAPPA = 12, (0.25, 0.8, 0.0), 5.0  # mppi_config of the authors' code

@@ -9,7 +9,7 @@ from made_up_policies import copied, noisy_episode, trained_policy
 from PIL import Image
 
 from vip_offline.config import options_from
-from vip_offline.dataset.delete import delete
+from vip_offline.dataset.edits.delete import delete
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.deployment.export import note_success, ship, ship_if_possible

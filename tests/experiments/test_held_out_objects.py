@@ -19,7 +19,7 @@ import pytest
 
 from vip_offline.config import load_pretrain_recipe
 from vip_offline.options import PretrainRecipe
-from vip_offline.simulation.metaworld import MetaworldSimulator, tasks
+from vip_offline.simulation.suites.metaworld import MetaworldSimulator, tasks
 
 RECIPES = [Path("recipes/vip-mini.toml"), Path("recipes/vip-mini-objectives.toml")]
 HELD_OUT = ("drawer-", "door-", "push", "pick-place")  # no task of such a name is trained on

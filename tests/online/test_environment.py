@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 from vip_offline.encoders.encoder import Encoder, load_encoder
 from vip_offline.errors import VipOfflineError
 from vip_offline.online.environment import Trajectory, VisualEnvironments
-from vip_offline.simulation.metaworld import MetaworldSimulator, expert_action, scripted_expert
+from vip_offline.simulation.suites.metaworld import (
+    MetaworldSimulator,
+    expert_action,
+    scripted_expert,
+)
 from vip_offline.simulation.vector_env import VectorSimulator
 
 pytestmark = [pytest.mark.sim, pytest.mark.slow]

@@ -7,7 +7,7 @@ from gymnasium.utils.env_checker import check_env
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.simulation.gym_env import Metaworld
-from vip_offline.simulation.metaworld import (
+from vip_offline.simulation.suites.metaworld import (
     WORKSPACE_HIGH,
     WORKSPACE_LOW,
     MetaworldSimulator,

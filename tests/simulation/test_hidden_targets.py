@@ -18,9 +18,9 @@ from vip_offline.simulation.hidden_targets import (
     is_hidden,
     target_of,
 )
-from vip_offline.simulation.metaworld import MetaworldSimulator, tasks
-from vip_offline.simulation.ogbench_tasks import TASKS as OGBENCH_TASKS
 from vip_offline.simulation.record import record
+from vip_offline.simulation.suites.metaworld import MetaworldSimulator, tasks
+from vip_offline.simulation.suites.ogbench_tasks import TASKS as OGBENCH_TASKS
 
 PLACEMENTS = 30
 CLOSE = 1e-4  # m

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from vip_offline.options import NUISANCES, RecordOptions
-from vip_offline.simulation.metaworld import CORNER, MetaworldSimulator
 from vip_offline.simulation.nuisances import CLEAN, TINTS, Nuisance, Nuisances, draw_nuisance
 from vip_offline.simulation.rendering import View
 from vip_offline.simulation.simulators import SIMULATORS, make_simulator, tasks
+from vip_offline.simulation.suites.metaworld import CORNER, MetaworldSimulator
 
 SEED = (0, 3)
 

@@ -19,9 +19,9 @@ from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import TAIL, RecordOptions
 from vip_offline.simulation.experts import BEHAVIOURS, FAILURES, Controls
-from vip_offline.simulation.metaworld import MetaworldSimulator, scripted_expert
 from vip_offline.simulation.nuisances import Nuisances
 from vip_offline.simulation.record import planned_episodes, record, record_episode
+from vip_offline.simulation.suites.metaworld import MetaworldSimulator, scripted_expert
 
 pytestmark = pytest.mark.sim
 SMALL = RecordOptions(episodes=6, failures=4, image_size=32, max_steps=30)

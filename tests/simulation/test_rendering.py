@@ -10,8 +10,8 @@ import pytest
 from conftest import PROGRAM
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.simulation.metaworld import CORNER, MetaworldSimulator
 from vip_offline.simulation.rendering import FEW_FACES, coarsened
+from vip_offline.simulation.suites.metaworld import CORNER, MetaworldSimulator
 
 pytestmark = pytest.mark.sim
 

@@ -69,7 +69,7 @@ def test_results_films_and_no_second_time(policies: list[Path]) -> None:
 def test_the_number_of_simulators_changes_nothing(policies: list[Path]) -> None:
     """The closed loop is each policy's own: same actions, whoever else is rolled out."""
     from vip_offline.simulation.closed_loop import act
-    from vip_offline.simulation.metaworld import MetaworldSimulator
+    from vip_offline.simulation.suites.metaworld import MetaworldSimulator
 
     together = rollout(policies, OPTIONS)
     for folder in policies:

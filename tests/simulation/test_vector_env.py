@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.simulation.metaworld import MetaworldSimulator
 from vip_offline.simulation.nuisances import Nuisances
+from vip_offline.simulation.suites.metaworld import MetaworldSimulator
 from vip_offline.simulation.vector_env import VectorSimulator
 
 pytestmark = pytest.mark.sim

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from vip_offline.dataset.delete import DeleteResult, delete
+from vip_offline.dataset.edits.delete import DeleteResult, delete
 from vip_offline.errors import VipOfflineError
 from vip_offline.policies.policy import MANIFEST, read_manifest
 

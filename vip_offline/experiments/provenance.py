@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from vip_offline.config import options_from
-from vip_offline.dataset.read_hashes import Reads, StaleError, changed_arrays, episodes_in_words
+from vip_offline.dataset.read_hashes import (
+    Reads,
+    StaleError,
+    changed_arrays,
+    episodes_in_words,
+)
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_format import settings_of
 from vip_offline.errors import VipOfflineError

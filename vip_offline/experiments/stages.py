@@ -108,7 +108,7 @@ def _say_left_out(left_out: Mapping[str, str], say: Callable[[str], None]) -> No
 
 def seal_stage(path: Path) -> list[str]:
     """Accept a store as it is; says what was accepted."""
-    from vip_offline.dataset.seal import seal
+    from vip_offline.dataset.edits.seal import seal
 
     done = seal(path)
     messages = [f"accepted as it is: {name}/zarr.json" for name in done.descriptions]
@@ -122,7 +122,7 @@ def seal_stage(path: Path) -> list[str]:
 
 def upgrade_stage(path: Path, bar: Bar) -> str:
     """Rewrite a store of an earlier release; says what was done."""
-    from vip_offline.dataset.upgrade import upgrade
+    from vip_offline.dataset.edits.upgrade import upgrade
 
     with bar("upgrade", 0, "array") as advance:
         done = upgrade(path, lambda total: advance(total=total), advance)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vip_offline.analysis.curation.standstill import idle_rows
+from vip_offline.dataset.edits.trim import write_trimmed
 from vip_offline.dataset.store import Store
-from vip_offline.dataset.trim import write_trimmed
 from vip_offline.dataset.validation.idle import Idle
 from vip_offline.errors import VipOfflineError
 from vip_offline.utils.console import Bar

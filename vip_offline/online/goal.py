@@ -12,10 +12,10 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import OnlineOptions, RecordOptions
 from vip_offline.rewards.functions import mean_goal
 from vip_offline.simulation.interface import split_task
-from vip_offline.simulation.kitchen import KITCHEN, GoalKind, KitchenSimulator
 from vip_offline.simulation.kitchen_goals import solved_goal
 from vip_offline.simulation.record import record_planned
 from vip_offline.simulation.simulators import make_simulator, scripted_expert, views
+from vip_offline.simulation.suites.kitchen import KITCHEN, GoalKind, KitchenSimulator
 from vip_offline.utils.arrays import Floats, Pixels
 from vip_offline.utils.files import sha256_of
 from vip_offline.utils.parallel import process_map

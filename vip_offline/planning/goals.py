@@ -8,10 +8,10 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.options import TAIL
 from vip_offline.planning.processes import SimulatorProcesses
 from vip_offline.simulation.interface import Simulator, split_task
-from vip_offline.simulation.kitchen import KITCHEN, GoalKind, KitchenSimulator
 from vip_offline.simulation.kitchen_goals import solved_goal, solved_names
-from vip_offline.simulation.metaworld import expert_action
 from vip_offline.simulation.simulators import scripted_expert
+from vip_offline.simulation.suites.kitchen import KITCHEN, GoalKind, KitchenSimulator
+from vip_offline.simulation.suites.metaworld import expert_action
 from vip_offline.utils.arrays import Floats, Pixels
 
 OBJECT = "object"  # in place of a picture: the object moved, the arm at home

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vip_offline.simulation.metaworld import expert_action
+from vip_offline.simulation.suites.metaworld import expert_action
 
 Action = NDArray[np.float64]
 Behaviour = Callable[[NDArray[np.float64], int], Action]  # (state, step) -> (A,), not clipped

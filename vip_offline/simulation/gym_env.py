@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from vip_offline.errors import VipOfflineError
 from vip_offline.simulation.hidden_targets import check_target
 from vip_offline.simulation.interface import METAWORLD, check_known, split_task
-from vip_offline.simulation.metaworld import CONTROL_RATE
 from vip_offline.simulation.simulators import HARD, check_task, kind_of, make_simulator, views
+from vip_offline.simulation.suites.metaworld import CONTROL_RATE
 
 Observed = dict[str, NDArray[Any]]
 

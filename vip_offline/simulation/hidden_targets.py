@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from vip_offline.errors import VipOfflineError
 from vip_offline.simulation.interface import METAWORLD, split_task
-from vip_offline.simulation.ogbench_tasks import OGBENCH, TASKS
+from vip_offline.simulation.suites.ogbench_tasks import OGBENCH, TASKS
 
 # drawn: constant, or it moves with a drawn body; fixed: would be hidden, so every placement has
 # the same; hidden: as the simulator draws it, another one for each placement, and invisible

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.simulation import kitchen, metaworld, ogbench, ogbench_tasks
 from vip_offline.simulation.failures import metaworld as metaworld_failures
 from vip_offline.simulation.failures import ogbench as ogbench_failures
 from vip_offline.simulation.failures.clean import Maker
@@ -22,6 +21,7 @@ from vip_offline.simulation.interface import (
 )
 from vip_offline.simulation.kitchen_goals import solved_goal
 from vip_offline.simulation.rendering import Renderer, View
+from vip_offline.simulation.suites import kitchen, metaworld, ogbench, ogbench_tasks
 
 HARD = kitchen.HARD  # the start that every task has: the simulator's own
 

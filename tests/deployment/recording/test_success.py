@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from made_up_success import five_and_five, levels
 
+from vip_offline.dataset.edits.success_labels import by_a_program
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
-from vip_offline.dataset.success_labels import by_a_program
 from vip_offline.deployment.recording.episode_stream import END_KEY, SUCCESS_KEY, RecordingInfo
 from vip_offline.deployment.recording.record_server import Recorder
 from vip_offline.deployment.server.codec import Limits, decode, encode

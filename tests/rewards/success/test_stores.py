@@ -9,10 +9,10 @@ from in_process import invoke, refusal
 from made_up_success import five_and_five, levels, made
 from PIL import Image
 
+from vip_offline.dataset.edits.success_labels import by_a_program, write_success
 from vip_offline.dataset.media.video import write_video
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
-from vip_offline.dataset.success_labels import by_a_program, write_success
 from vip_offline.errors import VipOfflineError
 from vip_offline.rewards.success.model import SuccessModel, load_success_model
 

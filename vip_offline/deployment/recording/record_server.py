@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vip_offline import __version__
+from vip_offline.dataset.edits.success_labels import write_success
 from vip_offline.dataset.episode import Episode
 from vip_offline.dataset.store import Store
 from vip_offline.dataset.store_writer import StoreWriter
-from vip_offline.dataset.success_labels import write_success
 from vip_offline.deployment.recording.episode_stream import (
     DISCARD_KEY,
     END_KEY,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vip_offline.dataset.edits.success_labels import by_a_program, write_success
 from vip_offline.dataset.media.pictures import read_picture
 from vip_offline.dataset.store import Store, open_store
 from vip_offline.dataset.store_writer import StoreWriter, writing
-from vip_offline.dataset.success_labels import by_a_program, write_success
 from vip_offline.encoders.preprocessing import fit_of
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import RelabelOptions, SuccessFitOptions

@@ -18,7 +18,7 @@ from vip_offline.simulation.failures.clean import (
     at_rest,
     gone_back,
 )
-from vip_offline.simulation.metaworld import (
+from vip_offline.simulation.suites.metaworld import (
     CONTROL_RATE,
     OBJECT_COLUMNS,
     expert_action,

@@ -13,8 +13,8 @@ from vip_offline.simulation.failures.clean import (
     at_rest,
     gone_back,
 )
-from vip_offline.simulation.ogbench import CONTROL_RATE, ScriptedExpert
-from vip_offline.simulation.ogbench_tasks import (
+from vip_offline.simulation.suites.ogbench import CONTROL_RATE, ScriptedExpert
+from vip_offline.simulation.suites.ogbench_tasks import (
     APART,
     CUBE_HALF,
     PLACES,

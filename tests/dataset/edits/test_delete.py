@@ -8,7 +8,7 @@ import pytest
 from made_up_cameras import two_cameras
 from store_files import contents
 
-from vip_offline.dataset.delete import delete
+from vip_offline.dataset.edits.delete import delete
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_writer import writing
 from vip_offline.errors import VipOfflineError
@@ -92,7 +92,7 @@ def test_not_while_another_writes(store: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from vip_offline.dataset import delete as deleting
+from vip_offline.dataset.edits import delete as deleting
 calls = int(sys.argv[2])
 def flush(path):
     global calls

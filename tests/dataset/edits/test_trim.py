@@ -6,8 +6,8 @@ from conftest import LENGTHS
 from imported import imported
 from origins import lerobot, replay
 
+from vip_offline.dataset.edits.trim import write_trimmed
 from vip_offline.dataset.store import Store, open_store
-from vip_offline.dataset.trim import write_trimmed
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import RelabelOptions
 from vip_offline.rewards.relabel import relabel

@@ -23,8 +23,8 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.simulation.camera import DrawnSimulator
 from vip_offline.simulation.interface import check_action, check_known, stored_name
 from vip_offline.simulation.kitchen_goals import solved_goal
-from vip_offline.simulation.physics import restore_physics, save_physics
 from vip_offline.simulation.rendering import Renderer, View, choose_gl_backend, locate
+from vip_offline.simulation.suites.physics import restore_physics, save_physics
 from vip_offline.utils.arrays import Floats
 
 GoalKind = Literal["solved", "object"]

@@ -19,7 +19,8 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.simulation.camera import DrawnSimulator
 from vip_offline.simulation.hidden_targets import check_target
 from vip_offline.simulation.interface import check_action, check_known, stored_name
-from vip_offline.simulation.ogbench_tasks import (
+from vip_offline.simulation.rendering import Renderer, View, choose_gl_backend, locate
+from vip_offline.simulation.suites.ogbench_tasks import (
     APART,
     CUBE_HALF,
     DRAWER_TARGET,
@@ -35,8 +36,7 @@ from vip_offline.simulation.ogbench_tasks import (
     dense_reward,
     object_error,
 )
-from vip_offline.simulation.physics import restore_physics, save_physics
-from vip_offline.simulation.rendering import Renderer, View, choose_gl_backend, locate
+from vip_offline.simulation.suites.physics import restore_physics, save_physics
 from vip_offline.utils.arrays import Floats
 
 CONTROL_RATE = 20.0  # Hz: 25 substeps of 2 ms

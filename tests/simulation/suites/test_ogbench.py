@@ -17,7 +17,9 @@ from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import TAIL, RecordOptions
 from vip_offline.simulation.gym_env import SimulatorEnv, register_environments
-from vip_offline.simulation.ogbench import (
+from vip_offline.simulation.record import planned_episodes, record
+from vip_offline.simulation.simulators import check_task, make_simulator, tasks, views
+from vip_offline.simulation.suites.ogbench import (
     ACTIONS,
     PROPRIO,
     STEP_LIMIT,
@@ -25,7 +27,7 @@ from vip_offline.simulation.ogbench import (
     OgbenchSimulator,
     ScriptedExpert,
 )
-from vip_offline.simulation.ogbench_tasks import (
+from vip_offline.simulation.suites.ogbench_tasks import (
     APART,
     PLACES,
     STATE_SIZE,
@@ -36,8 +38,6 @@ from vip_offline.simulation.ogbench_tasks import (
     dense_reward,
     object_error,
 )
-from vip_offline.simulation.record import planned_episodes, record
-from vip_offline.simulation.simulators import check_task, make_simulator, tasks, views
 
 STILL = np.zeros(ACTIONS, np.float32)
 # every scene, and of the largest one all that is kept beside physics

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 from conftest import brightness_episode
 from store_files import assert_same, contents, everything, overwrite
+from vip_offline.dataset.integrity import upgrade as upgrading
 
-from vip_offline.dataset import upgrade as upgrading
-from vip_offline.dataset.seal import seal
+from vip_offline.dataset.edits.seal import seal
+from vip_offline.dataset.edits.upgrade import upgrade
 from vip_offline.dataset.store import open_store
 from vip_offline.dataset.store_format import SCHEMA_VERSION
 from vip_offline.dataset.store_writer import StoreWriter, writing
-from vip_offline.dataset.upgrade import upgrade
 from vip_offline.errors import VipOfflineError
 
-ARCHIVE = Path(__file__).parents[1] / "written_by" / "0.1.0.tar.xz"
+ARCHIVE = Path(__file__).parents[2] / "written_by" / "0.1.0.tar.xz"
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import pytest
 import zarr
 from store_files import assert_same, everything, overwrite
 
-from vip_offline.dataset.seal import SealResult, seal
+from vip_offline.dataset.edits.seal import SealResult, seal
 from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
 
-ARCHIVE = Path(__file__).parents[1] / "written_by" / "0.1.0.tar.xz"
+ARCHIVE = Path(__file__).parents[2] / "written_by" / "0.1.0.tar.xz"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,17 @@ from simulator_checks import check_saving
 from vip_offline.errors import VipOfflineError
 from vip_offline.options import RecordOptions
 from vip_offline.simulation.gym_env import ENVIRONMENTS, SimulatorEnv, register_environments
-from vip_offline.simulation.kitchen import (
+from vip_offline.simulation.kitchen_goals import (
+    EASY_STEP,
+    SolvedGoal,
+    solved_goal,
+    solved_names,
+    solved_picture,
+    write_solved,
+)
+from vip_offline.simulation.record import planned_episodes
+from vip_offline.simulation.simulators import check_task, make_simulator, tasks, views
+from vip_offline.simulation.suites.kitchen import (
     ARM,
     FOLLOWERS,
     JOINTS,
@@ -21,16 +31,6 @@ from vip_offline.simulation.kitchen import (
     is_solved,
     placed,
 )
-from vip_offline.simulation.kitchen_goals import (
-    EASY_STEP,
-    SolvedGoal,
-    solved_goal,
-    solved_names,
-    solved_picture,
-    write_solved,
-)
-from vip_offline.simulation.record import planned_episodes
-from vip_offline.simulation.simulators import check_task, make_simulator, tasks, views
 
 RANGES = np.array([1.0, 2.0])
 STILL = np.zeros(9, np.float32)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.simulation.metaworld import MetaworldSimulator, tasks
+from vip_offline.simulation.suites.metaworld import MetaworldSimulator, tasks
 
 pytestmark = pytest.mark.sim
 

@@ -15,8 +15,8 @@ from vip_offline.errors import VipOfflineError
 from vip_offline.simulation.camera import DrawnSimulator
 from vip_offline.simulation.hidden_targets import MARKED
 from vip_offline.simulation.interface import check_action, check_known
-from vip_offline.simulation.physics import restore_physics, save_physics
 from vip_offline.simulation.rendering import Renderer, View, choose_gl_backend, locate
+from vip_offline.simulation.suites.physics import restore_physics, save_physics
 
 # sees the table, the hand and the object; Meta-World's own corner cameras are upside down
 CORNER = View(

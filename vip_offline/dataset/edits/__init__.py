@@ -1,0 +1,1 @@
+"""Commands on a store that is there: delete, trim, label success, seal, upgrade."""

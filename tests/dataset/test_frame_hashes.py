@@ -11,8 +11,8 @@ from imported import imported
 from made_up_clips import write_film
 from origins import replay
 from store_files import everything, overwrite, overwrite_attribute, spoil_frame
-from vip_offline.dataset import frame_hashes, frame_storage
 
+from vip_offline.dataset import frame_hashes, frame_storage
 from vip_offline.dataset.frame_hashes import hash_all, hashed_keys, rows_to_hash
 from vip_offline.dataset.importers.folders.folder_source import FolderSource
 from vip_offline.dataset.importers.run import import_source

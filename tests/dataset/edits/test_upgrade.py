@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from conftest import brightness_episode
 from store_files import assert_same, contents, everything, overwrite
-from vip_offline.dataset.edits import upgrade as upgrading
 
+from vip_offline.dataset.edits import upgrade as upgrading
 from vip_offline.dataset.edits.seal import seal
 from vip_offline.dataset.edits.upgrade import upgrade
 from vip_offline.dataset.store import open_store

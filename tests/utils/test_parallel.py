@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from vip_offline.errors import VipOfflineError
-from vip_offline.utils.parallel import forget_ranks, is_first, ordered_map, threaded_map, world_size
+from vip_offline.utils.parallel import (
+    SidePool,
+    forget_ranks,
+    is_first,
+    leave_interrupts_to_parent,
+    ordered_map,
+    threaded_map,
+    world_size,
+)
 
 
 def slow_square(value: int) -> int:
@@ -28,6 +36,17 @@ def test_results_come_in_the_order_of_the_items() -> None:
 
 def test_one_process_starts_none() -> None:
     assert list(ordered_map(lambda number: os.getpid(), [1, 2], 1)) == [os.getpid()] * 2
+
+
+def process_of(number: int) -> int:
+    return os.getpid()
+
+
+def test_a_pool_keeps_its_processes_from_one_map_to_the_next() -> None:
+    with SidePool(1, leave_interrupts_to_parent) as pool:
+        first, second = ({*pool.map(process_of, range(3))} for _ in range(2))
+    assert first == second
+    assert os.getpid() not in first
 
 
 def test_items_are_drawn_as_results_are_taken() -> None:

@@ -193,6 +193,7 @@ class SidePool:
 
     def __init__(self, processes: int, setup: Callable[[], None]) -> None:
         """Start so many processes at most, on demand; `setup` runs first in each."""
+        self._processes = processes
         self._pool = ProcessPoolExecutor(processes, context(), _start, (setup,))
         self._started: dict[int, BaseProcess] = {}
 
@@ -204,6 +205,25 @@ class SidePool:
             process.pid: process for process in multiprocessing.active_children() if process.pid
         }
         return future
+
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        on_stop: Callable[[], None] = _nothing,
+    ) -> Iterator[Result]:
+        """`process_map` by this pool; the next one finds processes that have their imports.
+
+        Raises:
+            VipOfflineError: if a side process was killed, or could not start.
+        """
+        try:
+            yield from _in_order(self, function, items, 2 * self._processes)
+        except BrokenProcessPool:
+            raise self.gone() from None
+        except BaseException:
+            on_stop()
+            raise
 
     def gone(self) -> VipOfflineError:
         """The error to raise when a worker process died."""
@@ -239,13 +259,7 @@ def process_map(
         VipOfflineError: if a side process was killed, or could not start.
     """
     with SidePool(processes, setup) as pool:
-        try:
-            yield from _in_order(pool, function, items, 2 * processes)
-        except BrokenProcessPool:
-            raise pool.gone() from None
-        except BaseException:
-            on_stop()
-            raise
+        yield from pool.map(function, items, on_stop)
 
 
 def ordered_map(

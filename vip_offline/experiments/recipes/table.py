@@ -33,7 +33,7 @@ from vip_offline.simulation.hidden_targets import check_target
 from vip_offline.training.algorithms.d3rlpy_logging import withdraw_gym_notice
 from vip_offline.utils.console import Bar, quiet_bar
 from vip_offline.utils.files import only_writer, replace_file, require_writable, write_json
-from vip_offline.utils.parallel import process_map
+from vip_offline.utils.parallel import SidePool
 
 TABLE_NUMBERS = "table.json"
 
@@ -168,17 +168,14 @@ def run_table(recipe: TableRecipe, bar: Bar, say: Callable[[str], None]) -> dict
         # of one store one process at a time; those of one task wait for each other, others do not
         stores = [[c for c in cells if c.recipe.store == s] for s in _stores(cells)]
         make = partial(prepare, in_domain=recipe.in_domain)
-        with bar("relabel", len(cells), "cell") as advance:
-            for count in process_map(
-                make, stores, min(processes, len(stores)), withdraw_gym_notice
-            ):
-                advance(count)
-        with bar("train and roll out", len(cells), "cell") as advance:
-            for name in process_map(
-                train_and_roll_out, cells, min(processes, len(cells)), withdraw_gym_notice
-            ):
-                say(f"done: {name}")
-                advance(1)
+        with SidePool(min(processes, len(cells)), withdraw_gym_notice) as pool:
+            with bar("relabel", len(cells), "cell") as advance:
+                for count in pool.map(make, stores):
+                    advance(count)
+            with bar("train and roll out", len(cells), "cell") as advance:
+                for name in pool.map(train_and_roll_out, cells):
+                    say(f"done: {name}")
+                    advance(1)
         numbers: dict[str, Any] = plain(summarise_table(recipe.name, gathered(recipe)))
         write_json(numbers, out / TABLE_NUMBERS)
     return numbers

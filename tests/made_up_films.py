@@ -64,6 +64,19 @@ def write(
     return path
 
 
+def turned(film: Path, path: Path, turn: tuple[float, bool, bool]) -> Path:
+    """The same compressed pictures, shown otherwise: an encoder may give others."""
+    with av.open(str(film)) as source, av.open(str(path), "w") as container:
+        given = source.streams.video[0]
+        stream: Any = container.add_stream_from_template(given)
+        stream.set_display_rotation(turn[0], hflip=turn[1], vflip=turn[2])
+        for packet in source.demux(given):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    return path
+
+
 def ramp(frames: int, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
     """(frames, *size, 3)."""
     levels = (10 + STEP * np.arange(frames)).astype(np.uint8)

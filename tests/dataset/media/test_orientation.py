@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_films import SIZE, ramp, write
+from made_up_films import SIZE, ramp, turned, write
 
 from vip_offline.dataset.media.orientation import AS_STORED
 from vip_offline.dataset.media.timeline import timeline
@@ -44,8 +44,9 @@ def test_frames_are_upright(tmp_path: Path, kind: str, turn: tuple[int, bool, bo
 
 
 def test_the_hash_tells_turns_apart_and_is_of_before_without(tmp_path: Path) -> None:
+    film = write(tmp_path / "film.mp4", 6)
     lines = [
-        timeline(write(tmp_path / f"{index}.mp4", 6, turn=turn)) for index, turn in enumerate(TURNS)
+        timeline(turned(film, tmp_path / f"{index}.mp4", turn)) for index, turn in enumerate(TURNS)
     ]
     contents = [line.content(line.pts, (32, 32)).tobytes() for line in lines]
     assert len({*contents}) == len(TURNS)

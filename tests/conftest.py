@@ -1,6 +1,5 @@
 """A three-episode store with a known answer, and small worlds around it."""
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -135,39 +134,22 @@ def labelled(labelled_once: Path, store_path: Path) -> Path:
     return Path(shutil.copytree(labelled_once, store_path, dirs_exist_ok=True))
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """A copy of a folder that takes long to make: of all test processes the first makes it."""
-    base = factory.getbasetemp()
-    # pytest-xdist gives each process a folder in one that they share
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    whole = shared / f"{name}-whole"
-    with (shared / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not whole.exists():
-            begun = factory.mktemp(name)
-            make(begun)
-            begun.rename(whole)
-    return Path(shutil.copytree(whole, factory.mktemp(name) / name, symlinks=True))
-
-
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which `vip-offline run recipes/smoke.toml` ran, as a user runs it."""
-
-    def make(folder: Path) -> None:
-        shutil.copytree(Path(__file__).parents[1] / "recipes", folder / "recipes")
-        result = subprocess.run(
-            [*PROGRAM, "run", "recipes/smoke.toml"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
-        assert result.stderr == ""
-        (folder / "output.txt").write_text(result.stdout)
-
-    return made_once(tmp_path_factory, "smoke", make)
+    folder = tmp_path_factory.mktemp("smoke")
+    shutil.copytree(Path(__file__).parents[1] / "recipes", folder / "recipes")
+    result = subprocess.run(
+        [*PROGRAM, "run", "recipes/smoke.toml"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    (folder / "output.txt").write_text(result.stdout)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -24,13 +24,14 @@ def print_table(numbers: Mapping[str, Any], console: Console) -> None:
     table.add_column("", overflow="fold")
     table.add_column("seeds", justify="right")
     for task in [*numbers["tasks"], "mean"]:
-        table.add_column(Text(task), justify="right", overflow="fold")
+        table.add_column(Text(_breakable(task)), justify="right", overflow="fold")
     for row in numbers["rows"]:
         cells = [
-            f"{percent(cell)} [{cell['paper']}/{cell['paper_rollouts']}]"
+            f"{_stacked(cell)}\n[{cell['paper']}/{cell['paper_rollouts']}]"
             for cell in row["tasks"].values()
         ]
-        table.add_row(*map(Text, (row["name"], str(row["seeds"]), *cells, percent(row["mean"]))))
+        texts = (row["name"], str(row["seeds"]), *cells, _stacked(row["mean"]))
+        table.add_row(*map(Text, texts))
     console.print(table)
     for difference in numbers["differences"]:
         gap = difference["mean"]
@@ -43,6 +44,16 @@ def print_table(numbers: Mapping[str, Any], console: Console) -> None:
         )
     for name in numbers["not_compared"]:
         console.print(Text(f"{name} has other seeds, so it is not compared."), width=width)
+
+
+def _breakable(task: str) -> str:
+    """A task's name in lines that end where a reader would end them."""
+    return task.replace("/", "/\n").replace("-", "-\n")
+
+
+def _stacked(estimate: Mapping[str, float | None]) -> str:
+    """``62`` and ``(40 to 80)`` below it, so that four tasks fit in 80 columns."""
+    return percent(estimate).replace(" (", "\n(", 1)
 
 
 def percent(estimate: Mapping[str, float | None]) -> str:

@@ -6,12 +6,19 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import PROGRAM
 
 from vip_offline.config import dump, load_table_recipe
+from vip_offline.dataset.store import open_store
 from vip_offline.errors import VipOfflineError
-from vip_offline.experiments.recipes.table import cells_of, check_table, run_table
+from vip_offline.experiments.recipes.table import (
+    cells_of,
+    check_table,
+    copy_demonstrations,
+    run_table,
+)
 from vip_offline.options import PretrainOptions, TableOptions, TableRecipe
 from vip_offline.utils.console import quiet_bar
 
@@ -81,6 +88,20 @@ def test_checkpoints_of_ones_own_and_of_the_way_are_no_obstacle(tmp_path: Path) 
     rows = (f"a=r3m-50:{weights}/bc", "b=in-domain/bc", "c=lite0/bc")
     own = PretrainOptions(backbone="vip-resnet18")
     check_table(smoke(tmp_path, table=TableOptions(rows), in_domain=own))
+
+
+def test_an_encoder_s_own_store_has_nothing_of_the_others(labelled: Path) -> None:
+    whole, own = open_store(labelled), labelled.with_name("own.zarr")
+    assert whole.label_names and whole.encoders
+    copy_demonstrations(labelled, own)
+    copied = open_store(own)
+    assert not copied.label_names and not copied.keys("embeddings/pixels")
+    assert len(copied) == len(whole)
+    np.testing.assert_array_equal(copied.frames("front", 0, 5), whole.frames("front", 0, 5))
+    before = own.stat().st_ino
+    copy_demonstrations(labelled, own)
+    assert own.stat().st_ino == before
+    assert {path.name for path in labelled.parent.iterdir()} == {labelled.name, own.name}
 
 
 def run(recipe: Path, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,8 @@ from typing import Any
 from vip_offline.analysis.closed_loop.comparison import plain
 from vip_offline.analysis.closed_loop.table import TableRow, summarise_table
 from vip_offline.config import dump
+from vip_offline.dataset.edits.delete import delete
+from vip_offline.dataset.store import open_store
 from vip_offline.encoders.registry import check_encoder
 from vip_offline.errors import VipOfflineError, naming
 from vip_offline.experiments.comparison.compare import (
@@ -165,6 +167,10 @@ def run_table(recipe: TableRecipe, bar: Bar, say: Callable[[str], None]) -> dict
             for path, cell in demonstrations.items():
                 record_stage(replace(cell.recipe, store=str(path)), quiet_bar, processes)
                 advance(1)
+        # before any is labelled: no copy is made of a store that is being written to
+        for cell in cells:
+            if cell.recipe.store != str(cell.demonstrations):
+                copy_demonstrations(cell.demonstrations, Path(cell.recipe.store))
         # of one store one process at a time; those of one task wait for each other, others do not
         stores = [[c for c in cells if c.recipe.store == s] for s in _stores(cells)]
         make = partial(prepare, in_domain=recipe.in_domain)
@@ -200,10 +206,23 @@ def _without_speed(recipe: TableRecipe) -> TableRecipe:
     return replace(recipe, table=replace(recipe.table, processes=1))
 
 
+def copy_demonstrations(demonstrations: Path, store: Path) -> None:
+    """Give an encoder a store of its own: the demonstrations, and nothing made of them."""
+    if store.exists():
+        return
+    partial_copy = store.with_name(f".{store.name}.partial")
+    shutil.rmtree(partial_copy, ignore_errors=True)
+    shutil.copytree(demonstrations, partial_copy)
+    copied = open_store(partial_copy)
+    embedded = [name for name in copied.encoders if copied.keys(f"embeddings/{name}")]
+    if embedded:
+        delete(partial_copy, copied.label_names, embedded)
+    partial_copy.rename(store)
+
+
 def prepare(cells: Sequence[Cell], in_domain: PretrainOptions) -> int:
     """Train the encoders that these cells need and label their store; how many cells that was."""
     for cell in cells:
-        store = Path(cell.recipe.store)
         if cell.model is not None and not cell.model.exists():
             from vip_offline.pretraining.run import pretrain_stage
 
@@ -212,11 +231,6 @@ def prepare(cells: Sequence[Cell], in_domain: PretrainOptions) -> int:
             pretrain_stage(
                 [cell.demonstrations], options, cell.model.parent, quiet_bar, lambda line: None
             )
-        if store != cell.demonstrations and not store.exists():
-            partial_copy = store.with_name(f".{store.name}.partial")
-            shutil.rmtree(partial_copy, ignore_errors=True)
-            shutil.copytree(cell.demonstrations, partial_copy)
-            partial_copy.rename(store)
         relabel_stage(cell.recipe, quiet_bar, lambda line: None)
     return len(cells)
 
